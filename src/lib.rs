@@ -1,0 +1,1 @@
+//! redis-model: JSON documents in Redis, changed safely by native commands.
