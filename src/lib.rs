@@ -1,1 +1,4 @@
 //! redis-model: JSON documents in Redis, changed safely by native commands.
+
+pub mod error;
+pub mod value;

@@ -1,0 +1,377 @@
+//! Builds values from a stream of events, packing every container that is small enough.
+//!
+//! All open containers that are still small share one scratch buffer, in packed form. When one grows
+//! past the size of a leaf it becomes a tree node, and so do those around it.
+
+use super::limits::Limits;
+use super::names;
+use super::number::Number;
+use super::pack::{self, Body, Leaf};
+use super::tree::{Array, Node, Object, Value};
+use super::view::{ArrayView, ObjectView, Text, View, text_size};
+use crate::error::Result;
+
+/// A value with what limits need to know of it.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    pub value: Value,
+    /// As [`View::size`] counts it.
+    pub size: u64,
+    /// As [`View::depth`] counts it.
+    pub depth: u32,
+}
+
+impl From<Value> for Measured {
+    fn from(value: Value) -> Measured {
+        let (size, depth) = (value.view().size(), value.view().depth());
+        Measured { value, size, depth }
+    }
+}
+
+impl From<Number> for Measured {
+    #[inline]
+    fn from(number: Number) -> Measured {
+        Measured { value: number.into(), size: 9, depth: 0 }
+    }
+}
+
+/// An owned copy of a view.
+pub fn copy(view: View<'_>) -> Value {
+    match view {
+        View::Null => Value::NULL,
+        View::Bool(value) => value.into(),
+        View::Int(value) => value.into(),
+        View::Float(value) => Value(Node::Float(value)),
+        View::Str(text) => Value::string(text.as_str()),
+        View::Array(ArrayView::Packed(body)) => {
+            Value(Node::Leaf(Leaf::from_body(pack::ARRAY, body)))
+        }
+        View::Object(ObjectView::Packed(body)) => {
+            Value(Node::Leaf(Leaf::from_body(pack::OBJECT, body)))
+        }
+        View::Array(ArrayView::Tree(array)) => Value(Node::Array(Box::new(array.clone()))),
+        View::Object(ObjectView::Tree(object)) => Value(Node::Object(Box::new(object.clone()))),
+    }
+}
+
+/// Receives a value as events: scalars, and `begin_*` / `end` around containers.
+pub struct Builder {
+    buffer: Vec<u8>,
+    frames: Vec<Frame>,
+    /// One mark for each name of each open packed object, to notice repeated names.
+    seen: Vec<u32>,
+    root: Option<Value>,
+    limits: Limits,
+    size: u64,
+    depth: u32,
+    /// A name was repeated: what was counted is more than what there is.
+    recount: bool,
+}
+
+struct Frame {
+    /// Where the packed container begins in the buffer; its content does, once it is a tree.
+    start: usize,
+    count: usize,
+    seen_start: usize,
+    /// Where the name whose value is awaited begins.
+    name_at: Option<usize>,
+    object: bool,
+    tree: Option<Tree>,
+    /// It left the packed form for another reason than its size.
+    repack: bool,
+}
+
+enum Tree {
+    Array(Array),
+    Object(Object, Option<Box<str>>),
+}
+
+impl Builder {
+    pub fn new(limits: &Limits) -> Builder {
+        Builder {
+            buffer: Vec::with_capacity(256),
+            frames: Vec::with_capacity(8),
+            seen: Vec::with_capacity(16),
+            root: None,
+            limits: *limits,
+            size: 0,
+            depth: 0,
+            recount: false,
+        }
+    }
+
+    /// Whether a container is open, and whether it is an object.
+    #[inline]
+    pub fn open(&self) -> Option<bool> {
+        self.frames.last().map(|frame| frame.object)
+    }
+
+    pub fn null(&mut self) -> Result<()> {
+        self.grow(1)?;
+        self.scalar(pack::write_null, || Value::NULL);
+        Ok(())
+    }
+
+    pub fn boolean(&mut self, value: bool) -> Result<()> {
+        self.grow(1)?;
+        self.scalar(|out| pack::write_bool(value, out), || value.into());
+        Ok(())
+    }
+
+    #[inline]
+    pub fn number(&mut self, number: Number) -> Result<()> {
+        self.grow(9)?;
+        self.scalar(|out| pack::write_number(number, out), || number.into());
+        Ok(())
+    }
+
+    #[inline]
+    pub fn string(&mut self, text: &str) -> Result<()> {
+        self.grow(text_size(text.into()))?;
+        if text.len() > pack::STRING_BYTES_MAX {
+            self.push(Value::string(text));
+        } else {
+            self.scalar(|out| pack::write_string(text.as_bytes(), out), || Value::string(text));
+        }
+        Ok(())
+    }
+
+    pub fn begin_array(&mut self) -> Result<()> {
+        self.begin(false)
+    }
+
+    pub fn begin_object(&mut self) -> Result<()> {
+        self.begin(true)
+    }
+
+    fn begin(&mut self, object: bool) -> Result<()> {
+        let depth = self.frames.len() as u32 + 1;
+        self.limits.check_depth(depth)?;
+        self.depth = self.depth.max(depth);
+        self.grow(4)?;
+        let tag = if object { pack::OBJECT } else { pack::ARRAY };
+        let start = pack::open_container(tag, &mut self.buffer);
+        let seen_start = self.seen.len();
+        self.frames.push(Frame {
+            start,
+            count: 0,
+            seen_start,
+            name_at: None,
+            object,
+            tree: None,
+            repack: false,
+        });
+        Ok(())
+    }
+
+    /// The name of the member whose value comes next.
+    #[inline]
+    pub fn name(&mut self, name: &str) -> Result<()> {
+        self.grow(text_size(name.into()))?;
+        let frame = self.frames.last_mut().expect("a name stands in an object");
+        if let Some(Tree::Object(object, awaited)) = &mut frame.tree {
+            self.recount |= object.find(name).is_some();
+            *awaited = Some(name.into());
+            return Ok(());
+        }
+        let id = names::admit(name);
+        let mark = id.map_or_else(|| mark_of(name), |id| id.get().into());
+        let repeated = self.seen[frame.seen_start..].contains(&mark);
+        if repeated || name.len() > pack::STRING_BYTES_MAX {
+            frame.repack |= repeated;
+            self.unpack(self.frames.len() - 1);
+            return self.name_in_tree(name);
+        }
+        self.seen.push(mark);
+        frame.name_at = Some(self.buffer.len());
+        match id {
+            Some(id) => pack::write_name_id(id, &mut self.buffer),
+            None => pack::write_name_text(name.as_bytes(), &mut self.buffer),
+        }
+        Ok(())
+    }
+
+    fn name_in_tree(&mut self, name: &str) -> Result<()> {
+        let frame = self.frames.last_mut().expect("a name stands in an object");
+        let Some(Tree::Object(object, awaited)) = &mut frame.tree else {
+            unreachable!("the frame was unpacked")
+        };
+        self.recount |= object.find(name).is_some();
+        *awaited = Some(name.into());
+        Ok(())
+    }
+
+    /// Closes the container opened last.
+    pub fn end(&mut self) {
+        let frame = self.frames.pop().expect("a container is open");
+        self.seen.truncate(frame.seen_start);
+        match frame.tree {
+            None => {
+                pack::close_container(frame.start, frame.count, &mut self.buffer);
+                if self.keeps_packed() {
+                    self.count_child();
+                } else {
+                    let value = Value(Node::Leaf(Leaf::new(&self.buffer[frame.start..])));
+                    self.buffer.truncate(frame.start);
+                    self.push(value);
+                }
+            }
+            Some(tree) => {
+                let value = match tree {
+                    Tree::Array(array) => Value(Node::Array(Box::new(array))),
+                    Tree::Object(object, _) => Value(Node::Object(Box::new(object))),
+                };
+                if frame.repack {
+                    self.copy(value.view());
+                } else {
+                    self.push(value);
+                }
+            }
+        }
+    }
+
+    /// The value, when everything was closed.
+    pub fn finish(self) -> Measured {
+        let value = self.root.expect("one value was built");
+        if self.recount {
+            return value.into();
+        }
+        Measured { value, size: self.size, depth: self.depth }
+    }
+
+    #[inline]
+    fn grow(&mut self, size: u64) -> Result<()> {
+        self.size += size;
+        self.limits.check_bytes(self.size)
+    }
+
+    /// Whether the next node goes to the buffer.
+    #[inline]
+    fn keeps_packed(&self) -> bool {
+        self.frames.last().is_some_and(|frame| frame.tree.is_none())
+    }
+
+    #[inline]
+    fn scalar(&mut self, write: impl FnOnce(&mut Vec<u8>), make: impl FnOnce() -> Value) {
+        if self.keeps_packed() {
+            write(&mut self.buffer);
+            self.count_child();
+        } else {
+            self.push(make());
+        }
+    }
+
+    /// A node of the packed container on top is complete.
+    #[inline]
+    fn count_child(&mut self) {
+        let frame = self.frames.last_mut().expect("a packed container is open");
+        frame.count += 1;
+        frame.name_at = None;
+        if self.buffer.len() - frame.start > pack::LEAF_BYTES_MAX {
+            self.unpack(self.frames.len() - 1);
+        }
+    }
+
+    /// Adds a value to the container on top, which becomes a tree if it is not.
+    fn push(&mut self, value: Value) {
+        let Some(top) = self.frames.len().checked_sub(1) else {
+            self.root = Some(value);
+            return;
+        };
+        self.unpack(top);
+        match self.frames[top].tree.as_mut().expect("the frame was unpacked") {
+            Tree::Array(array) => array.items.push_back(value),
+            Tree::Object(object, awaited) => {
+                object.set(&awaited.take().expect("a value in an object follows a name"), value);
+            }
+        }
+    }
+
+    /// Turns a packed frame into a tree. Nothing inside it is open.
+    fn unpack(&mut self, nth: usize) {
+        let frame = &mut self.frames[nth];
+        if frame.tree.is_some() {
+            return;
+        }
+        let content = frame.start + pack::HEADER_BYTES;
+        let body = Body::new(&self.buffer[content..], frame.count);
+        let tree = if frame.object {
+            let mut object = Object::default();
+            for (name, value) in body.members() {
+                object.push(name.text().as_str(), value.to_value());
+            }
+            let awaited = frame.name_at.map(|at| pack::name_text(&self.buffer, at).as_str().into());
+            Tree::Object(object, awaited)
+        } else {
+            Tree::Array(Array { items: body.items().map(View::to_value).collect() })
+        };
+        frame.tree = Some(tree);
+        self.buffer.truncate(frame.start);
+    }
+
+    /// Replays a value as events, without counting it again.
+    fn copy(&mut self, view: View<'_>) {
+        let (size, recount) = (self.size, self.recount);
+        let limits = std::mem::replace(&mut self.limits, Limits::NONE);
+        self.events(view).expect("a value within limits is copied without any");
+        (self.size, self.recount, self.limits) = (size, recount, limits);
+    }
+
+    fn events(&mut self, view: View<'_>) -> Result<()> {
+        match view {
+            View::Null => self.null(),
+            View::Bool(value) => self.boolean(value),
+            View::Int(value) => self.number(Number::Int(value)),
+            View::Float(value) => self.number(Number::Float(value)),
+            View::Str(text) => self.string(text.as_str()),
+            View::Array(array) => {
+                self.begin_array()?;
+                array.iter().try_for_each(|item| self.events(item))?;
+                self.end();
+                Ok(())
+            }
+            View::Object(object) => {
+                self.begin_object()?;
+                for (name, value) in object.iter() {
+                    self.name(name.as_str())?;
+                    self.events(value)?;
+                }
+                self.end();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A mark for a name without a number: equal names have equal marks.
+fn mark_of(name: &str) -> u32 {
+    let hash = name
+        .bytes()
+        .fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash | 1 << 31
+}
+
+/// Builds an array of values.
+pub fn array<'a>(items: impl IntoIterator<Item = View<'a>>) -> Value {
+    let mut builder = Builder::new(&Limits::NONE);
+    builder.begin_array().expect("an array is within the representation's limits");
+    for item in items {
+        builder.events(item).expect("parts of a document are within the representation's limits");
+    }
+    builder.end();
+    builder.finish().value
+}
+
+/// Builds an object of members; of repeated names the last value wins.
+pub fn object<'a>(members: impl IntoIterator<Item = (Text<'a>, View<'a>)>) -> Value {
+    let mut builder = Builder::new(&Limits::NONE);
+    builder.begin_object().expect("an object is within the representation's limits");
+    for (name, value) in members {
+        builder
+            .name(name.as_str())
+            .and_then(|()| builder.events(value))
+            .expect("parts of a document are within the representation's limits");
+    }
+    builder.end();
+    builder.finish().value
+}

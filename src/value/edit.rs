@@ -1,0 +1,1 @@
+//! Changes to a value at places, each with its undo.

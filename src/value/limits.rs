@@ -1,0 +1,38 @@
+//! The limits every document keeps, however it came to be.
+
+use crate::error::{Error, Result};
+
+/// Bounds on one document. A replica or an AOF being loaded applies [`Limits::NONE`]: what a master
+/// accepted under its configuration is never refused by another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Nesting: a scalar has depth 0, `[]` has 1. Configuration `model.depth`.
+    pub depth: u32,
+    /// Size in bytes as counted by [`super::View::size`]. Configuration `model.document-bytes`.
+    pub bytes: u64,
+}
+
+/// The deepest nesting any configuration allows. Bounds every recursion over a document.
+pub const DEPTH_MAX: u32 = 512;
+/// The largest document any configuration allows: sizes fit 32 bits with room to add.
+pub const BYTES_MAX: u64 = 1 << 30;
+
+impl Limits {
+    pub const DEFAULT: Limits = Limits { depth: 128, bytes: 64 << 20 };
+    /// Only what the representation itself cannot exceed.
+    pub const NONE: Limits = Limits { depth: DEPTH_MAX, bytes: BYTES_MAX };
+
+    pub fn check_depth(&self, depth: u32) -> Result<()> {
+        if depth > self.depth {
+            return Err(Error::limit("model.depth", self.depth.into()));
+        }
+        Ok(())
+    }
+
+    pub fn check_bytes(&self, bytes: u64) -> Result<()> {
+        if bytes > self.bytes {
+            return Err(Error::limit("model.document-bytes", self.bytes));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,39 @@
+//! Document values: exact, ordered, compact.
+//!
+//! A [`Value`] is a JSON value (RFC 8259) held losslessly: an integer is an `i64` for ever, any other
+//! number a finite `f64`, strings are UTF-8, objects keep the order in which members were added.
+//!
+//! Two representations live behind one interface. A container whose encoding takes at most
+//! [`pack::LEAF_BYTES_MAX`] bytes is *packed*: one buffer holds it and everything inside. A larger one
+//! is a *tree* node whose children are values again, packed where they are small. A small document is
+//! therefore one allocation, and a change in a large one touches one leaf. Readers see neither: they
+//! use [`View`]. Writers use [`edit::Editor`], which records how to undo what it did.
+//!
+//! Nothing here depends on the representation being one or the other; no result of a public
+//! function does either, except [`Value::heap_bytes`].
+
+mod build;
+
+pub mod edit;
+pub mod limits;
+pub mod names;
+pub mod number;
+mod pack;
+pub mod parse;
+pub mod print;
+mod tree;
+mod view;
+pub mod wire;
+
+pub use build::{Measured, array, object};
+pub use limits::Limits;
+pub use number::Number;
+pub use tree::Value;
+pub use view::{ArrayView, Kind, ObjectView, Text, View};
+
+use smallvec::SmallVec;
+
+/// Where a value stands in its document: the position to take at every container on the way from
+/// the root. An array's positions are its indexes; an object's are opaque and stay valid until a
+/// member of that object is inserted or removed.
+pub type Place = SmallVec<[u32; 8]>;

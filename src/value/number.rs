@@ -1,0 +1,232 @@
+//! Exact integers and finite doubles, and the arithmetic between them.
+
+use std::cmp::Ordering;
+
+use crate::error::{Error, ErrorCode, Result};
+
+/// A JSON number: an exact 64-bit integer or a finite double.
+#[derive(Clone, Copy, Debug)]
+pub enum Number {
+    Int(i64),
+    /// Always finite.
+    Float(f64),
+}
+
+impl Number {
+    /// A double as a number; `RANGE` when it is not finite.
+    pub fn from_f64(value: f64) -> Result<Number> {
+        if !value.is_finite() {
+            return Err(Error::new(ErrorCode::Range, "the result is not a finite number"));
+        }
+        Ok(Number::Float(value))
+    }
+
+    /// The nearest double.
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Number::Int(value) => value as f64,
+            Number::Float(value) => value,
+        }
+    }
+
+    /// Parses one JSON number literal (RFC 8259 section 6), nothing around it.
+    pub fn parse(text: &[u8]) -> Result<Number> {
+        match scan(text) {
+            Some((number, len)) if len == text.len() => number,
+            _ => Err(Error::syntax("not a JSON number").text("argument", text)),
+        }
+    }
+
+    /// Appends the number's JSON text: integers exactly, doubles as the shortest text that reads
+    /// back as the same double, with a point or an exponent so that they stay doubles.
+    pub fn print(self, out: &mut Vec<u8>) {
+        match self {
+            Number::Int(value) => {
+                out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes())
+            }
+            Number::Float(value) => {
+                out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes())
+            }
+        }
+    }
+
+    /// Exact comparison: an integer is never rounded to be compared with a double.
+    pub fn compare(self, other: Number) -> Ordering {
+        match (self, other) {
+            (Number::Int(a), Number::Int(b)) => a.cmp(&b),
+            (Number::Float(a), Number::Float(b)) => a.partial_cmp(&b).expect("both are finite"),
+            (Number::Int(a), Number::Float(b)) => compare_int_float(a, b),
+            (Number::Float(a), Number::Int(b)) => compare_int_float(b, a).reverse(),
+        }
+    }
+}
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Number) -> bool {
+        self.compare(*other) == Ordering::Equal
+    }
+}
+
+const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
+
+fn compare_int_float(a: i64, b: f64) -> Ordering {
+    if b >= TWO_POW_63 {
+        return Ordering::Less;
+    }
+    if b < -TWO_POW_63 {
+        return Ordering::Greater;
+    }
+    // `b` truncated now fits an i64 exactly; only its fraction is left to compare.
+    let whole = b.trunc();
+    a.cmp(&(whole as i64)).then_with(|| {
+        if b > whole {
+            Ordering::Less
+        } else if b < whole {
+            Ordering::Greater
+        } else {
+            Ordering::Equal
+        }
+    })
+}
+
+/// Reads the number literal at the start of `text`: `None` when there is none, otherwise the number
+/// (or why it cannot be held) and the literal's length.
+#[inline]
+pub(super) fn scan(text: &[u8]) -> Option<(Result<Number>, usize)> {
+    let negative = text.first() == Some(&b'-');
+    let digits_start = usize::from(negative);
+    let mut at = digits_start;
+    let mut magnitude: u64 = 0;
+    while let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
+        // Eighteen digits cannot overflow; longer literals take the exact path below.
+        magnitude = magnitude.wrapping_mul(10).wrapping_add(digit.into());
+        at += 1;
+    }
+    let digits = at - digits_start;
+    if digits == 0 || (digits > 1 && text[digits_start] == b'0') {
+        return None;
+    }
+    match text.get(at) {
+        Some(b'.' | b'e' | b'E') => scan_float(text, at),
+        _ if digits <= 18 => {
+            let value = magnitude as i64;
+            Some((Ok(Number::Int(if negative { -value } else { value })), at))
+        }
+        _ => Some((parse_int(&text[..at]), at)),
+    }
+}
+
+fn parse_int(literal: &[u8]) -> Result<Number> {
+    let text = std::str::from_utf8(literal).expect("a literal is ASCII");
+    text.parse().map(Number::Int).map_err(|_| {
+        Error::new(ErrorCode::Range, "an integer outside the signed 64-bit range")
+            .text("argument", literal)
+    })
+}
+
+/// `at` is where the integer part ended.
+fn scan_float(text: &[u8], mut at: usize) -> Option<(Result<Number>, usize)> {
+    let skip_digits = |mut at: usize| {
+        let start = at;
+        while text.get(at).is_some_and(u8::is_ascii_digit) {
+            at += 1;
+        }
+        (at > start).then_some(at)
+    };
+    if text.get(at) == Some(&b'.') {
+        at = skip_digits(at + 1)?;
+    }
+    if matches!(text.get(at), Some(b'e' | b'E')) {
+        at += 1;
+        if matches!(text.get(at), Some(b'+' | b'-')) {
+            at += 1;
+        }
+        at = skip_digits(at)?;
+    }
+    let literal = &text[..at];
+    let value: f64 = std::str::from_utf8(literal).expect("a literal is ASCII").parse().ok()?;
+    let number = if value.is_finite() {
+        Ok(Number::Float(value))
+    } else {
+        Err(Error::new(ErrorCode::Range, "a number outside the range of a double")
+            .text("argument", literal))
+    };
+    Some((number, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(number: Number) -> String {
+        let mut out = Vec::new();
+        number.print(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn literals_survive() {
+        for literal in [
+            "0",
+            "-1",
+            "9007199254740993",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "1.0",
+            "-0.0",
+            "0.1",
+            "1e300",
+            "5e-324",
+            "1.7976931348623157e308",
+            "123456789012345678",
+            "-999999999999999999",
+        ] {
+            assert_eq!(text(Number::parse(literal.as_bytes()).unwrap()), literal);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_held_is_a_range_error() {
+        for literal in [
+            "9223372036854775808",
+            "-9223372036854775809",
+            "1e309",
+            "-1e999",
+            "100000000000000000000",
+        ] {
+            assert_eq!(
+                Number::parse(literal.as_bytes()).unwrap_err().code(),
+                ErrorCode::Range,
+                "{literal}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_a_syntax_error() {
+        for literal in [
+            "", "-", "+1", "01", "-01", "1.", ".5", "1e", "1e+", "0x1", "1 ", " 1", "NaN",
+            "Infinity", "1\0",
+        ] {
+            assert_eq!(
+                Number::parse(literal.as_bytes()).unwrap_err().code(),
+                ErrorCode::Err,
+                "{literal:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn comparison_does_not_round() {
+        let int = Number::Int;
+        let float = Number::Float;
+        assert_eq!(int(1), float(1.0));
+        assert_eq!(int(0), float(-0.0));
+        assert_ne!(int((1 << 53) + 1), float((1u64 << 53) as f64));
+        assert_eq!(int(i64::MAX).compare(float(TWO_POW_63)), Ordering::Less);
+        assert_eq!(int(i64::MIN).compare(float(-TWO_POW_63)), Ordering::Equal);
+        assert_eq!(int(-1).compare(float(-1.5)), Ordering::Greater);
+        assert_eq!(int(1).compare(float(1.5)), Ordering::Less);
+        assert_eq!(float(1e300).compare(int(5)), Ordering::Greater);
+    }
+}

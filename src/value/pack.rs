@@ -1,0 +1,531 @@
+//! The packed form: a whole small container in one buffer.
+//!
+//! ```text
+//! node   := 0x00..=0x7f                      the integers 0 to 127
+//!         | 0x80..=0xbf bytes                a string of 0 to 63 bytes
+//!         | NULL | FALSE | TRUE
+//!         | INT8 i8 | INT16 i16 | INT32 i32 | INT64 i64 | FLOAT f64
+//!         | STRING u16 bytes
+//!         | ARRAY  u16:body-bytes u16:count node*
+//!         | OBJECT u16:body-bytes u16:count (name node)*
+//! name   := 0b0nnnnnnn | 0b10nnnnnn nnnnnnnn number in the table of shared names
+//!         | 0b11llllll bytes                 the name itself, 0 to 62 bytes
+//!         | 0xff u16 bytes                   a longer one
+//! ```
+//!
+//! Numbers are little-endian. The buffer of a leaf starts with the container's own tag and may be
+//! longer than what is used, so that small growth needs no new buffer. Packed bytes never leave the
+//! process (they hold numbers of shared names), so what is in a leaf was written by this file: a byte
+//! it cannot have written is a broken invariant, not an input error.
+
+use smallvec::SmallVec;
+
+use super::names::{self, NameId};
+use super::number::Number;
+use super::view::{ArrayView, ObjectView, Text, View};
+
+/// A container whose packed form takes at most this many bytes is packed.
+pub const LEAF_BYTES_MAX: usize = 1024;
+/// Tag, body size and count of a container.
+pub const HEADER_BYTES: usize = 5;
+
+const SMALL_INT_MAX: i64 = 0x7f;
+const SHORT_STRING: u8 = 0x80;
+const SHORT_STRING_MAX: usize = 0x3f;
+const NULL: u8 = 0xc0;
+const FALSE: u8 = 0xc1;
+const TRUE: u8 = 0xc2;
+const INT8: u8 = 0xc3;
+const INT16: u8 = 0xc4;
+const INT32: u8 = 0xc5;
+const INT64: u8 = 0xc6;
+const FLOAT: u8 = 0xc7;
+const STRING: u8 = 0xc8;
+pub const ARRAY: u8 = 0xc9;
+pub const OBJECT: u8 = 0xca;
+
+const NAME_WIDE: u8 = 0x80;
+const NAME_TEXT: u8 = 0xc0;
+const NAME_LONG: u8 = 0xff;
+const NAME_TEXT_MAX: usize = 62;
+
+/// Strings longer than this cannot be part of a packed container.
+pub const STRING_BYTES_MAX: usize = LEAF_BYTES_MAX;
+
+// --- Writing ---------------------------------------------------------------------------------
+
+pub fn write_null(out: &mut Vec<u8>) {
+    out.push(NULL);
+}
+
+pub fn write_bool(value: bool, out: &mut Vec<u8>) {
+    out.push(if value { TRUE } else { FALSE });
+}
+
+/// A packed number, always in its narrowest form.
+pub struct PackedNumber {
+    bytes: [u8; 9],
+    len: u8,
+}
+
+impl PackedNumber {
+    #[inline]
+    pub fn new(number: Number) -> PackedNumber {
+        let mut packed = PackedNumber { bytes: [0; 9], len: 1 };
+        match number {
+            Number::Float(value) => packed.set(FLOAT, value.to_le_bytes()),
+            Number::Int(value) if (0..=SMALL_INT_MAX).contains(&value) => {
+                packed.bytes[0] = value as u8
+            }
+            Number::Int(value) => {
+                if let Ok(narrow) = i8::try_from(value) {
+                    packed.set(INT8, narrow.to_le_bytes());
+                } else if let Ok(narrow) = i16::try_from(value) {
+                    packed.set(INT16, narrow.to_le_bytes());
+                } else if let Ok(narrow) = i32::try_from(value) {
+                    packed.set(INT32, narrow.to_le_bytes());
+                } else {
+                    packed.set(INT64, value.to_le_bytes());
+                }
+            }
+        }
+        packed
+    }
+
+    fn set<const N: usize>(&mut self, tag: u8, payload: [u8; N]) {
+        self.bytes[0] = tag;
+        self.bytes[1..=N].copy_from_slice(&payload);
+        self.len = 1 + N as u8;
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len.into()]
+    }
+}
+
+#[inline]
+pub fn write_number(number: Number, out: &mut Vec<u8>) {
+    out.extend_from_slice(PackedNumber::new(number).as_bytes());
+}
+
+/// `text` is UTF-8 of at most 65,535 bytes.
+#[inline]
+pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
+    if text.len() <= SHORT_STRING_MAX {
+        out.push(SHORT_STRING | text.len() as u8);
+    } else {
+        let len = u16::try_from(text.len()).expect("a packed string is short");
+        out.push(STRING);
+        out.extend_from_slice(&len.to_le_bytes());
+    }
+    out.extend_from_slice(text);
+}
+
+pub fn write_name_id(id: NameId, out: &mut Vec<u8>) {
+    let number = id.get();
+    if number < u16::from(NAME_WIDE) {
+        out.push(number as u8);
+    } else {
+        out.push(NAME_WIDE | (number >> 8) as u8);
+        out.push(number as u8);
+    }
+}
+
+/// `text` is UTF-8 of at most 65,535 bytes.
+pub fn write_name_text(text: &[u8], out: &mut Vec<u8>) {
+    if text.len() <= NAME_TEXT_MAX {
+        out.push(NAME_TEXT | text.len() as u8);
+    } else {
+        let len = u16::try_from(text.len()).expect("a packed name is short");
+        out.push(NAME_LONG);
+        out.extend_from_slice(&len.to_le_bytes());
+    }
+    out.extend_from_slice(text);
+}
+
+/// Writes a header to be completed by [`close_container`]; gives its offset.
+pub fn open_container(tag: u8, out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[tag, 0, 0, 0, 0]);
+    start
+}
+
+pub fn close_container(start: usize, count: usize, out: &mut [u8]) {
+    let body = out.len() - start - HEADER_BYTES;
+    set_header(&mut out[start..], body, count);
+}
+
+fn set_header(header: &mut [u8], body: usize, count: usize) {
+    header[1..3].copy_from_slice(&u16::try_from(body).expect("a leaf is small").to_le_bytes());
+    header[3..5].copy_from_slice(&u16::try_from(count).expect("a leaf is small").to_le_bytes());
+}
+
+// --- Reading ---------------------------------------------------------------------------------
+
+#[inline]
+fn u16_at(bytes: &[u8], at: usize) -> usize {
+    usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
+}
+
+#[inline]
+fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    bytes[at..at + N].try_into().expect("the slice has N bytes")
+}
+
+/// The size of the node at `at`.
+#[inline]
+pub fn node_len(bytes: &[u8], at: usize) -> usize {
+    match bytes[at] {
+        0..SHORT_STRING => 1,
+        tag @ SHORT_STRING..NULL => 1 + usize::from(tag & 0x3f),
+        NULL | FALSE | TRUE => 1,
+        INT8 => 2,
+        INT16 => 3,
+        INT32 => 5,
+        INT64 | FLOAT => 9,
+        STRING => 3 + u16_at(bytes, at + 1),
+        ARRAY | OBJECT => HEADER_BYTES + u16_at(bytes, at + 1),
+        tag => unreachable!("packed bytes hold no tag {tag:#x}"),
+    }
+}
+
+/// The node at `at`.
+#[inline]
+pub fn view(bytes: &[u8], at: usize) -> View<'_> {
+    match bytes[at] {
+        small @ 0..SHORT_STRING => View::Int(small.into()),
+        tag @ SHORT_STRING..NULL => {
+            View::Str(Text::new(&bytes[at + 1..at + 1 + usize::from(tag & 0x3f)]))
+        }
+        NULL => View::Null,
+        FALSE => View::Bool(false),
+        TRUE => View::Bool(true),
+        INT8 => View::Int(i8::from_le_bytes(array_at(bytes, at + 1)).into()),
+        INT16 => View::Int(i16::from_le_bytes(array_at(bytes, at + 1)).into()),
+        INT32 => View::Int(i32::from_le_bytes(array_at(bytes, at + 1)).into()),
+        INT64 => View::Int(i64::from_le_bytes(array_at(bytes, at + 1))),
+        FLOAT => View::Float(f64::from_le_bytes(array_at(bytes, at + 1))),
+        STRING => View::Str(Text::new(&bytes[at + 3..at + 3 + u16_at(bytes, at + 1)])),
+        ARRAY => View::Array(ArrayView::Packed(Body::at(bytes, at))),
+        OBJECT => View::Object(ObjectView::Packed(Body::at(bytes, at))),
+        tag => unreachable!("packed bytes hold no tag {tag:#x}"),
+    }
+}
+
+/// The inside of a packed container.
+#[derive(Clone, Copy)]
+pub struct Body<'a> {
+    bytes: &'a [u8],
+    count: u16,
+}
+
+impl<'a> Body<'a> {
+    fn at(bytes: &'a [u8], at: usize) -> Body<'a> {
+        let start = at + HEADER_BYTES;
+        let end = start + u16_at(bytes, at + 1);
+        Body { bytes: &bytes[start..end], count: u16_at(bytes, at + 3) as u16 }
+    }
+
+    /// `count` packed nodes (for an object, members) at the start of `bytes`.
+    pub fn new(bytes: &'a [u8], count: usize) -> Body<'a> {
+        Body { bytes, count: u16::try_from(count).expect("a leaf is small") }
+    }
+
+    pub fn len(self) -> usize {
+        self.count.into()
+    }
+
+    /// The elements of an array, in order.
+    pub fn items(self) -> impl Iterator<Item = View<'a>> + 'a {
+        let mut at = 0;
+        (0..self.count).map(move |_| {
+            let item = view(self.bytes, at);
+            at += node_len(self.bytes, at);
+            item
+        })
+    }
+
+    pub fn item(self, index: usize) -> Option<View<'a>> {
+        if index >= self.len() {
+            return None;
+        }
+        Some(view(self.bytes, self.item_offset(index)))
+    }
+
+    fn item_offset(self, index: usize) -> usize {
+        (0..index).fold(0, |at, _| at + node_len(self.bytes, at))
+    }
+
+    /// The members of an object, in order.
+    pub fn members(self) -> impl Iterator<Item = (PackedName<'a>, View<'a>)> + 'a {
+        let mut at = 0;
+        (0..self.count).map(move |_| {
+            let (name, value_at) = name_at(self.bytes, at);
+            let value = view(self.bytes, value_at);
+            at = value_at + node_len(self.bytes, value_at);
+            (name, value)
+        })
+    }
+
+    /// The member at a position.
+    pub fn member(self, position: usize) -> Option<(PackedName<'a>, View<'a>)> {
+        if position >= self.len() {
+            return None;
+        }
+        let (name, value_at) = name_at(self.bytes, self.member_offset(position));
+        Some((name, view(self.bytes, value_at)))
+    }
+
+    fn member_offset(self, position: usize) -> usize {
+        (0..position).fold(0, |at, _| {
+            let value_at = at + name_len(self.bytes, at);
+            value_at + node_len(self.bytes, value_at)
+        })
+    }
+
+    /// The position and value of the member with that name.
+    #[inline]
+    pub fn find(self, name: &str) -> Option<(usize, View<'a>)> {
+        let id = names::find(name);
+        let mut at = 0;
+        for position in 0..self.count {
+            let (found, value_at) = name_at(self.bytes, at);
+            let same = match found {
+                PackedName::Shared(number) => Some(number) == id,
+                PackedName::Text(text) => text == name.as_bytes(),
+            };
+            if same {
+                return Some((position.into(), view(self.bytes, value_at)));
+            }
+            at = value_at + node_len(self.bytes, value_at);
+        }
+        None
+    }
+}
+
+/// A member's name inside a packed object.
+#[derive(Clone, Copy)]
+pub enum PackedName<'a> {
+    Shared(NameId),
+    /// UTF-8.
+    Text(&'a [u8]),
+}
+
+impl<'a> PackedName<'a> {
+    #[inline]
+    pub fn text(self) -> Text<'a> {
+        match self {
+            PackedName::Shared(id) => Text::new(id.text().as_bytes()),
+            PackedName::Text(text) => Text::new(text),
+        }
+    }
+}
+
+/// The name at `at` and the offset of the value behind it.
+#[inline]
+fn name_at(bytes: &[u8], at: usize) -> (PackedName<'_>, usize) {
+    match bytes[at] {
+        number @ 0..NAME_WIDE => (PackedName::Shared(NameId::from_packed(number.into())), at + 1),
+        high @ NAME_WIDE..NAME_TEXT => {
+            let number = u16::from(high & 0x3f) << 8 | u16::from(bytes[at + 1]);
+            (PackedName::Shared(NameId::from_packed(number)), at + 2)
+        }
+        NAME_LONG => {
+            let end = at + 3 + u16_at(bytes, at + 1);
+            (PackedName::Text(&bytes[at + 3..end]), end)
+        }
+        tag => {
+            let end = at + 1 + usize::from(tag & 0x3f);
+            (PackedName::Text(&bytes[at + 1..end]), end)
+        }
+    }
+}
+
+/// The text of the name at `at`.
+pub fn name_text(bytes: &[u8], at: usize) -> Text<'_> {
+    name_at(bytes, at).0.text()
+}
+
+#[inline]
+fn name_len(bytes: &[u8], at: usize) -> usize {
+    match bytes[at] {
+        0..NAME_WIDE => 1,
+        NAME_WIDE..NAME_TEXT => 2,
+        NAME_LONG => 3 + u16_at(bytes, at + 1),
+        tag => 1 + usize::from(tag & 0x3f),
+    }
+}
+
+// --- Leaves ----------------------------------------------------------------------------------
+
+/// A packed container that owns its buffer.
+#[derive(Clone)]
+pub struct Leaf(Box<[u8]>);
+
+/// Where a node stands inside a leaf: the byte range of the node itself (for an object's member
+/// with its name in front) and the headers of the containers around it, outermost first.
+pub struct Spot {
+    pub headers: SmallVec<[u16; 8]>,
+    pub start: usize,
+    /// Where the value begins; `start` unless a name stands before it.
+    pub value: usize,
+    pub end: usize,
+}
+
+impl Leaf {
+    /// `node` is one packed container.
+    pub fn new(node: &[u8]) -> Leaf {
+        debug_assert!(matches!(node[0], ARRAY | OBJECT) && node_len(node, 0) == node.len());
+        debug_assert!(node.len() <= LEAF_BYTES_MAX);
+        let mut buffer = vec![0; rounded(node.len())].into_boxed_slice();
+        buffer[..node.len()].copy_from_slice(node);
+        Leaf(buffer)
+    }
+
+    pub fn from_body(tag: u8, body: Body<'_>) -> Leaf {
+        let used = HEADER_BYTES + body.bytes.len();
+        let mut buffer = vec![0; rounded(used)].into_boxed_slice();
+        buffer[0] = tag;
+        set_header(&mut buffer, body.bytes.len(), body.len());
+        buffer[HEADER_BYTES..used].copy_from_slice(body.bytes);
+        Leaf(buffer)
+    }
+
+    pub fn empty(tag: u8) -> Leaf {
+        Leaf::new(&[tag, 0, 0, 0, 0])
+    }
+
+    /// The packed node, without the slack behind it.
+    pub fn node(&self) -> &[u8] {
+        &self.0[..self.used()]
+    }
+
+    pub fn is_array(&self) -> bool {
+        self.0[0] == ARRAY
+    }
+
+    pub fn body(&self) -> Body<'_> {
+        Body::at(&self.0, 0)
+    }
+
+    #[inline]
+    pub fn used(&self) -> usize {
+        node_len(&self.0, 0)
+    }
+
+    pub fn buffer_bytes(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn buffer_mut(&mut self) -> &mut Box<[u8]> {
+        &mut self.0
+    }
+
+    #[inline]
+    pub fn view(&self) -> View<'_> {
+        view(&self.0, 0)
+    }
+
+    /// The view of the node at a place inside this leaf.
+    pub fn view_at(&self, steps: &[u32]) -> View<'_> {
+        if steps.is_empty() {
+            return self.view();
+        }
+        view(&self.0, self.locate(steps).value)
+    }
+
+    /// Finds the node at a place inside this leaf. The place exists.
+    #[inline]
+    pub fn locate(&self, steps: &[u32]) -> Spot {
+        let mut spot = Spot { headers: SmallVec::new(), start: 0, value: 0, end: 0 };
+        for step in steps {
+            let header = spot.value;
+            let body = Body::at(&self.0, header);
+            assert!((*step as usize) < body.len(), "a place names a node that is there");
+            let inside = header + HEADER_BYTES;
+            spot.headers.push(header as u16);
+            if self.0[header] == ARRAY {
+                spot.start = inside + body.item_offset(*step as usize);
+                spot.value = spot.start;
+            } else {
+                spot.start = inside + body.member_offset(*step as usize);
+                spot.value = spot.start + name_len(&self.0, spot.start);
+            }
+        }
+        spot.end = spot.value + node_len(&self.0, spot.value);
+        spot
+    }
+
+    /// The gap before the child at `position` of the container at `steps`; behind the last when
+    /// `position` is the number of children. The headers include the container's own.
+    pub fn locate_gap(&self, steps: &[u32], position: usize) -> Spot {
+        let mut spot = self.locate(steps);
+        let header = spot.value;
+        let body = Body::at(&self.0, header);
+        assert!(position <= body.len(), "a gap is inside its container");
+        spot.headers.push(header as u16);
+        let offset = if self.0[header] == ARRAY {
+            body.item_offset(position)
+        } else {
+            body.member_offset(position)
+        };
+        spot.start = header + HEADER_BYTES + offset;
+        spot.value = spot.start;
+        spot.end = spot.start;
+        spot
+    }
+
+    /// Whether `added` bytes in the place of `removed` leave the leaf within its size.
+    pub fn has_room(&self, removed: usize, added: usize) -> bool {
+        self.used() - removed + added <= LEAF_BYTES_MAX
+    }
+
+    /// Puts `bytes` in the place of `start..end` and corrects the headers around it; the innermost
+    /// container's count changes by `count_change`. There is room.
+    #[inline]
+    pub fn splice(
+        &mut self,
+        headers: &[u16],
+        start: usize,
+        end: usize,
+        bytes: &[u8],
+        count_change: isize,
+    ) {
+        let used = self.used();
+        let used_after = used - (end - start) + bytes.len();
+        assert!(used_after <= LEAF_BYTES_MAX, "the caller asked whether there is room");
+        if used_after == used && count_change == 0 {
+            self.0[start..end].copy_from_slice(bytes);
+            return;
+        }
+        if used_after <= self.0.len() && self.0.len() <= rounded(used_after) * 2 {
+            self.0.copy_within(end..used, start + bytes.len());
+            self.0[start..start + bytes.len()].copy_from_slice(bytes);
+        } else {
+            let mut buffer = vec![0; rounded(used_after)].into_boxed_slice();
+            buffer[..start].copy_from_slice(&self.0[..start]);
+            buffer[start..start + bytes.len()].copy_from_slice(bytes);
+            buffer[start + bytes.len()..used_after].copy_from_slice(&self.0[end..used]);
+            self.0 = buffer;
+        }
+        let growth = bytes.len() as isize - (end - start) as isize;
+        for (nth, header) in headers.iter().rev().enumerate() {
+            let header = usize::from(*header);
+            let body = (u16_at(&self.0, header + 1) as isize + growth) as usize;
+            let count =
+                u16_at(&self.0, header + 3) as isize + if nth == 0 { count_change } else { 0 };
+            set_header(&mut self.0[header..], body, count as usize);
+        }
+    }
+}
+
+/// The size of the allocator's class for `bytes`, as jemalloc spaces them: what is allocated anyway.
+fn rounded(bytes: usize) -> usize {
+    let step = match bytes {
+        0..=128 => 16,
+        129..=256 => 32,
+        257..=512 => 64,
+        _ => 128,
+    };
+    bytes.next_multiple_of(step)
+}

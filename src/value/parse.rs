@@ -1,0 +1,418 @@
+//! JSON text to values (RFC 8259), losslessly or with an error.
+
+use super::build::{Builder, Measured};
+use super::limits::Limits;
+use super::number::{self, Number};
+use crate::error::{Error, Result};
+
+/// Parses one JSON text. Malformed text is `ERR` with the byte offset; a number that cannot be held
+/// exactly as an `i64` or as a finite double is `RANGE`; too deep or too large is `LIMIT`.
+pub fn json(text: &[u8], limits: &Limits) -> Result<Measured> {
+    let text = std::str::from_utf8(text).map_err(|bad| {
+        Error::syntax("JSON text is not UTF-8").integer("offset", bad.valid_up_to() as i64)
+    })?;
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, unescaped: String::new() };
+    if let Some(scalar) = parser.lone_integer() {
+        return Ok(scalar.into());
+    }
+    let mut builder = Builder::new(limits);
+    parser.value(&mut builder)?;
+    Ok(builder.finish())
+}
+
+/// Parses one JSON text that has to be a string.
+pub fn string(text: &[u8], limits: &Limits) -> Result<String> {
+    let parsed = json(text, limits)?;
+    let text_view = parsed.value.view().as_text();
+    text_view
+        .map(|t| t.as_str().to_owned())
+        .ok_or_else(|| Error::syntax("not a JSON string").text("argument", text))
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    unescaped: String,
+}
+
+impl<'a> Parser<'a> {
+    /// The most frequent argument of all needs no builder.
+    fn lone_integer(&self) -> Option<Number> {
+        match number::scan(self.bytes) {
+            Some((Ok(number), len)) if len == self.bytes.len() => Some(number),
+            _ => None,
+        }
+    }
+
+    fn value(&mut self, builder: &mut Builder) -> Result<()> {
+        self.begin_value(builder)?;
+        while let Some(object) = builder.open() {
+            self.skip_space();
+            match (self.next_byte()?, object) {
+                (b',', true) => {
+                    self.skip_space();
+                    self.member_name(builder)?;
+                    self.begin_value(builder)?;
+                }
+                (b',', false) => self.begin_value(builder)?,
+                (b'}', true) | (b']', false) => builder.end(),
+                _ => return Err(self.error_before("expected a comma or the container's end")),
+            }
+        }
+        self.skip_space();
+        if self.at < self.bytes.len() {
+            return Err(self.error("text after the JSON value"));
+        }
+        Ok(())
+    }
+
+    /// Reads a scalar whole, or opens containers up to their first scalar or to an empty one.
+    fn begin_value(&mut self, builder: &mut Builder) -> Result<()> {
+        loop {
+            self.skip_space();
+            match self.peek() {
+                Some(b'{') => {
+                    self.at += 1;
+                    builder.begin_object()?;
+                    self.skip_space();
+                    if self.peek() == Some(b'}') {
+                        self.at += 1;
+                        builder.end();
+                        return Ok(());
+                    }
+                    self.member_name(builder)?;
+                }
+                Some(b'[') => {
+                    self.at += 1;
+                    builder.begin_array()?;
+                    self.skip_space();
+                    if self.peek() == Some(b']') {
+                        self.at += 1;
+                        builder.end();
+                        return Ok(());
+                    }
+                }
+                _ => return self.scalar(builder),
+            }
+        }
+    }
+
+    fn scalar(&mut self, builder: &mut Builder) -> Result<()> {
+        match self.peek() {
+            Some(b'"') => {
+                let text = self.string()?;
+                builder.string(text.get(&self.unescaped))
+            }
+            Some(b't') => self.literal("true").and_then(|()| builder.boolean(true)),
+            Some(b'f') => self.literal("false").and_then(|()| builder.boolean(false)),
+            Some(b'n') => self.literal("null").and_then(|()| builder.null()),
+            Some(_) => {
+                let scanned = number::scan(&self.bytes[self.at..]);
+                let (number, len) = scanned.ok_or_else(|| self.error("expected a JSON value"))?;
+                self.at += len;
+                builder.number(number?)
+            }
+            None => Err(self.error("the JSON text ends too early")),
+        }
+    }
+
+    fn literal(&mut self, word: &str) -> Result<()> {
+        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
+            return Err(self.error("expected a JSON value"));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn member_name(&mut self, builder: &mut Builder) -> Result<()> {
+        if self.peek() != Some(b'"') {
+            return Err(self.error("expected a member name"));
+        }
+        let name = self.string()?;
+        builder.name(name.get(&self.unescaped))?;
+        self.skip_space();
+        if self.next_byte()? != b':' {
+            return Err(self.error_before("expected a colon"));
+        }
+        Ok(())
+    }
+
+    /// Reads a string; what had escapes is left in `unescaped`.
+    #[inline]
+    fn string(&mut self) -> Result<Scanned<'a>> {
+        let start = self.at + 1;
+        let end = start + plain_len(&self.bytes[start..]);
+        self.at = end;
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            return Ok(Scanned::Plain(&self.text[start..end]));
+        }
+        self.unescaped.clear();
+        self.unescaped.push_str(&self.text[start..end]);
+        self.string_with_escapes()?;
+        Ok(Scanned::Unescaped)
+    }
+
+    fn string_with_escapes(&mut self) -> Result<()> {
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    let c = self.escape()?;
+                    self.unescaped.push(c);
+                }
+                Some(_) => return Err(self.error("a control character inside a string")),
+                None => return Err(self.error("the JSON text ends inside a string")),
+            }
+            let plain = plain_len(&self.bytes[self.at..]);
+            self.unescaped.push_str(&self.text[self.at..self.at + plain]);
+            self.at += plain;
+        }
+    }
+
+    fn escape(&mut self) -> Result<char> {
+        Ok(match self.next_byte()? {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => return self.unicode_escape(),
+            _ => return Err(self.error_before("an unknown escape in a string")),
+        })
+    }
+
+    fn unicode_escape(&mut self) -> Result<char> {
+        let first = self.four_hex_digits()?;
+        let code = if (0xd800..0xdc00).contains(&first) && self.bytes[self.at..].starts_with(b"\\u")
+        {
+            self.at += 2;
+            let second = self.four_hex_digits()?;
+            if !(0xdc00..0xe000).contains(&second) {
+                return Err(self.error("a lone surrogate in a string"));
+            }
+            0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
+        } else {
+            first
+        };
+        char::from_u32(code).ok_or_else(|| self.error("a lone surrogate in a string"))
+    }
+
+    fn four_hex_digits(&mut self) -> Result<u32> {
+        let digits = self
+            .bytes
+            .get(self.at..self.at + 4)
+            .ok_or_else(|| self.error("an unfinished escape"))?;
+        let mut code = 0;
+        for digit in digits {
+            let value = char::from(*digit)
+                .to_digit(16)
+                .ok_or_else(|| self.error("expected four hex digits"))?;
+            code = code << 4 | value;
+        }
+        self.at += 4;
+        Ok(code)
+    }
+
+    #[inline]
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    #[inline]
+    fn next_byte(&mut self) -> Result<u8> {
+        let byte = self.peek().ok_or_else(|| self.error("the JSON text ends too early"))?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    #[inline]
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    #[cold]
+    fn error(&self, message: &'static str) -> Error {
+        Error::syntax(message).integer("offset", self.at as i64)
+    }
+
+    #[cold]
+    fn error_before(&self, message: &'static str) -> Error {
+        Error::syntax(message).integer("offset", self.at as i64 - 1)
+    }
+}
+
+enum Scanned<'a> {
+    Plain(&'a str),
+    Unescaped,
+}
+
+impl<'a> Scanned<'a> {
+    #[inline]
+    fn get<'s>(self, unescaped: &'s str) -> &'s str
+    where
+        'a: 's,
+    {
+        match self {
+            Scanned::Plain(text) => text,
+            Scanned::Unescaped => unescaped,
+        }
+    }
+}
+
+/// How many bytes at the start of `bytes` may stand in a JSON string as they are.
+#[inline]
+pub(super) fn plain_len(bytes: &[u8]) -> usize {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // Each sets the high bit of the first byte that matches; bytes before it stay clear.
+    let zero_byte = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
+    let mut at = 0;
+    for chunk in bytes.chunks_exact(8) {
+        let word = u64::from_le_bytes(chunk.try_into().expect("a chunk has eight bytes"));
+        let control = word.wrapping_sub(LOW * 0x20) & !word & HIGH;
+        let special = control
+            | zero_byte(word ^ (LOW * u64::from(b'"')))
+            | zero_byte(word ^ (LOW * u64::from(b'\\')));
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = &bytes[at..];
+    at + rest.iter().position(|b| *b < 0x20 || *b == b'"' || *b == b'\\').unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorCode;
+    use crate::value::print;
+
+    fn round_trip(text: &str) -> Result<String> {
+        json(text.as_bytes(), &Limits::DEFAULT).map(|parsed| print::to_string(parsed.value.view()))
+    }
+
+    #[test]
+    fn texts_come_back_compact() {
+        for (text, expected) in [
+            (" 1 ", "1"),
+            ("\t[ ]\n", "[]"),
+            (r#"{ "a" : [ 1 , 2.50 , "x" ] , "b" : { } }"#, r#"{"a":[1,2.5,"x"],"b":{}}"#),
+            (
+                r#""\u00e9\ud83d\ude00\/\b\f\n\r\t\"\\\u0000""#,
+                "\"é😀/\\b\\f\\n\\r\\t\\\"\\\\\\u0000\"",
+            ),
+            ("9007199254740993", "9007199254740993"),
+            ("1.0", "1.0"),
+            ("[null,true,false]", "[null,true,false]"),
+        ] {
+            assert_eq!(round_trip(text).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn of_a_repeated_name_the_last_value_wins_at_the_first_place() {
+        assert_eq!(round_trip(r#"{"a":1,"b":2,"a":3}"#).unwrap(), r#"{"a":3,"b":2}"#);
+        assert_eq!(
+            round_trip(r#"{"a":{"x":1},"b":2,"\u0061":[3],"b":4}"#).unwrap(),
+            r#"{"a":[3],"b":4}"#
+        );
+        let many: Vec<String> = (0..400).map(|i| format!("\"name{}\":{i}", i % 200)).collect();
+        let expected: Vec<String> =
+            (200..400).map(|i| format!("\"name{}\":{i}", i - 200)).collect();
+        assert_eq!(
+            round_trip(&format!("{{{}}}", many.join(","))).unwrap(),
+            format!("{{{}}}", expected.join(","))
+        );
+        let parsed = json(br#"{"a":"long enough","a":1}"#, &Limits::DEFAULT).unwrap();
+        assert_eq!(parsed.size, parsed.value.view().size());
+    }
+
+    #[test]
+    fn malformed_text_is_a_syntax_error() {
+        for text in [
+            "",
+            " ",
+            "{",
+            "[",
+            "[1",
+            "[1,",
+            "[1,]",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{\"a\" 1}",
+            "]",
+            "}",
+            "[}",
+            "{]",
+            "tru",
+            "nul",
+            "falsee",
+            "1 2",
+            "\"",
+            "\"\\",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"\\ud800\"",
+            "\"\\ud800\\u0041\"",
+            "\"\\udc00\"",
+            "\"a\nb\"",
+            "\"\0\"",
+            "\0",
+            "1\0",
+            "[1 2]",
+            "--1",
+            "01",
+            "'a'",
+            "+1",
+            "\"\\u+123\"",
+            "[\"a\":1]",
+            "\u{feff}1",
+            "NaN",
+        ] {
+            assert_eq!(round_trip(text).unwrap_err().code(), ErrorCode::Err, "{text:?}");
+        }
+        assert_eq!(json(b"\"\xff\"", &Limits::DEFAULT).unwrap_err().code(), ErrorCode::Err);
+    }
+
+    #[test]
+    fn limits_hold_at_the_maximum_and_one_past_it() {
+        let limits = Limits { depth: 3, bytes: 100 };
+        assert!(json(b"[[[1]]]", &limits).is_ok());
+        assert_eq!(json(b"[[[[]]]]", &limits).unwrap_err().code(), ErrorCode::Limit);
+        assert!(json(format!("\"{}\"", "x".repeat(98)).as_bytes(), &limits).is_ok());
+        assert_eq!(
+            json(format!("\"{}\"", "x".repeat(99)).as_bytes(), &limits).unwrap_err().code(),
+            ErrorCode::Limit
+        );
+        let deep = "[".repeat(1_000_000);
+        assert_eq!(json(deep.as_bytes(), &Limits::NONE).unwrap_err().code(), ErrorCode::Limit);
+    }
+
+    #[test]
+    fn plain_len_stops_at_every_special_byte() {
+        for len in 0..20 {
+            for special in [0u8, 0x1f, b'"', b'\\'] {
+                let mut bytes = vec![b'a'; len];
+                bytes.push(special);
+                bytes.extend_from_slice(b"\"\"\"\"\"\"\"\"\"");
+                assert_eq!(plain_len(&bytes), len);
+            }
+        }
+        assert_eq!(plain_len("é\u{7f}\u{80}ÿ x!]#[".as_bytes()), "é\u{7f}\u{80}ÿ x!]#[".len());
+    }
+}

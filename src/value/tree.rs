@@ -1,0 +1,516 @@
+//! Owned values, and containers too large to be packed.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashTable;
+
+use super::names::{self, NameId};
+use super::number::Number;
+use super::pack::{self, Leaf};
+use super::view::{ArrayView, ObjectView, Text, View};
+
+/// An owned JSON value of any size: 24 bytes and what they point to.
+///
+/// Dropping one takes no recursion as deep as the document, touches no shared state, and may happen
+/// on any thread.
+#[derive(Clone)]
+pub struct Value(pub(super) Node);
+
+#[derive(Clone)]
+pub(super) enum Node {
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// Always finite.
+    Float(f64),
+    Short(ShortString),
+    Str(Box<str>),
+    Leaf(Leaf),
+    Array(Box<Array>),
+    Object(Box<Object>),
+}
+
+const SHORT_BYTES: usize = 22;
+
+/// A string held in the value itself. Always UTF-8.
+#[derive(Clone)]
+pub(super) struct ShortString {
+    len: u8,
+    bytes: [u8; SHORT_BYTES],
+}
+
+impl ShortString {
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len.into()]
+    }
+}
+
+const _: () = assert!(size_of::<Value>() == 24, "values are packed side by side in trees");
+
+impl Default for Value {
+    /// JSON null.
+    fn default() -> Value {
+        Value::NULL
+    }
+}
+
+impl Value {
+    pub const NULL: Value = Value(Node::Null);
+
+    pub fn string(text: &str) -> Value {
+        if text.len() <= SHORT_BYTES {
+            let mut bytes = [0; SHORT_BYTES];
+            bytes[..text.len()].copy_from_slice(text.as_bytes());
+            return Value(Node::Short(ShortString { len: text.len() as u8, bytes }));
+        }
+        Value(Node::Str(text.into()))
+    }
+
+    pub fn empty_array() -> Value {
+        Value(Node::Leaf(Leaf::empty(pack::ARRAY)))
+    }
+
+    pub fn empty_object() -> Value {
+        Value(Node::Leaf(Leaf::empty(pack::OBJECT)))
+    }
+
+    /// Reads the value in place.
+    #[inline]
+    pub fn view(&self) -> View<'_> {
+        match &self.0 {
+            Node::Null => View::Null,
+            Node::Bool(value) => View::Bool(*value),
+            Node::Int(value) => View::Int(*value),
+            Node::Float(value) => View::Float(*value),
+            Node::Short(text) => View::Str(Text::new(text.as_bytes())),
+            Node::Str(text) => View::Str(Text::new(text.as_bytes())),
+            Node::Leaf(leaf) => leaf.view(),
+            Node::Array(array) => View::Array(ArrayView::Tree(array)),
+            Node::Object(object) => View::Object(ObjectView::Tree(object)),
+        }
+    }
+
+    /// The bytes allocated for the value, not counting its own 24 and the allocator's rounding.
+    pub fn heap_bytes(&self) -> usize {
+        let mut total = 0;
+        let mut stack = vec![self];
+        while let Some(value) = stack.pop() {
+            match &value.0 {
+                Node::Str(text) => total += text.len(),
+                Node::Leaf(leaf) => total += leaf.buffer_bytes(),
+                Node::Array(array) => {
+                    total += size_of::<Array>() + array.items.capacity() * size_of::<Value>();
+                    stack.extend(array.items.iter());
+                }
+                Node::Object(object) => {
+                    total += size_of::<Object>() + object.own_bytes();
+                    stack.extend(object.slots.iter().map(|slot| &slot.value));
+                }
+                Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Short(_) => {}
+            }
+        }
+        total
+    }
+
+    /// How many allocations a drop has to free, counted no further than `enough`.
+    pub fn allocations(&self, enough: usize) -> usize {
+        let mut count = 0;
+        let mut stack = vec![self];
+        while let Some(value) = stack.pop() {
+            if count >= enough {
+                break;
+            }
+            match &value.0 {
+                Node::Str(_) | Node::Leaf(_) => count += 1,
+                Node::Array(array) => {
+                    count += 2;
+                    stack.extend(array.items.iter());
+                }
+                Node::Object(object) => {
+                    count += 3;
+                    stack.extend(object.slots.iter().map(|slot| &slot.value));
+                }
+                Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Short(_) => {}
+            }
+        }
+        count.min(enough)
+    }
+
+    fn is_tree(&self) -> bool {
+        matches!(self.0, Node::Array(_) | Node::Object(_))
+    }
+
+    /// The owned value of one packed node.
+    pub(super) fn from_packed(node: &[u8]) -> Value {
+        match pack::view(node, 0) {
+            View::Null => Value::NULL,
+            View::Bool(value) => value.into(),
+            View::Int(value) => value.into(),
+            View::Float(value) => Value(Node::Float(value)),
+            View::Str(text) => Value::string(text.as_str()),
+            View::Array(_) | View::Object(_) => {
+                Value(Node::Leaf(Leaf::new(&node[..pack::node_len(node, 0)])))
+            }
+        }
+    }
+
+    /// Turns a leaf at the top of this value into a tree node whose children are values.
+    pub(super) fn unpack_top(&mut self) {
+        let Node::Leaf(leaf) = &self.0 else { panic!("only a leaf can be unpacked") };
+        self.0 = match leaf.view() {
+            View::Array(items) => {
+                Node::Array(Box::new(Array { items: items.iter().map(View::to_value).collect() }))
+            }
+            View::Object(members) => {
+                let mut object = Object::default();
+                for (name, value) in members.iter() {
+                    object.push(name.as_str(), value.to_value());
+                }
+                Node::Object(Box::new(object))
+            }
+            _ => unreachable!("a leaf is a container"),
+        };
+    }
+
+    /// Every buffer the value owns, for the defragmentation of memory.
+    pub fn relocate(&mut self, mover: &mut dyn Relocate) {
+        let mut stack = vec![self];
+        while let Some(value) = stack.pop() {
+            match &mut value.0 {
+                Node::Str(text) => mover.text(text),
+                Node::Leaf(leaf) => mover.bytes(leaf.buffer_mut()),
+                Node::Array(array) => stack.extend(array.items.iter_mut()),
+                Node::Object(object) => {
+                    for slot in &mut object.slots {
+                        if let SlotName::Text(name) = &mut slot.name {
+                            mover.text(name);
+                        }
+                        stack.push(&mut slot.value);
+                    }
+                }
+                Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Short(_) => {}
+            }
+        }
+    }
+}
+
+/// Moves buffers to a better place in memory: takes each one and puts back one of equal content.
+pub trait Relocate {
+    fn bytes(&mut self, buffer: &mut Box<[u8]>);
+    fn text(&mut self, buffer: &mut Box<str>);
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Value {
+        Value(Node::Bool(value))
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Value {
+        Value(Node::Int(value))
+    }
+}
+
+impl From<Number> for Value {
+    fn from(number: Number) -> Value {
+        match number {
+            Number::Int(value) => Value(Node::Int(value)),
+            Number::Float(value) => {
+                debug_assert!(value.is_finite());
+                Value(Node::Float(value))
+            }
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Value {
+        Value::string(text)
+    }
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&super::print::to_string(self.view()))
+    }
+}
+
+/// Deep JSON equality, see [`View::equals`].
+impl PartialEq for Value {
+    fn eq(&self, other: &Value) -> bool {
+        self.view().equals(other.view())
+    }
+}
+
+// --- Arrays ----------------------------------------------------------------------------------
+
+/// A large array. Cheap to change at both ends.
+#[derive(Clone, Default)]
+pub struct Array {
+    pub(super) items: VecDeque<Value>,
+}
+
+impl Array {
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub fn get(&self, index: usize) -> Option<&Value> {
+        self.items.get(index)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Value> {
+        self.items.iter()
+    }
+
+    /// Inserts in the middle at the cost of the shorter side.
+    pub(super) fn insert(&mut self, index: usize, new: Vec<Value>) {
+        if index * 2 < self.items.len() {
+            let front: Vec<Value> = self.items.drain(..index).collect();
+            for value in front.into_iter().chain(new).rev() {
+                self.items.push_front(value);
+            }
+        } else {
+            let back: Vec<Value> = self.items.drain(index..).collect();
+            self.items.extend(new.into_iter().chain(back));
+        }
+    }
+
+    pub(super) fn remove(&mut self, index: usize, count: usize) -> Vec<Value> {
+        self.items.drain(index..index + count).collect()
+    }
+}
+
+impl Drop for Array {
+    fn drop(&mut self) {
+        drop_flat(self.items.drain(..));
+    }
+}
+
+/// Drops values without recursing into containers below containers.
+fn drop_flat(values: impl Iterator<Item = Value>) {
+    let mut stack: Vec<Value> = values.filter(Value::is_tree).collect();
+    while let Some(mut value) = stack.pop() {
+        match &mut value.0 {
+            Node::Array(array) => stack.extend(array.items.drain(..).filter(Value::is_tree)),
+            Node::Object(object) => {
+                stack.extend(object.slots.drain(..).map(|s| s.value).filter(Value::is_tree))
+            }
+            _ => unreachable!("only tree nodes are on the stack"),
+        }
+    }
+}
+
+// --- Objects ---------------------------------------------------------------------------------
+
+/// A large object: members in slots in the order they were added, and an index by name.
+///
+/// A removed member leaves a hole, so that the positions of the others stay as they are while a
+/// command runs; [`Object::close_holes`] is called between commands.
+#[derive(Clone, Default)]
+pub struct Object {
+    slots: Vec<Slot>,
+    live: usize,
+    /// Slot numbers by name, kept from [`INDEX_FROM`] members on.
+    index: HashTable<u32>,
+}
+
+#[derive(Clone)]
+struct Slot {
+    name: SlotName,
+    /// Null in a hole.
+    value: Value,
+}
+
+#[derive(Clone, PartialEq)]
+pub enum SlotName {
+    Shared(NameId),
+    Text(Box<str>),
+    Hole,
+}
+
+/// Below this many members a scan is faster than a hash.
+const INDEX_FROM: usize = 12;
+
+impl SlotName {
+    fn new(name: &str) -> SlotName {
+        names::admit(name).map_or_else(|| SlotName::Text(name.into()), SlotName::Shared)
+    }
+
+    pub fn text(&self) -> Text<'_> {
+        match self {
+            SlotName::Shared(id) => id.text().into(),
+            SlotName::Text(text) => Text::new(text.as_bytes()),
+            SlotName::Hole => unreachable!("a hole has no name"),
+        }
+    }
+
+    fn is(&self, name: &str) -> bool {
+        match self {
+            SlotName::Shared(id) => id.text() == name,
+            SlotName::Text(text) => &**text == name,
+            SlotName::Hole => false,
+        }
+    }
+}
+
+fn hash(name: &[u8]) -> u64 {
+    use std::hash::BuildHasher;
+    use std::sync::OnceLock;
+    static HASHER: OnceLock<foldhash::fast::RandomState> = OnceLock::new();
+    HASHER.get_or_init(foldhash::fast::RandomState::default).hash_one(name)
+}
+
+impl Object {
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
+    fn own_bytes(&self) -> usize {
+        let names: usize = self
+            .slots
+            .iter()
+            .map(|slot| if let SlotName::Text(text) = &slot.name { text.len() } else { 0 })
+            .sum();
+        self.slots.capacity() * size_of::<Slot>() + self.index.allocation_size() + names
+    }
+
+    pub fn find(&self, name: &str) -> Option<(u32, &Value)> {
+        let position = if self.index.is_empty() {
+            self.slots.iter().position(|slot| slot.name.is(name))? as u32
+        } else {
+            *self
+                .index
+                .find(hash(name.as_bytes()), |slot| self.slots[*slot as usize].name.is(name))?
+        };
+        Some((position, &self.slots[position as usize].value))
+    }
+
+    pub fn member(&self, position: u32) -> Option<(&SlotName, &Value)> {
+        let slot = self.slots.get(position as usize)?;
+        (slot.name != SlotName::Hole).then_some((&slot.name, &slot.value))
+    }
+
+    pub(super) fn member_mut(&mut self, position: u32) -> &mut Value {
+        let slot = &mut self.slots[position as usize];
+        assert!(slot.name != SlotName::Hole, "a place names a member that is there");
+        &mut slot.value
+    }
+
+    pub fn members(&self) -> impl Iterator<Item = (u32, &SlotName, &Value)> {
+        let slots = self.slots.iter().enumerate();
+        slots
+            .filter(|(_, slot)| slot.name != SlotName::Hole)
+            .map(|(position, slot)| (position as u32, &slot.name, &slot.value))
+    }
+
+    pub fn last(&self) -> Option<(u32, &SlotName, &Value)> {
+        let position = self.slots.iter().rposition(|slot| slot.name != SlotName::Hole)?;
+        Some((position as u32, &self.slots[position].name, &self.slots[position].value))
+    }
+
+    /// Adds a member that is not there yet behind all others; gives its position.
+    pub(super) fn push(&mut self, name: &str, value: Value) -> u32 {
+        debug_assert!(self.find(name).is_none());
+        let position =
+            u32::try_from(self.slots.len()).expect("sizes are limited far below 2^32 members");
+        self.slots.push(Slot { name: SlotName::new(name), value });
+        self.live += 1;
+        self.add_to_index(position);
+        position
+    }
+
+    /// Adds or replaces, as the last of repeated members in JSON text does.
+    pub(super) fn set(&mut self, name: &str, value: Value) {
+        match self.find(name) {
+            Some((position, _)) => *self.member_mut(position) = value,
+            None => {
+                self.push(name, value);
+            }
+        }
+    }
+
+    /// Fills a hole again, or adds the slot again that stood last.
+    pub(super) fn restore(&mut self, position: u32, name: &str, value: Value) {
+        let slot = Slot { name: SlotName::new(name), value };
+        if position as usize == self.slots.len() {
+            self.slots.push(slot);
+        } else {
+            assert!(
+                self.slots[position as usize].name == SlotName::Hole,
+                "a member is restored to its hole"
+            );
+            self.slots[position as usize] = slot;
+        }
+        self.live += 1;
+        self.add_to_index(position);
+    }
+
+    /// Takes a member out. The last slot goes, any other becomes a hole.
+    pub(super) fn remove(&mut self, position: u32) -> (SlotName, Value) {
+        self.remove_from_index(position);
+        self.live -= 1;
+        if position as usize + 1 == self.slots.len() {
+            let slot = self.slots.pop().expect("the position is inside");
+            return (slot.name, slot.value);
+        }
+        let hole = Slot { name: SlotName::Hole, value: Value::NULL };
+        let slot = std::mem::replace(&mut self.slots[position as usize], hole);
+        assert!(slot.name != SlotName::Hole, "a place names a member that is there");
+        (slot.name, slot.value)
+    }
+
+    /// Whether [`Object::close_holes`] is worth its cost.
+    pub(super) fn is_mostly_holes(&self) -> bool {
+        self.slots.len() - self.live > self.live + 8
+    }
+
+    /// Moves the members together. Their positions change.
+    pub(super) fn close_holes(&mut self) {
+        self.slots.retain(|slot| slot.name != SlotName::Hole);
+        self.slots.shrink_to_fit();
+        self.index.clear();
+        if self.live >= INDEX_FROM {
+            self.build_index();
+        }
+    }
+
+    fn add_to_index(&mut self, position: u32) {
+        if !self.index.is_empty() {
+            let (index, slots) = (&mut self.index, &self.slots);
+            let hash_of = |slot: &u32| hash(slots[*slot as usize].name.text().as_bytes());
+            index.insert_unique(hash_of(&position), position, hash_of);
+        } else if self.live >= INDEX_FROM {
+            self.build_index();
+        }
+    }
+
+    fn build_index(&mut self) {
+        let slots = &self.slots;
+        let hash_of = |slot: &u32| hash(slots[*slot as usize].name.text().as_bytes());
+        for (position, slot) in slots.iter().enumerate() {
+            if slot.name != SlotName::Hole {
+                self.index.insert_unique(hash_of(&(position as u32)), position as u32, hash_of);
+            }
+        }
+    }
+
+    fn remove_from_index(&mut self, position: u32) {
+        if self.index.is_empty() {
+            return;
+        }
+        let hash = hash(self.slots[position as usize].name.text().as_bytes());
+        let entry = self
+            .index
+            .find_entry(hash, |slot| *slot == position)
+            .expect("every member is in the index");
+        entry.remove();
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        drop_flat(self.slots.drain(..).map(|slot| slot.value));
+    }
+}

@@ -1,0 +1,343 @@
+//! Reading a value in place, whatever its representation.
+
+use super::number::Number;
+use super::pack::Body;
+use super::tree::{Array, Object, Value};
+
+/// A borrowed value. Cheap to copy.
+#[derive(Clone, Copy)]
+pub enum View<'a> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// Always finite.
+    Float(f64),
+    Str(Text<'a>),
+    Array(ArrayView<'a>),
+    Object(ObjectView<'a>),
+}
+
+/// The kinds of JSON values that operators tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Null,
+    Boolean,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+impl Kind {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Null => "null",
+            Kind::Boolean => "boolean",
+            Kind::Number => "number",
+            Kind::String => "string",
+            Kind::Array => "array",
+            Kind::Object => "object",
+        }
+    }
+}
+
+/// UTF-8 text inside a document.
+///
+/// It is handed around as bytes because most readers print, compare or hash it; the few that need a
+/// `str` pay for a check, which safe code cannot skip.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Text<'a>(&'a [u8]);
+
+impl<'a> Text<'a> {
+    #[inline]
+    pub(super) fn new(utf8: &'a [u8]) -> Text<'a> {
+        Text(utf8)
+    }
+
+    #[inline]
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    pub fn as_str(self) -> &'a str {
+        std::str::from_utf8(self.0).expect("text in a document was UTF-8 when it was stored")
+    }
+
+    /// Unicode scalar values.
+    pub fn code_points(self) -> usize {
+        self.0.iter().filter(|byte| !(0x80..0xc0).contains(*byte)).count()
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Text<'a> {
+        Text(text.as_bytes())
+    }
+}
+
+impl<'a> View<'a> {
+    pub fn kind(self) -> Kind {
+        match self {
+            View::Null => Kind::Null,
+            View::Bool(_) => Kind::Boolean,
+            View::Int(_) | View::Float(_) => Kind::Number,
+            View::Str(_) => Kind::String,
+            View::Array(_) => Kind::Array,
+            View::Object(_) => Kind::Object,
+        }
+    }
+
+    pub fn as_number(self) -> Option<Number> {
+        match self {
+            View::Int(value) => Some(Number::Int(value)),
+            View::Float(value) => Some(Number::Float(value)),
+            _ => None,
+        }
+    }
+
+    pub fn as_text(self) -> Option<Text<'a>> {
+        match self {
+            View::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub fn as_array(self) -> Option<ArrayView<'a>> {
+        match self {
+            View::Array(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    pub fn as_object(self) -> Option<ObjectView<'a>> {
+        match self {
+            View::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The child at a position of a container; `None` where there is none.
+    pub fn child(self, position: u32) -> Option<View<'a>> {
+        match self {
+            View::Array(array) => array.get(position as usize),
+            View::Object(object) => object.member(position).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// The value at a place; `None` where there is none.
+    pub fn at(self, place: &[u32]) -> Option<View<'a>> {
+        place.iter().try_fold(self, |view, position| view.child(*position))
+    }
+
+    /// Deep JSON equality: `1 == 1.0`, member order does not count.
+    pub fn equals(self, other: View<'_>) -> bool {
+        match (self, other) {
+            (View::Null, View::Null) => true,
+            (View::Bool(a), View::Bool(b)) => a == b,
+            (View::Str(a), View::Str(b)) => a == b,
+            (View::Array(a), View::Array(b)) => {
+                a.len() == b.len() && a.iter().zip(b.iter()).all(|(x, y)| x.equals(y))
+            }
+            (View::Object(a), View::Object(b)) => {
+                a.len() == b.len()
+                    && a.iter()
+                        .all(|(name, x)| b.find(name.as_str()).is_some_and(|(_, y)| x.equals(y)))
+            }
+            _ => match (self.as_number(), other.as_number()) {
+                (Some(a), Some(b)) => a == b,
+                _ => false,
+            },
+        }
+    }
+
+    /// Whether both are the same document text: `1` and `1.0` differ, and so does member order.
+    pub fn identical(self, other: View<'_>) -> bool {
+        match (self, other) {
+            (View::Int(a), View::Int(b)) => a == b,
+            (View::Float(a), View::Float(b)) => a.to_bits() == b.to_bits(),
+            (View::Int(_), View::Float(_)) | (View::Float(_), View::Int(_)) => false,
+            (View::Array(a), View::Array(b)) => {
+                a.len() == b.len() && a.iter().zip(b.iter()).all(|(x, y)| x.identical(y))
+            }
+            (View::Object(a), View::Object(b)) => {
+                a.len() == b.len()
+                    && a.iter().zip(b.iter()).all(|((n, x), (m, y))| n == m && x.identical(y))
+            }
+            _ => self.equals(other),
+        }
+    }
+
+    /// How deep the value nests: 0 for a scalar, 1 for `[]`.
+    pub fn depth(self) -> u32 {
+        match self {
+            View::Array(array) => 1 + array.iter().map(View::depth).max().unwrap_or(0),
+            View::Object(object) => {
+                1 + object.iter().map(|(_, value)| value.depth()).max().unwrap_or(0)
+            }
+            _ => 0,
+        }
+    }
+
+    /// The value's size in bytes, as limits and `MODEL.META` count it: 1 for null and booleans, 9
+    /// for a number, 2 and its UTF-8 bytes for a string or a member's name, 4 for a container and
+    /// its parts. The same for equal content everywhere, whatever the representation.
+    pub fn size(self) -> u64 {
+        match self {
+            View::Null | View::Bool(_) => 1,
+            View::Int(_) | View::Float(_) => 9,
+            View::Str(text) => text_size(text),
+            View::Array(array) => 4 + array.iter().map(View::size).sum::<u64>(),
+            View::Object(object) => {
+                4 + object.iter().map(|(name, value)| text_size(name) + value.size()).sum::<u64>()
+            }
+        }
+    }
+
+    /// An owned copy.
+    pub fn to_value(self) -> Value {
+        super::build::copy(self)
+    }
+}
+
+pub(super) fn text_size(text: Text<'_>) -> u64 {
+    2 + text.as_bytes().len() as u64
+}
+
+/// A borrowed array.
+#[derive(Clone, Copy)]
+pub enum ArrayView<'a> {
+    #[doc(hidden)]
+    Packed(Body<'a>),
+    #[doc(hidden)]
+    Tree(&'a Array),
+}
+
+impl<'a> ArrayView<'a> {
+    pub fn len(self) -> usize {
+        match self {
+            ArrayView::Packed(body) => body.len(),
+            ArrayView::Tree(array) => array.len(),
+        }
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn get(self, index: usize) -> Option<View<'a>> {
+        match self {
+            ArrayView::Packed(body) => body.item(index),
+            ArrayView::Tree(array) => array.get(index).map(Value::view),
+        }
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = View<'a>> + 'a {
+        match self {
+            ArrayView::Packed(body) => Either::Packed(body.items()),
+            ArrayView::Tree(array) => Either::Tree(array.iter().map(Value::view)),
+        }
+    }
+}
+
+/// A borrowed object.
+#[derive(Clone, Copy)]
+pub enum ObjectView<'a> {
+    #[doc(hidden)]
+    Packed(Body<'a>),
+    #[doc(hidden)]
+    Tree(&'a Object),
+}
+
+impl<'a> ObjectView<'a> {
+    pub fn len(self) -> usize {
+        match self {
+            ObjectView::Packed(body) => body.len(),
+            ObjectView::Tree(object) => object.len(),
+        }
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn get(self, name: &str) -> Option<View<'a>> {
+        self.find(name).map(|(_, value)| value)
+    }
+
+    /// The position and value of the member with that name.
+    #[inline]
+    pub fn find(self, name: &str) -> Option<(u32, View<'a>)> {
+        match self {
+            ObjectView::Packed(body) => {
+                body.find(name).map(|(position, value)| (position as u32, value))
+            }
+            ObjectView::Tree(object) => {
+                object.find(name).map(|(position, value)| (position, value.view()))
+            }
+        }
+    }
+
+    /// The member at a position.
+    pub fn member(self, position: u32) -> Option<(Text<'a>, View<'a>)> {
+        match self {
+            ObjectView::Packed(body) => {
+                body.member(position as usize).map(|(name, value)| (name.text(), value))
+            }
+            ObjectView::Tree(object) => {
+                object.member(position).map(|(name, value)| (name.text(), value.view()))
+            }
+        }
+    }
+
+    /// The last member, with its position.
+    pub fn last(self) -> Option<(u32, Text<'a>, View<'a>)> {
+        match self {
+            ObjectView::Packed(body) => {
+                let position = body.len().checked_sub(1)? as u32;
+                self.member(position).map(|(name, value)| (position, name, value))
+            }
+            ObjectView::Tree(object) => {
+                object.last().map(|(position, name, value)| (position, name.text(), value.view()))
+            }
+        }
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = (Text<'a>, View<'a>)> + 'a {
+        self.entries().map(|(_, name, value)| (name, value))
+    }
+
+    /// Position, name and value of every member, in order.
+    pub fn entries(self) -> impl Iterator<Item = (u32, Text<'a>, View<'a>)> + 'a {
+        match self {
+            ObjectView::Packed(body) => Either::Packed(
+                (0..)
+                    .zip(body.members())
+                    .map(|(position, (name, value))| (position, name.text(), value)),
+            ),
+            ObjectView::Tree(object) => Either::Tree(
+                object
+                    .members()
+                    .map(|(position, name, value)| (position, name.text(), value.view())),
+            ),
+        }
+    }
+}
+
+/// One of two iterators over the same items.
+enum Either<A, B> {
+    Packed(A),
+    Tree(B),
+}
+
+impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Either<A, B> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        match self {
+            Either::Packed(items) => items.next(),
+            Either::Tree(items) => items.next(),
+        }
+    }
+}
