@@ -58,7 +58,8 @@ pub fn copy(view: View<'_>) -> Value {
 pub struct Builder {
     buffer: Vec<u8>,
     frames: Vec<Frame>,
-    /// One mark for each name of each open packed object, to notice repeated names.
+    /// The hash of each name in each open packed object, to notice repeated names. Two names with one
+    /// hash are taken for repeated, which costs time and changes nothing.
     seen: Vec<u32>,
     root: Option<Value>,
     limits: Limits,
@@ -174,8 +175,7 @@ impl Builder {
             *awaited = Some(name.into());
             return Ok(());
         }
-        let id = names::admit(name);
-        let mark = id.map_or_else(|| mark_of(name), |id| id.get().into());
+        let (id, mark) = names::admit_hashed(name);
         let repeated = self.seen[frame.seen_start..].contains(&mark);
         if repeated || name.len() > pack::STRING_BYTES_MAX {
             frame.repack |= repeated;
@@ -341,14 +341,6 @@ impl Builder {
             }
         }
     }
-}
-
-/// A mark for a name without a number: equal names have equal marks.
-fn mark_of(name: &str) -> u32 {
-    let hash = name
-        .bytes()
-        .fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    hash | 1 << 31
 }
 
 /// Builds an array of values.

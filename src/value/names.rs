@@ -124,18 +124,22 @@ pub fn find(name: &str) -> Option<NameId> {
 
 /// The number of `name`, admitting it when it has been seen often enough. For storing members.
 pub fn admit(name: &str) -> Option<NameId> {
-    if name.len() > NAME_BYTES_MAX {
-        return None;
-    }
+    admit_hashed(name).0
+}
+
+/// As [`admit`], with a hash of the name: equal for equal names, whether they have a number or not.
+pub(super) fn admit_hashed(name: &str) -> (Option<NameId>, u32) {
     let table = table();
     let hash = table.hasher.hash_one(name.as_bytes());
-    if let Some(id) = table.find(name, hash) {
-        return Some(id);
+    let short_hash = (hash >> 32) as u32;
+    if name.len() > NAME_BYTES_MAX {
+        return (None, short_hash);
     }
-    if !table.sighting_suffices(hash) {
-        return None;
+    let mut id = table.find(name, hash);
+    if id.is_none() && table.sighting_suffices(hash) {
+        id = table.insert(name, hash);
     }
-    table.insert(name, hash)
+    (id, short_hash)
 }
 
 impl Table {

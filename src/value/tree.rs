@@ -431,19 +431,22 @@ impl Object {
         }
     }
 
-    /// Fills a hole again, or adds the slot again that stood last.
+    /// Puts a member back where it was: into the hole it left, or, when it was taken out while the
+    /// object was still packed and left none, between the others.
     pub(super) fn restore(&mut self, position: u32, name: &str, value: Value) {
         let slot = Slot { name: SlotName::new(name), value };
-        if position as usize == self.slots.len() {
+        let at = position as usize;
+        self.live += 1;
+        if at < self.slots.len() && self.slots[at].name != SlotName::Hole {
+            self.slots.insert(at, slot);
+            self.rebuild_index();
+            return;
+        }
+        if at == self.slots.len() {
             self.slots.push(slot);
         } else {
-            assert!(
-                self.slots[position as usize].name == SlotName::Hole,
-                "a member is restored to its hole"
-            );
-            self.slots[position as usize] = slot;
+            self.slots[at] = slot;
         }
-        self.live += 1;
         self.add_to_index(position);
     }
 
@@ -470,10 +473,7 @@ impl Object {
     pub(super) fn close_holes(&mut self) {
         self.slots.retain(|slot| slot.name != SlotName::Hole);
         self.slots.shrink_to_fit();
-        self.index.clear();
-        if self.live >= INDEX_FROM {
-            self.build_index();
-        }
+        self.rebuild_index();
     }
 
     fn add_to_index(&mut self, position: u32) {
@@ -482,11 +482,15 @@ impl Object {
             let hash_of = |slot: &u32| hash(slots[*slot as usize].name.text().as_bytes());
             index.insert_unique(hash_of(&position), position, hash_of);
         } else if self.live >= INDEX_FROM {
-            self.build_index();
+            self.rebuild_index();
         }
     }
 
-    fn build_index(&mut self) {
+    fn rebuild_index(&mut self) {
+        self.index = HashTable::new();
+        if self.live < INDEX_FROM {
+            return;
+        }
         let slots = &self.slots;
         let hash_of = |slot: &u32| hash(slots[*slot as usize].name.text().as_bytes());
         for (position, slot) in slots.iter().enumerate() {
