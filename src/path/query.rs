@@ -67,6 +67,11 @@ impl Budget {
         self.charge(bytes as u64 / 64)
     }
 
+    /// A place that is kept. A deep one takes memory of its own.
+    fn charge_place(&mut self, place: &Place) -> Result<()> {
+        self.charge(place.len() as u64 / 16)
+    }
+
     /// A child that is looked up. In a small container that is a scan.
     #[inline]
     pub fn charge_lookup(&mut self, container: View<'_>) -> Result<()> {
@@ -124,7 +129,12 @@ impl Query {
         let mut links = Links::default();
         let mut context = Context::new(root, Budget::new(limits));
         let nodes = self.run((root, Links::ROOT), &mut links, &mut context)?;
-        let mut places: Vec<Place> = nodes.into_iter().map(|(_, id)| links.place(id)).collect();
+        let mut places = Vec::with_capacity(nodes.len());
+        for (_, id) in nodes {
+            let place = links.place(id);
+            context.budget.charge_place(&place)?;
+            places.push(place);
+        }
         if self.may_repeat() {
             keep_first(&mut places);
         }

@@ -310,6 +310,19 @@ fn a_query_visits_as_many_nodes_as_the_limit_and_no_more() {
     assert!(wildcard.places(root, &limit(9)).is_err());
 }
 
+#[test]
+fn places_deep_down_cost_more_than_values() {
+    let value = document(&("[".repeat(64) + "1,2,3" + &"]".repeat(64)));
+    let deepest = query(&format!("${}[*]", "[0]".repeat(63)));
+    let limit = |nodes| PathLimits { query_nodes: nodes, ..LIMITS };
+    let root = value.view();
+    // One for each step down and each item; a place of 64 positions costs four more.
+    assert_eq!(deepest.select(root, &limit(63 + 3)).unwrap().len(), 3);
+    assert!(deepest.select(root, &limit(63 + 2)).is_err());
+    assert_eq!(deepest.places(root, &limit(63 + 3 + 12)).unwrap().len(), 3);
+    assert!(deepest.places(root, &limit(63 + 3 + 11)).is_err());
+}
+
 /// A document of 100 objects in 100 arrays, and one long text.
 fn large_document() -> Value {
     let object = format!("{{\"a\":1,\"b\":\"{}\",\"c\":[1,2,3]}}", "x".repeat(50));
