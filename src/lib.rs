@@ -1,4 +1,5 @@
 //! redis-model: JSON documents in Redis, changed safely by native commands.
 
 pub mod error;
+pub mod path;
 pub mod value;

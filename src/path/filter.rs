@@ -1,0 +1,370 @@
+//! Filter expressions: their tree, and what they say about one value.
+//!
+//! The tree is well-typed by construction: the parser builds no other (RFC 9535 section 2.4.3). It is
+//! at most [`super::FILTER_DEPTH_MAX`] levels deep, which bounds every recursion over it.
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use super::pattern::Pattern;
+use super::query::{Budget, Query};
+use super::singular::Step;
+use crate::error::Result;
+use crate::value::{Number, Text, View};
+
+/// What is true or false of a value.
+#[derive(Clone, Debug)]
+pub(super) enum Logical {
+    Or(Vec<Logical>),
+    And(Vec<Logical>),
+    Not(Box<Logical>),
+    Exists(SubQuery),
+    Compare {
+        left: Comparable,
+        comparison: Comparison,
+        right: Comparable,
+    },
+    /// `match` (the whole text) or `search` (a part of it).
+    Matches {
+        text: Comparable,
+        pattern: Matcher,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// What gives one value, or nothing.
+#[derive(Clone, Debug)]
+pub(super) enum Comparable {
+    Literal(Literal),
+    Singular(SingularQuery),
+    Length(Box<Comparable>),
+    Count(Box<SubQuery>),
+    Value(Box<SubQuery>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Literal {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Box<str>),
+}
+
+/// Where a query inside a filter starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// `$`, the document.
+    Root,
+    /// `@`, the value the filter is about.
+    Current,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum SubQuery {
+    Singular(SingularQuery),
+    Query(Origin, Query),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct SingularQuery {
+    pub origin: Origin,
+    pub steps: Box<[Step<'static>]>,
+}
+
+/// The pattern of `match` or `search`.
+#[derive(Clone, Debug)]
+pub(super) enum Matcher {
+    /// Known when the path was parsed; `None` matches nothing.
+    Constant(Option<Pattern>),
+    /// Found in the document.
+    Dynamic { source: Box<Comparable>, whole: bool },
+}
+
+/// What the evaluation of one query carries along.
+pub(super) struct Context<'v> {
+    pub root: View<'v>,
+    pub budget: Budget,
+    patterns: PatternCache,
+}
+
+impl<'v> Context<'v> {
+    pub fn new(root: View<'v>, budget: Budget) -> Context<'v> {
+        Context { root, budget, patterns: PatternCache::default() }
+    }
+
+    fn start(&self, origin: Origin, current: View<'v>) -> View<'v> {
+        match origin {
+            Origin::Root => self.root,
+            Origin::Current => current,
+        }
+    }
+}
+
+impl Logical {
+    /// Whether it is true of `current`.
+    pub fn test<'v>(&self, current: View<'v>, context: &mut Context<'v>) -> Result<bool> {
+        context.budget.charge(1)?;
+        match self {
+            Logical::Or(terms) => any(terms, true, current, context),
+            Logical::And(terms) => any(terms, false, current, context).map(|found| !found),
+            Logical::Not(term) => Ok(!term.test(current, context)?),
+            Logical::Exists(query) => query.exists(current, context),
+            Logical::Compare { left, comparison, right } => {
+                let left = left.value(current, context)?;
+                let right = right.value(current, context)?;
+                comparison.holds(left, right, &mut context.budget)
+            }
+            Logical::Matches { text, pattern } => match text.value(current, context)? {
+                Some(View::Str(text)) => pattern.matches(text, current, context),
+                _ => Ok(false),
+            },
+        }
+    }
+}
+
+/// Whether any of the terms is `wanted`; those behind the first that is are not looked at.
+fn any<'v>(
+    terms: &[Logical],
+    wanted: bool,
+    current: View<'v>,
+    context: &mut Context<'v>,
+) -> Result<bool> {
+    for term in terms {
+        if term.test(current, context)? == wanted {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl SubQuery {
+    fn select<'v>(&self, current: View<'v>, context: &mut Context<'v>) -> Result<Vec<View<'v>>> {
+        match self {
+            SubQuery::Singular(query) => Ok(query.find(current, context)?.into_iter().collect()),
+            SubQuery::Query(origin, query) => {
+                query.select_from(context.start(*origin, current), context)
+            }
+        }
+    }
+
+    fn exists<'v>(&self, current: View<'v>, context: &mut Context<'v>) -> Result<bool> {
+        match self {
+            SubQuery::Singular(query) => Ok(query.find(current, context)?.is_some()),
+            SubQuery::Query(..) => Ok(!self.select(current, context)?.is_empty()),
+        }
+    }
+}
+
+impl SingularQuery {
+    fn find<'v>(&self, current: View<'v>, context: &mut Context<'v>) -> Result<Option<View<'v>>> {
+        let mut view = context.start(self.origin, current);
+        for step in &self.steps {
+            context.budget.charge_lookup(view)?;
+            match step.child(view) {
+                Some((_, child)) => view = child,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(view))
+    }
+}
+
+impl Comparable {
+    /// The value for `current`; `None` is the standard's "nothing".
+    fn value<'x, 'v: 'x>(
+        &'x self,
+        current: View<'v>,
+        context: &mut Context<'v>,
+    ) -> Result<Option<View<'x>>> {
+        Ok(match self {
+            Comparable::Literal(literal) => Some(literal.view()),
+            Comparable::Singular(query) => query.find(current, context)?,
+            Comparable::Length(of) => {
+                let of = of.value(current, context)?;
+                of.map_or(Ok(None), |view| length(view, &mut context.budget))?.map(View::Int)
+            }
+            Comparable::Count(query) => {
+                Some(View::Int(query.select(current, context)?.len() as i64))
+            }
+            Comparable::Value(query) => match query.select(current, context)?[..] {
+                [only] => Some(only),
+                _ => None,
+            },
+        })
+    }
+}
+
+impl Literal {
+    pub fn view(&self) -> View<'_> {
+        match self {
+            Literal::Null => View::Null,
+            Literal::Bool(value) => View::Bool(*value),
+            Literal::Number(Number::Int(value)) => View::Int(*value),
+            Literal::Number(Number::Float(value)) => View::Float(*value),
+            Literal::Text(text) => View::Str(Text::from(&**text)),
+        }
+    }
+}
+
+/// The function `length`: characters, items or members.
+fn length(view: View<'_>, budget: &mut Budget) -> Result<Option<i64>> {
+    Ok(match view {
+        View::Str(text) => {
+            budget.charge_bytes(text.as_bytes().len())?;
+            Some(text.code_points() as i64)
+        }
+        View::Array(array) => Some(array.len() as i64),
+        View::Object(object) => Some(object.len() as i64),
+        _ => None,
+    })
+}
+
+impl Comparison {
+    fn holds(
+        self,
+        left: Option<View<'_>>,
+        right: Option<View<'_>>,
+        budget: &mut Budget,
+    ) -> Result<bool> {
+        Ok(match self {
+            Comparison::Equal => same(left, right, budget)?,
+            Comparison::NotEqual => !same(left, right, budget)?,
+            Comparison::Less => less(left, right, budget)?,
+            Comparison::Greater => less(right, left, budget)?,
+            Comparison::LessOrEqual => less(left, right, budget)? || same(left, right, budget)?,
+            Comparison::GreaterOrEqual => less(right, left, budget)? || same(left, right, budget)?,
+        })
+    }
+}
+
+/// Nothing equals nothing.
+fn same(left: Option<View<'_>>, right: Option<View<'_>>, budget: &mut Budget) -> Result<bool> {
+    match (left, right) {
+        (Some(left), Some(right)) => equal(left, right, budget),
+        (left, right) => Ok(left.is_none() && right.is_none()),
+    }
+}
+
+/// [`View::equals`], paid for node by node.
+fn equal(left: View<'_>, right: View<'_>, budget: &mut Budget) -> Result<bool> {
+    budget.charge(1)?;
+    match (left, right) {
+        (View::Array(left), View::Array(right)) if left.len() == right.len() => {
+            for (left, right) in left.iter().zip(right.iter()) {
+                if !equal(left, right, budget)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        (View::Object(left), View::Object(right)) if left.len() == right.len() => {
+            for (name, value) in left.iter() {
+                budget.charge_lookup(View::Object(right))?;
+                match right.get(name.as_str()) {
+                    Some(other) if equal(value, other, budget)? => {}
+                    _ => return Ok(false),
+                }
+            }
+            Ok(true)
+        }
+        (View::Array(_) | View::Object(_), _) | (_, View::Array(_) | View::Object(_)) => Ok(false),
+        (left, right) => {
+            if let (View::Str(left), View::Str(right)) = (left, right) {
+                budget.charge_bytes(left.as_bytes().len().min(right.as_bytes().len()))?;
+            }
+            Ok(left.equals(right))
+        }
+    }
+}
+
+/// Numbers by value, texts by code points, and nothing else has an order.
+fn less(left: Option<View<'_>>, right: Option<View<'_>>, budget: &mut Budget) -> Result<bool> {
+    let (Some(left), Some(right)) = (left, right) else { return Ok(false) };
+    if let (View::Str(left), View::Str(right)) = (left, right) {
+        budget.charge_bytes(left.as_bytes().len().min(right.as_bytes().len()))?;
+        return Ok(left < right);
+    }
+    Ok(match (left.as_number(), right.as_number()) {
+        (Some(left), Some(right)) => left.compare(right) == Ordering::Less,
+        _ => false,
+    })
+}
+
+impl Matcher {
+    fn matches<'v>(
+        &self,
+        text: Text<'_>,
+        current: View<'v>,
+        context: &mut Context<'v>,
+    ) -> Result<bool> {
+        match self {
+            Matcher::Constant(pattern) => run_pattern(pattern.as_ref(), text, &mut context.budget),
+            Matcher::Dynamic { source, whole } => match source.value(current, context)? {
+                Some(View::Str(source)) => {
+                    let Context { patterns, budget, .. } = context;
+                    let pattern = patterns.get(source, *whole, budget)?;
+                    run_pattern(pattern.as_ref().as_ref(), text, budget)
+                }
+                _ => Ok(false),
+            },
+        }
+    }
+}
+
+fn run_pattern(pattern: Option<&Pattern>, text: Text<'_>, budget: &mut Budget) -> Result<bool> {
+    let Some(pattern) = pattern else { return Ok(false) };
+    budget.charge(pattern.match_cost(text.as_bytes().len()))?;
+    Ok(pattern.is_match(text.as_bytes()))
+}
+
+/// The last few patterns found in the document, compiled. Most often there is just one.
+#[derive(Default)]
+struct PatternCache {
+    entries: Vec<CachedPattern>,
+    next: usize,
+}
+
+struct CachedPattern {
+    source: Box<[u8]>,
+    whole: bool,
+    pattern: Rc<Option<Pattern>>,
+}
+
+const CACHED_PATTERNS_MAX: usize = 8;
+
+impl PatternCache {
+    fn get(
+        &mut self,
+        source: Text<'_>,
+        whole: bool,
+        budget: &mut Budget,
+    ) -> Result<Rc<Option<Pattern>>> {
+        let bytes = source.as_bytes();
+        budget.charge_bytes(bytes.len())?;
+        if let Some(hit) = self.entries.iter().find(|e| e.whole == whole && *e.source == *bytes) {
+            return Ok(hit.pattern.clone());
+        }
+        budget.charge(bytes.len() as u64)?;
+        let pattern = Rc::new(Pattern::compile(source.as_str(), whole)?);
+        if let Some(pattern) = pattern.as_ref() {
+            budget.charge(pattern.compile_cost())?;
+        }
+        let entry = CachedPattern { source: bytes.into(), whole, pattern: pattern.clone() };
+        if self.entries.len() < CACHED_PATTERNS_MAX {
+            self.entries.push(entry);
+        } else {
+            self.entries[self.next] = entry;
+            self.next = (self.next + 1) % CACHED_PATTERNS_MAX;
+        }
+        Ok(pattern)
+    }
+}

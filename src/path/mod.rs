@@ -1,0 +1,139 @@
+//! Path arguments: text in, values and places out.
+//!
+//! A path is one of two standards, told apart by its first character: `$` begins a JSONPath query
+//! (RFC 9535), `/` or nothing at all a JSON Pointer (RFC 6901). A path made of names and indexes only
+//! is *singular*: it leads to one place at most, and [`Singular::resolve`] says what stands in the way
+//! when it leads nowhere, so that writers can create what they may. Any other path is a [`Query`].
+//!
+//! A path is checked whole before anything is looked up, and whatever it asks for, the work it causes
+//! is bounded: parsing recurses no deeper than [`FILTER_DEPTH_MAX`] levels, a query visits no more
+//! than [`PathLimits::query_nodes`] nodes, and the patterns of `match` and `search` run in linear
+//! time. Nothing here changes a value.
+
+mod filter;
+mod parser;
+mod pattern;
+mod pointer;
+mod query;
+mod singular;
+
+#[cfg(test)]
+mod tests;
+
+pub use parser::FILTER_DEPTH_MAX;
+pub use pattern::PATTERN_WEIGHT_MAX;
+pub use query::Query;
+pub use singular::{Blocked, ItemIndex, Singular, Step, Target};
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::value::Place;
+
+/// Bounds on paths that a configuration may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathLimits {
+    /// The longest path text. Configuration `model.path-bytes`.
+    pub path_bytes: usize,
+    /// How much one query may do: every node visited, name looked up and value compared counts one,
+    /// long texts and scans more. Configuration `model.query-nodes`.
+    pub query_nodes: u64,
+}
+
+impl PathLimits {
+    pub const DEFAULT: PathLimits = PathLimits { path_bytes: 4096, query_nodes: 1_000_000 };
+}
+
+/// A parsed path argument.
+#[derive(Clone, Debug)]
+pub enum Path<'a> {
+    /// Leads to one place at most.
+    Singular(Singular<'a>),
+    /// Leads to any number of places.
+    Query(Box<Query>),
+}
+
+impl<'a> Path<'a> {
+    /// Parses a path. Malformed text is `ERR` with the byte offset, text longer than the limit is
+    /// `LIMIT`.
+    pub fn parse(text: &'a [u8], limits: &PathLimits) -> Result<Path<'a>> {
+        let text = checked_text(text, limits)?;
+        match text.as_bytes().first() {
+            None | Some(b'/') => pointer::parse(text).map(Path::Singular),
+            Some(b'$') => match singular::parse_plain(text) {
+                Some(plain) => Ok(Path::Singular(plain)),
+                None => parser::query(text).map(Path::from),
+            },
+            Some(_) => Err(Error::syntax("a path begins with '$' or '/'").integer("offset", 0)),
+        }
+        .map_err(|error| with_path(error, text))
+    }
+
+    /// Whether the path leads to one place at most.
+    pub fn is_singular(&self) -> bool {
+        self.singular().is_some()
+    }
+
+    pub fn singular(&self) -> Option<&Singular<'a>> {
+        match self {
+            Path::Singular(singular) => Some(singular),
+            Path::Query(_) => None,
+        }
+    }
+}
+
+impl From<Query> for Path<'_> {
+    fn from(query: Query) -> Self {
+        match query.into_singular() {
+            Ok(singular) => Path::Singular(singular),
+            Err(query) => Path::Query(Box::new(query)),
+        }
+    }
+}
+
+impl<'a> Singular<'a> {
+    /// Parses a JSON Pointer and nothing else, as JSON Patch has them.
+    pub fn parse_pointer(text: &'a [u8], limits: &PathLimits) -> Result<Singular<'a>> {
+        let text = checked_text(text, limits)?;
+        pointer::parse(text).map_err(|error| with_path(error, text))
+    }
+
+    /// Parses a singular path from a current value: `@`, `@.score`, `@['a'][0]`.
+    pub fn parse_relative(text: &'a [u8], limits: &PathLimits) -> Result<Singular<'a>> {
+        let text = checked_text(text, limits)?;
+        let parsed = match text.as_bytes().first() {
+            Some(b'@') => match singular::parse_plain(text) {
+                Some(plain) => Ok(plain),
+                None => parser::query(text).and_then(|query| {
+                    query.into_singular().map_err(|_| {
+                        Error::syntax("the path has to lead to one place at most")
+                            .integer("offset", 0)
+                    })
+                }),
+            },
+            _ => Err(Error::syntax("a relative path begins with '@'").integer("offset", 0)),
+        };
+        parsed.map_err(|error| with_path(error, text))
+    }
+}
+
+fn checked_text<'a>(text: &'a [u8], limits: &PathLimits) -> Result<&'a str> {
+    if text.len() > limits.path_bytes {
+        return Err(Error::limit("model.path-bytes", limits.path_bytes as u64));
+    }
+    std::str::from_utf8(text).map_err(|bad| {
+        Error::syntax("a path is UTF-8 text")
+            .integer("offset", bad.valid_up_to() as i64)
+            .text("path", text)
+    })
+}
+
+/// A syntax error shows the path; a limit is about the path's nature, not its text.
+#[cold]
+fn with_path(error: Error, text: &str) -> Error {
+    if error.code() == ErrorCode::Err { error.text("path", text.as_bytes()) } else { error }
+}
+
+/// Sorts places into document order, parents before their children. Positions grow in document order
+/// inside every container, so changes applied from the back leave those in front where they are.
+pub fn document_order(places: &mut [Place]) {
+    places.sort_unstable();
+}

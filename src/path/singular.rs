@@ -1,0 +1,341 @@
+//! Paths of names and indexes: what one leads to in a document, or what is missing on the way.
+//!
+//! Nearly every path of every command is one of these, so the plain spelling (`$.a.b[0]['x']`) is
+//! parsed here, in place and without an allocation; the full grammar has the rest.
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use super::pointer;
+use crate::value::{Kind, Place, View};
+
+/// One step down from a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// A JSONPath name: a member of an object.
+    Name(Cow<'a, str>),
+    /// A JSONPath index: an item of an array, from the end when negative.
+    Index(i64),
+    /// A JSON Pointer token: a member's name in an object; in an array an index, or `-` for the one
+    /// past the end.
+    Token(Cow<'a, str>),
+}
+
+/// A path that leads to one place at most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Singular<'a> {
+    steps: SmallVec<[Step<'a>; 4]>,
+}
+
+/// Where a singular path leads in one document.
+#[derive(Clone)]
+pub enum Target<'v, 'p> {
+    /// Something is there.
+    Present { place: Place, view: View<'v> },
+    /// The last step names a member that the object at `parent` lacks.
+    AbsentMember { parent: Place, name: &'p str },
+    /// The last step is an index at which the array at `parent` has no item.
+    AbsentItem { parent: Place, index: ItemIndex },
+    /// The object at `parent` lacks the first of these members, and so all below it. There are at
+    /// least two, and each has a [`Step::name`].
+    AbsentParents { parent: Place, steps: &'p [Step<'p>] },
+    /// What is at `at` has no child as the next step wants it, and none can be created. The step is
+    /// the one numbered `at.len()`.
+    Blocked { at: Place, reason: Blocked },
+}
+
+/// An index at which an array has no item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemIndex {
+    /// The array's length: an item can be added there.
+    End,
+    /// Beyond the end, or before the beginning.
+    OutOfRange,
+}
+
+/// Why a path cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// The value there is of a kind that has no such children: a scalar, an array asked for a name,
+    /// an object asked for an index.
+    WrongKind(Kind),
+    /// The array there has no such item, and the path goes on below it.
+    MissingItem,
+    /// The object there lacks the member, and an array index is wanted further down.
+    MissingMember,
+}
+
+impl<'a> Step<'a> {
+    /// The member this step names in an object.
+    #[inline]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Step::Name(name) | Step::Token(name) => Some(name),
+            Step::Index(_) => None,
+        }
+    }
+
+    /// The child of `view` that this step leads to, with its position.
+    #[inline]
+    pub(super) fn child<'v>(&self, view: View<'v>) -> Option<(u32, View<'v>)> {
+        match view {
+            View::Object(object) => object.find(self.name()?),
+            View::Array(array) => {
+                let index = self.index(array.len())?;
+                Some((u32::try_from(index).ok()?, array.get(index)?))
+            }
+            _ => None,
+        }
+    }
+
+    /// The index this step stands for in an array of that length, there or not; `None` when it is a
+    /// name, [`usize::MAX`] when it is before the beginning.
+    fn index(&self, len: usize) -> Option<usize> {
+        match self {
+            Step::Name(_) => None,
+            Step::Index(index) => Some(from_end(*index, len).unwrap_or(usize::MAX)),
+            Step::Token(token) if token == "-" => Some(len),
+            Step::Token(token) => pointer::array_index(token),
+        }
+    }
+}
+
+/// A JSONPath index as an offset from the beginning; `None` before it.
+#[inline]
+pub(super) fn from_end(index: i64, len: usize) -> Option<usize> {
+    let offset = if index < 0 { index + len as i64 } else { index };
+    usize::try_from(offset).ok()
+}
+
+impl<'a> Singular<'a> {
+    /// The path of the whole document.
+    pub fn root() -> Singular<'a> {
+        Singular { steps: SmallVec::new() }
+    }
+
+    pub(super) fn from_steps(steps: impl IntoIterator<Item = Step<'a>>) -> Singular<'a> {
+        Singular { steps: steps.into_iter().collect() }
+    }
+
+    pub(super) fn push(&mut self, step: Step<'a>) {
+        self.steps.push(step);
+    }
+
+    pub(super) fn into_steps(self) -> Vec<Step<'a>> {
+        self.steps.into_vec()
+    }
+
+    pub fn steps(&self) -> &[Step<'a>] {
+        &self.steps
+    }
+
+    /// Whether this is the path of the whole document.
+    pub fn is_root(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The value the path leads to.
+    pub fn find<'v>(&self, root: View<'v>) -> Option<View<'v>> {
+        self.steps.iter().try_fold(root, |view, step| step.child(view).map(|(_, child)| child))
+    }
+
+    /// Where the path leads, and if nowhere, what is missing.
+    pub fn resolve<'v>(&self, root: View<'v>) -> Target<'v, '_> {
+        let mut place = Place::new();
+        let mut view = root;
+        for (nth, step) in self.steps.iter().enumerate() {
+            let Some((position, child)) = step.child(view) else {
+                return self.missing(nth, view, place);
+            };
+            place.push(position);
+            view = child;
+        }
+        Target::Present { place, view }
+    }
+
+    /// Step `nth` does not lead on from the value `view` at `parent`.
+    fn missing<'v>(&self, nth: usize, view: View<'_>, parent: Place) -> Target<'v, '_> {
+        let steps = &self.steps[nth..];
+        let last = steps.len() == 1;
+        match view {
+            View::Object(_) => match steps[0].name() {
+                None => blocked(parent, Blocked::WrongKind(Kind::Object)),
+                Some(name) if last => Target::AbsentMember { parent, name },
+                Some(_) if steps.iter().all(|step| step.name().is_some()) => {
+                    Target::AbsentParents { parent, steps }
+                }
+                Some(_) => blocked(parent, Blocked::MissingMember),
+            },
+            View::Array(array) => match steps[0].index(array.len()) {
+                None => blocked(parent, Blocked::WrongKind(Kind::Array)),
+                Some(_) if !last => blocked(parent, Blocked::MissingItem),
+                Some(index) if index == array.len() => {
+                    Target::AbsentItem { parent, index: ItemIndex::End }
+                }
+                Some(_) => Target::AbsentItem { parent, index: ItemIndex::OutOfRange },
+            },
+            scalar => blocked(parent, Blocked::WrongKind(scalar.kind())),
+        }
+    }
+}
+
+fn blocked<'v, 'p>(at: Place, reason: Blocked) -> Target<'v, 'p> {
+    Target::Blocked { at, reason }
+}
+
+/// Parses the plain spelling of a singular query: no white space, no escapes. `None` says only that
+/// the text is not that; the full parser then judges it. The first byte is `$` or `@`.
+pub(super) fn parse_plain(text: &str) -> Option<Singular<'_>> {
+    let mut singular = Singular::root();
+    let mut rest = &text[1..];
+    while !rest.is_empty() {
+        let (step, len) = match rest.as_bytes()[0] {
+            b'.' => shorthand(&rest[1..]).map(|(step, len)| (step, len + 1))?,
+            b'[' => bracketed(rest)?,
+            _ => return None,
+        };
+        singular.push(step);
+        rest = &rest[len..];
+    }
+    Some(singular)
+}
+
+/// A name behind a dot, and its length.
+fn shorthand(text: &str) -> Option<(Step<'_>, usize)> {
+    let len = shorthand_len(text.as_bytes());
+    (len > 0).then(|| (Step::Name(Cow::Borrowed(&text[..len])), len))
+}
+
+/// The length of the member name shorthand at the start; 0 when there is none.
+#[inline]
+pub(super) fn shorthand_len(text: &[u8]) -> usize {
+    match text.first() {
+        Some(first) if !first.is_ascii_digit() => {
+            text.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(text.len())
+        }
+        _ => 0,
+    }
+}
+
+/// Every character beyond ASCII may be part of a name, so every byte of one may.
+#[inline]
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+/// `[0]`, `[-1]`, `['x']`, `["x"]`, and the length with the brackets.
+fn bracketed(text: &str) -> Option<(Step<'_>, usize)> {
+    let bytes = text.as_bytes();
+    let (step, len) = match *bytes.get(1)? {
+        quote @ (b'\'' | b'"') => {
+            let inside = &bytes[2..];
+            let len = inside.iter().position(|b| *b == quote || *b == b'\\' || *b < b' ')?;
+            if inside[len] != quote {
+                return None;
+            }
+            (Step::Name(Cow::Borrowed(&text[2..2 + len])), len + 3)
+        }
+        _ => {
+            let (index, len) = plain_index(&bytes[1..])?;
+            (Step::Index(index), len + 1)
+        }
+    };
+    (bytes.get(len) == Some(&b']')).then_some((step, len + 1))
+}
+
+/// An index of so few digits that it cannot be out of range, and its length.
+fn plain_index(text: &[u8]) -> Option<(i64, usize)> {
+    const DIGITS_MAX: usize = 15;
+    let negative = text.first() == Some(&b'-');
+    let digits = &text[usize::from(negative)..];
+    let len = digits.iter().position(|b| !b.is_ascii_digit()).unwrap_or(digits.len());
+    let canonical = digits.first() != Some(&b'0') || (len == 1 && !negative);
+    if len == 0 || len > DIGITS_MAX || !canonical {
+        return None;
+    }
+    let magnitude = digits[..len].iter().fold(0, |sum, b| sum * 10 + i64::from(b - b'0'));
+    Some((if negative { -magnitude } else { magnitude }, len + usize::from(negative)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::{Path, PathLimits};
+    use crate::value::{Limits, parse};
+
+    /// One line that says where the path leads.
+    fn lead(json: &str, path: &str) -> String {
+        let document = parse::json(json.as_bytes(), &Limits::DEFAULT).unwrap().value;
+        let path = Path::parse(path.as_bytes(), &PathLimits::DEFAULT).unwrap();
+        match path.singular().unwrap().resolve(document.view()) {
+            Target::Present { place, view } => {
+                let there = document.view().at(&place).unwrap();
+                assert!(there.identical(view));
+                format!("present {}", crate::value::print::to_string(view))
+            }
+            Target::AbsentMember { parent, name } => format!("member {parent:?} {name}"),
+            Target::AbsentItem { parent, index } => format!("item {parent:?} {index:?}"),
+            Target::AbsentParents { parent, steps } => {
+                let names: Vec<_> = steps.iter().map(|step| step.name().unwrap()).collect();
+                format!("parents {parent:?} {}", names.join(" "))
+            }
+            Target::Blocked { at, reason } => format!("blocked {at:?} {reason:?}"),
+        }
+    }
+
+    #[test]
+    fn a_path_leads_somewhere_or_says_what_is_missing() {
+        let json = r#"{"a":{"b":[10,20]},"n":null,"s":"x"}"#;
+        for (path, expected) in [
+            ("$.a.b[1]", "present 20"),
+            ("$.a.b[-2]", "present 10"),
+            ("/a/b/1", "present 20"),
+            ("$.n", "present null"),
+            ("$.a.c", "member [0] c"),
+            ("/a/c", "member [0] c"),
+            ("/-", "member [] -"),
+            ("$.a.b[2]", "item [0, 0] End"),
+            ("/a/b/2", "item [0, 0] End"),
+            ("/a/b/-", "item [0, 0] End"),
+            ("$.a.b[3]", "item [0, 0] OutOfRange"),
+            ("$.a.b[-3]", "item [0, 0] OutOfRange"),
+            ("$.a.b[9007199254740991]", "item [0, 0] OutOfRange"),
+            ("$.a.b[-9007199254740991]", "item [0, 0] OutOfRange"),
+            ("/a/b/18446744073709551616", "item [0, 0] OutOfRange"),
+            ("$.x.y.z", "parents [] x y z"),
+            ("/x/0/-", "parents [] x 0 -"),
+            ("$.a.x.y", "parents [0] x y"),
+            ("$.x[0]", "blocked [] MissingMember"),
+            ("$.x.y[0].z", "blocked [] MissingMember"),
+            ("$[0]", "blocked [] WrongKind(Object)"),
+            ("$.a.b.c", "blocked [0, 0] WrongKind(Array)"),
+            ("/a/b/c", "blocked [0, 0] WrongKind(Array)"),
+            ("/a/b/01", "blocked [0, 0] WrongKind(Array)"),
+            ("$.a.b[2].c", "blocked [0, 0] MissingItem"),
+            ("/a/b/-/c", "blocked [0, 0] MissingItem"),
+            ("$.s.x", "blocked [2] WrongKind(String)"),
+            ("$.n.x.y", "blocked [1] WrongKind(Null)"),
+        ] {
+            assert_eq!(lead(json, path), expected, "{path}");
+        }
+        assert_eq!(lead("[]", "$[0]"), "item [] End");
+        assert_eq!(lead("[]", "$[-1]"), "item [] OutOfRange");
+        assert_eq!(lead("[]", "/-"), "item [] End");
+        assert_eq!(lead("5", "$"), "present 5");
+        assert_eq!(lead("5", "$.a"), "blocked [] WrongKind(Number)");
+    }
+
+    #[test]
+    fn the_plain_spelling_is_parsed_in_place() {
+        for text in ["$", "$.a", "$.a.b_1[0]", "$['x.y'][-1]", "$[\"it's\"]", "$.☺", "$['']"] {
+            let plain = parse_plain(text).expect(text);
+            for step in plain.steps() {
+                assert!(!matches!(step, Step::Name(Cow::Owned(_))), "{text}");
+            }
+        }
+        for text in ["$.1", "$.", "$..a", "$[ 0]", "$['\\'']", "$[01]", "$[-0]", "$[0,1]", "$[:]"] {
+            assert_eq!(parse_plain(text), None, "{text}");
+        }
+    }
+}
