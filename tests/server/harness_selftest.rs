@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::cluster::Cluster;
 use crate::harness::{Flavor, Server, on_every_flavor};
 use crate::resp::{Parser, Reply};
 
@@ -135,6 +136,22 @@ fn a_replica_has_the_masters_digest() {
         master.must(&["SET", "after", "1"]);
         replica.wait_for_sync(&master);
         assert_eq!(replica.debug_digest(), master.debug_digest());
+    });
+}
+
+#[test]
+fn a_cluster_serves_every_slot_where_it_says() {
+    on_every_flavor(|flavor| {
+        let cluster = Cluster::start_plain(flavor, 3, &[]);
+        for key in (0..200).map(|n| format!("key:{n}")) {
+            assert_eq!(cluster.conn_of(&key).call(&["SET", &key, "x"]), Reply::ok());
+        }
+        let elsewhere = cluster
+            .nodes
+            .iter()
+            .find(|node| node.port != cluster.node_of("a").port)
+            .unwrap();
+        assert_eq!(elsewhere.call(&["GET", "a"]).error_word(), "MOVED");
     });
 }
 
