@@ -1,0 +1,56 @@
+# `make` alone lists the targets. A target's line below `##` is its help.
+.DEFAULT_GOAL := help
+.PHONY: help build run test check bench docs fuzz install clean setup servers
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+MODULE     := $(TARGET_DIR)/release/libredis_model.so
+# Where Debian's redis-server looks for modules.
+MODULE_DIR := /usr/lib/redis/modules
+# How long each fuzz target runs: `make fuzz SECONDS=600`, or one of them: `make fuzz TARGETS=json`.
+SECONDS    := 60
+TARGETS    :=
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup:
+	@scripts/setup
+
+servers: setup
+	@scripts/servers
+
+build: setup ## build the module: target/release/libredis_model.so
+	cargo build --release --features module
+
+run: servers ## start a server with the module and take the tour; Ctrl-C stops it
+	@scripts/run
+
+test: servers build ## run all tests: core, real servers, a short fuzz run
+	cargo test
+	scripts/fuzz 20
+
+check: ## check formatting and lints, then run the tests
+	@scripts/setup --lints
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --features module -- -D warnings
+	@$(MAKE) --no-print-directory test
+
+bench: servers build ## measure the table of speed and memory
+	@scripts/bench
+
+docs: setup ## write commands.md from the commands' own declarations
+	cargo run --quiet --release --example commands > commands.md.new
+	mv commands.md.new commands.md
+
+fuzz: setup ## fuzz every parser and decoder: SECONDS=60 each, TARGETS=all
+	scripts/fuzz $(SECONDS) $(TARGETS)
+
+install: build ## copy the module to where Debian's Redis finds it
+	install -D -m 644 $(MODULE) $(DESTDIR)$(MODULE_DIR)/libredis_model.so
+	@echo 'Add this line to /etc/redis/redis.conf and restart the server:'
+	@echo 'loadmodule $(MODULE_DIR)/libredis_model.so'
+
+clean: ## remove what was built and fetched
+	cargo clean
+	rm -rf fuzz/target fuzz/artifacts fuzz/corpus

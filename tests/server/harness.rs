@@ -1,0 +1,567 @@
+//! Starts real servers for a test and takes them away again.
+//!
+//! A `Server` is a process of its own, on a free port bound to loopback, in a temporary folder, with
+//! the module loaded. When it is dropped its process is gone, and a test that left it crashed,
+//! or with a panic in its log, fails, whatever the test itself saw. When the test process dies,
+//! however it dies, the kernel kills its servers.
+//!
+//! Where the servers come from: `scripts/servers`. A missing one fails the test; it is never skipped.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::resp::{Conn, Reply};
+
+/// How long a server may take over anything before the test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a log holds when the server, or the module in it, broke.
+const CRASH_MARKERS: [&str; 5] = [
+    "BUG REPORT",
+    "panicked at",
+    "ASSERTION FAILED",
+    "Guru Meditation",
+    "AddressSanitizer",
+];
+
+/// The servers the module supports, each in the version the tests run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    Redis70,
+    Redis80,
+    Valkey91,
+}
+
+impl Flavor {
+    pub const ALL: [Flavor; 3] = [Flavor::Redis70, Flavor::Redis80, Flavor::Valkey91];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Flavor::Redis70 => "redis-7.0",
+            Flavor::Redis80 => "redis-8.0",
+            Flavor::Valkey91 => "valkey-9.1",
+        }
+    }
+
+    pub fn is_valkey(self) -> bool {
+        self == Flavor::Valkey91
+    }
+
+    /// The launcher, which `exec`s: its process id is the server's.
+    fn program(self) -> PathBuf {
+        let program = if self.is_valkey() {
+            "valkey-server"
+        } else {
+            "redis-server"
+        };
+        let path = target_dir().join("servers").join(self.name()).join(program);
+        assert!(
+            path.exists(),
+            "{} is missing: run scripts/servers",
+            path.display()
+        );
+        path
+    }
+}
+
+fn target_dir() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .expect("target/tmp has a parent")
+}
+
+/// The module under test: what `make build` leaves, or the file REDIS_MODEL_SO names.
+pub fn module_path() -> PathBuf {
+    let built = || target_dir().join("release/libredis_model.so");
+    let path = std::env::var_os("REDIS_MODEL_SO").map_or_else(built, PathBuf::from);
+    assert!(
+        path.exists(),
+        "{} is missing: run `make build`",
+        path.display()
+    );
+    path
+}
+
+/// Runs `body` on a fresh server of every flavour, at the same time.
+pub fn on_every_server(body: impl Fn(&Server) + Sync) {
+    on_every_server_with(&[], body);
+}
+
+/// As `on_every_server`, with lines of configuration.
+pub fn on_every_server_with(config: &[&str], body: impl Fn(&Server) + Sync) {
+    on_every_flavor(|flavor| body(&Server::start(flavor, config)));
+}
+
+/// Runs `body` on the shared server of every flavour: the quick way, for tests that use only keys
+/// of their own and change nothing else of the server.
+pub fn on_every_shared(body: impl Fn(&Server) + Sync) {
+    on_every_flavor(|flavor| body(&shared(flavor)));
+}
+
+/// Runs `body` once a flavour, in parallel; a panic names the flavour as its thread.
+pub fn on_every_flavor(body: impl Fn(Flavor) + Sync) {
+    let body = &body;
+    thread::scope(|scope| {
+        for flavor in Flavor::ALL {
+            let thread = thread::Builder::new().name(flavor.name().to_owned());
+            thread
+                .spawn_scoped(scope, move || body(flavor))
+                .expect("a thread starts");
+        }
+    });
+}
+
+/// A running server, or one that was stopped and can be started again with the same data.
+pub struct Server {
+    pub flavor: Flavor,
+    pub port: u16,
+    dir: PathBuf,
+    child: Mutex<Option<Child>>,
+    /// Crash markers that a test expects.
+    tolerated: Mutex<Vec<String>>,
+}
+
+impl Server {
+    /// Starts a server with the module, on default configuration and these lines of redis.conf.
+    #[track_caller]
+    pub fn start(flavor: Flavor, config: &[&str]) -> Server {
+        Server::start_with_args(flavor, config, &[])
+    }
+
+    /// As `start`, with arguments for the module after `loadmodule`.
+    #[track_caller]
+    pub fn start_with_args(flavor: Flavor, config: &[&str], module_args: &[&str]) -> Server {
+        let load = format!(
+            "loadmodule {} {}",
+            module_path().display(),
+            module_args.join(" ")
+        );
+        let lines: Vec<&str> = std::iter::once(load.as_str())
+            .chain(config.iter().copied())
+            .collect();
+        Server::start_plain(flavor, &lines)
+    }
+
+    /// Starts a server without the module.
+    #[track_caller]
+    pub fn start_plain(flavor: Flavor, config: &[&str]) -> Server {
+        // A port that was free may be taken by the time the server binds it; that is the one reason to try again.
+        for _ in 0..20 {
+            let server = Server::prepare(flavor, config);
+            match server.launch() {
+                Ok(()) => return server,
+                Err(_) if server.log().contains("Address already in use") => {}
+                Err(e) => panic!(
+                    "{} did not start: {e}\n{}",
+                    flavor.name(),
+                    server.log_tail()
+                ),
+            }
+        }
+        panic!("no free port found");
+    }
+
+    /// Makes the folder and the configuration; nothing runs yet.
+    fn prepare(flavor: Flavor, config: &[&str]) -> Server {
+        let port = free_port();
+        let dir = fresh_dir(flavor);
+        let mut text = format!("port {port}\nbind 127.0.0.1\ndir {}\n", dir.display());
+        text += "save \"\"\nenable-debug-command yes\nenable-module-command yes\nrepl-diskless-sync-delay 0\n";
+        for line in config {
+            text += line;
+            text += "\n";
+        }
+        fs::write(dir.join("server.conf"), text).expect("the configuration can be written");
+        Server {
+            flavor,
+            port,
+            dir,
+            child: Mutex::new(None),
+            tolerated: Mutex::default(),
+        }
+    }
+
+    /// Starts the process and waits until it answers and has loaded its data.
+    fn launch(&self) -> Result<(), String> {
+        let log = || {
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(self.log_path())
+        };
+        let streams = (
+            log().map_err(|e| e.to_string())?,
+            log().map_err(|e| e.to_string())?,
+        );
+        let child = spawn(self.flavor.program(), self.dir.join("server.conf"), streams);
+        *self.child.lock().unwrap() = Some(child.map_err(|e| e.to_string())?);
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if !self.is_running() {
+                self.forget_process();
+                return Err("it exited".to_owned());
+            }
+            if self.answers() {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err("it does not answer".to_owned());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether PING is answered with PONG, which a server that still loads its data does not do.
+    fn answers(&self) -> bool {
+        let Ok(mut conn) = Conn::open(self.port) else {
+            return false;
+        };
+        conn.send(&["PING"]);
+        matches!(conn.try_recv(PATIENCE), Ok(Some(Reply::Simple(pong))) if pong == "PONG")
+    }
+
+    /// A connection that speaks RESP2, with typed replies: what most tests use.
+    #[track_caller]
+    pub fn conn(&self) -> Conn {
+        Conn::open(self.port).unwrap_or_else(|e| panic!("cannot connect: {e}\n{}", self.log_tail()))
+    }
+
+    /// As `conn`, in RESP3.
+    #[track_caller]
+    pub fn conn_resp3(&self) -> Conn {
+        let mut conn = self.conn();
+        conn.must(&["HELLO", "3"]);
+        conn
+    }
+
+    /// A connection of the `redis` crate, in RESP2.
+    #[track_caller]
+    pub fn client(&self) -> redis::Connection {
+        self.client_at(&format!("redis://127.0.0.1:{}/", self.port))
+    }
+
+    /// As `client`, in RESP3.
+    #[track_caller]
+    pub fn client_resp3(&self) -> redis::Connection {
+        self.client_at(&format!("redis://127.0.0.1:{}/?protocol=resp3", self.port))
+    }
+
+    #[track_caller]
+    fn client_at(&self, url: &str) -> redis::Connection {
+        let connected = redis::Client::open(url).and_then(|client| client.get_connection());
+        connected.unwrap_or_else(|e| panic!("cannot connect: {e}\n{}", self.log_tail()))
+    }
+
+    /// One command on a connection of its own.
+    #[track_caller]
+    pub fn call(&self, args: &[&str]) -> Reply {
+        self.conn().call(args)
+    }
+
+    /// As `call`; an error reply fails the test.
+    #[track_caller]
+    pub fn must(&self, args: &[&str]) -> Reply {
+        self.conn().must(args)
+    }
+
+    /// SIGKILL: the server dies with no chance to save anything.
+    pub fn kill9(&self) {
+        if let Some(mut child) = self.child.lock().unwrap().take() {
+            child.kill().expect("a server can be killed");
+            child.wait().expect("a killed server can be waited for");
+        }
+    }
+
+    /// SHUTDOWN, which saves what the configuration says, and waits for the end of the process.
+    #[track_caller]
+    pub fn shutdown(&self) {
+        let mut conn = self.conn();
+        conn.send(&["SHUTDOWN"]);
+        if let Ok(Some(Reply::Error(text))) = conn.try_recv(PATIENCE) {
+            panic!("SHUTDOWN was refused: {text}\n{}", self.log_tail());
+        }
+        self.wait_until("the process ends", || !self.is_running());
+        self.forget_process();
+    }
+
+    /// Starts it again on the same port with the same data and configuration; if it runs, after `shutdown`.
+    #[track_caller]
+    pub fn restart(&self) {
+        if self.is_running() {
+            self.shutdown();
+        }
+        self.forget_process();
+        if let Err(e) = self.launch() {
+            panic!(
+                "{} did not start again: {e}\n{}",
+                self.flavor.name(),
+                self.log_tail()
+            );
+        }
+    }
+
+    pub fn is_running(&self) -> bool {
+        let mut child = self.child.lock().unwrap();
+        child
+            .as_mut()
+            .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.child.lock().unwrap().as_ref().map(Child::id)
+    }
+
+    /// Reaps a process that has ended, so that it is not taken for one that died by itself.
+    fn forget_process(&self) {
+        if let Some(mut child) = self.child.lock().unwrap().take() {
+            let _ = child.wait();
+        }
+    }
+
+    /// Makes this server a replica and waits until it has all the master has.
+    #[track_caller]
+    pub fn replica_of(&self, master: &Server) {
+        self.must(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+        self.wait_for_sync(master);
+    }
+
+    /// Waits until this replica has applied everything the master has written so far.
+    #[track_caller]
+    pub fn wait_for_sync(&self, master: &Server) {
+        let wanted: u64 = master
+            .info("master_repl_offset")
+            .parse()
+            .expect("an offset is a number");
+        self.wait_until("the replica has caught up", || {
+            self.info("master_link_status") == "up"
+                && self
+                    .info("slave_repl_offset")
+                    .parse::<u64>()
+                    .is_ok_and(|offset| offset >= wanted)
+        });
+    }
+
+    /// DEBUG DIGEST: equal on two servers exactly when they hold the same data.
+    #[track_caller]
+    pub fn debug_digest(&self) -> String {
+        self.must(&["DEBUG", "DIGEST"]).text().to_owned()
+    }
+
+    /// One field of INFO everything; empty when there is none of this name.
+    #[track_caller]
+    pub fn info(&self, field: &str) -> String {
+        let info = self.must(&["INFO", "everything"]);
+        let line = info
+            .text()
+            .lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.unwrap_or_default().to_owned()
+    }
+
+    /// Repeats `condition` until it holds; a test that waits for ever fails with the log's end instead.
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(
+                Instant::now() < end,
+                "waited too long until {what}\n{}",
+                self.log_tail()
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Where the server keeps its files.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Everything the process ever wrote, over restarts.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.join("server.log")
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = lines[lines.len().saturating_sub(60)..].join("\n");
+        format!(
+            "--- end of the log of {} in {} ---\n{tail}\n---",
+            self.flavor.name(),
+            self.dir.display()
+        )
+    }
+
+    /// Lets a log line with this text pass that would otherwise fail the test when the server is dropped.
+    pub fn tolerate(&self, text: &str) {
+        self.tolerated.lock().unwrap().push(text.to_owned());
+    }
+
+    /// What is wrong with the server that the test itself may not have seen; `from` is where to begin in the log.
+    fn complaint(&self, from: usize) -> Option<String> {
+        let died = self
+            .child
+            .lock()
+            .unwrap()
+            .as_mut()
+            .and_then(|child| child.try_wait().ok()?);
+        if let Some(status) = died {
+            return Some(format!("the server died by itself ({status})"));
+        }
+        let tolerated = self.tolerated.lock().unwrap();
+        let log = self.log();
+        let crashed = log[from.min(log.len())..].lines().find(|line| {
+            CRASH_MARKERS.iter().any(|marker| line.contains(marker))
+                && !tolerated.iter().any(|text| line.contains(text.as_str()))
+        });
+        crashed.map(|line| format!("the log says: {line}"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let complaint = self.complaint(0);
+        self.kill9();
+        if thread::panicking() {
+            eprintln!("{}", self.log_tail());
+        } else if let Some(complaint) = complaint {
+            panic!("{complaint}\n{}", self.log_tail());
+        } else {
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+/// A server shared by the tests of this process; see `shared`.
+pub struct Shared {
+    server: Arc<Server>,
+    log_from: usize,
+}
+
+impl std::ops::Deref for Shared {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+/// The test that used the server fails if it broke, not the whole run's end.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let complaint = self.server.complaint(self.log_from);
+        if thread::panicking() {
+            eprintln!("{}", self.server.log_tail());
+        } else if let Some(complaint) = complaint {
+            panic!("{complaint}\n{}", self.server.log_tail());
+        }
+    }
+}
+
+/// The one server of this flavour that tests share, with the module loaded; started when first asked for, and again if it
+/// died. A test on it uses a key prefix of its own, and neither flushes nor configures.
+pub fn shared(flavor: Flavor) -> Shared {
+    static SERVERS: [Mutex<Option<Arc<Server>>>; 3] = [const { Mutex::new(None) }; 3];
+    // A start that failed leaves `None` and a poisoned lock; the next test may try again.
+    let mut slot = SERVERS[flavor as usize]
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    if slot.as_ref().is_some_and(|server| !server.is_running()) {
+        // The test that used it reports the death; were it dropped here, this one would report it again.
+        std::mem::forget(slot.take());
+    }
+    let server = slot
+        .get_or_insert_with(|| Arc::new(Server::start(flavor, &[])))
+        .clone();
+    let log_from = server.log().len();
+    Shared { server, log_from }
+}
+
+/// A port that is free now, as is the one a cluster bus would use, 10000 above. Below the ephemeral
+/// range, so that no outgoing connection takes it.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Test processes start at different places, so that they seldom meet.
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 12_000 + ((std::process::id() * 97 + step) % 10_000) as u16;
+        let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(port) && is_free(port + 10_000) {
+            return port;
+        }
+    }
+}
+
+/// A new folder below target/tmp. Those of test processes that are no more (kept after a failure,
+/// or of shared servers) are swept when the first one is made.
+fn fresh_dir(flavor: Flavor) -> PathBuf {
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("server");
+        for entry in fs::read_dir(&root).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let pid = name
+                .to_str()
+                .and_then(|name| name.split('.').next())
+                .unwrap_or_default();
+            if !Path::new("/proc").join(pid).exists() {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        root
+    });
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let dir = ROOT.join(format!("{}.{number}-{}", std::process::id(), flavor.name()));
+    fs::create_dir_all(&dir).expect("a temporary folder can be made");
+    dir
+}
+
+/// Starts a server process that the kernel kills when this process ends.
+///
+/// The kernel's promise is about the thread that starts the process, and a test's thread ends with
+/// the test, before a shared server may. So one thread that lives as long as the process starts all of them.
+fn spawn(program: PathBuf, config: PathBuf, streams: (File, File)) -> io::Result<Child> {
+    type Order = (Command, Sender<io::Result<Child>>);
+    static SPAWNER: LazyLock<Mutex<Sender<Order>>> = LazyLock::new(|| {
+        let (orders, inbox) = channel::<Order>();
+        thread::spawn(move || {
+            for (mut command, reply) in inbox {
+                // The one who asked waits for the answer, or has panicked and needs none.
+                let _ = reply.send(command.spawn());
+            }
+        });
+        Mutex::new(orders)
+    });
+
+    // setpriv, of util-linux, says prctl(PR_SET_PDEATHSIG) for us and execs: no unsafe code here.
+    let mut command = Command::new("setpriv");
+    command
+        .arg("--pdeathsig")
+        .arg("KILL")
+        .arg("--")
+        .arg(program)
+        .arg(config);
+    command
+        .stdin(Stdio::null())
+        .stdout(streams.0)
+        .stderr(streams.1);
+    let (reply, answer) = channel();
+    SPAWNER
+        .lock()
+        .unwrap()
+        .send((command, reply))
+        .expect("the spawner lives");
+    answer.recv().expect("the spawner answers")
+}
