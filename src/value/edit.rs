@@ -243,7 +243,8 @@ impl<'a> Editor<'a> {
         }
     }
 
-    /// Undoes everything since the journal was empty, and empties it.
+    /// Undoes everything since the journal was empty, and empties it. Dropping an editor that was
+    /// not committed does the same: a refusal, or a panic, on the way leaves nothing behind.
     pub fn rollback(&mut self) {
         while let Some(undo) = self.journal.undo.pop() {
             match undo {
@@ -270,7 +271,7 @@ impl<'a> Editor<'a> {
     }
 
     /// Ends the possibility to undo: tidies up what undo needed. The journal keeps its effects.
-    pub fn commit(&mut self) {
+    pub fn commit(self) {
         for place in std::mem::take(&mut self.journal.holes) {
             // The place may be another's by now, or nobody's: tidying any object is harmless.
             if let Some(Spot::Value(Value(Node::Object(object)))) = try_walk(self.root, &place)
@@ -283,7 +284,7 @@ impl<'a> Editor<'a> {
     }
 
     /// Repeats changes recorded in portable form elsewhere. What does not fit this document is an
-    /// error, and the caller rolls back.
+    /// error; those before it are still there to be rolled back.
     pub fn apply_effects(&mut self, bytes: &[u8]) -> Result<()> {
         let mut reader = wire::Reader::new(bytes);
         while !reader.is_empty() {
@@ -395,6 +396,14 @@ impl<'a> Editor<'a> {
     fn push(&mut self, undo: Undo, growth: i64) {
         self.journal.undo.push(undo);
         self.journal.size_change += growth;
+    }
+}
+
+impl Drop for Editor<'_> {
+    fn drop(&mut self) {
+        if !self.journal.undo.is_empty() {
+            self.rollback();
+        }
     }
 }
 
@@ -827,14 +836,14 @@ mod tests {
                 let mut scratch = model.clone();
                 let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
                 changes.iter().for_each(|change| apply(&mut editor, &mut scratch, change));
-                editor.rollback();
+                drop(editor);
                 prop_assert_eq!(&wire_of(&root), &before);
                 prop_assert!(journal.is_empty() && journal.size_change() == 0);
 
                 let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
                 changes.iter().for_each(|change| apply(&mut editor, &mut model, change));
-                editor.commit();
                 size = editor.size();
+                editor.commit();
                 prop_assert_eq!(size, root.view().size());
                 let model_text = serde_json::to_string(&model).unwrap();
                 prop_assert_eq!(format!("{:?}", root), format!("{:?}", value(&model_text).value));
@@ -866,8 +875,9 @@ mod tests {
             let before = wire_of(&root);
             let mut journal = Journal::default();
             let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
-            if editor.apply_effects(&effects).is_err() {
-                editor.rollback();
+            let refused = editor.apply_effects(&effects).is_err();
+            drop(editor);
+            if refused {
                 prop_assert_eq!(wire_of(&root), before);
             }
         }

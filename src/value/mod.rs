@@ -28,7 +28,7 @@ pub mod wire;
 pub use build::{Measured, array, object};
 pub use limits::Limits;
 pub use number::Number;
-pub use tree::Value;
+pub use tree::{Relocate, Value};
 pub use view::{ArrayView, Kind, ObjectView, Text, View};
 
 use smallvec::SmallVec;

@@ -29,6 +29,16 @@ impl Number {
         }
     }
 
+    /// Exact for two integers, with `OVERFLOW`; otherwise the sum of the doubles.
+    pub fn add(self, other: Number) -> Result<Number> {
+        match (self, other) {
+            (Number::Int(a), Number::Int(b)) => {
+                a.checked_add(b).map(Number::Int).ok_or_else(overflow)
+            }
+            _ => Number::from_f64(self.as_f64() + other.as_f64()),
+        }
+    }
+
     /// Parses one JSON number literal (RFC 8259 section 6), nothing around it.
     pub fn parse(text: &[u8]) -> Result<Number> {
         match scan(text) {
@@ -65,6 +75,10 @@ impl PartialEq for Number {
     fn eq(&self, other: &Number) -> bool {
         self.compare(*other) == Ordering::Equal
     }
+}
+
+fn overflow() -> Error {
+    Error::new(ErrorCode::Overflow, "the result does not fit a signed 64-bit integer")
 }
 
 const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;

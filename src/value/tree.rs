@@ -172,32 +172,55 @@ impl Value {
         };
     }
 
-    /// Every buffer the value owns, for the defragmentation of memory.
-    pub fn relocate(&mut self, mover: &mut dyn Relocate) {
+    /// Lets `mover` move every buffer the value owns, from the node numbered `start` on, in a fixed
+    /// order. Where the mover has to stop, gives the number of nodes visited: the next `start`.
+    pub fn relocate(&mut self, mover: &mut impl Relocate, start: usize) -> Option<usize> {
+        const BETWEEN_CHECKS: usize = 64;
         let mut stack = vec![self];
+        let mut visited = 0;
         while let Some(value) = stack.pop() {
+            if visited > start && visited.is_multiple_of(BETWEEN_CHECKS) && mover.should_stop() {
+                return Some(visited);
+            }
+            let moves = visited >= start;
+            visited += 1;
             match &mut value.0 {
-                Node::Str(text) => mover.text(text),
-                Node::Leaf(leaf) => mover.bytes(leaf.buffer_mut()),
-                Node::Array(array) => stack.extend(array.items.iter_mut()),
+                Node::Str(text) if moves => mover.boxed(text),
+                Node::Leaf(leaf) if moves => mover.boxed(leaf.buffer_mut()),
+                Node::Array(array) => {
+                    if moves {
+                        mover.boxed(array);
+                        let mut items = Vec::from(std::mem::take(&mut array.items));
+                        mover.vec(&mut items);
+                        array.items = items.into();
+                    }
+                    stack.extend(array.items.iter_mut());
+                }
                 Node::Object(object) => {
+                    if moves {
+                        mover.boxed(object);
+                        mover.vec(&mut object.slots);
+                    }
                     for slot in &mut object.slots {
-                        if let SlotName::Text(name) = &mut slot.name {
-                            mover.text(name);
+                        if moves && let SlotName::Text(name) = &mut slot.name {
+                            mover.boxed(name);
                         }
                         stack.push(&mut slot.value);
                     }
                 }
-                Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Short(_) => {}
+                _ => {}
             }
         }
+        None
     }
 }
 
-/// Moves buffers to a better place in memory: takes each one and puts back one of equal content.
+/// Moves buffers to better places in memory, content and all. The buffer of an object's index by
+/// name is a hash table's and stays where it is.
 pub trait Relocate {
-    fn bytes(&mut self, buffer: &mut Box<[u8]>);
-    fn text(&mut self, buffer: &mut Box<str>);
+    fn boxed<T: ?Sized>(&mut self, owner: &mut Box<T>);
+    fn vec<T>(&mut self, owner: &mut Vec<T>);
+    fn should_stop(&mut self) -> bool;
 }
 
 impl From<bool> for Value {

@@ -91,6 +91,11 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err(corrupt("bytes are left over")) }
     }
 
+    /// Everything that is left.
+    pub fn take_rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
+    }
+
     pub fn byte(&mut self) -> Result<u8> {
         let (first, rest) =
             self.rest.split_first().ok_or_else(|| corrupt("the bytes end too early"))?;

@@ -1,0 +1,5 @@
+//! Prints `commands.md`.
+
+fn main() {
+    print!("{}", redis_model::docs::commands_md());
+}

@@ -1,0 +1,6 @@
+//! Versioned bytes: what a document looks like in RDB, DUMP and replication, and its digest.
+//!
+//! Everything read here may be corrupt or hostile.
+
+pub mod effect;
+pub mod rdb;

@@ -1,0 +1,90 @@
+//! `MODEL.APPLY`: repeats the effect of a command on one key. Written by the module for replicas and
+//! the AOF; clients have no use for it.
+
+use super::args::Args;
+use super::host::{Host, Key, KeyEffect, Outcome};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::codec::effect::{Change, Effect};
+use crate::document::{ANY, ANY_NAME, Document};
+use crate::error::{Error, ErrorCode, Result};
+use crate::reply::Reply;
+use crate::txn::no_key;
+use crate::value::edit::Editor;
+use crate::value::{Limits, parse};
+
+#[linkme::distributed_slice(COMMANDS)]
+static APPLY: CommandSpec = CommandSpec {
+    name: "MODEL.APPLY",
+    summary: "Repeats an effect; internal: written to replicas and the AOF",
+    since: "0.1.0",
+    complexity: "O(N) with N the size of the effect",
+    arity: -3,
+    flags: &[Flag::Write, Flag::Dangerous],
+    keys: Keys::First,
+    tips: &[],
+    args: &[
+        ArgSpec::new("key", ArgKind::Key),
+        ArgSpec::new("effect", ArgKind::String),
+        ArgSpec::new("json", ArgKind::String).optional(),
+    ],
+    reply: "OK",
+    errors: &[ErrorCode::Err, ErrorCode::WrongType, ErrorCode::NoKey],
+    replicated: "itself",
+    examples: &[Example(&[(&["MODEL.APPLY", "a", "not an effect"], "ERR")])],
+    run,
+};
+
+fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let mut args = Args::new(args);
+    let key = args.key()?;
+    let effect = Effect::decode(args.next("an effect")?)?;
+    // What a master accepted is never refused; a client's own use stays within this server's limits.
+    let limits = if host.replaying() { Limits::NONE } else { host.settings().document };
+    let event = match &effect.change {
+        Change::Put { model } => {
+            let content = parse::json(args.next("a JSON document")?, &limits)?;
+            args.finish()?;
+            if *model != ANY_NAME {
+                return Err(Error::new(ErrorCode::NoModel, "the model is not defined")
+                    .text("model", model.as_bytes()));
+            }
+            host.open(key)?;
+            host.put(key, Document::new(content, ANY, effect.revision));
+            c"model.set"
+        }
+        Change::Edit(edits) => {
+            args.finish()?;
+            edit(host, key, edits, effect.revision, limits)?;
+            c"model.update"
+        }
+        Change::Touch => {
+            args.finish()?;
+            host.open(key)?.ok_or_else(no_key)?.revision = effect.revision;
+            c"model.update"
+        }
+    };
+    host.expire(key, effect.expiry);
+    let effect =
+        KeyEffect { key_arg: key.arg, event, expiry_event: None, effect: None, json: None };
+    Ok(Outcome { reply: Reply::Ok, effects: vec![effect] })
+}
+
+fn edit(
+    host: &mut dyn Host,
+    key: Key<'_>,
+    edits: &[u8],
+    revision: u64,
+    limits: Limits,
+) -> Result<()> {
+    let mut journal = host.take_journal();
+    let document = host.open(key)?.ok_or_else(no_key)?;
+    let size = document.size();
+    let mut editor = Editor::new(&mut document.root, size, limits, &mut journal);
+    editor.apply_effects(edits)?;
+    let size = editor.size();
+    editor.commit();
+    document.set_size(size);
+    document.revision = revision;
+    host.keep_journal(journal);
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! Arguments through a cursor that is ended by `finish`, and what several commands parse alike.
+
+use super::host::{Key, Settings};
+use crate::codec::effect::Expiry;
+use crate::document::{ANY, ANY_NAME, ModelId};
+use crate::error::{Error, ErrorCode, Result};
+use crate::op::operand_integer;
+use crate::value::{Measured, parse};
+
+/// A cursor over the arguments of one command.
+pub struct Args<'a> {
+    args: &'a [&'a [u8]],
+    at: usize,
+}
+
+impl<'a> Args<'a> {
+    /// Starts behind the command's name.
+    pub fn new(args: &'a [&'a [u8]]) -> Args<'a> {
+        Args { args, at: 1 }
+    }
+
+    pub fn next(&mut self, what: &'static str) -> Result<&'a [u8]> {
+        let arg =
+            self.args.get(self.at).ok_or_else(|| Error::syntax(format!("expected {what}")))?;
+        self.at += 1;
+        Ok(arg)
+    }
+
+    pub fn key(&mut self) -> Result<Key<'a>> {
+        let arg = self.at;
+        self.next("a key").map(|name| Key { arg, name })
+    }
+
+    /// Takes the keyword if it comes next.
+    pub fn keyword(&mut self, word: &str) -> bool {
+        let next =
+            self.args.get(self.at).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+        self.at += usize::from(next);
+        next
+    }
+
+    pub fn integer(&mut self, what: &'static str) -> Result<i64> {
+        operand_integer(self.next(what)?)
+    }
+
+    /// The position of the next argument.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// All that is left.
+    pub fn rest(&mut self) -> &'a [&'a [u8]] {
+        let rest = &self.args[self.at..];
+        self.at = self.args.len();
+        rest
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.at == self.args.len()
+    }
+
+    /// Nothing may be left.
+    pub fn finish(self) -> Result<()> {
+        match self.args.get(self.at) {
+            None => Ok(()),
+            Some(arg) => Err(Error::syntax("unexpected argument").text("argument", arg)),
+        }
+    }
+
+    /// `numkeys key [key ...]`.
+    pub fn counted_keys(&mut self) -> Result<Vec<Key<'a>>> {
+        let written = self.next("numkeys")?;
+        let left = self.args.len() - self.at;
+        let count = operand_integer(written)?;
+        match usize::try_from(count) {
+            Ok(count) if count > 0 && count <= left => (0..count).map(|_| self.key()).collect(),
+            _ => Err(Error::syntax("numkeys is not the number of keys that follow")
+                .text("argument", written)),
+        }
+    }
+
+    /// `model json`.
+    pub fn model_and_json(&mut self, settings: &Settings) -> Result<(ModelId, Measured)> {
+        let model = self.next("a model")?;
+        if !model.eq_ignore_ascii_case(ANY_NAME.as_bytes()) {
+            return Err(
+                Error::new(ErrorCode::NoModel, "the model is not defined").text("model", model)
+            );
+        }
+        let json = self.next("a JSON document")?;
+        Ok((ANY, parse::json(json, &settings.document)?))
+    }
+
+    /// `EX s | PX ms | EXAT s | PXAT ms`, if one comes next.
+    pub fn expiry(&mut self) -> Result<Option<ExpiryArg>> {
+        for (word, unit_ms, relative) in
+            [("EX", 1000, true), ("PX", 1, true), ("EXAT", 1000, false), ("PXAT", 1, false)]
+        {
+            if self.keyword(word) {
+                let written = self.next("an expiry")?;
+                let invalid = || Error::syntax("invalid expire time").text("argument", written);
+                let value = operand_integer(written)?;
+                let unix_ms =
+                    value.checked_mul(unit_ms).filter(|ms| *ms > 0).ok_or_else(invalid)?;
+                // A relative time has to leave room for the clock.
+                if relative && unix_ms > i64::MAX / 2 {
+                    return Err(invalid());
+                }
+                return Ok(Some(ExpiryArg { ms: unix_ms as u64, relative }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A time to live as it was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct ExpiryArg {
+    ms: u64,
+    relative: bool,
+}
+
+impl ExpiryArg {
+    /// The moment it means.
+    pub fn at(self, now_us: u64) -> Expiry {
+        Expiry::At(if self.relative { now_us / 1000 + self.ms } else { self.ms })
+    }
+}

@@ -1,0 +1,91 @@
+//! What a command needs of the world, and what it gives back.
+
+use std::ffi::CStr;
+
+use crate::codec::effect::Expiry;
+use crate::document::Document;
+use crate::error::Result;
+use crate::path::PathLimits;
+use crate::reply::Reply;
+use crate::value::Limits;
+use crate::value::edit::Journal;
+
+/// A key of the command: its name, and which argument it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key<'a> {
+    pub arg: usize,
+    pub name: &'a [u8],
+}
+
+/// The configured limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub document: Limits,
+    pub paths: PathLimits,
+}
+
+impl Settings {
+    pub const DEFAULT: Settings =
+        Settings { document: Limits::DEFAULT, paths: PathLimits::DEFAULT };
+}
+
+/// The keyspace and the clock, as one command sees them. Implemented by the server's shell, and in
+/// memory by [`super::memory::MemoryHost`].
+pub trait Host {
+    /// The server's clock: microseconds since 1970, the same during one command.
+    fn now_us(&mut self) -> u64;
+
+    /// The limits that apply now.
+    fn settings(&self) -> Settings;
+
+    /// Whether this command comes from a master or an AOF: it was judged there, under other limits.
+    fn replaying(&self) -> bool;
+
+    /// The document at a key; `WRONGTYPE` if it holds something else.
+    fn read(&mut self, key: Key<'_>) -> Result<Option<&Document>>;
+
+    /// As [`Host::read`], to be changed in place.
+    fn open(&mut self, key: Key<'_>) -> Result<Option<&mut Document>>;
+
+    /// Stores a document, in the place of one that may be there. The time to live stays as it was.
+    fn put(&mut self, key: Key<'_>, document: Document);
+
+    /// Changes the time to live of a key that exists.
+    fn expire(&mut self, key: Key<'_>, expiry: Expiry);
+
+    /// An empty journal; giving it back with [`Host::keep_journal`] saves allocations.
+    fn take_journal(&mut self) -> Journal;
+
+    fn keep_journal(&mut self, journal: Journal);
+}
+
+/// What a command did. A command that is refused has none: nothing happened.
+#[derive(Debug)]
+pub struct Outcome {
+    pub reply: Reply,
+    /// One for each key that was changed, in order.
+    pub effects: Vec<KeyEffect>,
+}
+
+/// A change of one key, to be signalled, announced and propagated.
+#[derive(Debug)]
+pub struct KeyEffect {
+    /// Which argument of the command the key is.
+    pub key_arg: usize,
+    /// The keyspace event.
+    pub event: &'static CStr,
+    /// The event of a changed time to live, if it changed.
+    pub expiry_event: Option<&'static CStr>,
+    /// The operand of `MODEL.APPLY`, see [`crate::codec::effect`]. None when the command came
+    /// with it: then it is passed on as it is.
+    pub effect: Option<Vec<u8>>,
+    /// The document's JSON, where the effect needs it.
+    pub json: Option<JsonText>,
+}
+
+/// JSON text that is an argument of the command already, or was made.
+#[derive(Debug)]
+pub enum JsonText {
+    Arg(usize),
+    Made(Vec<u8>),
+}

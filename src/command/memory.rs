@@ -1,0 +1,84 @@
+//! A host in memory: for tests, examples and the simulator.
+
+use std::collections::HashMap;
+
+use super::host::{Host, Key, Outcome, Settings};
+use crate::codec::effect::Expiry;
+use crate::document::Document;
+use crate::error::Result;
+use crate::value::edit::Journal;
+
+/// Keys in a map and a clock that is set by hand.
+pub struct MemoryHost {
+    pub documents: HashMap<Vec<u8>, Document>,
+    /// When keys expire, in unix milliseconds. Nothing expires by itself.
+    pub expiries: HashMap<Vec<u8>, u64>,
+    pub now_us: u64,
+    pub settings: Settings,
+    pub replaying: bool,
+}
+
+impl Default for MemoryHost {
+    fn default() -> MemoryHost {
+        MemoryHost {
+            documents: HashMap::new(),
+            expiries: HashMap::new(),
+            now_us: 1_700_000_000_000_000,
+            settings: Settings::DEFAULT,
+            replaying: false,
+        }
+    }
+}
+
+impl MemoryHost {
+    /// Runs one command; the clock moves on by a millisecond.
+    pub fn call(&mut self, args: &[&str]) -> Result<Outcome> {
+        let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
+        self.now_us += 1000;
+        super::run(self, &args)
+    }
+}
+
+impl Host for MemoryHost {
+    fn now_us(&mut self) -> u64 {
+        self.now_us
+    }
+
+    fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    fn replaying(&self) -> bool {
+        self.replaying
+    }
+
+    fn read(&mut self, key: Key<'_>) -> Result<Option<&Document>> {
+        Ok(self.documents.get(key.name))
+    }
+
+    fn open(&mut self, key: Key<'_>) -> Result<Option<&mut Document>> {
+        Ok(self.documents.get_mut(key.name))
+    }
+
+    fn put(&mut self, key: Key<'_>, document: Document) {
+        self.documents.insert(key.name.to_vec(), document);
+    }
+
+    fn expire(&mut self, key: Key<'_>, expiry: Expiry) {
+        match expiry {
+            Expiry::Keep => {}
+            Expiry::Persist => {
+                self.expiries.remove(key.name);
+            }
+            Expiry::At(unix_ms) => {
+                self.expiries.insert(key.name.to_vec(), unix_ms);
+            }
+        }
+    }
+
+    fn take_journal(&mut self) -> Journal {
+        Journal::default()
+    }
+
+    fn keep_journal(&mut self, _: Journal) {}
+}

@@ -1,0 +1,50 @@
+//! `MODEL.META`: what is known about a document.
+
+use super::args::Args;
+use super::host::{Host, Outcome};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::document::ANY_NAME;
+use crate::error::{ErrorCode, Result};
+use crate::reply::Reply;
+
+#[linkme::distributed_slice(COMMANDS)]
+static META: CommandSpec = CommandSpec {
+    name: "MODEL.META",
+    summary: "Replies what is known about a document: model, revision, size",
+    since: "0.1.0",
+    complexity: "O(1)",
+    arity: 2,
+    flags: &[Flag::ReadOnly, Flag::Fast],
+    keys: Keys::First,
+    tips: &[],
+    args: &[ArgSpec::new("key", ArgKind::Key)],
+    reply: "a map: model, revision, definition-version (0 for the model any), bytes (the size that model.document-bytes limits), locks (the number held); null for a missing key",
+    errors: &[ErrorCode::WrongType],
+    replicated: "nothing",
+    examples: &[Example(&[
+        (&["MODEL.META", "none"], "(nil)"),
+        (&["MODEL.SET", "a", "any", r#"{"n":1}"#], "(revision)"),
+        (
+            &["MODEL.META", "a"],
+            "{model any revision (revision) definition-version (integer) 0 bytes (integer) 16 locks (integer) 0}",
+        ),
+    ])],
+    run,
+};
+
+fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let mut args = Args::new(args);
+    let key = args.key()?;
+    args.finish()?;
+    let Some(document) = host.read(key).map_err(|error| error.text("key", key.name))? else {
+        return Ok(Reply::Null.into());
+    };
+    let members = vec![
+        ("model", Reply::Text(ANY_NAME.into())),
+        ("revision", Reply::Int(document.revision as i64)),
+        ("definition-version", Reply::Int(0)),
+        ("bytes", Reply::Int(document.size() as i64)),
+        ("locks", Reply::Int(0)),
+    ];
+    Ok(Reply::Map(members).into())
+}

@@ -1,0 +1,45 @@
+//! `MODEL.MGET`: reads several documents at one moment.
+
+use super::args::Args;
+use super::host::{Host, Outcome};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, get};
+use crate::error::{ErrorCode, Result};
+use crate::reply::Reply;
+
+#[linkme::distributed_slice(COMMANDS)]
+static MGET: CommandSpec = CommandSpec {
+    name: "MODEL.MGET",
+    summary: "Reads several documents, or places of them, at one moment",
+    since: "0.1.0",
+    complexity: "The sum of a MODEL.GET for each key",
+    arity: -3,
+    flags: &[Flag::ReadOnly],
+    keys: Keys::Counted,
+    tips: &[],
+    args: &[
+        ArgSpec::new("numkeys", ArgKind::Integer),
+        ArgSpec::new("key", ArgKind::Key).multiple(),
+        ArgSpec::new("path", ArgKind::String).optional().multiple(),
+    ],
+    reply: "an array with one MODEL.GET reply for each key, null for a missing one",
+    errors: &[ErrorCode::Err, ErrorCode::WrongType, ErrorCode::Limit],
+    replicated: "nothing",
+    examples: &[Example(&[
+        (&["MODEL.SET", "a", "any", r#"{"n":1}"#], "(revision)"),
+        (&["MODEL.MGET", "3", "a", "none", "a", "$.n"], "[1 (nil) 1]"),
+        (&["MODEL.MGET", "9", "a"], "ERR"),
+    ])],
+    run,
+};
+
+fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let settings = host.settings();
+    let mut args = Args::new(args);
+    let keys = args.counted_keys()?;
+    let paths = get::parse_paths(&mut args, &settings)?;
+    let replies = keys
+        .into_iter()
+        .map(|key| get::reply(host, key, &paths, &settings))
+        .collect::<Result<_>>()?;
+    Ok(Reply::Array(replies).into())
+}

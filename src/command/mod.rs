@@ -1,0 +1,168 @@
+//! The commands: one file each, found through the registry.
+//!
+//! A command is a static [`CommandSpec`]: its documentation, its syntax and the function that runs it
+//! against a [`Host`]. It works in four steps: parse everything to the last argument, look up and
+//! check, change within one scope that undoes itself, and return one [`Outcome`]. What the outcome
+//! says is then replied, propagated and announced by whoever hosts the command.
+
+mod args;
+mod host;
+pub mod memory;
+
+mod apply;
+mod fieldop;
+mod get;
+mod help;
+mod meta;
+mod mget;
+mod set;
+
+use std::sync::OnceLock;
+
+use linkme::distributed_slice;
+
+use crate::error::{ErrorCode, Result};
+use crate::reply::Reply;
+
+pub use args::Args;
+pub use host::{Host, JsonText, Key, KeyEffect, Outcome, Settings};
+
+/// Everything there is to know about a command.
+pub struct CommandSpec {
+    /// With the prefix, in upper case.
+    pub name: &'static str,
+    /// One sentence without a final stop.
+    pub summary: &'static str,
+    pub since: &'static str,
+    pub complexity: &'static str,
+    /// The number of arguments with the name, negative for "at least".
+    pub arity: i32,
+    pub flags: &'static [Flag],
+    pub keys: Keys,
+    /// Command tips for cluster clients, as Redis spells them.
+    pub tips: &'static [&'static str],
+    pub args: &'static [ArgSpec],
+    /// What it replies, in words.
+    pub reply: &'static str,
+    /// Its own errors, in order of precedence.
+    pub errors: &'static [ErrorCode],
+    /// What replicas and the AOF receive, in words.
+    pub replicated: &'static str,
+    pub examples: &'static [Example],
+    pub run: fn(&mut dyn Host, &[&[u8]]) -> Result<Outcome>,
+}
+
+/// What the server has to know before it lets a command run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag {
+    Write,
+    ReadOnly,
+    /// Refused when memory is short.
+    DenyOom,
+    /// Constant or logarithmic time.
+    Fast,
+    /// Not for ordinary users: ACL category `dangerous`.
+    Dangerous,
+    /// Allowed while a data set is being loaded or is stale.
+    Always,
+}
+
+/// Where the keys stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    None,
+    /// The first argument.
+    First,
+    /// As many as the first argument says, right behind it.
+    Counted,
+}
+
+/// One argument, for `COMMAND DOCS` and `commands.md`.
+pub struct ArgSpec {
+    pub name: &'static str,
+    pub kind: ArgKind,
+    /// The keyword in front.
+    pub token: Option<&'static str>,
+    pub optional: bool,
+    pub multiple: bool,
+}
+
+pub enum ArgKind {
+    Key,
+    String,
+    Integer,
+    UnixTime,
+    /// The keyword alone.
+    Token,
+    OneOf(&'static [ArgSpec]),
+    Block(&'static [ArgSpec]),
+    /// Any statement: the assertions and the registered operators.
+    Statement,
+}
+
+impl ArgSpec {
+    pub const fn new(name: &'static str, kind: ArgKind) -> ArgSpec {
+        ArgSpec { name, kind, token: None, optional: false, multiple: false }
+    }
+
+    pub const fn token(mut self, token: &'static str) -> ArgSpec {
+        self.token = Some(token);
+        self
+    }
+
+    pub const fn optional(mut self) -> ArgSpec {
+        self.optional = true;
+        self
+    }
+
+    pub const fn multiple(mut self) -> ArgSpec {
+        self.multiple = true;
+        self
+    }
+}
+
+/// An example that runs as a test and stands in the documentation: what is typed and what is replied,
+/// in the notation of [`Reply::notation`]; an error by its word. Each starts with no keys.
+pub struct Example(pub &'static [(&'static [&'static str], &'static str)]);
+
+/// All commands, in the order the linker found them. Use [`all`].
+#[distributed_slice]
+pub static COMMANDS: [CommandSpec];
+
+/// All commands by name.
+pub fn all() -> &'static [&'static CommandSpec] {
+    static SORTED: OnceLock<Vec<&'static CommandSpec>> = OnceLock::new();
+    SORTED.get_or_init(|| {
+        let mut specs: Vec<_> = COMMANDS.iter().collect();
+        specs.sort_by_key(|spec| spec.name);
+        assert!(
+            specs.windows(2).all(|pair| pair[0].name < pair[1].name),
+            "command names are unique"
+        );
+        specs
+    })
+}
+
+/// The command of that name, in any case of letters.
+pub fn find(name: &[u8]) -> Option<&'static CommandSpec> {
+    all().iter().find(|spec| name.eq_ignore_ascii_case(spec.name.as_bytes())).copied()
+}
+
+/// Runs a command by its name. `args` begins with it.
+pub fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    use crate::error::Error;
+    let name = args.first().copied().unwrap_or_default();
+    let spec = find(name).ok_or_else(|| Error::syntax("unknown command").text("command", name))?;
+    let least = spec.arity.unsigned_abs() as usize;
+    if args.len() < least || (spec.arity > 0 && args.len() > least) {
+        return Err(Error::syntax("wrong number of arguments").text("command", name));
+    }
+    (spec.run)(host, args)
+}
+
+impl From<Reply> for Outcome {
+    /// Nothing was changed.
+    fn from(reply: Reply) -> Outcome {
+        Outcome { reply, effects: Vec::new() }
+    }
+}

@@ -1,0 +1,193 @@
+//! Renders `commands.md` and `MODEL.HELP` from the declarations of commands and operators.
+
+use std::fmt::Write;
+
+use crate::command::{self, ArgKind, ArgSpec, CommandSpec, Flag};
+use crate::error::ErrorCode;
+use crate::op::{self, Absent, OpSpec, OperandKind};
+
+/// The lines of `MODEL.HELP`, none wider than a terminal.
+pub fn help() -> Vec<String> {
+    let mut lines = vec!["MODEL.<command> key [arguments]. Commands are:".to_owned()];
+    for spec in command::all().iter().filter(|spec| !spec.flags.contains(&Flag::Dangerous)) {
+        push_wrapped(&mut lines, &syntax(spec), "  ");
+        lines.push(format!("    {}.", spec.summary));
+    }
+    lines.push("Operators of MODEL.FIELDOP are:".to_owned());
+    for spec in op::all() {
+        let written = operator_syntax(spec);
+        if written.len() < 30 {
+            push_wrapped(&mut lines, &format!("{written:<30}{}.", spec.summary), "  ");
+        } else {
+            lines.push(format!("  {written}"));
+            push_wrapped(&mut lines, &format!("{:<30}{}.", "", spec.summary), "  ");
+        }
+    }
+    lines.push(
+        "Assertions: IFREV revision, EXISTS, MISSING. Paths: $.json.path or /json/pointer."
+            .to_owned(),
+    );
+    lines
+}
+
+/// The widest line of `MODEL.HELP`.
+const WIDTH: usize = 100;
+
+fn push_wrapped(lines: &mut Vec<String>, text: &str, indent: &str) {
+    let mut line = indent.to_owned();
+    for word in text.split_inclusive(' ') {
+        if line.len() + word.trim_end().len() > WIDTH {
+            lines.push(line.trim_end().to_owned());
+            line = format!("{indent}{:28}", "");
+        }
+        line.push_str(word);
+    }
+    lines.push(line.trim_end().to_owned());
+}
+
+/// `MODEL.GET key [path ...]`.
+pub fn syntax(spec: &CommandSpec) -> String {
+    let args: Vec<_> = spec.args.iter().map(arg_syntax).collect();
+    format!("{} {}", spec.name, args.join(" ")).trim_end().to_owned()
+}
+
+fn arg_syntax(arg: &ArgSpec) -> String {
+    let list = |args: &[ArgSpec], separator| {
+        args.iter().map(arg_syntax).collect::<Vec<_>>().join(separator)
+    };
+    let value = match &arg.kind {
+        ArgKind::Token => String::new(),
+        ArgKind::OneOf(args) => list(args, " | "),
+        ArgKind::Block(args) => list(args, " "),
+        ArgKind::Key
+        | ArgKind::String
+        | ArgKind::Integer
+        | ArgKind::UnixTime
+        | ArgKind::Statement => arg.name.to_owned(),
+    };
+    let mut written = match (arg.token, value.is_empty()) {
+        (Some(token), true) => token.to_owned(),
+        (Some(token), false) => format!("{token} {value}"),
+        (None, _) => value,
+    };
+    if arg.multiple {
+        written = format!("{written} [{written} ...]");
+    }
+    match (arg.optional, arg.multiple) {
+        (true, true) => format!("[{} ...]", arg.name),
+        (true, false) => format!("[{written}]"),
+        (false, _) => written,
+    }
+}
+
+/// `INCR path n`.
+pub fn operator_syntax(spec: &OpSpec) -> String {
+    let operands = spec.operands.iter().map(|operand| match operand.kind {
+        OperandKind::Choice(words) => words.join("|"),
+        _ => operand.name.to_owned(),
+    });
+    std::iter::once(spec.name.to_owned()).chain(operands).collect::<Vec<_>>().join(" ")
+}
+
+fn absent_words(absent: Absent) -> &'static str {
+    match absent {
+        Absent::Null => "does nothing, replies null",
+        Absent::Zero => "does nothing, replies 0",
+        Absent::NoPath => "`NOPATH`",
+        Absent::Create => "creates the last step; missing object parents too under `MKPATH`",
+        Absent::Own => "see the reply",
+    }
+}
+
+fn words(codes: &[ErrorCode]) -> String {
+    codes.iter().map(|code| format!("`{}`", code.word())).collect::<Vec<_>>().join(", ")
+}
+
+/// The whole of `commands.md`.
+pub fn commands_md() -> String {
+    let mut out = String::from(
+        "# Commands\n\nGenerated from the declarations in `src/command/` and `src/op/` by `make docs`; never edited by hand.\n\n",
+    );
+    for spec in command::all() {
+        command_section(spec, &mut out);
+    }
+    out.push_str(
+        "# Operators\n\nStatements of `MODEL.FIELDOP` run in order; each sees what those before it did. With a \
+         non-singular path an operator\nchanges every match, creates nothing, and replies an array with one reply \
+         for each match, or the total where the reply\nsays so. An operator that fails undoes the whole command.\n\n",
+    );
+    for spec in op::all() {
+        operator_section(spec, &mut out);
+    }
+    errors_section(&mut out);
+    out
+}
+
+fn command_section(spec: &CommandSpec, out: &mut String) {
+    let _ = write!(out, "## {}\n\n```\n{}\n```\n\n{}.\n\n", spec.name, syntax(spec), spec.summary);
+    let _ = writeln!(out, "- Reply: {}.", spec.reply);
+    if !spec.errors.is_empty() {
+        let _ = writeln!(out, "- Errors, in order of precedence: {}.", words(spec.errors));
+    }
+    let _ = writeln!(out, "- Complexity: {}.", spec.complexity);
+    let _ = writeln!(out, "- Replicated: {}.", spec.replicated);
+    let _ = writeln!(out, "- Since: {}.\n", spec.since);
+    for example in spec.examples.iter().filter(|example| !example.0.is_empty()) {
+        out.push_str("```\n");
+        for (command, reply) in example.0 {
+            let _ = writeln!(out, "> {}\n{reply}", shell_words(command));
+        }
+        out.push_str("```\n\n");
+    }
+}
+
+fn operator_section(spec: &OpSpec, out: &mut String) {
+    let _ = write!(
+        out,
+        "## {}\n\n```\n{}\n```\n\n{}.\n\n",
+        spec.name,
+        operator_syntax(spec),
+        spec.summary
+    );
+    let _ = writeln!(out, "- Works on: {}.", spec.accepts);
+    let _ = writeln!(out, "- Where nothing is: {}.", absent_words(spec.absent));
+    let _ = writeln!(out, "- Reply: {}.", spec.reply);
+    if !spec.errors.is_empty() {
+        let _ = writeln!(out, "- Errors, in order of precedence: {}.", words(spec.errors));
+    }
+    let _ = writeln!(out, "- Complexity: {}.", spec.complexity);
+    let _ = writeln!(out, "- Since: {}.\n", spec.since);
+    out.push_str("| before | statement | reply | after |\n|---|---|---|---|\n");
+    for example in spec.examples {
+        let cell = |text: &str| format!("`{}`", text.replace('|', "\\|"));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} |",
+            cell(example.before),
+            cell(&shell_words(example.statement)),
+            cell(example.reply),
+            cell(example.after)
+        );
+    }
+    out.push('\n');
+}
+
+/// Words quoted as a shell and `redis-cli` read them.
+fn shell_words(words: &[&str]) -> String {
+    let plain = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && !b"'\"\\".contains(&b))
+    };
+    let quote = |word: &&str| if plain(word) { (*word).to_owned() } else { format!("'{word}'") };
+    words.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+fn errors_section(out: &mut String) {
+    out.push_str(
+        "# Errors\n\nAn error is one line: a fixed word, then one JSON object with a `message` and what is known: `key`, \
+         `statement` (from 0),\n`operator`, `path`. A refused command changed nothing.\n\n| word | when | can the same request succeed later |\n|---|---|---|\n",
+    );
+    for code in ErrorCode::ALL {
+        let retry = if code.retry_can_help() { "yes" } else { "no" };
+        let _ = writeln!(out, "| `{}` | {} | {retry} |", code.word(), code.meaning());
+    }
+}

@@ -1,0 +1,46 @@
+//! `COPY`: copies a value from one place of the document to another.
+
+use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Run};
+use crate::error::{Error, ErrorCode, Result};
+use crate::reply::Reply;
+use crate::value::Measured;
+
+#[linkme::distributed_slice(OPERATORS)]
+static COPY: OpSpec = OpSpec {
+    name: "COPY",
+    operands: &[
+        Operand { name: "from", kind: OperandKind::Singular },
+        Operand { name: "to", kind: OperandKind::Singular },
+    ],
+    summary: "Copies a value to another place of the document",
+    accepts: "any",
+    absent: Absent::Own,
+    reply: "1",
+    errors: &[ErrorCode::NoPath],
+    complexity: "O(N) with N the size of the value",
+    since: "0.1.0",
+    examples: &[
+        Example {
+            before: r#"{"a":[1]}"#,
+            statement: &["COPY", "$.a", "$.b"],
+            reply: "(integer) 1",
+            after: r#"{"a":[1],"b":[1]}"#,
+        },
+        Example {
+            before: r#"{"a":1}"#,
+            statement: &["COPY", "$.b", "$.a"],
+            reply: "NOPATH",
+            after: r#"{"a":1}"#,
+        },
+    ],
+    run: Run::Once(copy),
+};
+
+fn copy(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    let source = args[0].singular().find(frame.view());
+    let source =
+        source.ok_or_else(|| Error::new(ErrorCode::NoPath, "nothing is at the source path"))?;
+    let copied: Measured = source.to_value().into();
+    frame.site(args[1].singular()).put(copied)?;
+    Ok(Reply::Int(1))
+}

@@ -1,0 +1,181 @@
+//! The kinds of operands, and how each is read from one argument before anything is looked up.
+
+use std::borrow::Cow;
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::path::{Path, PathLimits, Singular};
+use crate::value::{Limits, Measured, Number, parse};
+
+/// One operand of an operator.
+pub struct Operand {
+    /// As it stands in the syntax.
+    pub name: &'static str,
+    pub kind: OperandKind,
+}
+
+/// What an argument has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperandKind {
+    /// A path that may name many places.
+    Path,
+    /// A path that may name many places below the root: the root itself cannot be taken away.
+    PathBelowRoot,
+    /// A path to at most one place.
+    Singular,
+    /// A path to at most one place below the root.
+    SingularBelowRoot,
+    Json,
+    JsonArray,
+    JsonObject,
+    JsonString,
+    /// A JSON number.
+    Number,
+    /// A signed 64-bit integer.
+    Integer,
+    /// A plain UTF-8 string.
+    Name,
+    /// One of a few words, in any case of letters.
+    Choice(&'static [&'static str]),
+}
+
+/// An operand's value.
+pub enum Arg<'a> {
+    Path(Path<'a>),
+    Json(Measured),
+    Text(Cow<'a, str>),
+    Number(Number),
+    Integer(i64),
+    /// The position of the word among the choices.
+    Choice(usize),
+}
+
+impl<'a> Arg<'a> {
+    pub fn path(&self) -> &Path<'a> {
+        match self {
+            Arg::Path(path) => path,
+            _ => unreachable!("the declaration says it is a path"),
+        }
+    }
+
+    pub fn singular(&self) -> &Singular<'a> {
+        self.path().singular().expect("the declaration says the path is singular")
+    }
+
+    pub fn json(&self) -> &Measured {
+        match self {
+            Arg::Json(json) => json,
+            _ => unreachable!("the declaration says it is JSON"),
+        }
+    }
+
+    pub fn text(&self) -> &str {
+        match self {
+            Arg::Text(text) => text,
+            _ => unreachable!("the declaration says it is text"),
+        }
+    }
+
+    pub fn number(&self) -> Number {
+        match self {
+            Arg::Number(number) => *number,
+            _ => unreachable!("the declaration says it is a number"),
+        }
+    }
+
+    pub fn integer(&self) -> i64 {
+        match self {
+            Arg::Integer(integer) => *integer,
+            _ => unreachable!("the declaration says it is an integer"),
+        }
+    }
+
+    pub fn choice(&self) -> usize {
+        match self {
+            Arg::Choice(choice) => *choice,
+            _ => unreachable!("the declaration says it is a choice"),
+        }
+    }
+}
+
+/// Parses the operands of one statement; `args` holds exactly as many as are declared.
+pub fn parse_operands<'a>(
+    operands: &[Operand],
+    args: &[&'a [u8]],
+    limits: &Limits,
+    paths: &PathLimits,
+) -> Result<smallvec::SmallVec<[Arg<'a>; 2]>> {
+    operands.iter().zip(args).map(|(operand, arg)| parse(operand, arg, limits, paths)).collect()
+}
+
+fn parse<'a>(
+    operand: &Operand,
+    arg: &'a [u8],
+    limits: &Limits,
+    paths: &PathLimits,
+) -> Result<Arg<'a>> {
+    let refused = |message: String| Error::syntax(message).text("argument", arg);
+    Ok(match operand.kind {
+        OperandKind::Path
+        | OperandKind::PathBelowRoot
+        | OperandKind::Singular
+        | OperandKind::SingularBelowRoot => Arg::Path(parse_path(operand.kind, arg, paths)?),
+        OperandKind::Json => Arg::Json(parse::json(arg, limits)?),
+        OperandKind::JsonArray => {
+            let json = parse::json(arg, limits)?;
+            if json.value.view().as_array().is_none() {
+                return Err(refused(format!("{} has to be a JSON array", operand.name)));
+            }
+            Arg::Json(json)
+        }
+        OperandKind::JsonObject => {
+            let json = parse::json(arg, limits)?;
+            if json.value.view().as_object().is_none() {
+                return Err(refused(format!("{} has to be a JSON object", operand.name)));
+            }
+            Arg::Json(json)
+        }
+        OperandKind::JsonString => Arg::Text(parse::string(arg, limits)?.into()),
+        OperandKind::Number => Arg::Number(Number::parse(arg)?),
+        OperandKind::Integer => Arg::Integer(integer(arg)?),
+        OperandKind::Name => {
+            let text = std::str::from_utf8(arg)
+                .map_err(|_| refused(format!("{} has to be UTF-8", operand.name)))?;
+            Arg::Text(text.into())
+        }
+        OperandKind::Choice(choices) => {
+            let chosen = choices.iter().position(|word| arg.eq_ignore_ascii_case(word.as_bytes()));
+            Arg::Choice(chosen.ok_or_else(|| {
+                refused(format!("{} has to be {}", operand.name, choices.join(" or ")))
+            })?)
+        }
+    })
+}
+
+fn parse_path<'a>(kind: OperandKind, arg: &'a [u8], limits: &PathLimits) -> Result<Path<'a>> {
+    let path = Path::parse(arg, limits)?;
+    let (singular, below_root) = match kind {
+        OperandKind::Singular => (true, false),
+        OperandKind::SingularBelowRoot => (true, true),
+        OperandKind::PathBelowRoot => (false, true),
+        _ => (false, false),
+    };
+    if singular && !path.is_singular() {
+        return Err(
+            Error::syntax("the path has to be singular: names and indexes only").text("path", arg)
+        );
+    }
+    if below_root && path.singular().is_some_and(Singular::is_root) {
+        return Err(Error::syntax("the root of a document cannot be taken away; delete the key")
+            .text("path", arg));
+    }
+    Ok(path)
+}
+
+/// Reads a signed 64-bit decimal integer, as Redis reads its integer arguments.
+pub fn integer(arg: &[u8]) -> Result<i64> {
+    match Number::parse(arg) {
+        Ok(Number::Int(value)) => Ok(value),
+        Err(error) if error.code() == ErrorCode::Range => Err(error),
+        _ => Err(Error::syntax("not an integer").text("argument", arg)),
+    }
+}

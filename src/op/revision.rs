@@ -1,0 +1,29 @@
+//! `REVISION`: the revision this command gives the document.
+
+use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Run};
+use crate::error::Result;
+use crate::reply::Reply;
+
+#[linkme::distributed_slice(OPERATORS)]
+static REVISION: OpSpec = OpSpec {
+    name: "REVISION",
+    operands: &[],
+    summary: "Replies the revision the document has when the command is over",
+    accepts: "any",
+    absent: Absent::Own,
+    reply: "an integer",
+    errors: &[],
+    complexity: "O(1)",
+    since: "0.1.0",
+    examples: &[Example {
+        before: "{}",
+        statement: &["REVISION"],
+        reply: "(revision)",
+        after: "{}",
+    }],
+    run: Run::Once(revision),
+};
+
+fn revision(_: &mut Frame<'_, '_>, _: &[Arg<'_>]) -> Result<Reply> {
+    Ok(Reply::Revision)
+}

@@ -1,0 +1,241 @@
+//! What an operator gets to work on.
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::path::{Blocked, ItemIndex, PathLimits, Singular, Target};
+use crate::reply::Reply;
+use crate::value::edit::Editor;
+use crate::value::{ArrayView, Kind, Limits, Measured, Number, ObjectView, Place, Text, View};
+
+/// The moment a command runs at, the same for all its statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub unix_us: u64,
+}
+
+/// The whole document, for operators that look for themselves.
+pub struct Frame<'f, 'a> {
+    pub editor: &'f mut Editor<'a>,
+    pub clock: Clock,
+    pub paths: &'f PathLimits,
+    /// Whether missing parents are created.
+    pub make_path: bool,
+}
+
+impl<'f, 'a> Frame<'f, 'a> {
+    pub fn view(&self) -> View<'_> {
+        self.editor.view()
+    }
+
+    /// The site a singular path leads to.
+    pub fn site<'s>(&'s mut self, path: &'s Singular<'_>) -> Site<'s, 'a> {
+        let spot = Spot::of(path.resolve(self.editor.view()), self.make_path);
+        Site { editor: self.editor, clock: self.clock, spot }
+    }
+
+    /// The site of a value that is there.
+    pub fn site_at(&mut self, place: Place) -> Site<'_, 'a> {
+        Site { editor: self.editor, clock: self.clock, spot: Spot::Present(place) }
+    }
+}
+
+/// One place in the document, or the gap where the last step of a path can be created.
+pub struct Site<'s, 'a> {
+    editor: &'s mut Editor<'a>,
+    clock: Clock,
+    spot: Spot<'s>,
+}
+
+enum Spot<'s> {
+    Present(Place),
+    /// The object at `parent` lacks `name`; below it, the objects of `deeper` are missing too.
+    Member {
+        parent: Place,
+        name: &'s str,
+        deeper: Vec<&'s str>,
+    },
+    /// Behind the last element of the array.
+    Append {
+        parent: Place,
+    },
+    /// Nothing is there, and nothing can be created.
+    Blocked(Error),
+}
+
+impl<'s> Spot<'s> {
+    fn of(target: Target<'_, 's>, make_path: bool) -> Spot<'s> {
+        match target {
+            Target::Present { place, .. } => Spot::Present(place),
+            Target::AbsentMember { parent, name } => {
+                Spot::Member { parent, name, deeper: Vec::new() }
+            }
+            Target::AbsentItem { parent, index: ItemIndex::End } => Spot::Append { parent },
+            Target::AbsentItem { index: ItemIndex::OutOfRange, .. } => {
+                Spot::Blocked(Error::new(ErrorCode::Range, "the index is outside the array"))
+            }
+            Target::AbsentParents { parent, steps } if make_path => {
+                let mut names = steps
+                    .iter()
+                    .map(|step| step.name().expect("only members can be missing parents"));
+                let name = names.next().expect("a missing parent has a name");
+                Spot::Member { parent, name, deeper: names.collect() }
+            }
+            Target::AbsentParents { .. } => Spot::Blocked(Error::new(
+                ErrorCode::NoPath,
+                "a parent is missing; MKPATH would create it",
+            )),
+            Target::Blocked { reason: Blocked::MissingItem | Blocked::MissingMember, .. } => {
+                Spot::Blocked(Error::new(ErrorCode::NoPath, "a parent is missing"))
+            }
+            Target::Blocked { reason: Blocked::WrongKind(kind), .. } => {
+                Spot::Blocked(wrong_kind("a container that has this child", kind))
+            }
+        }
+    }
+}
+
+fn wrong_kind(expected: &str, found: Kind) -> Error {
+    Error::new(ErrorCode::Type, format!("expected {expected}, found {}", found.name()))
+}
+
+impl<'a> Site<'_, 'a> {
+    /// What is there now.
+    #[inline]
+    pub fn value(&self) -> Option<View<'_>> {
+        match &self.spot {
+            Spot::Present(place) => Some(self.editor.at(place)),
+            _ => None,
+        }
+    }
+
+    /// What is there now; only for operators that are not run where nothing is.
+    pub fn present(&self) -> View<'_> {
+        self.value().expect("the operator is run only where something is")
+    }
+
+    /// The number that is there; `TYPE` if it is something else, `None` if nothing is.
+    #[inline]
+    pub fn number(&self) -> Result<Option<Number>> {
+        self.kind("a number", View::as_number)
+    }
+
+    /// The string that is there.
+    pub fn text(&self) -> Result<Option<Text<'_>>> {
+        self.kind("a string", View::as_text)
+    }
+
+    /// The array that is there.
+    pub fn array(&self) -> Result<Option<ArrayView<'_>>> {
+        self.kind("an array", View::as_array)
+    }
+
+    /// The object that is there.
+    pub fn object(&self) -> Result<Option<ObjectView<'_>>> {
+        self.kind("an object", View::as_object)
+    }
+
+    /// The boolean that is there.
+    pub fn boolean(&self) -> Result<Option<bool>> {
+        self.kind("a boolean", |view| if let View::Bool(value) = view { Some(value) } else { None })
+    }
+
+    #[inline]
+    fn kind<'v, T>(
+        &'v self,
+        expected: &str,
+        take: impl FnOnce(View<'v>) -> Option<T>,
+    ) -> Result<Option<T>> {
+        match self.value() {
+            None => Ok(None),
+            Some(view) => take(view).map(Some).ok_or_else(|| wrong_kind(expected, view.kind())),
+        }
+    }
+
+    /// A refusal because of the kind of what is there.
+    pub fn wrong_kind(&self, expected: &str) -> Error {
+        wrong_kind(expected, self.present().kind())
+    }
+
+    /// Puts a value here: in the place of what is there, or as the last step of the path.
+    pub fn put(&mut self, new: impl Into<Measured>) -> Result<()> {
+        match &self.spot {
+            Spot::Present(place) => self.editor.replace(place, new),
+            Spot::Member { parent, name, deeper } => {
+                let nested = deeper.iter().rev().fold(new.into(), |inner, name| wrap(name, inner));
+                let position = self.editor.insert_member(parent, name, nested)?;
+                let mut place = parent.clone();
+                place.push(position);
+                place.extend(deeper.iter().map(|_| 0));
+                self.spot = Spot::Present(place);
+                Ok(())
+            }
+            Spot::Append { parent } => {
+                let index = self
+                    .editor
+                    .at(parent)
+                    .as_array()
+                    .expect("elements are appended to arrays")
+                    .len();
+                self.editor.insert_items(parent, index, vec![new.into()])?;
+                let mut place = parent.clone();
+                place.push(index as u32);
+                self.spot = Spot::Present(place);
+                Ok(())
+            }
+            Spot::Blocked(error) => Err(error.clone()),
+        }
+    }
+
+    /// Why nothing is here and nothing can be put here, if that is so.
+    pub fn blocked(&self) -> Option<&Error> {
+        if let Spot::Blocked(error) = &self.spot { Some(error) } else { None }
+    }
+
+    /// Takes away what is here, which is not the root. Later uses of this site are mistakes.
+    pub fn remove(&mut self) {
+        let Spot::Present(place) = &self.spot else {
+            panic!("the operator is run only where something is")
+        };
+        self.editor.remove(place);
+    }
+
+    /// Where this is, for the editor.
+    pub fn place(&self) -> &Place {
+        let Spot::Present(place) = &self.spot else {
+            panic!("the operator is run only where something is")
+        };
+        place
+    }
+
+    /// The editor, for changes inside the container at [`Site::place`].
+    pub fn editor(&mut self) -> &mut Editor<'a> {
+        self.editor
+    }
+
+    /// The editor together with the place.
+    pub fn parts(&mut self) -> (&mut Editor<'a>, &Place) {
+        let Spot::Present(place) = &self.spot else {
+            panic!("the operator is run only where something is")
+        };
+        (self.editor, place)
+    }
+
+    pub fn limits(&self) -> &Limits {
+        self.editor.limits()
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The reply "new value": what is here now, as JSON text.
+    #[inline]
+    pub fn new_value(&self) -> Reply {
+        Reply::value(self.present())
+    }
+}
+
+fn wrap(name: &str, inner: Measured) -> Measured {
+    let value = crate::value::object([(name.into(), inner.value.view())]);
+    Measured { value, size: inner.size + 4 + 2 + name.len() as u64, depth: inner.depth + 1 }
+}

@@ -1,0 +1,77 @@
+//! What a command answers, before any protocol.
+
+use crate::value::{Number, View, print};
+
+/// A reply. JSON values travel as JSON text in bulk strings; counts, lengths and revisions as integers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Nothing is there. JSON null is the text `null` instead.
+    Null,
+    Int(i64),
+    /// JSON text.
+    Json(Vec<u8>),
+    /// The JSON text of a number, made when it is sent.
+    Number(Number),
+    /// A name or another plain string.
+    Text(Vec<u8>),
+    Ok,
+    /// The revision the command gives the document; known only when it is over.
+    Revision,
+    Array(Vec<Reply>),
+    /// A RESP3 map; names and values in turn in RESP2.
+    Map(Vec<(&'static str, Reply)>),
+}
+
+impl Reply {
+    /// A value as JSON text.
+    #[inline]
+    pub fn value(view: View<'_>) -> Reply {
+        match view.as_number() {
+            Some(number) => Reply::Number(number),
+            None => {
+                let mut text = Vec::with_capacity(64);
+                print::json(view, &mut text);
+                Reply::Json(text)
+            }
+        }
+    }
+
+    pub fn count(count: usize) -> Reply {
+        Reply::Int(i64::try_from(count).expect("counts are far below 2^63"))
+    }
+
+    /// Puts the revision where it was asked for.
+    pub fn fill_revision(&mut self, revision: u64) {
+        match self {
+            Reply::Revision => *self = Reply::Int(revision as i64),
+            Reply::Array(items) => items.iter_mut().for_each(|item| item.fill_revision(revision)),
+            _ => {}
+        }
+    }
+
+    /// A compact text of the reply, as examples and tests write it: `1`, `"text"` for plain text,
+    /// JSON as it is, `(nil)`, `[a b]` and `{name value}`.
+    pub fn notation(&self) -> String {
+        let join =
+            |items: &[Reply]| items.iter().map(Reply::notation).collect::<Vec<_>>().join(" ");
+        match self {
+            Reply::Null => "(nil)".into(),
+            Reply::Int(value) => format!("(integer) {value}"),
+            Reply::Json(text) => String::from_utf8_lossy(text).into_owned(),
+            Reply::Number(number) => {
+                let mut out = Vec::new();
+                number.print(&mut out);
+                String::from_utf8_lossy(&out).into_owned()
+            }
+            Reply::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            Reply::Ok => "OK".into(),
+            Reply::Revision => "(revision)".into(),
+            Reply::Array(items) => format!("[{}]", join(items)),
+            Reply::Map(members) => {
+                let members =
+                    members.iter().map(|(name, reply)| format!("{name} {}", reply.notation()));
+                format!("{{{}}}", members.collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Statements over documents: parsed whole before anything is looked up, then run all or nothing.
+
+mod run;
+mod statement;
+
+pub use run::{Block, Ran, check_revision, no_key, run_block};
+pub use statement::{Assertion, STATEMENTS_MAX, Statement, parse_revision, parse_statements};

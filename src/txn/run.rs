@@ -1,0 +1,148 @@
+//! Runs the statements of one block on one document, in order, each seeing what those before it did.
+
+use super::statement::{Assertion, Statement};
+use crate::error::{Error, ErrorCode, Result};
+use crate::op::{Absent, Arg, Clock, Frame, OpSpec, Run, Site};
+use crate::path::{Path, PathLimits};
+use crate::reply::Reply;
+use crate::value::Place;
+use crate::value::edit::Editor;
+
+/// What statements run in.
+pub struct Block<'b, 'a> {
+    /// The document, if it exists by now.
+    pub editor: Option<&'b mut Editor<'a>>,
+    /// The document's revision before this command; none for a document the command itself created.
+    pub revision: Option<u64>,
+    pub clock: Clock,
+    pub paths: &'b PathLimits,
+    pub make_path: bool,
+}
+
+/// One reply for each operator.
+pub type Ran = Vec<Reply>;
+
+/// Runs all statements. On an error the caller undoes what was done.
+pub fn run_block(mut block: Block<'_, '_>, statements: &[Statement<'_>]) -> Result<Ran> {
+    let mut replies = Vec::with_capacity(statements.len());
+    for (number, statement) in statements.iter().enumerate() {
+        match statement {
+            Statement::Assert(assertion) => {
+                check(&block, *assertion)
+                    .map_err(|error| error.integer("statement", number as i64))?;
+            }
+            Statement::Operate { spec, args, written } => {
+                let reply = operate(&mut block, spec, args).map_err(|error| {
+                    let error = error
+                        .integer("statement", number as i64)
+                        .text("operator", spec.name.as_bytes());
+                    if spec.operands.is_empty() { error } else { error.text("path", written) }
+                })?;
+                replies.push(reply);
+            }
+        }
+    }
+    Ok(replies)
+}
+
+fn check(block: &Block<'_, '_>, assertion: Assertion) -> Result<()> {
+    let exists = block.editor.is_some();
+    match assertion {
+        Assertion::Exists if !exists => {
+            Err(Error::new(ErrorCode::Condition, "the document does not exist"))
+        }
+        Assertion::Missing if exists => {
+            Err(Error::new(ErrorCode::Condition, "the document exists"))
+        }
+        Assertion::Exists | Assertion::Missing => Ok(()),
+        Assertion::Revision(_) if !exists => Err(no_key()),
+        Assertion::Revision(expected) => check_revision(expected, block.revision),
+    }
+}
+
+/// `REVISION` unless the document has the expected revision.
+pub fn check_revision(expected: u64, found: Option<u64>) -> Result<()> {
+    if found == Some(expected) {
+        return Ok(());
+    }
+    let error = Error::new(ErrorCode::Revision, "the document has another revision")
+        .integer("expected", expected as i64);
+    Err(match found {
+        Some(found) => error.integer("revision", found as i64),
+        None => error,
+    })
+}
+
+/// The refusal where a statement needs a document.
+pub fn no_key() -> Error {
+    Error::new(ErrorCode::NoKey, "the key is missing")
+}
+
+fn operate(block: &mut Block<'_, '_>, spec: &OpSpec, args: &[Arg<'_>]) -> Result<Reply> {
+    let editor = block.editor.as_deref_mut().ok_or_else(no_key)?;
+    let mut frame =
+        Frame { editor, clock: block.clock, paths: block.paths, make_path: block.make_path };
+    match spec.run {
+        Run::Once(run) => run(&mut frame, args),
+        Run::Each(run) => each(&mut frame, spec, args, run, Reply::Array),
+        Run::Total(run) => each(&mut frame, spec, args, run, total),
+    }
+}
+
+fn total(replies: Vec<Reply>) -> Reply {
+    let count = |reply: &Reply| match reply {
+        Reply::Int(count) => *count,
+        other => unreachable!("an operator with a total replies integers, not {other:?}"),
+    };
+    Reply::Int(replies.iter().map(count).sum())
+}
+
+type RunEach = fn(&mut Site<'_, '_>, &[Arg<'_>]) -> Result<Reply>;
+
+fn each(
+    frame: &mut Frame<'_, '_>,
+    spec: &OpSpec,
+    args: &[Arg<'_>],
+    run: RunEach,
+    gather: fn(Vec<Reply>) -> Reply,
+) -> Result<Reply> {
+    match args[0].path() {
+        Path::Singular(path) => {
+            let mut site = frame.site(path);
+            if site.value().is_some() {
+                return run(&mut site, args);
+            }
+            match spec.absent {
+                Absent::Null => Ok(Reply::Null),
+                Absent::Zero => Ok(Reply::Int(0)),
+                Absent::NoPath => Err(Error::new(ErrorCode::NoPath, "nothing is at the path")),
+                Absent::Create => match site.blocked() {
+                    Some(error) => Err(error.clone()),
+                    None => run(&mut site, args),
+                },
+                Absent::Own => unreachable!("an operator that looks for itself runs once"),
+            }
+        }
+        Path::Query(query) => {
+            let places = query.places(frame.view(), frame.paths)?;
+            at_places(frame, places, args, run).map(gather)
+        }
+    }
+}
+
+/// Runs back to front, so that no change moves a place that is still to come: what stands behind a
+/// place or inside it is done before it. Replies stand in the order of the matches.
+fn at_places(
+    frame: &mut Frame<'_, '_>,
+    places: Vec<Place>,
+    args: &[Arg<'_>],
+    run: RunEach,
+) -> Result<Vec<Reply>> {
+    let mut replies = vec![Reply::Null; places.len()];
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_unstable_by(|a, b| places[*b].cmp(&places[*a]));
+    for nth in order {
+        replies[nth] = run(&mut frame.site_at(places[nth].clone()), args)?;
+    }
+    Ok(replies)
+}

@@ -1,0 +1,99 @@
+//! Statements: assertions and operators, with their arguments.
+//!
+//! Every operator has a fixed number of operands, so a value can never be read as a keyword.
+
+use smallvec::SmallVec;
+
+use crate::error::{Error, Result};
+use crate::op::{self, Arg, OpSpec, operand_integer, parse_operands};
+use crate::path::PathLimits;
+use crate::value::Limits;
+
+/// One statement, ready to run.
+pub enum Statement<'a> {
+    Assert(Assertion),
+    Operate {
+        spec: &'static OpSpec,
+        args: SmallVec<[Arg<'a>; 2]>,
+        /// The first operand as it was written, for errors.
+        written: &'a [u8],
+    },
+}
+
+/// What has to hold for the command to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assertion {
+    /// The document's revision before this command.
+    Revision(u64),
+    Exists,
+    Missing,
+}
+
+/// The most statements one command may have.
+pub const STATEMENTS_MAX: usize = 1024;
+
+/// Parses all statements up to the end of `args`. Errors carry the statement's number.
+pub fn parse_statements<'a>(
+    args: &'a [&'a [u8]],
+    limits: &Limits,
+    paths: &PathLimits,
+) -> Result<SmallVec<[Statement<'a>; 1]>> {
+    let mut statements = SmallVec::new();
+    let mut rest = args;
+    while let Some((word, operands)) = rest.split_first() {
+        let number = statements.len();
+        if number == STATEMENTS_MAX {
+            return Err(Error::limit("statements", STATEMENTS_MAX as u64));
+        }
+        let (statement, used) = parse_statement(word, operands, limits, paths)
+            .map_err(|error| error.integer("statement", number as i64))?;
+        statements.push(statement);
+        rest = &operands[used..];
+    }
+    if statements.is_empty() {
+        return Err(Error::syntax("expected a statement"));
+    }
+    Ok(statements)
+}
+
+/// Gives the statement and how many arguments behind its word belong to it.
+fn parse_statement<'a>(
+    word: &'a [u8],
+    rest: &'a [&'a [u8]],
+    limits: &Limits,
+    paths: &PathLimits,
+) -> Result<(Statement<'a>, usize)> {
+    let Some(spec) = op::find(word) else { return parse_assertion(word, rest) };
+    let count = spec.operands.len();
+    let operands = rest.get(..count).ok_or_else(|| missing_operand(spec, rest.len()))?;
+    let args = parse_operands(spec.operands, operands, limits, paths)
+        .map_err(|error| error.text("operator", spec.name.as_bytes()))?;
+    let written = operands.first().copied().unwrap_or_default();
+    Ok((Statement::Operate { spec, args, written }, count))
+}
+
+fn parse_assertion<'a>(word: &[u8], rest: &[&[u8]]) -> Result<(Statement<'a>, usize)> {
+    if word.eq_ignore_ascii_case(b"EXISTS") {
+        return Ok((Statement::Assert(Assertion::Exists), 0));
+    }
+    if word.eq_ignore_ascii_case(b"MISSING") {
+        return Ok((Statement::Assert(Assertion::Missing), 0));
+    }
+    if word.eq_ignore_ascii_case(b"IFREV") {
+        let revision = rest.first().ok_or_else(|| Error::syntax("IFREV needs a revision"))?;
+        return Ok((Statement::Assert(Assertion::Revision(parse_revision(revision)?)), 1));
+    }
+    Err(Error::syntax("unknown operator").text("operator", word))
+}
+
+/// A revision as a client gives it back.
+pub fn parse_revision(arg: &[u8]) -> Result<u64> {
+    u64::try_from(operand_integer(arg)?)
+        .map_err(|_| Error::syntax("a revision is not negative").text("argument", arg))
+}
+
+fn missing_operand(spec: &OpSpec, given: usize) -> Error {
+    let operand = &spec.operands[given];
+    Error::syntax(format!("{} needs the operand {}", spec.name, operand.name))
+        .text("operator", spec.name.as_bytes())
+}
