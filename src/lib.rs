@@ -25,3 +25,6 @@ pub mod path;
 pub mod reply;
 pub mod txn;
 pub mod value;
+
+#[cfg(feature = "module")]
+pub mod redis;

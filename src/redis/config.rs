@@ -1,0 +1,105 @@
+//! `CONFIG GET/SET model.*`: one entry for each limit.
+
+use std::ffi::{CStr, c_char, c_int, c_longlong, c_uint, c_void};
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use redis_module::raw;
+
+use super::api::{call, is_ok};
+use crate::command::Settings;
+use crate::path::PathLimits;
+use crate::value::limits::{BYTES_MAX, DEPTH_MAX, Limits};
+
+/// One configuration entry: an integer between bounds, or a size in bytes.
+struct Entry {
+    name: &'static CStr,
+    value: AtomicU64,
+    default: u64,
+    min: u64,
+    max: u64,
+    bytes: bool,
+}
+
+impl Entry {
+    const fn new(name: &'static CStr, default: u64, min: u64, max: u64, bytes: bool) -> Entry {
+        Entry { name, value: AtomicU64::new(default), default, min, max, bytes }
+    }
+
+    fn get(&self) -> u64 {
+        self.value.load(Ordering::Relaxed)
+    }
+}
+
+const DEFAULT: Settings = Settings::DEFAULT;
+
+static DEPTH: Entry =
+    Entry::new(c"depth", DEFAULT.document.depth as u64, 1, DEPTH_MAX as u64, false);
+static DOCUMENT_BYTES: Entry =
+    Entry::new(c"document-bytes", DEFAULT.document.bytes, 1, BYTES_MAX, true);
+static PATH_BYTES: Entry =
+    Entry::new(c"path-bytes", DEFAULT.paths.path_bytes as u64, 1, 1 << 20, true);
+static QUERY_NODES: Entry =
+    Entry::new(c"query-nodes", DEFAULT.paths.query_nodes, 1, 1 << 40, false);
+
+static ENTRIES: [&Entry; 4] = [&DEPTH, &DOCUMENT_BYTES, &PATH_BYTES, &QUERY_NODES];
+
+/// The limits as configured now.
+#[inline]
+pub fn settings() -> Settings {
+    Settings {
+        document: Limits { depth: DEPTH.get() as u32, bytes: DOCUMENT_BYTES.get() },
+        paths: PathLimits { path_bytes: PATH_BYTES.get() as usize, query_nodes: QUERY_NODES.get() },
+    }
+}
+
+pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
+    for entry in ENTRIES {
+        let flags = if entry.bytes {
+            raw::REDISMODULE_CONFIG_MEMORY
+        } else {
+            raw::REDISMODULE_CONFIG_DEFAULT
+        };
+        // SAFETY: `ctx` is valid while the module is being loaded; the entry is static.
+        let status = unsafe {
+            call!(RedisModule_RegisterNumericConfig(
+                ctx,
+                entry.name.as_ptr(),
+                entry.default as c_longlong,
+                flags as c_uint,
+                entry.min as c_longlong,
+                entry.max as c_longlong,
+                Some(get),
+                Some(set),
+                None,
+                std::ptr::from_ref(entry).cast_mut().cast::<c_void>(),
+            ))
+        };
+        if !is_ok(status) {
+            return Err("the server refused a configuration entry");
+        }
+    }
+    // SAFETY: as above.
+    if !is_ok(unsafe { call!(RedisModule_LoadConfigs(ctx)) }) {
+        return Err("the configuration has a wrong value for model.*");
+    }
+    Ok(())
+}
+
+unsafe extern "C" fn get(_name: *const c_char, entry: *mut c_void) -> c_longlong {
+    // SAFETY: `entry` is the static one it was registered with.
+    catch_unwind(|| unsafe { &*entry.cast::<Entry>() }.get() as c_longlong).unwrap_or_default()
+}
+
+unsafe extern "C" fn set(
+    _name: *const c_char,
+    value: c_longlong,
+    entry: *mut c_void,
+    _error: *mut *mut raw::RedisModuleString,
+) -> c_int {
+    // SAFETY: `entry` is the static one it was registered with; the server checked the bounds.
+    let stored = catch_unwind(|| {
+        unsafe { &*entry.cast::<Entry>() }.value.store(value as u64, Ordering::Relaxed)
+    });
+    if stored.is_ok() { raw::REDISMODULE_OK as c_int } else { raw::REDISMODULE_ERR as c_int }
+}

@@ -1,0 +1,289 @@
+//! The data type `model-doc`: a boxed [`Document`] behind each key.
+//!
+//! The server owns the pointer from the moment it is stored until it calls `free`, which happens on a
+//! background thread as often as not: nothing a document owns is bound to a thread.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use redis_module::raw;
+
+use super::api::{call, is_ok};
+use super::{defrag, info, log};
+use crate::codec::effect::{Change, Effect, Expiry};
+use crate::codec::rdb;
+use crate::document::{ANY_NAME, Document};
+use crate::value::print;
+
+/// Nine characters, as the server demands; part of the RDB format.
+const TYPE_NAME: &std::ffi::CStr = c"model-doc";
+/// Documents that cost more allocations than this to free are freed in the background.
+const FREE_EFFORT_MAX: usize = 1 << 16;
+/// The version of what the aux field holds.
+const AUX_VERSION: u64 = 1;
+
+static TYPE: AtomicPtr<raw::RedisModuleType> = AtomicPtr::new(ptr::null_mut());
+
+/// The registered type.
+#[inline]
+pub fn handle() -> *mut raw::RedisModuleType {
+    TYPE.load(Ordering::Relaxed)
+}
+
+/// Hands a document to the server.
+pub fn into_raw(document: Document) -> *mut c_void {
+    info::DOCUMENTS.fetch_add(1, Ordering::Relaxed);
+    Box::into_raw(Box::new(document)).cast()
+}
+
+/// Takes a document back from the server and drops it.
+///
+/// # Safety
+///
+/// `value` came from [`into_raw`] and the server will not use it again.
+pub unsafe fn drop_raw(value: *mut c_void) {
+    // SAFETY: the caller vouches for it.
+    drop(unsafe { Box::from_raw(value.cast::<Document>()) });
+    info::DOCUMENTS.fetch_sub(1, Ordering::Relaxed);
+}
+
+pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
+    let mut methods = raw::RedisModuleTypeMethods {
+        version: raw::REDISMODULE_TYPE_METHOD_VERSION.into(),
+        rdb_load: Some(rdb_load),
+        rdb_save: Some(rdb_save),
+        aof_rewrite: Some(aof_rewrite),
+        mem_usage: Some(mem_usage),
+        digest: Some(digest),
+        free: Some(free),
+        aux_load: Some(aux_load),
+        aux_save: Some(aux_save),
+        aux_save_triggers: raw::REDISMODULE_AUX_BEFORE_RDB as c_int,
+        free_effort: Some(free_effort),
+        unlink: None,
+        copy: Some(copy),
+        defrag: Some(defrag::defrag),
+        mem_usage2: None,
+        free_effort2: None,
+        unlink2: None,
+        copy2: None,
+        aux_save2: Some(aux_save2),
+    };
+    // SAFETY: `ctx` is valid while the module is being loaded; the methods are copied.
+    let data_type = unsafe {
+        call!(RedisModule_CreateDataType(
+            ctx,
+            TYPE_NAME.as_ptr(),
+            rdb::VERSION as c_int,
+            &raw mut methods
+        ))
+    };
+    if data_type.is_null() {
+        return Err("the server refused the data type model-doc");
+    }
+    TYPE.store(data_type, Ordering::Relaxed);
+    Ok(())
+}
+
+/// The document behind a value of this type.
+///
+/// # Safety
+///
+/// `value` is a live value of this type, and nobody changes it during `'a`.
+unsafe fn document<'a>(value: *const c_void) -> &'a Document {
+    // SAFETY: the caller vouches for it.
+    unsafe { &*value.cast::<Document>() }
+}
+
+unsafe extern "C" fn rdb_save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
+    let _ = catch_unwind(|| {
+        let mut bytes = Vec::new();
+        // SAFETY: the server lends a live value; the buffer outlives the call.
+        unsafe {
+            rdb::encode(document(value), &mut bytes);
+            call!(RedisModule_SaveStringBuffer(io, bytes.as_ptr().cast::<c_char>(), bytes.len()));
+        }
+    });
+}
+
+unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *mut c_void {
+    let loaded = catch_unwind(|| {
+        // SAFETY: `io` is valid during the callback.
+        let bytes = unsafe { load_buffer(io) }?;
+        match rdb::decode(&bytes, version as u32) {
+            Ok(document) => Some(into_raw(document)),
+            Err(error) => {
+                // SAFETY: as above.
+                unsafe { log::io_error(io, &format!("a document cannot be loaded: {error}")) };
+                None
+            }
+        }
+    });
+    loaded.ok().flatten().unwrap_or(ptr::null_mut())
+}
+
+/// Reads one buffer. None where the file ends too early or is damaged.
+///
+/// # Safety
+///
+/// `io` is valid.
+unsafe fn load_buffer(io: *mut raw::RedisModuleIO) -> Option<Vec<u8>> {
+    let mut len = 0;
+    // SAFETY: the caller vouches for `io`; a buffer that was returned is ours to copy and free.
+    unsafe {
+        let start = call!(RedisModule_LoadStringBuffer(io, &raw mut len));
+        if start.is_null() || call!(RedisModule_IsIOError(io)) != 0 {
+            return None;
+        }
+        let bytes = std::slice::from_raw_parts(start.cast::<u8>(), len).to_vec();
+        call!(RedisModule_Free(start.cast()));
+        Some(bytes)
+    }
+}
+
+unsafe extern "C" fn aof_rewrite(
+    io: *mut raw::RedisModuleIO,
+    key: *mut raw::RedisModuleString,
+    value: *mut c_void,
+) {
+    let _ = catch_unwind(|| {
+        // SAFETY: the server lends a live value.
+        let document = unsafe { document(value) };
+        let change = Change::Put { model: ANY_NAME };
+        // The server writes the time to live itself.
+        let effect = Effect { revision: document.revision, expiry: Expiry::Keep, change }.encode();
+        let mut json = Vec::new();
+        print::json(document.root.view(), &mut json);
+        // SAFETY: `io` and `key` are valid during the callback; the buffers outlive the call.
+        unsafe {
+            call!(RedisModule_EmitAOF(
+                io,
+                c"MODEL.APPLY".as_ptr(),
+                c"sbb".as_ptr(),
+                key,
+                effect.as_ptr(),
+                effect.len(),
+                json.as_ptr(),
+                json.len(),
+            ));
+        }
+    });
+}
+
+unsafe extern "C" fn mem_usage(value: *const c_void) -> usize {
+    // SAFETY: the server lends a live value.
+    catch_unwind(|| size_of::<Document>() + unsafe { document(value) }.root.heap_bytes())
+        .unwrap_or_default()
+}
+
+unsafe extern "C" fn digest(digest: *mut raw::RedisModuleDigest, value: *mut c_void) {
+    let _ = catch_unwind(|| {
+        let mut bytes = Vec::new();
+        // SAFETY: the server lends a live value; the buffer outlives the call.
+        unsafe {
+            rdb::encode(document(value), &mut bytes);
+            call!(RedisModule_DigestAddStringBuffer(
+                digest,
+                bytes.as_ptr().cast::<c_char>(),
+                bytes.len()
+            ));
+            call!(RedisModule_DigestEndSequence(digest));
+        }
+    });
+}
+
+unsafe extern "C" fn free(value: *mut c_void) {
+    // SAFETY: the server gives the value back. On any thread.
+    let _ = catch_unwind(AssertUnwindSafe(|| unsafe { drop_raw(value) }));
+}
+
+unsafe extern "C" fn free_effort(_key: *mut raw::RedisModuleString, value: *const c_void) -> usize {
+    // SAFETY: the server lends a live value.
+    catch_unwind(|| 1 + unsafe { document(value) }.root.allocations(FREE_EFFORT_MAX)).unwrap_or(1)
+}
+
+unsafe extern "C" fn copy(
+    _from: *mut raw::RedisModuleString,
+    _to: *mut raw::RedisModuleString,
+    value: *const c_void,
+) -> *mut c_void {
+    // SAFETY: the server lends a live value.
+    catch_unwind(|| into_raw(unsafe { document(value) }.clone())).unwrap_or(ptr::null_mut())
+}
+
+// The aux field: a version, and a buffer that is empty until there are model definitions.
+
+unsafe extern "C" fn aux_save(io: *mut raw::RedisModuleIO, _when: c_int) {
+    let _ = catch_unwind(|| {
+        // SAFETY: `io` is valid during the callback.
+        unsafe {
+            call!(RedisModule_SaveUnsigned(io, AUX_VERSION));
+            call!(RedisModule_SaveStringBuffer(io, c"".as_ptr(), 0));
+        }
+    });
+}
+
+/// Servers that know this one write no aux field when it writes nothing: then the file can be read
+/// where the module is not loaded.
+unsafe extern "C" fn aux_save2(_io: *mut raw::RedisModuleIO, _when: c_int) {}
+
+unsafe extern "C" fn aux_load(io: *mut raw::RedisModuleIO, _version: c_int, _when: c_int) -> c_int {
+    let loaded = catch_unwind(|| {
+        // SAFETY: `io` is valid during the callback.
+        let (version, buffer) = unsafe { (call!(RedisModule_LoadUnsigned(io)), load_buffer(io)) };
+        version == AUX_VERSION && buffer.is_some_and(|bytes| bytes.is_empty())
+    });
+    if matches!(loaded, Ok(true)) {
+        return raw::REDISMODULE_OK as c_int;
+    }
+    // SAFETY: as above.
+    unsafe { log::io_error(io, "the module's aux field is damaged or of a newer release") };
+    raw::REDISMODULE_ERR as c_int
+}
+
+/// The document at an open key: `Ok(None)` when the key is empty, `Err` when it holds something else.
+///
+/// # Safety
+///
+/// `key` is an open key; the document is used only while it is open.
+#[inline]
+pub unsafe fn at_key(key: *mut raw::RedisModuleKey) -> Result<Option<*mut Document>, ()> {
+    // SAFETY: the caller vouches for `key`; a null key is an empty one.
+    unsafe {
+        if key.is_null()
+            || call!(RedisModule_KeyType(key)) == raw::REDISMODULE_KEYTYPE_EMPTY as c_int
+        {
+            return Ok(None);
+        }
+        if call!(RedisModule_ModuleTypeGetType(key)) != handle() {
+            return Err(());
+        }
+        Ok(Some(call!(RedisModule_ModuleTypeGetValue(key)).cast::<Document>()))
+    }
+}
+
+/// Stores a document at a key opened for writing, in the place of one that may be there. The key's
+/// time to live stays.
+///
+/// # Safety
+///
+/// `key` is open for writing and holds a document or nothing.
+pub unsafe fn put(key: *mut raw::RedisModuleKey, document: Document) {
+    let value = into_raw(document);
+    // SAFETY: the caller vouches for `key`; a value that was replaced is ours again.
+    unsafe {
+        if call!(RedisModule_KeyType(key)) == raw::REDISMODULE_KEYTYPE_EMPTY as c_int {
+            assert!(
+                is_ok(call!(RedisModule_ModuleTypeSetValue(key, handle(), value))),
+                "the key is open for writing"
+            );
+            return;
+        }
+        let mut old = ptr::null_mut();
+        let status = call!(RedisModule_ModuleTypeReplaceValue(key, handle(), value, &raw mut old));
+        assert!(is_ok(status), "the key holds a document");
+        drop_raw(old);
+    }
+}

@@ -1,0 +1,126 @@
+//! Active defragmentation: moves a document's buffers to better places.
+//!
+//! A small document is done in one step. A large one is visited node by node; when the time is up,
+//! the number of nodes visited is the cursor to go on from. The document may have changed until
+//! then: some nodes are then visited twice or not at all this time round, which harms nothing.
+
+use std::ffi::{c_int, c_ulong, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use redis_module::raw;
+
+use super::api::{call, is_ok};
+use crate::document::Document;
+use crate::value::Relocate;
+
+/// What the mover asks of the server; driven by a unit test as well.
+trait Context {
+    /// The block's new address, or null when it stays.
+    fn move_block(&mut self, block: *mut c_void) -> *mut c_void;
+    fn should_stop(&mut self) -> bool;
+}
+
+struct ServerContext(*mut raw::RedisModuleDefragCtx);
+
+impl Context for ServerContext {
+    fn move_block(&mut self, block: *mut c_void) -> *mut c_void {
+        // SAFETY: the context is valid during the callback, and the block came from this allocator.
+        unsafe { call!(RedisModule_DefragAlloc(self.0, block)) }
+    }
+
+    fn should_stop(&mut self) -> bool {
+        // SAFETY: as above.
+        unsafe { call!(RedisModule_DefragShouldStop(self.0)) != 0 }
+    }
+}
+
+pub unsafe extern "C" fn defrag(
+    ctx: *mut raw::RedisModuleDefragCtx,
+    _key: *mut raw::RedisModuleString,
+    value: *mut *mut c_void,
+) -> c_int {
+    let finished = catch_unwind(AssertUnwindSafe(|| {
+        let mut cursor: c_ulong = 0;
+        // SAFETY: `ctx` is valid during the callback. Outside a resumed step there is no cursor.
+        let resumed = is_ok(unsafe { call!(RedisModule_DefragCursorGet(ctx, &raw mut cursor)) });
+        let start = if resumed { cursor as usize } else { 0 };
+        // SAFETY: the server lends the place where it keeps its pointer to a live value.
+        let stopped_at = unsafe { step(&mut ServerContext(ctx), &mut *value, start) };
+        match stopped_at {
+            // SAFETY: as above.
+            Some(visited) => {
+                !is_ok(unsafe { call!(RedisModule_DefragCursorSet(ctx, visited as c_ulong)) })
+            }
+            None => true,
+        }
+    }));
+    c_int::from(matches!(finished, Ok(false)))
+}
+
+/// Moves what it can from the node numbered `start` on; says where it had to stop.
+///
+/// # Safety
+///
+/// `value` points to a live document that nobody else uses now.
+unsafe fn step(context: &mut dyn Context, value: &mut *mut c_void, start: usize) -> Option<usize> {
+    if start == 0 {
+        let moved = context.move_block(*value);
+        if !moved.is_null() {
+            *value = moved;
+        }
+    }
+    // SAFETY: the caller vouches for the document; if it was moved, it is at its new place whole.
+    let document = unsafe { &mut *value.cast::<Document>() };
+    document.root.relocate(&mut Mover { context }, start)
+}
+
+struct Mover<'c> {
+    context: &'c mut dyn Context,
+}
+
+impl Relocate for Mover<'_> {
+    fn boxed<T: ?Sized>(&mut self, owner: &mut Box<T>) {
+        let old: *mut T = &raw mut **owner;
+        if size_of_val(&**owner) == 0 {
+            return;
+        }
+        let moved = self.context.move_block(old.cast::<c_void>());
+        if !moved.is_null() {
+            let new = old.with_addr_of(moved);
+            // SAFETY: the content was moved to `moved`, whose block the old box's block became. The old
+            // box is overwritten without being dropped.
+            unsafe { std::ptr::write(owner, Box::from_raw(new)) };
+        }
+    }
+
+    fn vec<T>(&mut self, owner: &mut Vec<T>) {
+        if owner.capacity() == 0 || size_of::<T>() == 0 {
+            return;
+        }
+        let moved = self.context.move_block(owner.as_mut_ptr().cast::<c_void>());
+        if !moved.is_null() {
+            let (len, capacity) = (owner.len(), owner.capacity());
+            // SAFETY: as above, for the vector's buffer.
+            unsafe {
+                std::ptr::write(owner, Vec::from_raw_parts(moved.cast::<T>(), len, capacity))
+            };
+        }
+    }
+
+    fn should_stop(&mut self) -> bool {
+        self.context.should_stop()
+    }
+}
+
+/// A pointer with the same metadata at another address.
+trait WithAddrOf {
+    fn with_addr_of(self, address: *mut c_void) -> Self;
+}
+
+impl<T: ?Sized> WithAddrOf for *mut T {
+    fn with_addr_of(mut self, address: *mut c_void) -> *mut T {
+        // SAFETY: the data pointer is the first word of a thin or fat pointer.
+        unsafe { *(&raw mut self).cast::<*mut c_void>() = address };
+        self
+    }
+}

@@ -1,0 +1,225 @@
+//! From the server's call to the core's command, and from its outcome to the server.
+
+use std::ffi::{CString, c_char, c_int};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+
+use redis_module::raw;
+use smallvec::SmallVec;
+
+use super::api::{bytes, call, is_ok};
+use super::host::ServerHost;
+use super::{command_info, info, log, reply};
+use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, Keys, Outcome};
+use crate::error::{Error, Result};
+
+type Handler = unsafe extern "C" fn(
+    *mut raw::RedisModuleCtx,
+    *mut *mut raw::RedisModuleString,
+    c_int,
+) -> c_int;
+
+/// One entry point for each command: the server passes nothing along that would tell them apart
+/// faster than their names do.
+static HANDLERS: [Handler; 16] = [
+    handle::<0>,
+    handle::<1>,
+    handle::<2>,
+    handle::<3>,
+    handle::<4>,
+    handle::<5>,
+    handle::<6>,
+    handle::<7>,
+    handle::<8>,
+    handle::<9>,
+    handle::<10>,
+    handle::<11>,
+    handle::<12>,
+    handle::<13>,
+    handle::<14>,
+    handle::<15>,
+];
+
+/// Registers every command with all that is known of it.
+pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
+    assert!(command::all().len() <= HANDLERS.len(), "every command has an entry point");
+    for (spec, handler) in command::all().iter().zip(HANDLERS) {
+        let name = CString::new(spec.name).expect("names hold no NUL");
+        let flags = CString::new(flags(spec)).expect("flags hold no NUL");
+        let first_key = c_int::from(spec.keys == Keys::First);
+        // SAFETY: `ctx` is valid while the module is being loaded; the strings are copied.
+        let status = unsafe {
+            call!(RedisModule_CreateCommand(
+                ctx,
+                name.as_ptr(),
+                Some(handler),
+                flags.as_ptr(),
+                first_key,
+                first_key,
+                first_key
+            ))
+        };
+        if !is_ok(status) {
+            return Err("the server refused a command; is another module loaded that has it?");
+        }
+        command_info::describe(ctx, spec, &name)?;
+    }
+    Ok(())
+}
+
+fn flags(spec: &CommandSpec) -> String {
+    let mut words: Vec<&str> = spec
+        .flags
+        .iter()
+        .map(|flag| match flag {
+            Flag::Write => "write",
+            Flag::ReadOnly => "readonly",
+            Flag::DenyOom => "deny-oom",
+            Flag::Fast => "fast",
+            Flag::Dangerous => "admin",
+            Flag::Always => "allow-loading allow-stale",
+        })
+        .collect();
+    if spec.keys == Keys::Counted {
+        words.push("getkeys-api");
+    }
+    words.join(" ")
+}
+
+unsafe extern "C" fn handle<const NTH: usize>(
+    ctx: *mut raw::RedisModuleCtx,
+    argv: *mut *mut raw::RedisModuleString,
+    argc: c_int,
+) -> c_int {
+    let handled = catch_unwind(AssertUnwindSafe(|| {
+        let spec = command::all()[NTH];
+        // SAFETY: the server passes `argc` valid strings that live as long as the call.
+        let argv = unsafe { std::slice::from_raw_parts(argv, argc as usize) };
+        unsafe { run(ctx, spec, argv) };
+    }));
+    if handled.is_err() {
+        log::warning(ctx, "a command panicked; it was undone");
+        let error = Error::syntax("internal error in the module; the command was undone");
+        // SAFETY: a command replies last, and nothing of a reply panics.
+        unsafe { reply::send_error(ctx, &error) };
+    }
+    raw::REDISMODULE_OK as c_int
+}
+
+/// # Safety
+///
+/// `ctx` and `argv` are those of the command being run.
+unsafe fn run(
+    ctx: *mut raw::RedisModuleCtx,
+    spec: &'static CommandSpec,
+    argv: &[*mut raw::RedisModuleString],
+) {
+    // SAFETY: the strings live as long as the call and are not changed.
+    let args: SmallVec<[&[u8]; 16]> = argv.iter().map(|string| unsafe { bytes(*string) }).collect();
+    // SAFETY: the caller vouches for `ctx`.
+    if spec.keys == Keys::Counted && unsafe { call!(RedisModule_IsKeysPositionRequest(ctx)) } != 0 {
+        return unsafe { report_keys(ctx, spec, &args) };
+    }
+    // SAFETY: as above. The host closes its keys before anything is propagated or announced.
+    let outcome = (spec.run)(&mut unsafe { ServerHost::new(ctx, argv) }, &args);
+    match outcome {
+        Ok(outcome) => unsafe { finish(ctx, argv, &outcome) },
+        Err(error) => {
+            info::count_abort(error.code());
+            // SAFETY: as above.
+            unsafe { reply::send_error(ctx, &error) };
+        }
+    }
+}
+
+/// Tells the server where the keys of a counted command stand, for routing in a cluster. A count that
+/// makes no sense names no keys; the command itself refuses it.
+///
+/// # Safety
+///
+/// `ctx` is the context of a request for key positions.
+unsafe fn report_keys(ctx: *mut raw::RedisModuleCtx, spec: &CommandSpec, args: &[&[u8]]) {
+    let count =
+        args.get(1).and_then(|count| std::str::from_utf8(count).ok()?.parse::<usize>().ok());
+    let Some(count) = count.filter(|count| *count <= args.len().saturating_sub(2)) else { return };
+    let flags = command_info::key_flags(spec) as c_int;
+    for position in 2..2 + count {
+        // SAFETY: the caller vouches for `ctx`; the position is an argument's.
+        unsafe { call!(RedisModule_KeyAtPosWithFlags(ctx, position as c_int, flags)) };
+    }
+}
+
+/// Carries out what an outcome says. The change itself has been made.
+///
+/// # Safety
+///
+/// As for [`run`]; no key of the command is open.
+unsafe fn finish(
+    ctx: *mut raw::RedisModuleCtx,
+    argv: &[*mut raw::RedisModuleString],
+    outcome: &Outcome,
+) {
+    if !outcome.effects.is_empty() {
+        info::COMMITS.fetch_add(1, Ordering::Relaxed);
+    }
+    // SAFETY: the caller vouches for the arguments.
+    unsafe {
+        for effect in &outcome.effects {
+            call!(RedisModule_SignalModifiedKey(ctx, argv[effect.key_arg]));
+            propagate(ctx, argv, effect);
+        }
+        for effect in &outcome.effects {
+            announce(ctx, argv, effect);
+        }
+        reply::send(ctx, &outcome.reply);
+    }
+}
+
+/// # Safety
+///
+/// As for [`finish`].
+unsafe fn propagate(
+    ctx: *mut raw::RedisModuleCtx,
+    argv: &[*mut raw::RedisModuleString],
+    key_effect: &KeyEffect,
+) {
+    let key = argv[key_effect.key_arg];
+    // SAFETY: the caller vouches for `argv`; the buffers outlive the calls, which copy them.
+    unsafe {
+        let Some(effect) = &key_effect.effect else {
+            call!(RedisModule_ReplicateVerbatim(ctx));
+            return;
+        };
+        let (name, start, len) = (c"MODEL.APPLY".as_ptr(), effect.as_ptr(), effect.len());
+        let replicate = raw::RedisModule_Replicate
+            .expect("RedisModule_Replicate exists on every supported server");
+        match &key_effect.json {
+            None => replicate(ctx, name, c"sb".as_ptr(), key, start, len),
+            Some(JsonText::Arg(arg)) => {
+                replicate(ctx, name, c"sbs".as_ptr(), key, start, len, argv[*arg])
+            }
+            Some(JsonText::Made(json)) => {
+                replicate(ctx, name, c"sbb".as_ptr(), key, start, len, json.as_ptr(), json.len())
+            }
+        };
+    }
+}
+
+/// # Safety
+///
+/// As for [`finish`].
+unsafe fn announce(
+    ctx: *mut raw::RedisModuleCtx,
+    argv: &[*mut raw::RedisModuleString],
+    effect: &KeyEffect,
+) {
+    let key = argv[effect.key_arg];
+    let notify = |class: c_int, event: *const c_char| {
+        // SAFETY: the caller vouches for `ctx` and `argv`; the event is copied.
+        unsafe { call!(RedisModule_NotifyKeyspaceEvent(ctx, class, event, key)) };
+    };
+    notify(raw::REDISMODULE_NOTIFY_MODULE, effect.event.as_ptr());
+    if let Some(event) = effect.expiry_event {
+        notify(raw::REDISMODULE_NOTIFY_GENERIC, event.as_ptr());
+    }
+}

@@ -1,0 +1,142 @@
+//! The keyspace of the server, as one command sees it.
+
+use std::ffi::{c_int, c_longlong};
+
+use redis_module::raw;
+use smallvec::SmallVec;
+
+use super::api::call;
+use super::{config, data_type};
+use crate::codec::effect::Expiry;
+use crate::command::{Host, Key, Settings};
+use crate::document::Document;
+use crate::error::{Error, ErrorCode, Result};
+use crate::value::edit::Journal;
+
+/// One command's view; keys stay open until it is dropped.
+pub struct ServerHost<'c> {
+    ctx: *mut raw::RedisModuleCtx,
+    argv: &'c [*mut raw::RedisModuleString],
+    open: SmallVec<[OpenKey<'c>; 1]>,
+    now_us: Option<u64>,
+}
+
+struct OpenKey<'c> {
+    name: &'c [u8],
+    /// Null for a missing key that was opened for reading.
+    handle: *mut raw::RedisModuleKey,
+    writable: bool,
+}
+
+impl Drop for OpenKey<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the handle was opened by this host and is closed once; a null one is ignored.
+        unsafe { call!(RedisModule_CloseKey(self.handle)) };
+    }
+}
+
+impl<'c> ServerHost<'c> {
+    /// # Safety
+    ///
+    /// `ctx` and `argv` are those of the command being run, and outlive the host.
+    pub unsafe fn new(
+        ctx: *mut raw::RedisModuleCtx,
+        argv: &'c [*mut raw::RedisModuleString],
+    ) -> ServerHost<'c> {
+        ServerHost { ctx, argv, open: SmallVec::new(), now_us: None }
+    }
+
+    /// The handle of a key: the same for the same name, however often the command names it. Keys are
+    /// found by name, not by argument, so that two handles never stand for one key.
+    #[inline]
+    fn handle(&mut self, key: Key<'_>, write: bool) -> *mut raw::RedisModuleKey {
+        let known =
+            self.open.iter().find(|open| open.name == key.name && (open.writable || !write));
+        if let Some(open) = known {
+            return open.handle;
+        }
+        let mode = raw::REDISMODULE_READ as c_int
+            | if write { raw::REDISMODULE_WRITE as c_int } else { 0 };
+        let string = self.argv[key.arg];
+        // SAFETY: the context and the argument are those of the running command.
+        let (handle, name) = unsafe {
+            (call!(RedisModule_OpenKey(self.ctx, string, mode)), super::api::bytes(string))
+        };
+        self.open.push(OpenKey { name, handle, writable: write });
+        handle
+    }
+
+    fn writable_handle(&mut self, key: Key<'_>) -> *mut raw::RedisModuleKey {
+        self.handle(key, true)
+    }
+}
+
+fn wrong_type() -> Error {
+    Error::new(ErrorCode::WrongType, "the key holds a value of another type")
+}
+
+impl Host for ServerHost<'_> {
+    fn now_us(&mut self) -> u64 {
+        // The server's own clock has milliseconds where microseconds are missing (Redis 7.0).
+        *self.now_us.get_or_insert_with(|| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            now.map_or(0, |since| since.as_micros() as u64)
+        })
+    }
+
+    fn settings(&self) -> Settings {
+        config::settings()
+    }
+
+    fn replaying(&self) -> bool {
+        let flags =
+            (raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING) as c_int;
+        // SAFETY: the context is that of the running command.
+        unsafe { call!(RedisModule_GetContextFlags(self.ctx)) & flags != 0 }
+    }
+
+    fn read(&mut self, key: Key<'_>) -> Result<Option<&Document>> {
+        let handle = self.handle(key, false);
+        // SAFETY: the key stays open as long as the host, and nothing changes it while it is borrowed.
+        let found = unsafe { data_type::at_key(handle) }.map_err(|()| wrong_type())?;
+        Ok(found.map(|document| unsafe { &*document }))
+    }
+
+    fn open(&mut self, key: Key<'_>) -> Result<Option<&mut Document>> {
+        let handle = self.writable_handle(key);
+        // SAFETY: as above; there is one handle for one key, and the host is borrowed exclusively.
+        let found = unsafe { data_type::at_key(handle) }.map_err(|()| wrong_type())?;
+        Ok(found.map(|document| unsafe { &mut *document }))
+    }
+
+    fn put(&mut self, key: Key<'_>, document: Document) {
+        let handle = self.writable_handle(key);
+        // SAFETY: the command looked at the key first: it holds a document or nothing.
+        unsafe { data_type::put(handle, document) };
+    }
+
+    fn expire(&mut self, key: Key<'_>, expiry: Expiry) {
+        let unix_ms = match expiry {
+            Expiry::Keep => return,
+            Expiry::Persist => c_longlong::from(raw::REDISMODULE_NO_EXPIRE),
+            Expiry::At(unix_ms) => unix_ms as c_longlong,
+        };
+        let handle = self.writable_handle(key);
+        // SAFETY: the key is open for writing.
+        unsafe { call!(RedisModule_SetAbsExpire(handle, unix_ms)) };
+    }
+
+    fn take_journal(&mut self) -> Journal {
+        JOURNAL.with(std::cell::RefCell::take)
+    }
+
+    fn keep_journal(&mut self, mut journal: Journal) {
+        journal.clear();
+        JOURNAL.with(|kept| kept.replace(journal));
+    }
+}
+
+thread_local! {
+    /// The journal of the last command, for its buffers.
+    static JOURNAL: std::cell::RefCell<Journal> = std::cell::RefCell::default();
+}

@@ -1,0 +1,81 @@
+//! The server's shell: the only room that knows Redis, and the only one with `unsafe`.
+//!
+//! It registers what the core declares, hands arguments in, and carries outcomes out: replies,
+//! replication, events. It decides nothing about documents.
+//!
+//! Three rules hold everywhere here. Every `extern "C"` function catches panics, because one that
+//! reached the server would kill it. Pointers of the module API are checked, because a third of them
+//! are missing on one supported server or another. Text of users never reaches a C string or a
+//! format.
+
+mod alloc;
+mod api;
+mod command_info;
+mod config;
+mod data_type;
+mod defrag;
+mod dispatch;
+mod host;
+mod info;
+mod log;
+mod reply;
+
+use std::ffi::c_int;
+use std::panic::catch_unwind;
+
+use redis_module::raw;
+
+/// The module's name: the prefix of its configuration and its section in `INFO`.
+const NAME: &std::ffi::CStr = c"model";
+/// As `MODULE LIST` shows it: major * 10000 + minor * 100 + patch.
+const VERSION: c_int = 100;
+
+/// The server's entry into the module.
+///
+/// # Safety
+///
+/// Called once by the server, with a valid context and `argc` arguments.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn RedisModule_OnLoad(
+    ctx: *mut raw::RedisModuleCtx,
+    _argv: *mut *mut raw::RedisModuleString,
+    argc: c_int,
+) -> c_int {
+    // SAFETY: `ctx` is valid for this call; this fills in the API's pointers before anything uses them.
+    let initialised = unsafe {
+        raw::Export_RedisModule_Init(
+            ctx,
+            NAME.as_ptr(),
+            VERSION,
+            raw::REDISMODULE_APIVER_1 as c_int,
+        )
+    };
+    if initialised != raw::REDISMODULE_OK as c_int {
+        return raw::REDISMODULE_ERR as c_int;
+    }
+    match catch_unwind(|| load(ctx, argc)) {
+        Ok(Ok(())) => raw::REDISMODULE_OK as c_int,
+        Ok(Err(what)) => {
+            log::warning(ctx, &format!("cannot load: {what}"));
+            raw::REDISMODULE_ERR as c_int
+        }
+        Err(_) => {
+            log::warning(ctx, "cannot load: a panic while loading");
+            raw::REDISMODULE_ERR as c_int
+        }
+    }
+}
+
+/// Registers everything. An error names what the server refused.
+fn load(ctx: *mut raw::RedisModuleCtx, argc: c_int) -> Result<(), &'static str> {
+    log::catch_panics();
+    if argc > 0 {
+        return Err("the module takes no arguments; use CONFIG SET model.*");
+    }
+    data_type::register(ctx)?;
+    dispatch::register(ctx)?;
+    config::register(ctx)?;
+    info::register(ctx)?;
+    api::set_options(ctx);
+    Ok(())
+}
