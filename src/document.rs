@@ -48,8 +48,9 @@ impl Document {
     }
 }
 
-/// The revision after `last` at a moment: it grows, and it never repeats for a key, not even after
-/// the key was deleted and created again or a write was lost with a failed master.
-pub fn next_revision(last: u64, now_us: u64) -> u64 {
-    (last + 1).max(now_us).min(REVISION_MAX)
+/// The revision after `last`. `floor` is above every revision this server has seen and not before its
+/// clock: so a revision grows and never repeats for a key, not even after the key was deleted and
+/// created again within one microsecond, or a write was lost with a failed master.
+pub fn next_revision(last: u64, floor: u64) -> u64 {
+    (last + 1).max(floor).min(REVISION_MAX)
 }

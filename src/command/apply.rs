@@ -63,6 +63,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             c"model.update"
         }
     };
+    host.note_revision(effect.revision);
     host.expire(key, effect.expiry);
     let effect =
         KeyEffect { key_arg: key.arg, event, expiry_event: None, effect: None, json: None };

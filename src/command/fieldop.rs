@@ -80,11 +80,12 @@ static FIELDOP: CommandSpec = CommandSpec {
                     "INCR",
                     "$.stock",
                     "-1",
+                    "SET",
+                    "$.by",
+                    "\"Ann\"",
                     "INCR",
-                    "$.name",
+                    "$.by",
                     "1",
-                    "TOGGLE",
-                    "$.stock",
                 ],
                 "TYPE",
             ),
@@ -161,14 +162,16 @@ struct Scope<'s, 'a> {
 impl Scope<'_, '_> {
     fn run(&self, host: &mut dyn Host, journal: &mut Journal) -> Result<Outcome> {
         let expiry = self.expiry();
+        let floor = host.revision_floor();
         if let Some(document) = host.open(self.request.key)? {
             let before = document.revision;
             let mut reply = self.change(document, Some(before), journal)?;
             let changed = !journal.effects().is_empty();
             if changed {
-                document.revision = next_revision(before, self.now_us);
+                document.revision = next_revision(before, floor);
             }
             let revision = document.revision;
+            host.note_revision(revision);
             reply.fill_revision(revision);
             if expiry != Expiry::Keep {
                 host.expire(self.request.key, expiry);
@@ -181,9 +184,10 @@ impl Scope<'_, '_> {
             return Ok(self.outcome(reply, c"model.update", effect, None));
         }
         let Some((model, content)) = &self.request.init else { return self.run_without_document() };
-        let mut document = Document::new(content.clone(), *model, next_revision(0, self.now_us));
+        let mut document = Document::new(content.clone(), *model, next_revision(0, floor));
         let mut reply = self.change(&mut document, None, journal)?;
         reply.fill_revision(document.revision);
+        host.note_revision(document.revision);
         let effect =
             Effect { revision: document.revision, expiry, change: Change::Put { model: ANY_NAME } }
                 .encode();

@@ -35,6 +35,12 @@ pub trait Host {
     /// The server's clock: microseconds since 1970, the same during one command.
     fn now_us(&mut self) -> u64;
 
+    /// A revision above every one seen so far, and not before the clock in microseconds.
+    fn revision_floor(&mut self) -> u64;
+
+    /// A document has this revision now.
+    fn note_revision(&mut self, revision: u64);
+
     /// The limits that apply now.
     fn settings(&self) -> Settings;
 

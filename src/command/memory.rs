@@ -14,6 +14,8 @@ pub struct MemoryHost {
     /// When keys expire, in unix milliseconds. Nothing expires by itself.
     pub expiries: HashMap<Vec<u8>, u64>,
     pub now_us: u64,
+    /// The highest revision seen.
+    pub revision: u64,
     pub settings: Settings,
     pub replaying: bool,
 }
@@ -24,6 +26,7 @@ impl Default for MemoryHost {
             documents: HashMap::new(),
             expiries: HashMap::new(),
             now_us: 1_700_000_000_000_000,
+            revision: 0,
             settings: Settings::DEFAULT,
             replaying: false,
         }
@@ -42,6 +45,14 @@ impl MemoryHost {
 impl Host for MemoryHost {
     fn now_us(&mut self) -> u64 {
         self.now_us
+    }
+
+    fn revision_floor(&mut self) -> u64 {
+        self.now_us.max(self.revision + 1)
+    }
+
+    fn note_revision(&mut self, revision: u64) {
+        self.revision = self.revision.max(revision);
     }
 
     fn settings(&self) -> Settings {

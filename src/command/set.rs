@@ -97,15 +97,10 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         Some(ExpiryOption::Keep) => Expiry::Keep,
         Some(ExpiryOption::Set(expiry)) => expiry.at(now_us),
     };
-    store(host, request, expiry, now_us)
+    store(host, request, expiry)
 }
 
-fn store(
-    host: &mut dyn Host,
-    request: Request<'_>,
-    expiry: Expiry,
-    now_us: u64,
-) -> Result<Outcome> {
+fn store(host: &mut dyn Host, request: Request<'_>, expiry: Expiry) -> Result<Outcome> {
     let with_key = |error: Error| error.text("key", request.key.name);
     let found = host.open(request.key).map_err(with_key)?.map(|document| document.revision);
     if request.only.is_some_and(|only| (only == Only::Missing) == found.is_some()) {
@@ -115,7 +110,8 @@ fn store(
         let found = found.ok_or_else(no_key).map_err(with_key)?;
         check_revision(expected, Some(found)).map_err(with_key)?;
     }
-    let revision = next_revision(found.unwrap_or(0), now_us);
+    let revision = next_revision(found.unwrap_or(0), host.revision_floor());
+    host.note_revision(revision);
     host.put(request.key, Document::new(request.content, request.model, revision));
     host.expire(request.key, expiry);
     let effect = Effect { revision, expiry, change: Change::Put { model: ANY_NAME } }.encode();

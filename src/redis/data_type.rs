@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use redis_module::raw;
 
@@ -32,8 +32,16 @@ pub fn handle() -> *mut raw::RedisModuleType {
     TYPE.load(Ordering::Relaxed)
 }
 
+/// The highest revision a document of this server had since it was started.
+pub static LAST_REVISION: AtomicU64 = AtomicU64::new(0);
+
+pub fn note_revision(revision: u64) {
+    LAST_REVISION.fetch_max(revision, Ordering::Relaxed);
+}
+
 /// Hands a document to the server.
 pub fn into_raw(document: Document) -> *mut c_void {
+    note_revision(document.revision);
     info::DOCUMENTS.fetch_add(1, Ordering::Relaxed);
     Box::into_raw(Box::new(document)).cast()
 }

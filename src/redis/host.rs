@@ -1,6 +1,7 @@
 //! The keyspace of the server, as one command sees it.
 
 use std::ffi::{c_int, c_longlong};
+use std::sync::atomic::Ordering;
 
 use redis_module::raw;
 use smallvec::SmallVec;
@@ -82,6 +83,14 @@ impl Host for ServerHost<'_> {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
             now.map_or(0, |since| since.as_micros() as u64)
         })
+    }
+
+    fn revision_floor(&mut self) -> u64 {
+        self.now_us().max(data_type::LAST_REVISION.load(Ordering::Relaxed) + 1)
+    }
+
+    fn note_revision(&mut self, revision: u64) {
+        data_type::note_revision(revision);
     }
 
     fn settings(&self) -> Settings {

@@ -400,14 +400,6 @@ impl Leaf {
         &self.0[..self.used()]
     }
 
-    pub fn is_array(&self) -> bool {
-        self.0[0] == ARRAY
-    }
-
-    pub fn body(&self) -> Body<'_> {
-        Body::at(&self.0, 0)
-    }
-
     #[inline]
     pub fn used(&self) -> usize {
         node_len(&self.0, 0)

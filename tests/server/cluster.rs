@@ -14,37 +14,26 @@ impl Cluster {
     /// Starts this many masters with the module and waits until each serves the whole cluster.
     #[track_caller]
     pub fn start(flavor: Flavor, masters: usize, config: &[&str]) -> Cluster {
-        Cluster::form(masters, |lines| {
-            Server::start(flavor, &[lines, config].concat())
-        })
+        Cluster::form(masters, |lines| Server::start(flavor, &[lines, config].concat()))
     }
 
     /// As `start`, without the module.
     #[track_caller]
     pub fn start_plain(flavor: Flavor, masters: usize, config: &[&str]) -> Cluster {
-        Cluster::form(masters, |lines| {
-            Server::start_plain(flavor, &[lines, config].concat())
-        })
+        Cluster::form(masters, |lines| Server::start_plain(flavor, &[lines, config].concat()))
     }
 
     #[track_caller]
     fn form(masters: usize, start: impl Fn(&[&str]) -> Server) -> Cluster {
         let lines = ["cluster-enabled yes", "cluster-node-timeout 5000"];
-        let cluster = Cluster {
-            nodes: (0..masters).map(|_| start(&lines)).collect(),
-        };
+        let cluster = Cluster { nodes: (0..masters).map(|_| start(&lines)).collect() };
         let first_port = cluster.nodes[0].port.to_string();
         for (index, node) in cluster.nodes.iter().enumerate() {
             let mut conn = node.conn();
             let (first, last) = (SLOTS * index / masters, SLOTS * (index + 1) / masters - 1);
             // Nodes that meet with the same epoch would have to settle first whose is older.
             conn.must(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
-            conn.must(&[
-                "CLUSTER",
-                "ADDSLOTSRANGE",
-                &first.to_string(),
-                &last.to_string(),
-            ]);
+            conn.must(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
             if index > 0 {
                 conn.must(&["CLUSTER", "MEET", "127.0.0.1", &first_port]);
             }

@@ -23,13 +23,8 @@ use crate::resp::{Conn, Reply};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a log holds when the server, or the module in it, broke.
-const CRASH_MARKERS: [&str; 5] = [
-    "BUG REPORT",
-    "panicked at",
-    "ASSERTION FAILED",
-    "Guru Meditation",
-    "AddressSanitizer",
-];
+const CRASH_MARKERS: [&str; 5] =
+    ["BUG REPORT", "panicked at", "ASSERTION FAILED", "Guru Meditation", "AddressSanitizer"];
 
 /// The servers the module supports, each in the version the tests run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,36 +51,22 @@ impl Flavor {
 
     /// The launcher, which `exec`s: its process id is the server's.
     fn program(self) -> PathBuf {
-        let program = if self.is_valkey() {
-            "valkey-server"
-        } else {
-            "redis-server"
-        };
+        let program = if self.is_valkey() { "valkey-server" } else { "redis-server" };
         let path = target_dir().join("servers").join(self.name()).join(program);
-        assert!(
-            path.exists(),
-            "{} is missing: run scripts/servers",
-            path.display()
-        );
+        assert!(path.exists(), "{} is missing: run scripts/servers", path.display());
         path
     }
 }
 
 fn target_dir() -> &'static Path {
-    Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .expect("target/tmp has a parent")
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent")
 }
 
 /// The module under test: what `make build` leaves, or the file REDIS_MODEL_SO names.
 pub fn module_path() -> PathBuf {
     let built = || target_dir().join("release/libredis_model.so");
     let path = std::env::var_os("REDIS_MODEL_SO").map_or_else(built, PathBuf::from);
-    assert!(
-        path.exists(),
-        "{} is missing: run `make build`",
-        path.display()
-    );
+    assert!(path.exists(), "{} is missing: run `make build`", path.display());
     path
 }
 
@@ -111,9 +92,7 @@ pub fn on_every_flavor(body: impl Fn(Flavor) + Sync) {
     thread::scope(|scope| {
         for flavor in Flavor::ALL {
             let thread = thread::Builder::new().name(flavor.name().to_owned());
-            thread
-                .spawn_scoped(scope, move || body(flavor))
-                .expect("a thread starts");
+            thread.spawn_scoped(scope, move || body(flavor)).expect("a thread starts");
         }
     });
 }
@@ -138,14 +117,9 @@ impl Server {
     /// As `start`, with arguments for the module after `loadmodule`.
     #[track_caller]
     pub fn start_with_args(flavor: Flavor, config: &[&str], module_args: &[&str]) -> Server {
-        let load = format!(
-            "loadmodule {} {}",
-            module_path().display(),
-            module_args.join(" ")
-        );
-        let lines: Vec<&str> = std::iter::once(load.as_str())
-            .chain(config.iter().copied())
-            .collect();
+        let load = format!("loadmodule {} {}", module_path().display(), module_args.join(" "));
+        let lines: Vec<&str> =
+            std::iter::once(load.as_str()).chain(config.iter().copied()).collect();
         Server::start_plain(flavor, &lines)
     }
 
@@ -158,11 +132,7 @@ impl Server {
             match server.launch() {
                 Ok(()) => return server,
                 Err(_) if server.log().contains("Address already in use") => {}
-                Err(e) => panic!(
-                    "{} did not start: {e}\n{}",
-                    flavor.name(),
-                    server.log_tail()
-                ),
+                Err(e) => panic!("{} did not start: {e}\n{}", flavor.name(), server.log_tail()),
             }
         }
         panic!("no free port found");
@@ -179,27 +149,13 @@ impl Server {
             text += "\n";
         }
         fs::write(dir.join("server.conf"), text).expect("the configuration can be written");
-        Server {
-            flavor,
-            port,
-            dir,
-            child: Mutex::new(None),
-            tolerated: Mutex::default(),
-        }
+        Server { flavor, port, dir, child: Mutex::new(None), tolerated: Mutex::default() }
     }
 
     /// Starts the process and waits until it answers and has loaded its data.
     fn launch(&self) -> Result<(), String> {
-        let log = || {
-            OpenOptions::new()
-                .append(true)
-                .create(true)
-                .open(self.log_path())
-        };
-        let streams = (
-            log().map_err(|e| e.to_string())?,
-            log().map_err(|e| e.to_string())?,
-        );
+        let log = || OpenOptions::new().append(true).create(true).open(self.log_path());
+        let streams = (log().map_err(|e| e.to_string())?, log().map_err(|e| e.to_string())?);
         let child = spawn(self.flavor.program(), self.dir.join("server.conf"), streams);
         *self.child.lock().unwrap() = Some(child.map_err(|e| e.to_string())?);
         let end = Instant::now() + PATIENCE;
@@ -299,19 +255,13 @@ impl Server {
         }
         self.forget_process();
         if let Err(e) = self.launch() {
-            panic!(
-                "{} did not start again: {e}\n{}",
-                self.flavor.name(),
-                self.log_tail()
-            );
+            panic!("{} did not start again: {e}\n{}", self.flavor.name(), self.log_tail());
         }
     }
 
     pub fn is_running(&self) -> bool {
         let mut child = self.child.lock().unwrap();
-        child
-            .as_mut()
-            .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+        child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
     pub fn pid(&self) -> Option<u32> {
@@ -335,10 +285,7 @@ impl Server {
     /// Waits until this replica has applied everything the master has written so far.
     #[track_caller]
     pub fn wait_for_sync(&self, master: &Server) {
-        let wanted: u64 = master
-            .info("master_repl_offset")
-            .parse()
-            .expect("an offset is a number");
+        let wanted: u64 = master.info("master_repl_offset").parse().expect("an offset is a number");
         self.wait_until("the replica has caught up", || {
             self.info("master_link_status") == "up"
                 && self
@@ -358,10 +305,7 @@ impl Server {
     #[track_caller]
     pub fn info(&self, field: &str) -> String {
         let info = self.must(&["INFO", "everything"]);
-        let line = info
-            .text()
-            .lines()
-            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let line = info.text().lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
         line.unwrap_or_default().to_owned()
     }
 
@@ -370,11 +314,7 @@ impl Server {
     pub fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let end = Instant::now() + PATIENCE;
         while !condition() {
-            assert!(
-                Instant::now() < end,
-                "waited too long until {what}\n{}",
-                self.log_tail()
-            );
+            assert!(Instant::now() < end, "waited too long until {what}\n{}", self.log_tail());
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -411,12 +351,7 @@ impl Server {
 
     /// What is wrong with the server that the test itself may not have seen; `from` is where to begin in the log.
     fn complaint(&self, from: usize) -> Option<String> {
-        let died = self
-            .child
-            .lock()
-            .unwrap()
-            .as_mut()
-            .and_then(|child| child.try_wait().ok()?);
+        let died = self.child.lock().unwrap().as_mut().and_then(|child| child.try_wait().ok()?);
         if let Some(status) = died {
             return Some(format!("the server died by itself ({status})"));
         }
@@ -475,16 +410,12 @@ impl Drop for Shared {
 pub fn shared(flavor: Flavor) -> Shared {
     static SERVERS: [Mutex<Option<Arc<Server>>>; 3] = [const { Mutex::new(None) }; 3];
     // A start that failed leaves `None` and a poisoned lock; the next test may try again.
-    let mut slot = SERVERS[flavor as usize]
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut slot = SERVERS[flavor as usize].lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if slot.as_ref().is_some_and(|server| !server.is_running()) {
         // The test that used it reports the death; were it dropped here, this one would report it again.
         std::mem::forget(slot.take());
     }
-    let server = slot
-        .get_or_insert_with(|| Arc::new(Server::start(flavor, &[])))
-        .clone();
+    let server = slot.get_or_insert_with(|| Arc::new(Server::start(flavor, &[]))).clone();
     let log_from = server.log().len();
     Shared { server, log_from }
 }
@@ -511,10 +442,7 @@ fn fresh_dir(flavor: Flavor) -> PathBuf {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("server");
         for entry in fs::read_dir(&root).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let pid = name
-                .to_str()
-                .and_then(|name| name.split('.').next())
-                .unwrap_or_default();
+            let pid = name.to_str().and_then(|name| name.split('.').next()).unwrap_or_default();
             if !Path::new("/proc").join(pid).exists() {
                 let _ = fs::remove_dir_all(entry.path());
             }
@@ -547,21 +475,9 @@ fn spawn(program: PathBuf, config: PathBuf, streams: (File, File)) -> io::Result
 
     // setpriv, of util-linux, says prctl(PR_SET_PDEATHSIG) for us and execs: no unsafe code here.
     let mut command = Command::new("setpriv");
-    command
-        .arg("--pdeathsig")
-        .arg("KILL")
-        .arg("--")
-        .arg(program)
-        .arg(config);
-    command
-        .stdin(Stdio::null())
-        .stdout(streams.0)
-        .stderr(streams.1);
+    command.arg("--pdeathsig").arg("KILL").arg("--").arg(program).arg(config);
+    command.stdin(Stdio::null()).stdout(streams.0).stderr(streams.1);
     let (reply, answer) = channel();
-    SPAWNER
-        .lock()
-        .unwrap()
-        .send((command, reply))
-        .expect("the spawner lives");
+    SPAWNER.lock().unwrap().send((command, reply)).expect("the spawner lives");
     answer.recv().expect("the spawner answers")
 }

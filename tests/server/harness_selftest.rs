@@ -24,11 +24,7 @@ fn every_flavor_is_the_version_it_says() {
             Flavor::Redis80 => ("redis_version", "8.0."),
             Flavor::Valkey91 => ("valkey_version", "9.1.2"),
         };
-        assert!(
-            server.info(field).starts_with(version),
-            "{}",
-            server.info(field)
-        );
+        assert!(server.info(field).starts_with(version), "{}", server.info(field));
         assert_eq!(server.info("process_id"), server.pid().unwrap().to_string());
     });
 }
@@ -45,10 +41,7 @@ fn bytes_and_types_come_back_as_sent() {
         assert_eq!(two.call(&["INCR", "a"]).error_word(), "ERR");
         two.must(&["HSET", "h", "x", "1"]);
         let pair = (Reply::bulk("x"), Reply::bulk("1"));
-        assert_eq!(
-            two.call(&["HGETALL", "h"]),
-            Reply::Array(vec![pair.0.clone(), pair.1.clone()])
-        );
+        assert_eq!(two.call(&["HGETALL", "h"]), Reply::Array(vec![pair.0.clone(), pair.1.clone()]));
         assert_eq!(three.call(&["HGETALL", "h"]), Reply::Map(vec![pair]));
         assert_eq!(
             two.call(&["HGETALL", "h"]).field("x"),
@@ -72,10 +65,7 @@ fn pipelined_and_late_replies_are_not_lost() {
         conn.send(&["BLPOP", "list", "0"]);
         assert_eq!(conn.recv_within(Duration::from_millis(50)), None);
         server.must(&["RPUSH", "list", "x"]);
-        assert_eq!(
-            conn.recv(),
-            Reply::Array(vec![Reply::bulk("list"), Reply::bulk("x")])
-        );
+        assert_eq!(conn.recv(), Reply::Array(vec![Reply::bulk("list"), Reply::bulk("x")]));
     });
 }
 
@@ -83,17 +73,9 @@ fn pipelined_and_late_replies_are_not_lost() {
 fn the_client_crate_speaks_both_protocols() {
     on_every_plain(&[], |server| {
         for mut client in [server.client(), server.client_resp3()] {
-            redis::cmd("HSET")
-                .arg("h")
-                .arg("x")
-                .arg(1)
-                .exec(&mut client)
-                .unwrap();
-            let value: redis::Value = redis::cmd("HGET")
-                .arg("h")
-                .arg("x")
-                .query(&mut client)
-                .unwrap();
+            redis::cmd("HSET").arg("h").arg("x").arg(1).exec(&mut client).unwrap();
+            let value: redis::Value =
+                redis::cmd("HGET").arg("h").arg("x").query(&mut client).unwrap();
             assert_eq!(value, redis::Value::BulkString(b"1".to_vec()));
         }
     });
@@ -126,10 +108,8 @@ fn without_saving_a_restart_forgets() {
 #[test]
 fn a_replica_has_the_masters_digest() {
     on_every_flavor(|flavor| {
-        let (master, replica) = (
-            Server::start_plain(flavor, &[]),
-            Server::start_plain(flavor, &[]),
-        );
+        let (master, replica) =
+            (Server::start_plain(flavor, &[]), Server::start_plain(flavor, &[]));
         master.must(&["SET", "before", "1"]);
         replica.replica_of(&master);
         assert_eq!(replica.debug_digest(), master.debug_digest());
@@ -146,11 +126,8 @@ fn a_cluster_serves_every_slot_where_it_says() {
         for key in (0..200).map(|n| format!("key:{n}")) {
             assert_eq!(cluster.conn_of(&key).call(&["SET", &key, "x"]), Reply::ok());
         }
-        let elsewhere = cluster
-            .nodes
-            .iter()
-            .find(|node| node.port != cluster.node_of("a").port)
-            .unwrap();
+        let elsewhere =
+            cluster.nodes.iter().find(|node| node.port != cluster.node_of("a").port).unwrap();
         assert_eq!(elsewhere.call(&["GET", "a"]).error_word(), "MOVED");
     });
 }
@@ -161,17 +138,11 @@ fn a_cluster_serves_every_slot_where_it_says() {
 fn libraries_built_here_load() {
     let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("empty-module.so");
     let mut linker = std::process::Command::new("gcc");
-    linker
-        .args(["-shared", "-x", "c", "/dev/null", "-o"])
-        .arg(&library);
+    linker.args(["-shared", "-x", "c", "/dev/null", "-o"]).arg(&library);
     linker.args(["-Wl,--no-as-needed", "-lm", "-lgcc_s", "-lpthread", "-ldl"]);
     assert!(linker.status().unwrap().success());
     on_every_plain(&[], |server| {
-        assert!(
-            server
-                .call(&["MODULE", "LOAD", library.to_str().unwrap()])
-                .is_error()
-        );
+        assert!(server.call(&["MODULE", "LOAD", library.to_str().unwrap()]).is_error());
         let log = server.log();
         assert!(log.contains("does not export"), "{log}");
     });
@@ -209,10 +180,8 @@ fn a_panic_in_the_log_fails_unless_expected() {
 #[test]
 fn a_server_that_cannot_start_says_why() {
     let run = catch_unwind(|| Server::start_plain(Flavor::Redis70, &["no-such-directive yes"]));
-    let said = run
-        .err()
-        .and_then(|panic| panic.downcast::<String>().ok())
-        .expect("a panic with a text");
+    let said =
+        run.err().and_then(|panic| panic.downcast::<String>().ok()).expect("a panic with a text");
     assert!(said.contains("no-such-directive"), "{said}");
 }
 
@@ -241,24 +210,12 @@ fn replies_of_every_type_are_read() {
     check("_\r\n", Reply::Null);
     check("#t\r\n", Reply::Bool(true));
     check(",-inf\r\n", Reply::Double(f64::NEG_INFINITY));
-    check(
-        "(12345678901234567890\r\n",
-        Reply::BigNumber("12345678901234567890".into()),
-    );
-    check(
-        "=6\r\ntxt:ab\r\n",
-        Reply::Verbatim("txt".into(), b"ab".to_vec()),
-    );
-    check(
-        "*2\r\n:1\r\n*0\r\n",
-        Reply::Array(vec![Reply::Int(1), Reply::Array(vec![])]),
-    );
+    check("(12345678901234567890\r\n", Reply::BigNumber("12345678901234567890".into()));
+    check("=6\r\ntxt:ab\r\n", Reply::Verbatim("txt".into(), b"ab".to_vec()));
+    check("*2\r\n:1\r\n*0\r\n", Reply::Array(vec![Reply::Int(1), Reply::Array(vec![])]));
     check("~1\r\n:1\r\n", Reply::Set(vec![Reply::Int(1)]));
     check(">1\r\n:1\r\n", Reply::Push(vec![Reply::Int(1)]));
-    check(
-        "%1\r\n+a\r\n:1\r\n",
-        Reply::Map(vec![(Reply::Simple("a".into()), Reply::Int(1))]),
-    );
+    check("%1\r\n+a\r\n:1\r\n", Reply::Map(vec![(Reply::Simple("a".into()), Reply::Int(1))]));
     check("|1\r\n+ttl\r\n:9\r\n:1\r\n", Reply::Int(1));
 }
 

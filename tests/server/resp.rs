@@ -101,10 +101,9 @@ impl Reply {
     pub fn pairs(&self) -> Vec<(&Reply, &Reply)> {
         match self {
             Reply::Map(pairs) => pairs.iter().map(|(name, value)| (name, value)).collect(),
-            Reply::Array(items) if items.len() % 2 == 0 => items
-                .chunks_exact(2)
-                .map(|pair| (&pair[0], &pair[1]))
-                .collect(),
+            Reply::Array(items) if items.len() % 2 == 0 => {
+                items.chunks_exact(2).map(|pair| (&pair[0], &pair[1])).collect()
+            }
             other => panic!("expected a map, got {other:?}"),
         }
     }
@@ -114,9 +113,7 @@ impl Reply {
     pub fn field(&self, name: &str) -> &Reply {
         let pairs = self.pairs();
         let found = pairs.iter().find(|(key, _)| key.text() == name);
-        found
-            .unwrap_or_else(|| panic!("no member {name:?} in {self:?}"))
-            .1
+        found.unwrap_or_else(|| panic!("no member {name:?} in {self:?}")).1
     }
 }
 
@@ -130,10 +127,7 @@ impl fmt::Debug for Reply {
             Reply::Bulk(bytes) => write!(f, "\"{}\"", bytes.escape_ascii()),
             Reply::Null => write!(f, "null"),
             Reply::Array(items) => f.debug_list().entries(items).finish(),
-            Reply::Map(pairs) => f
-                .debug_map()
-                .entries(pairs.iter().map(|(k, v)| (k, v)))
-                .finish(),
+            Reply::Map(pairs) => f.debug_map().entries(pairs.iter().map(|(k, v)| (k, v))).finish(),
             Reply::Set(items) => f.debug_set().entries(items).finish(),
             Reply::Double(number) => write!(f, "{number:?}"),
             Reply::Bool(truth) => write!(f, "{truth}"),
@@ -158,10 +152,7 @@ impl Conn {
     pub fn open(port: u16) -> std::io::Result<Conn> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
-        Ok(Conn {
-            stream,
-            received: Vec::new(),
-        })
+        Ok(Conn { stream, received: Vec::new() })
     }
 
     /// Sends one command and reads its reply.
@@ -202,9 +193,7 @@ impl Conn {
     /// Sends bytes as they are, RESP or not.
     #[track_caller]
     pub fn send_raw(&mut self, bytes: &[u8]) {
-        self.stream
-            .write_all(bytes)
-            .expect("the server closed the connection");
+        self.stream.write_all(bytes).expect("the server closed the connection");
     }
 
     #[track_caller]
@@ -215,18 +204,14 @@ impl Conn {
     /// The next reply, or `None` when it has not come in this time; nothing is lost then.
     #[track_caller]
     pub fn recv_within(&mut self, time: Duration) -> Option<Reply> {
-        self.try_recv(time)
-            .expect("the server closed the connection")
+        self.try_recv(time).expect("the server closed the connection")
     }
 
     /// As `recv_within`; an error means that the connection is gone.
     pub fn try_recv(&mut self, time: Duration) -> std::io::Result<Option<Reply>> {
         let end = Instant::now() + time;
         loop {
-            let mut parser = Parser {
-                bytes: &self.received,
-                at: 0,
-            };
+            let mut parser = Parser { bytes: &self.received, at: 0 };
             if let Some(reply) = parser.reply() {
                 let taken = parser.at;
                 self.received.drain(..taken);
@@ -292,10 +277,7 @@ impl Parser<'_> {
             b'$' => self.sized(&line)?.map_or(Reply::Null, Reply::Bulk),
             b'_' => Reply::Null,
             b'#' => Reply::Bool(line == "t"),
-            b',' => Reply::Double(
-                line.parse()
-                    .unwrap_or_else(|_| panic!("bad double {line:?}")),
-            ),
+            b',' => Reply::Double(line.parse().unwrap_or_else(|_| panic!("bad double {line:?}"))),
             b'(' => Reply::BigNumber(line),
             b'!' => Reply::Error(
                 String::from_utf8_lossy(&self.sized(&line)?.unwrap_or_default()).into_owned(),
@@ -337,10 +319,7 @@ impl Parser<'_> {
     fn verbatim(&mut self, length: &str) -> Option<Reply> {
         let bytes = self.sized(length)?.unwrap_or_default();
         let (format, text) = bytes.split_at(4);
-        Some(Reply::Verbatim(
-            String::from_utf8_lossy(&format[..3]).into_owned(),
-            text.to_vec(),
-        ))
+        Some(Reply::Verbatim(String::from_utf8_lossy(&format[..3]).into_owned(), text.to_vec()))
     }
 
     fn replies(&mut self, count: usize) -> Option<Vec<Reply>> {
@@ -348,13 +327,10 @@ impl Parser<'_> {
     }
 
     fn pairs(&mut self, count: usize) -> Option<Vec<(Reply, Reply)>> {
-        (0..count)
-            .map(|_| Some((self.reply()?, self.reply()?)))
-            .collect()
+        (0..count).map(|_| Some((self.reply()?, self.reply()?))).collect()
     }
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> T {
-    text.parse()
-        .unwrap_or_else(|_| panic!("bad number {text:?}"))
+    text.parse().unwrap_or_else(|_| panic!("bad number {text:?}"))
 }

@@ -1,0 +1,96 @@
+//! The rooms and which way imports point; where `unsafe` may stand.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Rooms from the ground up: each imports only from those before it. `redis` comes last.
+const ROOMS: [&str; 10] =
+    ["error", "value", "path", "reply", "op", "document", "codec", "txn", "command", "docs"];
+/// `MODEL.HELP` is a command and shows what `docs` renders.
+const EXCEPTIONS: [(&str, &str); 1] = [("command/help.rs", "docs")];
+
+fn sources(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, out);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+fn all_sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    sources(&root, &mut paths);
+    let name = |path: &Path| path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+    paths.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+fn room_of(file: &str) -> &str {
+    file.split(['/', '.']).next().unwrap()
+}
+
+/// The rooms named behind `crate::` outside comments.
+fn imports(source: &str) -> Vec<&str> {
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let behind = code.flat_map(|line| line.split("crate::").skip(1));
+    behind
+        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap())
+        .collect()
+}
+
+#[test]
+fn imports_point_one_way() {
+    let rank = |room: &str| ROOMS.iter().position(|known| *known == room);
+    let mut checked = 0;
+    for (file, source) in all_sources() {
+        let room = room_of(&file);
+        if room == "lib" || room == "redis" {
+            continue;
+        }
+        let own = rank(room).unwrap_or_else(|| panic!("{file} stands in no known room"));
+        for imported in imports(&source) {
+            if EXCEPTIONS.contains(&(&file, imported)) {
+                continue;
+            }
+            let other = rank(imported)
+                .unwrap_or_else(|| panic!("{file} imports {imported}, which is no room"));
+            assert!(other <= own, "{file} imports {imported}, which is above it");
+            checked += 1;
+        }
+    }
+    assert!(checked > 50, "the test sees the imports: {checked}");
+}
+
+#[test]
+fn unsafe_stands_in_the_shell_alone() {
+    let mut seen_in_shell = false;
+    for (file, source) in all_sources() {
+        let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let has_unsafe = code.clone().any(|line| {
+            line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == "unsafe")
+        });
+        if room_of(&file) == "redis" {
+            seen_in_shell |= has_unsafe;
+        } else {
+            assert!(!has_unsafe, "{file} has unsafe code outside the shell");
+        }
+    }
+    assert!(seen_in_shell);
+}
+
+#[test]
+fn every_extern_function_catches_panics() {
+    for (file, source) in all_sources() {
+        for body in
+            source.split("unsafe extern \"C\" fn ").skip(1).filter(|body| !body.starts_with('('))
+        {
+            let end = body.find("\n}").unwrap_or(body.len());
+            let (name, body) = (body.split(['(', '<']).next().unwrap(), &body[..end]);
+            let empty = body.trim_end().ends_with("{}");
+            assert!(empty || body.contains("catch_unwind"), "{file}: {name} lets panics out");
+        }
+    }
+}

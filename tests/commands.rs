@@ -1,0 +1,111 @@
+//! The declarations of commands: complete, and their examples true in memory. The same examples run
+//! on real servers in `tests/server`.
+
+use redis_model::command::memory::MemoryHost;
+use redis_model::command::{self, ArgKind, Flag, Keys};
+use redis_model::docs;
+use redis_model::reply::Reply;
+
+/// The reply in the examples' notation; revisions differ from run to run.
+fn notation(reply: &Reply) -> String {
+    match reply {
+        Reply::Int(value) if *value > 1_000_000_000_000_000 => "(revision)".into(),
+        Reply::Array(items) => {
+            format!("[{}]", items.iter().map(notation).collect::<Vec<_>>().join(" "))
+        }
+        Reply::Map(members) => {
+            let members: Vec<_> =
+                members.iter().map(|(name, reply)| format!("{name} {}", notation(reply))).collect();
+            format!("{{{}}}", members.join(" "))
+        }
+        other => other.notation(),
+    }
+}
+
+#[test]
+fn examples_are_true() {
+    for spec in command::all() {
+        for example in spec.examples {
+            let mut host = MemoryHost::default();
+            for (args, expected) in example.0 {
+                let found = match host.call(args) {
+                    Ok(outcome) => notation(&outcome.reply),
+                    Err(error) => error.code().word().to_owned(),
+                };
+                assert_eq!(&found, expected, "{args:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn declarations_are_complete() {
+    for spec in command::all() {
+        let name = spec.name;
+        assert!(
+            name.starts_with("MODEL.") && name.bytes().all(|b| b == b'.' || b.is_ascii_uppercase()),
+            "{name}"
+        );
+        assert!(!spec.summary.is_empty() && !spec.summary.ends_with('.'), "{name}");
+        assert!(
+            !spec.complexity.is_empty() && !spec.reply.is_empty() && !spec.replicated.is_empty(),
+            "{name}"
+        );
+        assert!(!spec.examples.is_empty(), "{name} has an example");
+        let writes = spec.flags.contains(&Flag::Write);
+        assert!(!(writes && spec.flags.contains(&Flag::ReadOnly)), "{name}");
+        let keys = spec.args.iter().filter(|arg| matches!(arg.kind, ArgKind::Key)).count();
+        assert_eq!(keys > 0, spec.keys != Keys::None, "{name}");
+        let required =
+            1 + spec.args.iter().filter(|arg| !arg.optional).map(least_words).sum::<usize>();
+        assert_eq!(
+            spec.arity.unsigned_abs() as usize,
+            required,
+            "{name}: arity is what the arguments need at least"
+        );
+    }
+}
+
+/// How many words an argument takes at the least.
+fn least_words(arg: &command::ArgSpec) -> usize {
+    let value = match &arg.kind {
+        ArgKind::Token => 0,
+        ArgKind::Block(args) => args.iter().filter(|arg| !arg.optional).map(least_words).sum(),
+        ArgKind::OneOf(args) => args.iter().map(least_words).min().unwrap_or(0),
+        _ => 1,
+    };
+    value + usize::from(arg.token.is_some())
+}
+
+#[test]
+fn commands_md_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/commands.md");
+    let committed = std::fs::read_to_string(path).expect("commands.md is committed");
+    assert!(committed == docs::commands_md(), "commands.md is out of date: run `make docs`");
+}
+
+#[test]
+fn help_fits_a_terminal() {
+    let lines = docs::help();
+    assert!(lines.iter().all(|line| line.chars().count() <= 100), "{lines:#?}");
+    for spec in command::all().iter().filter(|spec| !spec.flags.contains(&Flag::Dangerous)) {
+        assert!(lines.iter().any(|line| line.contains(spec.name)), "{}", spec.name);
+    }
+    for spec in redis_model::op::all() {
+        assert!(lines.iter().any(|line| line.trim_start().starts_with(spec.name)), "{}", spec.name);
+    }
+}
+
+#[test]
+fn a_revision_never_repeats_even_within_one_microsecond() {
+    let mut host = MemoryHost::default();
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..100 {
+        let args: [&[u8]; 4] = [b"MODEL.SET", b"k", b"any", b"{}"];
+        let Reply::Int(revision) = command::run(&mut host, &args).unwrap().reply else {
+            panic!("a revision")
+        };
+        assert!(seen.insert(revision), "{revision} came twice");
+        host.documents.clear();
+    }
+}
