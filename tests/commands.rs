@@ -109,3 +109,15 @@ fn a_revision_never_repeats_even_within_one_microsecond() {
         host.documents.clear();
     }
 }
+
+#[test]
+fn a_query_cannot_multiply_a_large_value_without_bound() {
+    let mut host = MemoryHost::default();
+    host.settings.paths.query_bytes = 1 << 20;
+    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 18));
+    host.call(&["MODEL.SET", "k", "any", &large]).unwrap();
+    let path = format!("$[{}]", vec!["'a'"; 900].join(","));
+    let refused = host.call(&["MODEL.GET", "k", &path]).unwrap_err();
+    assert_eq!(refused.code(), redis_model::error::ErrorCode::Limit);
+    assert!(host.call(&["MODEL.GET", "k", "$['a','a']"]).is_ok());
+}

@@ -1,7 +1,7 @@
 //! `GET`: reads, seeing the statements before it.
 
 use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Run};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::path::{Path, PathLimits};
 use crate::reply::Reply;
 use crate::value::{View, print};
@@ -64,6 +64,9 @@ pub fn read(root: View<'_>, path: &Path<'_>, limits: &PathLimits) -> Result<Repl
             text.push(b',');
         }
         print::json(view, &mut text);
+        if text.len() as u64 > limits.query_bytes {
+            return Err(Error::limit("model.query-bytes", limits.query_bytes));
+        }
     }
     text.push(b']');
     Ok(Reply::Json(text))

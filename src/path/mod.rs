@@ -36,10 +36,14 @@ pub struct PathLimits {
     /// How much one query may do: every node visited, name looked up and value compared counts one,
     /// long texts and scans more. Configuration `model.query-nodes`.
     pub query_nodes: u64,
+    /// The largest JSON text that reading one query may give: a query can name one large value many
+    /// times. Configuration `model.query-bytes`.
+    pub query_bytes: u64,
 }
 
 impl PathLimits {
-    pub const DEFAULT: PathLimits = PathLimits { path_bytes: 4096, query_nodes: 1_000_000 };
+    pub const DEFAULT: PathLimits =
+        PathLimits { path_bytes: 4096, query_nodes: 1_000_000, query_bytes: 64 << 20 };
 }
 
 /// A parsed path argument.

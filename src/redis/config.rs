@@ -42,14 +42,21 @@ static PATH_BYTES: Entry =
 static QUERY_NODES: Entry =
     Entry::new(c"query-nodes", DEFAULT.paths.query_nodes, 1, 1 << 40, false);
 
-static ENTRIES: [&Entry; 4] = [&DEPTH, &DOCUMENT_BYTES, &PATH_BYTES, &QUERY_NODES];
+static QUERY_BYTES: Entry =
+    Entry::new(c"query-bytes", DEFAULT.paths.query_bytes, 1, BYTES_MAX, true);
+
+static ENTRIES: [&Entry; 5] = [&DEPTH, &DOCUMENT_BYTES, &PATH_BYTES, &QUERY_NODES, &QUERY_BYTES];
 
 /// The limits as configured now.
 #[inline]
 pub fn settings() -> Settings {
     Settings {
         document: Limits { depth: DEPTH.get() as u32, bytes: DOCUMENT_BYTES.get() },
-        paths: PathLimits { path_bytes: PATH_BYTES.get() as usize, query_nodes: QUERY_NODES.get() },
+        paths: PathLimits {
+            path_bytes: PATH_BYTES.get() as usize,
+            query_nodes: QUERY_NODES.get(),
+            query_bytes: QUERY_BYTES.get(),
+        },
     }
 }
 
