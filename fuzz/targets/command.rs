@@ -1,0 +1,47 @@
+//! Whole commands: each line of the input is an argument behind `MODEL.FIELDOP key`. A refused command
+//! changes nothing; the effect of an accepted one gives a replica the same document.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use redis_model::command::memory::MemoryHost;
+use redis_model::command::{self, JsonText};
+use redis_model::value::Limits;
+
+const DOCUMENT: &str = r#"{"n":1,"f":2.5,"s":"text","b":true,"z":null,"a":[3,1,2],"o":{"x":{"y":[{"k":1},{"k":0}]}},"t":"2024-02-29T23:59:59.5+01:00"}"#;
+
+fn text(host: &MemoryHost) -> String {
+    host.documents.get(&b"key"[..]).map_or(String::new(), |document| format!("{} {:?}", document.revision, document.root))
+}
+
+fuzz_target!(|input: &[u8]| {
+    let mut host = MemoryHost::default();
+    host.settings.document = Limits { depth: 16, bytes: 1 << 16 };
+    host.settings.paths.query_nodes = 10_000;
+    host.call(&["MODEL.SET", "key", "any", DOCUMENT]).expect("the document is JSON");
+    let mut replica = MemoryHost { documents: host.documents.clone(), replaying: true, ..MemoryHost::default() };
+    let before = text(&host);
+
+    let mut args: Vec<&[u8]> = vec![b"MODEL.FIELDOP", b"key"];
+    args.extend(input.split(|byte| *byte == b'\n'));
+    match command::run(&mut host, &args) {
+        Err(_) => assert_eq!(text(&host), before),
+        Ok(outcome) if outcome.effects.is_empty() => assert_eq!(text(&host), before),
+        Ok(outcome) => {
+            for effect in &outcome.effects {
+                let bytes = effect.effect.as_ref().expect("a change made here has an effect");
+                let mut apply: Vec<&[u8]> = vec![b"MODEL.APPLY", b"key", bytes];
+                match &effect.json {
+                    Some(JsonText::Arg(arg)) => apply.push(args[*arg]),
+                    Some(JsonText::Made(json)) => apply.push(json),
+                    None => {}
+                }
+                command::run(&mut replica, &apply).expect("an effect fits the replica");
+            }
+            assert_eq!(text(&host), text(&replica));
+            let document = &host.documents[&b"key"[..]];
+            assert_eq!(document.size(), document.root.view().size());
+            assert!(document.size() <= 1 << 16 && document.root.view().depth() <= 16);
+        }
+    }
+});

@@ -1,0 +1,31 @@
+//! Paths: the first line is the path, the rest the document it is looked up in.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use redis_model::path::{Path, PathLimits};
+use redis_model::value::{Limits, parse};
+
+const LIMITS: PathLimits = PathLimits { path_bytes: 4096, query_nodes: 10_000, query_bytes: 1 << 20 };
+
+fuzz_target!(|input: &[u8]| {
+    let mut parts = input.splitn(2, |byte| *byte == b'\n');
+    let Ok(path) = Path::parse(parts.next().unwrap_or_default(), &LIMITS) else { return };
+    let Ok(document) = parse::json(parts.next().unwrap_or(b"[]"), &Limits::DEFAULT) else { return };
+    let root = document.value.view();
+    match &path {
+        Path::Singular(singular) => {
+            let found = singular.find(root).is_some();
+            let resolved = matches!(singular.resolve(root), redis_model::path::Target::Present { .. });
+            assert_eq!(found, resolved);
+        }
+        Path::Query(query) => {
+            let (Ok(values), Ok(places)) = (query.select(root, &LIMITS), query.places(root, &LIMITS)) else { return };
+            assert!(places.len() <= values.len());
+            for place in places {
+                let there = root.at(&place).expect("a place that was found exists");
+                assert!(values.iter().any(|value| value.identical(there)));
+            }
+        }
+    }
+});
