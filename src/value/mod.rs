@@ -15,6 +15,7 @@
 mod build;
 
 pub mod edit;
+mod hash;
 pub mod limits;
 pub mod names;
 pub mod number;
