@@ -9,15 +9,24 @@
 //! something can be created) or a [`Frame`] (the whole document) and changes values through them,
 //! which records the undo. Its arguments were parsed and checked before anything was looked up.
 
+mod index;
 mod operand;
 mod site;
 
+mod adduniq;
+mod append;
 mod copy;
 mod del;
+mod delrange;
 mod get;
 mod incr;
+mod insert;
+mod pop;
+mod prepend;
+mod pull;
 mod revision;
 mod set;
+mod trim;
 
 use std::sync::OnceLock;
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::{Path, PathLimits, Singular};
-use crate::value::{Limits, Measured, Number, parse};
+use crate::value::{ArrayView, Limits, Measured, Number, parse};
 
 /// One operand of an operator.
 pub struct Operand {
@@ -66,6 +66,16 @@ impl<'a> Arg<'a> {
             Arg::Json(json) => json,
             _ => unreachable!("the declaration says it is JSON"),
         }
+    }
+
+    /// The operand of the kind [`OperandKind::JsonArray`].
+    pub fn array(&self) -> ArrayView<'_> {
+        self.json().value.view().as_array().expect("the declaration says it is an array")
+    }
+
+    /// The elements of the operand of the kind [`OperandKind::JsonArray`].
+    pub fn items(&self) -> Vec<Measured> {
+        self.array().iter().map(|item| item.to_value().into()).collect()
     }
 
     pub fn text(&self) -> &str {
