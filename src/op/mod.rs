@@ -26,6 +26,7 @@ mod prepend;
 mod pull;
 mod revision;
 mod set;
+mod sort;
 mod trim;
 
 use std::sync::OnceLock;

@@ -34,6 +34,8 @@ pub enum OperandKind {
     Integer,
     /// A plain UTF-8 string.
     Name,
+    /// `@` or a singular path from `@`.
+    SortKey,
     /// One of a few words, in any case of letters.
     Choice(&'static [&'static str]),
 }
@@ -144,6 +146,7 @@ fn parse<'a>(
             }
             Arg::Json(json)
         }
+        OperandKind::SortKey => Arg::Path(Path::Singular(Singular::parse_relative(arg, paths)?)),
         OperandKind::JsonString => Arg::Text(parse::string(arg, limits)?.into()),
         OperandKind::Number => Arg::Number(Number::parse(arg)?),
         OperandKind::Integer => Arg::Integer(integer(arg)?),
