@@ -22,12 +22,15 @@ mod get;
 mod incr;
 mod insert;
 mod pop;
+mod popitem;
+mod popkey;
 mod prepend;
 mod pull;
 mod revision;
 mod set;
 mod sort;
 mod trim;
+mod update;
 
 use std::sync::OnceLock;
 

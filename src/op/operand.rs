@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::{Path, PathLimits, Singular};
-use crate::value::{ArrayView, Limits, Measured, Number, parse};
+use crate::value::{ArrayView, Limits, Measured, Number, ObjectView, parse};
 
 /// One operand of an operator.
 pub struct Operand {
@@ -78,6 +78,11 @@ impl<'a> Arg<'a> {
     /// The elements of the operand of the kind [`OperandKind::JsonArray`].
     pub fn items(&self) -> Vec<Measured> {
         self.array().iter().map(|item| item.to_value().into()).collect()
+    }
+
+    /// The operand of the kind [`OperandKind::JsonObject`].
+    pub fn object(&self) -> ObjectView<'_> {
+        self.json().value.view().as_object().expect("the declaration says it is an object")
     }
 
     pub fn text(&self) -> &str {
