@@ -21,6 +21,7 @@ mod delrange;
 mod get;
 mod incr;
 mod insert;
+mod merge;
 mod pop;
 mod popitem;
 mod popkey;
