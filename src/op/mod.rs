@@ -22,6 +22,7 @@ mod get;
 mod incr;
 mod insert;
 mod merge;
+mod patch;
 mod pop;
 mod popitem;
 mod popkey;
@@ -42,6 +43,7 @@ use crate::reply::Reply;
 
 pub use get::read as read_path;
 pub use operand::{Arg, Operand, OperandKind, integer as operand_integer, parse_operands};
+pub use patch::Patch;
 pub use site::{Clock, Frame, Site};
 
 /// Everything there is to know about an operator.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::patch::Patch;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::{Path, PathLimits, Singular};
 use crate::value::{ArrayView, Limits, Measured, Number, ObjectView, parse};
@@ -28,6 +29,8 @@ pub enum OperandKind {
     JsonArray,
     JsonObject,
     JsonString,
+    /// A JSON Patch (RFC 6902).
+    Patch,
     /// A JSON number.
     Number,
     /// A signed 64-bit integer.
@@ -44,6 +47,7 @@ pub enum OperandKind {
 pub enum Arg<'a> {
     Path(Path<'a>),
     Json(Measured),
+    Patch(Patch),
     Text(Cow<'a, str>),
     Number(Number),
     Integer(i64),
@@ -83,6 +87,13 @@ impl<'a> Arg<'a> {
     /// The operand of the kind [`OperandKind::JsonObject`].
     pub fn object(&self) -> ObjectView<'_> {
         self.json().value.view().as_object().expect("the declaration says it is an object")
+    }
+
+    pub fn patch(&self) -> &Patch {
+        match self {
+            Arg::Patch(patch) => patch,
+            _ => unreachable!("the declaration says it is a patch"),
+        }
     }
 
     pub fn text(&self) -> &str {
@@ -151,6 +162,7 @@ fn parse<'a>(
             }
             Arg::Json(json)
         }
+        OperandKind::Patch => Arg::Patch(Patch::parse(arg, limits, paths)?),
         OperandKind::SortKey => Arg::Path(Path::Singular(Singular::parse_relative(arg, paths)?)),
         OperandKind::JsonString => Arg::Text(parse::string(arg, limits)?.into()),
         OperandKind::Number => Arg::Number(Number::parse(arg)?),
