@@ -9,15 +9,30 @@
 //! something can be created) or a [`Frame`] (the whole document) and changes values through them,
 //! which records the undo. Its arguments were parsed and checked before anything was looked up.
 
+mod index;
 mod operand;
 mod site;
 
+mod adduniq;
+mod append;
 mod copy;
 mod del;
+mod delrange;
 mod get;
 mod incr;
+mod insert;
+mod merge;
+mod patch;
+mod pop;
+mod popitem;
+mod popkey;
+mod prepend;
+mod pull;
 mod revision;
 mod set;
+mod sort;
+mod trim;
+mod update;
 
 use std::sync::OnceLock;
 
@@ -28,6 +43,7 @@ use crate::reply::Reply;
 
 pub use get::read as read_path;
 pub use operand::{Arg, Operand, OperandKind, integer as operand_integer, parse_operands};
+pub use patch::Patch;
 pub use site::{Clock, Frame, Site};
 
 /// Everything there is to know about an operator.

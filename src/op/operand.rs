@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::patch::Patch;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::{Path, PathLimits, Singular};
-use crate::value::{Limits, Measured, Number, parse};
+use crate::value::{ArrayView, Limits, Measured, Number, ObjectView, parse};
 
 /// One operand of an operator.
 pub struct Operand {
@@ -28,12 +29,16 @@ pub enum OperandKind {
     JsonArray,
     JsonObject,
     JsonString,
+    /// A JSON Patch (RFC 6902).
+    Patch,
     /// A JSON number.
     Number,
     /// A signed 64-bit integer.
     Integer,
     /// A plain UTF-8 string.
     Name,
+    /// `@` or a singular path from `@`.
+    SortKey,
     /// One of a few words, in any case of letters.
     Choice(&'static [&'static str]),
 }
@@ -42,6 +47,7 @@ pub enum OperandKind {
 pub enum Arg<'a> {
     Path(Path<'a>),
     Json(Measured),
+    Patch(Patch),
     Text(Cow<'a, str>),
     Number(Number),
     Integer(i64),
@@ -65,6 +71,28 @@ impl<'a> Arg<'a> {
         match self {
             Arg::Json(json) => json,
             _ => unreachable!("the declaration says it is JSON"),
+        }
+    }
+
+    /// The operand of the kind [`OperandKind::JsonArray`].
+    pub fn array(&self) -> ArrayView<'_> {
+        self.json().value.view().as_array().expect("the declaration says it is an array")
+    }
+
+    /// The elements of the operand of the kind [`OperandKind::JsonArray`].
+    pub fn items(&self) -> Vec<Measured> {
+        self.array().iter().map(|item| item.to_value().into()).collect()
+    }
+
+    /// The operand of the kind [`OperandKind::JsonObject`].
+    pub fn object(&self) -> ObjectView<'_> {
+        self.json().value.view().as_object().expect("the declaration says it is an object")
+    }
+
+    pub fn patch(&self) -> &Patch {
+        match self {
+            Arg::Patch(patch) => patch,
+            _ => unreachable!("the declaration says it is a patch"),
         }
     }
 
@@ -134,6 +162,8 @@ fn parse<'a>(
             }
             Arg::Json(json)
         }
+        OperandKind::Patch => Arg::Patch(Patch::parse(arg, limits, paths)?),
+        OperandKind::SortKey => Arg::Path(Path::Singular(Singular::parse_relative(arg, paths)?)),
         OperandKind::JsonString => Arg::Text(parse::string(arg, limits)?.into()),
         OperandKind::Number => Arg::Number(Number::parse(arg)?),
         OperandKind::Integer => Arg::Integer(integer(arg)?),

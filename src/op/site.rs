@@ -134,6 +134,16 @@ impl<'a> Site<'_, 'a> {
         self.kind("an object", View::as_object)
     }
 
+    /// The array that is there; only for operators that are not run where nothing is.
+    pub fn present_array(&self) -> Result<ArrayView<'_>> {
+        self.array().map(|array| array.expect("the operator is run only where something is"))
+    }
+
+    /// The object that is there; only for operators that are not run where nothing is.
+    pub fn present_object(&self) -> Result<ObjectView<'_>> {
+        self.object().map(|object| object.expect("the operator is run only where something is"))
+    }
+
     /// The boolean that is there.
     pub fn boolean(&self) -> Result<Option<bool>> {
         self.kind("a boolean", |view| if let View::Bool(value) = view { Some(value) } else { None })

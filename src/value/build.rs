@@ -317,7 +317,8 @@ impl Builder {
         (self.size, self.recount, self.limits) = (size, recount, limits);
     }
 
-    fn events(&mut self, view: View<'_>) -> Result<()> {
+    /// A whole value at once.
+    pub fn events(&mut self, view: View<'_>) -> Result<()> {
         match view {
             View::Null => self.null(),
             View::Bool(value) => self.boolean(value),

@@ -15,6 +15,7 @@
 mod build;
 
 pub mod edit;
+mod hash;
 pub mod limits;
 pub mod names;
 pub mod number;
@@ -25,7 +26,7 @@ mod tree;
 mod view;
 pub mod wire;
 
-pub use build::{Measured, array, object};
+pub use build::{Builder, Measured, array, object};
 pub use limits::Limits;
 pub use number::Number;
 pub use tree::{Relocate, Value};

@@ -18,7 +18,7 @@ pub enum View<'a> {
 }
 
 /// The kinds of JSON values that operators tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     Null,
     Boolean,

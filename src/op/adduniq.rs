@@ -1,0 +1,188 @@
+//! `ADDUNIQ`: adds the elements that are not there yet.
+
+use hashbrown::HashTable;
+
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use crate::error::{ErrorCode, Result};
+use crate::reply::Reply;
+use crate::value::{ArrayView, Measured, View};
+
+#[linkme::distributed_slice(OPERATORS)]
+static ADDUNIQ: OpSpec = OpSpec {
+    name: "ADDUNIQ",
+    operands: &[
+        Operand { name: "path", kind: OperandKind::Path },
+        Operand { name: "array", kind: OperandKind::JsonArray },
+    ],
+    summary: "Adds at the end those elements that equal none there and none added before them",
+    accepts: "array",
+    absent: Absent::Create,
+    reply: "the number added",
+    errors: &[ErrorCode::Type],
+    complexity: "O(N + M) with N the size of the array and M that of the operand",
+    since: "0.1.0",
+    examples: &[
+        Example {
+            before: r#"{"a":[1,2]}"#,
+            statement: &["ADDUNIQ", "$.a", "[2,3,3,1.0]"],
+            reply: "(integer) 1",
+            after: r#"{"a":[1,2,3]}"#,
+        },
+        Example {
+            before: r#"[{"x":1,"y":[2]}]"#,
+            statement: &["ADDUNIQ", "$", r#"[{"y":[2.0],"x":1},{"x":1}]"#],
+            reply: "(integer) 1",
+            after: r#"[{"x":1,"y":[2]},{"x":1}]"#,
+        },
+        Example {
+            before: "[1]",
+            statement: &["ADDUNIQ", "$", "[1]"],
+            reply: "(integer) 0",
+            after: "[1]",
+        },
+        Example {
+            before: "[1,1]",
+            statement: &["ADDUNIQ", "$", "[]"],
+            reply: "(integer) 0",
+            after: "[1,1]",
+        },
+        Example {
+            before: "{}",
+            statement: &["ADDUNIQ", "$.a", "[1,1,null]"],
+            reply: "(integer) 2",
+            after: r#"{"a":[1,null]}"#,
+        },
+        Example {
+            before: "{}",
+            statement: &["ADDUNIQ", "$.a", "[]"],
+            reply: "(integer) 0",
+            after: r#"{"a":[]}"#,
+        },
+        Example {
+            before: "[[1],[]]",
+            statement: &["ADDUNIQ", "$[*]", "[1]"],
+            reply: "[(integer) 0 (integer) 1]",
+            after: "[[1],[1]]",
+        },
+        Example {
+            before: r#"{"a":"1"}"#,
+            statement: &["ADDUNIQ", "$.a", "[1]"],
+            reply: "TYPE",
+            after: r#"{"a":"1"}"#,
+        },
+    ],
+    run: Run::Each(adduniq),
+};
+
+fn adduniq(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    let Some(there) = site.array()? else {
+        let distinct = crate::value::array(new_elements(None, args[1].array()));
+        let added = distinct.view().as_array().expect("an array was built").len();
+        site.put(distinct)?;
+        return Ok(Reply::count(added));
+    };
+    let len = there.len();
+    let new: Vec<Measured> = new_elements(Some(there), args[1].array())
+        .into_iter()
+        .map(|item| item.to_value().into())
+        .collect();
+    let added = new.len();
+    let (editor, place) = site.parts();
+    editor.insert_items(place, len, new)?;
+    Ok(Reply::count(added))
+}
+
+/// So few offered elements are compared with all others faster than all are hashed.
+const COMPARED_MAX: usize = 8;
+
+/// The elements of `offered` that equal none of `there` and none before them.
+fn new_elements<'v>(there: Option<ArrayView<'_>>, offered: ArrayView<'v>) -> Vec<View<'v>> {
+    let there = there.into_iter().flat_map(ArrayView::iter);
+    if offered.len() <= COMPARED_MAX {
+        by_comparison(there, offered)
+    } else {
+        by_hash(there, offered)
+    }
+}
+
+fn by_comparison<'v, 't>(
+    there: impl Iterator<Item = View<'t>>,
+    offered: ArrayView<'v>,
+) -> Vec<View<'v>> {
+    let mut new: Vec<View<'v>> = Vec::with_capacity(offered.len());
+    for item in offered.iter() {
+        if !new.iter().any(|other| other.equals(item)) {
+            new.push(item);
+        }
+    }
+    for item in there {
+        new.retain(|other| !other.equals(item));
+    }
+    new
+}
+
+/// The hash is seeded at random, so that no client can choose elements that collide.
+fn by_hash<'v, 't>(there: impl Iterator<Item = View<'t>>, offered: ArrayView<'v>) -> Vec<View<'v>> {
+    let state = foldhash::quality::RandomState::default();
+    let mut new: HashTable<(u64, usize, View<'v>)> = HashTable::with_capacity(offered.len());
+    for (nth, item) in offered.iter().enumerate() {
+        let hash = item.hash_with(&state);
+        if new.find(hash, |(other, _, view)| *other == hash && view.equals(item)).is_none() {
+            new.insert_unique(hash, (hash, nth, item), |(hash, ..)| *hash);
+        }
+    }
+    for item in there {
+        let hash = item.hash_with(&state);
+        if let Ok(known) =
+            new.find_entry(hash, |(other, _, view)| *other == hash && view.equals(item))
+        {
+            known.remove();
+        }
+    }
+    let mut new: Vec<(usize, View<'v>)> =
+        new.into_iter().map(|(_, nth, item)| (nth, item)).collect();
+    new.sort_unstable_by_key(|(nth, _)| *nth);
+    new.into_iter().map(|(_, item)| item).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::{Limits, Value, array, parse, print};
+
+    fn value(json: &str) -> Value {
+        parse::json(json.as_bytes(), &Limits::NONE).unwrap().value
+    }
+
+    fn both_ways(there: &str, offered: &str) -> [String; 2] {
+        let (there, offered) = (value(there), value(offered));
+        let (there, offered) =
+            (there.view().as_array().unwrap(), offered.view().as_array().unwrap());
+        let compared = by_comparison(there.iter(), offered);
+        let hashed = by_hash(there.iter(), offered);
+        [compared, hashed].map(|new| print::to_string(array(new).view()))
+    }
+
+    #[test]
+    fn hashing_and_comparing_agree() {
+        for (there, offered, expected) in [
+            ("[]", "[]", "[]"),
+            ("[0]", "[-0.0,0.0,1.0,1]", "[1.0]"),
+            (r#"[{"a":1,"b":2}]"#, r#"[{"b":2,"a":1.0},{"a":1},{"a":1}]"#, r#"[{"a":1}]"#),
+            ("[9007199254740993]", "[9007199254740992.0,9007199254740992]", "[9007199254740992.0]"),
+            (r#"["1",null,[]]"#, r#"[1,null,false,{},[[]],[]]"#, "[1,false,{},[[]]]"),
+        ] {
+            assert_eq!(both_ways(there, offered), [expected, expected], "{there} {offered}");
+        }
+    }
+
+    #[test]
+    fn large_operands_are_hashed() {
+        let offered = value(&format!(
+            "[{}]",
+            (0..50_000).map(|n| (n / 2).to_string()).collect::<Vec<_>>().join(",")
+        ));
+        let new = new_elements(None, offered.view().as_array().unwrap());
+        assert_eq!(new.len(), 25_000);
+    }
+}

@@ -1,0 +1,87 @@
+//! `DELRANGE`: deletes a range of elements.
+
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site, index};
+use crate::error::{ErrorCode, Result};
+use crate::reply::Reply;
+
+#[linkme::distributed_slice(OPERATORS)]
+static DELRANGE: OpSpec = OpSpec {
+    name: "DELRANGE",
+    operands: &[
+        Operand { name: "path", kind: OperandKind::Path },
+        Operand { name: "start", kind: OperandKind::Integer },
+        Operand { name: "stop", kind: OperandKind::Integer },
+    ],
+    summary: "Deletes the elements from start up to but without stop, negative from the end, as Python's `del a[start:stop]`",
+    accepts: "array",
+    absent: Absent::NoPath,
+    reply: "the new length",
+    errors: &[ErrorCode::NoPath, ErrorCode::Type],
+    complexity: "O(M + S) with M the size of what is removed and S the elements on the shorter side of it",
+    since: "0.1.0",
+    examples: &[
+        Example {
+            before: "[0,1,2,3]",
+            statement: &["DELRANGE", "$", "1", "3"],
+            reply: "(integer) 2",
+            after: "[0,3]",
+        },
+        Example {
+            before: "[0,1,2,3]",
+            statement: &["DELRANGE", "$", "-3", "-1"],
+            reply: "(integer) 2",
+            after: "[0,3]",
+        },
+        Example {
+            before: "[0,1]",
+            statement: &["DELRANGE", "$", "1", "99"],
+            reply: "(integer) 1",
+            after: "[0]",
+        },
+        Example {
+            before: "[0,1]",
+            statement: &["DELRANGE", "$", "-9223372036854775808", "9223372036854775807"],
+            reply: "(integer) 0",
+            after: "[]",
+        },
+        Example {
+            before: "[0,1]",
+            statement: &["DELRANGE", "$", "1", "1"],
+            reply: "(integer) 2",
+            after: "[0,1]",
+        },
+        Example {
+            before: "[0,1]",
+            statement: &["DELRANGE", "$", "1", "0"],
+            reply: "(integer) 2",
+            after: "[0,1]",
+        },
+        Example {
+            before: "[[1,2],[]]",
+            statement: &["DELRANGE", "$[*]", "0", "1"],
+            reply: "[(integer) 1 (integer) 0]",
+            after: "[[2],[]]",
+        },
+        Example {
+            before: "{}",
+            statement: &["DELRANGE", "$.a", "0", "1"],
+            reply: "NOPATH",
+            after: "{}",
+        },
+        Example {
+            before: r#"{"a":{}}"#,
+            statement: &["DELRANGE", "$.a", "0", "1"],
+            reply: "TYPE",
+            after: r#"{"a":{}}"#,
+        },
+    ],
+    run: Run::Each(delrange),
+};
+
+fn delrange(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    let len = site.present_array()?.len();
+    let doomed = index::slice(args[1].integer(), args[2].integer(), len);
+    let (editor, place) = site.parts();
+    editor.remove_items(place, doomed.start, doomed.len());
+    Ok(Reply::count(len - doomed.len()))
+}

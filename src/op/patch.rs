@@ -1,0 +1,459 @@
+//! `PATCH`: JSON Patch (RFC 6902).
+//!
+//! The document of the standard is the value at the operator's path: every pointer is relative to
+//! it. A patch is checked whole before anything is looked up. What can only be known from the
+//! document fails the statement, and so the command: no operation of a patch stays without the others.
+
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use crate::error::{Error, ErrorCode, Result};
+use crate::path::{Blocked, ItemIndex, PathLimits, Singular, Target};
+use crate::reply::Reply;
+use crate::value::edit::Editor;
+use crate::value::{Limits, Measured, ObjectView, Place, View, parse};
+
+#[linkme::distributed_slice(OPERATORS)]
+static PATCH: OpSpec = OpSpec {
+    name: "PATCH",
+    operands: &[
+        Operand { name: "path", kind: OperandKind::Path },
+        Operand { name: "json", kind: OperandKind::Patch },
+    ],
+    summary: "Applies a JSON Patch (RFC 6902), its pointers relative to the path; the value at the path itself can be replaced, not removed or moved",
+    accepts: "any",
+    absent: Absent::NoPath,
+    reply: "the new value as JSON text",
+    errors: &[ErrorCode::NoPath, ErrorCode::Type, ErrorCode::Range, ErrorCode::Condition],
+    complexity: "O(M + N) with M the size of what is put in, taken out, copied and compared, and N that of the new value, which is replied",
+    since: "0.1.0",
+    examples: &[
+        Example {
+            before: r#"{"a":{"b":[1,3]},"c":0}"#,
+            statement: &[
+                "PATCH",
+                "$.a",
+                r#"[{"op":"test","path":"/b/0","value":1.0},{"op":"add","path":"/b/1","value":2},{"op":"add","path":"/b/-","value":4},{"op":"add","path":"/d","value":{}}]"#,
+            ],
+            reply: r#"{"b":[1,2,3,4],"d":{}}"#,
+            after: r#"{"a":{"b":[1,2,3,4],"d":{}},"c":0}"#,
+        },
+        Example {
+            before: r#"{"a":1,"b":2,"c":[3]}"#,
+            statement: &[
+                "PATCH",
+                "",
+                r#"[{"op":"remove","path":"/a"},{"op":"replace","path":"/b","value":5},{"op":"move","from":"/c/0","path":"/d"},{"op":"copy","from":"/d","path":"/c/0"}]"#,
+            ],
+            reply: r#"{"b":5,"c":[3],"d":3}"#,
+            after: r#"{"b":5,"c":[3],"d":3}"#,
+        },
+        Example {
+            before: "[1]",
+            statement: &["PATCH", "$", r#"[{"op":"replace","path":"","value":{}}]"#],
+            reply: "{}",
+            after: "{}",
+        },
+        Example { before: "[1]", statement: &["PATCH", "$", "[]"], reply: "[1]", after: "[1]" },
+        Example {
+            before: r#"[{"a":1},{}]"#,
+            statement: &["PATCH", "$[*]", r#"[{"op":"add","path":"/a","value":2}]"#],
+            reply: r#"[{"a":2} {"a":2}]"#,
+            after: r#"[{"a":2},{"a":2}]"#,
+        },
+        Example {
+            before: r#"{"a":1}"#,
+            statement: &[
+                "PATCH",
+                "$",
+                r#"[{"op":"remove","path":"/a"},{"op":"test","path":"","value":{"a":1}}]"#,
+            ],
+            reply: "CONDITION",
+            after: r#"{"a":1}"#,
+        },
+        Example {
+            before: "{}",
+            statement: &["PATCH", "$", r#"[{"op":"remove","path":"/a"}]"#],
+            reply: "NOPATH",
+            after: "{}",
+        },
+        Example {
+            before: "{}",
+            statement: &["PATCH", "$", r#"[{"op":"add","path":"/a/b","value":1}]"#],
+            reply: "NOPATH",
+            after: "{}",
+        },
+        Example { before: "{}", statement: &["PATCH", "$.a", "[]"], reply: "NOPATH", after: "{}" },
+        Example {
+            before: "[1]",
+            statement: &["PATCH", "$", r#"[{"op":"add","path":"/2","value":3}]"#],
+            reply: "RANGE",
+            after: "[1]",
+        },
+        Example {
+            before: "[1]",
+            statement: &["PATCH", "$", r#"[{"op":"add","path":"/a","value":3}]"#],
+            reply: "TYPE",
+            after: "[1]",
+        },
+        Example {
+            before: "[1]",
+            statement: &["PATCH", "$", r#"[{"op":"add","path":"/0"}]"#],
+            reply: "ERR",
+            after: "[1]",
+        },
+        Example {
+            before: "[1]",
+            statement: &["PATCH", "$", r#"[{"op":"remove","path":""}]"#],
+            reply: "ERR",
+            after: "[1]",
+        },
+        Example {
+            before: "[[]]",
+            statement: &["PATCH", "$", r#"[{"op":"move","from":"/0","path":"/0/0"}]"#],
+            reply: "ERR",
+            after: "[[]]",
+        },
+    ],
+    run: Run::Each(patch),
+};
+
+/// The most operations one patch may have.
+pub const PATCH_OPERATIONS_MAX: usize = 16_384;
+
+/// A patch that was checked: every operation is one of the standard's, with all its members.
+pub struct Patch {
+    json: Measured,
+    paths: PathLimits,
+}
+
+enum Operation<'p> {
+    Add { path: Singular<'p>, value: View<'p> },
+    Remove { path: Singular<'p> },
+    Replace { path: Singular<'p>, value: View<'p> },
+    Move { from: Singular<'p>, path: Singular<'p> },
+    Copy { from: Singular<'p>, path: Singular<'p> },
+    Test { path: Singular<'p>, value: View<'p> },
+}
+
+// --- Parsing ---------------------------------------------------------------------------------
+
+impl Patch {
+    /// Parses and checks a whole patch.
+    pub fn parse(text: &[u8], limits: &Limits, paths: &PathLimits) -> Result<Patch> {
+        let patch = Patch { json: parse::json(text, limits)?, paths: *paths };
+        let Some(operations) = patch.json.value.view().as_array() else {
+            return Err(
+                Error::syntax("a JSON Patch is an array of operations").text("argument", text)
+            );
+        };
+        if operations.len() > PATCH_OPERATIONS_MAX {
+            return Err(Error::limit("patch-operations", PATCH_OPERATIONS_MAX as u64));
+        }
+        for (number, operation) in patch.operations().enumerate() {
+            operation.map_err(|error| error.integer("operation", number as i64))?;
+        }
+        Ok(patch)
+    }
+
+    /// The operations in order; none is an error once the patch was checked.
+    fn operations(&self) -> impl Iterator<Item = Result<Operation<'_>>> {
+        let operations = self.json.value.view().as_array().expect("a patch is an array");
+        operations.iter().map(|operation| Operation::read(operation, &self.paths))
+    }
+}
+
+impl<'p> Operation<'p> {
+    fn read(operation: View<'p>, paths: &PathLimits) -> Result<Operation<'p>> {
+        let Some(members) = operation.as_object() else {
+            return Err(Error::syntax("an operation of a JSON Patch is an object"));
+        };
+        let pointer = |name| Singular::parse_pointer(text(members, name)?.as_bytes(), paths);
+        let value = || members.get("value").ok_or_else(|| missing("value"));
+        let path = pointer("path")?;
+        match text(members, "op")? {
+            "add" => Ok(Operation::Add { path, value: value()? }),
+            "remove" if path.is_root() => Err(target_stays()),
+            "remove" => Ok(Operation::Remove { path }),
+            "replace" => Ok(Operation::Replace { path, value: value()? }),
+            "move" => {
+                let from = pointer("from")?;
+                if from != path && path.steps().starts_with(from.steps()) {
+                    return Err(Error::syntax("a value cannot be moved into itself"));
+                }
+                Ok(Operation::Move { from, path })
+            }
+            "copy" => Ok(Operation::Copy { from: pointer("from")?, path }),
+            "test" => Ok(Operation::Test { path, value: value()? }),
+            other => {
+                Err(Error::syntax("unknown operation of a JSON Patch").text("op", other.as_bytes()))
+            }
+        }
+    }
+}
+
+fn text<'p>(members: ObjectView<'p>, name: &'static str) -> Result<&'p str> {
+    let value = members.get(name).ok_or_else(|| missing(name))?;
+    let text = value
+        .as_text()
+        .ok_or_else(|| Error::syntax(format!("the member {name} has to be a string")))?;
+    Ok(text.as_str())
+}
+
+fn missing(name: &'static str) -> Error {
+    Error::syntax(format!("the operation lacks the member {name}"))
+}
+
+fn target_stays() -> Error {
+    Error::syntax("the value that is patched cannot be removed by the patch")
+}
+
+// --- Applying --------------------------------------------------------------------------------
+
+fn patch(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    let (editor, target) = site.parts();
+    apply(editor, target, args[1].patch())?;
+    Ok(site.new_value())
+}
+
+fn apply(editor: &mut Editor<'_>, target: &Place, patch: &Patch) -> Result<()> {
+    let mut patched = Patched { editor, target, carried: 0 };
+    for (number, operation) in patch.operations().enumerate() {
+        patched
+            .apply(operation.expect("the patch was checked"))
+            .map_err(|error| error.integer("operation", number as i64))?;
+    }
+    Ok(())
+}
+
+/// The value that is patched.
+struct Patched<'e, 'a> {
+    editor: &'e mut Editor<'a>,
+    target: &'e Place,
+    /// The size of all that was copied and moved so far.
+    carried: u64,
+}
+
+impl Patched<'_, '_> {
+    fn apply(&mut self, operation: Operation<'_>) -> Result<()> {
+        match operation {
+            Operation::Add { path, value } => self.add(&path, value.to_value().into()),
+            Operation::Remove { path } => {
+                let place = self.find(&path)?;
+                self.editor.remove(&place);
+                Ok(())
+            }
+            Operation::Replace { path, value } => {
+                let place = self.find(&path)?;
+                self.editor.replace(&place, value.to_value())
+            }
+            Operation::Move { from, path } => self.move_to(&from, &path),
+            Operation::Copy { from, path } => {
+                let place = self.find(&from)?;
+                let copied = self.carry(&place)?;
+                self.add(&path, copied)
+            }
+            Operation::Test { path, value } => {
+                let place = self.find(&path)?;
+                if self.editor.at(&place).equals(value) {
+                    return Ok(());
+                }
+                Err(Error::new(ErrorCode::Condition, "the value is not the one tested for"))
+            }
+        }
+    }
+
+    /// Moving a value to where it is changes nothing; `path` is never inside `from`.
+    fn move_to<'p>(&mut self, from: &Singular<'p>, path: &Singular<'p>) -> Result<()> {
+        let place = self.find(from)?;
+        if from == path {
+            return Ok(());
+        }
+        let moved = self.carry(&place)?;
+        self.editor.remove(&place);
+        self.add(path, moved)
+    }
+
+    /// A copy of what is at `place`. All that one patch carries fits a document: a short patch cannot
+    /// ask for endless copies of something large.
+    fn carry(&mut self, place: &Place) -> Result<Measured> {
+        let copy: Measured = self.editor.at(place).to_value().into();
+        self.carried += copy.size;
+        self.editor.limits().check_bytes(self.carried)?;
+        Ok(copy)
+    }
+
+    /// Puts a member or the whole target; puts an element before the one that is there.
+    fn add(&mut self, path: &Singular<'_>, new: Measured) -> Result<()> {
+        match path.resolve(self.editor.at(self.target)) {
+            Target::Present { place, .. } => match self.element(&place) {
+                Some((array, index)) => self.editor.insert_items(&array, index, vec![new]),
+                None => self.editor.replace(&self.inside(&place), new),
+            },
+            Target::AbsentMember { parent, name } => {
+                self.editor.insert_member(&self.inside(&parent), name, new).map(drop)
+            }
+            Target::AbsentItem { parent, index: ItemIndex::End } => {
+                let array = self.inside(&parent);
+                let len = self
+                    .editor
+                    .at(&array)
+                    .as_array()
+                    .expect("elements are absent from arrays")
+                    .len();
+                self.editor.insert_items(&array, len, vec![new])
+            }
+            other => Err(nothing_there(&other)),
+        }
+    }
+
+    /// The place in the document of what has to be there.
+    fn find(&self, path: &Singular<'_>) -> Result<Place> {
+        match path.resolve(self.editor.at(self.target)) {
+            Target::Present { place, .. } => Ok(self.inside(&place)),
+            other => Err(nothing_there(&other)),
+        }
+    }
+
+    /// The array and the index, if `place` in the target is an array's element.
+    fn element(&self, place: &Place) -> Option<(Place, usize)> {
+        let (position, parent) = place.split_last()?;
+        let parent = self.inside(parent);
+        self.editor.at(&parent).as_array()?;
+        Some((parent, *position as usize))
+    }
+
+    /// A place in the target as one in the document.
+    fn inside(&self, place: &[u32]) -> Place {
+        self.target.iter().chain(place).copied().collect()
+    }
+}
+
+fn nothing_there(target: &Target<'_, '_>) -> Error {
+    match target {
+        Target::Present { .. } => unreachable!("something is there"),
+        Target::AbsentItem { .. } => Error::new(ErrorCode::Range, "the index is outside the array"),
+        Target::AbsentMember { .. } => Error::new(ErrorCode::NoPath, "nothing is at the pointer"),
+        Target::AbsentParents { .. }
+        | Target::Blocked { reason: Blocked::MissingItem | Blocked::MissingMember, .. } => {
+            Error::new(ErrorCode::NoPath, "a parent is missing")
+        }
+        Target::Blocked { reason: Blocked::WrongKind(kind), .. } => Error::new(
+            ErrorCode::Type,
+            format!("the pointer does not fit what is on the way: {}", kind.name()),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::edit::Journal;
+    use crate::value::print;
+
+    fn parse_patch(patch: &str) -> Result<Patch> {
+        Patch::parse(patch.as_bytes(), &Limits::DEFAULT, &PathLimits::DEFAULT)
+    }
+
+    /// The document after, and whether the patch changed anything.
+    fn check(document: &str, patch: &str) -> Result<(String, bool)> {
+        check_within(document, patch, Limits::DEFAULT)
+    }
+
+    fn check_within(document: &str, patch: &str, limits: Limits) -> Result<(String, bool)> {
+        let patch = parse_patch(patch)?;
+        let document = parse::json(document.as_bytes(), &Limits::NONE)?;
+        let (mut root, mut journal) = (document.value, Journal::default());
+        let mut editor = Editor::new(&mut root, document.size, limits, &mut journal);
+        apply(&mut editor, &Place::new(), &patch)?;
+        Ok((print::to_string(editor.view()), editor.changed()))
+    }
+
+    #[test]
+    fn what_stays_is_not_changed() {
+        for (document, patch) in [
+            (r#"{"a":1}"#, r#"[{"op":"move","from":"/a","path":"/a"}]"#),
+            (r#"{"a":1}"#, r#"[{"op":"move","from":"","path":""}]"#),
+            (r#"{"a":1}"#, r#"[{"op":"copy","from":"/a","path":"/a"}]"#),
+            (r#"{"a":1}"#, r#"[{"op":"add","path":"/a","value":1}]"#),
+            (r#"{"a":1}"#, r#"[{"op":"replace","path":"","value":{"a":1}}]"#),
+            (r#"{"a":1}"#, r#"[{"op":"test","path":"","value":{"a":1.0}}]"#),
+        ] {
+            assert_eq!(check(document, patch), Ok((document.to_owned(), false)), "{patch}");
+        }
+    }
+
+    #[test]
+    fn pointers_find_their_way_while_things_move() {
+        for (document, patch, after) in [
+            ("[0,1,2,3]", r#"[{"op":"move","from":"/0","path":"/2"}]"#, "[1,2,0,3]"),
+            ("[0,1,2,3]", r#"[{"op":"move","from":"/3","path":"/0"}]"#, "[3,0,1,2]"),
+            ("[0,1]", r#"[{"op":"move","from":"/0","path":"/-"}]"#, "[1,0]"),
+            ("[[0],[1]]", r#"[{"op":"move","from":"/0","path":"/0/0"}]"#, ""),
+            (r#"{"a":{"b":1}}"#, r#"[{"op":"move","from":"/a/b","path":"/a"}]"#, r#"{"a":1}"#),
+            (r#"{"a":{"b":1}}"#, r#"[{"op":"move","from":"/a/b","path":""}]"#, "1"),
+            (
+                r#"{"a":1}"#,
+                r#"[{"op":"copy","from":"","path":"/b"},{"op":"copy","from":"","path":"/b/b"}]"#,
+                r#"{"a":1,"b":{"a":1,"b":{"a":1,"b":{"a":1}}}}"#,
+            ),
+            (r#"{"a":1,"ab":2}"#, r#"[{"op":"move","from":"/a","path":"/ab"}]"#, r#"{"ab":1}"#),
+        ] {
+            let expected = Some((after.to_owned(), true)).filter(|_| !after.is_empty());
+            assert_eq!(check(document, patch).ok(), expected, "{patch}");
+        }
+    }
+
+    #[test]
+    fn errors_have_their_words() {
+        let fails = |document: &str, patch: &str| check(document, patch).unwrap_err().code();
+        for (document, patch, code) in [
+            ("{}", "{}", ErrorCode::Err),
+            ("{}", "[1]", ErrorCode::Err),
+            ("{}", r#"[{"path":""}]"#, ErrorCode::Err),
+            ("{}", r#"[{"op":1,"path":""}]"#, ErrorCode::Err),
+            ("{}", r#"[{"op":"Add","path":"/a","value":1}]"#, ErrorCode::Err),
+            ("{}", r#"[{"op":"add","path":"/~2","value":1}]"#, ErrorCode::Err),
+            ("{}", r#"[{"op":"add","path":"$.a","value":1}]"#, ErrorCode::Err),
+            ("{}", r#"[{"op":"move","from":"","path":"/a"}]"#, ErrorCode::Err),
+            ("{}", r#"[{"op":"add","path":"/a","value":1},{"op":"no","path":""}]"#, ErrorCode::Err),
+            ("[1]", r#"[{"op":"remove","path":"/-"}]"#, ErrorCode::Range),
+            (
+                "[1]",
+                r#"[{"op":"test","path":"/99999999999999999999","value":1}]"#,
+                ErrorCode::Range,
+            ),
+            ("[1]", r#"[{"op":"add","path":"/5/a","value":1}]"#, ErrorCode::NoPath),
+            ("[1]", r#"[{"op":"remove","path":"/01"}]"#, ErrorCode::Type),
+            ("1", r#"[{"op":"add","path":"/a","value":1}]"#, ErrorCode::Type),
+            ("{}", r#"[{"op":"move","from":"/a","path":"/a"}]"#, ErrorCode::NoPath),
+            ("{}", r#"[{"op":"test","path":"/a","value":null}]"#, ErrorCode::NoPath),
+        ] {
+            assert_eq!(fails(document, patch), code, "{patch}");
+        }
+    }
+
+    #[test]
+    fn a_patch_carries_as_much_as_a_document_may_have() {
+        let limits = Limits { bytes: 100, ..Limits::DEFAULT };
+        // The array in `a` has 13 bytes.
+        let patch = |count| {
+            let copy = r#"{"op":"copy","from":"/a","path":"/b"}"#;
+            format!("[{}]", vec![copy; count].join(","))
+        };
+        assert!(check_within(r#"{"a":[1]}"#, &patch(7), limits).is_ok());
+        assert_eq!(
+            check_within(r#"{"a":[1]}"#, &patch(8), limits).unwrap_err().code(),
+            ErrorCode::Limit
+        );
+    }
+
+    #[test]
+    fn a_patch_has_so_many_operations_and_no_more() {
+        let patch =
+            |count| format!("[{}]", vec![r#"{"op":"test","path":"","value":1}"#; count].join(","));
+        assert!(check("1", &patch(PATCH_OPERATIONS_MAX)).is_ok());
+        assert_eq!(
+            check("1", &patch(PATCH_OPERATIONS_MAX + 1)).unwrap_err().code(),
+            ErrorCode::Limit
+        );
+    }
+}

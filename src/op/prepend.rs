@@ -1,0 +1,70 @@
+//! `PREPEND`: adds elements before all others.
+
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use crate::error::{ErrorCode, Result};
+use crate::reply::Reply;
+
+#[linkme::distributed_slice(OPERATORS)]
+static PREPEND: OpSpec = OpSpec {
+    name: "PREPEND",
+    operands: &[
+        Operand { name: "path", kind: OperandKind::Path },
+        Operand { name: "array", kind: OperandKind::JsonArray },
+    ],
+    summary: "Adds every element of an array at the beginning, order kept",
+    accepts: "array",
+    absent: Absent::Create,
+    reply: "the new length",
+    errors: &[ErrorCode::Type],
+    complexity: "O(M) with M the size of what is added",
+    since: "0.1.0",
+    examples: &[
+        Example {
+            before: r#"{"a":[3]}"#,
+            statement: &["PREPEND", "$.a", "[1,2]"],
+            reply: "(integer) 3",
+            after: r#"{"a":[1,2,3]}"#,
+        },
+        Example {
+            before: r#"{"a":[1]}"#,
+            statement: &["PREPEND", "$.a", "[]"],
+            reply: "(integer) 1",
+            after: r#"{"a":[1]}"#,
+        },
+        Example {
+            before: "{}",
+            statement: &["PREPEND", "$.a", "[1,2]"],
+            reply: "(integer) 2",
+            after: r#"{"a":[1,2]}"#,
+        },
+        Example {
+            before: "[[1],[]]",
+            statement: &["PREPEND", "$[*]", "[0]"],
+            reply: "[(integer) 2 (integer) 1]",
+            after: "[[0,1],[0]]",
+        },
+        Example {
+            before: r#"{"a":{}}"#,
+            statement: &["PREPEND", "$.a", "[1]"],
+            reply: "TYPE",
+            after: r#"{"a":{}}"#,
+        },
+        Example {
+            before: r#"{"a":[1]}"#,
+            statement: &["PREPEND", "$.a", "2"],
+            reply: "ERR",
+            after: r#"{"a":[1]}"#,
+        },
+    ],
+    run: Run::Each(prepend),
+};
+
+fn prepend(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    let Some(len) = site.array()?.map(|array| array.len()) else {
+        site.put(args[1].json().clone())?;
+        return Ok(Reply::count(args[1].array().len()));
+    };
+    let (editor, place) = site.parts();
+    editor.insert_items(place, 0, args[1].items())?;
+    Ok(Reply::count(len + args[1].array().len()))
+}

@@ -1,0 +1,231 @@
+//! `SORT`: puts the elements of an array in order.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use crate::error::{Error, ErrorCode, Result};
+use crate::path::Singular;
+use crate::reply::Reply;
+use crate::value::{ArrayView, Measured, Number, Text, View};
+
+#[linkme::distributed_slice(OPERATORS)]
+static SORT: OpSpec = OpSpec {
+    name: "SORT",
+    operands: &[
+        Operand { name: "path", kind: OperandKind::Path },
+        Operand { name: "order", kind: OperandKind::Choice(&["ASC", "DESC"]) },
+        Operand { name: "by", kind: OperandKind::SortKey },
+    ],
+    summary: "Sorts an array, stable, by its elements (`@`) or by what a singular path leads to from each (`@.score`): null, false, true, numbers, strings by code points, `DESC` the other way round; elements without a key stand last either way",
+    accepts: "array",
+    absent: Absent::NoPath,
+    reply: "the length",
+    errors: &[ErrorCode::NoPath, ErrorCode::Type],
+    complexity: "O(N * log N) with N the length of the array, and the size of the elements that move",
+    since: "0.1.0",
+    examples: &[
+        Example {
+            before: r#"["b",10,true,"a",9.5,null,false]"#,
+            statement: &["SORT", "$", "ASC", "@"],
+            reply: "(integer) 7",
+            after: r#"[null,false,true,9.5,10,"a","b"]"#,
+        },
+        Example {
+            before: r#"[{"s":1,"n":"x"},{},{"s":2},{"s":1.0,"n":"y"}]"#,
+            statement: &["SORT", "$", "DESC", "@.s"],
+            reply: "(integer) 4",
+            after: r#"[{"s":2},{"s":1,"n":"x"},{"s":1.0,"n":"y"},{}]"#,
+        },
+        Example {
+            before: "[[1,3],[2,1]]",
+            statement: &["SORT", "$", "asc", "@[-1]"],
+            reply: "(integer) 2",
+            after: "[[2,1],[1,3]]",
+        },
+        Example {
+            before: "[1,2]",
+            statement: &["SORT", "$", "ASC", "@"],
+            reply: "(integer) 2",
+            after: "[1,2]",
+        },
+        Example {
+            before: "[[2,1],[]]",
+            statement: &["SORT", "$[*]", "ASC", "@"],
+            reply: "[(integer) 2 (integer) 0]",
+            after: "[[1,2],[]]",
+        },
+        Example {
+            before: "[[2],1]",
+            statement: &["SORT", "$", "ASC", "@"],
+            reply: "TYPE",
+            after: "[[2],1]",
+        },
+        Example {
+            before: r#"{"a":1}"#,
+            statement: &["SORT", "$.a", "ASC", "@"],
+            reply: "TYPE",
+            after: r#"{"a":1}"#,
+        },
+        Example {
+            before: "{}",
+            statement: &["SORT", "$.a", "ASC", "@"],
+            reply: "NOPATH",
+            after: "{}",
+        },
+        Example {
+            before: "[2,1]",
+            statement: &["SORT", "$", "ASC", "@.*"],
+            reply: "ERR",
+            after: "[2,1]",
+        },
+        Example {
+            before: "[2,1]",
+            statement: &["SORT", "$", "ASC", "$"],
+            reply: "ERR",
+            after: "[2,1]",
+        },
+    ],
+    run: Run::Each(sort),
+};
+
+fn sort(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    let array = site.present_array()?;
+    let len = array.len();
+    let (range, moved) = sorted(array, args[1].choice() == 1, args[2].singular())?;
+    let (editor, place) = site.parts();
+    editor.remove_items(place, range.start, range.len());
+    editor.insert_items(place, range.start, moved)?;
+    Ok(Reply::count(len))
+}
+
+/// The range outside which every element stays where it is, and the elements in order inside it.
+fn sorted(
+    array: ArrayView<'_>,
+    descending: bool,
+    by: &Singular<'_>,
+) -> Result<(Range<usize>, Vec<Measured>)> {
+    let items: Vec<View<'_>> = array.iter().collect();
+    let mut keys = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        keys.push((
+            Key::of(*item, by).map_err(|error| error.integer("index", index as i64))?,
+            index,
+        ));
+    }
+    keys.sort_by(|(a, _), (b, _)| a.compare(b, descending));
+    let is_moved = |(nth, (_, index)): (usize, &(Key<'_>, usize))| nth != *index;
+    let Some(first) = keys.iter().enumerate().position(is_moved) else {
+        return Ok((0..0, Vec::new()));
+    };
+    let last = keys.iter().enumerate().rposition(is_moved).expect("one is moved");
+    let moved =
+        keys[first..=last].iter().map(|(_, index)| items[*index].to_value().into()).collect();
+    Ok((first..last + 1, moved))
+}
+
+/// What an element is sorted by.
+enum Key<'v> {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Text<'v>),
+    Missing,
+}
+
+impl<'v> Key<'v> {
+    fn of(item: View<'v>, by: &Singular<'_>) -> Result<Key<'v>> {
+        Ok(match by.find(item) {
+            None => Key::Missing,
+            Some(View::Null) => Key::Null,
+            Some(View::Bool(value)) => Key::Bool(value),
+            Some(View::Int(value)) => Key::Number(Number::Int(value)),
+            Some(View::Float(value)) => Key::Number(Number::Float(value)),
+            Some(View::Str(text)) => Key::Text(text),
+            Some(View::Array(_) | View::Object(_)) => {
+                return Err(Error::new(
+                    ErrorCode::Type,
+                    "arrays and objects have no order to be sorted by",
+                ));
+            }
+        })
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Key::Null => 0,
+            Key::Bool(_) => 1,
+            Key::Number(_) => 2,
+            Key::Text(_) => 3,
+            Key::Missing => 4,
+        }
+    }
+
+    /// What is missing stands last in both directions.
+    fn compare(&self, other: &Key<'_>, descending: bool) -> Ordering {
+        let ascending = match (self, other) {
+            (Key::Missing, _) | (_, Key::Missing) => return self.rank().cmp(&other.rank()),
+            (Key::Bool(a), Key::Bool(b)) => a.cmp(b),
+            (Key::Number(a), Key::Number(b)) => a.compare(*b),
+            // UTF-8 orders as code points do.
+            (Key::Text(a), Key::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+            _ => self.rank().cmp(&other.rank()),
+        };
+        if descending { ascending.reverse() } else { ascending }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::PathLimits;
+    use crate::value::{Limits, array, parse, print};
+
+    fn check(before: &str, descending: bool, by: &str) -> (Range<usize>, String) {
+        let before = parse::json(before.as_bytes(), &Limits::NONE).unwrap().value;
+        let by = Singular::parse_relative(by.as_bytes(), &PathLimits::DEFAULT).unwrap();
+        let (range, moved) = sorted(before.view().as_array().unwrap(), descending, &by).unwrap();
+        (range, print::to_string(array(moved.iter().map(|item| item.value.view())).view()))
+    }
+
+    #[test]
+    fn only_what_moves_is_touched() {
+        for (before, descending, by, range, moved) in [
+            ("[]", false, "@", 0..0, "[]"),
+            ("[1,1.0,1]", true, "@", 0..0, "[]"),
+            ("[1,3,2,4]", false, "@", 1..3, "[2,3]"),
+            ("[1,2,0]", false, "@", 0..3, "[0,1,2]"),
+            (
+                "[9007199254740993,9007199254740992.0]",
+                false,
+                "@",
+                0..2,
+                "[9007199254740992.0,9007199254740993]",
+            ),
+            (r#"["é","z","😀","","a"]"#, false, "@", 0..5, r#"["","a","z","é","😀"]"#),
+            (
+                r#"[{},{"a":1},{"b":2},{"a":0}]"#,
+                false,
+                "@.a",
+                0..4,
+                r#"[{"a":0},{"a":1},{},{"b":2}]"#,
+            ),
+            (
+                r#"[{},{"a":1},{"b":2},{"a":null}]"#,
+                true,
+                "@.a",
+                0..4,
+                r#"[{"a":1},{"a":null},{},{"b":2}]"#,
+            ),
+            (
+                r#"[{"a":[2]},{"a":[1]},{"a":[]}]"#,
+                false,
+                "@['a'][0]",
+                0..2,
+                r#"[{"a":[1]},{"a":[2]}]"#,
+            ),
+        ] {
+            assert_eq!(check(before, descending, by), (range, moved.to_owned()), "{before} {by}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `UPDATE`: sets members, as a dict is updated.
+
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use crate::error::{ErrorCode, Result};
+use crate::reply::Reply;
+use crate::value::Place;
+
+#[linkme::distributed_slice(OPERATORS)]
+static UPDATE: OpSpec = OpSpec {
+    name: "UPDATE",
+    operands: &[
+        Operand { name: "path", kind: OperandKind::Path },
+        Operand { name: "object", kind: OperandKind::JsonObject },
+    ],
+    summary: "Sets every member of an object, shallow; null is stored",
+    accepts: "object",
+    absent: Absent::Create,
+    reply: "the number of members set, whether or not they changed anything",
+    errors: &[ErrorCode::Type],
+    complexity: "O(M) with M the size of the operand and of the values it replaces",
+    since: "0.1.0",
+    examples: &[
+        Example {
+            before: r#"{"a":1,"b":{"x":1}}"#,
+            statement: &["UPDATE", "$", r#"{"b":{"y":2},"c":null}"#],
+            reply: "(integer) 2",
+            after: r#"{"a":1,"b":{"y":2},"c":null}"#,
+        },
+        Example {
+            before: r#"{"a":1}"#,
+            statement: &["UPDATE", "$", r#"{"a":1}"#],
+            reply: "(integer) 1",
+            after: r#"{"a":1}"#,
+        },
+        Example {
+            before: r#"{"a":1}"#,
+            statement: &["UPDATE", "$", "{}"],
+            reply: "(integer) 0",
+            after: r#"{"a":1}"#,
+        },
+        Example {
+            before: "{}",
+            statement: &["UPDATE", "$.a", r#"{"b":1}"#],
+            reply: "(integer) 1",
+            after: r#"{"a":{"b":1}}"#,
+        },
+        Example {
+            before: r#"[{},{"a":2}]"#,
+            statement: &["UPDATE", "$[*]", r#"{"a":1}"#],
+            reply: "[(integer) 1 (integer) 1]",
+            after: r#"[{"a":1},{"a":1}]"#,
+        },
+        Example {
+            before: "[1]",
+            statement: &["UPDATE", "$", r#"{"a":1}"#],
+            reply: "TYPE",
+            after: "[1]",
+        },
+        Example { before: "{}", statement: &["UPDATE", "$", "[]"], reply: "ERR", after: "{}" },
+    ],
+    run: Run::Each(update),
+};
+
+fn update(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    let members = args[1].object();
+    if site.object()?.is_none() {
+        site.put(args[1].json().clone())?;
+        return Ok(Reply::count(members.len()));
+    }
+    let (editor, place) = site.parts();
+    for (name, value) in members.iter() {
+        let name = name.as_str();
+        match editor.at(place).as_object().expect("the place is an object").find(name) {
+            Some((_, old)) if old.identical(value) => {}
+            Some((position, _)) => editor.replace(&child(place, position), value.to_value())?,
+            None => {
+                editor.insert_member(place, name, value.to_value())?;
+            }
+        }
+    }
+    Ok(Reply::count(members.len()))
+}
+
+fn child(place: &Place, position: u32) -> Place {
+    let mut child = place.clone();
+    child.push(position);
+    child
+}
