@@ -121,3 +121,32 @@ fn a_query_cannot_multiply_a_large_value_without_bound() {
     assert_eq!(refused.code(), redis_model::error::ErrorCode::Limit);
     assert!(host.call(&["MODEL.GET", "k", "$['a','a']"]).is_ok());
 }
+
+/// One pass over the array, whatever is removed: done element by element this would take hours.
+#[test]
+fn removing_every_second_of_many_elements_is_one_pass() {
+    let mut host = MemoryHost::default();
+    host.settings.paths.query_nodes = 10_000_000;
+    let array = format!("[{}]", vec!["1,2"; 400_000].join(","));
+    host.call(&["MODEL.SET", "k", "any", &array]).unwrap();
+    let outcome =
+        host.call(&["MODEL.FIELDOP", "k", "DEL", "$[?@ == 1]", "PULL", "$", "0", "2", "LEN", "$"]);
+    match outcome {
+        Ok(outcome) => {
+            assert_eq!(outcome.reply.notation(), "[(integer) 400000 (integer) 400000 (integer) 0]")
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn mkpath_stops_at_the_depth_limit() {
+    let mut host = MemoryHost::default();
+    host.call(&["MODEL.SET", "k", "any", "{}"]).unwrap();
+    let path = |depth: usize| format!("${}", ".a".repeat(depth));
+    let refused =
+        host.call(&["MODEL.FIELDOP", "k", "MKPATH", "SET", &path(2000), "1"]).unwrap_err();
+    assert_eq!(refused.code(), redis_model::error::ErrorCode::Limit);
+    assert!(host.call(&["MODEL.FIELDOP", "k", "MKPATH", "SET", &path(129), "1"]).is_err());
+    assert!(host.call(&["MODEL.FIELDOP", "k", "MKPATH", "SET", &path(128), "1"]).is_ok());
+}

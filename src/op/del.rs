@@ -1,8 +1,11 @@
 //! `DEL`: removes.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Run};
 use crate::error::Result;
+use crate::path::Path;
 use crate::reply::Reply;
+use crate::value::Place;
+use crate::value::edit::Editor;
 
 #[linkme::distributed_slice(OPERATORS)]
 static DEL: OpSpec = OpSpec {
@@ -11,7 +14,7 @@ static DEL: OpSpec = OpSpec {
     summary: "Removes members and elements; the elements behind shift",
     accepts: "any",
     absent: Absent::Zero,
-    reply: "the number removed",
+    reply: "the total removed",
     errors: &[],
     complexity: "O(N) with N the size of what is removed, and the elements that shift",
     since: "0.1.0",
@@ -36,10 +39,40 @@ static DEL: OpSpec = OpSpec {
         },
         Example { before: "[1]", statement: &["DEL", "$"], reply: "ERR", after: "[1]" },
     ],
-    run: Run::Total(del),
+    run: Run::Once(del),
 };
 
-fn del(site: &mut Site<'_, '_>, _: &[Arg<'_>]) -> Result<Reply> {
-    site.remove();
-    Ok(Reply::Int(1))
+fn del(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    match args[0].path() {
+        Path::Singular(path) => {
+            let mut site = frame.site(path);
+            let there = site.value().is_some();
+            if there {
+                site.remove();
+            }
+            Ok(Reply::count(there.into()))
+        }
+        Path::Query(query) => {
+            let mut places = query.places(frame.view(), frame.paths)?;
+            remove_all(frame.editor, &mut places);
+            Ok(Reply::count(places.len()))
+        }
+    }
+}
+
+/// Removes children of one container together, in one pass over it; what stands deeper goes first, so
+/// that every place is still where it was when its turn comes.
+fn remove_all(editor: &mut Editor<'_>, places: &mut [Place]) {
+    places.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    for siblings in
+        places.chunk_by(|a, b| a.len() == b.len() && a[..a.len() - 1] == b[..b.len() - 1])
+    {
+        let (_, parent) = siblings[0].split_last().expect("a query never names the root");
+        let positions = siblings.iter().map(|place| place[parent.len()]);
+        if editor.at(parent).as_array().is_some() {
+            editor.remove_each(parent, &positions.collect::<Vec<_>>());
+        } else {
+            positions.rev().for_each(|position| editor.remove_member(parent, position));
+        }
+    }
 }

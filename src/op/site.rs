@@ -171,7 +171,10 @@ impl<'a> Site<'_, 'a> {
         match &self.spot {
             Spot::Present(place) => self.editor.replace(place, new),
             Spot::Member { parent, name, deeper } => {
-                let nested = deeper.iter().rev().fold(new.into(), |inner, name| wrap(name, inner));
+                let new = new.into();
+                let depth = parent.len() as u32 + 1 + deeper.len() as u32 + new.depth;
+                self.editor.limits().check_depth(depth)?;
+                let nested = deeper.iter().rev().fold(new, |inner, name| wrap(name, inner));
                 let position = self.editor.insert_member(parent, name, nested)?;
                 let mut place = parent.clone();
                 place.push(position);

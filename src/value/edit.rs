@@ -46,6 +46,11 @@ enum Undo {
         name: Box<str>,
         old: Value,
     },
+    PutEachBack {
+        place: Place,
+        positions: Vec<u32>,
+        old: Vec<Value>,
+    },
     PutItemsBack {
         place: Place,
         index: u32,
@@ -65,6 +70,8 @@ mod effect {
     pub const INSERT_ITEMS: u8 = 4;
     /// path of the array, index, count
     pub const REMOVE_ITEMS: u8 = 5;
+    /// path of the array, count, and for each index how many elements stay before it since the last
+    pub const REMOVE_EACH: u8 = 6;
 
     /// A path is a count of steps; each is `NAME text` or `INDEX varint`.
     pub const NAME: u8 = 0;
@@ -234,6 +241,27 @@ impl<'a> Editor<'a> {
         self.push(Undo::PutItemsBack { place: place.into(), index: index as u32, old }, growth);
     }
 
+    /// Takes elements out of the array at `place` wherever they stand, in one pass over it.
+    /// `positions` ascend and exist.
+    pub fn remove_each(&mut self, place: &[u32], positions: &[u32]) {
+        let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return };
+        if (last - first) as usize + 1 == positions.len() {
+            return self.remove_items(place, *first as usize, positions.len());
+        }
+        self.record(effect::REMOVE_EACH, place, |out| {
+            wire::put_varint(positions.len() as u64, out);
+            let mut next = 0;
+            for position in positions {
+                wire::put_varint((position - next).into(), out);
+                next = position + 1;
+            }
+        });
+        let old = take_each(self.root, place, positions);
+        let growth = -(old.iter().map(|value| value.view().size() as i64).sum::<i64>());
+        let undo = Undo::PutEachBack { place: place.into(), positions: positions.into(), old };
+        self.push(undo, growth);
+    }
+
     /// Takes away whatever child stands at `place`, which is not the root.
     pub fn remove(&mut self, place: &[u32]) {
         let (position, parent) = place.split_last().expect("the root is never removed");
@@ -261,6 +289,9 @@ impl<'a> Editor<'a> {
                 },
                 Undo::PutMemberBack { place, position, name, old } => {
                     restore_member(self.root, &place, position, &name, old);
+                }
+                Undo::PutEachBack { place, positions, old } => {
+                    put_each_back(self.root, &place, &positions, old);
                 }
                 Undo::PutItemsBack { place, index, old } => {
                     put_items(self.root, &place, index as usize, old)
@@ -333,6 +364,20 @@ impl<'a> Editor<'a> {
                     return Err(wire::corrupt("an index is outside its array"));
                 }
                 self.remove_items(&place, index as usize, count as usize);
+                Ok(())
+            }
+            (effect::REMOVE_EACH, Some(len), _) => {
+                let mut positions = Vec::new();
+                let mut next = 0;
+                for _ in 0..reader.count()? {
+                    let position = reader.varint()?.checked_add(next);
+                    let position = position.filter(|position| *position < len as u64);
+                    let position =
+                        position.ok_or_else(|| wire::corrupt("an index is outside its array"))?;
+                    positions.push(position as u32);
+                    next = position + 1;
+                }
+                self.remove_each(&place, &positions);
                 Ok(())
             }
             _ => Err(wire::corrupt("an effect does not fit the document")),
@@ -628,6 +673,32 @@ fn take_items(root: &mut Value, place: &[u32], index: usize, count: usize) -> Ve
     }
 }
 
+fn take_each(root: &mut Value, place: &[u32], positions: &[u32]) -> Vec<Value> {
+    match walk_container(root, place) {
+        Spot::Value(Value(Node::Array(array))) => array.remove_each(positions),
+        Spot::Value(_) => unreachable!("elements are taken from arrays"),
+        Spot::Packed(value, steps) => {
+            let leaf = leaf_of(value);
+            let mut old: Vec<_> = positions
+                .iter()
+                .rev()
+                .map(|position| take_packed(leaf, steps, *position))
+                .collect();
+            old.reverse();
+            old
+        }
+    }
+}
+
+fn put_each_back(root: &mut Value, place: &[u32], positions: &[u32], old: Vec<Value>) {
+    if let Spot::Value(Value(Node::Array(array))) = walk_container(root, place) {
+        return array.restore_each(positions, old);
+    }
+    for (position, value) in positions.iter().zip(old) {
+        put_items(root, place, *position as usize, vec![value]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -698,6 +769,7 @@ mod tests {
         Replace(usize, String),
         Insert(usize, usize, String),
         Remove(usize, usize),
+        RemoveEach(usize, u64),
     }
 
     fn json_text() -> impl Strategy<Value = String> {
@@ -729,6 +801,7 @@ mod tests {
             (any::<usize>(), any::<usize>(), json_text())
                 .prop_map(|(at, i, v)| Change::Insert(at, i, v)),
             (any::<usize>(), any::<usize>()).prop_map(|(at, i)| Change::Remove(at, i)),
+            (any::<usize>(), any::<u64>()).prop_map(|(at, bits)| Change::RemoveEach(at, bits)),
         ]
     }
 
@@ -771,7 +844,10 @@ mod tests {
     fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Change) {
         let mut places = Vec::new();
         all_places(editor.view(), Place::new(), &mut places);
-        let (Change::Replace(at, _) | Change::Insert(at, _, _) | Change::Remove(at, _)) = change;
+        let at = match change {
+            Change::Replace(at, _) | Change::Insert(at, _, _) => at,
+            Change::Remove(at, _) | Change::RemoveEach(at, _) => at,
+        };
         let place = &places[at % places.len()];
         let node = model_at(model, editor.view(), place);
         let array_len = editor.at(place).as_array().map(|array| array.len());
@@ -804,6 +880,14 @@ mod tests {
                         editor.replace(&inside, value(json)).unwrap();
                     }
                 }
+            }
+            Change::RemoveEach(_, bits) => {
+                let Some(len) = array_len else { return };
+                let positions: Vec<u32> =
+                    (0..len as u32).filter(|nth| bits >> (nth % 64) & 1 == 1).collect();
+                let items = node.as_array_mut().unwrap();
+                positions.iter().rev().for_each(|position| drop(items.remove(*position as usize)));
+                editor.remove_each(place, &positions);
             }
             Change::Remove(_, index) => {
                 if let Some(len) = array_len.filter(|len| *len > 0) {

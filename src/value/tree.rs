@@ -303,6 +303,33 @@ impl Array {
     pub(super) fn remove(&mut self, index: usize, count: usize) -> Vec<Value> {
         self.items.drain(index..index + count).collect()
     }
+
+    /// Takes out the elements at ascending positions.
+    pub(super) fn remove_each(&mut self, positions: &[u32]) -> Vec<Value> {
+        let mut wanted = positions.iter().copied().peekable();
+        let mut removed = Vec::with_capacity(positions.len());
+        let mut index = 0;
+        self.items.retain_mut(|item| {
+            let stays = wanted.next_if_eq(&index).is_none();
+            index += 1;
+            if !stays {
+                removed.push(std::mem::take(item));
+            }
+            stays
+        });
+        removed
+    }
+
+    /// Puts back what [`Array::remove_each`] took out.
+    pub(super) fn restore_each(&mut self, positions: &[u32], old: Vec<Value>) {
+        let mut stayed = std::mem::take(&mut self.items).into_iter();
+        for (position, value) in positions.iter().zip(old) {
+            let between = *position as usize - self.items.len();
+            self.items.extend(stayed.by_ref().take(between));
+            self.items.push_back(value);
+        }
+        self.items.extend(stayed);
+    }
 }
 
 impl Drop for Array {
