@@ -209,6 +209,17 @@ impl<'a> Site<'_, 'a> {
         self.editor.remove(place);
     }
 
+    /// Puts what `change` makes of the number that is there; replies the new value. Only for
+    /// operators that are not run where nothing is.
+    pub fn change_number(
+        &mut self,
+        change: impl FnOnce(Number) -> Result<Number>,
+    ) -> Result<Reply> {
+        let number = self.number()?.expect("the operator is run only where something is");
+        self.put(change(number)?)?;
+        Ok(self.new_value())
+    }
+
     /// Where this is, for the editor.
     pub fn place(&self) -> &Place {
         let Spot::Present(place) = &self.spot else {
