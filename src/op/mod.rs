@@ -15,6 +15,7 @@ mod site;
 
 mod adduniq;
 mod append;
+mod bytesappend;
 mod clear;
 mod copy;
 mod del;
@@ -42,6 +43,8 @@ mod set;
 mod setnx;
 mod setxx;
 mod sort;
+mod strappend;
+mod strrepeat;
 mod toggle;
 mod trim;
 mod update;

@@ -241,6 +241,11 @@ impl<'a> Site<'_, 'a> {
         (self.editor, place)
     }
 
+    /// The size of the whole document.
+    pub fn size(&self) -> u64 {
+        self.editor.size()
+    }
+
     pub fn limits(&self) -> &Limits {
         self.editor.limits()
     }
