@@ -9,6 +9,7 @@
 //! something can be created) or a [`Frame`] (the whole document) and changes values through them,
 //! which records the undo. Its arguments were parsed and checked before anything was looked up.
 
+mod duration;
 mod index;
 mod operand;
 mod site;
@@ -31,6 +32,7 @@ mod merge;
 mod min;
 mod modulo;
 mod mul;
+mod now;
 mod patch;
 mod pop;
 mod popitem;
@@ -45,6 +47,7 @@ mod setxx;
 mod sort;
 mod strappend;
 mod strrepeat;
+mod timeadd;
 mod toggle;
 mod trim;
 mod update;
@@ -56,6 +59,7 @@ use linkme::distributed_slice;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
+pub use duration::Duration;
 pub use get::read as read_path;
 pub use operand::{Arg, Operand, OperandKind, integer as operand_integer, parse_operands};
 pub use patch::Patch;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::bytesappend;
+use super::duration::Duration;
 use super::patch::Patch;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::{Path, PathLimits, Singular};
@@ -42,6 +43,8 @@ pub enum OperandKind {
     SortKey,
     /// Base64 text: the standard alphabet, padded.
     Base64,
+    /// `-1h30m`, or ISO 8601.
+    Duration,
     /// One of a few words, in any case of letters.
     Choice(&'static [&'static str]),
 }
@@ -55,6 +58,7 @@ pub enum Arg<'a> {
     Number(Number),
     Integer(i64),
     Bytes(Vec<u8>),
+    Duration(Duration),
     /// The position of the word among the choices.
     Choice(usize),
 }
@@ -128,6 +132,13 @@ impl<'a> Arg<'a> {
         }
     }
 
+    pub fn duration(&self) -> Duration {
+        match self {
+            Arg::Duration(duration) => *duration,
+            _ => unreachable!("the declaration says it is a duration"),
+        }
+    }
+
     pub fn choice(&self) -> usize {
         match self {
             Arg::Choice(choice) => *choice,
@@ -189,6 +200,7 @@ fn parse<'a>(
                 refused(format!("{} has to be standard base64, padded", operand.name))
             })?)
         }
+        OperandKind::Duration => Arg::Duration(Duration::parse(arg)?),
         OperandKind::Choice(choices) => {
             let chosen = choices.iter().position(|word| arg.eq_ignore_ascii_case(word.as_bytes()));
             Arg::Choice(chosen.ok_or_else(|| {
