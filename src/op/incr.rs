@@ -51,6 +51,12 @@ static INCR: OpSpec = OpSpec {
             after: r#"{"a":9223372036854775807}"#,
         },
         Example {
+            before: r#"{"a":1e308}"#,
+            statement: &["INCR", "$.a", "1e308"],
+            reply: "RANGE",
+            after: r#"{"a":1e308}"#,
+        },
+        Example {
             before: r#"{"a":"1"}"#,
             statement: &["INCR", "$.a", "1"],
             reply: "TYPE",

@@ -9,28 +9,48 @@
 //! something can be created) or a [`Frame`] (the whole document) and changes values through them,
 //! which records the undo. Its arguments were parsed and checked before anything was looked up.
 
+mod duration;
 mod index;
 mod operand;
 mod site;
 
 mod adduniq;
 mod append;
+mod bytesappend;
+mod clear;
 mod copy;
 mod del;
 mod delrange;
+mod div;
+mod floordiv;
 mod get;
 mod incr;
 mod insert;
+mod len;
+mod max;
 mod merge;
+mod min;
+mod modulo;
+mod move_value;
+mod mul;
+mod now;
 mod patch;
 mod pop;
 mod popitem;
 mod popkey;
+mod pow;
 mod prepend;
 mod pull;
 mod revision;
 mod set;
+mod setnx;
+mod setxx;
 mod sort;
+mod strappend;
+mod strrepeat;
+mod swap;
+mod timeadd;
+mod toggle;
 mod trim;
 mod update;
 
@@ -41,6 +61,7 @@ use linkme::distributed_slice;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
+pub use duration::Duration;
 pub use get::read as read_path;
 pub use operand::{Arg, Operand, OperandKind, integer as operand_integer, parse_operands};
 pub use patch::Patch;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::bytesappend;
+use super::duration::Duration;
 use super::patch::Patch;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::{Path, PathLimits, Singular};
@@ -39,6 +41,10 @@ pub enum OperandKind {
     Name,
     /// `@` or a singular path from `@`.
     SortKey,
+    /// Base64 text: the standard alphabet, padded.
+    Base64,
+    /// `-1h30m`, or ISO 8601.
+    Duration,
     /// One of a few words, in any case of letters.
     Choice(&'static [&'static str]),
 }
@@ -51,6 +57,8 @@ pub enum Arg<'a> {
     Text(Cow<'a, str>),
     Number(Number),
     Integer(i64),
+    Bytes(Vec<u8>),
+    Duration(Duration),
     /// The position of the word among the choices.
     Choice(usize),
 }
@@ -117,6 +125,20 @@ impl<'a> Arg<'a> {
         }
     }
 
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Arg::Bytes(bytes) => bytes,
+            _ => unreachable!("the declaration says it is base64"),
+        }
+    }
+
+    pub fn duration(&self) -> Duration {
+        match self {
+            Arg::Duration(duration) => *duration,
+            _ => unreachable!("the declaration says it is a duration"),
+        }
+    }
+
     pub fn choice(&self) -> usize {
         match self {
             Arg::Choice(choice) => *choice,
@@ -172,6 +194,13 @@ fn parse<'a>(
                 .map_err(|_| refused(format!("{} has to be UTF-8", operand.name)))?;
             Arg::Text(text.into())
         }
+        OperandKind::Base64 => {
+            let bytes = bytesappend::decode(arg);
+            Arg::Bytes(bytes.ok_or_else(|| {
+                refused(format!("{} has to be standard base64, padded", operand.name))
+            })?)
+        }
+        OperandKind::Duration => Arg::Duration(Duration::parse(arg)?),
         OperandKind::Choice(choices) => {
             let chosen = choices.iter().position(|word| arg.eq_ignore_ascii_case(word.as_bytes()));
             Arg::Choice(chosen.ok_or_else(|| {

@@ -33,6 +33,14 @@ impl<'f, 'a> Frame<'f, 'a> {
         Site { editor: self.editor, clock: self.clock, spot }
     }
 
+    /// The place a singular path leads to; `None` where nothing is.
+    pub fn place(&self, path: &Singular<'_>) -> Option<Place> {
+        match path.resolve(self.editor.view()) {
+            Target::Present { place, .. } => Some(place),
+            _ => None,
+        }
+    }
+
     /// The site of a value that is there.
     pub fn site_at(&mut self, place: Place) -> Site<'_, 'a> {
         Site { editor: self.editor, clock: self.clock, spot: Spot::Present(place) }
@@ -212,6 +220,72 @@ impl<'a> Site<'_, 'a> {
         self.editor.remove(place);
     }
 
+    /// Puts what `change` makes of the number that is there; replies the new value. Only for
+    /// operators that are not run where nothing is.
+    pub fn change_number(
+        &mut self,
+        change: impl FnOnce(Number) -> Result<Number>,
+    ) -> Result<Reply> {
+        let number = self.number()?.expect("the operator is run only where something is");
+        self.put(change(number)?)?;
+        Ok(self.new_value())
+    }
+
+    /// Whether putting the value at `other` here and taking it away there would change nothing.
+    pub fn is_where(&self, other: &[u32]) -> bool {
+        match &self.spot {
+            Spot::Present(place) => **place == *other,
+            Spot::Append { parent } => {
+                let array =
+                    self.editor.at(parent).as_array().expect("elements are appended to arrays");
+                let last = array.len().checked_sub(1);
+                other
+                    .split_last()
+                    .is_some_and(|(at, rest)| *rest == **parent && last == Some(*at as usize))
+            }
+            Spot::Member { .. } | Spot::Blocked(_) => false,
+        }
+    }
+
+    /// Whether this is somewhere inside the value at `other`.
+    pub fn is_inside(&self, other: &[u32]) -> bool {
+        match &self.spot {
+            Spot::Present(place) => place.len() > other.len() && place.starts_with(other),
+            Spot::Member { parent, .. } | Spot::Append { parent } => parent.starts_with(other),
+            Spot::Blocked(_) => false,
+        }
+    }
+
+    /// Takes away the value at `other`, which is neither here nor around here. This site stays where
+    /// it is, whatever shifts.
+    pub fn take(&mut self, other: &[u32]) -> Measured {
+        let taken = self.editor.at(other).to_value().into();
+        let (removed, container) = other.split_last().expect("the root is never removed");
+        let own = match &mut self.spot {
+            Spot::Present(place)
+            | Spot::Member { parent: place, .. }
+            | Spot::Append { parent: place } => place,
+            Spot::Blocked(_) => panic!("nothing is taken for a place that cannot be"),
+        };
+        let through = own.starts_with(container).then(|| own.get_mut(container.len())).flatten();
+        match (self.editor.at(container), through) {
+            (View::Array(_), Some(index)) => {
+                *index -= u32::from(*index > *removed);
+                self.editor.remove(other);
+            }
+            (View::Object(object), Some(position)) => {
+                let (name, _) = object.member(*position).expect("the place exists");
+                let name = name.as_str().to_owned();
+                self.editor.remove(other);
+                let object =
+                    self.editor.at(container).as_object().expect("the object is still there");
+                *position = object.find(&name).expect("the member is still there").0;
+            }
+            (_, _) => self.editor.remove(other),
+        }
+        taken
+    }
+
     /// Where this is, for the editor.
     pub fn place(&self) -> &Place {
         let Spot::Present(place) = &self.spot else {
@@ -231,6 +305,11 @@ impl<'a> Site<'_, 'a> {
             panic!("the operator is run only where something is")
         };
         (self.editor, place)
+    }
+
+    /// The size of the whole document.
+    pub fn size(&self) -> u64 {
+        self.editor.size()
     }
 
     pub fn limits(&self) -> &Limits {

@@ -39,6 +39,80 @@ impl Number {
         }
     }
 
+    /// Exact for two integers, with `OVERFLOW`; otherwise the product of the doubles.
+    pub fn times(self, other: Number) -> Result<Number> {
+        match (self, other) {
+            (Number::Int(a), Number::Int(b)) => {
+                a.checked_mul(b).map(Number::Int).ok_or_else(overflow)
+            }
+            _ => Number::from_f64(self.as_f64() * other.as_f64()),
+        }
+    }
+
+    /// True division, as Python's `/`: always a double, for two integers the one nearest to the
+    /// exact quotient. `RANGE` on division by zero.
+    pub fn divide(self, other: Number) -> Result<Number> {
+        other.check_divisor()?;
+        match (self, other) {
+            (Number::Int(a), Number::Int(b)) => Ok(Number::Float(divide_ints(a, b))),
+            _ => Number::from_f64(self.as_f64() / other.as_f64()),
+        }
+    }
+
+    /// Floored division, as Python's `//`: exact for two integers, with `OVERFLOW`; otherwise a
+    /// whole double. `RANGE` on division by zero.
+    pub fn floor_divide(self, other: Number) -> Result<Number> {
+        other.check_divisor()?;
+        match (self, other) {
+            (Number::Int(a), Number::Int(b)) => {
+                let truncated = a.checked_div(b).ok_or_else(overflow)?;
+                let rounded_up = a % b != 0 && (a < 0) != (b < 0);
+                Ok(Number::Int(truncated - i64::from(rounded_up)))
+            }
+            _ => Number::from_f64(floor_divide_doubles(self.as_f64(), other.as_f64())),
+        }
+    }
+
+    /// What floored division leaves, as Python's `%`: it has the divisor's sign. `RANGE` on division
+    /// by zero.
+    pub fn modulo(self, other: Number) -> Result<Number> {
+        other.check_divisor()?;
+        match (self, other) {
+            (Number::Int(a), Number::Int(b)) => {
+                // The one remainder that would not fit, of the smallest integer and -1, wraps to its
+                // true value 0.
+                let rest = a.wrapping_rem(b);
+                Ok(Number::Int(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }))
+            }
+            _ => Number::from_f64(modulo_doubles(self.as_f64(), other.as_f64())),
+        }
+    }
+
+    /// Power, as Python's `**`: exact for integers with a non-negative exponent, with `OVERFLOW`;
+    /// otherwise a double. `RANGE` on zero to a negative power, on a negative number to a fractional
+    /// one, whose power is complex, and where the result is not finite.
+    pub fn power(self, other: Number) -> Result<Number> {
+        if let (Number::Int(base), Number::Int(exponent @ 0..)) = (self, other) {
+            return power_of_int(base, exponent).map(Number::Int).ok_or_else(overflow);
+        }
+        let (base, exponent) = (self.as_f64(), other.as_f64());
+        if base == 0.0 && exponent < 0.0 {
+            return Err(Error::new(ErrorCode::Range, "zero to a negative power"));
+        }
+        if base < 0.0 && exponent.fract() != 0.0 {
+            let message = "a negative number to a fractional power is complex";
+            return Err(Error::new(ErrorCode::Range, message));
+        }
+        Number::from_f64(base.powf(exponent))
+    }
+
+    fn check_divisor(self) -> Result<()> {
+        if self.as_f64() == 0.0 {
+            return Err(Error::new(ErrorCode::Range, "division by zero"));
+        }
+        Ok(())
+    }
+
     /// Parses one JSON number literal (RFC 8259 section 6), nothing around it.
     pub fn parse(text: &[u8]) -> Result<Number> {
         match scan(text) {
@@ -79,6 +153,64 @@ impl PartialEq for Number {
 
 fn overflow() -> Error {
     Error::new(ErrorCode::Overflow, "the result does not fit a signed 64-bit integer")
+}
+
+/// The double nearest to the quotient; `b` is not zero.
+fn divide_ints(a: i64, b: i64) -> f64 {
+    // Integers up to here are doubles exactly, and dividing doubles rounds once.
+    const EXACT: u64 = 1 << f64::MANTISSA_DIGITS;
+    let (dividend, divisor) = (a.unsigned_abs(), b.unsigned_abs());
+    if dividend <= EXACT && divisor <= EXACT {
+        return a as f64 / b as f64;
+    }
+    if dividend == 0 {
+        return if b < 0 { -0.0 } else { 0.0 };
+    }
+    // With the dividend's first bit moved to bit 127 the quotient has 64 bits or more, of which a
+    // double keeps 53: whether anything is left can be noted in the last bit.
+    let shift = u128::from(dividend).leading_zeros();
+    let dividend = u128::from(dividend) << shift;
+    let divisor = u128::from(divisor);
+    let quotient = (dividend / divisor) | u128::from(dividend % divisor != 0);
+    // Dividing by a power of two is exact: the result is far from the smallest doubles.
+    let magnitude = quotient as f64 / (1u128 << shift) as f64;
+    if (a < 0) != (b < 0) { -magnitude } else { magnitude }
+}
+
+/// `b` is not zero. The quotient is that of the dividend less its remainder, which is a whole number
+/// but for rounding, then brought to the nearest whole number, as CPython does it.
+fn floor_divide_doubles(a: f64, b: f64) -> f64 {
+    let rest = a % b;
+    let mut quotient = (a - rest) / b;
+    if rest != 0.0 && (b < 0.0) != (rest < 0.0) {
+        quotient -= 1.0;
+    }
+    if quotient == 0.0 {
+        return 0f64.copysign(a / b);
+    }
+    let floor = quotient.floor();
+    if quotient - floor > 0.5 { floor + 1.0 } else { floor }
+}
+
+/// `b` is not zero. A zero has its sign too.
+fn modulo_doubles(a: f64, b: f64) -> f64 {
+    let rest = a % b;
+    if rest == 0.0 {
+        0f64.copysign(b)
+    } else if (b < 0.0) != (rest < 0.0) {
+        rest + b
+    } else {
+        rest
+    }
+}
+
+/// `exponent` is not negative. `None` where the power does not fit.
+fn power_of_int(base: i64, exponent: i64) -> Option<i64> {
+    match base {
+        0 | 1 => Some(if exponent == 0 { 1 } else { base }),
+        -1 => Some(if exponent % 2 == 0 { 1 } else { -1 }),
+        _ => base.checked_pow(u32::try_from(exponent).ok()?),
+    }
 }
 
 const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
@@ -242,5 +374,33 @@ mod tests {
         assert_eq!(int(-1).compare(float(-1.5)), Ordering::Greater);
         assert_eq!(int(1).compare(float(1.5)), Ordering::Less);
         assert_eq!(float(1e300).compare(int(5)), Ordering::Greater);
+    }
+
+    /// What CPython 3.11 gives for every pair of numbers that once made somebody's division wrong.
+    /// Each line of the table: operator, two numbers, and the result or the error's word.
+    #[test]
+    fn arithmetic_agrees_with_python() {
+        let mut rows = 0;
+        for line in include_str!("number_python.txt").lines().filter(|line| !line.starts_with('#'))
+        {
+            let words: Vec<&str> = line.split(' ').collect();
+            let [operator, a, b, expected] = words[..] else { panic!("{line}") };
+            let [a, b] = [a, b].map(|literal| Number::parse(literal.as_bytes()).unwrap());
+            let result = match operator {
+                "*" => a.times(b),
+                "/" => a.divide(b),
+                "//" => a.floor_divide(b),
+                "%" => a.modulo(b),
+                "**" => a.power(b),
+                other => panic!("{other}"),
+            };
+            match (result, Number::parse(expected.as_bytes())) {
+                (Err(error), _) => assert_eq!(error.code().word(), expected, "{line}"),
+                (Ok(result), Ok(expected)) => assert_eq!(text(result), text(expected), "{line}"),
+                (Ok(result), Err(_)) => panic!("{line}, not {}", text(result)),
+            }
+            rows += 1;
+        }
+        assert!(rows > 1000, "the table was read: {rows}");
     }
 }

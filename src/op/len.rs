@@ -1,0 +1,78 @@
+//! `LEN`: how much a container or a string holds.
+
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use crate::error::{ErrorCode, Result};
+use crate::reply::Reply;
+use crate::value::View;
+
+#[linkme::distributed_slice(OPERATORS)]
+static LEN: OpSpec = OpSpec {
+    name: "LEN",
+    operands: &[Operand { name: "path", kind: OperandKind::Path }],
+    summary: "Counts the elements of an array, the members of an object, the code points of a string",
+    accepts: "array, object, string",
+    absent: Absent::Null,
+    reply: "an integer, null where nothing is",
+    errors: &[ErrorCode::Type],
+    complexity: "O(1); O(N) for a string, with N its length",
+    since: "0.1.0",
+    examples: &[
+        Example {
+            before: r#"{"a":[1,[2,3]]}"#,
+            statement: &["LEN", "$.a"],
+            reply: "(integer) 2",
+            after: r#"{"a":[1,[2,3]]}"#,
+        },
+        Example {
+            before: r#"{"a":1,"b":2}"#,
+            statement: &["LEN", "$"],
+            reply: "(integer) 2",
+            after: r#"{"a":1,"b":2}"#,
+        },
+        Example {
+            before: r#"{"a":"a€😀"}"#,
+            statement: &["LEN", "$.a"],
+            reply: "(integer) 3",
+            after: r#"{"a":"a€😀"}"#,
+        },
+        Example { before: "[]", statement: &["LEN", ""], reply: "(integer) 0", after: "[]" },
+        Example { before: "{}", statement: &["LEN", "$.a"], reply: "(nil)", after: "{}" },
+        Example { before: "{}", statement: &["LEN", "$.a.b"], reply: "(nil)", after: "{}" },
+        Example {
+            before: r#"[[],"ab",{"c":1}]"#,
+            statement: &["LEN", "$[*]"],
+            reply: "[(integer) 0 (integer) 2 (integer) 1]",
+            after: r#"[[],"ab",{"c":1}]"#,
+        },
+        Example {
+            before: r#"{"a":1}"#,
+            statement: &["LEN", "$.a"],
+            reply: "TYPE",
+            after: r#"{"a":1}"#,
+        },
+        Example {
+            before: r#"{"a":null}"#,
+            statement: &["LEN", "$.a"],
+            reply: "TYPE",
+            after: r#"{"a":null}"#,
+        },
+        Example {
+            before: r#"["a",1]"#,
+            statement: &["LEN", "$[*]"],
+            reply: "TYPE",
+            after: r#"["a",1]"#,
+        },
+    ],
+    run: Run::Each(len),
+};
+
+fn len(site: &mut Site<'_, '_>, _: &[Arg<'_>]) -> Result<Reply> {
+    match site.present() {
+        View::Array(array) => Ok(Reply::count(array.len())),
+        View::Object(object) => Ok(Reply::count(object.len())),
+        View::Str(text) => Ok(Reply::count(text.code_points())),
+        View::Null | View::Bool(_) | View::Int(_) | View::Float(_) => {
+            Err(site.wrong_kind("an array, an object or a string"))
+        }
+    }
+}

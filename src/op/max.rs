@@ -1,0 +1,76 @@
+//! `MAX`: keeps the larger of two numbers. They are compared exactly; of equal ones what is there stays.
+
+use std::cmp::Ordering;
+
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use crate::error::{ErrorCode, Result};
+use crate::reply::Reply;
+
+#[linkme::distributed_slice(OPERATORS)]
+static MAX: OpSpec = OpSpec {
+    name: "MAX",
+    operands: &[
+        Operand { name: "path", kind: OperandKind::Path },
+        Operand { name: "n", kind: OperandKind::Number },
+    ],
+    summary: "Keeps the larger of what is there and the operand",
+    accepts: "number",
+    absent: Absent::Create,
+    reply: "the new value as JSON text; the operand where nothing is",
+    errors: &[ErrorCode::Type],
+    complexity: "O(1)",
+    since: "0.1.0",
+    examples: &[
+        Example {
+            before: r#"{"a":5}"#,
+            statement: &["MAX", "$.a", "7"],
+            reply: "7",
+            after: r#"{"a":7}"#,
+        },
+        Example {
+            before: r#"{"a":5}"#,
+            statement: &["MAX", "$.a", "3"],
+            reply: "5",
+            after: r#"{"a":5}"#,
+        },
+        Example {
+            before: r#"{"a":5}"#,
+            statement: &["MAX", "$.a", "5.0"],
+            reply: "5",
+            after: r#"{"a":5}"#,
+        },
+        Example {
+            before: r#"{"a":9007199254740993}"#,
+            statement: &["MAX", "$.a", "9007199254740992.0"],
+            reply: "9007199254740993",
+            after: r#"{"a":9007199254740993}"#,
+        },
+        Example { before: "{}", statement: &["MAX", "$.a", "5"], reply: "5", after: r#"{"a":5}"# },
+        Example { before: "{}", statement: &["MAX", "$.a.b", "5"], reply: "NOPATH", after: "{}" },
+        Example {
+            before: "[1,9]",
+            statement: &["MAX", "$[*]", "5"],
+            reply: "[5 9]",
+            after: "[5,9]",
+        },
+        Example {
+            before: r#"{"a":null}"#,
+            statement: &["MAX", "$.a", "5"],
+            reply: "TYPE",
+            after: r#"{"a":null}"#,
+        },
+    ],
+    run: Run::Each(maximum),
+};
+
+fn maximum(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    let operand = args[1].number();
+    let replaces = match site.number()? {
+        Some(number) => number.compare(operand) == Ordering::Less,
+        None => true,
+    };
+    if replaces {
+        site.put(operand)?;
+    }
+    Ok(site.new_value())
+}

@@ -1,0 +1,90 @@
+//! `NOW`: puts the server's clock, the same moment for all statements of a command.
+//!
+//! `ISO` is a RFC 3339 string in UTC with milliseconds, `MS` and `S` are integers since 1970. What is
+//! below the unit is cut off.
+
+use jiff::Timestamp;
+
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use crate::error::Result;
+use crate::reply::Reply;
+use crate::value::Value;
+
+#[linkme::distributed_slice(OPERATORS)]
+static NOW: OpSpec = OpSpec {
+    name: "NOW",
+    operands: &[
+        Operand { name: "path", kind: OperandKind::Path },
+        Operand { name: "unit", kind: OperandKind::Choice(&["ISO", "MS", "S"]) },
+    ],
+    summary: "Puts the server's time: RFC 3339 text in UTC, milliseconds or seconds since 1970",
+    accepts: "any",
+    absent: Absent::Create,
+    reply: "the new value as JSON text",
+    errors: &[],
+    complexity: "O(N) with N the size of the old value",
+    since: "0.1.0",
+    examples: &[
+        Example {
+            before: "{}",
+            statement: &["NOW", "$.a", "ISO"],
+            reply: r#""2023-11-14T22:13:20.123Z""#,
+            after: r#"{"a":"2023-11-14T22:13:20.123Z"}"#,
+        },
+        Example {
+            before: r#"{"a":[]}"#,
+            statement: &["NOW", "$.a", "MS"],
+            reply: "1700000000123",
+            after: r#"{"a":1700000000123}"#,
+        },
+        Example {
+            before: "[null,null]",
+            statement: &["NOW", "$[*]", "s"],
+            reply: "[1700000000 1700000000]",
+            after: "[1700000000,1700000000]",
+        },
+        Example {
+            before: r#"{"a":1700000000}"#,
+            statement: &["NOW", "$.a", "S"],
+            reply: "1700000000",
+            after: r#"{"a":1700000000}"#,
+        },
+        Example { before: "{}", statement: &["NOW", "$.a.b", "S"], reply: "NOPATH", after: "{}" },
+        Example { before: "{}", statement: &["NOW", "$.a", "US"], reply: "ERR", after: "{}" },
+    ],
+    run: Run::Each(now),
+};
+
+fn now(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    let unix_us =
+        i64::try_from(site.clock().unix_us).expect("the clock is within the years of RFC 3339");
+    site.put(match args[1].choice() {
+        0 => Value::string(&iso(unix_us)),
+        1 => Value::from(unix_us / 1_000),
+        _ => Value::from(unix_us / 1_000_000),
+    })?;
+    Ok(site.new_value())
+}
+
+fn iso(unix_us: i64) -> String {
+    let time =
+        Timestamp::from_microsecond(unix_us).expect("the clock is within the years of RFC 3339");
+    format!("{time:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_are_cut_off_and_always_there() {
+        for (unix_us, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (999, "1970-01-01T00:00:00.000Z"),
+            (1_795_241_567_123_999, "2026-11-21T06:12:47.123Z"),
+            (1_709_164_799_999_999, "2024-02-28T23:59:59.999Z"),
+        ] {
+            assert_eq!(iso(unix_us), expected);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `SWAP`: exchanges two values of the document.
+//!
+//! Neither may contain the other: its new place would be inside itself, which is `NOPATH`.
+
+use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Run};
+use crate::error::{Error, ErrorCode, Result};
+use crate::reply::Reply;
+use crate::value::Measured;
+
+#[linkme::distributed_slice(OPERATORS)]
+static SWAP: OpSpec = OpSpec {
+    name: "SWAP",
+    operands: &[
+        Operand { name: "a", kind: OperandKind::Singular },
+        Operand { name: "b", kind: OperandKind::Singular },
+    ],
+    summary: "Exchanges two values of the document",
+    accepts: "any",
+    absent: Absent::Own,
+    reply: "1; `NOPATH` where nothing is at one of the paths, or one is inside of the other",
+    errors: &[ErrorCode::NoPath],
+    complexity: "O(N) with N the size of the values",
+    since: "0.1.0",
+    examples: &[
+        Example {
+            before: r#"{"a":1,"b":[2]}"#,
+            statement: &["SWAP", "$.a", "$.b"],
+            reply: "(integer) 1",
+            after: r#"{"a":[2],"b":1}"#,
+        },
+        Example {
+            before: "[1,2,3]",
+            statement: &["SWAP", "$[0]", "$[-1]"],
+            reply: "(integer) 1",
+            after: "[3,2,1]",
+        },
+        Example {
+            before: r#"{"a":{"b":1},"c":{"d":[]}}"#,
+            statement: &["SWAP", "$.a.b", "$.c.d"],
+            reply: "(integer) 1",
+            after: r#"{"a":{"b":[]},"c":{"d":1}}"#,
+        },
+        Example {
+            before: r#"{"a":1,"b":1}"#,
+            statement: &["SWAP", "$.a", "$.b"],
+            reply: "(integer) 1",
+            after: r#"{"a":1,"b":1}"#,
+        },
+        Example {
+            before: r#"{"a":1}"#,
+            statement: &["SWAP", "$.a", "/a"],
+            reply: "(integer) 1",
+            after: r#"{"a":1}"#,
+        },
+        Example {
+            before: r#"{"a":1}"#,
+            statement: &["SWAP", "$.a", "$.b"],
+            reply: "NOPATH",
+            after: r#"{"a":1}"#,
+        },
+        Example {
+            before: r#"{"a":1}"#,
+            statement: &["SWAP", "$.b", "$.a"],
+            reply: "NOPATH",
+            after: r#"{"a":1}"#,
+        },
+        Example {
+            before: r#"{"a":{"b":1}}"#,
+            statement: &["SWAP", "$.a", "$.a.b"],
+            reply: "NOPATH",
+            after: r#"{"a":{"b":1}}"#,
+        },
+        Example {
+            before: r#"{"a":{"b":1}}"#,
+            statement: &["SWAP", "$.a.b", "$"],
+            reply: "NOPATH",
+            after: r#"{"a":{"b":1}}"#,
+        },
+        Example {
+            before: r#"{"a":1}"#,
+            statement: &["SWAP", "$.*", "$.a"],
+            reply: "ERR",
+            after: r#"{"a":1}"#,
+        },
+    ],
+    run: Run::Once(swap),
+};
+
+fn swap(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    let places = [0, 1].map(|nth: usize| frame.place(args[nth].singular()));
+    let [Some(a), Some(b)] = places else {
+        return Err(Error::new(ErrorCode::NoPath, "nothing is at one of the paths"));
+    };
+    if a == b {
+        return Ok(Reply::Int(1));
+    }
+    if a.starts_with(&b) || b.starts_with(&a) {
+        return Err(Error::new(
+            ErrorCode::NoPath,
+            "a value cannot be swapped with a part of itself",
+        ));
+    }
+    let value_at = |place: &crate::value::Place| Measured::from(frame.editor.at(place).to_value());
+    let (at_a, at_b) = (value_at(&a), value_at(&b));
+    // The document shrinks first and grows back then: on the way it is never larger than at the ends.
+    if at_a.size >= at_b.size {
+        frame.editor.replace(&a, at_b)?;
+        frame.editor.replace(&b, at_a)?;
+    } else {
+        frame.editor.replace(&b, at_a)?;
+        frame.editor.replace(&a, at_b)?;
+    }
+    Ok(Reply::Int(1))
+}

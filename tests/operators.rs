@@ -1,0 +1,403 @@
+//! Every operator does what its declaration says: each example runs through the commands on the host
+//! in memory, and each declaration says enough.
+
+use std::collections::BTreeSet;
+
+use redis_model::command::memory::MemoryHost;
+use redis_model::error::ErrorCode;
+use redis_model::op::{self, Absent, Example, OpSpec, OperandKind, Run};
+use redis_model::path::{Path, PathLimits};
+
+/// The operators of the contract, but for `EVAL`, which needs expressions.
+const CONTRACT: [&str; 39] = [
+    "ADDUNIQ",
+    "APPEND",
+    "BYTESAPPEND",
+    "CLEAR",
+    "COPY",
+    "DEL",
+    "DELRANGE",
+    "DIV",
+    "FLOORDIV",
+    "GET",
+    "INCR",
+    "INSERT",
+    "LEN",
+    "MAX",
+    "MERGE",
+    "MIN",
+    "MOD",
+    "MOVE",
+    "MUL",
+    "NOW",
+    "PATCH",
+    "POP",
+    "POPITEM",
+    "POPKEY",
+    "POW",
+    "PREPEND",
+    "PULL",
+    "REVISION",
+    "SET",
+    "SETNX",
+    "SETXX",
+    "SORT",
+    "STRAPPEND",
+    "STRREPEAT",
+    "SWAP",
+    "TIMEADD",
+    "TOGGLE",
+    "TRIM",
+    "UPDATE",
+];
+
+/// Just before 2023-11-14T22:13:20.123Z: [`MemoryHost::call`] moves the clock on by a millisecond,
+/// and an example is the second call.
+const START_US: u64 = 1_700_000_000_121_000;
+
+struct Ran {
+    /// The reply in its notation, or the error's word.
+    reply: String,
+    /// The whole error line, for people.
+    error: String,
+    text: String,
+    revised: bool,
+    effects: usize,
+}
+
+/// Runs a statement on a document, with the words that stand before the statement.
+fn run(before: &str, options: &[&str], statement: &[&str]) -> Ran {
+    let mut host = MemoryHost { now_us: START_US, ..MemoryHost::default() };
+    host.call(&["MODEL.SET", "doc", "any", before]).expect("the document before is sound");
+    let revision = host.documents[&b"doc"[..]].revision;
+    let command = [&["MODEL.FIELDOP", "doc"], options, statement].concat();
+    let (reply, error, effects) = match host.call(&command) {
+        Ok(outcome) => {
+            let notation = outcome.reply.notation();
+            let reply = notation.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+            (reply.expect("one reply in an array").to_owned(), String::new(), outcome.effects.len())
+        }
+        Err(error) => (error.code().word().to_owned(), error.line(), 0),
+    };
+    let document = &host.documents[&b"doc"[..]];
+    let text = format!("{:?}", document.root);
+    Ran { reply, error, text, revised: document.revision != revision, effects }
+}
+
+fn check(before: &str, options: &[&str], statement: &[&str], reply: &str, after: &str) {
+    let ran = run(before, options, statement);
+    let shown = format!("{before} {options:?} {statement:?} {}", ran.error);
+    // `REVISION` replies a number that only this run knows.
+    if reply != "(revision)" {
+        assert_eq!(ran.reply, reply, "{shown}");
+    }
+    assert_eq!(ran.text, after, "{shown}");
+    let changed = before != after;
+    assert_eq!(ran.revised, changed, "the revision: {shown}");
+    assert_eq!(ran.effects, usize::from(changed), "the effects: {shown}");
+}
+
+fn is_error(reply: &str) -> bool {
+    ErrorCode::ALL.iter().any(|code| code.word() == reply)
+}
+
+/// Whether the example's first operand is a path to any number of places.
+fn is_query(example: &Example) -> bool {
+    let path = example.statement.get(1).map(|path| path.as_bytes());
+    path.and_then(|path| Path::parse(path, &PathLimits::DEFAULT).ok())
+        .is_some_and(|path| !path.is_singular())
+}
+
+fn each_operator(check: impl Fn(&'static OpSpec)) {
+    op::all().iter().for_each(|spec| check(spec));
+}
+
+#[test]
+fn examples_do_what_they_say() {
+    each_operator(|spec| {
+        for example in spec.examples {
+            assert_eq!(example.statement[0], spec.name, "an example is of its own operator");
+            check(example.before, &[], example.statement, example.reply, example.after);
+            if is_error(example.reply) {
+                assert_eq!(
+                    example.before, example.after,
+                    "{}: a refusal changes nothing",
+                    spec.name
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn examples_do_the_same_deep_inside_a_large_document() {
+    // Around the document stands one that is too large to be packed; paths lead through it.
+    let padding = "x".repeat(5000);
+    each_operator(|spec| {
+        for example in spec.examples.iter().filter(|example| example.reply != "ERR") {
+            let wrap = |inner: &str| format!(r#"{{"pad":"{padding}","doc":{inner},"tail":[0]}}"#);
+            let statement: Vec<String> = example
+                .statement
+                .iter()
+                .enumerate()
+                .map(|(nth, word)| {
+                    let is_path = nth > 0 && is_path(spec.operands[nth - 1].kind);
+                    match word.strip_prefix('$') {
+                        Some(rest) if is_path => format!("$.doc{rest}"),
+                        None if is_path => format!("/doc{word}"),
+                        _ => (*word).to_owned(),
+                    }
+                })
+                .collect();
+            let statement: Vec<&str> = statement.iter().map(String::as_str).collect();
+            check(&wrap(example.before), &[], &statement, example.reply, &wrap(example.after));
+        }
+    });
+}
+
+fn is_path(kind: OperandKind) -> bool {
+    use OperandKind::{Path, PathBelowRoot, Singular, SingularBelowRoot};
+    matches!(kind, Path | PathBelowRoot | Singular | SingularBelowRoot)
+}
+
+#[test]
+fn declarations_are_complete() {
+    each_operator(|spec| {
+        let OpSpec { name, examples, .. } = spec;
+        assert!(name.len() <= 16 && name.bytes().all(|b| b.is_ascii_uppercase()), "{name}");
+        assert!(examples.iter().any(|example| !is_error(example.reply)), "{name}: no success");
+        let refused = |word: &str| examples.iter().any(|example| example.reply == word);
+        for code in spec.errors {
+            assert!(refused(code.word()), "{name}: no example for {}", code.word());
+        }
+        let texts = [spec.summary, spec.accepts, spec.reply, spec.complexity, spec.since];
+        assert!(texts.iter().all(|text| !text.is_empty() && !text.ends_with('.')), "{name}");
+        if matches!(spec.run, Run::Each(_) | Run::Total(_)) {
+            let first = spec.operands.first().map(|operand| operand.kind);
+            let path = matches!(first, Some(OperandKind::Path | OperandKind::PathBelowRoot));
+            assert!(path, "{name}: runs for each place of its first operand");
+            let query = |example: &Example| is_query(example) && !is_error(example.reply);
+            assert!(examples.iter().any(query), "{name}: no path to several places");
+            assert!(spec.absent != Absent::Own, "{name}: runs for each place");
+            assert!(
+                examples.iter().any(|example| shows_absence(spec, example)),
+                "{name}: no absence"
+            );
+        } else {
+            assert!(spec.absent == Absent::Own, "{name}: looks for itself");
+        }
+    });
+}
+
+/// Whether the example shows what happens where nothing is at a singular path.
+fn shows_absence(spec: &OpSpec, example: &Example) -> bool {
+    let before = redis_model::value::parse::json(
+        example.before.as_bytes(),
+        &redis_model::value::Limits::NONE,
+    );
+    let before = before.expect("the document before is sound").value;
+    let path = Path::parse(example.statement[1].as_bytes(), &PathLimits::DEFAULT);
+    let Ok(Path::Singular(path)) = path else { return false };
+    let reply = match spec.absent {
+        Absent::Null => example.reply == "(nil)",
+        Absent::Zero => example.reply == "(integer) 0",
+        Absent::NoPath => example.reply == "NOPATH",
+        Absent::Create => !is_error(example.reply),
+        Absent::Own => true,
+    };
+    reply && path.find(before.view()).is_none()
+}
+
+#[test]
+fn names_are_sorted_and_unique() {
+    let names: Vec<_> = op::all().iter().map(|spec| spec.name).collect();
+    assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
+    for name in names {
+        assert_eq!(op::find(name.to_lowercase().as_bytes()).map(|spec| spec.name), Some(name));
+    }
+}
+
+#[test]
+fn every_operator_of_the_contract_is_there() {
+    let registered: BTreeSet<_> = op::all().iter().map(|spec| spec.name).collect();
+    let missing: Vec<_> = CONTRACT.iter().filter(|name| !registered.contains(*name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_operator_undoes_itself() {
+    // Behind each example stands a statement that fails.
+    each_operator(|spec| {
+        for example in spec.examples.iter().filter(|example| !is_error(example.reply)) {
+            let statement = [example.statement, &["SET", "$.no.such['parent']", "1"]].concat();
+            let ran = run(example.before, &[], &statement);
+            assert!(["NOPATH", "TYPE"].contains(&&*ran.reply), "{statement:?} {}", ran.error);
+            assert_eq!(ran.text, example.before, "{statement:?}");
+            assert!(!ran.revised && ran.effects == 0, "{statement:?}");
+        }
+    });
+}
+
+#[test]
+fn missing_parents_are_created_when_asked() {
+    let with = |before, statement: &[&str], reply, after| {
+        check(before, &["MKPATH"], statement, reply, after)
+    };
+    with("{}", &["SETNX", "$.a.b", "1"], "(integer) 1", r#"{"a":{"b":1}}"#);
+    with("{}", &["SETXX", "$.a.b", "1"], "(integer) 0", "{}");
+    with("{}", &["MAX", "$.a.b", "1"], "1", r#"{"a":{"b":1}}"#);
+    with("{}", &["STRAPPEND", "$.a.b", r#""x""#], "(integer) 1", r#"{"a":{"b":"x"}}"#);
+    with("{}", &["BYTESAPPEND", "$.a.b", "AQ=="], "(integer) 1", r#"{"a":{"b":"AQ=="}}"#);
+    with("{}", &["MUL", "$.a.b", "2"], "NOPATH", "{}");
+    with(r#"{"a":1}"#, &["MOVE", "$.a", "$.b.c"], "(integer) 1", r#"{"b":{"c":1}}"#);
+    with(r#"{"a":{}}"#, &["MOVE", "$.a", "$.a.b.c"], "NOPATH", r#"{"a":{}}"#);
+}
+
+/// The reply and the text after, on a document that may have `bytes` bytes.
+fn run_within(bytes: u64, before: &str, statement: &[&str]) -> (String, String) {
+    let mut host = MemoryHost::default();
+    host.call(&["MODEL.SET", "doc", "any", before]).expect("the document before is sound");
+    host.settings.document.bytes = bytes;
+    let reply = match host.call(&[&["MODEL.FIELDOP", "doc"], statement].concat()) {
+        Ok(outcome) => outcome.reply.notation(),
+        Err(error) => error.code().word().to_owned(),
+    };
+    (reply, format!("{:?}", host.documents[&b"doc"[..]].root))
+}
+
+#[test]
+fn a_repeated_string_is_measured_before_it_is_made() {
+    // An array of 4 bytes with a string of 2 and its length.
+    let statement = ["STRREPEAT", "$[0]", "50"];
+    let repeated = format!(r#"["{}"]"#, "ab".repeat(50));
+    assert_eq!(run_within(106, r#"["ab"]"#, &statement), ("[(integer) 100]".into(), repeated));
+    let refused = ("LIMIT".into(), r#"["ab"]"#.into());
+    assert_eq!(run_within(105, r#"["ab"]"#, &statement), refused);
+    let most = ["STRREPEAT", "$[0]", "9223372036854775807"];
+    assert_eq!(run_within(105, r#"["ab"]"#, &most), refused);
+}
+
+#[test]
+fn what_only_changes_places_fits_where_it_was() {
+    // Documents as large as they may be: nothing larger exists on the way either.
+    for (before, bytes, statement, after) in [
+        (r#"["abcdefgh",1]"#, 23, ["SWAP", "$[0]", "$[1]"], r#"[1,"abcdefgh"]"#),
+        (r#"[1,"abcdefgh"]"#, 23, ["SWAP", "$[0]", "$[1]"], r#"["abcdefgh",1]"#),
+        (r#"{"a":"abcdefgh"}"#, 17, ["MOVE", "$.a", "$.b"], r#"{"b":"abcdefgh"}"#),
+        (r#"["abcdefgh",1]"#, 23, ["MOVE", "$[0]", "/-"], r#"[1,"abcdefgh"]"#),
+    ] {
+        let expected = ("[(integer) 1]".to_owned(), after.to_owned());
+        assert_eq!(run_within(bytes, before, &statement), expected);
+    }
+}
+
+mod moving {
+    //! `MOVE` against the sentence that defines it: the value is copied to its new place, then what is
+    //! left of it at the old one is removed.
+
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::run;
+
+    fn document() -> impl Strategy<Value = Value> {
+        let leaf = (0..9u8).prop_map(|n| json!(n));
+        leaf.prop_recursive(3, 16, 3, |inner| {
+            let members = prop::collection::btree_map("[abc]", inner.clone(), 0..3);
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(Value::Array),
+                members.prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// Every place there is, as JSON Pointers, and every gap where something could be.
+    fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
+        out.push(at.to_owned());
+        match value {
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    pointers(item, &format!("{at}/{index}"), out);
+                }
+                out.push(format!("{at}/-"));
+            }
+            Value::Object(members) => {
+                for name in ["a", "b", "c"] {
+                    match members.get(name) {
+                        Some(member) => pointers(member, &format!("{at}/{name}"), out),
+                        None => out.push(format!("{at}/{name}")),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn put(root: &mut Value, at: &str, new: Value) {
+        if at.is_empty() {
+            *root = new;
+            return;
+        }
+        let (parent, last) = at.rsplit_once('/').expect("a pointer begins with a slash");
+        match root.pointer_mut(parent).expect("the parent is there") {
+            Value::Array(items) if last == "-" => items.push(new),
+            Value::Array(items) => items[last.parse::<usize>().unwrap()] = new,
+            Value::Object(members) => drop(members.insert(last.to_owned(), new)),
+            _ => unreachable!("only containers have places inside"),
+        }
+    }
+
+    /// Takes every null out: the documents have none of their own.
+    fn remove_nulls(value: &mut Value) {
+        match value {
+            Value::Array(items) => {
+                items.retain(|item| !item.is_null());
+                items.iter_mut().for_each(remove_nulls);
+            }
+            Value::Object(members) => {
+                members.retain(|_, member| !member.is_null());
+                members.values_mut().for_each(remove_nulls);
+            }
+            _ => {}
+        }
+    }
+
+    fn naive(before: &Value, from: &str, to: &str) -> Result<Value, &'static str> {
+        if from.is_empty() {
+            return Err("ERR");
+        }
+        let moved = before.pointer(from).cloned().ok_or("NOPATH")?;
+        let mut after = before.clone();
+        if to == from {
+            return Ok(after);
+        }
+        if to.starts_with(&format!("{from}/")) {
+            return Err("NOPATH");
+        }
+        put(&mut after, from, Value::Null);
+        put(&mut after, to, moved);
+        remove_nulls(&mut after);
+        Ok(after)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn agrees_with_copying_and_removing(
+            before in document(), from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(),
+        ) {
+            let mut places = Vec::new();
+            pointers(&before, "", &mut places);
+            let (from, to) = (from.get(&places), to.get(&places));
+            let text = before.to_string();
+            let ran = run(&text, &[], &["MOVE", from, to]);
+            let expected = naive(&before, from, to);
+            let reply = expected.as_ref().map_or_else(|word| *word, |_| "(integer) 1");
+            prop_assert_eq!(&ran.reply, reply, "{} {} {}", text, from, to);
+            let after = expected.map_or(text.clone(), |after| after.to_string());
+            prop_assert!(ran.revised || after == text);
+            prop_assert_eq!(ran.text, after, "{} {} {}", text, from, to);
+        }
+    }
+}
