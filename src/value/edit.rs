@@ -15,7 +15,10 @@ use super::pack::{self, Leaf, PackedNumber};
 use super::tree::{Node, Value};
 use super::view::{View, text_size};
 use super::{Place, names, wire};
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// The changes of one command take at most as many bytes as this many documents of the largest size.
+pub const JOURNAL_DOCUMENTS_MAX: u64 = 4;
 
 /// What a command did to a document so far.
 #[derive(Default)]
@@ -168,7 +171,7 @@ impl<'a> Editor<'a> {
             return Ok(());
         }
         let growth = new.size as i64 - old.size() as i64;
-        self.check(place.len() as u32 + new.depth, growth)?;
+        self.check(place.len() as u32 + new.depth, new.size, growth)?;
         self.record(effect::REPLACE, place, |out| wire::put_value(new.value.view(), out));
         let old = swap(self.root, place, new.value);
         self.push(Undo::Replace { place: place.into(), old }, growth);
@@ -184,7 +187,7 @@ impl<'a> Editor<'a> {
     ) -> Result<u32> {
         let new = new.into();
         let growth = (text_size(name.into()) + new.size) as i64;
-        self.check(place.len() as u32 + 1 + new.depth, growth)?;
+        self.check(place.len() as u32 + 1 + new.depth, new.size, growth)?;
         self.record(effect::INSERT_MEMBER, place, |out| {
             wire::put_text(name.as_bytes(), out);
             wire::put_value(new.value.view(), out);
@@ -213,9 +216,10 @@ impl<'a> Editor<'a> {
         if new.is_empty() {
             return Ok(());
         }
-        let growth = new.iter().map(|item| item.size as i64).sum();
+        let size: u64 = new.iter().map(|item| item.size).sum();
+        let growth = size as i64;
         let depth = new.iter().map(|item| item.depth).max().unwrap_or(0);
-        self.check(place.len() as u32 + 1 + depth, growth)?;
+        self.check(place.len() as u32 + 1 + depth, size, growth)?;
         self.record(effect::INSERT_ITEMS, place, |out| {
             wire::put_varint(index as u64, out);
             wire::put_varint(new.len() as u64, out);
@@ -406,8 +410,15 @@ impl<'a> Editor<'a> {
         Ok(place)
     }
 
-    fn check(&self, depth: u32, growth: i64) -> Result<()> {
+    /// `depth` and `size` are of what is put in, `growth` the document's.
+    fn check(&self, depth: u32, size: u64, growth: i64) -> Result<()> {
         self.limits.check_depth(depth)?;
+        // The journal is bounded too: statements that put in and take out large values in turn
+        // would let it grow without the document growing.
+        let most = self.limits.bytes.saturating_mul(JOURNAL_DOCUMENTS_MAX);
+        if self.journal.effects.len() as u64 + size > most {
+            return Err(Error::limit("journal-bytes", most));
+        }
         if growth > 0 {
             self.limits.check_bytes(self.size() + growth as u64)?;
         }
@@ -731,6 +742,21 @@ mod tests {
         assert!(editor.insert_items(&[0], 1, vec![value("3")]).is_err());
         editor.commit();
         assert_eq!(format!("{root:?}"), r#"{"a":[1,2]}"#);
+    }
+
+    #[test]
+    fn what_one_command_puts_in_is_bounded() {
+        let Measured { value: mut root, size, .. } = value(r#"{"a":1}"#);
+        let limits = Limits { depth: 8, bytes: 1000 };
+        let mut journal = Journal::default();
+        let mut editor = Editor::new(&mut root, size, limits, &mut journal);
+        let long = value(&format!("\"{}\"", "x".repeat(900)));
+        let mut put_in_and_out = || {
+            editor.replace(&[0], long.clone())?;
+            editor.replace(&[0], value("1"))
+        };
+        assert!((0..4).all(|_| put_in_and_out().is_ok()));
+        assert_eq!(put_in_and_out().unwrap_err().code(), ErrorCode::Limit);
     }
 
     #[test]

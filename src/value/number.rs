@@ -30,7 +30,7 @@ impl Number {
     }
 
     /// Exact for two integers, with `OVERFLOW`; otherwise the sum of the doubles.
-    pub fn add(self, other: Number) -> Result<Number> {
+    pub fn plus(self, other: Number) -> Result<Number> {
         match (self, other) {
             (Number::Int(a), Number::Int(b)) => {
                 a.checked_add(b).map(Number::Int).ok_or_else(overflow)
