@@ -27,6 +27,7 @@ run: servers ## start a server with the module and take the tour; Ctrl-C stops i
 
 test: servers build ## run all tests: core, real servers, a short fuzz run
 	cargo test
+	cargo test --features module --lib redis::
 	scripts/fuzz 20
 
 check: ## check formatting and lints, then run the tests

@@ -124,3 +124,122 @@ impl<T: ?Sized> WithAddrOf for *mut T {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::ANY;
+    use crate::value::edit::{Editor, Journal};
+    use crate::value::{Limits, parse, print};
+
+    unsafe extern "C" {
+        fn malloc(size: usize) -> *mut c_void;
+        fn malloc_usable_size(block: *mut c_void) -> usize;
+        fn free(block: *mut c_void);
+    }
+
+    /// Moves every block, and stops as often as it is asked.
+    #[derive(Default)]
+    struct MovesEverything {
+        moved: usize,
+    }
+
+    impl Context for MovesEverything {
+        fn move_block(&mut self, block: *mut c_void) -> *mut c_void {
+            self.moved += 1;
+            // SAFETY: without a server, blocks come from the system's malloc; the old content is poisoned
+            // so that a use of it shows.
+            unsafe {
+                let size = malloc_usable_size(block);
+                let new = malloc(size);
+                std::ptr::copy_nonoverlapping(block.cast::<u8>(), new.cast::<u8>(), size);
+                std::ptr::write_bytes(block.cast::<u8>(), 0xdd, size);
+                free(block);
+                new
+            }
+        }
+
+        fn should_stop(&mut self) -> bool {
+            true
+        }
+    }
+
+    fn text(value: *mut c_void) -> String {
+        // SAFETY: the tests own the document.
+        print::to_string(unsafe { &*value.cast::<Document>() }.root.view())
+    }
+
+    fn boxed(json: &str) -> *mut c_void {
+        let content = parse::json(json.as_bytes(), &Limits::NONE).unwrap();
+        Box::into_raw(Box::new(Document::new(content, ANY, 1))).cast()
+    }
+
+    /// Runs all steps, with `between` after each; gives how many steps and moves it took.
+    fn run(value: &mut *mut c_void, mut between: impl FnMut(*mut c_void)) -> (usize, usize) {
+        let mut context = MovesEverything::default();
+        let (mut start, mut steps) = (0, 0);
+        loop {
+            steps += 1;
+            // SAFETY: the tests own the document.
+            match unsafe { step(&mut context, value, start) } {
+                Some(visited) => {
+                    assert!(visited > start, "every step gets on");
+                    start = visited;
+                    between(*value);
+                }
+                None => return (steps, context.moved),
+            }
+        }
+    }
+
+    fn large() -> String {
+        let item = |n: usize| {
+            format!(r#"{{"id":{n},"text":"{}","tags":[{n},"t"]}}"#, "long ".repeat(n % 60))
+        };
+        let members = (0..300).map(|n| format!(r#""a rather unusual name {n}":{}"#, item(n)));
+        format!(
+            "{{{},\"z\":[{}]}}",
+            members.collect::<Vec<_>>().join(","),
+            (0..300).map(item).collect::<Vec<_>>().join(",")
+        )
+    }
+
+    #[test]
+    fn every_buffer_moves_and_the_content_stays() {
+        for json in ["5", "[]", r#"{"a":[1,2,{"b":"c"}]}"#, &large()] {
+            let mut value = boxed(json);
+            let before = text(value);
+            let (steps, moved) = run(&mut value, |_| {});
+            assert_eq!(text(value), before);
+            assert!(
+                moved >= 1 && (json.len() < 100 || (steps > 5 && moved > 600)),
+                "{steps} steps, {moved} moves"
+            );
+            // SAFETY: the test owns it; every buffer is freed where it was moved to.
+            drop(unsafe { Box::from_raw(value.cast::<Document>()) });
+        }
+    }
+
+    #[test]
+    fn the_document_may_change_between_steps() {
+        let mut value = boxed(&large());
+        let mut left = 300;
+        run(&mut value, |value| {
+            // SAFETY: the test owns it.
+            let document = unsafe { &mut *value.cast::<Document>() };
+            let mut journal = Journal::default();
+            let size = document.size();
+            let mut editor = Editor::new(&mut document.root, size, Limits::NONE, &mut journal);
+            let (position, _, _) = editor.view().as_object().unwrap().entries().next().unwrap();
+            editor.remove_member(&[], position);
+            let size = editor.size();
+            editor.commit();
+            document.set_size(size);
+            left -= 1;
+        });
+        // SAFETY: as above.
+        let document = unsafe { Box::from_raw(value.cast::<Document>()) };
+        assert_eq!(document.root.view().as_object().unwrap().len(), left + 1);
+        assert_eq!(document.size(), document.root.view().size());
+    }
+}
