@@ -20,3 +20,4 @@ mod harness_selftest;
 mod commands;
 mod json_patch;
 mod jsonpath;
+mod refusals;
