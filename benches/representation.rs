@@ -196,7 +196,7 @@ impl Representation for Ours {
     fn increment(value: &mut OurValue, path: &[Step]) {
         let place = place(value, path);
         let number = value.root.view().at(&place).and_then(View::as_number).expect("a number");
-        edit(value, &place, number.add(Number::Int(1)).expect("no overflow").into());
+        edit(value, &place, number.plus(Number::Int(1)).expect("no overflow").into());
     }
 
     fn replace(value: &mut OurValue, path: &[Step], text: &str) {
