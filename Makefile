@@ -1,6 +1,6 @@
 # `make` alone lists the targets. A target's line below `##` is its help.
 .DEFAULT_GOAL := help
-.PHONY: help build run test check bench docs fuzz install clean setup servers
+.PHONY: help build run test check bench bench-values docs fuzz install clean setup servers
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 MODULE     := $(TARGET_DIR)/release/libredis_model.so
@@ -11,7 +11,7 @@ SECONDS    := 60
 TARGETS    :=
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup:
 	@scripts/setup
@@ -39,6 +39,9 @@ check: ## check formatting and lints, then run the tests
 
 bench: servers build ## measure the table of speed and memory
 	@scripts/bench
+
+bench-values: setup ## measure representations of values side by side
+	@scripts/bench --values
 
 docs: setup ## write commands.md from the commands' own declarations
 	cargo run --quiet --release --example commands > commands.md.new

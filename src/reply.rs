@@ -29,7 +29,7 @@ impl Reply {
         match view.as_number() {
             Some(number) => Reply::Number(number),
             None => {
-                let mut text = Vec::with_capacity(64);
+                let mut text = Vec::with_capacity(view.text_hint());
                 print::json(view, &mut text);
                 Reply::Json(text)
             }

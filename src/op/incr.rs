@@ -68,6 +68,7 @@ static INCR: OpSpec = OpSpec {
 
 fn incr(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let number = site.number()?.unwrap_or(Number::Int(0));
-    site.put(number.plus(args[1].number())?)?;
-    Ok(site.new_value())
+    let sum = number.plus(args[1].number())?;
+    site.put(sum)?;
+    Ok(Reply::Number(sum))
 }

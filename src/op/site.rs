@@ -116,6 +116,12 @@ impl<'a> Site<'_, 'a> {
         }
     }
 
+    /// Whether anything is there.
+    #[inline]
+    pub fn is_present(&self) -> bool {
+        matches!(self.spot, Spot::Present(_))
+    }
+
     /// What is there now; only for operators that are not run where nothing is.
     pub fn present(&self) -> View<'_> {
         self.value().expect("the operator is run only where something is")

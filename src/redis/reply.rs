@@ -25,9 +25,7 @@ pub unsafe fn send(ctx: *mut raw::RedisModuleCtx, reply: &Reply) {
                 call!(RedisModule_ReplyWithLongLong(ctx, *value));
             }
             Reply::Number(number) => {
-                let mut text = Vec::with_capacity(24);
-                number.print(&mut text);
-                bulk(ctx, &text);
+                number.with_text(|text| bulk(ctx, text));
             }
             Reply::Json(text) | Reply::Text(text) => bulk(ctx, text),
             Reply::Ok => {

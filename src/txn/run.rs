@@ -109,7 +109,7 @@ fn each(
     match args[0].path() {
         Path::Singular(path) => {
             let mut site = frame.site(path);
-            if site.value().is_some() {
+            if site.is_present() {
                 return run(&mut site, args);
             }
             match spec.absent {

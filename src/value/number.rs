@@ -128,9 +128,15 @@ impl Number {
             Number::Int(value) => {
                 out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes())
             }
-            Number::Float(value) => {
-                out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes())
-            }
+            Number::Float(value) => print_float(value, out),
+        }
+    }
+
+    /// The JSON text without an allocation, for as long as `use_text` runs.
+    pub fn with_text<T>(self, use_text: impl FnOnce(&[u8]) -> T) -> T {
+        match self {
+            Number::Int(value) => use_text(itoa::Buffer::new().format(value).as_bytes()),
+            Number::Float(value) => use_text(ryu::Buffer::new().format_finite(value).as_bytes()),
         }
     }
 
@@ -149,6 +155,55 @@ impl PartialEq for Number {
     fn eq(&self, other: &Number) -> bool {
         self.compare(*other) == Ordering::Equal
     }
+}
+
+/// Most doubles in documents are prices and the like: a few digits, few of them behind the point.
+/// Those need no search for the shortest text.
+fn print_float(value: f64, out: &mut Vec<u8>) {
+    let Some((units, decimals)) = as_short_decimal(value.abs()) else {
+        out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+        return;
+    };
+    let mut text = [b'0'; 20];
+    let mut rest = units;
+    let mut at = text.len();
+    // One zero at least stands before the point.
+    while rest > 0 || text.len() - at <= decimals {
+        at -= 1;
+        text[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let point = text.len() - decimals;
+    if value < 0.0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&text[at..point]);
+    out.push(b'.');
+    out.extend_from_slice(&text[point..]);
+}
+
+/// `value` as a whole number of tenths, hundredths and so on, with the number of decimals, when it
+/// has at most fifteen digits. No two decimals of so few digits are the same double, so this one is
+/// the shortest text of the double it divides to.
+#[inline]
+fn as_short_decimal(value: f64) -> Option<(u64, usize)> {
+    const UNITS_MAX: f64 = 1e15;
+    // Zero has a sign to keep; smaller values are printed with an exponent.
+    if value < 1e-3 {
+        return None;
+    }
+    for (scale, decimals) in [(10.0, 1), (100.0, 2), (1000.0, 3)] {
+        let scaled = value * scale + 0.5;
+        if scaled >= UNITS_MAX {
+            return None;
+        }
+        let units = scaled as u64;
+        // Both are exact and a division is rounded correctly, as reading the text is.
+        if units as f64 / scale == value {
+            return Some((units, decimals));
+        }
+    }
+    None
 }
 
 fn overflow() -> Error {
@@ -328,6 +383,30 @@ mod tests {
             "-999999999999999999",
         ] {
             assert_eq!(text(Number::parse(literal.as_bytes()).unwrap()), literal);
+        }
+    }
+
+    #[test]
+    fn short_decimals_are_printed_as_the_shortest_text() {
+        let check = |value: f64| {
+            let expected = ryu::Buffer::new().format_finite(value).to_string();
+            assert_eq!(text(Number::Float(value)), expected);
+        };
+        for units in (0..200_000_u64).chain(999_999_999_999_000..1_000_000_000_001_000) {
+            for scale in [1.0, 10.0, 100.0, 1000.0, 10_000.0] {
+                let value = units as f64 / scale;
+                check(value);
+                check(-value);
+                check(value.next_up());
+                check(value.next_down());
+            }
+        }
+        for exponent in 0..63 {
+            let value = (1u64 << exponent) as f64;
+            for value in [value, value.next_up(), value.next_down(), 1.0 / value] {
+                check(value);
+                check(-value);
+            }
         }
     }
 

@@ -192,22 +192,34 @@ pub fn node_len(bytes: &[u8], at: usize) -> usize {
 /// The node at `at`.
 #[inline]
 pub fn view(bytes: &[u8], at: usize) -> View<'_> {
+    read(bytes, at).0
+}
+
+/// The node at `at`, and the offset behind it.
+#[inline]
+fn read(bytes: &[u8], at: usize) -> (View<'_>, usize) {
+    let text =
+        |start: usize, len: usize| (View::Str(Text::new(&bytes[start..start + len])), start + len);
     match bytes[at] {
-        small @ 0..SHORT_STRING => View::Int(small.into()),
-        tag @ SHORT_STRING..NULL => {
-            View::Str(Text::new(&bytes[at + 1..at + 1 + usize::from(tag & 0x3f)]))
+        small @ 0..SHORT_STRING => (View::Int(small.into()), at + 1),
+        tag @ SHORT_STRING..NULL => text(at + 1, usize::from(tag & 0x3f)),
+        NULL => (View::Null, at + 1),
+        FALSE => (View::Bool(false), at + 1),
+        TRUE => (View::Bool(true), at + 1),
+        INT8 => (View::Int(i8::from_le_bytes(array_at(bytes, at + 1)).into()), at + 2),
+        INT16 => (View::Int(i16::from_le_bytes(array_at(bytes, at + 1)).into()), at + 3),
+        INT32 => (View::Int(i32::from_le_bytes(array_at(bytes, at + 1)).into()), at + 5),
+        INT64 => (View::Int(i64::from_le_bytes(array_at(bytes, at + 1))), at + 9),
+        FLOAT => (View::Float(f64::from_le_bytes(array_at(bytes, at + 1))), at + 9),
+        STRING => text(at + 3, u16_at(bytes, at + 1)),
+        ARRAY => {
+            let body = Body::at(bytes, at);
+            (View::Array(ArrayView::Packed(body)), at + HEADER_BYTES + body.bytes.len())
         }
-        NULL => View::Null,
-        FALSE => View::Bool(false),
-        TRUE => View::Bool(true),
-        INT8 => View::Int(i8::from_le_bytes(array_at(bytes, at + 1)).into()),
-        INT16 => View::Int(i16::from_le_bytes(array_at(bytes, at + 1)).into()),
-        INT32 => View::Int(i32::from_le_bytes(array_at(bytes, at + 1)).into()),
-        INT64 => View::Int(i64::from_le_bytes(array_at(bytes, at + 1))),
-        FLOAT => View::Float(f64::from_le_bytes(array_at(bytes, at + 1))),
-        STRING => View::Str(Text::new(&bytes[at + 3..at + 3 + u16_at(bytes, at + 1)])),
-        ARRAY => View::Array(ArrayView::Packed(Body::at(bytes, at))),
-        OBJECT => View::Object(ObjectView::Packed(Body::at(bytes, at))),
+        OBJECT => {
+            let body = Body::at(bytes, at);
+            (View::Object(ObjectView::Packed(body)), at + HEADER_BYTES + body.bytes.len())
+        }
         tag => unreachable!("packed bytes hold no tag {tag:#x}"),
     }
 }
@@ -235,12 +247,18 @@ impl<'a> Body<'a> {
         self.count.into()
     }
 
+    /// How long the packed form is.
+    pub fn bytes_len(self) -> usize {
+        self.bytes.len()
+    }
+
     /// The elements of an array, in order.
+    #[inline]
     pub fn items(self) -> impl Iterator<Item = View<'a>> + 'a {
         let mut at = 0;
         (0..self.count).map(move |_| {
-            let item = view(self.bytes, at);
-            at += node_len(self.bytes, at);
+            let (item, end) = read(self.bytes, at);
+            at = end;
             item
         })
     }
@@ -257,12 +275,13 @@ impl<'a> Body<'a> {
     }
 
     /// The members of an object, in order.
+    #[inline]
     pub fn members(self) -> impl Iterator<Item = (PackedName<'a>, View<'a>)> + 'a {
         let mut at = 0;
         (0..self.count).map(move |_| {
             let (name, value_at) = name_at(self.bytes, at);
-            let value = view(self.bytes, value_at);
-            at = value_at + node_len(self.bytes, value_at);
+            let (value, end) = read(self.bytes, value_at);
+            at = end;
             (name, value)
         })
     }
@@ -377,18 +396,24 @@ impl Leaf {
     pub fn new(node: &[u8]) -> Leaf {
         debug_assert!(matches!(node[0], ARRAY | OBJECT) && node_len(node, 0) == node.len());
         debug_assert!(node.len() <= LEAF_BYTES_MAX);
-        let mut buffer = vec![0; rounded(node.len())].into_boxed_slice();
-        buffer[..node.len()].copy_from_slice(node);
-        Leaf(buffer)
+        let mut buffer = Vec::with_capacity(rounded(node.len()));
+        buffer.extend_from_slice(node);
+        Leaf::with_slack(buffer)
     }
 
     pub fn from_body(tag: u8, body: Body<'_>) -> Leaf {
         let used = HEADER_BYTES + body.bytes.len();
-        let mut buffer = vec![0; rounded(used)].into_boxed_slice();
-        buffer[0] = tag;
+        let mut buffer = Vec::with_capacity(rounded(used));
+        buffer.extend_from_slice(&[tag, 0, 0, 0, 0]);
         set_header(&mut buffer, body.bytes.len(), body.len());
-        buffer[HEADER_BYTES..used].copy_from_slice(body.bytes);
-        Leaf(buffer)
+        buffer.extend_from_slice(body.bytes);
+        Leaf::with_slack(buffer)
+    }
+
+    /// Fills the buffer up to its capacity, so that none of it is given back.
+    fn with_slack(mut buffer: Vec<u8>) -> Leaf {
+        buffer.resize(buffer.capacity(), 0);
+        Leaf(buffer.into_boxed_slice())
     }
 
     pub fn empty(tag: u8) -> Leaf {
@@ -494,11 +519,11 @@ impl Leaf {
             self.0.copy_within(end..used, start + bytes.len());
             self.0[start..start + bytes.len()].copy_from_slice(bytes);
         } else {
-            let mut buffer = vec![0; rounded(used_after)].into_boxed_slice();
-            buffer[..start].copy_from_slice(&self.0[..start]);
-            buffer[start..start + bytes.len()].copy_from_slice(bytes);
-            buffer[start + bytes.len()..used_after].copy_from_slice(&self.0[end..used]);
-            self.0 = buffer;
+            let mut buffer = Vec::with_capacity(rounded(used_after));
+            buffer.extend_from_slice(&self.0[..start]);
+            buffer.extend_from_slice(bytes);
+            buffer.extend_from_slice(&self.0[end..used]);
+            *self = Leaf::with_slack(buffer);
         }
         let growth = bytes.len() as isize - (end - start) as isize;
         for (nth, header) in headers.iter().rev().enumerate() {

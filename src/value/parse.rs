@@ -3,6 +3,8 @@
 use super::build::{Builder, Measured};
 use super::limits::Limits;
 use super::number::{self, Number};
+use super::tree::Value;
+use super::view::text_size;
 use crate::error::{Error, Result};
 
 /// Parses one JSON text. Malformed text is `ERR` with the byte offset; a number that cannot be held
@@ -12,8 +14,11 @@ pub fn json(text: &[u8], limits: &Limits) -> Result<Measured> {
         Error::syntax("JSON text is not UTF-8").integer("offset", bad.valid_up_to() as i64)
     })?;
     let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, unescaped: String::new() };
-    if let Some(scalar) = parser.lone_integer() {
+    if let Some(scalar) = parser.lone_number() {
         return Ok(scalar.into());
+    }
+    if let Some(scalar) = parser.lone_string(limits) {
+        return Ok(scalar);
     }
     let mut builder = Builder::new(limits);
     parser.value(&mut builder)?;
@@ -37,12 +42,23 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// The most frequent argument of all needs no builder.
-    fn lone_integer(&self) -> Option<Number> {
+    /// The most frequent arguments of all need no builder.
+    fn lone_number(&self) -> Option<Number> {
         match number::scan(self.bytes) {
             Some((Ok(number), len)) if len == self.bytes.len() => Some(number),
             _ => None,
         }
+    }
+
+    /// A string without escapes that is short enough to break no limit.
+    fn lone_string(&self, limits: &Limits) -> Option<Measured> {
+        const SHORT: usize = 256;
+        let inside = self.bytes.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        let size = text_size(self.text.get(1..1 + inside.len())?.into());
+        if inside.len() > SHORT || plain_len(inside) < inside.len() || limits.bytes < size {
+            return None;
+        }
+        Some(Measured { value: Value::string(&self.text[1..=inside.len()]), size, depth: 0 })
     }
 
     fn value(&mut self, builder: &mut Builder) -> Result<()> {

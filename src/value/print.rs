@@ -8,6 +8,12 @@ use super::view::{ArrayView, ObjectView, View};
 
 /// Appends the value's JSON text.
 pub fn json(view: View<'_>, out: &mut Vec<u8>) {
+    value(view, out);
+}
+
+/// Scalars are printed where they were found, without a call.
+#[inline(always)]
+fn value(view: View<'_>, out: &mut Vec<u8>) {
     match view {
         View::Null => out.extend_from_slice(b"null"),
         View::Bool(true) => out.extend_from_slice(b"true"),
@@ -15,44 +21,51 @@ pub fn json(view: View<'_>, out: &mut Vec<u8>) {
         View::Int(value) => Number::Int(value).print(out),
         View::Float(value) => Number::Float(value).print(out),
         View::Str(text) => string(text.as_bytes(), out),
-        View::Array(array) => {
-            out.push(b'[');
-            match array {
-                ArrayView::Packed(body) => items(body.items(), out),
-                ArrayView::Tree(array) => items(array.iter().map(|value| value.view()), out),
-            }
-            close(b']', out);
-        }
-        View::Object(ObjectView::Packed(body)) => {
-            out.push(b'{');
-            for (name, value) in body.members() {
+        View::Array(items) => array(items, out),
+        View::Object(members) => object(members, out),
+    }
+}
+
+fn array(array: ArrayView<'_>, out: &mut Vec<u8>) {
+    out.push(b'[');
+    match array {
+        ArrayView::Packed(body) => items(body.items(), out),
+        ArrayView::Tree(array) => items(array.iter().map(|value| value.view()), out),
+    }
+    close(b']', out);
+}
+
+fn object(object: ObjectView<'_>, out: &mut Vec<u8>) {
+    out.push(b'{');
+    match object {
+        ObjectView::Packed(body) => {
+            for (name, member) in body.members() {
                 match name {
                     PackedName::Shared(id) => out.extend_from_slice(id.printed().as_bytes()),
                     PackedName::Text(text) => member_name(text, out),
                 }
-                json(value, out);
+                value(member, out);
                 out.push(b',');
             }
-            close(b'}', out);
         }
-        View::Object(ObjectView::Tree(object)) => {
-            out.push(b'{');
-            for (_, name, value) in object.members() {
+        ObjectView::Tree(object) => {
+            for (_, name, member) in object.members() {
                 match name {
                     SlotName::Shared(id) => out.extend_from_slice(id.printed().as_bytes()),
                     other => member_name(other.text().as_bytes(), out),
                 }
-                json(value.view(), out);
+                value(member.view(), out);
                 out.push(b',');
             }
-            close(b'}', out);
         }
     }
+    close(b'}', out);
 }
 
+#[inline]
 fn items<'a>(items: impl Iterator<Item = View<'a>>, out: &mut Vec<u8>) {
     for item in items {
-        json(item, out);
+        value(item, out);
         out.push(b',');
     }
 }
@@ -79,6 +92,7 @@ pub fn to_string(view: View<'_>) -> String {
 
 /// Appends UTF-8 text as a JSON string. Only what must be escaped is.
 pub fn string(text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
     let mut rest = text;
     loop {

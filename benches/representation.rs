@@ -1,0 +1,371 @@
+//! Representations of JSON values side by side: `serde_json::Value` (members in order), `ijson`, and
+//! `redis_model::value`. `make bench-values` runs it.
+//!
+//! Bytes are counted by an allocator that passes everything on, once as requested and once rounded
+//! up to jemalloc's size classes, which is what the server pays. Times are of this machine and this
+//! run; what counts is how they compare.
+
+#[path = "server/documents.rs"]
+#[allow(dead_code)]
+mod documents;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::time::{Duration, Instant};
+
+use redis_model::value::edit::{Editor, Journal};
+use redis_model::value::{Limits, Number, Place, Value, View, parse, print};
+
+/// Counts what is allocated at the moment.
+struct Counting;
+
+static REQUESTED: AtomicIsize = AtomicIsize::new(0);
+static ROUNDED: AtomicIsize = AtomicIsize::new(0);
+
+// The server's shell brings an allocator of its own.
+#[cfg_attr(not(feature = "module"), global_allocator)]
+#[cfg_attr(feature = "module", allow(dead_code))]
+static ALLOCATOR: Counting = Counting;
+
+fn count(size: usize, sign: isize) {
+    REQUESTED.fetch_add(sign * size as isize, Ordering::Relaxed);
+    ROUNDED.fetch_add(sign * size_class(size) as isize, Ordering::Relaxed);
+}
+
+/// jemalloc's size class: four to each doubling, sixteen bytes apart at least (and 8).
+fn size_class(size: usize) -> usize {
+    if size <= 8 {
+        return 8;
+    }
+    let step = (size - 1).checked_ilog2().map_or(0, |log| 1 << log.saturating_sub(2));
+    size.next_multiple_of(step.max(16))
+}
+
+// SAFETY: everything is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 1);
+        // SAFETY: as above.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count(layout.size(), -1);
+        // SAFETY: as above.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(layout.size(), -1);
+        count(size, 1);
+        // SAFETY: as above.
+        unsafe { System.realloc(block, layout, size) }
+    }
+}
+
+/// One representation. What it changes are members known by their path of names and indexes.
+trait Representation {
+    const NAME: &'static str;
+    type Value;
+
+    fn parse(text: &str) -> Self::Value;
+    fn print(value: &Self::Value, out: &mut Vec<u8>);
+    /// Reads an integer.
+    fn read(value: &Self::Value, path: &[Step]) -> i64;
+    /// Adds 1 to an integer.
+    fn increment(value: &mut Self::Value, path: &[Step]);
+    /// Replaces a string.
+    fn replace(value: &mut Self::Value, path: &[Step], text: &str);
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Name(&'static str),
+    Index(usize),
+}
+
+struct SerdeJson;
+
+impl Representation for SerdeJson {
+    const NAME: &'static str = "serde_json";
+    type Value = serde_json::Value;
+
+    fn parse(text: &str) -> Self::Value {
+        serde_json::from_str(text).expect("valid JSON")
+    }
+
+    fn print(value: &Self::Value, out: &mut Vec<u8>) {
+        serde_json::to_writer(out, value).expect("memory takes everything");
+    }
+
+    fn read(value: &Self::Value, path: &[Step]) -> i64 {
+        let found = path.iter().fold(value, |value, step| match step {
+            Step::Name(name) => &value[*name],
+            Step::Index(index) => &value[*index],
+        });
+        found.as_i64().expect("an integer")
+    }
+
+    fn increment(value: &mut Self::Value, path: &[Step]) {
+        let place = serde_place(value, path);
+        *place = (place.as_i64().expect("an integer") + 1).into();
+    }
+
+    fn replace(value: &mut Self::Value, path: &[Step], text: &str) {
+        *serde_place(value, path) = text.into();
+    }
+}
+
+fn serde_place<'v>(value: &'v mut serde_json::Value, path: &[Step]) -> &'v mut serde_json::Value {
+    path.iter().fold(value, |value, step| match step {
+        Step::Name(name) => &mut value[*name],
+        Step::Index(index) => &mut value[*index],
+    })
+}
+
+struct Ijson;
+
+impl Representation for Ijson {
+    const NAME: &'static str = "ijson";
+    type Value = ijson::IValue;
+
+    fn parse(text: &str) -> Self::Value {
+        serde_json::from_str(text).expect("valid JSON")
+    }
+
+    fn print(value: &Self::Value, out: &mut Vec<u8>) {
+        serde_json::to_writer(out, value).expect("memory takes everything");
+    }
+
+    fn read(value: &Self::Value, path: &[Step]) -> i64 {
+        let found = path.iter().fold(value, |value, step| match step {
+            Step::Name(name) => &value[*name],
+            Step::Index(index) => &value[*index],
+        });
+        found.to_i64().expect("an integer")
+    }
+
+    fn increment(value: &mut Self::Value, path: &[Step]) {
+        let place = ijson_place(value, path);
+        *place = (place.to_i64().expect("an integer") + 1).into();
+    }
+
+    fn replace(value: &mut Self::Value, path: &[Step], text: &str) {
+        *ijson_place(value, path) = text.into();
+    }
+}
+
+fn ijson_place<'v>(value: &'v mut ijson::IValue, path: &[Step]) -> &'v mut ijson::IValue {
+    path.iter().fold(value, |value, step| match step {
+        Step::Name(name) => &mut value[*name],
+        Step::Index(index) => &mut value[*index],
+    })
+}
+
+/// With what a command needs besides: undo and portable effects are written too.
+struct Ours;
+
+struct OurValue {
+    root: Value,
+    size: u64,
+    journal: Journal,
+}
+
+impl Representation for Ours {
+    const NAME: &'static str = "ours";
+    type Value = OurValue;
+
+    fn parse(text: &str) -> OurValue {
+        let parsed = parse::json(text.as_bytes(), &Limits::DEFAULT).expect("valid JSON");
+        OurValue { root: parsed.value, size: parsed.size, journal: Journal::default() }
+    }
+
+    fn print(value: &OurValue, out: &mut Vec<u8>) {
+        print::json(value.root.view(), out);
+    }
+
+    fn read(value: &OurValue, path: &[Step]) -> i64 {
+        let found = path.iter().fold(value.root.view(), |view, step| child(view, step).1);
+        match found {
+            View::Int(value) => value,
+            _ => panic!("an integer"),
+        }
+    }
+
+    fn increment(value: &mut OurValue, path: &[Step]) {
+        let place = place(value, path);
+        let number = value.root.view().at(&place).and_then(View::as_number).expect("a number");
+        edit(value, &place, number.plus(Number::Int(1)).expect("no overflow").into());
+    }
+
+    fn replace(value: &mut OurValue, path: &[Step], text: &str) {
+        let place = place(value, path);
+        edit(value, &place, text.into());
+    }
+}
+
+fn child<'v>(view: View<'v>, step: &Step) -> (u32, View<'v>) {
+    match (step, view) {
+        (Step::Name(name), View::Object(object)) => object.find(name).expect("a member"),
+        (Step::Index(index), View::Array(array)) => {
+            (*index as u32, array.get(*index).expect("an element"))
+        }
+        _ => panic!("the path leads somewhere"),
+    }
+}
+
+fn place(value: &OurValue, path: &[Step]) -> Place {
+    let mut view = value.root.view();
+    path.iter()
+        .map(|step| {
+            let (position, inner) = child(view, step);
+            view = inner;
+            position
+        })
+        .collect()
+}
+
+fn edit(value: &mut OurValue, place: &Place, new: Value) {
+    let mut editor = Editor::new(&mut value.root, value.size, Limits::DEFAULT, &mut value.journal);
+    editor.replace(place, new).expect("within limits");
+    value.size = editor.size();
+    editor.commit();
+    value.journal.clear();
+}
+
+/// What is measured: a kind of document, how many there are, and the places used in it.
+struct Subject {
+    name: &'static str,
+    texts: Vec<String>,
+    integer: Vec<Step>,
+    string: Vec<Step>,
+}
+
+fn subjects() -> [Subject; 3] {
+    use Step::{Index, Name};
+    let item = |nth, name| vec![Name("items"), Index(nth), Name(name)];
+    [
+        Subject {
+            name: "200 B",
+            texts: (0..20_000).map(documents::player).collect(),
+            integer: vec![Name("score")],
+            string: vec![Name("metadata"), Name("theme")],
+        },
+        Subject {
+            name: "10 KB",
+            texts: (0..400).map(documents::order).collect(),
+            integer: item(30, "qty"),
+            string: item(30, "name"),
+        },
+        Subject {
+            name: "1 MB",
+            texts: (0..8).map(documents::catalogue).collect(),
+            integer: item(2500, "qty"),
+            string: item(2500, "name"),
+        },
+    ]
+}
+
+/// One line of the table: bytes for each document, and nanoseconds.
+#[derive(Default)]
+struct Measured {
+    requested: f64,
+    rounded: f64,
+    parse: f64,
+    print: f64,
+    read: f64,
+    increment: f64,
+    replace: f64,
+}
+
+fn measure<R: Representation>(subject: &Subject) -> Measured {
+    let texts = &subject.texts;
+    let parse_all = || texts.iter().map(|text| R::parse(text)).collect::<Vec<_>>();
+    // The first documents teach a representation the names it shares; they are not counted.
+    drop(parse_all());
+    let before = [&REQUESTED, &ROUNDED].map(|counter| counter.load(Ordering::Relaxed));
+    let mut values = parse_all();
+    let vector =
+        [texts.len() * size_of::<R::Value>(), size_class(texts.len() * size_of::<R::Value>())];
+    let after = [&REQUESTED, &ROUNDED].map(|counter| counter.load(Ordering::Relaxed));
+    // The value itself counts with what it points to, the journal beside ours does not.
+    let own = if R::NAME == Ours::NAME { size_of::<Value>() } else { size_of::<R::Value>() };
+    let bytes = |nth: usize| {
+        (after[nth] - before[nth] - vector[nth] as isize) as f64 / texts.len() as f64 + own as f64
+    };
+
+    let mut out = Vec::new();
+    for (value, text) in values.iter().zip(texts) {
+        out.clear();
+        R::print(value, &mut out);
+        assert!(out == text.as_bytes(), "{} gives the same text back", R::NAME);
+    }
+    let each = |work: &mut dyn FnMut(usize)| {
+        nanoseconds(|| (0..texts.len()).for_each(&mut *work)) / texts.len() as f64
+    };
+    let mut round = 0;
+    Measured {
+        requested: bytes(0),
+        rounded: bytes(1),
+        parse: each(&mut |nth| drop(black_box(R::parse(&texts[nth])))),
+        print: each(&mut |nth| {
+            out.clear();
+            R::print(&values[nth], &mut out);
+            black_box(&out);
+        }),
+        read: each(&mut |nth| {
+            black_box(R::read(&values[nth], &subject.integer));
+        }),
+        increment: each(&mut |nth| R::increment(&mut values[nth], &subject.integer)),
+        replace: each(&mut |nth| {
+            round += 1;
+            let text = if round % 2 == 0 { "Walking boots no. 7" } else { "Rain" };
+            R::replace(&mut values[nth], &subject.string, text);
+        }),
+    }
+}
+
+/// The fastest of several rounds that together take a while: the one least disturbed.
+fn nanoseconds(mut work: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    let mut fastest = Duration::MAX;
+    let mut rounds = 0;
+    while rounds < 5 || start.elapsed() < Duration::from_millis(300) {
+        let before = Instant::now();
+        work();
+        fastest = fastest.min(before.elapsed());
+        rounds += 1;
+    }
+    fastest.as_nanos() as f64
+}
+
+fn main() {
+    println!(
+        "| document | representation | bytes | in size classes | parse ns | print ns | read ns | increment ns | replace ns |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for subject in subjects() {
+        let text = subject.texts.iter().map(String::len).sum::<usize>() / subject.texts.len();
+        println!("| {} | text | {text} | | | | | | |", subject.name);
+        row::<SerdeJson>(&subject);
+        row::<Ijson>(&subject);
+        row::<Ours>(&subject);
+    }
+}
+
+fn row<R: Representation>(subject: &Subject) {
+    let m = measure::<R>(subject);
+    println!(
+        "| {} | {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} |",
+        subject.name,
+        R::NAME,
+        m.requested,
+        m.rounded,
+        m.parse,
+        m.print,
+        m.read,
+        m.increment,
+        m.replace
+    );
+}
