@@ -173,31 +173,26 @@ impl Scope<'_, '_> {
             let revision = document.revision;
             host.note_revision(revision);
             reply.fill_revision(revision);
-            if expiry != Expiry::Keep {
-                host.expire(self.request.key, expiry);
-            }
+            let expiry = if host.expire(self.request.key, expiry) { expiry } else { Expiry::Keep };
             if !changed && expiry == Expiry::Keep {
                 return Ok(reply.into());
             }
             let change = if changed { Change::Edit(journal.effects()) } else { Change::Touch };
-            let effect = Effect { revision, expiry, change }.encode();
-            return Ok(self.outcome(reply, c"model.update", effect, None));
+            let effect = Effect { revision, expiry, change };
+            return Ok(self.outcome(reply, changed.then_some(c"model.update"), effect, None));
         }
         let Some((model, content)) = &self.request.init else { return self.run_without_document() };
         let mut document = Document::new(content.clone(), *model, next_revision(0, floor));
         let mut reply = self.change(&mut document, None, journal)?;
         reply.fill_revision(document.revision);
         host.note_revision(document.revision);
-        let effect =
-            Effect { revision: document.revision, expiry, change: Change::Put { model: ANY_NAME } }
-                .encode();
+        let revision = document.revision;
         let mut json = Vec::new();
         print::json(document.root.view(), &mut json);
         host.put(self.request.key, document);
-        if expiry != Expiry::Keep {
-            host.expire(self.request.key, expiry);
-        }
-        Ok(self.outcome(reply, c"model.set", effect, Some(JsonText::Made(json))))
+        let expiry = if host.expire(self.request.key, expiry) { expiry } else { Expiry::Keep };
+        let effect = Effect { revision, expiry, change: Change::Put { model: ANY_NAME } };
+        Ok(self.outcome(reply, Some(c"model.set"), effect, Some(JsonText::Made(json))))
     }
 
     fn expiry(&self) -> Expiry {
@@ -250,19 +245,16 @@ impl Scope<'_, '_> {
     fn outcome(
         &self,
         reply: Reply,
-        event: &'static CStr,
-        effect: Vec<u8>,
+        event: Option<&'static CStr>,
+        effect: Effect<'_>,
         json: Option<JsonText>,
     ) -> Outcome {
-        let expiry_event = match self.request.expiry {
-            None => None,
-            Some(ExpiryOption::Persist) => Some(c"persist"),
-            Some(ExpiryOption::Set(_)) => Some(c"expire"),
+        let expiry_event = match effect.expiry {
+            Expiry::Keep => None,
+            Expiry::Persist => Some(c"persist"),
+            Expiry::At(_) => Some(c"expire"),
         };
-        let key_arg = self.request.key.arg;
-        Outcome {
-            reply,
-            effects: vec![KeyEffect { key_arg, event, expiry_event, effect: Some(effect), json }],
-        }
+        let (key_arg, effect) = (self.request.key.arg, Some(effect.encode()));
+        Outcome { reply, effects: vec![KeyEffect { key_arg, event, expiry_event, effect, json }] }
     }
 }
