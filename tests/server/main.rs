@@ -20,4 +20,5 @@ mod harness_selftest;
 mod commands;
 mod json_patch;
 mod jsonpath;
+mod keyspace;
 mod refusals;
