@@ -22,3 +22,4 @@ mod json_patch;
 mod jsonpath;
 mod keyspace;
 mod refusals;
+mod replication;
