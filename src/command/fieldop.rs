@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::args::{Args, ExpiryArg};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Settings};
@@ -262,7 +262,13 @@ impl Scope<'_, '_> {
         let key_arg = self.request.key.arg;
         Outcome {
             reply,
-            effects: vec![KeyEffect { key_arg, event, expiry_event, effect: Some(effect), json }],
+            effects: smallvec![KeyEffect {
+                key_arg,
+                event,
+                expiry_event,
+                effect: Some(effect),
+                json
+            }],
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::ffi::CStr;
 
+use smallvec::SmallVec;
+
 use crate::codec::effect::Expiry;
 use crate::document::Document;
 use crate::error::Result;
@@ -70,7 +72,7 @@ pub trait Host {
 pub struct Outcome {
     pub reply: Reply,
     /// One for each key that was changed, in order.
-    pub effects: Vec<KeyEffect>,
+    pub effects: SmallVec<[KeyEffect; 1]>,
 }
 
 /// A change of one key, to be signalled, announced and propagated.

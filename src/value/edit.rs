@@ -166,13 +166,18 @@ impl<'a> Editor<'a> {
     /// Puts `new` in the place of what is there. Nothing happens when they are identical.
     pub fn replace(&mut self, place: &[u32], new: impl Into<Measured>) -> Result<()> {
         let new = new.into();
-        let old = self.at(place);
-        if old.identical(new.value.view()) {
-            return Ok(());
-        }
+        // The place is looked up and spelled in one walk; what was spelled is taken back where
+        // nothing is to be done.
+        let start = self.journal.effects.len();
+        let old = spell(self.root, effect::REPLACE, place, &mut self.journal.effects);
+        let identical = old.identical(new.value.view());
         let growth = new.size as i64 - old.size() as i64;
-        self.check(place.len() as u32 + new.depth, new.size, growth)?;
-        self.record(effect::REPLACE, place, |out| wire::put_value(new.value.view(), out));
+        let checked = self.check(place.len() as u32 + new.depth, new.size, growth);
+        if identical || checked.is_err() {
+            self.journal.effects.truncate(start);
+            return if identical { Ok(()) } else { checked };
+        }
+        wire::put_value(new.value.view(), &mut self.journal.effects);
         let old = swap(self.root, place, new.value);
         self.push(Undo::Replace { place: place.into(), old }, growth);
         Ok(())
@@ -425,28 +430,10 @@ impl<'a> Editor<'a> {
         Ok(())
     }
 
-    /// Writes the change down before it is made: the path is spelled in names and indexes.
+    /// Writes the change down before it is made.
     fn record(&mut self, tag: u8, place: &[u32], operands: impl FnOnce(&mut Vec<u8>)) {
-        let out = &mut self.journal.effects;
-        out.push(tag);
-        wire::put_varint(place.len() as u64, out);
-        let mut view = self.root.view();
-        for position in place {
-            view = match view {
-                View::Object(object) => {
-                    let (name, value) = object.member(*position).expect("the place exists");
-                    out.push(effect::NAME);
-                    wire::put_text(name.as_bytes(), out);
-                    value
-                }
-                other => {
-                    out.push(effect::INDEX);
-                    wire::put_varint((*position).into(), out);
-                    other.child(*position).expect("the place exists")
-                }
-            };
-        }
-        operands(out);
+        spell(self.root, tag, place, &mut self.journal.effects);
+        operands(&mut self.journal.effects);
     }
 
     fn push(&mut self, undo: Undo, growth: i64) {
@@ -461,6 +448,25 @@ impl Drop for Editor<'_> {
             self.rollback();
         }
     }
+}
+
+/// Begins an effect: its tag, and the path in names and indexes. Gives what is at the place.
+fn spell<'v>(root: &'v Value, tag: u8, place: &[u32], out: &mut Vec<u8>) -> View<'v> {
+    out.push(tag);
+    wire::put_varint(place.len() as u64, out);
+    place.iter().fold(root.view(), |view, position| match view {
+        View::Object(object) => {
+            let (name, value) = object.member(*position).expect("the place exists");
+            out.push(effect::NAME);
+            wire::put_text(name.as_bytes(), out);
+            value
+        }
+        other => {
+            out.push(effect::INDEX);
+            wire::put_varint((*position).into(), out);
+            other.child(*position).expect("the place exists")
+        }
+    })
 }
 
 // --- The representation ----------------------------------------------------------------------
