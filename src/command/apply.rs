@@ -6,7 +6,7 @@ use smallvec::smallvec;
 use super::args::Args;
 use super::host::{Host, Key, KeyEffect, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
-use crate::codec::effect::{Change, Effect};
+use crate::codec::effect::{Change, Effect, Expiry};
 use crate::document::{ANY, ANY_NAME, Document};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
@@ -52,23 +52,28 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             }
             host.open(key)?;
             host.put(key, Document::new(content, ANY, effect.revision));
-            c"model.set"
+            Some(c"model.set")
         }
         Change::Edit(edits) => {
             args.finish()?;
             edit(host, key, edits, effect.revision, limits)?;
-            c"model.update"
+            Some(c"model.update")
         }
         Change::Touch => {
             args.finish()?;
             host.open(key)?.ok_or_else(no_key)?.revision = effect.revision;
-            c"model.update"
+            None
         }
     };
     host.note_revision(effect.revision);
-    host.expire(key, effect.expiry);
-    let effect =
-        KeyEffect { key_arg: key.arg, event, expiry_event: None, effect: None, json: None };
+    // The events are those of the command that had this effect.
+    let expiry_event = match (effect.expiry, &effect.change) {
+        _ if !host.expire(key, effect.expiry) => None,
+        (Expiry::Keep, _) | (Expiry::Persist, Change::Put { .. }) => None,
+        (Expiry::Persist, _) => Some(c"persist"),
+        (Expiry::At(_), _) => Some(c"expire"),
+    };
+    let effect = KeyEffect { key_arg: key.arg, event, expiry_event, effect: None, json: None };
     Ok(Outcome { reply: Reply::Ok, effects: smallvec![effect] })
 }
 

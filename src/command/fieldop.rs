@@ -188,47 +188,33 @@ impl Scope<'_, '_> {
         // same document, comes to the same one. Otherwise the revision has to be told.
         let next = self.replaying || before.is_some_and(|before| before >= host.reign());
         let floor = if next { 0 } else { host.revision_floor() };
-        if let Some(document) = host.open(key)? {
-            let verbatim = next && self.request.is_its_own_effect();
-            let effects = if verbatim { Effects::Unrecorded } else { Effects::Recorded };
-            let (outcome, revision) = self.update(document, floor, effects, journal)?;
-            host.note_revision(revision);
-            host.expire(key, self.expiry());
-            return Ok(outcome);
-        }
-        match &self.request.init {
-            Some((model, content)) => {
-                let document = Document::new(content.clone(), *model, next_revision(0, floor));
-                self.create(host, document, journal)
-            }
-            None => self.run_without_document(),
-        }
-    }
-
-    /// Changes a document that is there; also gives its revision from now on.
-    fn update(
-        &self,
-        document: &mut Document,
-        floor: u64,
-        effects: Effects,
-        journal: &mut Journal,
-    ) -> Result<(Outcome, u64)> {
-        let before = document.revision;
-        let (mut reply, changed) = self.change(document, Some(before), effects, journal)?;
+        let verbatim = next && self.request.is_its_own_effect();
+        let effects = if verbatim { Effects::Unrecorded } else { Effects::Recorded };
+        let Some(document) = host.open(key)? else {
+            return match &self.request.init {
+                Some((model, content)) => {
+                    let document = Document::new(content.clone(), *model, next_revision(0, floor));
+                    self.create(host, document, journal)
+                }
+                None => self.run_without_document(),
+            };
+        };
+        let (mut reply, changed) =
+            self.change(document, Some(document.revision), effects, journal)?;
         if changed {
-            document.revision = next_revision(before, floor);
+            document.revision = next_revision(document.revision, floor);
         }
         let revision = document.revision;
         reply.fill_revision(revision);
-        let expiry = self.expiry();
+        host.note_revision(revision);
+        let expiry = self.expire(host);
         if !changed && expiry == Expiry::Keep {
-            return Ok((reply.into(), revision));
+            return Ok(reply.into());
         }
-        let effect = (effects == Effects::Recorded).then(|| {
-            let change = if changed { Change::Edit(journal.effects()) } else { Change::Touch };
-            Effect { revision, expiry, change }.encode()
-        });
-        Ok((self.outcome(reply, c"model.update", effect, None), revision))
+        let change = if changed { Change::Edit(journal.effects()) } else { Change::Touch };
+        let effect = (!verbatim).then_some(Effect { revision, expiry, change });
+        let event = changed.then_some(c"model.update");
+        Ok(self.outcome(reply, [event, expiry_event(expiry)], effect, None))
     }
 
     /// Changes a document that was just made from `INIT`, and stores it.
@@ -242,21 +228,23 @@ impl Scope<'_, '_> {
         let revision = document.revision;
         reply.fill_revision(revision);
         host.note_revision(revision);
-        let expiry = self.expiry();
-        let effect = Effect { revision, expiry, change: Change::Put { model: ANY_NAME } }.encode();
         let mut json = Vec::new();
         print::json(document.root.view(), &mut json);
         host.put(self.request.key, document);
-        host.expire(self.request.key, expiry);
-        Ok(self.outcome(reply, c"model.set", Some(effect), Some(JsonText::Made(json))))
+        let expiry = self.expire(host);
+        let effect = Effect { revision, expiry, change: Change::Put { model: ANY_NAME } };
+        let events = [Some(c"model.set"), expiry_event(expiry)];
+        Ok(self.outcome(reply, events, Some(effect), Some(JsonText::Made(json))))
     }
 
-    fn expiry(&self) -> Expiry {
-        match self.request.expiry {
-            None => Expiry::Keep,
+    /// Changes the time to live as asked for; `Keep` where that changes nothing.
+    fn expire(&self, host: &mut dyn Host) -> Expiry {
+        let expiry = match self.request.expiry {
+            None => return Expiry::Keep,
             Some(ExpiryOption::Persist) => Expiry::Persist,
             Some(ExpiryOption::Set(expiry)) => expiry.at(self.clock.unix_us()),
-        }
+        };
+        if host.expire(self.request.key, expiry) { expiry } else { Expiry::Keep }
     }
 
     /// Changes the document whole or not at all, and says whether it changed; its revision is the
@@ -301,22 +289,24 @@ impl Scope<'_, '_> {
         }
     }
 
+    /// `events` are those of the content and of the time to live.
     fn outcome(
         &self,
         reply: Reply,
-        event: &'static CStr,
-        effect: Option<Vec<u8>>,
+        [event, expiry_event]: [Option<&'static CStr>; 2],
+        effect: Option<Effect<'_>>,
         json: Option<JsonText>,
     ) -> Outcome {
-        let expiry_event = match self.request.expiry {
-            None => None,
-            Some(ExpiryOption::Persist) => Some(c"persist"),
-            Some(ExpiryOption::Set(_)) => Some(c"expire"),
-        };
-        let key_arg = self.request.key.arg;
-        Outcome {
-            reply,
-            effects: smallvec![KeyEffect { key_arg, event, expiry_event, effect, json }],
-        }
+        let (key_arg, effect) = (self.request.key.arg, effect.map(|effect| effect.encode()));
+        let effects = smallvec![KeyEffect { key_arg, event, expiry_event, effect, json }];
+        Outcome { reply, effects }
+    }
+}
+
+fn expiry_event(expiry: Expiry) -> Option<&'static CStr> {
+    match expiry {
+        Expiry::Keep => None,
+        Expiry::Persist => Some(c"persist"),
+        Expiry::At(_) => Some(c"expire"),
     }
 }

@@ -65,8 +65,8 @@ pub trait Host {
     /// Stores a document, in the place of one that may be there. The time to live stays as it was.
     fn put(&mut self, key: Key<'_>, document: Document);
 
-    /// Changes the time to live of a key that exists.
-    fn expire(&mut self, key: Key<'_>, expiry: Expiry);
+    /// Changes the time to live of a key that exists; says whether it was another one before.
+    fn expire(&mut self, key: Key<'_>, expiry: Expiry) -> bool;
 
     /// An empty journal; giving it back with [`Host::keep_journal`] saves allocations.
     fn take_journal(&mut self) -> Journal;
@@ -87,8 +87,8 @@ pub struct Outcome {
 pub struct KeyEffect {
     /// Which argument of the command the key is.
     pub key_arg: usize,
-    /// The keyspace event.
-    pub event: &'static CStr,
+    /// The keyspace event of a changed content, if it changed.
+    pub event: Option<&'static CStr>,
     /// The event of a changed time to live, if it changed.
     pub expiry_event: Option<&'static CStr>,
     /// The operand of `MODEL.APPLY`, see [`crate::codec::effect`]. None where the command itself is

@@ -104,14 +104,12 @@ impl Host for MemoryHost {
         self.documents.insert(key.name.to_vec(), document);
     }
 
-    fn expire(&mut self, key: Key<'_>, expiry: Expiry) {
+    fn expire(&mut self, key: Key<'_>, expiry: Expiry) -> bool {
         match expiry {
-            Expiry::Keep => {}
-            Expiry::Persist => {
-                self.expiries.remove(key.name);
-            }
+            Expiry::Keep => false,
+            Expiry::Persist => self.expiries.remove(key.name).is_some(),
             Expiry::At(unix_ms) => {
-                self.expiries.insert(key.name.to_vec(), unix_ms);
+                self.expiries.insert(key.name.to_vec(), unix_ms) != Some(unix_ms)
             }
         }
     }

@@ -121,7 +121,7 @@ fn store(host: &mut dyn Host, request: Request<'_>, expiry: Expiry) -> Result<Ou
     let json = Some(JsonText::Arg(request.json_arg));
     let effect = KeyEffect {
         key_arg: request.key.arg,
-        event: c"model.set",
+        event: Some(c"model.set"),
         expiry_event,
         effect: Some(effect),
         json,

@@ -218,7 +218,9 @@ unsafe fn announce(
         // SAFETY: the caller vouches for `ctx` and `argv`; the event is copied.
         unsafe { call!(RedisModule_NotifyKeyspaceEvent(ctx, class, event, key)) };
     };
-    notify(raw::REDISMODULE_NOTIFY_MODULE, effect.event.as_ptr());
+    if let Some(event) = effect.event {
+        notify(raw::REDISMODULE_NOTIFY_MODULE, event.as_ptr());
+    }
     if let Some(event) = effect.expiry_event {
         notify(raw::REDISMODULE_NOTIFY_GENERIC, event.as_ptr());
     }

@@ -122,15 +122,21 @@ impl Host for ServerHost<'_> {
         unsafe { data_type::put(handle, document) };
     }
 
-    fn expire(&mut self, key: Key<'_>, expiry: Expiry) {
+    fn expire(&mut self, key: Key<'_>, expiry: Expiry) -> bool {
         let unix_ms = match expiry {
-            Expiry::Keep => return,
+            Expiry::Keep => return false,
             Expiry::Persist => c_longlong::from(raw::REDISMODULE_NO_EXPIRE),
             Expiry::At(unix_ms) => unix_ms as c_longlong,
         };
         let handle = self.writable_handle(key);
         // SAFETY: the key is open for writing.
-        unsafe { call!(RedisModule_SetAbsExpire(handle, unix_ms)) };
+        unsafe {
+            if call!(RedisModule_GetAbsExpire(handle)) == unix_ms {
+                return false;
+            }
+            call!(RedisModule_SetAbsExpire(handle, unix_ms));
+        }
+        true
     }
 
     fn take_journal(&mut self) -> Journal {

@@ -1,7 +1,9 @@
 //! Tests against real servers: every flavour the module supports, each test on all of them.
 //!
 //! One crate, so that it links once. A new file is a module here; `harness` starts and stops servers,
-//! `resp` is the connection and the replies, `cluster` puts servers together, and `harness_selftest` holds both to what they promise.
+//! `resp` is the connection and the replies, `cluster` puts servers together, and `harness_selftest`
+//! holds these to what they promise. `workload` makes random commands. The others are named for what
+//! they test.
 
 // Tests are added module by module, and not each uses all of the harness.
 #[allow(dead_code)]
@@ -10,5 +12,13 @@ mod cluster;
 mod harness;
 #[allow(dead_code)]
 mod resp;
+#[allow(dead_code)]
+mod workload;
 
 mod harness_selftest;
+
+mod commands;
+mod json_patch;
+mod jsonpath;
+mod keyspace;
+mod refusals;

@@ -1,0 +1,242 @@
+//! Random commands, the same for the same seed: what documents go through in tests of persistence,
+//! replication and memory.
+//!
+//! Operators come from the registry, so that a new one is part of the workload the day it is
+//! declared. About half of the statements do something; the rest find nothing, or are refused, which
+//! is part of the workload.
+
+use redis_model::op::{self, OpSpec, OperandKind};
+
+/// Numbers that look random and are the same on every machine.
+pub struct Rng(u64);
+
+impl Rng {
+    pub fn new(seed: u64) -> Rng {
+        Rng(seed)
+    }
+
+    /// splitmix64.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    pub fn one_in(&mut self, chances: usize) -> bool {
+        self.below(chances) == 0
+    }
+
+    pub fn pick<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
+        choices[self.below(choices.len())]
+    }
+}
+
+/// A seed from the clock, printed, so that a failure can be run again: `WORKLOAD_SEED=...`.
+pub fn seed(test: &str) -> u64 {
+    let given = std::env::var("WORKLOAD_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(0, |since| since.as_nanos() as u64) % 1_000_000_000
+    });
+    println!("to run it again: WORKLOAD_SEED={seed} cargo test --test server {test}");
+    seed
+}
+
+const NAMES: [&str; 6] = ["a", "b", "c", "né", "x.y", "~/"];
+
+/// Places of the documents [`json`] makes.
+const SINGULAR: [&str; 14] = [
+    "$",
+    "",
+    "$.a",
+    "$.b",
+    "$.c",
+    "/a",
+    "/né",
+    "/~0~1",
+    "$['x.y']",
+    "$.a.b",
+    "$.b[0]",
+    "$.c[-1]",
+    "/b/-",
+    "$.a['né']",
+];
+const QUERIES: [&str; 8] =
+    ["$.*", "$..a", "$.b[*]", "$[?@.a]", "$.c[::2]", "$['a','b']", "$..[?@ > 3]", "$.a[1:]"];
+
+/// A JSON value of this depth at most.
+pub fn json(rng: &mut Rng, depth: usize) -> String {
+    let kinds = if depth == 0 { 5 } else { 8 };
+    match rng.below(kinds) {
+        0 => rng.pick(&["null", "true", "false"]).to_owned(),
+        1 => number(rng),
+        2 => (rng.below(2000) as i64 - 1000).to_string(),
+        3 | 4 => string(rng),
+        5 => array(rng, depth),
+        _ => object(rng, depth),
+    }
+}
+
+fn number(rng: &mut Rng) -> String {
+    let numbers = [
+        "0",
+        "-0.0",
+        "1.0",
+        "0.1",
+        "1e21",
+        "-1.5e-7",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "9007199254740993",
+        "1.7976931348623157e308",
+        "5e-324",
+    ];
+    rng.pick(&numbers).to_owned()
+}
+
+fn string(rng: &mut Rng) -> String {
+    let strings = [
+        r#""""#,
+        r#""a""#,
+        r#""%s%n""#,
+        r#""\u0000\r\n\"\\""#,
+        r#""😀é""#,
+        r#""2024-02-29T12:00:00.5+02:00""#,
+        r#""AQID""#,
+    ];
+    if rng.one_in(12) {
+        return format!("\"{}\"", "long text ".repeat(1 + rng.below(80)));
+    }
+    rng.pick(&strings).to_owned()
+}
+
+fn array(rng: &mut Rng, depth: usize) -> String {
+    let items: Vec<_> = (0..rng.below(5)).map(|_| json(rng, depth - 1)).collect();
+    format!("[{}]", items.join(","))
+}
+
+/// An object whose members have the names the paths ask for.
+pub fn object(rng: &mut Rng, depth: usize) -> String {
+    let mut members: Vec<String> = Vec::new();
+    for name in NAMES {
+        if rng.below(3) > 0 {
+            members.push(format!("\"{name}\":{}", json(rng, depth.saturating_sub(1))));
+        }
+    }
+    format!("{{{}}}", members.join(","))
+}
+
+fn operand(rng: &mut Rng, kind: OperandKind) -> String {
+    match kind {
+        OperandKind::Singular => rng.pick(&SINGULAR).to_owned(),
+        OperandKind::SingularBelowRoot => rng.pick(&SINGULAR[2..]).to_owned(),
+        OperandKind::Path | OperandKind::PathBelowRoot if rng.one_in(3) => {
+            rng.pick(&QUERIES).to_owned()
+        }
+        OperandKind::Path if rng.one_in(4) => rng.pick(&SINGULAR).to_owned(),
+        OperandKind::Path | OperandKind::PathBelowRoot => rng.pick(&SINGULAR[2..]).to_owned(),
+        OperandKind::Json => json(rng, 2),
+        OperandKind::JsonArray => array(rng, 2),
+        OperandKind::JsonObject => object(rng, 2),
+        OperandKind::JsonString => string(rng),
+        OperandKind::Patch => patch(rng),
+        OperandKind::Number if rng.one_in(3) => number(rng),
+        OperandKind::Number | OperandKind::Integer => (rng.below(9) as i64 - 4).to_string(),
+        OperandKind::Name => rng.pick(&NAMES).to_owned(),
+        OperandKind::SortKey => rng.pick(&["@", "@.a", "@['b']", "@[0]"]).to_owned(),
+        OperandKind::Base64 => rng.pick(&["", "AQID", "/+8=", "AA=="]).to_owned(),
+        OperandKind::Duration => rng.pick(&["1h30m", "-250ms", "P1DT2H", "-P30D"]).to_owned(),
+        OperandKind::Choice(words) => rng.pick(words).to_owned(),
+    }
+}
+
+fn patch(rng: &mut Rng) -> String {
+    let value = json(rng, 1);
+    let patches = [
+        format!(r#"[{{"op":"add","path":"/a","value":{value}}}]"#),
+        format!(
+            r#"[{{"op":"replace","path":"/b","value":{value}}},{{"op":"remove","path":"/c"}}]"#
+        ),
+        r#"[{"op":"move","from":"/a","path":"/b"}]"#.to_owned(),
+        r#"[{"op":"copy","from":"","path":"/c"}]"#.to_owned(),
+        format!(r#"[{{"op":"test","path":"/a","value":{value}}}]"#),
+    ];
+    patches[rng.below(patches.len())].clone()
+}
+
+/// One statement of an operator.
+pub fn statement(rng: &mut Rng, spec: &OpSpec) -> Vec<String> {
+    let operands = spec.operands.iter().map(|declared| operand(rng, declared.kind));
+    std::iter::once(spec.name.to_owned()).chain(operands.collect::<Vec<_>>()).collect()
+}
+
+/// `MODEL.FIELDOP key ...` with one to three statements of any operators, and options now and then.
+pub fn fieldop(rng: &mut Rng, key: &str) -> Vec<String> {
+    let mut command = vec!["MODEL.FIELDOP".to_owned(), key.to_owned()];
+    if rng.one_in(2) {
+        command.extend(["INIT".into(), "any".into(), object(rng, 2)]);
+    }
+    if rng.one_in(3) {
+        command.push("MKPATH".into());
+    }
+    if rng.one_in(5) {
+        command.extend(expiry(rng, "PERSIST"));
+    }
+    for _ in 0..1 + rng.below(3) {
+        let spec = op::all()[rng.below(op::all().len())];
+        command.extend(statement(rng, spec));
+    }
+    command
+}
+
+/// A time to live far away, or the keyword that takes it away.
+fn expiry(rng: &mut Rng, none: &str) -> Vec<String> {
+    match rng.below(4) {
+        0 => vec!["EX".into(), (1000 + rng.below(1000)).to_string()],
+        1 => vec!["PX".into(), (1_000_000 + rng.below(1_000_000)).to_string()],
+        2 => vec!["PXAT".into(), (4_000_000_000_000 + rng.below(1000) as u64).to_string()],
+        _ => vec![none.into()],
+    }
+}
+
+/// `MODEL.SET key ...` with options now and then.
+pub fn set(rng: &mut Rng, key: &str) -> Vec<String> {
+    let mut command = vec!["MODEL.SET".into(), key.into(), "any".into(), object(rng, 3)];
+    match rng.below(6) {
+        0 => command.push("NX".into()),
+        1 => command.push("XX".into()),
+        2 => command.extend(["IFREV".into(), "1".into()]),
+        _ => {}
+    }
+    if rng.one_in(4) {
+        command.extend(expiry(rng, "KEEPTTL"));
+    }
+    command
+}
+
+/// Any command that a keyspace of documents sees, on keys below `prefix`.
+pub fn command(rng: &mut Rng, prefix: &str) -> Vec<String> {
+    let key = format!("{prefix}{}", rng.below(12));
+    let other = format!("{prefix}{}", rng.below(12));
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    match rng.below(40) {
+        0..24 => fieldop(rng, &key),
+        24..30 => set(rng, &key),
+        30 => words(&["DEL", &key]),
+        31 => words(&["UNLINK", &key, &other]),
+        32 => words(&["COPY", &key, &other, "REPLACE"]),
+        33 => words(&["RENAME", &key, &other]),
+        34 => words(&["EXPIRE", &key, "5000"]),
+        35 => words(&["PERSIST", &key]),
+        36 => words(&["SET", &key, "not a document"]),
+        37 => words(&["MODEL.GET", &key, "$..*"]),
+        38 => words(&["MODEL.FIELDOP", &key, "PX", "1", "REVISION"]),
+        _ => words(&["MODEL.META", &key]),
+    }
+}
