@@ -32,7 +32,7 @@ fn player_members(nth: usize) -> Vec<Member> {
         ("score", format!("{}", random.below(1_000_000))),
         ("level", format!("{}", 1 + random.below(99))),
         ("balance", format!("{}", random.below(100_000))),
-        ("active", if nth % 8 == 0 { "false" } else { "true" }.into()),
+        ("active", if nth.is_multiple_of(8) { "false" } else { "true" }.into()),
         ("metadata.theme", format!("\"{theme}\"")),
         ("metadata.lang", format!("\"{lang}\"")),
         ("tags", format!("[\"{role}\",\"{region}\"]")),
