@@ -21,4 +21,6 @@ mod commands;
 mod json_patch;
 mod jsonpath;
 mod keyspace;
+mod persistence;
 mod refusals;
+mod replication;

@@ -193,7 +193,12 @@ impl Conn {
     /// Sends bytes as they are, RESP or not.
     #[track_caller]
     pub fn send_raw(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("the server closed the connection");
+        self.try_send(bytes).expect("the server closed the connection");
+    }
+
+    /// As `send_raw`; an error means that the connection is gone.
+    pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)
     }
 
     #[track_caller]
