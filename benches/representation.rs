@@ -67,6 +67,7 @@ unsafe impl GlobalAlloc for Counting {
 /// One representation. What it changes are members known by their path of names and indexes.
 trait Representation {
     const NAME: &'static str;
+    const KEEPS_ORDER: bool = true;
     type Value;
 
     fn parse(text: &str) -> Self::Value;
@@ -127,7 +128,8 @@ fn serde_place<'v>(value: &'v mut serde_json::Value, path: &[Step]) -> &'v mut s
 struct Ijson;
 
 impl Representation for Ijson {
-    const NAME: &'static str = "ijson";
+    const NAME: &'static str = "ijson (loses order)";
+    const KEEPS_ORDER: bool = false;
     type Value = ijson::IValue;
 
     fn parse(text: &str) -> Self::Value {
@@ -299,7 +301,10 @@ fn measure<R: Representation>(subject: &Subject) -> Measured {
     for (value, text) in values.iter().zip(texts) {
         out.clear();
         R::print(value, &mut out);
-        assert!(out == text.as_bytes(), "{} gives the same text back", R::NAME);
+        // ijson loses the order of members, so it is held to the same content alone.
+        let same =
+            out == text.as_bytes() || !R::KEEPS_ORDER && content(&out) == content(text.as_bytes());
+        assert!(same, "{} gives the same text back", R::NAME);
     }
     let each = |work: &mut dyn FnMut(usize)| {
         nanoseconds(|| (0..texts.len()).for_each(&mut *work)) / texts.len() as f64
@@ -319,11 +324,16 @@ fn measure<R: Representation>(subject: &Subject) -> Measured {
         }),
         increment: each(&mut |nth| R::increment(&mut values[nth], &subject.integer)),
         replace: each(&mut |nth| {
-            round += 1;
+            // Another text in every pass: putting the same again would do nothing.
+            round += usize::from(nth == 0);
             let text = if round % 2 == 0 { "Walking boots no. 7" } else { "Rain" };
             R::replace(&mut values[nth], &subject.string, text);
         }),
     }
+}
+
+fn content(text: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(text).expect("valid JSON")
 }
 
 /// The fastest of several rounds that together take a while: the one least disturbed.

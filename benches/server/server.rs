@@ -66,7 +66,8 @@ impl Server {
                 panic!("the server ended ({status}):\n{log}");
             }
             if Connection::open(self.port).is_ok_and(|mut connection| {
-                connection.text(&["INFO", "persistence"]).contains("loading:0")
+                // A line of its own: there is an `async_loading` too.
+                connection.text(&["INFO", "persistence"]).lines().any(|line| line == "loading:0")
             }) {
                 return;
             }

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use redis_model::command::memory::MemoryHost;
-use redis_model::command::{self, JsonText};
+use redis_model::command;
 use redis_model::value::Limits;
 
 const DOCUMENT: &str = r#"{"n":1,"f":2.5,"s":"text","b":true,"z":null,"a":[3,1,2],"o":{"x":{"y":[{"k":1},{"k":0}]}},"t":"2024-02-29T23:59:59.5+01:00"}"#;
@@ -28,16 +28,7 @@ fuzz_target!(|input: &[u8]| {
         Err(_) => assert_eq!(text(&host), before),
         Ok(outcome) if outcome.effects.is_empty() => assert_eq!(text(&host), before),
         Ok(outcome) => {
-            for effect in &outcome.effects {
-                let bytes = effect.effect.as_ref().expect("a change made here has an effect");
-                let mut apply: Vec<&[u8]> = vec![b"MODEL.APPLY", b"key", bytes];
-                match &effect.json {
-                    Some(JsonText::Arg(arg)) => apply.push(args[*arg]),
-                    Some(JsonText::Made(json)) => apply.push(json),
-                    None => {}
-                }
-                command::run(&mut replica, &apply).expect("an effect fits the replica");
-            }
+            replica.replicate(&args, &outcome).expect("an effect fits the replica");
             assert_eq!(text(&host), text(&replica));
             let document = &host.documents[&b"key"[..]];
             assert_eq!(document.size(), document.root.view().size());

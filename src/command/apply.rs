@@ -1,6 +1,8 @@
 //! `MODEL.APPLY`: repeats the effect of a command on one key. Written by the module for replicas and
 //! the AOF; clients have no use for it.
 
+use smallvec::smallvec;
+
 use super::args::Args;
 use super::host::{Host, Key, KeyEffect, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
@@ -72,7 +74,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         (Expiry::At(_), _) => Some(c"expire"),
     };
     let effect = KeyEffect { key_arg: key.arg, event, expiry_event, effect: None, json: None };
-    Ok(Outcome { reply: Reply::Ok, effects: vec![effect] })
+    Ok(Outcome { reply: Reply::Ok, effects: smallvec![effect] })
 }
 
 fn edit(

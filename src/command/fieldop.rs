@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::args::{Args, ExpiryArg};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Settings};
@@ -13,7 +13,7 @@ use crate::error::{ErrorCode, Result};
 use crate::op::Clock;
 use crate::reply::Reply;
 use crate::txn::{self, Block, Statement, parse_statements, run_block};
-use crate::value::edit::{Editor, Journal};
+use crate::value::edit::{Editor, Effects, Journal};
 use crate::value::{Measured, print};
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -65,7 +65,7 @@ static FIELDOP: CommandSpec = CommandSpec {
         ErrorCode::Overflow,
         ErrorCode::Limit,
     ],
-    replicated: "the changes that were made, with the revision and the absolute expiry; nothing when nothing changed",
+    replicated: "the changes that were made, with the revision and the absolute expiry; the command as it is where it has no condition, no clock and no option that needs one; nothing when nothing changed",
     examples: &[
         Example(&[
             (&["MODEL.SET", "sku:1", "any", r#"{"stock":10,"reserved":0}"#], "(revision)"),
@@ -119,15 +119,35 @@ enum ExpiryOption {
 }
 
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
-    let settings = host.settings();
+    let replaying = host.replaying();
+    let settings = if replaying { Settings::NONE } else { host.settings() };
     let request = parse(args, &settings)?;
-    let now_us = host.now_us();
     let mut journal = host.take_journal();
-    let scope = Scope { request: &request, settings: &settings, now_us };
+    let clock = request.clock(host);
+    let scope = Scope { request: &request, settings: &settings, clock, replaying };
     let outcome =
         scope.run(host, &mut journal).map_err(|error| error.text("key", request.key.name));
     host.keep_journal(journal);
     outcome
+}
+
+impl Request<'_> {
+    /// The clock, read only where something depends on it.
+    fn clock(&self, host: &mut dyn Host) -> Clock {
+        let relative = self.expiry.is_some();
+        if relative || self.statements.iter().any(|statement| !statement.repeats_exactly()) {
+            return Clock::at(host.now_us());
+        }
+        Clock::UNREAD
+    }
+
+    /// Whether the command says itself what it changes: it has no condition and no option that asks
+    /// for the time or for what is there, and leads each operator to one place. Then replicas are sent
+    /// the command as it is, which costs the least.
+    fn is_its_own_effect(&self) -> bool {
+        let plain = self.init.is_none() && self.expiry.is_none();
+        plain && self.statements.iter().all(Statement::repeats_exactly)
+    }
 }
 
 fn parse<'a>(args: &'a [&'a [u8]], settings: &Settings) -> Result<Request<'a>> {
@@ -156,67 +176,94 @@ fn parse<'a>(args: &'a [&'a [u8]], settings: &Settings) -> Result<Request<'a>> {
 struct Scope<'s, 'a> {
     request: &'s Request<'a>,
     settings: &'s Settings,
-    now_us: u64,
+    clock: Clock,
+    replaying: bool,
 }
 
 impl Scope<'_, '_> {
     fn run(&self, host: &mut dyn Host, journal: &mut Journal) -> Result<Outcome> {
-        let expiry = self.expiry();
-        let floor = host.revision_floor();
-        if let Some(document) = host.open(self.request.key)? {
-            let before = document.revision;
-            let mut reply = self.change(document, Some(before), journal)?;
-            let changed = !journal.effects().is_empty();
-            if changed {
-                document.revision = next_revision(before, floor);
-            }
-            let revision = document.revision;
-            host.note_revision(revision);
-            reply.fill_revision(revision);
-            let expiry = if host.expire(self.request.key, expiry) { expiry } else { Expiry::Keep };
-            if !changed && expiry == Expiry::Keep {
-                return Ok(reply.into());
-            }
-            let change = if changed { Change::Edit(journal.effects()) } else { Change::Touch };
-            let effect = Effect { revision, expiry, change };
-            return Ok(self.outcome(reply, changed.then_some(c"model.update"), effect, None));
+        let key = self.request.key;
+        let before = host.open(key)?.map(|document| document.revision);
+        // A document that was changed here before has the next revision: a replica, which has the
+        // same document, comes to the same one. Otherwise the revision has to be told.
+        let next = self.replaying || before.is_some_and(|before| before >= host.reign());
+        let floor = if next { 0 } else { host.revision_floor() };
+        let verbatim = next && self.request.is_its_own_effect();
+        let effects = if verbatim { Effects::Unrecorded } else { Effects::Recorded };
+        let Some(document) = host.open(key)? else {
+            return match &self.request.init {
+                Some((model, content)) => {
+                    let document = Document::new(content.clone(), *model, next_revision(0, floor));
+                    self.create(host, document, journal)
+                }
+                None => self.run_without_document(),
+            };
+        };
+        let (mut reply, changed) =
+            self.change(document, Some(document.revision), effects, journal)?;
+        if changed {
+            document.revision = next_revision(document.revision, floor);
         }
-        let Some((model, content)) = &self.request.init else { return self.run_without_document() };
-        let mut document = Document::new(content.clone(), *model, next_revision(0, floor));
-        let mut reply = self.change(&mut document, None, journal)?;
-        reply.fill_revision(document.revision);
-        host.note_revision(document.revision);
         let revision = document.revision;
+        reply.fill_revision(revision);
+        host.note_revision(revision);
+        let expiry = self.expire(host);
+        if !changed && expiry == Expiry::Keep {
+            return Ok(reply.into());
+        }
+        let change = if changed { Change::Edit(journal.effects()) } else { Change::Touch };
+        let effect = (!verbatim).then_some(Effect { revision, expiry, change });
+        let event = changed.then_some(c"model.update");
+        Ok(self.outcome(reply, [event, expiry_event(expiry)], effect, None))
+    }
+
+    /// Changes a document that was just made from `INIT`, and stores it.
+    fn create(
+        &self,
+        host: &mut dyn Host,
+        mut document: Document,
+        journal: &mut Journal,
+    ) -> Result<Outcome> {
+        let (mut reply, _) = self.change(&mut document, None, Effects::Unrecorded, journal)?;
+        let revision = document.revision;
+        reply.fill_revision(revision);
+        host.note_revision(revision);
         let mut json = Vec::new();
         print::json(document.root.view(), &mut json);
         host.put(self.request.key, document);
-        let expiry = if host.expire(self.request.key, expiry) { expiry } else { Expiry::Keep };
+        let expiry = self.expire(host);
         let effect = Effect { revision, expiry, change: Change::Put { model: ANY_NAME } };
-        Ok(self.outcome(reply, Some(c"model.set"), effect, Some(JsonText::Made(json))))
+        let events = [Some(c"model.set"), expiry_event(expiry)];
+        Ok(self.outcome(reply, events, Some(effect), Some(JsonText::Made(json))))
     }
 
-    fn expiry(&self) -> Expiry {
-        match self.request.expiry {
-            None => Expiry::Keep,
+    /// Changes the time to live as asked for; `Keep` where that changes nothing.
+    fn expire(&self, host: &mut dyn Host) -> Expiry {
+        let expiry = match self.request.expiry {
+            None => return Expiry::Keep,
             Some(ExpiryOption::Persist) => Expiry::Persist,
-            Some(ExpiryOption::Set(expiry)) => expiry.at(self.now_us),
-        }
+            Some(ExpiryOption::Set(expiry)) => expiry.at(self.clock.unix_us()),
+        };
+        if host.expire(self.request.key, expiry) { expiry } else { Expiry::Keep }
     }
 
-    /// Changes the document whole or not at all; its revision is the caller's.
+    /// Changes the document whole or not at all, and says whether it changed; its revision is the
+    /// caller's.
     fn change(
         &self,
         document: &mut Document,
         revision: Option<u64>,
+        effects: Effects,
         journal: &mut Journal,
-    ) -> Result<Reply> {
+    ) -> Result<(Reply, bool)> {
         let size = document.size();
-        let mut editor = Editor::new(&mut document.root, size, self.settings.document, journal);
+        let mut editor = Editor::new(&mut document.root, size, self.settings.document, journal)
+            .with_effects(effects);
         let replies = run_block(self.block(Some(&mut editor), revision), &self.request.statements)?;
-        let size = editor.size();
+        let (size, changed) = (editor.size(), editor.changed());
         editor.commit();
         document.set_size(size);
-        Ok(Reply::Array(replies))
+        Ok((Reply::Array(replies), changed))
     }
 
     /// Only assertions can hold where nothing is.
@@ -236,25 +283,30 @@ impl Scope<'_, '_> {
         Block {
             editor,
             revision,
-            clock: Clock { unix_us: self.now_us },
+            clock: self.clock,
             paths: &self.settings.paths,
             make_path: self.request.make_path,
         }
     }
 
+    /// `events` are those of the content and of the time to live.
     fn outcome(
         &self,
         reply: Reply,
-        event: Option<&'static CStr>,
-        effect: Effect<'_>,
+        [event, expiry_event]: [Option<&'static CStr>; 2],
+        effect: Option<Effect<'_>>,
         json: Option<JsonText>,
     ) -> Outcome {
-        let expiry_event = match effect.expiry {
-            Expiry::Keep => None,
-            Expiry::Persist => Some(c"persist"),
-            Expiry::At(_) => Some(c"expire"),
-        };
-        let (key_arg, effect) = (self.request.key.arg, Some(effect.encode()));
-        Outcome { reply, effects: vec![KeyEffect { key_arg, event, expiry_event, effect, json }] }
+        let (key_arg, effect) = (self.request.key.arg, effect.map(|effect| effect.encode()));
+        let effects = smallvec![KeyEffect { key_arg, event, expiry_event, effect, json }];
+        Outcome { reply, effects }
+    }
+}
+
+fn expiry_event(expiry: Expiry) -> Option<&'static CStr> {
+    match expiry {
+        Expiry::Keep => None,
+        Expiry::Persist => Some(c"persist"),
+        Expiry::At(_) => Some(c"expire"),
     }
 }

@@ -1,5 +1,7 @@
 //! `MODEL.GET`: reads a document or places of it.
 
+use smallvec::SmallVec;
+
 use super::args::Args;
 use super::host::{Host, Key, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
@@ -44,11 +46,18 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
 }
 
 /// `[path ...]` up to the last argument.
-pub(super) fn parse_paths<'a>(args: &mut Args<'a>, settings: &Settings) -> Result<Vec<Path<'a>>> {
+pub(super) fn parse_paths<'a>(
+    args: &mut Args<'a>,
+    settings: &Settings,
+) -> Result<SmallVec<[Path<'a>; 1]>> {
     let parse = |arg: &&'a [u8]| {
         Path::parse(arg, &settings.paths).map_err(|error: Error| error.text("path", arg))
     };
-    args.rest().iter().map(parse).collect()
+    let mut paths = SmallVec::new();
+    for arg in args.rest() {
+        paths.push(parse(arg)?);
+    }
+    Ok(paths)
 }
 
 /// The reply for one key.

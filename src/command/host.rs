@@ -2,6 +2,8 @@
 
 use std::ffi::CStr;
 
+use smallvec::SmallVec;
+
 use crate::codec::effect::Expiry;
 use crate::document::Document;
 use crate::error::Result;
@@ -25,6 +27,8 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// For what a master has judged already.
+    pub const NONE: Settings = Settings { document: Limits::NONE, paths: PathLimits::NONE };
     pub const DEFAULT: Settings =
         Settings { document: Limits::DEFAULT, paths: PathLimits::DEFAULT };
 }
@@ -35,8 +39,13 @@ pub trait Host {
     /// The server's clock: microseconds since 1970, the same during one command.
     fn now_us(&mut self) -> u64;
 
-    /// A revision above every one seen so far, and not before the clock in microseconds.
+    /// The lowest revision for a document that is created, replaced, or changed in a way replicas
+    /// are told: above every one seen so far, and not before the clock in microseconds.
     fn revision_floor(&mut self) -> u64;
+
+    /// When this server began to accept changes, after it was started or promoted, as a revision. A
+    /// document with a later one was changed here, and nobody else can have given it the next one.
+    fn reign(&self) -> u64;
 
     /// A document has this revision now.
     fn note_revision(&mut self, revision: u64);
@@ -70,7 +79,7 @@ pub trait Host {
 pub struct Outcome {
     pub reply: Reply,
     /// One for each key that was changed, in order.
-    pub effects: Vec<KeyEffect>,
+    pub effects: SmallVec<[KeyEffect; 1]>,
 }
 
 /// A change of one key, to be signalled, announced and propagated.
@@ -82,8 +91,8 @@ pub struct KeyEffect {
     pub event: Option<&'static CStr>,
     /// The event of a changed time to live, if it changed.
     pub expiry_event: Option<&'static CStr>,
-    /// The operand of `MODEL.APPLY`, see [`crate::codec::effect`]. None when the command came
-    /// with it: then it is passed on as it is.
+    /// The operand of `MODEL.APPLY`, see [`crate::codec::effect`]. None where the command itself is
+    /// its effect: then it is passed on as it is.
     pub effect: Option<Vec<u8>>,
     /// The document's JSON, where the effect needs it.
     pub json: Option<JsonText>,

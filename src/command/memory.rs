@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::host::{Host, Key, Outcome, Settings};
+use super::host::{Host, JsonText, Key, Outcome, Settings};
 use crate::codec::effect::Expiry;
 use crate::document::Document;
 use crate::error::Result;
@@ -14,6 +14,8 @@ pub struct MemoryHost {
     /// When keys expire, in unix milliseconds. Nothing expires by itself.
     pub expiries: HashMap<Vec<u8>, u64>,
     pub now_us: u64,
+    /// When this host began to accept changes.
+    pub reign: u64,
     /// The highest revision seen.
     pub revision: u64,
     pub settings: Settings,
@@ -26,6 +28,7 @@ impl Default for MemoryHost {
             documents: HashMap::new(),
             expiries: HashMap::new(),
             now_us: 1_700_000_000_000_000,
+            reign: 1_700_000_000_000_000,
             revision: 0,
             settings: Settings::DEFAULT,
             replaying: false,
@@ -42,6 +45,28 @@ impl MemoryHost {
     }
 }
 
+impl MemoryHost {
+    /// Does what a replica does when a command was run elsewhere: repeats its effects. `args` are
+    /// those of the command.
+    pub fn replicate(&mut self, args: &[&[u8]], outcome: &Outcome) -> Result<()> {
+        self.replaying = true;
+        for effect in &outcome.effects {
+            let Some(bytes) = &effect.effect else {
+                super::run(self, args)?;
+                continue;
+            };
+            let mut apply: Vec<&[u8]> = vec![b"MODEL.APPLY", args[effect.key_arg], bytes];
+            match &effect.json {
+                Some(JsonText::Arg(arg)) => apply.push(args[*arg]),
+                Some(JsonText::Made(json)) => apply.push(json),
+                None => {}
+            }
+            super::run(self, &apply)?;
+        }
+        Ok(())
+    }
+}
+
 impl Host for MemoryHost {
     fn now_us(&mut self) -> u64 {
         self.now_us
@@ -49,6 +74,10 @@ impl Host for MemoryHost {
 
     fn revision_floor(&mut self) -> u64 {
         self.now_us.max(self.revision + 1)
+    }
+
+    fn reign(&self) -> u64 {
+        self.reign
     }
 
     fn note_revision(&mut self, revision: u64) {

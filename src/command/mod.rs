@@ -163,6 +163,6 @@ pub fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
 impl From<Reply> for Outcome {
     /// Nothing was changed.
     fn from(reply: Reply) -> Outcome {
-        Outcome { reply, effects: Vec::new() }
+        Outcome { reply, effects: smallvec::SmallVec::new() }
     }
 }

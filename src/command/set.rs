@@ -1,5 +1,7 @@
 //! `MODEL.SET`: stores a whole document.
 
+use smallvec::smallvec;
+
 use super::args::{Args, ExpiryArg};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
@@ -124,7 +126,7 @@ fn store(host: &mut dyn Host, request: Request<'_>, expiry: Expiry) -> Result<Ou
         effect: Some(effect),
         json,
     };
-    Ok(Outcome { reply: Reply::Int(revision as i64), effects: vec![effect] })
+    Ok(Outcome { reply: Reply::Int(revision as i64), effects: smallvec![effect] })
 }
 
 fn parse<'a>(args: &'a [&'a [u8]], settings: &Settings) -> Result<Request<'a>> {

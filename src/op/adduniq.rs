@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::{ArrayView, Measured, View};
@@ -20,6 +20,7 @@ static ADDUNIQ: OpSpec = OpSpec {
     reply: "the number added",
     errors: &[ErrorCode::Type],
     complexity: "O(N + M) with N the size of the array and M that of the operand",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

@@ -1,6 +1,6 @@
 //! `APPEND`: adds elements behind all others.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -17,6 +17,7 @@ static APPEND: OpSpec = OpSpec {
     reply: "the new length",
     errors: &[ErrorCode::Type],
     complexity: "O(M) with M the size of what is added",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Value;
@@ -21,6 +21,7 @@ static BYTESAPPEND: OpSpec = OpSpec {
     reply: "the new length in bytes",
     errors: &[ErrorCode::Type],
     complexity: "O(N) with N the length of the new string",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

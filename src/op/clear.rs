@@ -3,7 +3,7 @@
 //! A number becomes the integer 0. What is empty or zero already, a boolean and null are left alone and not counted:
 //! 0 is replied only where nothing was changed.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::Result;
 use crate::reply::Reply;
 use crate::value::{Value, View};
@@ -18,6 +18,7 @@ static CLEAR: OpSpec = OpSpec {
     reply: "the number cleared; what is empty or zero already does not count",
     errors: &[],
     complexity: "O(N) with N the size of what is cleared",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

@@ -1,6 +1,6 @@
 //! `COPY`: copies a value from one place of the document to another.
 
-use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Run};
+use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Measured;
@@ -18,6 +18,7 @@ static COPY: OpSpec = OpSpec {
     reply: "1",
     errors: &[ErrorCode::NoPath],
     complexity: "O(N) with N the size of the value",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

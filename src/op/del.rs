@@ -1,6 +1,6 @@
 //! `DEL`: removes.
 
-use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Run};
+use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
 use crate::error::Result;
 use crate::path::Path;
 use crate::reply::Reply;
@@ -17,6 +17,7 @@ static DEL: OpSpec = OpSpec {
     reply: "the total removed",
     errors: &[],
     complexity: "O(N) with N the size of what is removed, and the elements that shift",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

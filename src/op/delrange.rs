@@ -1,6 +1,8 @@
 //! `DELRANGE`: deletes a range of elements.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site, index};
+use super::{
+    Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site, index,
+};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -18,6 +20,7 @@ static DELRANGE: OpSpec = OpSpec {
     reply: "the new length",
     errors: &[ErrorCode::NoPath, ErrorCode::Type],
     complexity: "O(M + S) with M the size of what is removed and S the elements on the shorter side of it",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

@@ -1,7 +1,7 @@
 //! `DIV`: true division, as Python's `/`. The quotient of two integers is the double nearest to the exact
 //! one, however large they are.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -18,6 +18,7 @@ static DIV: OpSpec = OpSpec {
     reply: "the new value as JSON text",
     errors: &[ErrorCode::Type, ErrorCode::Range],
     complexity: "O(1)",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

@@ -1,6 +1,6 @@
 //! `FLOORDIV`: floored division, as Python's `//`.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -17,6 +17,7 @@ static FLOORDIV: OpSpec = OpSpec {
     reply: "the new value as JSON text",
     errors: &[ErrorCode::Type, ErrorCode::Range, ErrorCode::Overflow],
     complexity: "O(1)",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

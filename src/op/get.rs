@@ -1,6 +1,6 @@
 //! `GET`: reads, seeing the statements before it.
 
-use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Run};
+use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
 use crate::error::{Error, Result};
 use crate::path::{Path, PathLimits};
 use crate::reply::Reply;
@@ -16,6 +16,7 @@ static GET: OpSpec = OpSpec {
     reply: "the value as JSON text, null where nothing is; with a non-singular path a JSON array of all matches",
     errors: &[],
     complexity: "O(N) with N the size of what is read",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

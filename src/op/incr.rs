@@ -1,6 +1,6 @@
 //! `INCR`: adds to a number.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Number;
@@ -18,6 +18,7 @@ static INCR: OpSpec = OpSpec {
     reply: "the new value as JSON text; it starts at 0 where nothing is",
     errors: &[ErrorCode::Type, ErrorCode::Overflow, ErrorCode::Range],
     complexity: "O(1)",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

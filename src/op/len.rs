@@ -1,6 +1,6 @@
 //! `LEN`: how much a container or a string holds.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::View;
@@ -15,6 +15,7 @@ static LEN: OpSpec = OpSpec {
     reply: "an integer, null where nothing is",
     errors: &[ErrorCode::Type],
     complexity: "O(1); O(N) for a string, with N its length",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -19,6 +19,7 @@ static MAX: OpSpec = OpSpec {
     reply: "the new value as JSON text; the operand where nothing is",
     errors: &[ErrorCode::Type],
     complexity: "O(1)",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

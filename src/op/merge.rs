@@ -3,7 +3,7 @@
 //! Only what the patch names is touched: the walk goes along the patch, and a member whose value
 //! stays the same is not changed.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::Result;
 use crate::reply::Reply;
 use crate::value::edit::Editor;
@@ -22,6 +22,7 @@ static MERGE: OpSpec = OpSpec {
     reply: "the new value as JSON text",
     errors: &[],
     complexity: "O(M + N) with M the size of the patch and of what it replaces, and N that of the new value, which is replied",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

@@ -84,6 +84,7 @@ pub struct OpSpec {
     /// The errors its own code gives, in order of precedence. Those of paths and limits come on top.
     pub errors: &'static [ErrorCode],
     pub complexity: &'static str,
+    pub repeats: Repeats,
     pub since: &'static str,
     pub examples: &'static [Example],
     pub run: Run,
@@ -102,6 +103,16 @@ pub enum Absent {
     Create,
     /// It looks for itself: it runs once with the whole document.
     Own,
+}
+
+/// What the same statement on the same document gives elsewhere: on a replica, or when an AOF is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeats {
+    /// The same: a replica may be sent the statement.
+    Exactly,
+    /// Perhaps something else (another clock, another mathematical library): a replica is sent the
+    /// change alone.
+    Differently,
 }
 
 /// How an operator is run.

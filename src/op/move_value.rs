@@ -6,7 +6,7 @@
 //! move an element to the end, move it past the end (`/a/-`). A value cannot move into itself: its new place would
 //! be gone with it, which is `NOPATH`.
 
-use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Run};
+use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -23,6 +23,7 @@ static MOVE: OpSpec = OpSpec {
     reply: "1; `NOPATH` where nothing is at the source, or the target is inside of it",
     errors: &[ErrorCode::NoPath],
     complexity: "O(N) with N the size of the value and of what it replaces, and the elements that shift",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

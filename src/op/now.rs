@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::Result;
 use crate::reply::Reply;
 use crate::value::Value;
@@ -23,6 +23,7 @@ static NOW: OpSpec = OpSpec {
     reply: "the new value as JSON text",
     errors: &[],
     complexity: "O(N) with N the size of the old value",
+    repeats: Repeats::Differently,
     since: "0.1.0",
     examples: &[
         Example {
@@ -57,7 +58,7 @@ static NOW: OpSpec = OpSpec {
 
 fn now(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let unix_us =
-        i64::try_from(site.clock().unix_us).expect("the clock is within the years of RFC 3339");
+        i64::try_from(site.clock().unix_us()).expect("the clock is within the years of RFC 3339");
     site.put(match args[1].choice() {
         0 => Value::string(&iso(unix_us)),
         1 => Value::from(unix_us / 1_000),

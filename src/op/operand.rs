@@ -154,7 +154,12 @@ pub fn parse_operands<'a>(
     limits: &Limits,
     paths: &PathLimits,
 ) -> Result<smallvec::SmallVec<[Arg<'a>; 2]>> {
-    operands.iter().zip(args).map(|(operand, arg)| parse(operand, arg, limits, paths)).collect()
+    // Not collected: a result in between would move every argument twice more.
+    let mut parsed = smallvec::SmallVec::new();
+    for (operand, arg) in operands.iter().zip(args) {
+        parsed.push(parse(operand, arg, limits, paths)?);
+    }
+    Ok(parsed)
 }
 
 fn parse<'a>(

@@ -4,7 +4,7 @@
 //! it. A patch is checked whole before anything is looked up. What can only be known from the
 //! document fails the statement, and so the command: no operation of a patch stays without the others.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::{Blocked, ItemIndex, PathLimits, Singular, Target};
 use crate::reply::Reply;
@@ -24,6 +24,7 @@ static PATCH: OpSpec = OpSpec {
     reply: "the new value as JSON text",
     errors: &[ErrorCode::NoPath, ErrorCode::Type, ErrorCode::Range, ErrorCode::Condition],
     complexity: "O(M + N) with M the size of what is put in, taken out, copied and compared, and N that of the new value, which is replied",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

@@ -1,6 +1,8 @@
 //! `POP`: takes one element out.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site, index};
+use super::{
+    Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site, index,
+};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -17,6 +19,7 @@ static POP: OpSpec = OpSpec {
     reply: "the value as JSON text, null where no element is",
     errors: &[ErrorCode::Type],
     complexity: "O(M + S) with M the size of the value and S the elements on the shorter side of it",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example { before: "[1,2,3]", statement: &["POP", "$", "0"], reply: "1", after: "[2,3]" },

@@ -1,6 +1,6 @@
 //! `POPITEM`: takes the member added last out.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -14,6 +14,7 @@ static POPITEM: OpSpec = OpSpec {
     reply: "an array: the name as plain text, the value as JSON text; null where no member is",
     errors: &[ErrorCode::Type],
     complexity: "O(M) with M the size of the member",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

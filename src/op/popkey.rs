@@ -1,6 +1,6 @@
 //! `POPKEY`: takes one member out.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -17,6 +17,7 @@ static POPKEY: OpSpec = OpSpec {
     reply: "the value as JSON text, null where no member is",
     errors: &[ErrorCode::Type],
     complexity: "O(M) with M the size of the value",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

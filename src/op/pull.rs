@@ -1,6 +1,6 @@
 //! `PULL`: removes equal elements.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::{ArrayView, View};
@@ -19,6 +19,7 @@ static PULL: OpSpec = OpSpec {
     reply: "the number removed; with a non-singular path the total",
     errors: &[ErrorCode::Type],
     complexity: "O(N) with N the size of the array",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

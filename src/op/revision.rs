@@ -1,6 +1,6 @@
 //! `REVISION`: the revision this command gives the document.
 
-use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Run};
+use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Repeats, Run};
 use crate::error::Result;
 use crate::reply::Reply;
 
@@ -14,6 +14,7 @@ static REVISION: OpSpec = OpSpec {
     reply: "an integer",
     errors: &[],
     complexity: "O(1)",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[Example {
         before: "{}",

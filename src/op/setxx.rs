@@ -1,6 +1,6 @@
 //! `SETXX`: puts a value where something is.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::Result;
 use crate::reply::Reply;
 
@@ -17,6 +17,7 @@ static SETXX: OpSpec = OpSpec {
     reply: "1 if the value was put, otherwise 0",
     errors: &[],
     complexity: "O(N) with N the size of the old and the new value",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

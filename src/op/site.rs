@@ -8,9 +8,22 @@ use crate::value::{ArrayView, Kind, Limits, Measured, Number, ObjectView, Place,
 
 /// The moment a command runs at, the same for all its statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clock {
+pub struct Clock(Option<u64>);
+
+impl Clock {
+    /// For commands none of whose operators reads the clock: reading it takes time.
+    pub const UNREAD: Clock = Clock(None);
+
     /// Microseconds since 1970-01-01T00:00:00Z.
-    pub unix_us: u64,
+    pub fn at(unix_us: u64) -> Clock {
+        Clock(Some(unix_us))
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z. Only for operators that declare
+    /// [`super::Repeats::Differently`].
+    pub fn unix_us(self) -> u64 {
+        self.0.expect("an operator that reads the clock repeats differently")
+    }
 }
 
 /// The whole document, for operators that look for themselves.

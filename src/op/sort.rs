@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::Singular;
 use crate::reply::Reply;
@@ -23,6 +23,7 @@ static SORT: OpSpec = OpSpec {
     reply: "the length",
     errors: &[ErrorCode::NoPath, ErrorCode::Type],
     complexity: "O(N * log N) with N the length of the array, and the size of the elements that move",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

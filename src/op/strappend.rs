@@ -1,6 +1,6 @@
 //! `STRAPPEND`: adds text behind a string.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Value;
@@ -18,6 +18,7 @@ static STRAPPEND: OpSpec = OpSpec {
     reply: "the new length in code points",
     errors: &[ErrorCode::Type],
     complexity: "O(N) with N the length of the new string",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

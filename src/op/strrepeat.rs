@@ -1,7 +1,7 @@
 //! `STRREPEAT`: repeats a string. How large the result would be is judged before it is made, so that no count,
 //! however large, costs memory.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Value;
@@ -19,6 +19,7 @@ static STRREPEAT: OpSpec = OpSpec {
     reply: "the new length in code points",
     errors: &[ErrorCode::Type, ErrorCode::Limit],
     complexity: "O(N) with N the length of the new string",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

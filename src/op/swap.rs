@@ -2,7 +2,7 @@
 //!
 //! Neither may contain the other: its new place would be inside itself, which is `NOPATH`.
 
-use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Run};
+use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Measured;
@@ -20,6 +20,7 @@ static SWAP: OpSpec = OpSpec {
     reply: "1; `NOPATH` where nothing is at one of the paths, or one is inside of the other",
     errors: &[ErrorCode::NoPath],
     complexity: "O(N) with N the size of the values",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

@@ -15,7 +15,7 @@ use jiff::Span;
 use jiff::civil::{Date, DateTime, Time};
 
 use super::duration::Duration;
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Value;
@@ -33,6 +33,7 @@ static TIMEADD: OpSpec = OpSpec {
     reply: "the new value as JSON text",
     errors: &[ErrorCode::Type, ErrorCode::Range],
     complexity: "O(1)",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

@@ -1,6 +1,6 @@
 //! `TOGGLE`: makes true false and false true.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Value;
@@ -15,6 +15,7 @@ static TOGGLE: OpSpec = OpSpec {
     reply: "the new value as JSON text",
     errors: &[ErrorCode::Type],
     complexity: "O(1)",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

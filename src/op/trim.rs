@@ -1,6 +1,8 @@
 //! `TRIM`: keeps a range of elements.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site, index};
+use super::{
+    Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site, index,
+};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -18,6 +20,7 @@ static TRIM: OpSpec = OpSpec {
     reply: "the new length",
     errors: &[ErrorCode::NoPath, ErrorCode::Type],
     complexity: "O(M) with M the size of what is removed",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

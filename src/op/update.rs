@@ -1,6 +1,6 @@
 //! `UPDATE`: sets members, as a dict is updated.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Run, Site};
+use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Place;
@@ -18,6 +18,7 @@ static UPDATE: OpSpec = OpSpec {
     reply: "the number of members set, whether or not they changed anything",
     errors: &[ErrorCode::Type],
     complexity: "O(M) with M the size of the operand and of the values it replaces",
+    repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
         Example {

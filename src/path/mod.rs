@@ -42,6 +42,9 @@ pub struct PathLimits {
 }
 
 impl PathLimits {
+    /// Only what parsing itself cannot exceed.
+    pub const NONE: PathLimits =
+        PathLimits { path_bytes: usize::MAX, query_nodes: u64::MAX, query_bytes: u64::MAX };
     pub const DEFAULT: PathLimits =
         PathLimits { path_bytes: 4096, query_nodes: 1_000_000, query_bytes: 64 << 20 };
 }

@@ -35,8 +35,12 @@ pub fn handle() -> *mut raw::RedisModuleType {
 /// The highest revision a document of this server had since it was started.
 pub static LAST_REVISION: AtomicU64 = AtomicU64::new(0);
 
+/// Only the main thread makes and loads documents, so no other can come in between.
+#[inline]
 pub fn note_revision(revision: u64) {
-    LAST_REVISION.fetch_max(revision, Ordering::Relaxed);
+    if revision > LAST_REVISION.load(Ordering::Relaxed) {
+        LAST_REVISION.store(revision, Ordering::Relaxed);
+    }
 }
 
 /// Hands a document to the server.

@@ -7,7 +7,7 @@ use redis_module::raw;
 use smallvec::SmallVec;
 
 use super::api::call;
-use super::{config, data_type};
+use super::{config, data_type, role};
 use crate::codec::effect::Expiry;
 use crate::command::{Host, Key, Settings};
 use crate::document::Document;
@@ -78,15 +78,15 @@ fn wrong_type() -> Error {
 
 impl Host for ServerHost<'_> {
     fn now_us(&mut self) -> u64 {
-        // The server's own clock has milliseconds where microseconds are missing (Redis 7.0).
-        *self.now_us.get_or_insert_with(|| {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            now.map_or(0, |since| since.as_micros() as u64)
-        })
+        *self.now_us.get_or_insert_with(role::now_us)
     }
 
     fn revision_floor(&mut self) -> u64 {
         self.now_us().max(data_type::LAST_REVISION.load(Ordering::Relaxed) + 1)
+    }
+
+    fn reign(&self) -> u64 {
+        role::reign()
     }
 
     fn note_revision(&mut self, revision: u64) {
@@ -98,10 +98,8 @@ impl Host for ServerHost<'_> {
     }
 
     fn replaying(&self) -> bool {
-        let flags =
-            (raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING) as c_int;
         // SAFETY: the context is that of the running command.
-        unsafe { call!(RedisModule_GetContextFlags(self.ctx)) & flags != 0 }
+        unsafe { role::is_replaying(self.ctx) }
     }
 
     fn read(&mut self, key: Key<'_>) -> Result<Option<&Document>> {

@@ -19,6 +19,7 @@ mod host;
 mod info;
 mod log;
 mod reply;
+mod role;
 
 use std::ffi::c_int;
 use std::panic::catch_unwind;
@@ -76,6 +77,7 @@ fn load(ctx: *mut raw::RedisModuleCtx, argc: c_int) -> Result<(), &'static str> 
     dispatch::register(ctx)?;
     config::register(ctx)?;
     info::register(ctx)?;
+    role::register(ctx)?;
     api::set_options(ctx);
     Ok(())
 }

@@ -5,7 +5,7 @@
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
-use crate::op::{self, Arg, OpSpec, operand_integer, parse_operands};
+use crate::op::{self, Arg, OpSpec, Repeats, operand_integer, parse_operands};
 use crate::path::PathLimits;
 use crate::value::Limits;
 
@@ -22,6 +22,16 @@ pub enum Statement<'a> {
         /// The first operand as it was written, for errors.
         written: &'a [u8],
     },
+}
+
+impl Statement<'_> {
+    /// Whether a replica with the same document may be sent the statement: it has no condition, leads
+    /// to one place, and gives the same everywhere.
+    pub fn repeats_exactly(&self) -> bool {
+        let Statement::Operate { spec, args, .. } = self else { return false };
+        let one_place = |arg: &Arg<'_>| !matches!(arg, Arg::Path(path) if !path.is_singular());
+        spec.repeats == Repeats::Exactly && args.iter().all(one_place)
+    }
 }
 
 /// What has to hold for the command to happen.

@@ -30,6 +30,8 @@ pub struct Journal {
     holes: Vec<Place>,
     /// Growth of the document's size.
     size_change: i64,
+    /// The size of all that was put in.
+    put_in: u64,
 }
 
 enum Undo {
@@ -105,7 +107,16 @@ impl Journal {
         self.undo.shrink_to(KEEP / size_of::<Undo>());
         self.effects.shrink_to(KEEP);
         self.size_change = 0;
+        self.put_in = 0;
     }
+}
+
+/// Whether an editor writes effects down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effects {
+    Recorded,
+    /// Nobody will be sent them.
+    Unrecorded,
 }
 
 /// Changes one document within limits.
@@ -115,6 +126,7 @@ pub struct Editor<'a> {
     limits: Limits,
     /// The document's size when the journal was empty.
     size_before: u64,
+    effects: Effects,
 }
 
 /// What a walk to a place ends at.
@@ -134,7 +146,13 @@ impl<'a> Editor<'a> {
         journal: &'a mut Journal,
     ) -> Editor<'a> {
         assert!(journal.is_empty(), "an editor starts with an empty journal");
-        Editor { root, journal, limits, size_before: size }
+        Editor { root, journal, limits, size_before: size, effects: Effects::Recorded }
+    }
+
+    /// The same editor, recording effects or not.
+    pub fn with_effects(mut self, effects: Effects) -> Editor<'a> {
+        self.effects = effects;
+        self
     }
 
     /// The document as it stands now.
@@ -166,13 +184,26 @@ impl<'a> Editor<'a> {
     /// Puts `new` in the place of what is there. Nothing happens when they are identical.
     pub fn replace(&mut self, place: &[u32], new: impl Into<Measured>) -> Result<()> {
         let new = new.into();
-        let old = self.at(place);
-        if old.identical(new.value.view()) {
-            return Ok(());
-        }
+        // The place is looked up and spelled in one walk; what was spelled is taken back where
+        // nothing is to be done.
+        let start = self.journal.effects.len();
+        let old = match self.effects {
+            Effects::Recorded => {
+                spell(self.root, effect::REPLACE, place, &mut self.journal.effects)
+            }
+            Effects::Unrecorded => self.root.view().at(place).expect("the place exists"),
+        };
+        let identical = old.identical(new.value.view());
         let growth = new.size as i64 - old.size() as i64;
-        self.check(place.len() as u32 + new.depth, new.size, growth)?;
-        self.record(effect::REPLACE, place, |out| wire::put_value(new.value.view(), out));
+        let checked = self.check(place.len() as u32 + new.depth, new.size, growth);
+        if identical || checked.is_err() {
+            self.journal.effects.truncate(start);
+            return if identical { Ok(()) } else { checked };
+        }
+        if self.effects == Effects::Recorded {
+            wire::put_value(new.value.view(), &mut self.journal.effects);
+        }
+        self.journal.put_in += new.size;
         let old = swap(self.root, place, new.value);
         self.push(Undo::Replace { place: place.into(), old }, growth);
         Ok(())
@@ -192,6 +223,7 @@ impl<'a> Editor<'a> {
             wire::put_text(name.as_bytes(), out);
             wire::put_value(new.value.view(), out);
         });
+        self.journal.put_in += new.size;
         let position = push_member(self.root, place, name, new.value);
         self.push(Undo::Insert { place: place.into(), position, count: 1 }, growth);
         Ok(position)
@@ -225,6 +257,7 @@ impl<'a> Editor<'a> {
             wire::put_varint(new.len() as u64, out);
             new.iter().for_each(|item| wire::put_value(item.value.view(), out));
         });
+        self.journal.put_in += size;
         let count = new.len() as u32;
         put_items(self.root, place, index, new.into_iter().map(|item| item.value).collect());
         self.push(Undo::Insert { place: place.into(), position: index as u32, count }, growth);
@@ -416,7 +449,7 @@ impl<'a> Editor<'a> {
         // The journal is bounded too: statements that put in and take out large values in turn
         // would let it grow without the document growing.
         let most = self.limits.bytes.saturating_mul(JOURNAL_DOCUMENTS_MAX);
-        if self.journal.effects.len() as u64 + size > most {
+        if self.journal.put_in + size > most {
             return Err(Error::limit("journal-bytes", most));
         }
         if growth > 0 {
@@ -425,28 +458,12 @@ impl<'a> Editor<'a> {
         Ok(())
     }
 
-    /// Writes the change down before it is made: the path is spelled in names and indexes.
+    /// Writes the change down before it is made.
     fn record(&mut self, tag: u8, place: &[u32], operands: impl FnOnce(&mut Vec<u8>)) {
-        let out = &mut self.journal.effects;
-        out.push(tag);
-        wire::put_varint(place.len() as u64, out);
-        let mut view = self.root.view();
-        for position in place {
-            view = match view {
-                View::Object(object) => {
-                    let (name, value) = object.member(*position).expect("the place exists");
-                    out.push(effect::NAME);
-                    wire::put_text(name.as_bytes(), out);
-                    value
-                }
-                other => {
-                    out.push(effect::INDEX);
-                    wire::put_varint((*position).into(), out);
-                    other.child(*position).expect("the place exists")
-                }
-            };
+        if self.effects == Effects::Recorded {
+            spell(self.root, tag, place, &mut self.journal.effects);
+            operands(&mut self.journal.effects);
         }
-        operands(out);
     }
 
     fn push(&mut self, undo: Undo, growth: i64) {
@@ -461,6 +478,25 @@ impl Drop for Editor<'_> {
             self.rollback();
         }
     }
+}
+
+/// Begins an effect: its tag, and the path in names and indexes. Gives what is at the place.
+fn spell<'v>(root: &'v Value, tag: u8, place: &[u32], out: &mut Vec<u8>) -> View<'v> {
+    out.push(tag);
+    wire::put_varint(place.len() as u64, out);
+    place.iter().fold(root.view(), |view, position| match view {
+        View::Object(object) => {
+            let (name, value) = object.member(*position).expect("the place exists");
+            out.push(effect::NAME);
+            wire::put_text(name.as_bytes(), out);
+            value
+        }
+        other => {
+            out.push(effect::INDEX);
+            wire::put_varint((*position).into(), out);
+            other.child(*position).expect("the place exists")
+        }
+    })
 }
 
 // --- The representation ----------------------------------------------------------------------

@@ -127,7 +127,7 @@ fn events(subscriber: &mut Conn, conn: &mut Conn, key: &str) -> Vec<String> {
 fn keyspace_events_name_every_change_and_nothing_else() {
     for classes in ["KEA", "Kdg"] {
         let config = format!("notify-keyspace-events {classes}");
-        on_every_server_with(&[&config], |server| check_events(server));
+        on_every_server_with(&[&config], check_events);
     }
 }
 

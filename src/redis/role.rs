@@ -1,0 +1,84 @@
+//! Whether this server judges commands, or repeats what was judged elsewhere.
+//!
+//! Asking the server costs as much as a small change, so the answer is kept while it cannot change: from
+//! the first command of a master that is not loading until its role changes or it loads again.
+
+use std::ffi::{c_int, c_void};
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use redis_module::raw;
+
+use super::api::{call, is_ok};
+use super::data_type::LAST_REVISION;
+
+/// Whether commands may come from a master or an AOF.
+static MAY_REPLAY: AtomicBool = AtomicBool::new(true);
+/// When this server became one that judges, as a revision.
+static REIGN: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// See [`crate::command::Host::reign`].
+#[inline]
+pub fn reign() -> u64 {
+    REIGN.load(Ordering::Relaxed)
+}
+
+/// Whether the command comes from a master or an AOF.
+///
+/// # Safety
+///
+/// `ctx` is the context of the running command.
+#[inline]
+pub unsafe fn is_replaying(ctx: *mut raw::RedisModuleCtx) -> bool {
+    if !MAY_REPLAY.load(Ordering::Relaxed) {
+        return false;
+    }
+    // SAFETY: the caller vouches for `ctx`.
+    let flags = unsafe { call!(RedisModule_GetContextFlags(ctx)) };
+    let has = |flag: u32| flags & flag as c_int != 0;
+    if has(raw::REDISMODULE_CTX_FLAGS_MASTER) && !has(raw::REDISMODULE_CTX_FLAGS_LOADING) {
+        begin_reign();
+        return false;
+    }
+    has(raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING)
+}
+
+fn begin_reign() {
+    let after_all_seen = LAST_REVISION.load(Ordering::Relaxed) + 1;
+    REIGN.store(now_us().max(after_all_seen), Ordering::Relaxed);
+    MAY_REPLAY.store(false, Ordering::Relaxed);
+}
+
+fn end_reign() {
+    MAY_REPLAY.store(true, Ordering::Relaxed);
+    REIGN.store(u64::MAX, Ordering::Relaxed);
+}
+
+/// The system's clock, which the server's own is as well: microseconds since 1970.
+pub fn now_us() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| since.as_micros() as u64)
+}
+
+/// Subscribes to what ends a reign.
+pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
+    for id in [raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, raw::REDISMODULE_EVENT_LOADING] {
+        let event = raw::RedisModuleEvent { id, dataver: 1 };
+        // SAFETY: `ctx` is valid while the module is being loaded.
+        let status =
+            unsafe { call!(RedisModule_SubscribeToServerEvent(ctx, event, Some(on_event))) };
+        if !is_ok(status) {
+            return Err("the server refused a subscription to its events");
+        }
+    }
+    Ok(())
+}
+
+unsafe extern "C" fn on_event(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    _subevent: u64,
+    _data: *mut c_void,
+) {
+    let _ = catch_unwind(end_reign);
+}
