@@ -82,6 +82,8 @@ impl Host for ServerHost<'_> {
     }
 
     fn revision_floor(&mut self) -> u64 {
+        // Whoever issues revisions has begun to reign.
+        self.replaying();
         self.now_us().max(data_type::LAST_REVISION.load(Ordering::Relaxed) + 1)
     }
 
