@@ -407,7 +407,7 @@ fn a_replica_tells_its_own_subscribers() {
 #[test]
 fn only_what_repeats_exactly_is_sent_on_as_it_is() {
     on_every_flavor(|flavor| {
-        let mut server = Server::start(flavor, &["appendonly yes", "appendfsync always"]);
+        let server = Server::start(flavor, &["appendonly yes", "appendfsync always"]);
         let conn = &mut server.conn();
         conn.must(&["MODEL.SET", "doc", "any", r#"{"n":1,"o":{"n":2}}"#]);
         let cases: [(&[&str], bool); 10] = [
