@@ -18,10 +18,13 @@ mod workload;
 
 mod harness_selftest;
 
+mod acl;
+mod command_info;
 mod commands;
 mod json_patch;
 mod jsonpath;
 mod keyspace;
+mod memory;
 mod persistence;
 mod refusals;
 mod replication;

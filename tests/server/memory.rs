@@ -1,0 +1,172 @@
+//! Documents in the server's memory: `maxmemory`, eviction, and nothing that leaks.
+
+use redis_model::op;
+
+use crate::harness::{Server, on_every_flavor, on_every_server, on_every_server_with};
+use crate::resp::{Conn, Reply};
+use crate::workload::{self, Rng};
+
+fn used(server: &Server) -> u64 {
+    server.info("used_memory").parse().expect("a number")
+}
+
+#[test]
+fn when_memory_is_short_writes_are_refused_and_the_rest_works() {
+    on_every_flavor(|flavor| {
+        let master = Server::start(flavor, &["maxmemory-policy noeviction"]);
+        let replica = Server::start(flavor, &[]);
+        replica.replica_of(&master);
+        let conn = &mut master.conn();
+        conn.must(&["MODEL.SET", "doc", "any", r#"{"n":1}"#]);
+        conn.must(&["CONFIG", "SET", "maxmemory", "1"]);
+        for write in [
+            &["MODEL.SET", "doc", "any", "{}"][..],
+            &["MODEL.SET", "new", "any", "{}"],
+            &["MODEL.FIELDOP", "doc", "INCR", "$.n", "1"],
+            &["EVAL", "return redis.call('MODEL.SET', KEYS[1], 'any', '{}')", "1", "doc"],
+        ] {
+            let refused = conn.call(write);
+            assert!(refused.error().contains("OOM"), "{write:?}: {refused:?}");
+        }
+        assert_eq!(conn.must(&["MODEL.GET", "doc"]), Reply::bulk(r#"{"n":1}"#));
+        assert_eq!(conn.must(&["MODEL.MGET", "1", "doc", "$.n"]).array(), [Reply::bulk("1")]);
+        conn.must(&["MODEL.META", "doc"]);
+        conn.must(&["MODEL.HELP"]);
+        conn.must(&["CONFIG", "SET", "maxmemory", "0"]);
+        conn.must(&["MODEL.FIELDOP", "doc", "INCR", "$.n", "1"]);
+
+        // A replica without memory still takes what its master took.
+        replica.wait_for_sync(&master);
+        replica.must(&["CONFIG", "SET", "maxmemory", "1"]);
+        conn.must(&["MODEL.FIELDOP", "doc", "INCR", "$.n", "1"]);
+        conn.must(&["MODEL.SET", "new", "any", "{}"]);
+        replica.wait_for_sync(&master);
+        assert_eq!(replica.debug_digest(), master.debug_digest());
+        conn.must(&["CONFIG", "SET", "maxmemory", "1"]);
+        assert_eq!(conn.must(&["DEL", "doc", "new"]), Reply::Int(2));
+    });
+}
+
+#[test]
+fn documents_are_evicted_like_any_key() {
+    on_every_server_with(&["maxmemory-policy allkeys-lru"], |server| {
+        let conn = &mut server.conn();
+        conn.must(&["CONFIG", "SET", "maxmemory", &(used(server) + (4 << 20)).to_string()]);
+        let json = format!(r#"{{"text":"{}","list":[1,2,3]}}"#, "x".repeat(2000));
+        for nth in 0..5000 {
+            conn.must(&["MODEL.SET", &format!("doc:{nth}"), "any", &json]);
+        }
+        let evicted: u64 = server.info("evicted_keys").parse().expect("a number");
+        assert!(evicted > 1000, "{evicted}");
+        // From here on nothing more is evicted.
+        conn.must(&["CONFIG", "SET", "maxmemory", "0"]);
+        let left = conn.must(&["DBSIZE"]).int();
+        assert!((100..5000).contains(&left), "{left}");
+        assert_eq!(server.info("model_documents"), left.to_string());
+        assert_eq!(conn.must(&["MODEL.GET", "doc:4999", "$.list[0]"]), Reply::bulk("1"));
+    });
+}
+
+/// Sends commands in bundles and reads their replies.
+fn pipeline(conn: &mut Conn, commands: impl Iterator<Item = Vec<String>>) {
+    let commands: Vec<_> = commands.collect();
+    for bundle in commands.chunks(100) {
+        let mut bytes = Vec::new();
+        for command in bundle {
+            let args: Vec<&[u8]> = command.iter().map(|arg| arg.as_bytes()).collect();
+            bytes.extend(crate::resp::encode(&args));
+        }
+        conn.send_raw(&bytes);
+        bundle.iter().for_each(|_| drop(conn.recv()));
+    }
+}
+
+/// The same document under the same commands, over and over: after the first round that has
+/// warmed every buffer, nothing may be added. What the allocator and the server's own buffers move
+/// about stays below this many bytes; one leaked byte in each operation would be ten times as much.
+const NOISE: u64 = 20_000;
+const ROUND: usize = 20_000;
+const ROUNDS: usize = 10;
+
+#[test]
+fn two_hundred_thousand_operations_leak_nothing() {
+    let seed = workload::seed("memory");
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        let mut measured = Vec::new();
+        for _ in 0..ROUNDS {
+            // Every round is the same, and the key is gone at its end.
+            let mut rng = Rng::new(seed);
+            pipeline(
+                conn,
+                (0..ROUND).map(|nth| match nth % 500 {
+                    0 => workload::set(&mut rng, "doc"),
+                    _ => workload::fieldop(&mut rng, "doc"),
+                }),
+            );
+            conn.must(&["DEL", "doc"]);
+            assert_eq!(server.info("model_documents"), "0");
+            measured.push(used(server));
+        }
+        let (warm, last) = (measured[1], measured[ROUNDS - 1]);
+        assert!(last < warm + NOISE, "{measured:?}");
+    });
+}
+
+/// As above for what a random workload seldom does: each example, refusals among them.
+#[test]
+fn examples_repeated_leak_nothing() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let round = || {
+            op::all().iter().flat_map(|spec| spec.examples).flat_map(move |example| {
+                [
+                    own(&["MODEL.SET", "doc", "any", example.before]),
+                    [own(&["MODEL.FIELDOP", "doc"]), own(example.statement)].concat(),
+                    own(&["MODEL.GET", "doc", "$..*"]),
+                ]
+            })
+        };
+        let mut measured = Vec::new();
+        for _ in 0..6 {
+            for _ in 0..20 {
+                pipeline(conn, round());
+            }
+            conn.must(&["DEL", "doc"]);
+            measured.push(used(server));
+        }
+        assert!(measured[5] < measured[1] + NOISE, "{measured:?}");
+    });
+}
+
+#[test]
+fn info_counts_documents_commits_and_aborts() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        let number = |field: &str| server.info(field).parse::<i64>().expect("a number");
+        conn.must(&["MODEL.SET", "a", "any", r#"{"n":1}"#]);
+        conn.must(&["MODEL.SET", "b", "any", "{}"]);
+        conn.must(&["COPY", "a", "c"]);
+        assert_eq!((number("model_documents"), number("model_commits")), (3, 2));
+        conn.must(&["MODEL.FIELDOP", "a", "GET", "$"]);
+        conn.must(&["MODEL.GET", "a"]);
+        assert_eq!(number("model_commits"), 2, "reading is no commit");
+        conn.must(&["MODEL.FIELDOP", "a", "INCR", "$.n", "1"]);
+        assert_eq!(number("model_commits"), 3);
+        for (field, refused) in [
+            ("model_aborts_err", &["MODEL.GET", "a", "x"][..]),
+            ("model_aborts_nopath", &["MODEL.FIELDOP", "a", "SET", "$.x.y", "1"]),
+            ("model_aborts_nokey", &["MODEL.FIELDOP", "x", "SET", "$", "1"]),
+            ("model_aborts_condition", &["MODEL.FIELDOP", "a", "MISSING"]),
+            ("model_aborts_revision", &["MODEL.FIELDOP", "a", "IFREV", "1"]),
+        ] {
+            assert_eq!(number(field), 0, "{field}");
+            assert!(conn.call(refused).is_error());
+            assert_eq!(number(field), 1, "{field}");
+        }
+        conn.must(&["RENAME", "a", "b"]);
+        conn.must(&["DEL", "c"]);
+        assert_eq!(number("model_documents"), 1);
+    });
+}
