@@ -161,7 +161,11 @@ impl<'a> Stamp<'a> {
     /// `None` where the sum is outside the years that have four digits.
     fn plus(self, duration: Duration) -> Option<Stamp<'a>> {
         let months = Span::new().try_months(duration.months).ok()?;
-        let time = self.time.checked_add(months).ok()?.checked_add(duration.exact).ok()?;
+        // In two halves: jiff refuses durations longer than from 1970 to 9999, though the first and
+        // the last of these years are further apart.
+        let half = duration.exact / 2;
+        let time = self.time.checked_add(months).ok()?;
+        let time = time.checked_add(half).ok()?.checked_add(duration.exact - half).ok()?;
         let needed = match duration.exact.subsec_nanos().unsigned_abs() {
             0 => 0,
             nanos if nanos % 1_000_000 == 0 => 3,
@@ -285,6 +289,16 @@ mod tests {
         ] {
             assert_eq!(sum(text, duration), None, "{text} {duration}");
         }
+    }
+
+    #[test]
+    fn a_duration_may_lead_from_the_first_day_to_the_last() {
+        check("0000-01-01T00:00:00Z", "3000000d", "8213-09-21T00:00:00Z");
+        check("0000-01-01T00:00:00Z", "3652424d", "9999-12-31T00:00:00Z");
+        check("9999-12-31T00:00:00Z", "-3652424d", "0000-01-01T00:00:00Z");
+        check("0000-01-01T00:00:00.5Z", "315569519999s", "9999-12-31T23:59:59.5Z");
+        assert_eq!(sum("0000-01-01T00:00:00Z", "3652425d"), None);
+        assert_eq!(sum("9999-12-31T00:00:00Z", "-3652425d"), None);
     }
 
     #[test]

@@ -82,9 +82,10 @@ impl Host for ServerHost<'_> {
     }
 
     fn revision_floor(&mut self) -> u64 {
-        // Whoever issues revisions has begun to reign.
+        // Whoever issues revisions has begun to reign; what it makes belongs to the reign.
         self.replaying();
-        self.now_us().max(data_type::LAST_REVISION.load(Ordering::Relaxed) + 1)
+        let after_all_seen = data_type::LAST_REVISION.load(Ordering::Relaxed) + 1;
+        self.now_us().max(after_all_seen).max(role::begun())
     }
 
     fn reign(&self) -> u64 {

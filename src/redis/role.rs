@@ -23,6 +23,11 @@ pub fn reign() -> u64 {
     REIGN.load(Ordering::Relaxed)
 }
 
+/// The same, or 0 for a server that has none (a replica that is written to).
+pub fn begun() -> u64 {
+    Some(reign()).filter(|reign| *reign != u64::MAX).unwrap_or_default()
+}
+
 /// Whether the command comes from a master or an AOF.
 ///
 /// # Safety
