@@ -77,9 +77,13 @@ fn run_workload(server: &Server, rng: &mut Rng, count: usize) {
     // Expired keys are gone on the master when they are looked up, and it tells the replica.
     let now_ms = server.must(&["TIME"]).array()[0].text().parse::<i64>().expect("seconds") * 1000;
     let is_short_lived = |expires: &Reply| (0..now_ms + 500_000).contains(&expires.int());
-    server.wait_until("short-lived keys are gone", || {
+    server.wait_until("short-lived keys are past their time", || {
         !keyspace(server).iter().any(|(_, _, expires)| is_short_lived(expires))
     });
+    // A server hides such keys before it deletes them; those it looks up it deletes, and tells its replicas.
+    for nth in 0..workload::KEYS {
+        conn.must(&["EXISTS", &format!("w:{nth}")]);
+    }
 }
 
 #[test]
@@ -364,8 +368,8 @@ fn several_commands_of_one_unit_arrive_as_one() {
             .collect();
         let text = String::from_utf8_lossy(&text).to_uppercase();
         let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("no {word} in {text}"));
-        assert!(at("MULTI") < at("MODEL.APPLY") && at("MODEL.APPLY") < at("EXEC"));
-        assert_eq!(text.matches("MODEL.APPLY").count(), 2);
+        assert!(at("MULTI") < at("MODEL.APPLY") && at("MODEL.APPLY") < at("MODEL.FIELDOP"));
+        assert!(at("MODEL.FIELDOP") < at("EXEC"));
     });
 }
 

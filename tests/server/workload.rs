@@ -220,10 +220,13 @@ pub fn set(rng: &mut Rng, key: &str) -> Vec<String> {
     command
 }
 
-/// Any command that a keyspace of documents sees, on keys below `prefix`.
+/// How many keys [`command`] uses.
+pub const KEYS: usize = 12;
+
+/// Any command that a keyspace of documents sees, on keys named `prefix` and a number.
 pub fn command(rng: &mut Rng, prefix: &str) -> Vec<String> {
-    let key = format!("{prefix}{}", rng.below(12));
-    let other = format!("{prefix}{}", rng.below(12));
+    let key = format!("{prefix}{}", rng.below(KEYS));
+    let other = format!("{prefix}{}", rng.below(KEYS));
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     match rng.below(40) {
         0..24 => fieldop(rng, &key),
