@@ -28,8 +28,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 use redis_model::codec::rdb;
+use redis_model::command::Outcome;
 use redis_model::command::memory::MemoryHost;
-use redis_model::command::{self, JsonText, Outcome};
 use redis_model::error::Error;
 use redis_model::op::{self, Absent};
 use redis_model::reply::Reply;
@@ -391,31 +391,24 @@ impl Session {
         if !changed && revision != before {
             return Err("the revision grows though nothing changed".to_owned());
         }
-        let effects = usize::from(changed || expiry != Expiry::Keep);
+        let expiry = match expiry {
+            Expiry::Keep => self.expiry,
+            Expiry::Persist => None,
+            Expiry::At(unix_ms) => Some(unix_ms),
+        };
+        let effects = usize::from(changed || expiry != self.expiry);
         expect("the number of effects", &outcome.effects.len(), &effects)?;
         self.revision_max = self.revision_max.max(revision);
         self.stored = Some(Stored { document, revision });
-        match expiry {
-            Expiry::Keep => {}
-            Expiry::Persist => self.expiry = None,
-            Expiry::At(unix_ms) => self.expiry = Some(unix_ms),
-        }
+        self.expiry = expiry;
         self.replicate(words, outcome)
     }
 
     fn replicate(&mut self, words: &[String], outcome: &Outcome) -> Check {
-        self.replica.replaying = true;
-        for effect in &outcome.effects {
-            let mut args: Vec<&[u8]> = vec![b"MODEL.APPLY", KEY];
-            args.push(effect.effect.as_ref().expect("a command of a client has an effect"));
-            args.extend(effect.json.as_ref().map(|json| match json {
-                JsonText::Arg(nth) => words[*nth].as_bytes(),
-                JsonText::Made(text) => text,
-            }));
-            command::run(&mut self.replica, &args)
-                .map_err(|error| format!("the replica refuses: {}", error.line()))?;
-        }
-        Ok(())
+        let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        self.replica
+            .replicate(&args, outcome)
+            .map_err(|error| format!("the replica refuses: {}", error.line()))
     }
 
     /// What has to hold after every command, whatever it was.
