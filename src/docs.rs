@@ -114,7 +114,10 @@ pub fn commands_md() -> String {
     out.push_str(
         "# Operators\n\nStatements of `MODEL.FIELDOP` run in order; each sees what those before it did. With a \
          non-singular path an operator\nchanges every match, creates nothing, and replies an array with one reply \
-         for each match, or the total where the reply\nsays so. An operator that fails undoes the whole command.\n\n",
+         for each match, or the total where the reply\nsays so. A match inside of another one is \
+         changed first. An operator that fails undoes the whole command; a limit holds\nafter every \
+         single change, whatever comes after it. The revision grows when anything was changed, even if \
+         it was\nchanged back.\n\n",
     );
     for spec in op::all() {
         operator_section(spec, &mut out);

@@ -357,7 +357,7 @@ fn several_commands_of_one_unit_arrive_as_one() {
         let conn = &mut server.conn();
         conn.must(&["MULTI"]);
         conn.must(&["MODEL.SET", "a", "any", "{}"]);
-        conn.must(&["MODEL.FIELDOP", "a", "SET", "$.n", "1"]);
+        conn.must(&["MODEL.FIELDOP", "a", "NOW", "$.t", "MS"]);
         conn.must(&["EXEC"]);
         let path = server.dir().join("appendonlydir");
         let text: Vec<u8> = std::fs::read_dir(path)

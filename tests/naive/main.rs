@@ -1,0 +1,495 @@
+//! Agreement of every operator with a naive model: random commands on random documents, run by the
+//! module on the host in memory and by an interpreter that reads the contract as plainly as it can
+//! (`model`, `operators`, `path`, `number`, `time`; `draw` makes the cases up).
+//!
+//! After every command the two agree on whether it was refused and with which word, on the replies, on
+//! the document's text, on the time to live, and on whether there is something to replicate; a second
+//! host that is fed the effects alone holds the same bytes; encoding and decoding changes nothing; and
+//! a refused command leaves every byte as it was.
+//!
+//! A run that finds no disagreement also has to have tried everything: every operator has to have
+//! succeeded, changed something and been refused, with each error it declares.
+//!
+//! `PROPTEST_CASES=100000 cargo test --test naive` tries more; a failure prints the commands, and the
+//! `NAIVE_SEED` that repeats it.
+
+mod draw;
+mod model;
+mod number;
+mod operators;
+mod path;
+mod time;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
+use redis_model::codec::rdb;
+use redis_model::command::Outcome;
+use redis_model::command::memory::MemoryHost;
+use redis_model::error::Error;
+use redis_model::op::{self, Absent};
+use redis_model::reply::Reply;
+use serde_json::Value;
+
+use draw::Draw;
+use model::{Accepted, Expiry, FieldOp, Refusal, Statement};
+
+/// Cases where `PROPTEST_CASES` says nothing; so many are enough for the coverage that is asserted.
+const CASES: u32 = 1600;
+const KEY: &[u8] = b"k";
+
+/// The numbers of one command: for its options, and for each statement.
+type Numbers = (Vec<u32>, Vec<Vec<u32>>);
+
+fn cases() -> impl Strategy<Value = Vec<Numbers>> {
+    let numbers = |most| vec(any::<u32>(), most / 2..most);
+    vec((numbers(100), vec(numbers(80), 1..=6)), 1..10)
+}
+
+#[test]
+fn every_operator_agrees_with_a_naive_model() {
+    let cases = std::env::var("PROPTEST_CASES").map_or(CASES, |n| n.parse().expect("a number"));
+    let seed = match std::env::var("NAIVE_SEED") {
+        Ok(seed) => seed.parse().expect("a number"),
+        Err(_) => std::time::UNIX_EPOCH.elapsed().expect("a clock").as_nanos() as u64,
+    };
+    let config = ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..ProptestConfig::default()
+    };
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let coverage = RefCell::new(Coverage::default());
+    let result = TestRunner::new_with_rng(config, random).run(&self::cases(), |case| {
+        let mut session = Session::default();
+        session.run(&case).map_err(TestCaseError::fail)?;
+        coverage.borrow_mut().add(session.coverage);
+        Ok(())
+    });
+    match result {
+        Ok(()) if cases >= CASES => coverage.into_inner().check(),
+        Ok(()) => {}
+        Err(TestError::Fail(reason, _)) => panic!(
+            "{}\n\nagain: NAIVE_SEED={seed} PROPTEST_CASES={cases} cargo test --test naive\n",
+            reason.message()
+        ),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+// --- Coverage --------------------------------------------------------------------------------
+
+/// How often what happened, by operator.
+#[derive(Default)]
+struct Coverage {
+    succeeded: BTreeMap<&'static str, u32>,
+    changed: BTreeMap<&'static str, u32>,
+    refused: BTreeMap<(&'static str, String), u32>,
+}
+
+impl Coverage {
+    fn add(&mut self, other: Coverage) {
+        other.succeeded.into_iter().for_each(|(of, n)| *self.succeeded.entry(of).or_default() += n);
+        other.changed.into_iter().for_each(|(of, n)| *self.changed.entry(of).or_default() += n);
+        other.refused.into_iter().for_each(|(of, n)| *self.refused.entry(of).or_default() += n);
+    }
+
+    fn check(&self) {
+        if std::env::var_os("NAIVE_COVERAGE").is_some() {
+            eprintln!("{:?}\n{:?}\n{:?}", self.succeeded, self.changed, self.refused);
+        }
+        let mut outside = 0;
+        for spec in op::all() {
+            let name = spec.name;
+            let times = |map: &BTreeMap<&str, u32>| map.get(name).copied().unwrap_or(0);
+            assert!(times(&self.succeeded) >= 10, "{name} hardly ever succeeded");
+            let reads = ["GET", "LEN", "REVISION"].contains(&name);
+            assert!(reads || times(&self.changed) > 0, "{name} never changed anything");
+            let mut words: BTreeSet<&str> = spec.errors.iter().map(|code| code.word()).collect();
+            words.insert("NOKEY");
+            words.extend((!spec.operands.is_empty()).then_some("ERR"));
+            words.extend((spec.absent == Absent::NoPath).then_some("NOPATH"));
+            if spec.absent == Absent::Create {
+                words.extend(["NOPATH", "TYPE"]);
+                outside += self.refused.get(&(name, "RANGE".to_owned())).unwrap_or(&0);
+            }
+            for word in words {
+                let times = self.refused.get(&(name, word.to_owned()));
+                assert!(times.is_some(), "{name} was never refused with {word}");
+            }
+        }
+        assert!(outside >= 10, "hardly anything was to be created outside of an array");
+    }
+}
+
+// --- One case --------------------------------------------------------------------------------
+
+/// What the model knows about the key.
+struct Stored {
+    document: Value,
+    revision: u64,
+}
+
+#[derive(Default)]
+struct Session {
+    host: MemoryHost,
+    /// Fed the effects alone.
+    replica: MemoryHost,
+    stored: Option<Stored>,
+    expiry: Option<u64>,
+    revision_max: u64,
+    coverage: Coverage,
+    /// The commands as they are typed, with what was replied.
+    log: Vec<String>,
+}
+
+type Check = Result<(), String>;
+
+impl Session {
+    fn run(&mut self, case: &[Numbers]) -> Check {
+        for (nth, (options, statements)) in case.iter().enumerate() {
+            let mut draw = Draw::from(options);
+            let missing = self.stored.is_none();
+            let result = match (nth, draw.below(14)) {
+                (0, 1..) | (_, 13) => self.set(&mut draw),
+                (_, 0..=6) if missing => self.set(&mut draw),
+                (_, 12) => {
+                    self.delete();
+                    Ok(())
+                }
+                _ => self.field_op(&mut draw, statements),
+            };
+            result.and_then(|()| self.check_bytes()).map_err(|what| {
+                format!("{what}\n\nThe commands and their replies:\n{}", self.log.join("\n"))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn now_ms(&self) -> u64 {
+        // The host's clock moves on with each command.
+        (self.host.now_us + 1000) / 1000
+    }
+
+    fn delete(&mut self) {
+        for host in [&mut self.host, &mut self.replica] {
+            host.documents.clear();
+            host.expiries.clear();
+        }
+        (self.stored, self.expiry) = (None, None);
+        self.log.push("DEL k".to_owned());
+    }
+
+    // --- MODEL.SET ---------------------------------------------------------------------------
+
+    fn set(&mut self, draw: &mut Draw<'_>) -> Check {
+        let condition = draw.pick(&["", "", "", "NX", "XX"]);
+        let revision = self.stored.as_ref().map(|stored| stored.revision);
+        let expected = match draw.below(6) {
+            4 => Some(revision.unwrap_or(5)),
+            5 => Some(1),
+            _ => None,
+        };
+        let (expiry, expiry_words) = draw::expiry(draw, self.now_ms(), "KEEPTTL", Expiry::Keep);
+        // Without any form of expiry a time to live that is there is removed.
+        let expiry = if expiry_words.is_empty() { Ok(Expiry::Persist) } else { expiry };
+        let document = draw::document(draw);
+        let mut words = ["MODEL.SET", "k", "any"].map(str::to_owned).to_vec();
+        words.push(document.to_string());
+        words.extend((!condition.is_empty()).then(|| condition.to_owned()));
+        words.extend(expected.iter().flat_map(|r| ["IFREV".to_owned(), r.to_string()]));
+        words.extend(expiry_words);
+        let refused = match (expiry, expected) {
+            (Err(word), _) => Some(word),
+            (Ok(_), _) if self.says_no(condition) => None,
+            (Ok(_), Some(_)) if revision.is_none() => Some("NOKEY"),
+            (Ok(_), Some(_)) if expected != revision => Some("REVISION"),
+            _ => None,
+        };
+        let outcome = self.call(&words)?;
+        if let Some(word) = refused {
+            return expect_refusal(outcome, &BTreeSet::from([word]));
+        }
+        let outcome = outcome.map_err(|error| format!("refused: {error}"))?;
+        if self.says_no(condition) {
+            return expect("the reply", &outcome.reply, &Reply::Null);
+        }
+        let revision = self.found_revision();
+        expect("the reply", &outcome.reply, &Reply::Int(revision as i64))?;
+        self.accept(document, true, expiry.expect("refused otherwise"), &words, &outcome)
+    }
+
+    fn says_no(&self, condition: &str) -> bool {
+        match condition {
+            "NX" => self.stored.is_some(),
+            "XX" => self.stored.is_none(),
+            _ => false,
+        }
+    }
+
+    // --- MODEL.FIELDOP -----------------------------------------------------------------------
+
+    fn field_op(&mut self, draw: &mut Draw<'_>, statements: &[Vec<u32>]) -> Check {
+        let (mut command, options) = draw::options(draw, self.now_ms());
+        let mut words = ["MODEL.FIELDOP", "k"].map(str::to_owned).to_vec();
+        words.extend(options);
+        for numbers in statements {
+            self.draw_statement(&mut Draw::from(numbers), &mut command, &mut words)?;
+        }
+        self.run_field_op(&command, &words)
+    }
+
+    /// Adds a statement made for what those before it leave. One that would be refused is tried at once
+    /// and mostly left out then: it would end the command.
+    fn draw_statement(
+        &mut self,
+        draw: &mut Draw<'_>,
+        command: &mut FieldOp,
+        words: &mut Vec<String>,
+    ) -> Check {
+        let so_far = self.model(command);
+        let document = so_far.as_ref().ok().and_then(|accepted| accepted.document.as_ref());
+        let revision = self.stored.as_ref().map_or(0, |stored| stored.revision);
+        for attempt in 0.. {
+            let statement = draw::statement(draw, document, revision);
+            let words_before = words.len();
+            words.extend(draw::words(&statement));
+            command.statements.push(statement);
+            if so_far.is_err() || attempt == 3 || self.model(command).is_ok() {
+                break;
+            }
+            // The command was made up for this moment.
+            let (now_us, logged) = (self.host.now_us, self.log.len());
+            self.run_field_op(command, words)?;
+            self.host.now_us = now_us;
+            self.log.truncate(logged);
+            if draw.below(10) == 9 {
+                break;
+            }
+            command.statements.pop();
+            words.truncate(words_before);
+        }
+        Ok(())
+    }
+
+    fn run_field_op(&mut self, command: &FieldOp, words: &[String]) -> Check {
+        match self.model(command) {
+            Err(refusal) if refusal.words.contains(model::TOO_LARGE) => Ok(()),
+            Err(refusal) => {
+                self.count_refusal(&refusal);
+                let outcome = self.call(words)?;
+                expect_refusal(outcome, &refusal.words)
+            }
+            Ok(accepted) => {
+                self.count_success(command, &accepted);
+                let outcome =
+                    self.call(words)?.map_err(|error| format!("refused: {}", error.line()))?;
+                self.expect_acceptance(command, accepted, words, &outcome)
+            }
+        }
+    }
+
+    fn model(&self, command: &FieldOp) -> Result<Accepted, Refusal> {
+        let stored = self.stored.as_ref().map(|stored| (&stored.document, stored.revision));
+        model::run(command, stored, self.host.now_us + 1000)
+    }
+
+    fn count_refusal(&mut self, refusal: &Refusal) {
+        if let (Some(operator), 1) = (refusal.operator, refusal.words.len()) {
+            let word = refusal.words.first().expect("there is one").to_string();
+            *self.coverage.refused.entry((operator, word)).or_default() += 1;
+        }
+    }
+
+    fn count_success(&mut self, command: &FieldOp, accepted: &Accepted) {
+        let operators = command.statements.iter().filter_map(|statement| match statement {
+            Statement::Operate { operator, .. } => Some(*operator),
+            _ => None,
+        });
+        for (operator, changed) in operators.zip(&accepted.changed) {
+            *self.coverage.succeeded.entry(operator).or_default() += 1;
+            *self.coverage.changed.entry(operator).or_default() += u32::from(*changed);
+        }
+    }
+
+    fn expect_acceptance(
+        &mut self,
+        command: &FieldOp,
+        accepted: Accepted,
+        words: &[String],
+        outcome: &Outcome,
+    ) -> Check {
+        let expiry = command.expiry.expect("refused otherwise");
+        let revision = self.found_revision();
+        let replies = accepted.replies.iter().map(|reply| match reply {
+            Some(reply) => reply.clone(),
+            None => format!("(integer) {revision}"),
+        });
+        let expected = format!("[{}]", replies.collect::<Vec<_>>().join(" "));
+        expect("the replies", &outcome.reply.notation(), &expected)?;
+        let Some(document) = accepted.document else {
+            return expect("the number of effects", &outcome.effects.len(), &0);
+        };
+        let changed = match &self.stored {
+            None => true,
+            Some(stored) if !model::same_text(&stored.document, &document) => true,
+            // What was changed and changed back may count as a change.
+            Some(stored) => accepted.changed.contains(&true) && stored.revision != revision,
+        };
+        self.accept(document, changed, expiry, words, outcome)
+    }
+
+    // --- Both --------------------------------------------------------------------------------
+
+    fn found_revision(&self) -> u64 {
+        self.host.documents.get(KEY).map_or(0, |document| document.revision)
+    }
+
+    /// Runs a command whose words end as they are.
+    fn call(&mut self, words: &[String]) -> Result<Result<Outcome, Error>, String> {
+        let typed: Vec<String> = words.iter().map(|word| shown(word)).collect();
+        self.log.push(typed.join(" "));
+        let before = self.encoded();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.host.call(&words)))
+            .map_err(|panic| format!("the module panicked: {}", panic_message(&*panic)))?;
+        self.log.push(match &outcome {
+            Ok(outcome) => format!("    {}", shortened(&outcome.reply.notation())),
+            Err(error) => format!("    {}", error.line()),
+        });
+        if outcome.is_err() && self.encoded() != before {
+            return Err("the refused command changed something".to_owned());
+        }
+        Ok(outcome)
+    }
+
+    fn encoded(&self) -> Option<Vec<u8>> {
+        encoded(&self.host)
+    }
+
+    /// The command was accepted and leaves this; `changed` says whether the revision has to grow.
+    fn accept(
+        &mut self,
+        document: Value,
+        changed: bool,
+        expiry: Expiry,
+        words: &[String],
+        outcome: &Outcome,
+    ) -> Check {
+        let revision = self.found_revision();
+        let before = self.stored.as_ref().map_or(0, |stored| stored.revision);
+        if changed && revision <= self.revision_max {
+            return Err(format!("the revision {revision} does not grow"));
+        }
+        if !changed && revision != before {
+            return Err("the revision grows though nothing changed".to_owned());
+        }
+        let expiry = match expiry {
+            Expiry::Keep => self.expiry,
+            Expiry::Persist => None,
+            Expiry::At(unix_ms) => Some(unix_ms),
+        };
+        let effects = usize::from(changed || expiry != self.expiry);
+        expect("the number of effects", &outcome.effects.len(), &effects)?;
+        self.revision_max = self.revision_max.max(revision);
+        self.stored = Some(Stored { document, revision });
+        self.expiry = expiry;
+        self.replicate(words, outcome)
+    }
+
+    fn replicate(&mut self, words: &[String], outcome: &Outcome) -> Check {
+        let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        self.replica
+            .replicate(&args, outcome)
+            .map_err(|error| format!("the replica refuses: {}", error.line()))
+    }
+
+    /// What has to hold after every command, whatever it was.
+    fn check_bytes(&self) -> Check {
+        let Some(stored) = &self.stored else {
+            return expect("the document", &self.encoded(), &None);
+        };
+        let document = &self.host.documents[KEY];
+        let view = document.root.view();
+        let text = redis_model::value::print::to_string(view);
+        expect("the document", &text, &stored.document.to_string())?;
+        expect("the revision", &document.revision, &stored.revision)?;
+        expect("the size", &document.size(), &view.size())?;
+        let bytes = self.encoded().expect("the key is there");
+        let decoded = rdb::decode(&bytes, rdb::VERSION).map_err(|error| error.line())?;
+        let mut again = Vec::new();
+        rdb::encode(&decoded, &mut again);
+        expect("what was encoded, decoded and encoded", &again, &bytes)?;
+        expect("the replica", &encoded(&self.replica), &Some(bytes))?;
+        let expiry = |host: &MemoryHost| host.expiries.get(KEY).copied();
+        expect("the time to live", &expiry(&self.host), &self.expiry)?;
+        expect("the replica's time to live", &expiry(&self.replica), &self.expiry)
+    }
+}
+
+fn encoded(host: &MemoryHost) -> Option<Vec<u8>> {
+    host.documents.get(KEY).map(|document| {
+        let mut bytes = Vec::new();
+        rdb::encode(document, &mut bytes);
+        bytes
+    })
+}
+
+fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> Check {
+    if found == expected {
+        return Ok(());
+    }
+    let text = |value: &T| shortened(&format!("{value:?}"));
+    Err(format!("{what}:\n  module: {}\n  model:  {}", text(found), text(expected)))
+}
+
+fn expect_refusal(outcome: Result<Outcome, Error>, words: &BTreeSet<&'static str>) -> Check {
+    match outcome {
+        Err(error) if words.contains(error.code().word()) => Ok(()),
+        Err(error) => Err(format!("the refusal:\n  module: {}\n  model:  {words:?}", error.line())),
+        Ok(outcome) => Err(format!(
+            "the refusal:\n  module: {}\n  model:  {words:?}",
+            shortened(&outcome.reply.notation())
+        )),
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+// --- For people ------------------------------------------------------------------------------
+
+/// A word as `redis-cli` reads it.
+fn shown(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "$.-_/@:{}[],*+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    let mut out = String::from("\"");
+    for c in word.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            ' '.. => out.push(c),
+            _ => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+        }
+    }
+    out + "\""
+}
+
+fn shortened(text: &str) -> String {
+    const MOST: usize = 2000;
+    match text.char_indices().nth(MOST) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
+    }
+}
