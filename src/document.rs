@@ -1,5 +1,7 @@
 //! A document: a value with its model and its revision.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::value::{Measured, Value};
 
 /// The number of a model definition in this process.
@@ -48,9 +50,106 @@ impl Document {
     }
 }
 
-/// The revision after `last`. `floor` is above every revision this server has seen and not before its
-/// clock: so a revision grows and never repeats for a key, not even after the key was deleted and
-/// created again within one microsecond, or a write was lost with a failed master.
-pub fn next_revision(last: u64, floor: u64) -> u64 {
-    (last + 1).max(floor).min(REVISION_MAX)
+/// The highest revision that is believed when it comes from outside (an RDB, a `RESTORE`, an effect):
+/// with later ones a forged payload could leave no room for more. The clock gets there in 2219.
+pub const REVISION_LOADED_MAX: u64 = REVISION_MAX - (1 << 50);
+
+/// Issues the revisions of one server.
+///
+/// A new revision is above every one this server has seen on any key, so none repeats for a key, however
+/// keys are copied, renamed, restored, or deleted and created again. Where the clock is ahead of that, it
+/// is the clock in microseconds: so none repeats when writes were lost with a failed master either.
+///
+/// Replicas count along. As long as what they have been told is the highest revision seen, they come to
+/// the next one by themselves; otherwise, and whenever the clock decides, it is sent to them.
+#[derive(Debug)]
+pub struct Revisions {
+    seen: AtomicU64,
+    told: AtomicU64,
+}
+
+// All of this happens on the server's main thread; the atomics only make it shareable.
+impl Revisions {
+    pub const fn new() -> Revisions {
+        Revisions { seen: AtomicU64::new(0), told: AtomicU64::new(u64::MAX) }
+    }
+
+    /// The highest revision seen.
+    #[inline]
+    pub fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    /// Whether replicas come to [`Revisions::next`] by themselves.
+    #[inline]
+    pub fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed) == self.seen()
+    }
+
+    /// The next revision, whatever the clock says.
+    #[inline]
+    pub fn next(&self) -> u64 {
+        self.seen() + 1
+    }
+
+    /// The next revision at a moment, which replicas have to be sent.
+    pub fn next_at(&self, now_us: u64) -> u64 {
+        self.next().max(now_us)
+    }
+
+    /// A document was given this revision, and replicas hear of it.
+    #[inline]
+    pub fn issue(&self, revision: u64) {
+        debug_assert!(revision > self.seen());
+        self.seen.store(revision, Ordering::Relaxed);
+        self.told.store(revision, Ordering::Relaxed);
+    }
+
+    /// A document came from elsewhere with this revision.
+    #[inline]
+    pub fn see(&self, revision: u64) {
+        if revision > self.seen() {
+            self.seen.store(revision, Ordering::Relaxed);
+        }
+    }
+
+    /// This server may have become another's master: the next revision is sent.
+    pub fn tell_next(&self) {
+        self.told.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// All data is about to be replaced by what is loaded, whose count goes on from what it says.
+    pub fn forget(&self) {
+        self.seen.store(0, Ordering::Relaxed);
+        self.tell_next();
+    }
+}
+
+impl Clone for Revisions {
+    fn clone(&self) -> Revisions {
+        let copy = |number: &AtomicU64| AtomicU64::new(number.load(Ordering::Relaxed));
+        Revisions { seen: copy(&self.seen), told: copy(&self.told) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_are_told_unless_they_can_count_along() {
+        let revisions = Revisions::new();
+        revisions.issue(revisions.next_at(1000));
+        assert!(revisions.is_told() && revisions.next() == 1001);
+        revisions.issue(revisions.next());
+        // What was restored with a later revision is not known to replicas as the last one issued.
+        revisions.see(5000);
+        assert!(!revisions.is_told());
+        revisions.issue(revisions.next_at(1002));
+        assert_eq!((revisions.seen(), revisions.is_told()), (5001, true));
+        revisions.see(3);
+        assert!(revisions.is_told());
+        revisions.tell_next();
+        assert!(!revisions.is_told());
+    }
 }

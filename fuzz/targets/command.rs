@@ -19,7 +19,11 @@ fuzz_target!(|input: &[u8]| {
     host.settings.document = Limits { depth: 16, bytes: 1 << 16 };
     host.settings.paths.query_nodes = 10_000;
     host.call(&["MODEL.SET", "key", "any", DOCUMENT]).expect("the document is JSON");
-    let mut replica = MemoryHost { documents: host.documents.clone(), replaying: true, ..MemoryHost::default() };
+    let mut replica = MemoryHost {
+        documents: host.documents.clone(),
+        revisions: host.revisions.clone(),
+        ..MemoryHost::default()
+    };
     let before = text(&host);
 
     let mut args: Vec<&[u8]> = vec![b"MODEL.FIELDOP", b"key"];

@@ -3,7 +3,8 @@
 //! ```text
 //! effect := 1:version kind varint:revision expiry rest
 //! kind   := 1 edit   rest is the edits (see `value::edit`); the document exists
-//!         | 2 put    rest is text:model; the document's JSON is the next argument
+//!         | 2 put    rest is text:model varint:ahead; the document's JSON is the next argument; the
+//!                    sender had seen revisions up to `ahead` above this one
 //!         | 3 touch  no rest; only the expiry changes
 //! expiry := 0 as it was | 1 none | 2 varint:unix-ms
 //! ```
@@ -11,6 +12,7 @@
 //! It travels as `MODEL.APPLY key effect [json]`.
 
 use super::rdb::read_revision;
+use crate::document::REVISION_LOADED_MAX;
 use crate::error::Result;
 use crate::value::wire::{self, Reader};
 
@@ -41,7 +43,7 @@ pub struct Effect<'a> {
 #[derive(Debug, PartialEq)]
 pub enum Change<'a> {
     Edit(&'a [u8]),
-    Put { model: &'a str },
+    Put { model: &'a str, ahead: u64 },
     Touch,
 }
 
@@ -65,7 +67,10 @@ impl<'a> Effect<'a> {
         }
         match self.change {
             Change::Edit(edits) => out.extend_from_slice(edits),
-            Change::Put { model } => wire::put_text(model.as_bytes(), &mut out),
+            Change::Put { model, ahead } => {
+                wire::put_text(model.as_bytes(), &mut out);
+                wire::put_varint(ahead, &mut out);
+            }
             Change::Touch => {}
         }
         out
@@ -86,13 +91,21 @@ impl<'a> Effect<'a> {
         };
         let change = match kind {
             EDIT => Change::Edit(reader.take_rest()),
-            PUT => Change::Put { model: reader.text()? },
+            PUT => Change::Put { model: reader.text()?, ahead: read_ahead(&mut reader, revision)? },
             TOUCH => Change::Touch,
             _ => return Err(wire::corrupt("an unknown effect")),
         };
         reader.finish()?;
         Ok(Effect { revision, expiry, change })
     }
+}
+
+fn read_ahead(reader: &mut Reader<'_>, revision: u64) -> Result<u64> {
+    let ahead = reader.varint()?;
+    if revision.checked_add(ahead).is_none_or(|seen| seen > REVISION_LOADED_MAX) {
+        return Err(wire::corrupt("a revision is too large"));
+    }
+    Ok(ahead)
 }
 
 fn read_unix_ms(reader: &mut Reader<'_>) -> Result<u64> {
@@ -112,9 +125,9 @@ mod tests {
         for effect in [
             Effect { revision: 1, expiry: Expiry::Keep, change: Change::Edit(b"xyz") },
             Effect {
-                revision: (1 << 53) - 1,
+                revision: 1 << 52,
                 expiry: Expiry::At(1 << 41),
-                change: Change::Put { model: "any" },
+                change: Change::Put { model: "any", ahead: 7 },
             },
             Effect { revision: 7, expiry: Expiry::Persist, change: Change::Touch },
         ] {

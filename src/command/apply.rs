@@ -43,7 +43,8 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     // What a master accepted is never refused; a client's own use stays within this server's limits.
     let limits = if host.replaying() { Limits::NONE } else { host.settings().document };
     let event = match &effect.change {
-        Change::Put { model } => {
+        Change::Put { model, ahead } => {
+            host.revisions().see(effect.revision + ahead);
             let content = parse::json(args.next("a JSON document")?, &limits)?;
             args.finish()?;
             if *model != ANY_NAME {
@@ -65,7 +66,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             None
         }
     };
-    host.note_revision(effect.revision);
+    host.revisions().see(effect.revision);
     // The events are those of the command that had this effect.
     let expiry_event = match (effect.expiry, &effect.change) {
         _ if !host.expire(key, effect.expiry) => None,

@@ -8,7 +8,7 @@ use super::args::{Args, ExpiryArg};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
-use crate::document::{ANY_NAME, Document, ModelId, next_revision};
+use crate::document::{ANY_NAME, Document, ModelId};
 use crate::error::{ErrorCode, Result};
 use crate::op::Clock;
 use crate::reply::Reply;
@@ -183,17 +183,21 @@ struct Scope<'s, 'a> {
 impl Scope<'_, '_> {
     fn run(&self, host: &mut dyn Host, journal: &mut Journal) -> Result<Outcome> {
         let key = self.request.key;
-        let before = host.open(key)?.map(|document| document.revision);
-        // A document that was changed here before has the next revision: a replica, which has the
-        // same document, comes to the same one. Otherwise the revision has to be told.
-        let next = self.replaying || before.is_some_and(|before| before >= host.reign());
-        let floor = if next { 0 } else { host.revision_floor() };
-        let verbatim = next && self.request.is_its_own_effect();
+        // Replicas that count along come to the next revision themselves; otherwise it is sent.
+        let counted = self.replaying || host.revisions().is_told();
+        let verbatim = counted && self.request.is_its_own_effect();
+        let next = match verbatim {
+            true => host.revisions().next(),
+            false => {
+                let now_us = host.now_us();
+                host.revisions().next_at(now_us)
+            }
+        };
         let effects = if verbatim { Effects::Unrecorded } else { Effects::Recorded };
         let Some(document) = host.open(key)? else {
             return match &self.request.init {
                 Some((model, content)) => {
-                    let document = Document::new(content.clone(), *model, next_revision(0, floor));
+                    let document = Document::new(content.clone(), *model, next);
                     self.create(host, document, journal)
                 }
                 None => self.run_without_document(),
@@ -202,11 +206,13 @@ impl Scope<'_, '_> {
         let (mut reply, changed) =
             self.change(document, Some(document.revision), effects, journal)?;
         if changed {
-            document.revision = next_revision(document.revision, floor);
+            document.revision = next.max(document.revision + 1);
         }
         let revision = document.revision;
         reply.fill_revision(revision);
-        host.note_revision(revision);
+        if changed {
+            host.revisions().issue(revision);
+        }
         let expiry = self.expire(host);
         if !changed && expiry == Expiry::Keep {
             return Ok(reply.into());
@@ -227,12 +233,12 @@ impl Scope<'_, '_> {
         let (mut reply, _) = self.change(&mut document, None, Effects::Unrecorded, journal)?;
         let revision = document.revision;
         reply.fill_revision(revision);
-        host.note_revision(revision);
+        host.revisions().issue(revision);
         let mut json = Vec::new();
         print::json(document.root.view(), &mut json);
         host.put(self.request.key, document);
         let expiry = self.expire(host);
-        let effect = Effect { revision, expiry, change: Change::Put { model: ANY_NAME } };
+        let effect = Effect { revision, expiry, change: Change::Put { model: ANY_NAME, ahead: 0 } };
         let events = [Some(c"model.set"), expiry_event(expiry)];
         Ok(self.outcome(reply, events, Some(effect), Some(JsonText::Made(json))))
     }

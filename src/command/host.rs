@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use smallvec::SmallVec;
 
 use crate::codec::effect::Expiry;
-use crate::document::Document;
+use crate::document::{Document, Revisions};
 use crate::error::Result;
 use crate::path::PathLimits;
 use crate::reply::Reply;
@@ -39,16 +39,8 @@ pub trait Host {
     /// The server's clock: microseconds since 1970, the same during one command.
     fn now_us(&mut self) -> u64;
 
-    /// The lowest revision for a document that is created, replaced, or changed in a way replicas
-    /// are told: above every one seen so far, and not before the clock in microseconds.
-    fn revision_floor(&mut self) -> u64;
-
-    /// When this server began to accept changes, after it was started or promoted, as a revision. A
-    /// document with a later one was changed here, and nobody else can have given it the next one.
-    fn reign(&self) -> u64;
-
-    /// A document has this revision now.
-    fn note_revision(&mut self, revision: u64);
+    /// The revisions of this server.
+    fn revisions(&self) -> &Revisions;
 
     /// The limits that apply now.
     fn settings(&self) -> Settings;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::host::{Host, JsonText, Key, Outcome, Settings};
 use crate::codec::effect::Expiry;
-use crate::document::Document;
+use crate::document::{Document, Revisions};
 use crate::error::Result;
 use crate::value::edit::Journal;
 
@@ -14,10 +14,7 @@ pub struct MemoryHost {
     /// When keys expire, in unix milliseconds. Nothing expires by itself.
     pub expiries: HashMap<Vec<u8>, u64>,
     pub now_us: u64,
-    /// When this host began to accept changes.
-    pub reign: u64,
-    /// The highest revision seen.
-    pub revision: u64,
+    pub revisions: Revisions,
     pub settings: Settings,
     pub replaying: bool,
 }
@@ -28,8 +25,7 @@ impl Default for MemoryHost {
             documents: HashMap::new(),
             expiries: HashMap::new(),
             now_us: 1_700_000_000_000_000,
-            reign: 1_700_000_000_000_000,
-            revision: 0,
+            revisions: Revisions::new(),
             settings: Settings::DEFAULT,
             replaying: false,
         }
@@ -72,16 +68,8 @@ impl Host for MemoryHost {
         self.now_us
     }
 
-    fn revision_floor(&mut self) -> u64 {
-        self.now_us.max(self.revision + 1)
-    }
-
-    fn reign(&self) -> u64 {
-        self.reign
-    }
-
-    fn note_revision(&mut self, revision: u64) {
-        self.revision = self.revision.max(revision);
+    fn revisions(&self) -> &Revisions {
+        &self.revisions
     }
 
     fn settings(&self) -> Settings {

@@ -6,7 +6,7 @@ use super::args::{Args, ExpiryArg};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
-use crate::document::{ANY_NAME, Document, ModelId, next_revision};
+use crate::document::{ANY_NAME, Document, ModelId};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
 use crate::txn::{check_revision, no_key, parse_revision};
@@ -112,11 +112,13 @@ fn store(host: &mut dyn Host, request: Request<'_>, expiry: Expiry) -> Result<Ou
         let found = found.ok_or_else(no_key).map_err(with_key)?;
         check_revision(expected, Some(found)).map_err(with_key)?;
     }
-    let revision = next_revision(found.unwrap_or(0), host.revision_floor());
-    host.note_revision(revision);
+    let now_us = host.now_us();
+    let revision = host.revisions().next_at(now_us);
+    host.revisions().issue(revision);
     host.put(request.key, Document::new(request.content, request.model, revision));
     host.expire(request.key, expiry);
-    let effect = Effect { revision, expiry, change: Change::Put { model: ANY_NAME } }.encode();
+    let effect =
+        Effect { revision, expiry, change: Change::Put { model: ANY_NAME, ahead: 0 } }.encode();
     let expiry_event = matches!(expiry, Expiry::At(_)).then_some(c"expire");
     let json = Some(JsonText::Arg(request.json_arg));
     let effect = KeyEffect {

@@ -6,12 +6,12 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use redis_module::raw;
 
 use super::api::{call, is_ok};
-use super::{defrag, info, log};
+use super::{defrag, info, log, role};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::rdb;
 use crate::document::{ANY_NAME, Document};
@@ -21,8 +21,6 @@ use crate::value::print;
 const TYPE_NAME: &std::ffi::CStr = c"model-doc";
 /// Documents that cost more allocations than this to free are freed in the background.
 const FREE_EFFORT_MAX: usize = 1 << 16;
-/// The version of what the aux field holds.
-const AUX_VERSION: u64 = 1;
 
 static TYPE: AtomicPtr<raw::RedisModuleType> = AtomicPtr::new(ptr::null_mut());
 
@@ -32,20 +30,9 @@ pub fn handle() -> *mut raw::RedisModuleType {
     TYPE.load(Ordering::Relaxed)
 }
 
-/// The highest revision a document of this server had since it was started.
-pub static LAST_REVISION: AtomicU64 = AtomicU64::new(0);
-
-/// Only the main thread makes and loads documents, so no other can come in between.
-#[inline]
-pub fn note_revision(revision: u64) {
-    if revision > LAST_REVISION.load(Ordering::Relaxed) {
-        LAST_REVISION.store(revision, Ordering::Relaxed);
-    }
-}
-
 /// Hands a document to the server.
 pub fn into_raw(document: Document) -> *mut c_void {
-    note_revision(document.revision);
+    role::REVISIONS.see(document.revision);
     info::DOCUMENTS.fetch_add(1, Ordering::Relaxed);
     Box::into_raw(Box::new(document)).cast()
 }
@@ -163,7 +150,8 @@ unsafe extern "C" fn aof_rewrite(
     let _ = catch_unwind(|| {
         // SAFETY: the server lends a live value.
         let document = unsafe { document(value) };
-        let change = Change::Put { model: ANY_NAME };
+        let ahead = role::REVISIONS.seen() - document.revision;
+        let change = Change::Put { model: ANY_NAME, ahead };
         // The server writes the time to live itself.
         let effect = Effect { revision: document.revision, expiry: Expiry::Keep, change }.encode();
         let mut json = Vec::new();
@@ -225,29 +213,39 @@ unsafe extern "C" fn copy(
     catch_unwind(|| into_raw(unsafe { document(value) }.clone())).unwrap_or(ptr::null_mut())
 }
 
-// The aux field: a version, and a buffer that is empty until there are model definitions.
+// The aux field: a version and a buffer, see `rdb::aux`.
 
 unsafe extern "C" fn aux_save(io: *mut raw::RedisModuleIO, _when: c_int) {
     let _ = catch_unwind(|| {
-        // SAFETY: `io` is valid during the callback.
+        let bytes = rdb::aux::encode(role::REVISIONS.seen());
+        // SAFETY: `io` is valid during the callback; the buffer outlives the call.
         unsafe {
-            call!(RedisModule_SaveUnsigned(io, AUX_VERSION));
-            call!(RedisModule_SaveStringBuffer(io, c"".as_ptr(), 0));
+            call!(RedisModule_SaveUnsigned(io, rdb::aux::VERSION));
+            call!(RedisModule_SaveStringBuffer(io, bytes.as_ptr().cast::<c_char>(), bytes.len()));
         }
     });
 }
 
-/// Servers that know this one write no aux field when it writes nothing: then the file can be read
-/// where the module is not loaded.
-unsafe extern "C" fn aux_save2(_io: *mut raw::RedisModuleIO, _when: c_int) {}
+/// Servers that know this one write no aux field when it writes nothing: then a file without documents
+/// can be read where the module is not loaded.
+unsafe extern "C" fn aux_save2(io: *mut raw::RedisModuleIO, when: c_int) {
+    let _ = catch_unwind(|| {
+        if info::DOCUMENTS.load(Ordering::Relaxed) > 0 {
+            // SAFETY: as above.
+            unsafe { aux_save(io, when) };
+        }
+    });
+}
 
 unsafe extern "C" fn aux_load(io: *mut raw::RedisModuleIO, _version: c_int, _when: c_int) -> c_int {
     let loaded = catch_unwind(|| {
         // SAFETY: `io` is valid during the callback.
         let (version, buffer) = unsafe { (call!(RedisModule_LoadUnsigned(io)), load_buffer(io)) };
-        version == AUX_VERSION && buffer.is_some_and(|bytes| bytes.is_empty())
+        let seen = rdb::aux::decode(&buffer?).ok().filter(|_| version == rdb::aux::VERSION)?;
+        role::REVISIONS.see(seen);
+        Some(())
     });
-    if matches!(loaded, Ok(true)) {
+    if matches!(loaded, Ok(Some(()))) {
         return raw::REDISMODULE_OK as c_int;
     }
     // SAFETY: as above.

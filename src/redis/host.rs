@@ -1,7 +1,6 @@
 //! The keyspace of the server, as one command sees it.
 
 use std::ffi::{c_int, c_longlong};
-use std::sync::atomic::Ordering;
 
 use redis_module::raw;
 use smallvec::SmallVec;
@@ -10,7 +9,7 @@ use super::api::call;
 use super::{config, data_type, role};
 use crate::codec::effect::Expiry;
 use crate::command::{Host, Key, Settings};
-use crate::document::Document;
+use crate::document::{Document, Revisions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::value::edit::Journal;
 
@@ -81,19 +80,8 @@ impl Host for ServerHost<'_> {
         *self.now_us.get_or_insert_with(role::now_us)
     }
 
-    fn revision_floor(&mut self) -> u64 {
-        // Whoever issues revisions has begun to reign; what it makes belongs to the reign.
-        self.replaying();
-        let after_all_seen = data_type::LAST_REVISION.load(Ordering::Relaxed) + 1;
-        self.now_us().max(after_all_seen).max(role::begun())
-    }
-
-    fn reign(&self) -> u64 {
-        role::reign()
-    }
-
-    fn note_revision(&mut self, revision: u64) {
-        data_type::note_revision(revision);
+    fn revisions(&self) -> &Revisions {
+        &role::REVISIONS
     }
 
     fn settings(&self) -> Settings {

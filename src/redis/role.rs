@@ -5,28 +5,17 @@
 
 use std::ffi::{c_int, c_void};
 use std::panic::catch_unwind;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis_module::raw;
 
 use super::api::{call, is_ok};
-use super::data_type::LAST_REVISION;
+use crate::document::Revisions;
 
 /// Whether commands may come from a master or an AOF.
 static MAY_REPLAY: AtomicBool = AtomicBool::new(true);
-/// When this server became one that judges, as a revision.
-static REIGN: AtomicU64 = AtomicU64::new(u64::MAX);
-
-/// See [`crate::command::Host::reign`].
-#[inline]
-pub fn reign() -> u64 {
-    REIGN.load(Ordering::Relaxed)
-}
-
-/// The same, or 0 for a server that has none (a replica that is written to).
-pub fn begun() -> u64 {
-    Some(reign()).filter(|reign| *reign != u64::MAX).unwrap_or_default()
-}
+/// The revisions of this server.
+pub static REVISIONS: Revisions = Revisions::new();
 
 /// Whether the command comes from a master or an AOF.
 ///
@@ -42,21 +31,10 @@ pub unsafe fn is_replaying(ctx: *mut raw::RedisModuleCtx) -> bool {
     let flags = unsafe { call!(RedisModule_GetContextFlags(ctx)) };
     let has = |flag: u32| flags & flag as c_int != 0;
     if has(raw::REDISMODULE_CTX_FLAGS_MASTER) && !has(raw::REDISMODULE_CTX_FLAGS_LOADING) {
-        begin_reign();
+        MAY_REPLAY.store(false, Ordering::Relaxed);
         return false;
     }
     has(raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING)
-}
-
-fn begin_reign() {
-    let after_all_seen = LAST_REVISION.load(Ordering::Relaxed) + 1;
-    REIGN.store(now_us().max(after_all_seen), Ordering::Relaxed);
-    MAY_REPLAY.store(false, Ordering::Relaxed);
-}
-
-fn end_reign() {
-    MAY_REPLAY.store(true, Ordering::Relaxed);
-    REIGN.store(u64::MAX, Ordering::Relaxed);
 }
 
 /// The system's clock, which the server's own is as well: microseconds since 1970.
@@ -65,7 +43,7 @@ pub fn now_us() -> u64 {
     now.map_or(0, |since| since.as_micros() as u64)
 }
 
-/// Subscribes to what ends a reign.
+/// Subscribes to what changes the answers.
 pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
     for id in [raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, raw::REDISMODULE_EVENT_LOADING] {
         let event = raw::RedisModuleEvent { id, dataver: 1 };
@@ -81,9 +59,22 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
 
 unsafe extern "C" fn on_event(
     _ctx: *mut raw::RedisModuleCtx,
-    _event: raw::RedisModuleEvent,
-    _subevent: u64,
+    event: raw::RedisModuleEvent,
+    subevent: u64,
     _data: *mut c_void,
 ) {
-    let _ = catch_unwind(end_reign);
+    let _ = catch_unwind(|| {
+        MAY_REPLAY.store(true, Ordering::Relaxed);
+        let starts = [
+            raw::REDISMODULE_SUBEVENT_LOADING_RDB_START,
+            raw::REDISMODULE_SUBEVENT_LOADING_AOF_START,
+            raw::REDISMODULE_SUBEVENT_LOADING_REPL_START,
+        ];
+        if event.id == raw::REDISMODULE_EVENT_LOADING && starts.contains(&subevent) {
+            // What is loaded counts as it did when it was written.
+            REVISIONS.forget();
+        } else {
+            REVISIONS.tell_next();
+        }
+    });
 }

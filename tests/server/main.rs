@@ -28,3 +28,4 @@ mod memory;
 mod persistence;
 mod refusals;
 mod replication;
+mod revisions;

@@ -404,7 +404,7 @@ fn revisions_grow_over_restarts_and_restores() {
         let effect = redis_model::codec::effect::Effect {
             revision: ahead,
             expiry: redis_model::codec::effect::Expiry::Keep,
-            change: redis_model::codec::effect::Change::Put { model: "any" },
+            change: redis_model::codec::effect::Change::Put { model: "any", ahead: 0 },
         };
         let applied = conn.call_bytes(&[b"MODEL.APPLY", b"doc", &effect.encode(), b"{}"]);
         assert_eq!(applied, Reply::ok());
