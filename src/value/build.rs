@@ -4,7 +4,7 @@
 //! past the size of a leaf it becomes a tree node, and so do those around it.
 
 use super::limits::Limits;
-use super::names;
+use super::names::{Mark, Sequence};
 use super::number::Number;
 use super::pack::{self, Body, Leaf};
 use super::tree::{Array, Node, Object, Value};
@@ -60,7 +60,8 @@ pub struct Builder {
     frames: Vec<Frame>,
     /// The hash of each name in each open packed object, to notice repeated names. Two names with one
     /// hash are taken for repeated, which costs time and changes nothing.
-    seen: Vec<u32>,
+    seen: Vec<Mark>,
+    names: Sequence,
     root: Option<Value>,
     limits: Limits,
     size: u64,
@@ -93,6 +94,7 @@ impl Builder {
             buffer: Vec::with_capacity(256),
             frames: Vec::with_capacity(8),
             seen: Vec::with_capacity(16),
+            names: Sequence::new(),
             root: None,
             limits: *limits,
             size: 0,
@@ -175,7 +177,7 @@ impl Builder {
             *awaited = Some(name.into());
             return Ok(());
         }
-        let (id, mark) = names::admit_hashed(name);
+        let (id, mark) = self.names.admit(name);
         let repeated = self.seen[frame.seen_start..].contains(&mark);
         if repeated || name.len() > pack::STRING_BYTES_MAX {
             frame.repack |= repeated;

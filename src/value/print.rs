@@ -1,5 +1,6 @@
 //! Values to JSON text (RFC 8259): compact, members in order, everything exact.
 
+use super::names::NameId;
 use super::number::Number;
 use super::pack::PackedName;
 use super::parse::plain_len;
@@ -41,7 +42,7 @@ fn object(object: ObjectView<'_>, out: &mut Vec<u8>) {
         ObjectView::Packed(body) => {
             for (name, member) in body.members() {
                 match name {
-                    PackedName::Shared(id) => out.extend_from_slice(id.printed().as_bytes()),
+                    PackedName::Shared(id) => shared_name(id, out),
                     PackedName::Text(text) => member_name(text, out),
                 }
                 value(member, out);
@@ -51,7 +52,7 @@ fn object(object: ObjectView<'_>, out: &mut Vec<u8>) {
         ObjectView::Tree(object) => {
             for (_, name, member) in object.members() {
                 match name {
-                    SlotName::Shared(id) => out.extend_from_slice(id.printed().as_bytes()),
+                    SlotName::Shared(id) => shared_name(*id, out),
                     other => member_name(other.text().as_bytes(), out),
                 }
                 value(member.view(), out);
@@ -76,6 +77,11 @@ fn close(bracket: u8, out: &mut Vec<u8>) {
         Some(last) if *last == b',' => *last = bracket,
         _ => out.push(bracket),
     }
+}
+
+fn shared_name(id: NameId, out: &mut Vec<u8>) {
+    let (bytes, len) = id.printed();
+    out.extend_from_slice(&bytes[..len]);
 }
 
 fn member_name(text: &[u8], out: &mut Vec<u8>) {
