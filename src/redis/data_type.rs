@@ -264,15 +264,17 @@ unsafe extern "C" fn aux_load(io: *mut raw::RedisModuleIO, _version: c_int, _whe
 pub unsafe fn at_key(key: *mut raw::RedisModuleKey) -> Result<Option<*mut Document>, ()> {
     // SAFETY: the caller vouches for `key`; a null key is an empty one.
     unsafe {
-        if key.is_null()
-            || call!(RedisModule_KeyType(key)) == raw::REDISMODULE_KEYTYPE_EMPTY as c_int
-        {
+        if key.is_null() {
             return Ok(None);
         }
-        if call!(RedisModule_ModuleTypeGetType(key)) != handle() {
-            return Err(());
+        // Asked first, because it is the answer nearly always.
+        if call!(RedisModule_ModuleTypeGetType(key)) == handle() {
+            return Ok(Some(call!(RedisModule_ModuleTypeGetValue(key)).cast::<Document>()));
         }
-        Ok(Some(call!(RedisModule_ModuleTypeGetValue(key)).cast::<Document>()))
+        if call!(RedisModule_KeyType(key)) == raw::REDISMODULE_KEYTYPE_EMPTY as c_int {
+            return Ok(None);
+        }
+        Err(())
     }
 }
 
