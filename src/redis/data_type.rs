@@ -123,8 +123,7 @@ unsafe extern "C" fn rdb_save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
 unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *mut c_void {
     let loaded = catch_unwind(|| {
         // SAFETY: `io` is valid during the callback.
-        let bytes = unsafe { load_buffer(io) }?;
-        match rdb::decode(&bytes, version as u32) {
+        match unsafe { load_buffer(io, |bytes| rdb::decode(bytes, version as u32)) }? {
             Ok(document) => Some(into_raw(document)),
             Err(error) => {
                 // SAFETY: as above.
@@ -136,22 +135,22 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
     loaded.ok().flatten().unwrap_or(ptr::null_mut())
 }
 
-/// Reads one buffer. None where the file ends too early or is damaged.
+/// Reads from one buffer. None where the file ends too early or is damaged.
 ///
 /// # Safety
 ///
 /// `io` is valid.
-unsafe fn load_buffer(io: *mut raw::RedisModuleIO) -> Option<Vec<u8>> {
+unsafe fn load_buffer<T>(io: *mut raw::RedisModuleIO, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
     let mut len = 0;
-    // SAFETY: the caller vouches for `io`; a buffer that was returned is ours to copy and free.
+    // SAFETY: the caller vouches for `io`; a buffer that was returned is ours to read and free.
     unsafe {
         let start = call!(RedisModule_LoadStringBuffer(io, &raw mut len));
         if start.is_null() || call!(RedisModule_IsIOError(io)) != 0 {
             return None;
         }
-        let bytes = std::slice::from_raw_parts(start.cast::<u8>(), len).to_vec();
+        let value = read(std::slice::from_raw_parts(start.cast::<u8>(), len));
         call!(RedisModule_Free(start.cast()));
-        Some(bytes)
+        Some(value)
     }
 }
 
@@ -244,8 +243,10 @@ unsafe extern "C" fn aux_save2(_io: *mut raw::RedisModuleIO, _when: c_int) {}
 unsafe extern "C" fn aux_load(io: *mut raw::RedisModuleIO, _version: c_int, _when: c_int) -> c_int {
     let loaded = catch_unwind(|| {
         // SAFETY: `io` is valid during the callback.
-        let (version, buffer) = unsafe { (call!(RedisModule_LoadUnsigned(io)), load_buffer(io)) };
-        version == AUX_VERSION && buffer.is_some_and(|bytes| bytes.is_empty())
+        let (version, is_empty) = unsafe {
+            (call!(RedisModule_LoadUnsigned(io)), load_buffer(io, |bytes| bytes.is_empty()))
+        };
+        version == AUX_VERSION && is_empty == Some(true)
     });
     if matches!(loaded, Ok(true)) {
         return raw::REDISMODULE_OK as c_int;
