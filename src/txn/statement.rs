@@ -10,10 +10,6 @@ use crate::path::PathLimits;
 use crate::value::Limits;
 
 /// One statement, ready to run.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every statement is the large one, and boxing it costs time"
-)]
 pub enum Statement<'a> {
     Assert(Assertion),
     Operate {
