@@ -125,6 +125,12 @@ impl Revisions {
     }
 }
 
+impl Default for Revisions {
+    fn default() -> Revisions {
+        Revisions::new()
+    }
+}
+
 impl Clone for Revisions {
     fn clone(&self) -> Revisions {
         let copy = |number: &AtomicU64| AtomicU64::new(number.load(Ordering::Relaxed));

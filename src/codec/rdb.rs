@@ -17,6 +17,8 @@ pub const VERSION: u32 = 1;
 
 /// Appends the document in the current version.
 pub fn encode(document: &Document, out: &mut Vec<u8>) {
+    // The portable form is a little shorter than the text.
+    out.reserve(16 + document.root.view().text_hint());
     wire::put_varint(document.revision, out);
     wire::put_text(ANY_NAME.as_bytes(), out);
     wire::put_value(document.root.view(), out);

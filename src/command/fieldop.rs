@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
 use super::args::{Args, ExpiryArg};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Settings};
@@ -12,7 +12,7 @@ use crate::document::{ANY_NAME, Document, ModelId};
 use crate::error::{ErrorCode, Result};
 use crate::op::Clock;
 use crate::reply::Reply;
-use crate::txn::{self, Block, Statement, parse_statements, run_block};
+use crate::txn::{self, Block, Statement, Statements, parse_statements, run_block};
 use crate::value::edit::{Editor, Effects, Journal};
 use crate::value::{Measured, print};
 
@@ -104,12 +104,13 @@ static FIELDOP: CommandSpec = CommandSpec {
 };
 
 /// Everything the command was asked for.
+#[derive(Default)]
 struct Request<'a> {
     key: Key<'a>,
     init: Option<(ModelId, Measured)>,
     make_path: bool,
     expiry: Option<ExpiryOption>,
-    statements: SmallVec<[Statement<'a>; 1]>,
+    statements: Statements<'a>,
 }
 
 #[derive(Clone, Copy)]
@@ -121,7 +122,8 @@ enum ExpiryOption {
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let replaying = host.replaying();
     let settings = if replaying { Settings::NONE } else { host.settings() };
-    let request = parse(args, &settings)?;
+    let mut request = Request::default();
+    request.parse(args, &settings)?;
     let mut journal = host.take_journal();
     let clock = request.clock(host);
     let scope = Scope { request: &request, settings: &settings, clock, replaying };
@@ -150,27 +152,28 @@ impl Request<'_> {
     }
 }
 
-fn parse<'a>(args: &'a [&'a [u8]], settings: &Settings) -> Result<Request<'a>> {
-    let mut args = Args::new(args);
-    let key = args.key()?;
-    let (mut init, mut make_path, mut expiry) = (None, false, None);
-    loop {
-        if init.is_none() && args.keyword("INIT") {
-            init = Some(args.model_and_json(settings)?);
-        } else if !make_path && args.keyword("MKPATH") {
-            make_path = true;
-        } else if expiry.is_none() && args.keyword("PERSIST") {
-            expiry = Some(ExpiryOption::Persist);
-        } else if expiry.is_none()
-            && let Some(set) = args.expiry()?
-        {
-            expiry = Some(ExpiryOption::Set(set));
-        } else {
-            break;
+impl<'a> Request<'a> {
+    /// Reads all arguments. The request was made before, because it is large and not moved again.
+    fn parse(&mut self, args: &'a [&'a [u8]], settings: &Settings) -> Result<()> {
+        let mut args = Args::new(args);
+        self.key = args.key()?;
+        loop {
+            if self.init.is_none() && args.keyword("INIT") {
+                self.init = Some(args.model_and_json(settings)?);
+            } else if !self.make_path && args.keyword("MKPATH") {
+                self.make_path = true;
+            } else if self.expiry.is_none() && args.keyword("PERSIST") {
+                self.expiry = Some(ExpiryOption::Persist);
+            } else if self.expiry.is_none()
+                && let Some(set) = args.expiry()?
+            {
+                self.expiry = Some(ExpiryOption::Set(set));
+            } else {
+                break;
+            }
         }
+        parse_statements(args.rest(), &settings.document, &settings.paths, &mut self.statements)
     }
-    let statements = parse_statements(args.rest(), &settings.document, &settings.paths)?;
-    Ok(Request { key, init, make_path, expiry, statements })
 }
 
 struct Scope<'s, 'a> {

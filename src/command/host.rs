@@ -13,7 +13,7 @@ use crate::value::Limits;
 use crate::value::edit::Journal;
 
 /// A key of the command: its name, and which argument it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Key<'a> {
     pub arg: usize,
     pub name: &'a [u8],

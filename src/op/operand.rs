@@ -147,21 +147,22 @@ impl<'a> Arg<'a> {
     }
 }
 
-/// Parses the operands of one statement; `args` holds exactly as many as are declared.
+/// Parses the operands of one statement into `parsed`; `args` holds exactly as many as are declared.
 pub fn parse_operands<'a>(
     operands: &[Operand],
     args: &[&'a [u8]],
     limits: &Limits,
     paths: &PathLimits,
-) -> Result<smallvec::SmallVec<[Arg<'a>; 2]>> {
-    // Not collected: a result in between would move every argument twice more.
-    let mut parsed = smallvec::SmallVec::new();
+    parsed: &mut smallvec::SmallVec<[Arg<'a>; 2]>,
+) -> Result<()> {
+    // Neither collected nor returned: a result in between would move every argument once more.
     for (operand, arg) in operands.iter().zip(args) {
         parsed.push(parse(operand, arg, limits, paths)?);
     }
-    Ok(parsed)
+    Ok(())
 }
 
+#[inline]
 fn parse<'a>(
     operand: &Operand,
     arg: &'a [u8],

@@ -42,8 +42,13 @@ impl<'f, 'a> Frame<'f, 'a> {
 
     /// The site a singular path leads to.
     pub fn site<'s>(&'s mut self, path: &'s Singular<'_>) -> Site<'s, 'a> {
-        let spot = Spot::of(path.resolve(self.editor.view()), self.make_path);
-        Site { editor: self.editor, clock: self.clock, spot }
+        let target = path.resolve(self.editor.view());
+        let number = match &target {
+            Target::Present { view, .. } => view.as_number(),
+            _ => None,
+        };
+        let spot = Spot::of(target, self.make_path);
+        Site { editor: self.editor, clock: self.clock, spot, number }
     }
 
     /// The place a singular path leads to; `None` where nothing is.
@@ -56,7 +61,7 @@ impl<'f, 'a> Frame<'f, 'a> {
 
     /// The site of a value that is there.
     pub fn site_at(&mut self, place: Place) -> Site<'_, 'a> {
-        Site { editor: self.editor, clock: self.clock, spot: Spot::Present(place) }
+        Site { editor: self.editor, clock: self.clock, spot: Spot::Present(place), number: None }
     }
 }
 
@@ -65,6 +70,8 @@ pub struct Site<'s, 'a> {
     editor: &'s mut Editor<'a>,
     clock: Clock,
     spot: Spot<'s>,
+    /// The number that was found here, until anything is changed: it need not be looked up again.
+    number: Option<Number>,
 }
 
 enum Spot<'s> {
@@ -143,6 +150,9 @@ impl<'a> Site<'_, 'a> {
     /// The number that is there; `TYPE` if it is something else, `None` if nothing is.
     #[inline]
     pub fn number(&self) -> Result<Option<Number>> {
+        if self.number.is_some() {
+            return Ok(self.number);
+        }
         self.kind("a number", View::as_number)
     }
 
@@ -195,6 +205,7 @@ impl<'a> Site<'_, 'a> {
 
     /// Puts a value here: in the place of what is there, or as the last step of the path.
     pub fn put(&mut self, new: impl Into<Measured>) -> Result<()> {
+        self.number = None;
         match &self.spot {
             Spot::Present(place) => self.editor.replace(place, new),
             Spot::Member { parent, name, deeper } => {
@@ -233,6 +244,7 @@ impl<'a> Site<'_, 'a> {
 
     /// Takes away what is here, which is not the root. Later uses of this site are mistakes.
     pub fn remove(&mut self) {
+        self.number = None;
         let Spot::Present(place) = &self.spot else {
             panic!("the operator is run only where something is")
         };
@@ -278,6 +290,7 @@ impl<'a> Site<'_, 'a> {
     /// Takes away the value at `other`, which is neither here nor around here. This site stays where
     /// it is, whatever shifts.
     pub fn take(&mut self, other: &[u32]) -> Measured {
+        self.number = None;
         let taken = self.editor.at(other).to_value().into();
         let (removed, container) = other.split_last().expect("the root is never removed");
         let own = match &mut self.spot {
@@ -315,11 +328,13 @@ impl<'a> Site<'_, 'a> {
 
     /// The editor, for changes inside the container at [`Site::place`].
     pub fn editor(&mut self) -> &mut Editor<'a> {
+        self.number = None;
         self.editor
     }
 
     /// The editor together with the place.
     pub fn parts(&mut self) -> (&mut Editor<'a>, &Place) {
+        self.number = None;
         let Spot::Present(place) = &self.spot else {
             panic!("the operator is run only where something is")
         };

@@ -25,7 +25,8 @@ pub enum Step<'a> {
 /// A path that leads to one place at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Singular<'a> {
-    steps: SmallVec<[Step<'a>; 4]>,
+    /// Few in place: a path is moved about more often than it has a third step.
+    steps: SmallVec<[Step<'a>; 2]>,
 }
 
 /// Where a singular path leads in one document.

@@ -110,8 +110,7 @@ unsafe extern "C" fn rdb_save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
 unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *mut c_void {
     let loaded = catch_unwind(|| {
         // SAFETY: `io` is valid during the callback.
-        let bytes = unsafe { load_buffer(io) }?;
-        match rdb::decode(&bytes, version as u32) {
+        match unsafe { load_buffer(io, |bytes| rdb::decode(bytes, version as u32)) }? {
             Ok(document) => Some(into_raw(document)),
             Err(error) => {
                 // SAFETY: as above.
@@ -123,22 +122,22 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
     loaded.ok().flatten().unwrap_or(ptr::null_mut())
 }
 
-/// Reads one buffer. None where the file ends too early or is damaged.
+/// Reads from one buffer. None where the file ends too early or is damaged.
 ///
 /// # Safety
 ///
 /// `io` is valid.
-unsafe fn load_buffer(io: *mut raw::RedisModuleIO) -> Option<Vec<u8>> {
+unsafe fn load_buffer<T>(io: *mut raw::RedisModuleIO, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
     let mut len = 0;
-    // SAFETY: the caller vouches for `io`; a buffer that was returned is ours to copy and free.
+    // SAFETY: the caller vouches for `io`; a buffer that was returned is ours to read and free.
     unsafe {
         let start = call!(RedisModule_LoadStringBuffer(io, &raw mut len));
         if start.is_null() || call!(RedisModule_IsIOError(io)) != 0 {
             return None;
         }
-        let bytes = std::slice::from_raw_parts(start.cast::<u8>(), len).to_vec();
+        let value = read(std::slice::from_raw_parts(start.cast::<u8>(), len));
         call!(RedisModule_Free(start.cast()));
-        Some(bytes)
+        Some(value)
     }
 }
 
@@ -240,9 +239,11 @@ unsafe extern "C" fn aux_save2(io: *mut raw::RedisModuleIO, when: c_int) {
 unsafe extern "C" fn aux_load(io: *mut raw::RedisModuleIO, _version: c_int, _when: c_int) -> c_int {
     let loaded = catch_unwind(|| {
         // SAFETY: `io` is valid during the callback.
-        let (version, buffer) = unsafe { (call!(RedisModule_LoadUnsigned(io)), load_buffer(io)) };
-        let seen = rdb::aux::decode(&buffer?).ok().filter(|_| version == rdb::aux::VERSION)?;
-        role::REVISIONS.see(seen);
+        let (version, seen) = unsafe {
+            let version = call!(RedisModule_LoadUnsigned(io));
+            (version, load_buffer(io, |bytes| rdb::aux::decode(bytes).ok()).flatten())
+        };
+        role::REVISIONS.see(seen.filter(|_| version == rdb::aux::VERSION)?);
         Some(())
     });
     if matches!(loaded, Ok(Some(()))) {
@@ -262,15 +263,17 @@ unsafe extern "C" fn aux_load(io: *mut raw::RedisModuleIO, _version: c_int, _whe
 pub unsafe fn at_key(key: *mut raw::RedisModuleKey) -> Result<Option<*mut Document>, ()> {
     // SAFETY: the caller vouches for `key`; a null key is an empty one.
     unsafe {
-        if key.is_null()
-            || call!(RedisModule_KeyType(key)) == raw::REDISMODULE_KEYTYPE_EMPTY as c_int
-        {
+        if key.is_null() {
             return Ok(None);
         }
-        if call!(RedisModule_ModuleTypeGetType(key)) != handle() {
-            return Err(());
+        // Asked first, because it is the answer nearly always.
+        if call!(RedisModule_ModuleTypeGetType(key)) == handle() {
+            return Ok(Some(call!(RedisModule_ModuleTypeGetValue(key)).cast::<Document>()));
         }
-        Ok(Some(call!(RedisModule_ModuleTypeGetValue(key)).cast::<Document>()))
+        if call!(RedisModule_KeyType(key)) == raw::REDISMODULE_KEYTYPE_EMPTY as c_int {
+            return Ok(None);
+        }
+        Err(())
     }
 }
 

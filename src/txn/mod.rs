@@ -4,4 +4,6 @@ mod run;
 mod statement;
 
 pub use run::{Block, Ran, check_revision, no_key, run_block};
-pub use statement::{Assertion, STATEMENTS_MAX, Statement, parse_revision, parse_statements};
+pub use statement::{
+    Assertion, STATEMENTS_MAX, Statement, Statements, parse_revision, parse_statements,
+};

@@ -10,10 +10,6 @@ use crate::path::PathLimits;
 use crate::value::Limits;
 
 /// One statement, ready to run.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every statement is the large one, and boxing it costs time"
-)]
 pub enum Statement<'a> {
     Assert(Assertion),
     Operate {
@@ -46,56 +42,66 @@ pub enum Assertion {
 /// The most statements one command may have.
 pub const STATEMENTS_MAX: usize = 1024;
 
-/// Parses all statements up to the end of `args`. Errors carry the statement's number.
+/// Statements as they are parsed: one in place, because one is what most commands have.
+pub type Statements<'a> = SmallVec<[Statement<'a>; 1]>;
+
+/// Parses all statements up to the end of `args` into `statements`, which is empty: they are large, and
+/// not moved again. Errors carry the statement's number.
 pub fn parse_statements<'a>(
     args: &'a [&'a [u8]],
     limits: &Limits,
     paths: &PathLimits,
-) -> Result<SmallVec<[Statement<'a>; 1]>> {
-    let mut statements = SmallVec::new();
+    statements: &mut Statements<'a>,
+) -> Result<()> {
     let mut rest = args;
     while let Some((word, operands)) = rest.split_first() {
         let number = statements.len();
         if number == STATEMENTS_MAX {
             return Err(Error::limit("statements", STATEMENTS_MAX as u64));
         }
-        let (statement, used) = parse_statement(word, operands, limits, paths)
+        let used = parse_statement(word, operands, limits, paths, statements)
             .map_err(|error| error.integer("statement", number as i64))?;
-        statements.push(statement);
         rest = &operands[used..];
     }
     if statements.is_empty() {
         return Err(Error::syntax("expected a statement"));
     }
-    Ok(statements)
+    Ok(())
 }
 
-/// Gives the statement and how many arguments behind its word belong to it.
+/// Adds the statement and gives how many arguments behind its word belong to it.
 fn parse_statement<'a>(
     word: &'a [u8],
     rest: &'a [&'a [u8]],
     limits: &Limits,
     paths: &PathLimits,
-) -> Result<(Statement<'a>, usize)> {
-    let Some(spec) = op::find(word) else { return parse_assertion(word, rest) };
+    statements: &mut Statements<'a>,
+) -> Result<usize> {
+    let Some(spec) = op::find(word) else {
+        let (assertion, used) = parse_assertion(word, rest)?;
+        statements.push(Statement::Assert(assertion));
+        return Ok(used);
+    };
     let count = spec.operands.len();
     let operands = rest.get(..count).ok_or_else(|| missing_operand(spec, rest.len()))?;
-    let args = parse_operands(spec.operands, operands, limits, paths)
-        .map_err(|error| error.text("operator", spec.name.as_bytes()))?;
     let written = operands.first().copied().unwrap_or_default();
-    Ok((Statement::Operate { spec, args, written }, count))
+    let mut args = SmallVec::new();
+    parse_operands(spec.operands, operands, limits, paths, &mut args)
+        .map_err(|error| error.text("operator", spec.name.as_bytes()))?;
+    statements.push(Statement::Operate { spec, args, written });
+    Ok(count)
 }
 
-fn parse_assertion<'a>(word: &[u8], rest: &[&[u8]]) -> Result<(Statement<'a>, usize)> {
+fn parse_assertion(word: &[u8], rest: &[&[u8]]) -> Result<(Assertion, usize)> {
     if word.eq_ignore_ascii_case(b"EXISTS") {
-        return Ok((Statement::Assert(Assertion::Exists), 0));
+        return Ok((Assertion::Exists, 0));
     }
     if word.eq_ignore_ascii_case(b"MISSING") {
-        return Ok((Statement::Assert(Assertion::Missing), 0));
+        return Ok((Assertion::Missing, 0));
     }
     if word.eq_ignore_ascii_case(b"IFREV") {
         let revision = rest.first().ok_or_else(|| Error::syntax("IFREV needs a revision"))?;
-        return Ok((Statement::Assert(Assertion::Revision(parse_revision(revision)?)), 1));
+        return Ok((Assertion::Revision(parse_revision(revision)?), 1));
     }
     Err(Error::syntax("unknown operator").text("operator", word))
 }

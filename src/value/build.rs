@@ -3,8 +3,10 @@
 //! All open containers that are still small share one scratch buffer, in packed form. When one grows
 //! past the size of a leaf it becomes a tree node, and so do those around it.
 
+use std::cell::Cell;
+
 use super::limits::Limits;
-use super::names;
+use super::names::{Mark, Sequence};
 use super::number::Number;
 use super::pack::{self, Body, Leaf};
 use super::tree::{Array, Node, Object, Value};
@@ -56,17 +58,55 @@ pub fn copy(view: View<'_>) -> Value {
 
 /// Receives a value as events: scalars, and `begin_*` / `end` around containers.
 pub struct Builder {
-    buffer: Vec<u8>,
-    frames: Vec<Frame>,
-    /// The hash of each name in each open packed object, to notice repeated names. Two names with one
-    /// hash are taken for repeated, which costs time and changes nothing.
-    seen: Vec<u32>,
+    scratch: Scratch,
+    names: Sequence,
     root: Option<Value>,
     limits: Limits,
     size: u64,
     depth: u32,
     /// A name was repeated: what was counted is more than what there is.
     recount: bool,
+}
+
+/// The buffers of a builder. They are empty between values.
+#[derive(Default)]
+struct Scratch {
+    buffer: Vec<u8>,
+    frames: Vec<Frame>,
+    /// The mark of each name in each open packed object, to notice repeated names. Two names with one
+    /// mark are taken for repeated, which costs time and changes nothing.
+    seen: Vec<Mark>,
+}
+
+thread_local! {
+    /// The buffers of the last builder of this thread: most values are built in less time than it
+    /// takes to allocate them.
+    static SPARE: Cell<Scratch> = Cell::default();
+}
+
+impl Scratch {
+    fn take() -> Scratch {
+        // A thread that ends has none to spare.
+        SPARE.try_with(Cell::take).unwrap_or_default()
+    }
+
+    /// Keeps the buffers for the next builder, up to a size worth keeping.
+    fn keep(mut self) {
+        const KEEP: usize = 1 << 14;
+        self.buffer.clear();
+        self.frames.clear();
+        self.seen.clear();
+        self.buffer.shrink_to(KEEP);
+        self.frames.shrink_to(KEEP / size_of::<Frame>());
+        self.seen.shrink_to(KEEP / size_of::<Mark>());
+        let _ = SPARE.try_with(|spare| spare.set(self));
+    }
+}
+
+impl Drop for Builder {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.scratch).keep();
+    }
 }
 
 struct Frame {
@@ -90,9 +130,8 @@ enum Tree {
 impl Builder {
     pub fn new(limits: &Limits) -> Builder {
         Builder {
-            buffer: Vec::with_capacity(256),
-            frames: Vec::with_capacity(8),
-            seen: Vec::with_capacity(16),
+            scratch: Scratch::take(),
+            names: Sequence::new(),
             root: None,
             limits: *limits,
             size: 0,
@@ -104,7 +143,7 @@ impl Builder {
     /// Whether a container is open, and whether it is an object.
     #[inline]
     pub fn open(&self) -> Option<bool> {
-        self.frames.last().map(|frame| frame.object)
+        self.scratch.frames.last().map(|frame| frame.object)
     }
 
     pub fn null(&mut self) -> Result<()> {
@@ -146,14 +185,14 @@ impl Builder {
     }
 
     fn begin(&mut self, object: bool) -> Result<()> {
-        let depth = self.frames.len() as u32 + 1;
+        let depth = self.scratch.frames.len() as u32 + 1;
         self.limits.check_depth(depth)?;
         self.depth = self.depth.max(depth);
         self.grow(4)?;
         let tag = if object { pack::OBJECT } else { pack::ARRAY };
-        let start = pack::open_container(tag, &mut self.buffer);
-        let seen_start = self.seen.len();
-        self.frames.push(Frame {
+        let start = pack::open_container(tag, &mut self.scratch.buffer);
+        let seen_start = self.scratch.seen.len();
+        self.scratch.frames.push(Frame {
             start,
             count: 0,
             seen_start,
@@ -169,30 +208,30 @@ impl Builder {
     #[inline]
     pub fn name(&mut self, name: &str) -> Result<()> {
         self.grow(text_size(name.into()))?;
-        let frame = self.frames.last_mut().expect("a name stands in an object");
+        let frame = self.scratch.frames.last_mut().expect("a name stands in an object");
         if let Some(Tree::Object(object, awaited)) = &mut frame.tree {
             self.recount |= object.find(name).is_some();
             *awaited = Some(name.into());
             return Ok(());
         }
-        let (id, mark) = names::admit_hashed(name);
-        let repeated = self.seen[frame.seen_start..].contains(&mark);
+        let (id, mark) = self.names.admit(name);
+        let repeated = self.scratch.seen[frame.seen_start..].contains(&mark);
         if repeated || name.len() > pack::STRING_BYTES_MAX {
             frame.repack |= repeated;
-            self.unpack(self.frames.len() - 1);
+            self.unpack(self.scratch.frames.len() - 1);
             return self.name_in_tree(name);
         }
-        self.seen.push(mark);
-        frame.name_at = Some(self.buffer.len());
+        self.scratch.seen.push(mark);
+        frame.name_at = Some(self.scratch.buffer.len());
         match id {
-            Some(id) => pack::write_name_id(id, &mut self.buffer),
-            None => pack::write_name_text(name.as_bytes(), &mut self.buffer),
+            Some(id) => pack::write_name_id(id, &mut self.scratch.buffer),
+            None => pack::write_name_text(name.as_bytes(), &mut self.scratch.buffer),
         }
         Ok(())
     }
 
     fn name_in_tree(&mut self, name: &str) -> Result<()> {
-        let frame = self.frames.last_mut().expect("a name stands in an object");
+        let frame = self.scratch.frames.last_mut().expect("a name stands in an object");
         let Some(Tree::Object(object, awaited)) = &mut frame.tree else {
             unreachable!("the frame was unpacked")
         };
@@ -203,16 +242,16 @@ impl Builder {
 
     /// Closes the container opened last.
     pub fn end(&mut self) {
-        let frame = self.frames.pop().expect("a container is open");
-        self.seen.truncate(frame.seen_start);
+        let frame = self.scratch.frames.pop().expect("a container is open");
+        self.scratch.seen.truncate(frame.seen_start);
         match frame.tree {
             None => {
-                pack::close_container(frame.start, frame.count, &mut self.buffer);
+                pack::close_container(frame.start, frame.count, &mut self.scratch.buffer);
                 if self.keeps_packed() {
                     self.count_child();
                 } else {
-                    let value = Value(Node::Leaf(Leaf::new(&self.buffer[frame.start..])));
-                    self.buffer.truncate(frame.start);
+                    let value = Value(Node::Leaf(Leaf::new(&self.scratch.buffer[frame.start..])));
+                    self.scratch.buffer.truncate(frame.start);
                     self.push(value);
                 }
             }
@@ -231,8 +270,8 @@ impl Builder {
     }
 
     /// The value, when everything was closed.
-    pub fn finish(self) -> Measured {
-        let value = self.root.expect("one value was built");
+    pub fn finish(mut self) -> Measured {
+        let value = self.root.take().expect("one value was built");
         if self.recount {
             return value.into();
         }
@@ -248,13 +287,13 @@ impl Builder {
     /// Whether the next node goes to the buffer.
     #[inline]
     fn keeps_packed(&self) -> bool {
-        self.frames.last().is_some_and(|frame| frame.tree.is_none())
+        self.scratch.frames.last().is_some_and(|frame| frame.tree.is_none())
     }
 
     #[inline]
     fn scalar(&mut self, write: impl FnOnce(&mut Vec<u8>), make: impl FnOnce() -> Value) {
         if self.keeps_packed() {
-            write(&mut self.buffer);
+            write(&mut self.scratch.buffer);
             self.count_child();
         } else {
             self.push(make());
@@ -264,22 +303,22 @@ impl Builder {
     /// A node of the packed container on top is complete.
     #[inline]
     fn count_child(&mut self) {
-        let frame = self.frames.last_mut().expect("a packed container is open");
+        let frame = self.scratch.frames.last_mut().expect("a packed container is open");
         frame.count += 1;
         frame.name_at = None;
-        if self.buffer.len() - frame.start > pack::LEAF_BYTES_MAX {
-            self.unpack(self.frames.len() - 1);
+        if self.scratch.buffer.len() - frame.start > pack::LEAF_BYTES_MAX {
+            self.unpack(self.scratch.frames.len() - 1);
         }
     }
 
     /// Adds a value to the container on top, which becomes a tree if it is not.
     fn push(&mut self, value: Value) {
-        let Some(top) = self.frames.len().checked_sub(1) else {
+        let Some(top) = self.scratch.frames.len().checked_sub(1) else {
             self.root = Some(value);
             return;
         };
         self.unpack(top);
-        match self.frames[top].tree.as_mut().expect("the frame was unpacked") {
+        match self.scratch.frames[top].tree.as_mut().expect("the frame was unpacked") {
             Tree::Array(array) => array.items.push_back(value),
             Tree::Object(object, awaited) => {
                 object.set(&awaited.take().expect("a value in an object follows a name"), value);
@@ -289,24 +328,25 @@ impl Builder {
 
     /// Turns a packed frame into a tree. Nothing inside it is open.
     fn unpack(&mut self, nth: usize) {
-        let frame = &mut self.frames[nth];
+        let frame = &mut self.scratch.frames[nth];
         if frame.tree.is_some() {
             return;
         }
         let content = frame.start + pack::HEADER_BYTES;
-        let body = Body::new(&self.buffer[content..], frame.count);
+        let body = Body::new(&self.scratch.buffer[content..], frame.count);
         let tree = if frame.object {
             let mut object = Object::default();
             for (name, value) in body.members() {
                 object.push(name.text().as_str(), value.to_value());
             }
-            let awaited = frame.name_at.map(|at| pack::name_text(&self.buffer, at).as_str().into());
+            let awaited =
+                frame.name_at.map(|at| pack::name_text(&self.scratch.buffer, at).as_str().into());
             Tree::Object(object, awaited)
         } else {
             Tree::Array(Array { items: body.items().map(View::to_value).collect() })
         };
         frame.tree = Some(tree);
-        self.buffer.truncate(frame.start);
+        self.scratch.buffer.truncate(frame.start);
     }
 
     /// Replays a value as events, without counting it again.

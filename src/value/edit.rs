@@ -184,18 +184,19 @@ impl<'a> Editor<'a> {
     /// Puts `new` in the place of what is there. Nothing happens when they are identical.
     pub fn replace(&mut self, place: &[u32], new: impl Into<Measured>) -> Result<()> {
         let new = new.into();
-        // The place is looked up and spelled in one walk; what was spelled is taken back where
-        // nothing is to be done.
+        // What was spelled is taken back where nothing is to be done.
         let start = self.journal.effects.len();
-        let old = match self.effects {
-            Effects::Recorded => {
-                spell(self.root, effect::REPLACE, place, &mut self.journal.effects)
-            }
-            Effects::Unrecorded => self.root.view().at(place).expect("the place exists"),
-        };
+        if self.effects == Effects::Recorded {
+            spell(self.root, effect::REPLACE, place, &mut self.journal.effects);
+        }
+        // The place is looked up once: to read what is there, and to replace it.
+        let mut found = Found::at(self.root, place);
+        let old = found.view();
         let identical = old.identical(new.value.view());
         let growth = new.size as i64 - old.size() as i64;
-        let checked = self.check(place.len() as u32 + new.depth, new.size, growth);
+        let size = self.size_before.saturating_add_signed(self.journal.size_change);
+        let depth = place.len() as u32 + new.depth;
+        let checked = check(&self.limits, self.journal, size, depth, new.size, growth);
         if identical || checked.is_err() {
             self.journal.effects.truncate(start);
             return if identical { Ok(()) } else { checked };
@@ -204,7 +205,10 @@ impl<'a> Editor<'a> {
             wire::put_value(new.value.view(), &mut self.journal.effects);
         }
         self.journal.put_in += new.size;
-        let old = swap(self.root, place, new.value);
+        let old = match found.replace(new.value) {
+            Ok(old) => old,
+            Err(new) => swap(self.root, place, new),
+        };
         self.push(Undo::Replace { place: place.into(), old }, growth);
         Ok(())
     }
@@ -443,19 +447,8 @@ impl<'a> Editor<'a> {
         Ok(place)
     }
 
-    /// `depth` and `size` are of what is put in, `growth` the document's.
     fn check(&self, depth: u32, size: u64, growth: i64) -> Result<()> {
-        self.limits.check_depth(depth)?;
-        // The journal is bounded too: statements that put in and take out large values in turn
-        // would let it grow without the document growing.
-        let most = self.limits.bytes.saturating_mul(JOURNAL_DOCUMENTS_MAX);
-        if self.journal.put_in + size > most {
-            return Err(Error::limit("journal-bytes", most));
-        }
-        if growth > 0 {
-            self.limits.check_bytes(self.size() + growth as u64)?;
-        }
-        Ok(())
+        check(&self.limits, self.journal, self.size(), depth, size, growth)
     }
 
     /// Writes the change down before it is made.
@@ -478,6 +471,28 @@ impl Drop for Editor<'_> {
             self.rollback();
         }
     }
+}
+
+/// `depth` and `put_in` are of what is put in, `growth` is the document's, `size` what it is so far.
+fn check(
+    limits: &Limits,
+    journal: &Journal,
+    size: u64,
+    depth: u32,
+    put_in: u64,
+    growth: i64,
+) -> Result<()> {
+    limits.check_depth(depth)?;
+    // The journal is bounded too: statements that put in and take out large values in turn
+    // would let it grow without the document growing.
+    let most = limits.bytes.saturating_mul(JOURNAL_DOCUMENTS_MAX);
+    if journal.put_in + put_in > most {
+        return Err(Error::limit("journal-bytes", most));
+    }
+    if growth > 0 {
+        limits.check_bytes(size + growth as u64)?;
+    }
+    Ok(())
 }
 
 /// Begins an effect: its tag, and the path in names and indexes. Gives what is at the place.
@@ -576,27 +591,62 @@ impl Packed<'_> {
     }
 }
 
-/// Puts `new` at a place that exists and gives what was there.
-fn swap(root: &mut Value, place: &[u32], new: Value) -> Value {
-    loop {
+/// What stands at a place that exists, to be read and then replaced.
+enum Found<'v> {
+    Value(&'v mut Value),
+    /// A node inside the leaf that is this value's.
+    Packed(&'v mut Value, pack::Spot),
+}
+
+impl<'v> Found<'v> {
+    #[inline]
+    fn at(root: &'v mut Value, place: &[u32]) -> Found<'v> {
         match walk(root, place) {
-            Spot::Value(value) => return std::mem::replace(value, new),
+            Spot::Value(value) => Found::Value(value),
             Spot::Packed(value, steps) => {
-                let leaf = leaf_of(value);
-                let spot = leaf.locate(steps);
-                let packed = Packed::new(&new);
-                match packed {
-                    Some(packed)
-                        if leaf.has_room(spot.end - spot.value, packed.as_bytes().len()) =>
-                    {
-                        let old = Value::from_packed(&leaf.node()[spot.value..spot.end]);
-                        leaf.splice(&spot.headers, spot.value, spot.end, packed.as_bytes(), 0);
-                        return old;
-                    }
-                    _ => value.unpack_top(),
-                }
+                let spot = leaf_of(value).locate(steps);
+                Found::Packed(value, spot)
             }
         }
+    }
+
+    #[inline]
+    fn view(&mut self) -> View<'_> {
+        match self {
+            Found::Value(value) => value.view(),
+            Found::Packed(value, spot) => pack::view(leaf_of(value).node(), spot.value),
+        }
+    }
+
+    /// Gives what was there; or `new` back where it does not fit the leaf.
+    #[inline]
+    fn replace(self, new: Value) -> std::result::Result<Value, Value> {
+        let (leaf, spot) = match self {
+            Found::Value(value) => return Ok(std::mem::replace(value, new)),
+            Found::Packed(value, spot) => (leaf_of(value), spot),
+        };
+        match Packed::new(&new) {
+            Some(packed) if leaf.has_room(spot.end - spot.value, packed.as_bytes().len()) => {
+                let old = Value::from_packed(&leaf.node()[spot.value..spot.end]);
+                leaf.splice(&spot.headers, spot.value, spot.end, packed.as_bytes(), 0);
+                Ok(old)
+            }
+            _ => Err(new),
+        }
+    }
+}
+
+/// Puts `new` at a place that exists and gives what was there.
+fn swap(root: &mut Value, place: &[u32], mut new: Value) -> Value {
+    loop {
+        match Found::at(root, place).replace(new) {
+            Ok(old) => return old,
+            Err(unfit) => new = unfit,
+        }
+        let Spot::Packed(value, _) = walk(root, place) else {
+            unreachable!("only a leaf can be too small")
+        };
+        value.unpack_top();
     }
 }
 

@@ -12,12 +12,12 @@
 //! Numbers are private to this process: nothing that leaves it (RDB, AOF, replication) may hold one.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 /// Names the table can hold.
 pub const NAMES_MAX: usize = 1 << 14;
-/// Longest name, in bytes, that is worth sharing here: 16,384 names take 1.5 MiB at the most.
+/// Longest name, in bytes, that is worth sharing here: 16,384 names take little more than 2 MiB.
 pub const NAME_BYTES_MAX: usize = 63;
 /// How often a name must have been seen before it is admitted.
 pub const SIGHTINGS: u8 = 8;
@@ -26,7 +26,8 @@ const INDEX_SLOTS: usize = NAMES_MAX * 4;
 const SKETCH_SLOTS: usize = 1 << 14;
 /// After so many sightings all counters are halved, so that rare names do not add up over days.
 const SKETCH_PERIOD: u32 = SKETCH_SLOTS as u32 * 4;
-const EMPTY: u32 = u32::MAX;
+const EMPTY: u32 = 0;
+const SUCCESSOR_SLOTS: usize = 1 << 10;
 
 /// The number of an admitted name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,69 +48,84 @@ impl NameId {
     /// The name's text.
     #[inline]
     pub fn text(self) -> &'static str {
-        let entry = self.entry();
-        &entry.quoted[entry.text_range.0 as usize..entry.text_range.1 as usize]
+        self.entry().text
     }
 
-    /// The name as it is printed before a member's value: quoted, escaped and with the colon.
+    /// The name as it is printed before a member's value: quoted, escaped and with the colon. The
+    /// bytes are longer than that, by no more than it takes to copy whole blocks of
+    /// [`PRINTED_BLOCK`]; the second is where the name ends.
     #[inline]
-    pub(super) fn printed(self) -> &'static str {
+    pub(super) fn printed(self) -> (&'static [u8], usize) {
         let entry = self.entry();
-        &entry.quoted[..entry.printed_len as usize]
+        (entry.printed, entry.printed_len.into())
     }
 
     #[inline]
     fn entry(self) -> &'static Entry {
-        table().entries[self.0 as usize]
+        ENTRIES[usize::from(self.0)]
             .get()
             .expect("a packed name number was handed out by this table")
     }
 }
 
-/// Where the name needs no escape, text and printed form share one buffer.
+/// The size of the blocks that printed names are copied in.
+pub(super) const PRINTED_BLOCK: usize = 16;
+
 struct Entry {
-    quoted: Box<str>,
+    text: &'static str,
+    printed: &'static [u8],
     printed_len: u16,
-    text_range: (u16, u16),
+    mark: Mark,
 }
 
-impl Entry {
-    fn new(name: &str) -> Entry {
-        let mut printed = Vec::with_capacity(name.len() + 3);
-        super::print::string(name.as_bytes(), &mut printed);
-        printed.push(b':');
-        let printed_len = printed.len() as u16;
-        let text_range = if printed.len() == name.len() + 3 {
-            (1, 1 + name.len() as u16)
-        } else {
-            printed.extend_from_slice(name.as_bytes());
-            (printed_len, printed_len + name.len() as u16)
-        };
-        let quoted = String::from_utf8(printed).expect("escaped UTF-8 is UTF-8").into_boxed_str();
-        Entry { quoted, printed_len, text_range }
+/// A hash of a name: equal for equal names, whether they have a number or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark(u32);
+
+impl Mark {
+    fn of(hash: u64) -> Mark {
+        Mark((hash >> 32) as u32)
     }
 }
 
-struct Table {
-    hasher: foldhash::fast::RandomState,
-    entries: Box<[OnceLock<Entry>]>,
-    /// Open addressing from hash to number, written under `grow` alone.
-    index: Box<[AtomicU32]>,
-    sketch: Box<[AtomicU8]>,
-    sighted: AtomicU32,
-    grow: Mutex<usize>,
+impl Entry {
+    /// Where the name needs no escape, text and printed form share one buffer.
+    fn new(name: &str, mark: Mark) -> Entry {
+        let mut printed = Vec::with_capacity(name.len() + 3 + PRINTED_BLOCK);
+        super::print::string(name.as_bytes(), &mut printed);
+        printed.push(b':');
+        let printed_len = printed.len();
+        let blocks_len = printed_len.next_multiple_of(PRINTED_BLOCK);
+        let text_start = if printed_len == name.len() + 3 {
+            1
+        } else {
+            printed.extend_from_slice(name.as_bytes());
+            printed_len
+        };
+        printed.resize(printed.len().max(blocks_len), b' ');
+        let both: &'static str = String::from_utf8(printed).expect("escaped UTF-8 is UTF-8").leak();
+        let text = &both[text_start..text_start + name.len()];
+        let printed = &both.as_bytes()[..blocks_len];
+        Entry { text, printed, printed_len: printed_len as u16, mark }
+    }
 }
 
-fn table() -> &'static Table {
-    static TABLE: OnceLock<Table> = OnceLock::new();
-    TABLE.get_or_init(|| Table {
-        hasher: foldhash::fast::RandomState::default(),
-        entries: (0..NAMES_MAX).map(|_| OnceLock::new()).collect(),
-        index: (0..INDEX_SLOTS).map(|_| AtomicU32::new(EMPTY)).collect(),
-        sketch: (0..SKETCH_SLOTS).map(|_| AtomicU8::new(0)).collect(),
-        sighted: AtomicU32::new(0),
-        grow: Mutex::new(0),
-    })
+// Plain statics, so that a name is one load and one test away.
+
+static ENTRIES: [OnceLock<Entry>; NAMES_MAX] = [const { OnceLock::new() }; NAMES_MAX];
+/// Open addressing from hash to number plus one, 0 where it is empty; written under `GROW` alone.
+static INDEX: [AtomicU32; INDEX_SLOTS] = [const { AtomicU32::new(EMPTY) }; INDEX_SLOTS];
+static SKETCH: [AtomicU8; SKETCH_SLOTS] = [const { AtomicU8::new(0) }; SKETCH_SLOTS];
+static SIGHTED: AtomicU32 = AtomicU32::new(0);
+/// How many names there are.
+static GROW: Mutex<usize> = Mutex::new(0);
+/// Which name came after which the last time: a guess, whoever wrote it.
+static SUCCESSORS: [AtomicU16; SUCCESSOR_SLOTS] = [const { AtomicU16::new(0) }; SUCCESSOR_SLOTS];
+
+#[inline]
+fn hash(name: &str) -> u64 {
+    static HASHER: OnceLock<foldhash::fast::RandomState> = OnceLock::new();
+    HASHER.get_or_init(foldhash::fast::RandomState::default).hash_one(name.as_bytes())
 }
 
 /// The number of `name`, if it was admitted. For looking members up.
@@ -118,80 +134,106 @@ pub fn find(name: &str) -> Option<NameId> {
     if name.len() > NAME_BYTES_MAX {
         return None;
     }
-    let table = table();
-    table.find(name, table.hasher.hash_one(name.as_bytes()))
+    find_hashed(name, hash(name))
 }
 
 /// The number of `name`, admitting it when it has been seen often enough. For storing members.
 pub fn admit(name: &str) -> Option<NameId> {
-    admit_hashed(name).0
+    admit_marked(name).0
 }
 
-/// As [`admit`], with a hash of the name: equal for equal names, whether they have a number or not.
-pub(super) fn admit_hashed(name: &str) -> (Option<NameId>, u32) {
-    let table = table();
-    let hash = table.hasher.hash_one(name.as_bytes());
-    let short_hash = (hash >> 32) as u32;
+/// As [`admit`], with the name's mark.
+fn admit_marked(name: &str) -> (Option<NameId>, Mark) {
+    let hash = hash(name);
     if name.len() > NAME_BYTES_MAX {
-        return (None, short_hash);
+        return (None, Mark::of(hash));
     }
-    let mut id = table.find(name, hash);
-    if id.is_none() && table.sighting_suffices(hash) {
-        id = table.insert(name, hash);
+    let mut id = find_hashed(name, hash);
+    if id.is_none() && sighting_suffices(hash) {
+        id = insert(name, hash);
     }
-    (id, short_hash)
+    (id, Mark::of(hash))
 }
 
-impl Table {
+/// Admits names in the order in which documents have them. Objects of one shape repeat, so the name
+/// that followed the last one before is tried first: then there is nothing to hash or to look up.
+pub(super) struct Sequence {
+    slot: usize,
+}
+
+impl Sequence {
+    pub fn new() -> Sequence {
+        Sequence { slot: 0 }
+    }
+
+    /// As [`admit`], with the name's mark.
     #[inline]
-    fn find(&self, name: &str, hash: u64) -> Option<NameId> {
-        let mut slot = hash as usize % INDEX_SLOTS;
-        loop {
-            let number = self.index[slot].load(Ordering::Acquire);
-            if number == EMPTY {
-                return None;
+    pub fn admit(&mut self, name: &str) -> (Option<NameId>, Mark) {
+        let successor = &SUCCESSORS[self.slot];
+        let guess = NameId(successor.load(Ordering::Relaxed));
+        let (id, mark) = match ENTRIES[usize::from(guess.0)].get() {
+            Some(entry) if entry.text == name => (Some(guess), entry.mark),
+            _ => admit_marked(name),
+        };
+        if let Some(id) = id {
+            if id != guess {
+                successor.store(id.0, Ordering::Relaxed);
             }
-            let id = NameId(number as u16);
-            if id.text() == name {
-                return Some(id);
-            }
-            slot = (slot + 1) % INDEX_SLOTS;
+            self.slot = (usize::from(id.0) + 1) % SUCCESSOR_SLOTS;
         }
+        (id, mark)
     }
+}
 
-    /// Counts one sighting; the counters are approximate on purpose.
-    fn sighting_suffices(&self, hash: u64) -> bool {
-        if self.sighted.fetch_add(1, Ordering::Relaxed) >= SKETCH_PERIOD {
-            self.sighted.store(0, Ordering::Relaxed);
-            for counter in self.sketch.iter() {
-                counter.store(counter.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
-            }
-        }
-        let counter = &self.sketch[(hash >> 40) as usize % SKETCH_SLOTS];
-        let seen = counter.load(Ordering::Relaxed).saturating_add(1);
-        counter.store(seen, Ordering::Relaxed);
-        seen >= SIGHTINGS
-    }
-
-    fn insert(&self, name: &str, hash: u64) -> Option<NameId> {
-        let mut count = self.grow.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(id) = self.find(name, hash) {
-            return Some(id);
-        }
-        if *count == NAMES_MAX {
+#[inline]
+fn find_hashed(name: &str, hash: u64) -> Option<NameId> {
+    let mut slot = hash as usize % INDEX_SLOTS;
+    loop {
+        let number = INDEX[slot].load(Ordering::Acquire);
+        if number == EMPTY {
             return None;
         }
-        let number = *count;
-        assert!(self.entries[number].set(Entry::new(name)).is_ok(), "a name's number is used once");
-        *count += 1;
-        let mut slot = hash as usize % INDEX_SLOTS;
-        while self.index[slot].load(Ordering::Relaxed) != EMPTY {
-            slot = (slot + 1) % INDEX_SLOTS;
+        let id = NameId((number - 1) as u16);
+        if id.text() == name {
+            return Some(id);
         }
-        // The entry is complete before its number can be found.
-        self.index[slot].store(number as u32, Ordering::Release);
-        Some(NameId(number as u16))
+        slot = (slot + 1) % INDEX_SLOTS;
     }
+}
+
+/// Counts one sighting; the counters are approximate on purpose.
+fn sighting_suffices(hash: u64) -> bool {
+    if SIGHTED.fetch_add(1, Ordering::Relaxed) >= SKETCH_PERIOD {
+        SIGHTED.store(0, Ordering::Relaxed);
+        for counter in &SKETCH {
+            counter.store(counter.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
+        }
+    }
+    let counter = &SKETCH[(hash >> 40) as usize % SKETCH_SLOTS];
+    let seen = counter.load(Ordering::Relaxed).saturating_add(1);
+    counter.store(seen, Ordering::Relaxed);
+    seen >= SIGHTINGS
+}
+
+fn insert(name: &str, hash: u64) -> Option<NameId> {
+    let mut count = GROW.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(id) = find_hashed(name, hash) {
+        return Some(id);
+    }
+    if *count == NAMES_MAX {
+        return None;
+    }
+    let number = *count;
+    let entry = Entry::new(name, Mark::of(hash));
+    assert!(ENTRIES[number].set(entry).is_ok(), "a name's number is used once");
+    *count += 1;
+    let mut slot = hash as usize % INDEX_SLOTS;
+    while INDEX[slot].load(Ordering::Relaxed) != EMPTY {
+        slot = (slot + 1) % INDEX_SLOTS;
+    }
+    // The entry is complete before its number can be found.
+    INDEX[slot].store(number as u32 + 1, Ordering::Release);
+    Some(NameId(number as u16))
 }
 
 #[cfg(test)]
@@ -202,6 +244,12 @@ mod tests {
         (0..SIGHTINGS).find_map(|_| admit(name))
     }
 
+    fn printed(id: NameId) -> &'static str {
+        let (bytes, len) = id.printed();
+        assert!(bytes.len().is_multiple_of(PRINTED_BLOCK) && bytes.len() - len < PRINTED_BLOCK);
+        std::str::from_utf8(&bytes[..len]).unwrap()
+    }
+
     #[test]
     fn a_name_is_admitted_when_it_keeps_coming_back() {
         assert_eq!(find("names-test-once"), None);
@@ -209,14 +257,33 @@ mod tests {
         assert_eq!(find("names-test-often"), Some(id));
         assert_eq!(admit("names-test-often"), Some(id));
         assert_eq!(id.text(), "names-test-often");
-        assert_eq!(id.printed(), "\"names-test-often\":");
+        assert_eq!(printed(id), "\"names-test-often\":");
     }
 
     #[test]
     fn a_name_that_needs_escapes_has_both_forms() {
         let id = admit_often("names\"test\n~/\0").unwrap();
         assert_eq!(id.text(), "names\"test\n~/\0");
-        assert_eq!(id.printed(), "\"names\\\"test\\n~/\\u0000\":");
+        assert_eq!(printed(id), "\"names\\\"test\\n~/\\u0000\":");
+    }
+
+    #[test]
+    fn a_sequence_admits_what_the_table_does() {
+        let names: Vec<_> = (0..8).map(|i| format!("names-sequence-{i}")).collect();
+        let ids: Vec<_> = names.iter().map(|name| admit_often(name)).collect();
+        for shape in [[0, 1, 2, 3], [0, 1, 2, 3], [0, 2, 1, 7], [7, 7, 0, 1]] {
+            let mut sequence = Sequence::new();
+            for nth in shape {
+                let (id, mark) = sequence.admit(&names[nth]);
+                assert_eq!(id, ids[nth]);
+                assert_eq!(mark, Mark::of(hash(&names[nth])));
+                let (unknown, mark) = sequence.admit("names-sequence-unknown");
+                assert_eq!(
+                    (unknown, mark),
+                    (find("names-sequence-unknown"), Mark::of(hash("names-sequence-unknown")))
+                );
+            }
+        }
     }
 
     #[test]

@@ -124,19 +124,15 @@ impl Number {
     /// Appends the number's JSON text: integers exactly, doubles as the shortest text that reads
     /// back as the same double, with a point or an exponent so that they stay doubles.
     pub fn print(self, out: &mut Vec<u8>) {
-        match self {
-            Number::Int(value) => {
-                out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes())
-            }
-            Number::Float(value) => print_float(value, out),
-        }
+        self.with_text(|text| out.extend_from_slice(text))
     }
 
     /// The JSON text without an allocation, for as long as `use_text` runs.
+    #[inline]
     pub fn with_text<T>(self, use_text: impl FnOnce(&[u8]) -> T) -> T {
         match self {
             Number::Int(value) => use_text(itoa::Buffer::new().format(value).as_bytes()),
-            Number::Float(value) => use_text(ryu::Buffer::new().format_finite(value).as_bytes()),
+            Number::Float(value) => with_float_text(value, use_text),
         }
     }
 
@@ -159,27 +155,34 @@ impl PartialEq for Number {
 
 /// Most doubles in documents are prices and the like: a few digits, few of them behind the point.
 /// Those need no search for the shortest text.
-fn print_float(value: f64, out: &mut Vec<u8>) {
+fn with_float_text<T>(value: f64, use_text: impl FnOnce(&[u8]) -> T) -> T {
     let Some((units, decimals)) = as_short_decimal(value.abs()) else {
-        out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
-        return;
+        return use_text(ryu::Buffer::new().format_finite(value).as_bytes());
     };
-    let mut text = [b'0'; 20];
+    let mut text = [0; 20];
     let mut rest = units;
     let mut at = text.len();
-    // One zero at least stands before the point.
-    while rest > 0 || text.len() - at <= decimals {
+    let mut put = |byte| {
         at -= 1;
-        text[at] = b'0' + (rest % 10) as u8;
+        text[at] = byte;
+    };
+    for _ in 0..decimals {
+        put(b'0' + (rest % 10) as u8);
         rest /= 10;
     }
-    let point = text.len() - decimals;
-    if value < 0.0 {
-        out.push(b'-');
+    put(b'.');
+    // One zero at least stands before the point.
+    loop {
+        put(b'0' + (rest % 10) as u8);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
     }
-    out.extend_from_slice(&text[at..point]);
-    out.push(b'.');
-    out.extend_from_slice(&text[point..]);
+    if value < 0.0 {
+        put(b'-');
+    }
+    use_text(&text[at..])
 }
 
 /// `value` as a whole number of tenths, hundredths and so on, with the number of decimals, when it
@@ -308,7 +311,7 @@ pub(super) fn scan(text: &[u8]) -> Option<(Result<Number>, usize)> {
         return None;
     }
     match text.get(at) {
-        Some(b'.' | b'e' | b'E') => scan_float(text, at),
+        Some(b'.' | b'e' | b'E') => scan_float(text, at, magnitude),
         _ if digits <= 18 => {
             let value = magnitude as i64;
             Some((Ok(Number::Int(if negative { -value } else { value })), at))
@@ -316,6 +319,11 @@ pub(super) fn scan(text: &[u8]) -> Option<(Result<Number>, usize)> {
         _ => Some((parse_int(&text[..at]), at)),
     }
 }
+
+/// Integers of so many digits are doubles exactly.
+const SHORT_DIGITS_MAX: usize = 15;
+const POWERS_OF_TEN: [f64; SHORT_DIGITS_MAX + 1] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
 fn parse_int(literal: &[u8]) -> Result<Number> {
     let text = std::str::from_utf8(literal).expect("a literal is ASCII");
@@ -325,8 +333,10 @@ fn parse_int(literal: &[u8]) -> Result<Number> {
     })
 }
 
-/// `at` is where the integer part ended.
-fn scan_float(text: &[u8], mut at: usize) -> Option<(Result<Number>, usize)> {
+/// `at` is where the integer part ended, `magnitude` its value.
+fn scan_float(text: &[u8], mut at: usize, mut magnitude: u64) -> Option<(Result<Number>, usize)> {
+    let negative = text.first() == Some(&b'-');
+    let whole_digits = at - usize::from(negative);
     let skip_digits = |mut at: usize| {
         let start = at;
         while text.get(at).is_some_and(u8::is_ascii_digit) {
@@ -335,7 +345,18 @@ fn scan_float(text: &[u8], mut at: usize) -> Option<(Result<Number>, usize)> {
         (at > start).then_some(at)
     };
     if text.get(at) == Some(&b'.') {
-        at = skip_digits(at + 1)?;
+        let start = at + 1;
+        at = skip_digits(start)?;
+        let decimals = at - start;
+        let exponent = matches!(text.get(at), Some(b'e' | b'E'));
+        if !exponent && whole_digits + decimals <= SHORT_DIGITS_MAX {
+            for digit in &text[start..at] {
+                magnitude = magnitude * 10 + u64::from(digit - b'0');
+            }
+            // Both are exact, and a division is rounded correctly, as reading the text has to be.
+            let value = magnitude as f64 / POWERS_OF_TEN[decimals];
+            return Some((Ok(Number::Float(if negative { -value } else { value })), at));
+        }
     }
     if matches!(text.get(at), Some(b'e' | b'E')) {
         at += 1;
@@ -407,6 +428,34 @@ mod tests {
                 check(value);
                 check(-value);
             }
+        }
+    }
+
+    #[test]
+    fn short_decimals_are_read_as_the_nearest_double() {
+        let check = |literal: &str| {
+            let Ok(Number::Float(value)) = Number::parse(literal.as_bytes()) else {
+                panic!("{literal} is a double")
+            };
+            assert_eq!(value.to_bits(), literal.parse::<f64>().unwrap().to_bits(), "{literal}");
+        };
+        let mut seed = 1_u64;
+        for nth in 0..200_000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(nth);
+            let digits = format!("{:016}", (seed >> 11) % 10_000_000_000_000_000);
+            for point in [1, 4, 8, 13, 15] {
+                for len in [14, 15, 16] {
+                    let (whole, decimals) = digits[..len.max(point + 1)].split_at(point);
+                    let whole = whole.trim_start_matches('0');
+                    let whole = if whole.is_empty() { "0" } else { whole };
+                    check(&format!("{whole}.{decimals}"));
+                    check(&format!("-{whole}.{decimals}"));
+                }
+            }
+        }
+        for literal in ["0.0", "-0.0", "0.00000000000001", "0.000000000000001", "9007199254740.993"]
+        {
+            check(literal);
         }
     }
 

@@ -196,7 +196,7 @@ pub fn view(bytes: &[u8], at: usize) -> View<'_> {
 }
 
 /// The node at `at`, and the offset behind it.
-#[inline]
+#[inline(always)]
 fn read(bytes: &[u8], at: usize) -> (View<'_>, usize) {
     let text =
         |start: usize, len: usize| (View::Str(Text::new(&bytes[start..start + len])), start + len);

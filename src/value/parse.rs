@@ -289,17 +289,9 @@ impl<'a> Scanned<'a> {
 /// How many bytes at the start of `bytes` may stand in a JSON string as they are.
 #[inline]
 pub(super) fn plain_len(bytes: &[u8]) -> usize {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // Each sets the high bit of the first byte that matches; bytes before it stay clear.
-    let zero_byte = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
     let mut at = 0;
     for chunk in bytes.chunks_exact(8) {
-        let word = u64::from_le_bytes(chunk.try_into().expect("a chunk has eight bytes"));
-        let control = word.wrapping_sub(LOW * 0x20) & !word & HIGH;
-        let special = control
-            | zero_byte(word ^ (LOW * u64::from(b'"')))
-            | zero_byte(word ^ (LOW * u64::from(b'\\')));
+        let special = specials(u64::from_le_bytes(chunk.try_into().expect("eight bytes")));
         if special != 0 {
             return at + special.trailing_zeros() as usize / 8;
         }
@@ -307,6 +299,18 @@ pub(super) fn plain_len(bytes: &[u8]) -> usize {
     }
     let rest = &bytes[at..];
     at + rest.iter().position(|b| *b < 0x20 || *b == b'"' || *b == b'\\').unwrap_or(rest.len())
+}
+
+/// Sets the high bit of the first byte (counted from the lowest) that may not stand in a JSON string
+/// as it is; those of the bytes before it stay clear, those behind it may be anything.
+#[inline]
+pub(super) fn specials(word: u64) -> u64 {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let below = |word: u64, least: u64| word.wrapping_sub(LOW * least) & !word & HIGH;
+    below(word, 0x20)
+        | below(word ^ (LOW * u64::from(b'"')), 1)
+        | below(word ^ (LOW * u64::from(b'\\')), 1)
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@
 //! A varint is LEB128 of at most ten bytes. Whatever is read here may be corrupt or hostile: every
 //! length is checked against what is left, nothing is allocated from a count, and nesting is limited.
 
+use smallvec::SmallVec;
+
 use super::build::{Builder, Measured};
 use super::limits::Limits;
 use super::number::Number;
@@ -146,7 +148,7 @@ impl<'a> Reader<'a> {
     pub fn value(&mut self, limits: &Limits) -> Result<Measured> {
         let mut builder = Builder::new(limits);
         // How many children each open container still awaits.
-        let mut awaited: Vec<usize> = Vec::new();
+        let mut awaited: SmallVec<[usize; 16]> = SmallVec::new();
         loop {
             self.node(&mut builder, &mut awaited)?;
             while awaited.last() == Some(&0) {
@@ -161,7 +163,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn node(&mut self, builder: &mut Builder, awaited: &mut Vec<usize>) -> Result<()> {
+    fn node(&mut self, builder: &mut Builder, awaited: &mut SmallVec<[usize; 16]>) -> Result<()> {
         match self.byte()? {
             NULL => builder.null(),
             FALSE => builder.boolean(false),
