@@ -1,0 +1,140 @@
+//! Changes in portable form: written down as they are made, and repeated elsewhere.
+//!
+//! What is read here may be corrupt: everything is checked against the document it is applied to.
+
+use super::Editor;
+use crate::error::Result;
+use crate::value::{Place, Value, View, wire};
+
+/// Tags of effects: tag, path, operands.
+pub(super) mod effect {
+    /// path, value
+    pub const REPLACE: u8 = 1;
+    /// path of the object, name, value: behind all other members
+    pub const INSERT_MEMBER: u8 = 2;
+    /// path of the object, name
+    pub const REMOVE_MEMBER: u8 = 3;
+    /// path of the array, index, count, values
+    pub const INSERT_ITEMS: u8 = 4;
+    /// path of the array, index, count
+    pub const REMOVE_ITEMS: u8 = 5;
+    /// path of the array, count, and for each index how many elements stay before it since the last
+    pub const REMOVE_EACH: u8 = 6;
+
+    /// A path is a count of steps; each is `NAME text` or `INDEX varint`.
+    pub const NAME: u8 = 0;
+    pub const INDEX: u8 = 1;
+}
+
+impl Editor<'_> {
+    /// Repeats changes recorded in portable form elsewhere. What does not fit this document is an
+    /// error; those before it are still there to be rolled back.
+    pub fn apply_effects(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut reader = wire::Reader::new(bytes);
+        while !reader.is_empty() {
+            self.apply_effect(&mut reader)?;
+        }
+        Ok(())
+    }
+
+    fn apply_effect(&mut self, reader: &mut wire::Reader<'_>) -> Result<()> {
+        let tag = reader.byte()?;
+        let place = self.read_path(reader)?;
+        let array_len = self.at(&place).as_array().map(|array| array.len());
+        let object = self.at(&place).as_object();
+        match (tag, array_len, object) {
+            (effect::REPLACE, _, _) => self.replace(&place, reader.value(&self.limits)?),
+            (effect::INSERT_MEMBER, _, Some(object)) => {
+                let name = reader.text()?;
+                if object.find(name).is_some() {
+                    return Err(wire::corrupt("a member to be inserted is there already"));
+                }
+                let value = reader.value(&self.limits)?;
+                self.insert_member(&place, name, value).map(drop)
+            }
+            (effect::REMOVE_MEMBER, _, Some(object)) => {
+                let found = object.find(reader.text()?);
+                let (position, _) =
+                    found.ok_or_else(|| wire::corrupt("a member to be removed is not there"))?;
+                self.remove_member(&place, position);
+                Ok(())
+            }
+            (effect::INSERT_ITEMS, Some(len), _) => {
+                let index = reader.varint()?;
+                if index > len as u64 {
+                    return Err(wire::corrupt("an index is outside its array"));
+                }
+                let count = reader.count()?;
+                let mut new = Vec::new();
+                for _ in 0..count {
+                    new.push(reader.value(&self.limits)?);
+                }
+                self.insert_items(&place, index as usize, new)
+            }
+            (effect::REMOVE_ITEMS, Some(len), _) => {
+                let (index, count) = (reader.varint()?, reader.varint()?);
+                if index.checked_add(count).is_none_or(|end| end > len as u64) {
+                    return Err(wire::corrupt("an index is outside its array"));
+                }
+                self.remove_items(&place, index as usize, count as usize);
+                Ok(())
+            }
+            (effect::REMOVE_EACH, Some(len), _) => {
+                let mut positions = Vec::new();
+                let mut next = 0;
+                for _ in 0..reader.count()? {
+                    let position = reader.varint()?.checked_add(next);
+                    let position = position.filter(|position| *position < len as u64);
+                    let position =
+                        position.ok_or_else(|| wire::corrupt("an index is outside its array"))?;
+                    positions.push(position as u32);
+                    next = position + 1;
+                }
+                self.remove_each(&place, &positions);
+                Ok(())
+            }
+            _ => Err(wire::corrupt("an effect does not fit the document")),
+        }
+    }
+
+    fn read_path(&self, reader: &mut wire::Reader<'_>) -> Result<Place> {
+        let mut view = self.view();
+        let mut place = Place::new();
+        for _ in 0..reader.count()? {
+            let step = match (reader.byte()?, view) {
+                (effect::NAME, View::Object(object)) => object.find(reader.text()?),
+                (effect::INDEX, View::Array(array)) => {
+                    let index = reader.varint()?;
+                    u32::try_from(index)
+                        .ok()
+                        .and_then(|at| array.get(at as usize).map(|item| (at, item)))
+                }
+                _ => None,
+            };
+            let (position, child) =
+                step.ok_or_else(|| wire::corrupt("a path does not fit the document"))?;
+            place.push(position);
+            view = child;
+        }
+        Ok(place)
+    }
+}
+
+/// Begins an effect: its tag, and the path in names and indexes. Gives what is at the place.
+pub(super) fn spell<'v>(root: &'v Value, tag: u8, place: &[u32], out: &mut Vec<u8>) -> View<'v> {
+    out.push(tag);
+    wire::put_varint(place.len() as u64, out);
+    place.iter().fold(root.view(), |view, position| match view {
+        View::Object(object) => {
+            let (name, value) = object.member(*position).expect("the place exists");
+            out.push(effect::NAME);
+            wire::put_text(name.as_bytes(), out);
+            value
+        }
+        other => {
+            out.push(effect::INDEX);
+            wire::put_varint((*position).into(), out);
+            other.child(*position).expect("the place exists")
+        }
+    })
+}

@@ -1,0 +1,385 @@
+//! Changes to a document, each recorded twice: how to undo it here, and how to repeat it elsewhere.
+//!
+//! Everything that changes a document goes through [`Editor`]: operators, merges, patches, and the
+//! effects a replica receives. Six primitives suffice. Each checks the limits before it changes
+//! anything, and each that changed nothing records nothing. [`Editor::rollback`] replays the undo log
+//! backwards, after which the document has the same content as before, to the byte.
+//!
+//! What changes is one leaf or one slot of a tree: no primitive does work that grows with the
+//! document, only with the values put in or taken out.
+
+mod effects;
+mod place;
+
+use self::effects::{effect, spell};
+use self::place::{
+    Found, Spot, push_member, put_each_back, put_items, restore_member, swap, take_each,
+    take_items, take_member, try_walk,
+};
+use super::build::Measured;
+use super::limits::Limits;
+use super::tree::{Node, Value};
+use super::view::{View, text_size};
+use super::{Place, wire};
+use crate::error::{Error, Result};
+
+/// The changes of one command take at most as many bytes as this many documents of the largest size.
+pub const JOURNAL_DOCUMENTS_MAX: u64 = 4;
+
+/// What a command did to a document so far.
+#[derive(Default)]
+pub struct Journal {
+    undo: Vec<Undo>,
+    /// The changes in portable form; see [`Editor::apply_effects`].
+    effects: Vec<u8>,
+    /// Objects that may have holes worth closing once nothing can be undone any more.
+    holes: Vec<Place>,
+    /// Growth of the document's size.
+    size_change: i64,
+    /// The size of all that was put in.
+    put_in: u64,
+}
+
+enum Undo {
+    Replace {
+        place: Place,
+        old: Value,
+    },
+    /// Take out what was put in.
+    Insert {
+        place: Place,
+        position: u32,
+        count: u32,
+    },
+    PutMemberBack {
+        place: Place,
+        position: u32,
+        name: Box<str>,
+        old: Value,
+    },
+    PutEachBack {
+        place: Place,
+        positions: Vec<u32>,
+        old: Vec<Value>,
+    },
+    PutItemsBack {
+        place: Place,
+        index: u32,
+        old: Vec<Value>,
+    },
+}
+
+impl Journal {
+    pub fn is_empty(&self) -> bool {
+        self.undo.is_empty()
+    }
+
+    /// How much the document's size changed so far.
+    pub fn size_change(&self) -> i64 {
+        self.size_change
+    }
+
+    /// The changes in portable form, in order.
+    pub fn effects(&self) -> &[u8] {
+        &self.effects
+    }
+
+    /// Empties the journal and keeps its buffers, up to a size worth keeping.
+    pub fn clear(&mut self) {
+        const KEEP: usize = 4096;
+        self.undo.clear();
+        self.holes.clear();
+        self.effects.clear();
+        self.undo.shrink_to(KEEP / size_of::<Undo>());
+        self.effects.shrink_to(KEEP);
+        self.size_change = 0;
+        self.put_in = 0;
+    }
+}
+
+/// Whether an editor writes effects down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effects {
+    Recorded,
+    /// Nobody will be sent them.
+    Unrecorded,
+}
+
+/// Changes one document within limits.
+pub struct Editor<'a> {
+    root: &'a mut Value,
+    journal: &'a mut Journal,
+    limits: Limits,
+    /// The document's size when the journal was empty.
+    size_before: u64,
+    effects: Effects,
+}
+
+impl<'a> Editor<'a> {
+    /// `size` is the document's, as [`View::size`] counts it.
+    pub fn new(
+        root: &'a mut Value,
+        size: u64,
+        limits: Limits,
+        journal: &'a mut Journal,
+    ) -> Editor<'a> {
+        assert!(journal.is_empty(), "an editor starts with an empty journal");
+        Editor { root, journal, limits, size_before: size, effects: Effects::Recorded }
+    }
+
+    /// The same editor, recording effects or not.
+    pub fn with_effects(mut self, effects: Effects) -> Editor<'a> {
+        self.effects = effects;
+        self
+    }
+
+    /// The document as it stands now.
+    #[inline]
+    pub fn view(&self) -> View<'_> {
+        self.root.view()
+    }
+
+    /// The value at a place that exists.
+    pub fn at(&self, place: &[u32]) -> View<'_> {
+        self.root.view().at(place).expect("the place exists")
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub fn changed(&self) -> bool {
+        !self.journal.is_empty()
+    }
+
+    /// The document's size as it stands now.
+    pub fn size(&self) -> u64 {
+        self.size_before
+            .checked_add_signed(self.journal.size_change)
+            .expect("a size is never negative")
+    }
+
+    /// Puts `new` in the place of what is there. Nothing happens when they are identical.
+    pub fn replace(&mut self, place: &[u32], new: impl Into<Measured>) -> Result<()> {
+        let new = new.into();
+        // What was spelled is taken back where nothing is to be done.
+        let start = self.journal.effects.len();
+        if self.effects == Effects::Recorded {
+            spell(self.root, effect::REPLACE, place, &mut self.journal.effects);
+        }
+        // The place is looked up once: to read what is there, and to replace it.
+        let mut found = Found::at(self.root, place);
+        let old = found.view();
+        let identical = old.identical(new.value.view());
+        let growth = new.size as i64 - old.size() as i64;
+        let size = self.size_before.saturating_add_signed(self.journal.size_change);
+        let depth = place.len() as u32 + new.depth;
+        let checked = check(&self.limits, self.journal, size, depth, new.size, growth);
+        if identical || checked.is_err() {
+            self.journal.effects.truncate(start);
+            return if identical { Ok(()) } else { checked };
+        }
+        if self.effects == Effects::Recorded {
+            wire::put_value(new.value.view(), &mut self.journal.effects);
+        }
+        self.journal.put_in += new.size;
+        let old = match found.replace(new.value) {
+            Ok(old) => old,
+            Err(new) => swap(self.root, place, new),
+        };
+        self.push(Undo::Replace { place: place.into(), old }, growth);
+        Ok(())
+    }
+
+    /// Adds a member the object at `place` does not have, behind all others; gives its position.
+    pub fn insert_member(
+        &mut self,
+        place: &[u32],
+        name: &str,
+        new: impl Into<Measured>,
+    ) -> Result<u32> {
+        let new = new.into();
+        let growth = (text_size(name.into()) + new.size) as i64;
+        self.check(place.len() as u32 + 1 + new.depth, new.size, growth)?;
+        self.record(effect::INSERT_MEMBER, place, |out| {
+            wire::put_text(name.as_bytes(), out);
+            wire::put_value(new.value.view(), out);
+        });
+        self.journal.put_in += new.size;
+        let position = push_member(self.root, place, name, new.value);
+        self.push(Undo::Insert { place: place.into(), position, count: 1 }, growth);
+        Ok(position)
+    }
+
+    /// Takes the member at `position` out of the object at `place`.
+    pub fn remove_member(&mut self, place: &[u32], position: u32) {
+        let object = self.at(place).as_object().expect("the place is an object");
+        let (name, value) = object.member(position).expect("the member is there");
+        let name: Box<str> = name.as_str().into();
+        let growth = -((text_size((&*name).into()) + value.size()) as i64);
+        self.record(effect::REMOVE_MEMBER, place, |out| wire::put_text(name.as_bytes(), out));
+        let (old, has_holes) = take_member(self.root, place, position);
+        if has_holes {
+            self.journal.holes.push(place.into());
+        }
+        self.push(Undo::PutMemberBack { place: place.into(), position, name, old }, growth);
+    }
+
+    /// Inserts elements before `index` of the array at `place`; at its length, behind all.
+    pub fn insert_items(&mut self, place: &[u32], index: usize, new: Vec<Measured>) -> Result<()> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let size: u64 = new.iter().map(|item| item.size).sum();
+        let growth = size as i64;
+        let depth = new.iter().map(|item| item.depth).max().unwrap_or(0);
+        self.check(place.len() as u32 + 1 + depth, size, growth)?;
+        self.record(effect::INSERT_ITEMS, place, |out| {
+            wire::put_varint(index as u64, out);
+            wire::put_varint(new.len() as u64, out);
+            new.iter().for_each(|item| wire::put_value(item.value.view(), out));
+        });
+        self.journal.put_in += size;
+        let count = new.len() as u32;
+        put_items(self.root, place, index, new.into_iter().map(|item| item.value).collect());
+        self.push(Undo::Insert { place: place.into(), position: index as u32, count }, growth);
+        Ok(())
+    }
+
+    /// Takes `count` elements out of the array at `place`, from `index` on.
+    pub fn remove_items(&mut self, place: &[u32], index: usize, count: usize) {
+        if count == 0 {
+            return;
+        }
+        self.record(effect::REMOVE_ITEMS, place, |out| {
+            wire::put_varint(index as u64, out);
+            wire::put_varint(count as u64, out);
+        });
+        let old = take_items(self.root, place, index, count);
+        let growth = -(old.iter().map(|value| value.view().size() as i64).sum::<i64>());
+        self.push(Undo::PutItemsBack { place: place.into(), index: index as u32, old }, growth);
+    }
+
+    /// Takes elements out of the array at `place` wherever they stand, in one pass over it.
+    /// `positions` ascend and exist.
+    pub fn remove_each(&mut self, place: &[u32], positions: &[u32]) {
+        let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return };
+        if (last - first) as usize + 1 == positions.len() {
+            return self.remove_items(place, *first as usize, positions.len());
+        }
+        self.record(effect::REMOVE_EACH, place, |out| {
+            wire::put_varint(positions.len() as u64, out);
+            let mut next = 0;
+            for position in positions {
+                wire::put_varint((position - next).into(), out);
+                next = position + 1;
+            }
+        });
+        let old = take_each(self.root, place, positions);
+        let growth = -(old.iter().map(|value| value.view().size() as i64).sum::<i64>());
+        let undo = Undo::PutEachBack { place: place.into(), positions: positions.into(), old };
+        self.push(undo, growth);
+    }
+
+    /// Takes away whatever child stands at `place`, which is not the root.
+    pub fn remove(&mut self, place: &[u32]) {
+        let (position, parent) = place.split_last().expect("the root is never removed");
+        match self.at(parent) {
+            View::Array(_) => self.remove_items(parent, *position as usize, 1),
+            _ => self.remove_member(parent, *position),
+        }
+    }
+
+    /// Undoes everything since the journal was empty, and empties it. Dropping an editor that was
+    /// not committed does the same: a refusal, or a panic, on the way leaves nothing behind.
+    pub fn rollback(&mut self) {
+        while let Some(undo) = self.journal.undo.pop() {
+            match undo {
+                Undo::Replace { place, old } => {
+                    swap(self.root, &place, old);
+                }
+                Undo::Insert { place, position, count } => match self.at(&place) {
+                    View::Array(_) => {
+                        take_items(self.root, &place, position as usize, count as usize);
+                    }
+                    _ => {
+                        take_member(self.root, &place, position);
+                    }
+                },
+                Undo::PutMemberBack { place, position, name, old } => {
+                    restore_member(self.root, &place, position, &name, old);
+                }
+                Undo::PutEachBack { place, positions, old } => {
+                    put_each_back(self.root, &place, &positions, old);
+                }
+                Undo::PutItemsBack { place, index, old } => {
+                    put_items(self.root, &place, index as usize, old)
+                }
+            }
+        }
+        self.journal.clear();
+    }
+
+    /// Ends the possibility to undo: tidies up what undo needed. The journal keeps its effects.
+    pub fn commit(self) {
+        for place in std::mem::take(&mut self.journal.holes) {
+            // The place may be another's by now, or nobody's: tidying any object is harmless.
+            if let Some(Spot::Value(Value(Node::Object(object)))) = try_walk(self.root, &place)
+                && object.is_mostly_holes()
+            {
+                object.close_holes();
+            }
+        }
+        self.journal.undo.clear();
+    }
+
+    fn check(&self, depth: u32, size: u64, growth: i64) -> Result<()> {
+        check(&self.limits, self.journal, self.size(), depth, size, growth)
+    }
+
+    /// Writes the change down before it is made.
+    fn record(&mut self, tag: u8, place: &[u32], operands: impl FnOnce(&mut Vec<u8>)) {
+        if self.effects == Effects::Recorded {
+            spell(self.root, tag, place, &mut self.journal.effects);
+            operands(&mut self.journal.effects);
+        }
+    }
+
+    fn push(&mut self, undo: Undo, growth: i64) {
+        self.journal.undo.push(undo);
+        self.journal.size_change += growth;
+    }
+}
+
+impl Drop for Editor<'_> {
+    fn drop(&mut self) {
+        if !self.journal.undo.is_empty() {
+            self.rollback();
+        }
+    }
+}
+
+/// `depth` and `put_in` are of what is put in, `growth` is the document's, `size` what it is so far.
+fn check(
+    limits: &Limits,
+    journal: &Journal,
+    size: u64,
+    depth: u32,
+    put_in: u64,
+    growth: i64,
+) -> Result<()> {
+    limits.check_depth(depth)?;
+    // The journal is bounded too: statements that put in and take out large values in turn
+    // would let it grow without the document growing.
+    let most = limits.bytes.saturating_mul(JOURNAL_DOCUMENTS_MAX);
+    if journal.put_in + put_in > most {
+        return Err(Error::limit("journal-bytes", most));
+    }
+    if growth > 0 {
+        limits.check_bytes(size + growth as u64)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

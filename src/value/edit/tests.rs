@@ -1,0 +1,281 @@
+//! Changes against a naive model, their undo, and their effects elsewhere.
+
+use super::*;
+use crate::error::ErrorCode;
+use crate::value::number::Number;
+use crate::value::parse;
+use proptest::prelude::*;
+
+fn value(json: &str) -> Measured {
+    parse::json(json.as_bytes(), &Limits::NONE).unwrap()
+}
+
+fn wire_of(value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    wire::put_value(value.view(), &mut out);
+    out
+}
+
+#[test]
+fn a_limit_refuses_before_anything_changes() {
+    let Measured { value: mut root, size, .. } = value(r#"{"a":[1]}"#);
+    let limits = Limits { depth: 2, bytes: size + 9 };
+    let mut journal = Journal::default();
+    let mut editor = Editor::new(&mut root, size, limits, &mut journal);
+    let deep = editor.insert_items(&[0], 0, vec![value("[]")]).unwrap_err();
+    assert_eq!(deep.code(), ErrorCode::Limit);
+    let large = editor.insert_member(&[], "b", value("1")).unwrap_err();
+    assert_eq!(large.code(), ErrorCode::Limit);
+    assert!(!editor.changed());
+    editor.insert_items(&[0], 1, vec![value("2")]).unwrap();
+    assert!(editor.insert_items(&[0], 1, vec![value("3")]).is_err());
+    editor.commit();
+    assert_eq!(format!("{root:?}"), r#"{"a":[1,2]}"#);
+}
+
+#[test]
+fn what_one_command_puts_in_is_bounded() {
+    let Measured { value: mut root, size, .. } = value(r#"{"a":1}"#);
+    let limits = Limits { depth: 8, bytes: 1000 };
+    let mut journal = Journal::default();
+    let mut editor = Editor::new(&mut root, size, limits, &mut journal);
+    let long = value(&format!("\"{}\"", "x".repeat(900)));
+    let mut put_in_and_out = || {
+        editor.replace(&[0], long.clone())?;
+        editor.replace(&[0], value("1"))
+    };
+    assert!((0..4).all(|_| put_in_and_out().is_ok()));
+    assert_eq!(put_in_and_out().unwrap_err().code(), ErrorCode::Limit);
+}
+
+#[test]
+fn an_identical_value_is_no_change() {
+    let Measured { value: mut root, size, .. } = value(r#"{"a":[1,{"b":"x"}]}"#);
+    let mut journal = Journal::default();
+    let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
+    editor.replace(&[0], value(r#"[1,{"b":"x"}]"#)).unwrap();
+    assert!(!editor.changed());
+    editor.replace(&[0, 0], value("1.0")).unwrap();
+    assert!(editor.changed());
+}
+
+#[test]
+fn holes_close_when_a_command_is_over() {
+    let members: Vec<String> = (0..500).map(|i| format!("\"member number {i}\":{i}")).collect();
+    let Measured { value: mut root, size, .. } = value(&format!("{{{}}}", members.join(",")));
+    let heap_before = root.heap_bytes();
+    let mut journal = Journal::default();
+    let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
+    for position in 0..490 {
+        editor.remove_member(&[], position);
+    }
+    editor.commit();
+    assert_eq!(root.view().as_object().unwrap().len(), 10);
+    assert_eq!(
+        root.view().as_object().unwrap().get("member number 495").unwrap().as_number(),
+        Some(Number::Int(495))
+    );
+    assert!(root.heap_bytes() < heap_before / 10);
+}
+
+/// One random change, told in numbers that are reduced to what the document has.
+#[derive(Clone, Debug)]
+enum Change {
+    Replace(usize, String),
+    Insert(usize, usize, String),
+    Remove(usize, usize),
+    RemoveEach(usize, u64),
+}
+
+fn json_text() -> impl Strategy<Value = String> {
+    let scalar = prop_oneof![
+        Just("null".to_owned()),
+        any::<bool>().prop_map(|b| b.to_string()),
+        any::<i64>().prop_map(|i| i.to_string()),
+        (-200i64..200).prop_map(|i| i.to_string()),
+        (-1e9f64..1e9).prop_map(|f| format!("{f:?}")),
+        "[a-z\"\\\\é]{0,80}".prop_map(|s| serde_json::to_string(&s).unwrap()),
+        (900usize..1100).prop_map(|n| format!("\"{}\"", "y".repeat(n))),
+    ];
+    scalar.prop_recursive(5, 200, 40, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..40)
+                .prop_map(|items| format!("[{}]", items.join(","))),
+            prop::collection::vec(("[a-f]{1,3}", inner), 0..40).prop_map(|members| {
+                let members: Vec<String> =
+                    members.into_iter().map(|(n, v)| format!("\"{n}\":{v}")).collect();
+                format!("{{{}}}", members.join(","))
+            }),
+        ]
+    })
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        (any::<usize>(), json_text()).prop_map(|(at, v)| Change::Replace(at, v)),
+        (any::<usize>(), any::<usize>(), json_text())
+            .prop_map(|(at, i, v)| Change::Insert(at, i, v)),
+        (any::<usize>(), any::<usize>()).prop_map(|(at, i)| Change::Remove(at, i)),
+        (any::<usize>(), any::<u64>()).prop_map(|(at, bits)| Change::RemoveEach(at, bits)),
+    ]
+}
+
+fn all_places(view: View<'_>, here: Place, out: &mut Vec<Place>) {
+    out.push(here.clone());
+    let children: Vec<(u32, View<'_>)> = match view {
+        View::Array(array) => (0..).zip(array.iter()).collect(),
+        View::Object(object) => {
+            object.entries().map(|(position, _, value)| (position, value)).collect()
+        }
+        _ => return,
+    };
+    for (position, child) in children {
+        let mut deeper = here.clone();
+        deeper.push(position);
+        all_places(child, deeper, out);
+    }
+}
+
+/// The same change on serde_json's values.
+fn model_at<'m>(
+    model: &'m mut serde_json::Value,
+    view: View<'_>,
+    place: &[u32],
+) -> &'m mut serde_json::Value {
+    let (mut model, mut view) = (model, view);
+    for position in place {
+        let name =
+            view.as_object().map(|object| object.member(*position).unwrap().0.as_str().to_owned());
+        view = view.child(*position).unwrap();
+        model = match name {
+            Some(name) => &mut model[name],
+            None => &mut model[*position as usize],
+        };
+    }
+    model
+}
+
+fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Change) {
+    let mut places = Vec::new();
+    all_places(editor.view(), Place::new(), &mut places);
+    let at = match change {
+        Change::Replace(at, _) | Change::Insert(at, _, _) => at,
+        Change::Remove(at, _) | Change::RemoveEach(at, _) => at,
+    };
+    let place = &places[at % places.len()];
+    let node = model_at(model, editor.view(), place);
+    let array_len = editor.at(place).as_array().map(|array| array.len());
+    let positions: Vec<(u32, String)> = editor
+        .at(place)
+        .as_object()
+        .map(|o| o.entries().map(|(p, name, _)| (p, name.as_str().to_owned())).collect())
+        .unwrap_or_default();
+    match change {
+        Change::Replace(_, json) => {
+            *node = serde_json::from_str(json).unwrap();
+            editor.replace(place, value(json)).unwrap();
+        }
+        Change::Insert(_, index, json) => {
+            let new: serde_json::Value = serde_json::from_str(json).unwrap();
+            if let Some(len) = array_len {
+                let index = index % (len + 1);
+                let items = node.as_array_mut().unwrap();
+                items.splice(index..index, [new.clone(), new]);
+                editor.insert_items(place, index, vec![value(json), value(json)]).unwrap();
+            } else if let Some(members) = node.as_object_mut() {
+                let name = format!("new{index}");
+                if members.insert(name.clone(), new).is_none() {
+                    editor.insert_member(place, &name, value(json)).unwrap();
+                } else {
+                    let (position, _) = editor.at(place).as_object().unwrap().find(&name).unwrap();
+                    let mut inside = place.clone();
+                    inside.push(position);
+                    editor.replace(&inside, value(json)).unwrap();
+                }
+            }
+        }
+        Change::RemoveEach(_, bits) => {
+            let Some(len) = array_len else { return };
+            let positions: Vec<u32> =
+                (0..len as u32).filter(|nth| bits >> (nth % 64) & 1 == 1).collect();
+            let items = node.as_array_mut().unwrap();
+            positions.iter().rev().for_each(|position| drop(items.remove(*position as usize)));
+            editor.remove_each(place, &positions);
+        }
+        Change::Remove(_, index) => {
+            if let Some(len) = array_len.filter(|len| *len > 0) {
+                let index = index % len;
+                let count = (len - index).min(3);
+                node.as_array_mut().unwrap().drain(index..index + count);
+                editor.remove_items(place, index, count);
+            } else if !positions.is_empty() {
+                let (position, name) = &positions[index % positions.len()];
+                node.as_object_mut().unwrap().shift_remove(name);
+                editor.remove_member(place, *position);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    /// Changes agree with a naive model, effects repeat them elsewhere, undo gives the bytes back.
+    #[test]
+    fn changes_effects_and_undo_agree(start in json_text(), commands in prop::collection::vec(prop::collection::vec(change(), 1..8), 1..4)) {
+        let Measured { value: mut root, mut size, .. } = value(&start);
+        let mut replica = root.clone();
+        let mut model: serde_json::Value = serde_json::from_str(&start).unwrap();
+        for changes in &commands {
+            let before = wire_of(&root);
+            let mut journal = Journal::default();
+
+            let mut scratch = model.clone();
+            let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
+            changes.iter().for_each(|change| apply(&mut editor, &mut scratch, change));
+            drop(editor);
+            prop_assert_eq!(&wire_of(&root), &before);
+            prop_assert!(journal.is_empty() && journal.size_change() == 0);
+
+            let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
+            changes.iter().for_each(|change| apply(&mut editor, &mut model, change));
+            size = editor.size();
+            editor.commit();
+            prop_assert_eq!(size, root.view().size());
+            let model_text = serde_json::to_string(&model).unwrap();
+            prop_assert_eq!(format!("{:?}", root), format!("{:?}", value(&model_text).value));
+
+            let mut elsewhere = Journal::default();
+            let replica_size = replica.view().size();
+            let mut editor = Editor::new(&mut replica, replica_size, Limits::NONE, &mut elsewhere);
+            editor.apply_effects(journal.effects()).unwrap();
+            editor.commit();
+            prop_assert_eq!(wire_of(&replica), wire_of(&root));
+        }
+    }
+
+    #[test]
+    fn parsing_printing_and_the_wire_agree(text in json_text()) {
+        let parsed = value(&text);
+        prop_assert_eq!(parsed.size, parsed.value.view().size());
+        prop_assert_eq!(parsed.depth, parsed.value.view().depth());
+        let bytes = wire_of(&parsed.value);
+        let decoded = wire::Reader::new(&bytes).value(&Limits::NONE).unwrap();
+        prop_assert_eq!(wire_of(&decoded.value), bytes);
+        prop_assert!(decoded.value.view().identical(parsed.value.view()));
+        prop_assert_eq!(format!("{:?}", value(&format!("{:?}", decoded.value)).value), format!("{:?}", parsed.value));
+    }
+
+    #[test]
+    fn corrupt_effects_change_nothing(start in json_text(), effects in prop::collection::vec(0u8..8, 0..60)) {
+        let Measured { value: mut root, size, .. } = value(&start);
+        let before = wire_of(&root);
+        let mut journal = Journal::default();
+        let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
+        let refused = editor.apply_effects(&effects).is_err();
+        drop(editor);
+        if refused {
+            prop_assert_eq!(wire_of(&root), before);
+        }
+    }
+}
