@@ -49,6 +49,21 @@ fn what_one_command_puts_in_is_bounded() {
 }
 
 #[test]
+fn a_panic_on_the_way_leaves_nothing_behind() {
+    let Measured { value: mut root, size, .. } = value(r#"{"a":[1],"b":"x"}"#);
+    let before = wire_of(&root);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let mut journal = Journal::default();
+        let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
+        editor.insert_items(&[0], 0, vec![value("[2,3]")]).unwrap();
+        editor.remove_member(&[], 1);
+        panic!("a mistake of ours");
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(wire_of(&root), before);
+}
+
+#[test]
 fn an_identical_value_is_no_change() {
     let Measured { value: mut root, size, .. } = value(r#"{"a":[1,{"b":"x"}]}"#);
     let mut journal = Journal::default();
