@@ -150,3 +150,12 @@ fn mkpath_stops_at_the_depth_limit() {
     assert!(host.call(&["MODEL.FIELDOP", "k", "MKPATH", "SET", &path(129), "1"]).is_err());
     assert!(host.call(&["MODEL.FIELDOP", "k", "MKPATH", "SET", &path(128), "1"]).is_ok());
 }
+
+/// Keywords are read in any case; names are what they are.
+#[test]
+fn model_names_are_exact() {
+    let mut host = MemoryHost::default();
+    let refused = host.call(&["MODEL.SET", "k", "ANY", "{}"]).unwrap_err();
+    assert_eq!(refused.code(), redis_model::error::ErrorCode::NoModel);
+    assert!(host.call(&["model.set", "k", "any", "{}", "nx"]).is_ok());
+}

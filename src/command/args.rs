@@ -82,7 +82,7 @@ impl<'a> Args<'a> {
     /// `model json`.
     pub fn model_and_json(&mut self, settings: &Settings) -> Result<(ModelId, Measured)> {
         let model = self.next("a model")?;
-        if !model.eq_ignore_ascii_case(ANY_NAME.as_bytes()) {
+        if model != ANY_NAME.as_bytes() {
             return Err(
                 Error::new(ErrorCode::NoModel, "the model is not defined").text("model", model)
             );
