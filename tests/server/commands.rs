@@ -117,7 +117,7 @@ fn set_obeys_nx_xx_and_ifrev() {
         assert_eq!(conn.call(&["EXISTS", key]), Reply::Int(0));
         assert_eq!(conn.call(&["MODEL.SET", key, "any", "1", "IFREV", "1"]).error_word(), "NOKEY");
         let first = conn.call(&["MODEL.SET", key, "any", "1", "nx"]).int();
-        assert_eq!(conn.call(&["MODEL.SET", key, "ANY", "2", "NX"]), Reply::Null);
+        assert_eq!(conn.call(&["MODEL.SET", key, "any", "2", "NX"]), Reply::Null);
         assert_eq!(conn.call(&["MODEL.GET", key]), Reply::bulk("1"));
         let second = conn.call(&["MODEL.SET", key, "any", "2", "XX"]).int();
         assert!(second > first && second < 1 << 53);
