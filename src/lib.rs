@@ -7,6 +7,8 @@
 //! - [`value`]: document values: representation, numbers, limits, JSON text, edits with undo.
 //! - [`path`]: JSONPath (RFC 9535) and JSON Pointer (RFC 6901) to places.
 //! - [`reply`]: what a command answers, before any protocol.
+//! - [`expr`]: expressions (CEL) over values in place.
+//! - [`model`]: model definitions: schema, rules, incremental checking.
 //! - [`op`]: the operators, one file each.
 //! - [`document`]: a value with its model and revision.
 //! - [`codec`]: versioned bytes for RDB and replication.
@@ -20,6 +22,8 @@ pub mod command;
 pub mod docs;
 pub mod document;
 pub mod error;
+pub mod expr;
+pub mod model;
 pub mod op;
 pub mod path;
 pub mod reply;

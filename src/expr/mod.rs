@@ -1,0 +1,1 @@
+//! Expressions: the Common Expression Language (CEL) over documents in place.

@@ -1,0 +1,1 @@
+//! Model definitions: schemas, rules, and the checking of documents against them.
