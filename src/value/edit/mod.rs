@@ -8,8 +8,12 @@
 //! What changes is one leaf or one slot of a tree: no primitive does work that grows with the
 //! document, only with the values put in or taken out.
 
+mod changes;
 mod effects;
 mod place;
+
+use self::changes::Changes;
+pub use self::changes::{CHANGES_MAX, Change, ChangeKind};
 
 use self::effects::{effect, spell};
 use self::place::{
@@ -38,6 +42,8 @@ pub struct Journal {
     size_change: i64,
     /// The size of all that was put in.
     put_in: u64,
+    /// The places that changed, where they are tracked.
+    changes: Changes,
 }
 
 enum Undo {
@@ -84,12 +90,18 @@ impl Journal {
         &self.effects
     }
 
+    /// The places that changed, see [`Editor::track_changes`].
+    pub fn changes(&self) -> &[Change] {
+        self.changes.as_slice()
+    }
+
     /// Empties the journal and keeps its buffers, up to a size worth keeping.
     pub fn clear(&mut self) {
         const KEEP: usize = 4096;
         self.undo.clear();
         self.holes.clear();
         self.effects.clear();
+        self.changes.clear();
         self.undo.shrink_to(KEEP / size_of::<Undo>());
         self.effects.shrink_to(KEEP);
         self.size_change = 0;
@@ -113,6 +125,7 @@ pub struct Editor<'a> {
     /// The document's size when the journal was empty.
     size_before: u64,
     effects: Effects,
+    tracks: bool,
 }
 
 impl<'a> Editor<'a> {
@@ -124,13 +137,31 @@ impl<'a> Editor<'a> {
         journal: &'a mut Journal,
     ) -> Editor<'a> {
         assert!(journal.is_empty(), "an editor starts with an empty journal");
-        Editor { root, journal, limits, size_before: size, effects: Effects::Recorded }
+        Editor {
+            root,
+            journal,
+            limits,
+            size_before: size,
+            effects: Effects::Recorded,
+            tracks: false,
+        }
     }
 
     /// The same editor, recording effects or not.
     pub fn with_effects(mut self, effects: Effects) -> Editor<'a> {
         self.effects = effects;
         self
+    }
+
+    /// The same editor, noting which places change.
+    pub fn track_changes(mut self, tracks: bool) -> Editor<'a> {
+        self.tracks = tracks;
+        self
+    }
+
+    /// The places that changed so far, where they are tracked.
+    pub fn changes(&self) -> &[Change] {
+        self.journal.changes()
     }
 
     /// The document as it stands now.
@@ -187,6 +218,7 @@ impl<'a> Editor<'a> {
             Ok(old) => old,
             Err(new) => swap(self.root, place, new),
         };
+        self.note(|changes| changes.value(place));
         self.push(Undo::Replace { place: place.into(), old }, growth);
         Ok(())
     }
@@ -207,6 +239,7 @@ impl<'a> Editor<'a> {
         });
         self.journal.put_in += new.size;
         let position = push_member(self.root, place, name, new.value);
+        self.note(|changes| changes.inserted(place, position, 1));
         self.push(Undo::Insert { place: place.into(), position, count: 1 }, growth);
         Ok(position)
     }
@@ -222,6 +255,7 @@ impl<'a> Editor<'a> {
         if has_holes {
             self.journal.holes.push(place.into());
         }
+        self.note(|changes| changes.removed(place, position, 1, !has_holes));
         self.push(Undo::PutMemberBack { place: place.into(), position, name, old }, growth);
     }
 
@@ -242,6 +276,7 @@ impl<'a> Editor<'a> {
         self.journal.put_in += size;
         let count = new.len() as u32;
         put_items(self.root, place, index, new.into_iter().map(|item| item.value).collect());
+        self.note(|changes| changes.inserted(place, index as u32, count));
         self.push(Undo::Insert { place: place.into(), position: index as u32, count }, growth);
         Ok(())
     }
@@ -257,6 +292,7 @@ impl<'a> Editor<'a> {
         });
         let old = take_items(self.root, place, index, count);
         let growth = -(old.iter().map(|value| value.view().size() as i64).sum::<i64>());
+        self.note(|changes| changes.removed(place, index as u32, count as u32, true));
         self.push(Undo::PutItemsBack { place: place.into(), index: index as u32, old }, growth);
     }
 
@@ -277,6 +313,7 @@ impl<'a> Editor<'a> {
         });
         let old = take_each(self.root, place, positions);
         let growth = -(old.iter().map(|value| value.view().size() as i64).sum::<i64>());
+        self.note(|changes| changes.removed_each(place, positions));
         let undo = Undo::PutEachBack { place: place.into(), positions: positions.into(), old };
         self.push(undo, growth);
     }
@@ -342,6 +379,12 @@ impl<'a> Editor<'a> {
         if self.effects == Effects::Recorded {
             spell(self.root, tag, place, &mut self.journal.effects);
             operands(&mut self.journal.effects);
+        }
+    }
+
+    fn note(&mut self, change: impl FnOnce(&mut Changes)) {
+        if self.tracks {
+            change(&mut self.journal.changes);
         }
     }
 

@@ -95,7 +95,7 @@ fn holes_close_when_a_command_is_over() {
 
 /// One random change, told in numbers that are reduced to what the document has.
 #[derive(Clone, Debug)]
-enum Change {
+enum Step {
     Replace(usize, String),
     Insert(usize, usize, String),
     Remove(usize, usize),
@@ -125,13 +125,12 @@ fn json_text() -> impl Strategy<Value = String> {
     })
 }
 
-fn change() -> impl Strategy<Value = Change> {
+fn change() -> impl Strategy<Value = Step> {
     prop_oneof![
-        (any::<usize>(), json_text()).prop_map(|(at, v)| Change::Replace(at, v)),
-        (any::<usize>(), any::<usize>(), json_text())
-            .prop_map(|(at, i, v)| Change::Insert(at, i, v)),
-        (any::<usize>(), any::<usize>()).prop_map(|(at, i)| Change::Remove(at, i)),
-        (any::<usize>(), any::<u64>()).prop_map(|(at, bits)| Change::RemoveEach(at, bits)),
+        (any::<usize>(), json_text()).prop_map(|(at, v)| Step::Replace(at, v)),
+        (any::<usize>(), any::<usize>(), json_text()).prop_map(|(at, i, v)| Step::Insert(at, i, v)),
+        (any::<usize>(), any::<usize>()).prop_map(|(at, i)| Step::Remove(at, i)),
+        (any::<usize>(), any::<u64>()).prop_map(|(at, bits)| Step::RemoveEach(at, bits)),
     ]
 }
 
@@ -170,12 +169,12 @@ fn model_at<'m>(
     model
 }
 
-fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Change) {
+fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Step) {
     let mut places = Vec::new();
     all_places(editor.view(), Place::new(), &mut places);
     let at = match change {
-        Change::Replace(at, _) | Change::Insert(at, _, _) => at,
-        Change::Remove(at, _) | Change::RemoveEach(at, _) => at,
+        Step::Replace(at, _) | Step::Insert(at, _, _) => at,
+        Step::Remove(at, _) | Step::RemoveEach(at, _) => at,
     };
     let place = &places[at % places.len()];
     let node = model_at(model, editor.view(), place);
@@ -186,11 +185,11 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Change
         .map(|o| o.entries().map(|(p, name, _)| (p, name.as_str().to_owned())).collect())
         .unwrap_or_default();
     match change {
-        Change::Replace(_, json) => {
+        Step::Replace(_, json) => {
             *node = serde_json::from_str(json).unwrap();
             editor.replace(place, value(json)).unwrap();
         }
-        Change::Insert(_, index, json) => {
+        Step::Insert(_, index, json) => {
             let new: serde_json::Value = serde_json::from_str(json).unwrap();
             if let Some(len) = array_len {
                 let index = index % (len + 1);
@@ -209,7 +208,7 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Change
                 }
             }
         }
-        Change::RemoveEach(_, bits) => {
+        Step::RemoveEach(_, bits) => {
             let Some(len) = array_len else { return };
             let positions: Vec<u32> =
                 (0..len as u32).filter(|nth| bits >> (nth % 64) & 1 == 1).collect();
@@ -217,7 +216,7 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Change
             positions.iter().rev().for_each(|position| drop(items.remove(*position as usize)));
             editor.remove_each(place, &positions);
         }
-        Change::Remove(_, index) => {
+        Step::Remove(_, index) => {
             if let Some(len) = array_len.filter(|len| *len > 0) {
                 let index = index % len;
                 let count = (len - index).min(3);
@@ -230,6 +229,97 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Change
             }
         }
     }
+}
+
+/// Says whether all that differs between two documents was noted.
+struct Noted<'c> {
+    changes: &'c [super::Change],
+}
+
+impl Noted<'_> {
+    fn has(&self, place: &[u32], kind: ChangeKind) -> bool {
+        self.changes.iter().any(|change| *change.place == *place && change.kind == kind)
+    }
+
+    fn explain(&self, old: View<'_>, new: View<'_>, place: &[u32]) -> bool {
+        if self.has(place, ChangeKind::Value) {
+            return true;
+        }
+        let below = |position: u32| -> Place { place.iter().copied().chain([position]).collect() };
+        let moved = self.has(place, ChangeKind::Members);
+        match (old, new) {
+            (View::Array(old), View::Array(new)) => {
+                let mut left = old.iter();
+                let all = (0..).zip(new.iter()).all(|(index, item)| {
+                    let place = below(index);
+                    if moved && self.has(&place, ChangeKind::Value) {
+                        return true;
+                    }
+                    match moved {
+                        true => left.any(|old| self.explain(old, item, &place)),
+                        false => left.next().is_some_and(|old| self.explain(old, item, &place)),
+                    }
+                });
+                all && (moved || old.len() == new.len())
+            }
+            (View::Object(old), View::Object(new)) => {
+                let all = new.entries().all(|(position, name, member)| {
+                    let place = below(position);
+                    (moved && self.has(&place, ChangeKind::Value))
+                        || old
+                            .get(name.as_str())
+                            .is_some_and(|old| self.explain(old, member, &place))
+                });
+                all && (moved || old.len() == new.len())
+            }
+            _ => old.identical(new),
+        }
+    }
+}
+
+#[test]
+fn places_that_changed_follow_what_moves_them() {
+    let Measured { value: mut root, size, .. } = value(r#"{"a":[0,1,[2],3],"b":{"c":1,"d":2}}"#);
+    let mut journal = Journal::default();
+    let mut editor =
+        Editor::new(&mut root, size, Limits::DEFAULT, &mut journal).track_changes(true);
+    let noted = |editor: &Editor<'_>| -> Vec<(Vec<u32>, ChangeKind)> {
+        editor.changes().iter().map(|change| (change.place.to_vec(), change.kind)).collect()
+    };
+    editor.replace(&[0, 2, 0], value("7")).unwrap();
+    editor.replace(&[0, 0], value("8")).unwrap();
+    editor.insert_items(&[0], 1, vec![value("9")]).unwrap();
+    let (new, members) = (ChangeKind::Value, ChangeKind::Members);
+    let expected =
+        vec![(vec![0, 3, 0], new), (vec![0, 0], new), (vec![0], members), (vec![0, 1], new)];
+    assert_eq!(noted(&editor), expected);
+    // The packed member behind the one that goes moves up.
+    editor.replace(&[1, 1], value("3")).unwrap();
+    editor.remove_member(&[1], 0);
+    assert_eq!(noted(&editor)[4..], [(vec![1, 0], new), (vec![1], members)]);
+    editor.remove_items(&[0], 0, 2);
+    assert_eq!(noted(&editor)[..2], [(vec![0, 1, 0], new), (vec![0], members)]);
+    // A value that is new as a whole says it all.
+    editor.replace(&[0], value("[]")).unwrap();
+    assert_eq!(noted(&editor)[..], [(vec![1, 0], new), (vec![1], members), (vec![0], new)]);
+    editor.rollback();
+    assert!(editor.changes().is_empty());
+}
+
+#[test]
+fn very_many_changes_are_noted_as_one() {
+    let items = vec!["1"; CHANGES_MAX + 1].join(",");
+    let Measured { value: mut root, size, .. } = value(&format!("[{items}]"));
+    let mut journal = Journal::default();
+    let mut editor =
+        Editor::new(&mut root, size, Limits::DEFAULT, &mut journal).track_changes(true);
+    for index in 0..CHANGES_MAX as u32 {
+        editor.replace(&[index], value("2")).unwrap();
+    }
+    assert_eq!(editor.changes().len(), CHANGES_MAX);
+    editor.replace(&[CHANGES_MAX as u32], value("2")).unwrap();
+    let whole = super::Change { place: Place::new(), kind: ChangeKind::Value };
+    assert_eq!(editor.changes(), [whole]);
 }
 
 proptest! {
@@ -252,9 +342,14 @@ proptest! {
             prop_assert_eq!(&wire_of(&root), &before);
             prop_assert!(journal.is_empty() && journal.size_change() == 0);
 
-            let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
+            let old = root.clone();
+            let mut editor =
+                Editor::new(&mut root, size, Limits::NONE, &mut journal).track_changes(true);
             changes.iter().for_each(|change| apply(&mut editor, &mut model, change));
             size = editor.size();
+            let noted = Noted { changes: editor.changes() };
+            prop_assert!(noted.changes.len() <= CHANGES_MAX);
+            prop_assert!(noted.explain(old.view(), editor.view(), &[]), "{:?}", noted.changes);
             editor.commit();
             prop_assert_eq!(size, root.view().size());
             let model_text = serde_json::to_string(&model).unwrap();
