@@ -1,5 +1,8 @@
 //! Expressions through the room's interface: what they mean, what they refuse, what they may cost.
 
+mod agreement;
+mod attacks;
+
 use std::sync::Arc;
 
 use redis_model::error::{Error, ErrorCode};
