@@ -1,7 +1,8 @@
 //! Conditions side by side: this crate's evaluator, and the `cel` crate's over values that were
 //! converted to its own beforehand and over values converted each time. `make bench-values` runs it.
 //!
-//! Times are of this machine and this run; what counts is how they compare.
+//! Times are of this machine and this run; what counts is how they compare. With a number and an
+//! expression as arguments it does nothing but evaluate that so many times, for a profiler.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -71,12 +72,13 @@ fn main() {
     let document = parse::json(DOCUMENT.as_bytes(), &Limits::DEFAULT).expect("valid JSON").value;
     let arguments = parse::json(ARGUMENTS.as_bytes(), &Limits::DEFAULT).expect("valid JSON").value;
     let scope = Scope { this: Some(document.view()), args: Some(arguments.view()), ..Scope::EMPTY };
-    let env = || {
-        let mut env = cel::Env::stdlib();
-        env.add_extension(cel::extensions::strings).expect("added once");
-        std::sync::Arc::new(env)
-    };
-    let env = env();
+    if let Some(calls) = std::env::args().skip(1).find_map(|argument| argument.parse().ok()) {
+        let source = std::env::args().nth(2).unwrap_or_else(|| CONDITIONS[1].to_owned());
+        return repeat(&source, &scope, calls);
+    }
+    let mut env = cel::Env::stdlib();
+    env.add_extension(cel::extensions::strings).expect("added once");
+    let env = std::sync::Arc::new(env);
     println!("nanoseconds a call; `hit` is looking the program up in the cache");
     println!("{:>8} {:>8} {:>8} {:>10} {:>10}", "compile", "hit", "test", "cel", "converting");
     for source in CONDITIONS {
@@ -112,6 +114,13 @@ fn main() {
         println!("{compile:>8.0} {hit:>8.0} {test:>8.0} {cel:>10.0} {converting:>10.0}  {source}");
     }
     large();
+}
+
+fn repeat(source: &str, scope: &Scope<'_>, calls: u64) {
+    let program = Program::compile(source, Names::CONDITION, &LIMITS).expect("it compiles");
+    (0..calls).for_each(|_| {
+        black_box(program.test(black_box(scope), &LIMITS).is_ok());
+    });
 }
 
 /// Loops over a large array: what a step costs.

@@ -3,6 +3,8 @@
 //! Dropping, measuring and printing it takes no recursion. Names are resolved, macros are nodes of
 //! their own, and what does not depend on a document is a constant.
 
+use std::cmp::Ordering;
+
 use super::datum::Constant;
 use super::functions::Function;
 use super::pattern::Pattern;
@@ -146,6 +148,20 @@ pub(super) enum Comparison {
     LessEqual,
     Greater,
     GreaterEqual,
+}
+
+impl Comparison {
+    #[inline]
+    pub fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Comparison::Equal => ordering == Ordering::Equal,
+            Comparison::NotEqual => ordering != Ordering::Equal,
+            Comparison::Less => ordering == Ordering::Less,
+            Comparison::LessEqual => ordering != Ordering::Greater,
+            Comparison::Greater => ordering == Ordering::Greater,
+            Comparison::GreaterEqual => ordering != Ordering::Less,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

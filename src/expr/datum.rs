@@ -123,6 +123,18 @@ impl Constant {
         }
     }
 
+    /// The constant as a part of a document, where it could be one without being copied.
+    #[inline]
+    pub fn view(&self) -> Option<View<'_>> {
+        match self {
+            Constant::Int(value) => Some(View::Int(*value)),
+            Constant::Str(text) => Some(View::Str(Text::from(&**text))),
+            Constant::Double(value) if value.is_finite() => Some(View::Float(*value)),
+            Constant::Bool(value) => Some(View::Bool(*value)),
+            _ => None,
+        }
+    }
+
     /// A copy of a datum, which holds no documents.
     pub fn copy(datum: &Datum<'_>) -> Option<Constant> {
         Some(match datum {

@@ -43,10 +43,12 @@ impl<'a> Eval<'a> {
             Node::Constant(number) => Ok(self.code.constants[number as usize].lend()),
             Node::Variable(number) => Ok(self.variables[number as usize].clone()),
             Node::Path { base, steps } => self.path(base, steps),
-            Node::Compare { comparison, left, right } => self.compare(comparison, left, right),
-            Node::And(parts) => self.logic(parts, false),
-            Node::Or(parts) => self.logic(parts, true),
-            Node::Not(operand) => Ok(Datum::Bool(!self.boolean(operand)?)),
+            Node::Compare { comparison, left, right } => {
+                self.compare(comparison, left, right).map(Datum::Bool)
+            }
+            Node::And(parts) => self.logic(parts, false).map(Datum::Bool),
+            Node::Or(parts) => self.logic(parts, true).map(Datum::Bool),
+            Node::Not(operand) => self.boolean(operand).map(|value| Datum::Bool(!value)),
             Node::Choose { test, then, other } => {
                 let next = if self.boolean(test)? { then } else { other };
                 self.node(next)
@@ -89,21 +91,36 @@ impl<'a> Eval<'a> {
         Ok(values)
     }
 
-    fn boolean(&mut self, id: Id) -> Result<bool, Fault> {
-        match self.node(id)? {
-            Datum::Bool(value) => Ok(value),
-            other => Err(not_a_boolean(&other)),
+    /// A node that has to be a bool. What most conditions consist of takes no detour through a value.
+    pub fn boolean(&mut self, id: Id) -> Result<bool, Fault> {
+        match self.code.node(id) {
+            Node::Compare { comparison, left, right } => {
+                self.budget.charge(1)?;
+                self.compare(comparison, left, right)
+            }
+            Node::And(parts) => {
+                self.budget.charge(1)?;
+                self.logic(parts, false)
+            }
+            Node::Or(parts) => {
+                self.budget.charge(1)?;
+                self.logic(parts, true)
+            }
+            _ => match self.node(id)? {
+                Datum::Bool(value) => Ok(value),
+                other => Err(not_a_boolean(&other)),
+            },
         }
     }
 
     /// `&&` and `||` of any number of operands: one that is `decisive` decides, whatever the others
     /// are; otherwise the first fault counts.
-    fn logic(&mut self, parts: Span, decisive: bool) -> Outcome<'a> {
+    fn logic(&mut self, parts: Span, decisive: bool) -> Result<bool, Fault> {
         let mut fault = None;
         let code = self.code;
         for id in code.links(parts) {
             match self.boolean(*id) {
-                Ok(value) if value == decisive => return Ok(Datum::Bool(decisive)),
+                Ok(value) if value == decisive => return Ok(decisive),
                 Ok(_) => {}
                 Err(last) if last.is_final() => return Err(last),
                 Err(next) => {
@@ -111,26 +128,71 @@ impl<'a> Eval<'a> {
                 }
             }
         }
-        fault.map_or(Ok(Datum::Bool(!decisive)), Err)
+        fault.map_or(Ok(!decisive), Err)
     }
 
-    fn compare(&mut self, comparison: Comparison, left: Id, right: Id) -> Outcome<'a> {
+    fn compare(&mut self, comparison: Comparison, left: Id, right: Id) -> Result<bool, Fault> {
+        if let Some((left, left_cost)) = self.lent(left)
+            && let Some((right, right_cost)) = self.lent(right)
+            && let Some(ordering) = compare_scalars(left, right)
+        {
+            let cost = left_cost + right_cost;
+            self.budget.charge(
+                cost + left.as_text().map_or(0, |text| text.as_bytes().len() as u64 / 32),
+            )?;
+            return Ok(comparison.holds(ordering));
+        }
+        self.compare_any(comparison, left, right)
+    }
+
+    /// The value of an operand that lies in a document or in the program, and what it costs. Most
+    /// conditions compare nothing else; handing such values around as views, in registers, takes half
+    /// the time. `None` for everything unusual, faults too, which the long way finds again.
+    #[inline(always)]
+    fn lent(&self, id: Id) -> Option<(View<'a>, u64)> {
+        let code = self.code;
+        match code.node(id) {
+            Node::Constant(number) => code.constants[number as usize].view().map(|view| (view, 1)),
+            Node::Variable(number) => self.variable(number).map(|view| (view, 1)),
+            Node::Path { base, steps } => {
+                let mut view = match code.node(base) {
+                    Node::Root(Root::This) => self.scope.this?,
+                    Node::Root(Root::Args) => self.scope.args?,
+                    Node::Variable(number) => self.variable(number)?,
+                    _ => return None,
+                };
+                for step in code.steps(steps) {
+                    let (Step::Name(name), View::Object(object)) = (*step, view) else {
+                        return None;
+                    };
+                    view = object.get(code.name(name))?;
+                }
+                Some((view, 1 + u64::from(steps.len)))
+            }
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn variable(&self, number: u32) -> Option<View<'a>> {
+        match &self.variables[number as usize] {
+            Datum::Int(value) => Some(View::Int(*value)),
+            Datum::Str(text) => Some(View::Str(*text)),
+            Datum::Map(Map::Document(object)) => Some(View::Object(*object)),
+            Datum::Bool(value) => Some(View::Bool(*value)),
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn compare_any(&mut self, comparison: Comparison, left: Id, right: Id) -> Result<bool, Fault> {
         let left = self.node(left)?;
         let right = self.node(right)?;
-        let holds = match comparison {
-            Comparison::Equal => left.equals(&right, &mut self.budget)?,
-            Comparison::NotEqual => !left.equals(&right, &mut self.budget)?,
-            _ => {
-                let ordering = left.compare(&right, &mut self.budget)?;
-                match comparison {
-                    Comparison::Less => ordering == Ordering::Less,
-                    Comparison::LessEqual => ordering != Ordering::Greater,
-                    Comparison::Greater => ordering == Ordering::Greater,
-                    _ => ordering != Ordering::Less,
-                }
-            }
-        };
-        Ok(Datum::Bool(holds))
+        match comparison {
+            Comparison::Equal => left.equals(&right, &mut self.budget),
+            Comparison::NotEqual => left.equals(&right, &mut self.budget).map(|equal| !equal),
+            _ => left.compare(&right, &mut self.budget).map(|ordering| comparison.holds(ordering)),
+        }
     }
 
     fn chain(&mut self, first: Id, terms: Span) -> Outcome<'a> {
@@ -330,13 +392,13 @@ impl<'a> Eval<'a> {
         &mut self,
         range: Id,
         variable: u32,
-        mut body: impl FnMut(&mut Self, &Datum<'a>) -> Result<bool, Fault>,
+        mut body: impl FnMut(&mut Self) -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
         let range = self.node(range)?;
         let mut visit = |own: &mut Self, item: Datum<'a>| {
             own.budget.charge(1)?;
-            own.variables[variable as usize] = item.clone();
-            body(own, &item)
+            own.variables[variable as usize] = item;
+            body(own)
         };
         match &range {
             Datum::List(list) => {
@@ -364,7 +426,7 @@ impl<'a> Eval<'a> {
         let test = test.expect("all() and exists() have a test");
         let mut fault = None;
         let mut decided = false;
-        self.each(range, variable, |own, _| {
+        self.each(range, variable, |own| {
             match own.boolean(test) {
                 Ok(value) => decided = value == decisive,
                 Err(last) if last.is_final() => return Err(last),
@@ -384,7 +446,7 @@ impl<'a> Eval<'a> {
     fn exists_one(&mut self, range: Id, variable: u32, test: Option<Id>) -> Outcome<'a> {
         let test = test.expect("exists_one() has a test");
         let mut count = 0u64;
-        self.each(range, variable, |own, _| {
+        self.each(range, variable, |own| {
             count += u64::from(own.boolean(test)?);
             Ok(false)
         })?;
@@ -401,7 +463,7 @@ impl<'a> Eval<'a> {
     ) -> Outcome<'a> {
         let item = item.expect("map() and filter() give items");
         let mut made = Vec::new();
-        self.each(range, variable, |own, _| {
+        self.each(range, variable, |own| {
             if test.map_or(Ok(true), |test| own.boolean(test))? {
                 own.budget.make_list(1)?;
                 made.push(own.node(item)?);
@@ -415,13 +477,25 @@ impl<'a> Eval<'a> {
     fn sort_by(&mut self, range: Id, variable: u32, key: Option<Id>) -> Outcome<'a> {
         let key = key.expect("sortBy() has a key");
         let mut keyed = Vec::new();
-        self.each(range, variable, |own, item| {
+        self.each(range, variable, |own| {
             own.budget.make_list(2)?;
-            keyed.push((own.node(key)?, item.clone()));
+            keyed.push((own.node(key)?, own.variables[variable as usize].clone()));
             Ok(false)
         })?;
         super::lists::sort(&mut keyed, |pair| &pair.0, &mut self.budget)?;
         Ok(Datum::list(keyed.into_iter().map(|(_, item)| item).collect()))
+    }
+}
+
+/// The order of two scalars of one type that has an order.
+#[inline(always)]
+fn compare_scalars(left: View<'_>, right: View<'_>) -> Option<Ordering> {
+    match (left, right) {
+        (View::Int(left), View::Int(right)) => Some(left.cmp(&right)),
+        (View::Str(left), View::Str(right)) => Some(left.cmp(&right)),
+        (View::Float(left), View::Float(right)) => left.partial_cmp(&right),
+        (View::Bool(left), View::Bool(right)) => Some(left.cmp(&right)),
+        _ => None,
     }
 }
 

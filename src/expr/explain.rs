@@ -8,6 +8,7 @@ use super::Scope;
 use super::code::{Code, Id, Node, Span, Step};
 use super::datum::{Datum, Map};
 use super::eval::Eval;
+use super::functions;
 use crate::value::{Number, print};
 
 const ENTRIES_MAX: usize = 8;
@@ -131,7 +132,14 @@ impl<'a> Explainer<'a> {
         if self.found.iter().any(|(known, _)| *known == place) {
             return;
         }
-        if let Ok(value) = self.eval.node(id) {
+        let value = self.eval.node(id).and_then(|value| match value {
+            Datum::Timestamp(_) | Datum::Duration(_) => {
+                let string = functions::find("string", false, 1).expect("string() is declared");
+                string.call(&mut self.eval, &[value])
+            }
+            other => Ok(other),
+        });
+        if let Ok(value) = value {
             self.found.push((place, text(&value)));
         }
     }
@@ -251,12 +259,8 @@ fn put(value: &Datum<'_>, out: &mut String) {
             out.push(']');
         }
         Datum::Map(map) => put_map(map, out),
-        Datum::Timestamp(instant) => {
-            out.push_str(&format!("{}.{:09}", instant.seconds, instant.nanos));
-        }
-        Datum::Duration(nanos) => {
-            out.push_str(&quoted(&format!("{}s", *nanos as f64 / 1e9)));
-        }
+        // These stand in no document; shown alone they are text already.
+        Datum::Timestamp(_) | Datum::Duration(_) => out.push_str("null"),
         Datum::Type(name) => out.push_str(&quoted(name)),
     }
 }

@@ -31,7 +31,6 @@ mod scan;
 mod texts;
 
 use self::code::{Code, Id};
-use self::datum::Datum;
 use self::eval::Eval;
 use crate::error::Result;
 use crate::value::{Measured, Value, View};
@@ -224,14 +223,7 @@ impl Program {
     /// Whether the condition holds; `EXPR` when it fails or is no condition.
     pub fn test(&self, scope: &Scope<'_>, limits: &ExprLimits) -> Result<bool> {
         let mut evaluation = Eval::new(&self.code, scope, limits.steps);
-        match evaluation.node(self.root) {
-            Ok(Datum::Bool(holds)) => Ok(holds),
-            Ok(other) => {
-                let message = format!("the expression gives a {}, not a bool", other.type_name());
-                Err(budget::Fault::text(message).into_error(&self.code, &self.source))
-            }
-            Err(fault) => Err(fault.into_error(&self.code, &self.source)),
-        }
+        evaluation.boolean(self.root).map_err(|fault| fault.into_error(&self.code, &self.source))
     }
 
     /// The JSON value it gives; `EXPR` when it fails or JSON has no such value.

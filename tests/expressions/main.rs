@@ -661,6 +661,7 @@ fn a_false_condition_is_explained() {
             r#"self.items="[{\"sku\":\"x\",\"qty\":1},{\"sku\":\"y\",\"qty\":5,\"note\":\"hi\"}]" self.limits={"max":100,"a-b":1}"#,
         ),
         ("oldSelf.balance > self.balance", "oldSelf.balance=10 self.balance=20"),
+        ("now < timestamp(0)", r#"now="2024-03-01T00:00:00Z""#),
     ] {
         if source.contains("items.exists") {
             assert!(explained(source).contains("self.limits="), "{source}");
