@@ -12,7 +12,7 @@ use cel::parser::PrattParser;
 use super::budget::Fault;
 use super::code::{Code, Comparison, Id, Macro, Node, Operator, Root, Span, Step};
 use super::datum::Constant;
-use super::pattern::Pattern;
+use super::pattern::{self, Pattern};
 use super::{ExprLimits, Names, Scope, eval, functions, scan};
 use crate::error::{Error, ErrorCode, Result};
 
@@ -499,11 +499,17 @@ impl Compiler<'_> {
     /// A pattern that is written out is compiled once.
     fn matches(&mut self, text: &IdedExpr, pattern: &str) -> Result<Id> {
         let text = self.expression(text)?;
+        if let Some(known) = self.code.patterns.iter().position(|own| own.is(pattern)) {
+            return Ok(self.add(Node::Matches { text, pattern: known as u32 }));
+        }
         let compiled = Pattern::compile(pattern).map_err(|why| {
             let at = self.source.find(pattern).unwrap_or(0);
             refusal(self.source, &why, at)
         })?;
         self.code.patterns.push(compiled);
+        if self.code.patterns.iter().map(Pattern::kib).sum::<usize>() > pattern::TOTAL_KIB_MAX {
+            return Err(self.refuse("the regular expressions are too large together"));
+        }
         Ok(self.add(Node::Matches { text, pattern: self.code.patterns.len() as u32 - 1 }))
     }
 

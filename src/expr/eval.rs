@@ -378,7 +378,7 @@ impl<'a> Eval<'a> {
     pub fn matches(&mut self, text: &[u8], pattern: &str) -> Result<bool, Fault> {
         self.budget.scan(pattern.len())?;
         if self.pattern.as_ref().is_none_or(|known| *known.0 != *pattern) {
-            self.budget.charge(Pattern::compile_cost(pattern))?;
+            self.budget.charge(Pattern::COMPILE_STEPS)?;
             let compiled = Pattern::compile(pattern).map_err(Fault::text)?;
             self.pattern = Some(Box::new((pattern.into(), compiled)));
         }

@@ -98,7 +98,7 @@ fn what_is_produced_is_paid_for() {
                 .to_owned(),
             "lists.range(200000).map(x, self)".to_owned(),
             "lists.range(100000).exists(x, 'abc'.matches(string(x)))".to_owned(),
-            r"lists.range(20000).map(x, 'abcdefghij').join().matches('[^x]{1,40}\\d\\d')"
+            r"lists.range(10000).map(x, 'abcdefghij').join().matches('[^x]{1,40}\\d\\d')"
                 .to_owned(),
         ],
         r#"{"items":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]}"#,
@@ -130,6 +130,23 @@ fn a_large_array_can_be_looked_through_once_but_not_over_and_over() {
             assert!(error.message().contains("more steps"), "{source}: {error}");
         }
     });
+}
+
+#[test]
+fn patterns_are_bounded_together() {
+    let several = |count: usize| {
+        let tests: Vec<_> = (0..count).map(|n| format!(r"'ab{n}'.matches('\\w\\w{n}')")).collect();
+        tests.join(" && ")
+    };
+    assert_eq!(code(run(&several(4), &Value::NULL, &LIMITS)), None);
+    let error = Program::compile(&several(100), Names::RULE, &LIMITS).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Expr);
+    // One pattern made by the evaluation is compiled once, many are paid for.
+    let items = "lists.range(1000)";
+    let one = format!("{items}.all(x, string(x).matches(key + '^[0-9]+$'))");
+    assert_eq!(code(run(&one, &Value::NULL, &LIMITS)), None);
+    let many = format!("{items}.all(x, string(x).matches(string(x)))");
+    assert_eq!(code(run(&many, &Value::NULL, &LIMITS)), Some(ErrorCode::Expr));
 }
 
 #[test]
