@@ -4,7 +4,10 @@
 //! work, or the memory it leaves behind, grows with the data. So a budget bounds time and memory
 //! alike. A fault that ends an evaluation for good is told from one that `||` may absorb.
 
-use crate::error::Error;
+use std::borrow::Cow;
+
+use super::code::Code;
+use crate::error::{Error, ErrorCode};
 
 /// Bytes that are compared, searched or counted for one step.
 const BYTES_SCANNED: usize = 32;
@@ -91,5 +94,20 @@ impl Fault {
 impl From<&'static str> for Fault {
     fn from(message: &'static str) -> Fault {
         Fault::Because(message)
+    }
+}
+
+impl Fault {
+    /// As the error a client sees.
+    #[cold]
+    pub(super) fn into_error(self, code: &Code, source: &str) -> Error {
+        let message = match self {
+            Fault::Refused(error) => return error.text("expr", source.as_bytes()),
+            Fault::Exhausted => "the expression takes more steps than it may".into(),
+            Fault::NoMember(name) => format!("no such member: {}", code.name(name)).into(),
+            Fault::Because(message) => Cow::Borrowed(message),
+            Fault::Text(message) => String::from(message).into(),
+        };
+        Error::new(ErrorCode::Expr, message).text("expr", source.as_bytes())
     }
 }

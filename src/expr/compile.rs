@@ -9,10 +9,12 @@ use cel::common::ast::{
 };
 use cel::parser::PrattParser;
 
-use super::budget::Fault;
-use super::code::{Code, Comparison, Id, Macro, Node, Operator, Root, Span, Step};
+use super::code::{Code, Id, Macro, Node, Root, Span, Step};
 use super::datum::Constant;
 use super::pattern::{self, Pattern};
+use super::syntax::{
+    Part, appended, comparison, first_name, is_index, literal_str, operator, type_name,
+};
 use super::{ExprLimits, Names, Scope, eval, functions, scan};
 use crate::error::{Error, ErrorCode, Result};
 
@@ -573,120 +575,5 @@ impl Compiler<'_> {
             Ok((test, item))
         })?;
         Ok(self.add(Node::Macro { kind, range, variable, test, item }))
-    }
-}
-
-/// One part of a path behind its base.
-enum Part<'e> {
-    Name(&'e str),
-    Index(&'e IdedExpr),
-}
-
-impl<'e> Part<'e> {
-    fn name(&self) -> Option<&'e str> {
-        match self {
-            Part::Name(name) => Some(name),
-            Part::Index(_) => None,
-        }
-    }
-}
-
-/// The item of `@result + [item]`.
-fn appended(expr: &IdedExpr) -> Option<&IdedExpr> {
-    let Expr::Call(call) = &expr.expr else { return None };
-    match &call.args.get(1)?.expr {
-        Expr::List(list) if call.func_name == operators::ADD => list.elements.first(),
-        _ => None,
-    }
-}
-
-fn is_index(call: &CallExpr) -> bool {
-    call.func_name == operators::INDEX && call.target.is_none() && call.args.len() == 2
-}
-
-fn literal_str(expr: &IdedExpr) -> Option<&str> {
-    match &expr.expr {
-        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
-        _ => None,
-    }
-}
-
-fn comparison(name: &str) -> Option<Comparison> {
-    Some(match name {
-        operators::EQUALS => Comparison::Equal,
-        operators::NOT_EQUALS => Comparison::NotEqual,
-        operators::LESS => Comparison::Less,
-        operators::LESS_EQUALS => Comparison::LessEqual,
-        operators::GREATER => Comparison::Greater,
-        operators::GREATER_EQUALS => Comparison::GreaterEqual,
-        _ => return None,
-    })
-}
-
-fn operator(name: &str) -> Option<Operator> {
-    Some(match name {
-        operators::ADD => Operator::Add,
-        operators::SUBSTRACT => Operator::Subtract,
-        operators::MULTIPLY => Operator::Multiply,
-        operators::DIVIDE => Operator::Divide,
-        operators::MODULO => Operator::Remainder,
-        _ => return None,
-    })
-}
-
-/// Types that can be named, as `type(x) == int` does.
-const TYPES: [&str; 12] = [
-    "bool",
-    "bytes",
-    "double",
-    "int",
-    "list",
-    "map",
-    "null_type",
-    "string",
-    "type",
-    "uint",
-    "google.protobuf.Timestamp",
-    "google.protobuf.Duration",
-];
-
-fn first_name(dotted: &str) -> &str {
-    dotted.split('.').next().expect("a name has a first part")
-}
-
-/// The type an expression names.
-fn type_name(expr: &Expr) -> Option<&'static str> {
-    match expr {
-        Expr::Ident(name) => {
-            let name = name.strip_prefix('.').unwrap_or(name);
-            TYPES.into_iter().find(|known| *known == name)
-        }
-        Expr::Select(select) if !select.test => {
-            let Expr::Select(inner) = &select.operand.expr else { return None };
-            let Expr::Ident(outermost) = &inner.operand.expr else { return None };
-            let is = |known: &&str| {
-                let mut parts = known.split('.');
-                parts.next() == Some(outermost.trim_start_matches('.'))
-                    && parts.next() == Some(&inner.field)
-                    && parts.next() == Some(&select.field)
-            };
-            TYPES.into_iter().find(is)
-        }
-        _ => None,
-    }
-}
-
-impl Fault {
-    /// As the error a client sees.
-    #[cold]
-    pub(super) fn into_error(self, code: &Code, source: &str) -> Error {
-        let message = match self {
-            Fault::Refused(error) => return error.text("expr", source.as_bytes()),
-            Fault::Exhausted => "the expression takes more steps than it may".into(),
-            Fault::NoMember(name) => format!("no such member: {}", code.name(name)).into(),
-            Fault::Because(message) => std::borrow::Cow::Borrowed(message),
-            Fault::Text(message) => String::from(message).into(),
-        };
-        Error::new(ErrorCode::Expr, message).text("expr", source.as_bytes())
     }
 }

@@ -547,3 +547,53 @@ impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Either3<A, B>
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_different_types_are_compared_exactly() {
+        use Ordering::{Equal, Greater, Less};
+        let int = |value| Datum::Int(value);
+        for (a, b, expected) in [
+            (int(1), Datum::Double(1.0), Some(Equal)),
+            (int(1), Datum::Double(1.5), Some(Less)),
+            (int(-1), Datum::Double(-1.5), Some(Greater)),
+            (int((1 << 53) + 1), Datum::Double((1u64 << 53) as f64), Some(Greater)),
+            (int(i64::MAX), Datum::Double(9_223_372_036_854_775_808.0), Some(Less)),
+            (int(i64::MIN), Datum::Double(-9_223_372_036_854_775_808.0), Some(Equal)),
+            (Datum::Uint(u64::MAX), Datum::Double(18_446_744_073_709_551_616.0), Some(Less)),
+            (Datum::Uint(u64::MAX), int(-1), Some(Greater)),
+            (int(0), Datum::Double(-0.0), Some(Equal)),
+            (int(0), Datum::Double(f64::INFINITY), Some(Less)),
+            (int(0), Datum::Double(f64::NEG_INFINITY), Some(Greater)),
+            (int(0), Datum::Double(f64::MIN_POSITIVE), Some(Less)),
+            (int(0), Datum::Double(f64::NAN), None),
+            (int(0), Datum::Null, None),
+        ] {
+            assert_eq!(compare_numbers(&a, &b), expected);
+            assert_eq!(compare_numbers(&b, &a), expected.map(Ordering::reverse));
+        }
+    }
+
+    #[test]
+    fn instants_carry_and_stay_between_the_years_1_and_9999() {
+        let at = |seconds, nanos| Instant::new(seconds, nanos).unwrap();
+        assert_eq!(at(0, 0).plus(-1), Some(at(-1, 999_999_999)));
+        assert_eq!(at(-1, 999_999_999).plus(1), Some(at(0, 0)));
+        assert_eq!(at(5, 3).since(at(7, 4)), Some(-2_000_000_001));
+        assert_eq!(at(Instant::SECONDS_MAX, 999_999_999).plus(1), None);
+        assert_eq!(at(Instant::SECONDS_MIN, 0).plus(-1), None);
+        assert_eq!(at(Instant::SECONDS_MAX, 0).since(at(Instant::SECONDS_MIN, 0)), None);
+        assert_eq!(Instant::from_micros(1_500_000), Some(at(1, 500_000_000)));
+        assert_eq!(Instant::from_micros(u64::MAX), None);
+    }
+
+    #[test]
+    fn values_stay_small() {
+        // They are moved and cloned at every step.
+        assert!(size_of::<Datum<'_>>() <= 40, "{}", size_of::<Datum<'_>>());
+        assert!(size_of::<Fault>() <= 24, "{}", size_of::<Fault>());
+    }
+}

@@ -89,6 +89,8 @@ impl<'a> Explainer<'a> {
             Node::Matches { text, .. } => self.read(text),
             // What it reads behind its range depends on its variable.
             Node::Macro { range, .. } => self.read(range),
+            // A whole document would say little.
+            Node::Has { base, .. } if matches!(self.code.node(base), Node::Root(_)) => {}
             Node::Has { base, .. } => self.read(base),
             Node::Path { base, .. } => self.read(base),
             Node::Constant(_)

@@ -28,6 +28,7 @@ mod lists;
 mod pattern;
 mod produce;
 mod scan;
+mod syntax;
 mod texts;
 
 use self::code::{Code, Id};
@@ -50,6 +51,8 @@ pub struct ExprLimits {
 
 /// The deepest nesting any configuration allows. Bounds every recursion over an expression.
 pub const DEPTH_MAX: u32 = 64;
+/// The longest source any configuration allows: what compiling does takes seconds beyond.
+pub const BYTES_MAX: usize = 1 << 16;
 
 impl ExprLimits {
     /// Nesting of 32 is several times what conditions of people need, and little stack. A million
@@ -58,7 +61,7 @@ impl ExprLimits {
     pub const DEFAULT: ExprLimits = ExprLimits { bytes: 4096, depth: 32, steps: 1_000_000 };
     /// For what was accepted elsewhere: only what bounds the stack and the memory.
     pub const NONE: ExprLimits =
-        ExprLimits { bytes: 1 << 20, depth: DEPTH_MAX, steps: 100_000_000 };
+        ExprLimits { bytes: BYTES_MAX, depth: DEPTH_MAX, steps: 100_000_000 };
 }
 
 /// Which names an expression may use, beside `self`, `now`, `key` and `revision`.
@@ -174,7 +177,11 @@ impl Program {
     /// Compiles an expression; `EXPR` with the place where it is wrong, `LIMIT` where it is too long
     /// or nests too deeply.
     pub fn compile(source: &str, names: Names, limits: &ExprLimits) -> Result<Program> {
-        let bounded = ExprLimits { depth: limits.depth.min(DEPTH_MAX), ..*limits };
+        let bounded = ExprLimits {
+            bytes: limits.bytes.min(BYTES_MAX),
+            depth: limits.depth.min(DEPTH_MAX),
+            ..*limits
+        };
         let compiled = compile::compile(source, names, &bounded)?;
         Ok(Program {
             source: source.into(),

@@ -151,3 +151,82 @@ pub(super) fn position_of(source: &str, name: &str) -> Option<usize> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cel::common::ast::{EntryExpr, Expr, IdedExpr};
+    use cel::parser::PrattParser;
+
+    use super::*;
+
+    fn depth(expr: &IdedExpr) -> u32 {
+        let entry = |entry: &EntryExpr| match entry {
+            EntryExpr::StructField(field) => depth(&field.value),
+            EntryExpr::MapEntry(entry) => depth(&entry.key).max(depth(&entry.value)),
+        };
+        let inner = match &expr.expr {
+            Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => 0,
+            Expr::Call(call) => {
+                let parts = call.target.as_deref().into_iter().chain(&call.args);
+                parts.map(depth).max().unwrap_or(0)
+            }
+            Expr::Comprehension(inner) => {
+                [&inner.iter_range, &inner.loop_step].into_iter().map(depth).max().unwrap_or(0)
+            }
+            Expr::List(list) => list.elements.iter().map(depth).max().unwrap_or(0),
+            Expr::Map(map) => map.entries.iter().map(|e| entry(&e.expr)).max().unwrap_or(0),
+            Expr::Select(select) => depth(&select.operand),
+            Expr::Struct(made) => made.entries.iter().map(|e| entry(&e.expr)).max().unwrap_or(0),
+        };
+        1 + inner
+    }
+
+    /// What passes is a tree of a depth that may be recursed over. A macro takes up to four levels
+    /// more for each of ours, which is what the parser makes of it.
+    #[test]
+    fn what_passes_is_no_deeper_than_it_was_taken_for() {
+        let limits = ExprLimits::DEFAULT;
+        let depth_max = limits.depth + CHAIN_MAX + 4 * limits.depth + 24;
+        let pieces = [
+            ("(", ")"),
+            ("[", "]"),
+            ("f(", ")"),
+            ("{1:", "}"),
+            ("-(", ")"),
+            ("!", ""),
+            ("-a+", ""),
+            ("a?b:", ""),
+            ("a?", ":c"),
+            ("a&&", ""),
+            ("a||(", ")"),
+            ("", ".b"),
+            ("", "[0]"),
+            ("", ".f(a)"),
+            ("", "+b*c"),
+            ("", " in b"),
+            ("", ".map(x,x)"),
+            ("[a].all(x,", ")"),
+            ("[a].exists_one(x,", ")"),
+        ];
+        let (mut passed, mut deepest) = (0, 0);
+        let mut state = 1u32;
+        for round in 0..3000 {
+            let mut source = String::from("a");
+            for _ in 0..round / 40 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let (before, behind) = pieces[(state >> 16) as usize % pieces.len()];
+                let times = 1 + (state >> 8) as usize % 9;
+                source = before.repeat(times) + &source + &behind.repeat(times);
+            }
+            if check(&source, &limits).is_err() {
+                continue;
+            }
+            if let Ok(parsed) = PrattParser::new().max_recursion_depth(1000).parse(&source) {
+                deepest = deepest.max(depth(&parsed));
+                assert!(depth(&parsed) <= depth_max, "{source}");
+                passed += 1;
+            }
+        }
+        assert!(passed > 300 && deepest > 60, "{passed} passed, the deepest {deepest}");
+    }
+}

@@ -166,3 +166,40 @@ pub(super) fn base64_decode<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) ->
     let bytes = DECODER.decode(text).map_err(|_| "not base64")?;
     Ok(Datum::MadeBytes(bytes.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::parse_duration;
+
+    #[test]
+    fn durations_are_read_exactly_and_whole() {
+        for (text, nanos) in [
+            ("0", Some(0)),
+            ("-0", Some(0)),
+            ("1h30m", Some(5_400_000_000_000)),
+            ("-1.5s", Some(-1_500_000_000)),
+            ("+2ms", Some(2_000_000)),
+            (".5us", Some(500)),
+            ("5.us", Some(5000)),
+            ("0.1ns", Some(0)),
+            ("9223372036.854775807s", Some(i64::MAX.into())),
+            ("0.00000000000000000000000000000001h", Some(0)),
+            ("", None),
+            ("-", None),
+            ("s", None),
+            (".s", None),
+            ("1", None),
+            ("1.2.3s", None),
+            ("1s ", None),
+            ("1 s", None),
+            ("1d", None),
+            ("1e3s", None),
+            ("inf s", None),
+            ("--1s", None),
+            ("1s-1s", None),
+            ("999999999999999999999h", None),
+        ] {
+            assert_eq!(parse_duration(text), nanos, "{text}");
+        }
+    }
+}
