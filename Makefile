@@ -40,7 +40,7 @@ check: ## check formatting and lints, then run the tests
 bench: servers build ## measure the table of speed and memory
 	@scripts/bench
 
-bench-values: setup ## measure representations of values side by side
+bench-values: setup ## measure representations of values, and evaluators, side by side
 	@scripts/bench --values
 
 docs: setup ## write commands.md from the commands' own declarations

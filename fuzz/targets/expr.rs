@@ -1,0 +1,73 @@
+//! Expressions: any text is compiled, and what compiles is evaluated over one document.
+
+#![no_main]
+
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use libfuzzer_sys::fuzz_target;
+use redis_model::expr::{Documents, ExprLimits, Names, OldSelf, Program, Scope};
+use redis_model::value::{Limits, Value, View, parse, print};
+
+/// Few steps, so that what takes long for its steps is seen.
+const LIMITS: ExprLimits = ExprLimits { bytes: 4096, depth: 32, steps: 20_000 };
+const NAMES: Names = Names { args: true, docs: true, old_self: true, value: true };
+/// Instrumented, on a busy core; a step takes some ten nanoseconds otherwise.
+const SECONDS_MAX: u64 = 3;
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let text = br#"{"a":1,"b":2.5,"c":"Zo\u00eb","d":[1,2,3],"e":{"f":null,"g":true},"h":-9223372036854775808,
+        "i":[{"q":1},{"q":2,"n":"x"}],"j":"2024-02-29T12:30:00Z"}"#;
+    parse::json(text, &Limits::DEFAULT).expect("valid JSON").value
+});
+
+struct Docs;
+
+impl Documents for Docs {
+    fn get(&self, key: &[u8]) -> Option<View<'_>> {
+        (key == b"k").then(|| DOCUMENT.view())
+    }
+
+    fn keys(&self) -> Vec<&[u8]> {
+        vec![b"k"]
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Ok(source) = std::str::from_utf8(input) else { return };
+    let start = Instant::now();
+    let Ok(program) = Program::compile(source, NAMES, &LIMITS) else { return };
+    let document = DOCUMENT.view();
+    let old = OldSelf::capture(document, program.old_self_paths().iter().map(Vec::as_slice));
+    let scope = Scope {
+        this: Some(document),
+        args: Some(document),
+        docs: Some(&Docs),
+        old_self: Some(&old),
+        value: Some(View::Int(7)),
+        now_us: Some(1_709_251_200_000_000),
+        key: b"k",
+        revision: Some(42),
+    };
+    let outcome = || match program.evaluate(&scope, &LIMITS) {
+        Ok(made) => {
+            assert_eq!(made.size, made.value.view().size());
+            print::to_string(made.value.view())
+        }
+        Err(error) => error.line(),
+    };
+    let first = outcome();
+    assert!(first.len() < 1 << 20, "the budget bounds what is made");
+    assert_eq!(first, outcome(), "the same again");
+    if let Ok(holds) = program.test(&scope, &LIMITS) {
+        assert_eq!(first, holds.to_string());
+        let wide = ExprLimits { steps: 10 * LIMITS.steps, ..LIMITS };
+        assert_eq!(program.test(&scope, &wide), Ok(holds), "more steps never hurt");
+    }
+    for (place, value) in program.explain(&scope, &LIMITS) {
+        assert!(place.len() < 100 && value.len() < 500);
+        parse::json(value.as_bytes(), &Limits::DEFAULT).expect("values are shown as JSON");
+    }
+    assert!(program.heap_bytes() < 1 << 25);
+    assert!(start.elapsed().as_secs() < SECONDS_MAX, "the budget bounds the time");
+});

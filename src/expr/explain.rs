@@ -1,0 +1,291 @@
+//! What a condition that is false had read.
+//!
+//! The first operand of `&&` that is false is looked into, and every operand of `||`; there, each
+//! place in a document is shown with its value. Everything is bounded: entries, their texts, and the
+//! steps it takes to find the values again.
+
+use super::Scope;
+use super::code::{Code, Id, Node, Span, Step};
+use super::datum::{Datum, Map};
+use super::eval::Eval;
+use super::functions;
+use crate::value::{Number, print};
+
+const ENTRIES_MAX: usize = 8;
+/// Bytes of a value's text.
+const VALUE_BYTES_MAX: usize = 64;
+/// Bytes of a place's text.
+const PLACE_BYTES_MAX: usize = 64;
+
+pub(super) fn explain(
+    code: &Code,
+    root: Id,
+    scope: &Scope<'_>,
+    steps: u64,
+) -> Vec<(String, String)> {
+    let mut explainer = Explainer { code, eval: Eval::new(code, scope, steps), found: Vec::new() };
+    explainer.false_node(root);
+    explainer.found
+}
+
+struct Explainer<'a> {
+    code: &'a Code,
+    eval: Eval<'a>,
+    found: Vec<(String, String)>,
+}
+
+impl<'a> Explainer<'a> {
+    /// Looks into a node that is false.
+    fn false_node(&mut self, id: Id) {
+        match self.code.node(id) {
+            Node::And(parts) => {
+                for part in self.code.links(parts) {
+                    if matches!(self.eval.node(*part), Ok(Datum::Bool(false))) {
+                        return self.false_node(*part);
+                    }
+                }
+            }
+            Node::Or(parts) => {
+                self.code.links(parts).iter().for_each(|part| self.false_node(*part))
+            }
+            _ => self.read(id),
+        }
+    }
+
+    /// Shows every place that a node reads.
+    fn read(&mut self, id: Id) {
+        if self.found.len() >= ENTRIES_MAX {
+            return;
+        }
+        if self.is_place(id) {
+            return self.show(id);
+        }
+        match self.code.node(id) {
+            Node::Not(operand) | Node::Negate(operand) => self.read(operand),
+            Node::And(parts) | Node::Or(parts) | Node::List(parts) | Node::Map(parts) => {
+                self.read_all(parts);
+            }
+            Node::Call { arguments, .. } => self.read_all(arguments),
+            Node::Compare { left, right, .. } => {
+                self.read(left);
+                self.read(right);
+            }
+            Node::In { item, container } => {
+                self.read(item);
+                self.read(container);
+            }
+            Node::Choose { test, then, other } => {
+                self.read(test);
+                match self.eval.node(test) {
+                    Ok(Datum::Bool(true)) => self.read(then),
+                    Ok(_) => self.read(other),
+                    Err(_) => {}
+                }
+            }
+            Node::Chain { first, terms } => {
+                self.read(first);
+                self.code.terms(terms).iter().for_each(|(_, operand)| self.read(*operand));
+            }
+            Node::Matches { text, .. } => self.read(text),
+            // What it reads behind its range depends on its variable.
+            Node::Macro { range, .. } => self.read(range),
+            // A whole document would say little.
+            Node::Has { base, .. } if matches!(self.code.node(base), Node::Root(_)) => {}
+            Node::Has { base, .. } => self.read(base),
+            Node::Path { base, .. } => self.read(base),
+            Node::Constant(_)
+            | Node::Variable(_)
+            | Node::Root(_)
+            | Node::Old(_)
+            | Node::HasOld(_) => {}
+        }
+    }
+
+    fn read_all(&mut self, parts: Span) {
+        self.code.links(parts).iter().for_each(|part| self.read(*part));
+    }
+
+    /// Whether a node is a place whose name says it all: a name, or members and elements of one.
+    fn is_place(&self, id: Id) -> bool {
+        let plain = |step: &Step| match step {
+            Step::Name(_) => true,
+            Step::Index(index) => {
+                matches!(self.code.node(*index), Node::Constant(_)) || self.is_place(*index)
+            }
+        };
+        match self.code.node(id) {
+            Node::Root(_) | Node::Old(_) => true,
+            Node::Path { base, steps } => {
+                self.is_place(base) && self.code.steps(steps).iter().all(plain)
+            }
+            Node::Call { function, arguments } => {
+                function.name == "size" && self.is_place(self.code.links(arguments)[0])
+            }
+            _ => false,
+        }
+    }
+
+    fn show(&mut self, id: Id) {
+        let mut place = String::new();
+        self.spell(id, &mut place);
+        if place.len() > PLACE_BYTES_MAX {
+            place = format!("{}…", cut(&place, PLACE_BYTES_MAX));
+        }
+        if self.found.iter().any(|(known, _)| *known == place) {
+            return;
+        }
+        let value = self.eval.node(id).and_then(|value| match value {
+            Datum::Timestamp(_) | Datum::Duration(_) => {
+                let string = functions::find("string", false, 1).expect("string() is declared");
+                string.call(&mut self.eval, &[value])
+            }
+            other => Ok(other),
+        });
+        if let Ok(value) = value {
+            self.found.push((place, text(&value)));
+        }
+    }
+
+    fn spell(&self, id: Id, out: &mut String) {
+        match self.code.node(id) {
+            Node::Root(root) => out.push_str(root.name()),
+            Node::Old(path) => {
+                out.push_str("oldSelf");
+                self.code.old_paths[path as usize].iter().for_each(|name| spell_name(name, out));
+            }
+            Node::Path { base, steps } => {
+                self.spell(base, out);
+                for step in self.code.steps(steps) {
+                    match step {
+                        Step::Name(name) => spell_name(self.code.name(*name), out),
+                        Step::Index(index) => {
+                            out.push('[');
+                            self.spell(*index, out);
+                            out.push(']');
+                        }
+                    }
+                }
+            }
+            Node::Call { function, arguments } => {
+                out.push_str(function.name);
+                out.push('(');
+                self.spell(self.code.links(arguments)[0], out);
+                out.push(')');
+            }
+            Node::Constant(number) => {
+                out.push_str(&text(&self.code.constants[number as usize].lend()));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `.name`, or in brackets what is no identifier.
+fn spell_name(name: &str, out: &mut String) {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if plain && !name.is_empty() {
+        out.push('.');
+        out.push_str(name);
+    } else {
+        out.push('[');
+        out.push_str(&string_text(name));
+        out.push(']');
+    }
+}
+
+fn cut(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = Vec::new();
+    print::string(text.as_bytes(), &mut out);
+    String::from_utf8(out).expect("JSON text of UTF-8 is UTF-8")
+}
+
+fn string_text(text: &str) -> String {
+    if text.len() <= VALUE_BYTES_MAX {
+        return quoted(text);
+    }
+    quoted(&format!("{}…", cut(text, VALUE_BYTES_MAX)))
+}
+
+/// JSON text of a value. What is too long becomes a string of its beginning.
+fn text(value: &Datum<'_>) -> String {
+    if let Some(text) = value.as_str() {
+        return string_text(text);
+    }
+    let mut out = String::new();
+    put(value, &mut out);
+    if out.len() <= VALUE_BYTES_MAX {
+        return out;
+    }
+    quoted(&format!("{}…", cut(&out, VALUE_BYTES_MAX)))
+}
+
+/// Appends until there is enough, which bounds the recursion too.
+fn put(value: &Datum<'_>, out: &mut String) {
+    if out.len() > VALUE_BYTES_MAX {
+        return;
+    }
+    match value {
+        Datum::Null => out.push_str("null"),
+        Datum::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Datum::Int(value) => out.push_str(&value.to_string()),
+        Datum::Uint(value) => out.push_str(&value.to_string()),
+        Datum::Double(value) if value.is_finite() => {
+            Number::Float(*value).with_text(|text| out.push_str(&String::from_utf8_lossy(text)));
+        }
+        Datum::Double(value) => out.push_str(&quoted(&value.to_string())),
+        Datum::Str(_) | Datum::MadeStr(_) => {
+            let text = value.as_str().unwrap_or_default();
+            out.push_str(&quoted(cut(text, VALUE_BYTES_MAX + 1)));
+        }
+        Datum::Bytes(_) | Datum::MadeBytes(_) => {
+            let bytes = value.as_bytes().unwrap_or_default();
+            let start = &bytes[..bytes.len().min(VALUE_BYTES_MAX)];
+            out.push_str(&quoted(&String::from_utf8_lossy(start)));
+        }
+        Datum::List(list) => {
+            out.push('[');
+            for (at, item) in list.iter().enumerate() {
+                if out.len() > VALUE_BYTES_MAX {
+                    return;
+                }
+                if at > 0 {
+                    out.push(',');
+                }
+                put(&item, out);
+            }
+            out.push(']');
+        }
+        Datum::Map(map) => put_map(map, out),
+        // These stand in no document; shown alone they are text already.
+        Datum::Timestamp(_) | Datum::Duration(_) => out.push_str("null"),
+        Datum::Type(name) => out.push_str(&quoted(name)),
+    }
+}
+
+fn put_map(map: &Map<'_>, out: &mut String) {
+    out.push('{');
+    for (at, (key, value)) in map.entries().enumerate() {
+        if out.len() > VALUE_BYTES_MAX {
+            return;
+        }
+        if at > 0 {
+            out.push(',');
+        }
+        match key.as_str() {
+            Some(name) => out.push_str(&quoted(cut(name, VALUE_BYTES_MAX + 1))),
+            None => {
+                out.push('"');
+                put(&key, out);
+                out.push('"');
+            }
+        }
+        out.push(':');
+        put(&value, out);
+    }
+    out.push('}');
+}

@@ -1,0 +1,105 @@
+//! Shapes in the parser's tree: what a call of an operator's name, a literal or dotted names stand for.
+
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
+
+use super::code::{Comparison, Operator};
+
+/// One part of a path behind its base.
+pub(super) enum Part<'e> {
+    Name(&'e str),
+    Index(&'e IdedExpr),
+}
+
+impl<'e> Part<'e> {
+    pub fn name(&self) -> Option<&'e str> {
+        match self {
+            Part::Name(name) => Some(name),
+            Part::Index(_) => None,
+        }
+    }
+}
+
+/// The item of `@result + [item]`.
+pub(super) fn appended(expr: &IdedExpr) -> Option<&IdedExpr> {
+    let Expr::Call(call) = &expr.expr else { return None };
+    match &call.args.get(1)?.expr {
+        Expr::List(list) if call.func_name == operators::ADD => list.elements.first(),
+        _ => None,
+    }
+}
+
+pub(super) fn is_index(call: &CallExpr) -> bool {
+    call.func_name == operators::INDEX && call.target.is_none() && call.args.len() == 2
+}
+
+pub(super) fn literal_str(expr: &IdedExpr) -> Option<&str> {
+    match &expr.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
+        _ => None,
+    }
+}
+
+pub(super) fn comparison(name: &str) -> Option<Comparison> {
+    Some(match name {
+        operators::EQUALS => Comparison::Equal,
+        operators::NOT_EQUALS => Comparison::NotEqual,
+        operators::LESS => Comparison::Less,
+        operators::LESS_EQUALS => Comparison::LessEqual,
+        operators::GREATER => Comparison::Greater,
+        operators::GREATER_EQUALS => Comparison::GreaterEqual,
+        _ => return None,
+    })
+}
+
+pub(super) fn operator(name: &str) -> Option<Operator> {
+    Some(match name {
+        operators::ADD => Operator::Add,
+        operators::SUBSTRACT => Operator::Subtract,
+        operators::MULTIPLY => Operator::Multiply,
+        operators::DIVIDE => Operator::Divide,
+        operators::MODULO => Operator::Remainder,
+        _ => return None,
+    })
+}
+
+/// Types that can be named, as `type(x) == int` does.
+const TYPES: [&str; 12] = [
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "type",
+    "uint",
+    "google.protobuf.Timestamp",
+    "google.protobuf.Duration",
+];
+
+pub(super) fn first_name(dotted: &str) -> &str {
+    dotted.split('.').next().expect("a name has a first part")
+}
+
+/// The type an expression names.
+pub(super) fn type_name(expr: &Expr) -> Option<&'static str> {
+    match expr {
+        Expr::Ident(name) => {
+            let name = name.strip_prefix('.').unwrap_or(name);
+            TYPES.into_iter().find(|known| *known == name)
+        }
+        Expr::Select(select) if !select.test => {
+            let Expr::Select(inner) = &select.operand.expr else { return None };
+            let Expr::Ident(outermost) = &inner.operand.expr else { return None };
+            let is = |known: &&str| {
+                let mut parts = known.split('.');
+                parts.next() == Some(outermost.trim_start_matches('.'))
+                    && parts.next() == Some(&inner.field)
+                    && parts.next() == Some(&select.field)
+            };
+            TYPES.into_iter().find(is)
+        }
+        _ => None,
+    }
+}
