@@ -1,5 +1,8 @@
 //! Schemas: the standard's suite, every keyword, changes against whole checks, and attacks.
 
+mod changes;
+mod draw;
+mod keywords;
 mod suite;
 
 use redis_model::error::ErrorCode;

@@ -2,7 +2,7 @@
 
 use super::SchemaLimits;
 use super::outline::cut;
-use super::parts::Run;
+use super::parts::{Run, SCHEMA_URI};
 use super::plan::Plan;
 use super::test::Test;
 use super::walk::Violation;
@@ -26,14 +26,18 @@ pub(super) fn error(
         keyword => format!("{}/{keyword}", violation.schema),
     };
     if let Test::Part(part) = ask.test
+        && violation.name.is_none()
         && let Some(found) = run.explain(part, violation.view, limits)
     {
-        place.push_str(if violation.name.is_some() { "" } else { &found.place });
+        place.push_str(&found.place);
         schema = match found.schema {
             Schema::Part(rest) => format!("{}{rest}", violation.schema),
+            Schema::At(base, pointer) if base == SCHEMA_URI => pointer,
             Schema::At(base, pointer) => {
-                let named = plan.resources.iter().find(|(uri, _)| Some(&**uri) == base.as_deref());
-                format!("{}{pointer}", named.map_or("", |(_, outer)| outer))
+                match plan.resources.iter().find(|(uri, _)| **uri == *base) {
+                    Some((_, outer)) => format!("{outer}{pointer}"),
+                    None => format!("{base}#{pointer}"),
+                }
             }
         };
         keyword = found.keyword;
@@ -48,7 +52,7 @@ pub(super) fn error(
 /// Where the crate says a keyword stands: in the part itself, or in a resource of the schema.
 pub(super) enum Schema {
     Part(String),
-    At(Option<String>, String),
+    At(String, String),
 }
 
 fn message(violation: &Violation<'_>, keyword: &str) -> String {

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::value::View;
 
 /// Where the user's schema is registered; it may give itself another name.
-pub(super) const SCHEMA_URI: &str = "json-schema:///";
+pub(super) const SCHEMA_URI: &str = "model:///schema";
 const PARTS_URI: &str = "model-parts:///";
 
 /// Refuses every reference that leads out of the document.
@@ -134,9 +134,9 @@ impl Run<'_> {
             }
             Some(uri) => {
                 let (base, fragment) = uri.as_str().split_once('#').unwrap_or((uri.as_str(), ""));
-                Schema::At(Some(base.to_owned()), unescape(fragment))
+                Schema::At(base.to_owned(), unescape(fragment))
             }
-            None => Schema::At(None, found.schema_path().as_str().to_owned()),
+            None => Schema::At(SCHEMA_URI.to_owned(), found.schema_path().as_str().to_owned()),
         };
         Some(Found {
             place: place.get(1 + number.len()..).unwrap_or_default().to_owned(),

@@ -15,6 +15,8 @@ use crate::value::{Limits, Value, View, parse};
 
 /// The names of members.
 type MemberNames = Box<[Box<str>]>;
+/// By the name of a member, the names of those it needs.
+type Dependents = Box<[(Box<str>, MemberNames)]>;
 
 /// One question.
 pub(super) enum Test {
@@ -34,7 +36,7 @@ pub(super) enum Test {
     MinProperties(u64),
     MaxProperties(u64),
     Required(MemberNames),
-    DependentRequired(Box<[(Box<str>, MemberNames)]>),
+    DependentRequired(Dependents),
     UniqueItems,
     /// `const` and `enum`.
     OneOf(Box<[Value]>),
@@ -129,7 +131,7 @@ fn names(value: &Serde) -> Option<MemberNames> {
     value.as_array()?.iter().map(|name| Some(name.as_str()?.into())).collect()
 }
 
-fn dependent(map: &Map<String, Serde>) -> Option<Box<[(Box<str>, MemberNames)]>> {
+fn dependent(map: &Map<String, Serde>) -> Option<Dependents> {
     map.iter().map(|(name, needed)| Some((name.as_str().into(), names(needed)?))).collect()
 }
 
