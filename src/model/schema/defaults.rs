@@ -1,15 +1,18 @@
 //! Fills in the members that are missing and have a default.
 //!
 //! Only through the editor, so that what was filled in is undone and replicated as any other change. A
-//! member that is there is never touched. What was just filled in is looked into as well; how deep that
-//! goes is bounded by the editor's limits.
+//! member that is there is never touched. What was just filled in is looked into as well. A default that
+//! fills itself in for ever is refused when the schema is compiled; what several could do together is
+//! bounded by the editor's limits.
 
+use super::SchemaLimits;
+use super::outline::refuse;
 use super::parts::Run;
-use super::plan::{NONE, Plan};
+use super::plan::{Children, NONE, Plan};
 use super::walk::Active;
-use crate::error::Result;
-use crate::value::edit::Editor;
-use crate::value::{Place, Text, View};
+use crate::error::{ErrorCode, Result};
+use crate::value::edit::{Editor, Effects, Journal};
+use crate::value::{Limits, Place, Text, View};
 
 /// One run over a document.
 pub(super) struct Fill<'f> {
@@ -22,6 +25,34 @@ impl Fill<'_> {
         let mut active = Active::default();
         active.add_through(self.plan, 0);
         self.value(editor, &mut Place::new(), &active)
+    }
+
+    /// Fills each default into an empty document, where the filling in comes to an end; and refuses
+    /// those that would fill themselves in for ever.
+    pub fn refuse_endless(&self, limits: &SchemaLimits) -> Result<()> {
+        // What they fill in together is bounded too, or defaults that double would take for ever.
+        let mut left = limits.default_bytes as u64;
+        for (id, default) in &self.plan.defaults {
+            if default.depth == 0 || !self.plan.leads_to_default[*id as usize] {
+                continue;
+            }
+            let mut active = Active::default();
+            active.add_through(self.plan, *id);
+            let (mut root, mut journal) = (default.value.clone(), Journal::default());
+            let within = Limits { bytes: default.size + left, ..Limits::DEFAULT };
+            let mut editor = Editor::new(&mut root, default.size, within, &mut journal)
+                .with_effects(Effects::Unrecorded);
+            let filled = self.value(&mut editor, &mut Place::new(), &active);
+            left = left.saturating_sub(editor.size() - default.size);
+            filled.map_err(|error| match error.code() {
+                ErrorCode::Limit => refuse(
+                    "the default fills in others without end, or too many",
+                    &self.plan.nodes[*id as usize].pointer,
+                ),
+                _ => error,
+            })?;
+        }
+        Ok(())
     }
 
     fn value(&self, editor: &mut Editor<'_>, place: &mut Place, active: &Active) -> Result<()> {
@@ -50,7 +81,7 @@ impl Fill<'_> {
         }
     }
 
-    fn children(&self, active: &Active) -> impl Iterator<Item = &super::plan::Children> {
+    fn children(&self, active: &Active) -> impl Iterator<Item = &Children> {
         active.ids().iter().filter_map(|id| self.plan.nodes[*id as usize].children.as_deref())
     }
 

@@ -47,6 +47,8 @@ pub struct SchemaLimits {
     pub chain: u32,
     /// What the compiled patterns of one schema may take together.
     pub pattern_bytes: usize,
+    /// What the defaults of one schema may fill in inside each other, together.
+    pub default_bytes: usize,
     /// What one check may cost: steps into values, weighed by [`SchemaLimits::weight`].
     pub steps: u64,
     /// The stack one check may use.
@@ -61,6 +63,7 @@ impl SchemaLimits {
         weight: 10_000,
         chain: 200,
         pattern_bytes: 16 << 20,
+        default_bytes: 64 << 10,
         steps: 1 << 27,
         stack_bytes: 2 << 20,
     };
@@ -96,7 +99,7 @@ impl Schema {
         let base = jsonschema::uri::from_str(parts::SCHEMA_URI).expect("the URI is well-formed");
         let outline = Outline::new(&document, &registry, &base, limits)?;
         let mut planner = Planner::new(&outline);
-        let plan = planner.plan();
+        let plan = planner.plan()?;
         let patterns = outline.patterns();
         let (count, parts) = (planner.parts.len(), planner.parts);
         let parts = parts.compile(&registry, patterns, limits)?;
@@ -105,7 +108,11 @@ impl Schema {
         let heap_bytes = plan.heap_bytes() + crate_bytes;
         // A value may be met by that many schemas in one step.
         let charge = 1 + outline.weight / 16;
-        Ok(Schema { plan, parts, limits: *limits, charge, heap_bytes })
+        let schema = Schema { plan, parts, limits: *limits, charge, heap_bytes };
+        if schema.has_defaults() {
+            Fill { plan: &schema.plan, run: &schema.run() }.refuse_endless(limits)?;
+        }
+        Ok(schema)
     }
 
     /// Checks a whole document. A violation is `SCHEMA`, with the place, the keyword and where the

@@ -16,9 +16,10 @@ use std::collections::HashMap;
 use hashbrown::HashTable;
 use serde_json::{Map, Value as Serde, json};
 
-use super::outline::{Id, Key, Outline, Target};
+use super::outline::{Id, Key, Outline, Target, refuse};
 use super::parts::Collected;
 use super::test::{self, Test};
+use crate::error::Result;
 use crate::value::Measured;
 
 /// No place: what leads there asks nothing.
@@ -160,7 +161,7 @@ impl<'o, 's> Planner<'o, 's> {
         Planner { outline, parts, patterns: HashMap::new() }
     }
 
-    pub fn plan(&mut self) -> Plan {
+    pub fn plan(&mut self) -> Result<Plan> {
         let count = self.outline.places.len();
         let mut nodes: Vec<Node> = Vec::with_capacity(count);
         nodes.resize_with(count, Node::default);
@@ -177,11 +178,11 @@ impl<'o, 's> Planner<'o, 's> {
                 nodes[id as usize] = self.node(id, judged[id as usize]);
             }
         }
-        let defaults = if has_defaults { self.defaults(&nodes) } else { HashMap::new() };
+        let defaults = if has_defaults { self.defaults(&nodes)? } else { HashMap::new() };
         let leads_to_default = leads_to_default(&nodes, &defaults);
         prune(&mut nodes, &defaults, &leads_to_default);
         let resources = self.outline.resources();
-        Plan { nodes: nodes.into(), defaults, leads_to_default, resources }
+        Ok(Plan { nodes: nodes.into(), defaults, leads_to_default, resources })
     }
 
     /// Which places are led to from the root, going on from where `through` says so.
@@ -360,7 +361,7 @@ impl<'o, 's> Planner<'o, 's> {
 
     /// The default of each member: what its own schema says, else the first of those it is judged by
     /// too.
-    fn defaults(&self, nodes: &[Node]) -> HashMap<Id, Measured> {
+    fn defaults(&self, nodes: &[Node]) -> Result<HashMap<Id, Measured>> {
         let mut defaults = HashMap::new();
         let members = nodes.iter().filter_map(|node| node.children.as_ref());
         for (_, id) in members.flat_map(|children| children.properties.entries()) {
@@ -371,15 +372,18 @@ impl<'o, 's> Planner<'o, 's> {
                     continue;
                 }
                 seen.push(next);
-                let schema = self.outline.place(next).schema;
-                if let Some(default) = schema.get("default").and_then(test::value) {
+                let place = self.outline.place(next);
+                if let Some(default) = place.schema.get("default") {
+                    let default = test::value(default).ok_or_else(|| {
+                        refuse("no document can hold the default", &place.pointer)
+                    })?;
                     defaults.insert(*id, default.into());
                     break;
                 }
                 stack.extend(nodes[next as usize].also.iter().rev());
             }
         }
-        defaults
+        Ok(defaults)
     }
 }
 

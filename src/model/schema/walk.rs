@@ -51,17 +51,13 @@ impl Active {
         }
     }
 
-    /// As [`Active::add`], through what the crate judges too: for defaults.
+    /// As [`Active::add`], in the schema's order, and through what the crate judges too: for defaults.
     pub fn add_through(&mut self, plan: &Plan, id: Id) {
-        if id == NONE || !self.insert(id) {
-            return;
-        }
-        let mut next = self.ids.len() - 1;
-        while next < self.ids.len() {
-            for id in &plan.nodes[self.ids[next] as usize].also {
-                self.insert(*id);
+        let mut stack: SmallVec<[Id; 6]> = SmallVec::from_slice(&[id]);
+        while let Some(id) = stack.pop() {
+            if id != NONE && self.insert(id) {
+                stack.extend(plan.nodes[id as usize].also.iter().rev().copied());
             }
-            next += 1;
         }
     }
 
@@ -358,7 +354,9 @@ impl<'w> Walk<'w> {
                 View::Object(object) => {
                     let (name, value) =
                         object.member(position).expect("a changed place is in the document");
-                    pass!(self.name(name, active, trail));
+                    if first.place.len() == depth + 1 {
+                        pass!(self.name(name, active, trail));
+                    }
                     let inner = self.member_active(active, name)?;
                     pass!(self.changed(value, &inner, inside, depth + 1, &trail.name(name)));
                 }
