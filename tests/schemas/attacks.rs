@@ -193,6 +193,42 @@ fn work_that_multiplies_with_depth_comes_to_an_end() {
     }
 }
 
+/// So many resources that each refer to all others, with something of their own.
+fn resources(count: usize, own: &str) -> String {
+    let resource = |nth: usize| {
+        let others = (0..count).filter(|other| *other != nth);
+        let others: Vec<String> =
+            others.map(|other| format!("\"p{other}\":{{\"$ref\":\"r{other}\"}}")).collect();
+        format!("\"r{nth}\":{{\"$id\":\"r{nth}\",\"properties\":{{{}}}{own}}}", others.join(","))
+    };
+    let all: Vec<String> = (0..count).map(resource).collect();
+    format!("{{\"$id\":\"https://example.com/r\",\"$defs\":{{{}}},\"$ref\":\"r0\"}}", all.join(","))
+}
+
+#[test]
+fn resources_that_refer_to_each_other_do_not_multiply() {
+    let many = schema(&resources(40, ",\"type\":\"object\""));
+    assert_eq!(verdict(&many, "{\"p1\":{\"p2\":{\"p0\":{}}}}"), Ok(()));
+    assert_eq!(verdict(&many, "{\"p1\":{\"p2\":{\"p0\":1}}}"), Err(ErrorCode::Schema));
+    // Where what a reference leads to depends on the way, few may cross.
+    let dynamic = ",\"$dynamicAnchor\":\"d\",\"items\":{\"$dynamicRef\":\"#d\"}";
+    assert!(compile(&resources(3, dynamic)).is_ok());
+    assert_eq!(compile(&resources(40, dynamic)).err(), Some(ErrorCode::Limit));
+}
+
+#[test]
+fn long_names_do_not_multiply() {
+    let inner: Vec<String> = (0..15_000).map(|nth| format!("\"{nth}\":{{}}")).collect();
+    let text = format!(
+        "{{\"properties\":{{\"{}\":{{\"properties\":{{{}}}}}}}}}",
+        "n".repeat(500_000),
+        inner.join(",")
+    );
+    assert_eq!(compile(&text).err(), Some(ErrorCode::Limit));
+    let text = text.replace("\"properties\":{\"n", "\"examples\":{\"n");
+    assert!(matches!(compile(&text).err(), None | Some(ErrorCode::Err)));
+}
+
 /// Runs on a stack as large as that of a server's main thread.
 fn on_a_main_stack(run: impl FnOnce() + Send + 'static) {
     let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(run).unwrap();

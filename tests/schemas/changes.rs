@@ -130,9 +130,21 @@ fn agree(
         }
     };
     count(&seen.schemas);
+    // The crate over its own values, and over the schema as it is written.
+    let judge = jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .should_validate_formats(true)
+        .build(schema)
+        .map_err(|error| TestCaseError::fail(format!("{error}\nschema: {text}")))?;
     for document in documents {
         let Measured { value: mut root, .. } = value(document);
-        if compiled.check(root.view()).is_err() {
+        let verdict = compiled.check(root.view());
+        if verdict.is_ok() != judge.is_valid(document) {
+            return Err(TestCaseError::fail(format!(
+                "the crate judges otherwise than {verdict:?}\ndocument: {document}\nschema: {text}"
+            )));
+        }
+        if verdict.is_err() {
             continue;
         }
         for command in commands {
@@ -171,13 +183,16 @@ fn one_command(
         )));
     }
     // A document that does not fit is never kept: what is judged was valid before.
-    if whole.is_ok() {
-        count(&seen.valid);
-        editor.commit();
-    } else {
-        count(&seen.invalid);
-        if whole.unwrap_err().message() == "the document does not fit the schema" {
-            return Err(TestCaseError::fail("the plan finds no fault with what is invalid"));
+    match whole {
+        Ok(()) => {
+            count(&seen.valid);
+            editor.commit();
+        }
+        Err(error) => {
+            count(&seen.invalid);
+            if error.message() == "the document does not fit the schema" {
+                return Err(TestCaseError::fail("the plan finds no fault with what is invalid"));
+            }
         }
     }
     Ok(())

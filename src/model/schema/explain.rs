@@ -3,7 +3,6 @@
 use super::SchemaLimits;
 use super::outline::cut;
 use super::parts::{Run, SCHEMA_URI};
-use super::plan::Plan;
 use super::test::Test;
 use super::walk::Violation;
 use crate::error::{Error, ErrorCode};
@@ -11,12 +10,7 @@ use crate::value::number::Number;
 
 /// The error a violation is.
 #[cold]
-pub(super) fn error(
-    violation: &Violation<'_>,
-    plan: &Plan,
-    run: &Run<'_>,
-    limits: &SchemaLimits,
-) -> Error {
+pub(super) fn error(violation: &Violation<'_>, run: &Run<'_>, limits: &SchemaLimits) -> Error {
     let ask = violation.ask;
     let mut place = violation.place.clone();
     let mut keyword = ask.keyword.to_owned();
@@ -33,12 +27,8 @@ pub(super) fn error(
         schema = match found.schema {
             Schema::Part(rest) => format!("{}{rest}", violation.schema),
             Schema::At(base, pointer) if base == SCHEMA_URI => pointer,
-            Schema::At(base, pointer) => {
-                match plan.resources.iter().find(|(uri, _)| **uri == *base) {
-                    Some((_, outer)) => format!("{outer}{pointer}"),
-                    None => format!("{base}#{pointer}"),
-                }
-            }
+            // Outside the document, or in a resource of it that could not be flattened.
+            Schema::At(base, pointer) => format!("{base}#{pointer}"),
         };
         keyword = found.keyword;
     }

@@ -404,6 +404,12 @@ pub(super) fn is_unique(array: ArrayView<'_>) -> bool {
     })
 }
 
+/// Whether no element is equal to the one at `index`.
+pub(super) fn is_unique_at(array: ArrayView<'_>, index: usize) -> bool {
+    let Some(item) = array.get(index) else { return true };
+    array.iter().enumerate().all(|(nth, other)| nth == index || !item.equals(other))
+}
+
 pub(super) struct ElementsIter<'a> {
     items: Option<value::Items<'a>>,
     meter: Option<&'a Meter>,

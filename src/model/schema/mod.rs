@@ -29,7 +29,7 @@ use self::plan::{Plan, Planner, WHOLE};
 use self::walk::{Verdict, Walk};
 use crate::error::{Error, ErrorCode, Result};
 use crate::value::View;
-use crate::value::edit::{Change, Editor};
+use crate::value::edit::{CHANGES_MAX, Change, Editor};
 
 /// Bounds on one schema, and on what checking by it may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct SchemaLimits {
     pub depth: u32,
     /// Places of the text that are schemas.
     pub nodes: usize,
+    /// What the JSON Pointers of all those places take.
+    pub pointer_bytes: usize,
     /// How many schemas one value may be met by at most, every alternative counted, however often it
     /// is referred to.
     pub weight: u64,
@@ -60,6 +62,7 @@ impl SchemaLimits {
         bytes: 1 << 20,
         depth: 100,
         nodes: 20_000,
+        pointer_bytes: 4 << 20,
         weight: 10_000,
         chain: 200,
         pattern_bytes: 16 << 20,
@@ -102,6 +105,11 @@ impl Schema {
         let plan = planner.plan()?;
         let patterns = outline.patterns();
         let (count, parts) = (planner.parts.len(), planner.parts);
+        let flat = outline.flattened(&document);
+        let registry = match &flat {
+            Some(flat) => parts::registry(flat)?,
+            None => registry.clone(),
+        };
         let parts = parts.compile(&registry, patterns, limits)?;
         // What the crate allocates cannot be asked: measured, it is some hundred bytes for each keyword.
         let crate_bytes = count * 512 + text.len() * 8;
@@ -125,7 +133,7 @@ impl Schema {
         // The verdict is there; the plan knows where to look for the place.
         let walk = Walk { plan: &self.plan, run: &self.run() };
         if let Some(violation) = walk.whole(document)? {
-            return Err(explain::error(&violation, &self.plan, &run, &self.limits));
+            return Err(explain::error(&violation, &run, &self.limits));
         }
         Err(Error::new(ErrorCode::Schema, "the document does not fit the schema"))
     }
@@ -133,6 +141,12 @@ impl Schema {
     /// Checks of a document that was valid before `changes` what they can have altered.
     #[inline]
     pub fn check_changes(&self, document: View<'_>, changes: &[Change]) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        if changes.len() > CHANGES_MAX {
+            return self.check(document);
+        }
         let run = self.run();
         let walk = Walk { plan: &self.plan, run: &run };
         self.judge(walk.changes(document, changes), &run)
@@ -168,7 +182,7 @@ impl Schema {
     fn judge(&self, verdict: Verdict<'_>, run: &Run<'_>) -> Result<()> {
         match verdict? {
             None => Ok(()),
-            Some(violation) => Err(explain::error(&violation, &self.plan, run, &self.limits)),
+            Some(violation) => Err(explain::error(&violation, run, &self.limits)),
         }
     }
 }

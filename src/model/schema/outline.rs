@@ -11,8 +11,10 @@ use std::collections::HashMap;
 
 use jsonschema::{Draft, Registry, Uri};
 use serde_json::{Map, Value as Serde};
+use smallvec::SmallVec;
 
 use super::SchemaLimits;
+use super::parts::{PARTS_URI, SCHEMA_URI};
 use crate::error::{Error, Result};
 
 /// The number of a place that is a schema.
@@ -21,14 +23,17 @@ pub(super) type Id = u32;
 /// What an external schema, which is the standard's metaschema, may apply to one value.
 const EXTERNAL_WEIGHT: u64 = 64;
 
+/// References between resources, where dynamic references make them depend on each other: the ways
+/// through them may be as many as two to this power.
+const CROSSINGS_MAX: usize = 16;
+
 /// One place that is a schema.
 pub(super) struct Place<'s> {
     pub schema: &'s Serde,
     /// JSON Pointer in the document.
     pub pointer: String,
-    /// The URI of the resource it stands in, and where in its pointer the resource begins.
+    /// The URI of the resource it stands in.
     base: Uri<String>,
-    base_at: usize,
     /// What `$ref` leads to: a place, or a schema outside.
     pub reference: Option<Target>,
     /// Schemas under a keyword: by keyword, in order.
@@ -37,10 +42,11 @@ pub(super) struct Place<'s> {
     dynamic: Vec<Id>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Inside(Id),
-    Outside,
+    /// The whole URI.
+    Outside(String),
 }
 
 /// Where under its keyword a schema stands.
@@ -109,11 +115,22 @@ struct Builder<'s, 'l> {
     limits: &'l SchemaLimits,
     places: Vec<Place<'s>>,
     by_address: HashMap<usize, Id>,
-    /// The pointer of every object and boolean of the document, for references to anywhere.
-    pointers: HashMap<usize, String>,
-    /// The places that name themselves.
-    resources: Vec<Id>,
+    /// Every object and boolean of the document, for references to anywhere.
+    anywhere: HashMap<usize, u32>,
+    links: Vec<Link<'s>>,
+    /// What the pointers of all places take.
+    pointer_bytes: usize,
 }
+
+/// What an object or boolean of the document stands in, and under what. Pointers are made when they are
+/// asked for: together they could take far more than the document.
+struct Link<'s> {
+    outer: Option<u32>,
+    keys: Keys<'s>,
+}
+
+/// One key; more where arrays are gone through.
+type Keys<'s> = SmallVec<[Key<'s>; 1]>;
 
 /// A refusal of the schema itself, with the place it is about.
 #[cold]
@@ -138,19 +155,23 @@ impl<'s> Outline<'s> {
             limits,
             places: Vec::new(),
             by_address: HashMap::new(),
-            pointers: HashMap::new(),
-            resources: Vec::new(),
+            anywhere: HashMap::new(),
+            links: Vec::new(),
+            pointer_bytes: 0,
         };
         builder.index(root);
-        builder.add(root, String::new(), base.clone(), 0)?;
+        builder.add(root, String::new(), base.clone())?;
         let mut next = 0;
         while next < builder.places.len() {
             builder.expand(next as Id)?;
             next += 1;
         }
         builder.link_dynamic();
-        let mut outline =
-            Outline { needs_context: builder.needs_context(), places: builder.places, weight: 0 };
+        let needs_context = builder.needs_context();
+        if needs_context && builder.crossings() > CROSSINGS_MAX {
+            return Err(Error::limit("model.schema-crossings", CROSSINGS_MAX as u64));
+        }
+        let mut outline = Outline { needs_context, places: builder.places, weight: 0 };
         outline.weight = outline.weigh(limits)?;
         Ok(outline)
     }
@@ -159,20 +180,54 @@ impl<'s> Outline<'s> {
         &self.places[id as usize]
     }
 
-    /// A reference to the place that holds wherever it is resolved.
+    /// A reference to the place, in a document that has been flattened if it can be.
     pub fn uri(&self, id: Id) -> String {
-        let place = self.place(id);
-        let base = place.base.as_str();
-        let base = base.split_once('#').map_or(base, |(base, _)| base);
-        let mut uri = format!("{base}#");
-        for byte in place.pointer[place.base_at..].bytes() {
-            if byte.is_ascii_alphanumeric() || b"/-._~$".contains(&byte) {
-                uri.push(char::from(byte));
-            } else {
-                uri.push_str(&format!("%{byte:02X}"));
+        if self.needs_context {
+            // As its own resource the root is referred to by the name it gives itself.
+            assert_eq!(id, 0, "nothing is taken out of its context");
+            let base = self.place(0).base.as_str();
+            return base.split_once('#').map_or(base, |(base, _)| base).to_owned();
+        }
+        format!("{SCHEMA_URI}{}", fragment(&self.place(id).pointer))
+    }
+
+    /// The same schema as one resource: every reference is a pointer, and nothing names itself. `None`
+    /// where it is one already.
+    ///
+    /// The crate compiles what is referred to anew for every way through resources that leads there,
+    /// and there may be more such ways than anything has room for.
+    pub fn flattened(&self, root: &Serde) -> Option<Serde> {
+        let names = |place: &Place<'_>| has(place.schema, "$id") || has(place.schema, "$anchor");
+        if self.needs_context || !self.places.iter().any(names) {
+            return None;
+        }
+        let mut flat = root.clone();
+        for place in &self.places {
+            let Some(Serde::Object(map)) = flat.pointer_mut(&place.pointer) else { continue };
+            map.shift_remove("$id");
+            map.shift_remove("$anchor");
+            match &place.reference {
+                Some(Target::Inside(id)) => {
+                    map.insert("$ref".to_owned(), fragment(&self.place(*id).pointer).into());
+                }
+                Some(Target::Outside(uri)) => {
+                    map.insert("$ref".to_owned(), uri.as_str().into());
+                }
+                None => {}
+            }
+            if let Some(Serde::String(reference)) = map.get_mut("$dynamicRef")
+                && let Some(target) = place.dynamic.first()
+            {
+                let target = self.place(*target);
+                let name = reference.rsplit('#').next().unwrap_or_default();
+                *reference = match target.schema.get("$dynamicAnchor") {
+                    Some(anchor) if *anchor == *name => format!("#{name}"),
+                    // Without such an anchor it is a reference like any other.
+                    _ => fragment(&target.pointer),
+                };
             }
         }
-        uri
+        Some(flat)
     }
 
     /// How many different patterns there are.
@@ -184,13 +239,6 @@ impl<'s> Outline<'s> {
             patterns.extend(named.into_iter().flat_map(|named| named.keys().map(String::as_str)));
         }
         patterns.len()
-    }
-
-    /// The resources that have a URI, with their pointers.
-    pub fn resources(&self) -> Box<[(Box<str>, Box<str>)]> {
-        let named = self.places.iter().filter(|place| place.base_at == place.pointer.len());
-        let named = named.filter(|place| place.schema.get("$id").is_some());
-        named.map(|place| (place.base.as_str().into(), (*place.pointer).into())).collect()
     }
 
     /// What is applied to the same value as the place itself.
@@ -242,7 +290,7 @@ impl<'s> Outline<'s> {
                     None => {
                         stack.pop();
                         states[id as usize] = State::Done;
-                        let outside = self.place(id).reference == Some(Target::Outside);
+                        let outside = matches!(self.place(id).reference, Some(Target::Outside(_)));
                         let own = if outside { EXTERNAL_WEIGHT } else { 1 };
                         let at = id as usize;
                         weights[at] = self
@@ -267,39 +315,47 @@ impl<'s> Outline<'s> {
 }
 
 impl<'s> Builder<'s, '_> {
-    /// Notes the pointer of every object and boolean.
+    /// Notes where every object and boolean stands.
     fn index(&mut self, root: &'s Serde) {
-        let mut stack = vec![(root, String::new())];
-        while let Some((value, pointer)) = stack.pop() {
+        let mut stack = vec![(root, None, Keys::new())];
+        while let Some((value, outer, keys)) = stack.pop() {
             match value {
-                Serde::Object(map) => {
-                    stack.extend(
-                        map.iter().map(|(name, child)| (child, join(&pointer, Key::Name(name)))),
-                    );
-                }
+                // An array is no place itself: its elements stand under two keys.
                 Serde::Array(items) => {
-                    stack.extend(
-                        items
-                            .iter()
-                            .enumerate()
-                            .map(|(nth, child)| (child, join(&pointer, Key::Index(nth)))),
-                    );
-                    continue;
+                    stack.extend(items.iter().enumerate().map(|(nth, child)| {
+                        let mut keys = keys.clone();
+                        keys.push(Key::Index(nth));
+                        (child, outer, keys)
+                    }));
                 }
-                Serde::Bool(_) => {}
-                _ => continue,
+                Serde::Object(_) | Serde::Bool(_) => {
+                    let link = self.links.len() as u32;
+                    self.links.push(Link { outer, keys });
+                    self.anywhere.insert(address(value), link);
+                    let members = value.as_object().into_iter().flatten();
+                    stack.extend(members.map(|(name, child)| {
+                        (child, Some(link), Keys::from_slice(&[Key::Name(name)]))
+                    }));
+                }
+                _ => {}
             }
-            self.pointers.insert(address(value), pointer);
         }
     }
 
-    fn add(
-        &mut self,
-        schema: &'s Serde,
-        pointer: String,
-        base: Uri<String>,
-        base_at: usize,
-    ) -> Result<Id> {
+    fn pointer_of(&self, link: u32) -> String {
+        let mut keys = Vec::new();
+        let mut next = Some(link);
+        while let Some(link) = next {
+            let link = &self.links[link as usize];
+            keys.extend(link.keys.iter().rev());
+            next = link.outer;
+        }
+        let mut pointer = String::new();
+        keys.iter().rev().for_each(|key| push_key(&mut pointer, *key));
+        pointer
+    }
+
+    fn add(&mut self, schema: &'s Serde, pointer: String, base: Uri<String>) -> Result<Id> {
         if let Some(id) = self.by_address.get(&address(schema)) {
             return Ok(*id);
         }
@@ -310,19 +366,22 @@ impl<'s> Builder<'s, '_> {
             return Err(refuse("a schema is an object or a boolean", &pointer));
         }
         let id = self.places.len() as Id;
-        let (base, base_at) = match schema.get("$id") {
-            Some(Serde::String(_)) => {
-                self.resources.push(id);
-                (self.base_inside(schema, &base, &pointer)?, pointer.len())
-            }
-            _ => (base, base_at),
+        self.pointer_bytes += pointer.len();
+        if self.pointer_bytes > self.limits.pointer_bytes {
+            return Err(Error::limit(
+                "model.schema-pointer-bytes",
+                self.limits.pointer_bytes as u64,
+            ));
+        }
+        let base = match schema.get("$id") {
+            Some(Serde::String(_)) => self.base_inside(schema, &base, &pointer)?,
+            _ => base,
         };
         self.by_address.insert(address(schema), id);
         self.places.push(Place {
             schema,
             pointer,
             base,
-            base_at,
             reference: None,
             inner: Vec::new(),
             dynamic: Vec::new(),
@@ -343,14 +402,18 @@ impl<'s> Builder<'s, '_> {
             .resolver(base.clone())
             .in_subresource(resource)
             .map_err(|error| refuse(format!("$id is not a URI: {error}"), pointer))?;
-        Ok((*resolver.base_uri()).clone())
+        let base = (*resolver.base_uri()).clone();
+        if base.as_str().starts_with(PARTS_URI) {
+            return Err(refuse("$id has a scheme of ours", pointer));
+        }
+        Ok(base)
     }
 
     /// Finds what a place holds and refers to.
     fn expand(&mut self, id: Id) -> Result<()> {
         let place = &self.places[id as usize];
         let Serde::Object(map) = place.schema else { return Ok(()) };
-        let (pointer, base, base_at) = (place.pointer.clone(), place.base.clone(), place.base_at);
+        let (pointer, base) = (place.pointer.clone(), place.base.clone());
         if map.get("$schema").is_some_and(|uri| !is_2020_12(uri)) {
             return Err(refuse("$schema is JSON Schema 2020-12 or absent", &pointer));
         }
@@ -362,7 +425,7 @@ impl<'s> Builder<'s, '_> {
             };
             for (key, schema) in held_schemas(keyword, holds, held) {
                 let outer = format!("{pointer}/{keyword}");
-                let id = self.add(schema, join(&outer, key), base.clone(), base_at)?;
+                let id = self.add(schema, join(&outer, key), base.clone())?;
                 inner.push((*keyword, key, id));
             }
         }
@@ -396,22 +459,13 @@ impl<'s> Builder<'s, '_> {
                 .text("keyword", keyword.as_bytes())
         })?;
         let target = resolved.contents();
-        let Some(target_pointer) = self.pointers.get(&address(target)).cloned() else {
-            return Ok(Target::Outside);
+        let Some(link) = self.anywhere.get(&address(target)).copied() else {
+            let uri = resolver.resolve_uri(&base.borrow(), reference);
+            let uri = uri.map_err(|error| refuse(cut(&error.to_string()), pointer))?;
+            return Ok(Target::Outside(uri.as_str().to_owned()));
         };
         let base = (*resolved.resolver().base_uri()).clone();
-        // A place that no keyword leads to is found by its whole pointer.
-        let base_at = self.resource_start(&base, &target_pointer);
-        self.add(target, target_pointer, base, base_at).map(Target::Inside)
-    }
-
-    /// Where in `pointer` the resource named `base` begins, as far as its resources are known.
-    fn resource_start(&self, base: &Uri<String>, pointer: &str) -> usize {
-        let resources = self.resources.iter().map(|id| &self.places[*id as usize]);
-        let around = resources.filter(|place| {
-            place.base.as_str() == base.as_str() && pointer.starts_with(&place.pointer)
-        });
-        around.map(|place| place.base_at).max().unwrap_or(0)
+        self.add(target, self.pointer_of(link), base).map(Target::Inside)
     }
 
     /// A `$dynamicRef` may lead to any schema that carries its name.
@@ -428,6 +482,17 @@ impl<'s> Builder<'s, '_> {
                 place.dynamic.extend(named.get(name).into_iter().flatten());
             }
         }
+    }
+
+    /// References from one resource to another, and dynamic ones.
+    fn crossings(&self) -> usize {
+        let crosses = |place: &&Place<'_>| match &place.reference {
+            Some(Target::Inside(id)) => {
+                self.places[*id as usize].base.as_str() != place.base.as_str()
+            }
+            _ => has(place.schema, "$dynamicRef"),
+        };
+        self.places.iter().filter(crosses).count()
     }
 
     /// With one resource a dynamic reference leads to the same place wherever it is come from. With
@@ -474,17 +539,33 @@ fn named_schemas<'s>(
 
 /// A pointer with one step more.
 pub(super) fn join(pointer: &str, key: Key<'_>) -> String {
+    let mut out = pointer.to_owned();
+    push_key(&mut out, key);
+    out
+}
+
+fn push_key(pointer: &mut String, key: Key<'_>) {
     match key {
-        Key::Whole => pointer.to_owned(),
-        Key::Index(nth) => format!("{pointer}/{nth}"),
+        Key::Whole => {}
+        Key::Index(nth) => pointer.push_str(&format!("/{nth}")),
         Key::Name(name) => {
-            let mut out = String::with_capacity(pointer.len() + 1 + name.len());
-            out.push_str(pointer);
-            out.push('/');
-            push_token(&mut out, name);
-            out
+            pointer.push('/');
+            push_token(pointer, name);
         }
     }
+}
+
+/// A pointer as the fragment of a URI.
+fn fragment(pointer: &str) -> String {
+    let mut out = "#".to_owned();
+    for byte in pointer.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~$".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }
 
 /// A name as a step of a JSON Pointer.

@@ -20,7 +20,8 @@ use crate::value::View;
 
 /// Where the user's schema is registered; it may give itself another name.
 pub(super) const SCHEMA_URI: &str = "model:///schema";
-const PARTS_URI: &str = "model-parts:///";
+/// What the parts stand in; nothing of the user's may have its name.
+pub(super) const PARTS_URI: &str = "model-parts:///";
 
 /// Refuses every reference that leads out of the document.
 pub(super) struct NoRemote;

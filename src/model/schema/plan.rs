@@ -34,8 +34,6 @@ pub(super) struct Plan {
     pub defaults: HashMap<Id, Measured>,
     /// Whether a default is to be found at the place or below it. Empty if there is none at all.
     pub leads_to_default: Box<[bool]>,
-    /// The resources of the schema that have a URI, with their pointers.
-    pub resources: Box<[(Box<str>, Box<str>)]>,
 }
 
 /// One place of the schema.
@@ -181,8 +179,7 @@ impl<'o, 's> Planner<'o, 's> {
         let defaults = if has_defaults { self.defaults(&nodes)? } else { HashMap::new() };
         let leads_to_default = leads_to_default(&nodes, &defaults);
         prune(&mut nodes, &defaults, &leads_to_default);
-        let resources = self.outline.resources();
-        Ok(Plan { nodes: nodes.into(), defaults, leads_to_default, resources })
+        Ok(Plan { nodes: nodes.into(), defaults, leads_to_default })
     }
 
     /// Which places are led to from the root, going on from where `through` says so.
@@ -206,7 +203,7 @@ impl<'o, 's> Planner<'o, 's> {
     fn is_opaque(&self, id: Id) -> bool {
         let place = self.outline.place(id);
         let has = |keyword: &str| place.schema.get(keyword).is_some();
-        place.reference == Some(Target::Outside)
+        matches!(place.reference, Some(Target::Outside(_)))
             || has("$dynamicRef")
             || has("unevaluatedProperties")
             || has("unevaluatedItems")

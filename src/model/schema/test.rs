@@ -4,6 +4,7 @@
 //! here, over values in place and without allocating; all others by a part of the crate's validator.
 //! Both give the same verdict: the property tests compare them.
 
+use hashbrown::HashTable;
 use jsonschema::JsonType;
 use serde_json::{Map, Value as Serde};
 
@@ -39,9 +40,43 @@ pub(super) enum Test {
     DependentRequired(Dependents),
     UniqueItems,
     /// `const` and `enum`.
-    OneOf(Box<[Value]>),
+    OneOf(Options),
     /// Whatever the crate says.
     Part(u32),
+}
+
+/// The values of an `enum`.
+pub(super) struct Options {
+    all: Box<[Value]>,
+    /// Their numbers by hash, where they are many.
+    index: HashTable<u32>,
+    state: foldhash::quality::RandomState,
+}
+
+impl Options {
+    /// Up to this many are compared one by one.
+    const SCANNED_MAX: usize = 8;
+
+    fn new(all: Box<[Value]>) -> Options {
+        let state = foldhash::quality::RandomState::default();
+        let mut index = HashTable::new();
+        if all.len() > Options::SCANNED_MAX {
+            let hash = |nth: &u32| all[*nth as usize].view().hash_with(&state);
+            for nth in 0..all.len() as u32 {
+                index.insert_unique(hash(&nth), nth, hash);
+            }
+        }
+        Options { all, index, state }
+    }
+
+    #[inline]
+    fn have(&self, view: View<'_>) -> bool {
+        if self.index.is_empty() {
+            return self.all.iter().any(|value| value.view().equals(view));
+        }
+        let hash = view.hash_with(&self.state);
+        self.index.find(hash, |nth| self.all[*nth as usize].view().equals(view)).is_some()
+    }
 }
 
 /// A set of JSON types. An integer is a number too, and `1.0` is an integer.
@@ -159,10 +194,10 @@ impl Test {
             "required" => Test::Required(names(value)?),
             "dependentRequired" => Test::DependentRequired(dependent(value.as_object()?)?),
             "uniqueItems" => Test::UniqueItems,
-            "const" => Test::OneOf(Box::new([self::value(value)?])),
-            "enum" => Test::OneOf(
+            "const" => Test::OneOf(Options::new(Box::new([self::value(value)?]))),
+            "enum" => Test::OneOf(Options::new(
                 value.as_array()?.iter().map(self::value).collect::<Option<Box<[Value]>>>()?,
-            ),
+            )),
             _ => return None,
         })
     }
@@ -171,9 +206,10 @@ impl Test {
     pub fn looks_below(&self) -> bool {
         match self {
             Test::UniqueItems => true,
-            Test::OneOf(values) => {
-                values.iter().any(|value| matches!(value.view(), View::Array(_) | View::Object(_)))
-            }
+            Test::OneOf(options) => options
+                .all
+                .iter()
+                .any(|value| matches!(value.view(), View::Array(_) | View::Object(_))),
             _ => false,
         }
     }
@@ -231,7 +267,7 @@ impl Test {
             }
             Test::Required(_) | Test::DependentRequired(_) => self.missing(view).is_none(),
             Test::UniqueItems => view.as_array().is_none_or(instance::is_unique),
-            Test::OneOf(values) => values.iter().any(|value| value.view().equals(view)),
+            Test::OneOf(options) => options.have(view),
             Test::Part(part) => run.passes(*part, view)?,
         })
     }
@@ -259,8 +295,10 @@ impl Test {
             Test::DependentRequired(all) => {
                 all.iter().map(|(name, names)| name.len() + 32 + texts(names)).sum()
             }
-            Test::OneOf(values) => {
-                values.iter().map(|value| size_of::<Value>() + value.heap_bytes()).sum()
+            Test::OneOf(options) => {
+                let values =
+                    options.all.iter().map(|value| size_of::<Value>() + value.heap_bytes());
+                values.sum::<usize>() + options.index.allocation_size()
             }
             _ => 0,
         }

@@ -9,9 +9,11 @@ use std::collections::HashSet;
 
 use smallvec::SmallVec;
 
+use super::instance;
 use super::outline::{Id, push_token};
 use super::parts::Run;
 use super::plan::{Ask, Children, NONE, Node, Plan};
+use super::test::Test;
 use crate::error::Result;
 use crate::value::edit::{Change, ChangeKind};
 use crate::value::{ArrayView, ObjectView, Text, View};
@@ -174,11 +176,66 @@ impl<'w> Walk<'w> {
 
     /// Judges what changes can have altered of a document that was valid before.
     pub fn changes(&self, document: View<'w>, changes: &[Change]) -> Verdict<'w> {
+        if let [change] = changes
+            && change.kind == ChangeKind::Value
+            && self.is_surely_fine(document, &change.place)?
+        {
+            return Ok(None);
+        }
+        self.changes_anywhere(document, changes)
+    }
+
+    /// Whether a new value at a place is well, found with no more than one place of the schema at a time:
+    /// the common case. `false` says nothing.
+    #[inline]
+    fn is_surely_fine(&self, document: View<'w>, place: &[u32]) -> Result<bool> {
+        let (mut view, mut id) = (document, 0);
+        for (depth, position) in place.iter().enumerate() {
+            let node = self.node(id);
+            if node.opaque || !node.also.is_empty() || !node.deep.is_empty() {
+                return Ok(false);
+            }
+            let Some(children) = node.children.as_deref() else { return Ok(true) };
+            let next = match view {
+                View::Object(object) => {
+                    let is_last = depth + 1 == place.len();
+                    if !children.patterns.is_empty() || (is_last && children.names.is_some()) {
+                        return Ok(false);
+                    }
+                    let Some((name, value)) = object.member(*position) else { return Ok(false) };
+                    view = value;
+                    children.properties.get(name.as_bytes()).or(children.additional)
+                }
+                View::Array(array) => {
+                    let Some(item) = array.get(*position as usize) else { return Ok(false) };
+                    view = item;
+                    children.of_element(*position as usize)
+                }
+                _ => return Ok(false),
+            };
+            match next {
+                None | Some(NONE) => return Ok(true),
+                Some(next) => id = next,
+            }
+        }
+        let node = self.node(id);
+        if !node.also.is_empty() || matches!(view, View::Array(_) | View::Object(_)) {
+            return Ok(false);
+        }
+        for asks in [&node.shallow, &node.members, &node.deep] {
+            for ask in asks {
+                if !ask.test.passes(view, self.run)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    #[inline(never)]
+    fn changes_anywhere(&self, document: View<'w>, changes: &[Change]) -> Verdict<'w> {
         let mut active = Active::default();
         active.add(self.plan, 0);
-        if let [change] = changes {
-            return self.changed(document, &active, &[change], 0, &Trail::ROOT);
-        }
         let mut sorted: SmallVec<[&Change; 8]> = changes.iter().collect();
         sorted.sort_unstable_by(|a, b| a.place.cmp(&b.place));
         self.changed(document, &active, &sorted, 0, &Trail::ROOT)
@@ -315,7 +372,15 @@ impl<'w> Walk<'w> {
         }
         for id in active.ids() {
             let node = self.node(*id);
-            pass!(self.ask(node, &node.deep, view, trail));
+            for ask in &node.deep {
+                let passes = match (&ask.test, view) {
+                    (Test::UniqueItems, View::Array(array)) => is_unique(array, below, depth),
+                    (test, view) => test.passes(view, self.run)?,
+                };
+                if !passes {
+                    return Ok(Some(violation(node, ask, view, trail, None)));
+                }
+            }
             if !here.is_empty() {
                 pass!(self.ask(node, &node.members, view, trail));
             }
@@ -391,6 +456,19 @@ impl<'w> Walk<'w> {
         let rest = changes.partition_point(|change| (change.place[depth] as usize) < anew);
         self.below(View::Array(array), active, &changes[rest..], depth, trail)
     }
+}
+
+/// Whether no two elements of an array are equal, as they were not before `changes`.
+fn is_unique(array: ArrayView<'_>, changes: &[&Change], depth: usize) -> bool {
+    // A few elements are compared with all others; many are as well hashed along with them.
+    const COMPARED_MAX: usize = 4;
+    let mut indexes: SmallVec<[u32; 8]> =
+        changes.iter().map(|change| change.place[depth]).collect();
+    indexes.dedup();
+    if indexes.len() > COMPARED_MAX {
+        return instance::is_unique(array);
+    }
+    indexes.iter().all(|index| instance::is_unique_at(array, *index as usize))
 }
 
 #[cold]
