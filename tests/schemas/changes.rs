@@ -200,11 +200,12 @@ fn one_command(
 
 #[test]
 fn changes_are_judged_as_the_whole_is() {
-    let cases = std::env::var("SCHEMA_CASES").map_or(1500, |cases| cases.parse().unwrap());
+    let cases = std::env::var("SCHEMA_CASES").map_or(1000, |cases| cases.parse().unwrap());
     let config =
         Config { cases, max_shrink_iters: 20_000, failure_persistence: None, ..Config::default() };
     let seen = Seen::default();
-    let strategy = (draw::schema(), proptest::collection::vec(draw::document(), 6), draw::edits());
+    let strategy =
+        (draw::schema(), proptest::collection::vec(draw::large_document(), 16), draw::edits());
     let verdict = TestRunner::new(config).run(&strategy, |(schema, documents, commands)| {
         agree(&schema, &documents, &commands, &seen)
     });

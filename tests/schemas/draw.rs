@@ -55,6 +55,15 @@ pub fn document() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A document that holds something, mostly.
+pub fn large_document() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        1 => document(),
+        3 => vec(document(), 1..5).prop_map(Value::from),
+        5 => members(document(), 1..5).prop_map(Value::from),
+    ]
+}
+
 fn members(
     inner: impl Strategy<Value = Value>,
     count: std::ops::Range<usize>,
@@ -161,7 +170,9 @@ fn nesting(inner: BoxedStrategy<Value>) -> impl Strategy<Value = Keywords> {
         2 => one("additionalProperties", inner.clone()),
         1 => one("propertyNames", inner.clone()),
         3 => one("items", inner.clone()),
-        2 => one("prefixItems", list.clone()),
+        1 => one("prefixItems", list.clone()),
+        2 => (list.clone(), inner.clone())
+            .prop_map(|(prefix, items)| vec![("prefixItems", prefix), ("items", items)]),
         1 => one("unevaluatedItems", inner.clone()),
         1 => one("unevaluatedProperties", inner.clone()),
         1 => one("additionalItems", inner.clone()),
@@ -187,7 +198,8 @@ fn schema_of(parts: Vec<Keywords>) -> Value {
 
 fn inner_schema() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
-        4 => vec(plain(), 0..3).prop_map(schema_of),
+        2 => vec(plain(), 0..3).prop_map(schema_of),
+        2 => (one("type", kind()), plain()).prop_map(|(kind, plain)| schema_of(vec![kind, plain])),
         1 => prop::bool::weighted(0.7).prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 20, 4, |inner| {
@@ -207,7 +219,9 @@ pub fn schema() -> impl Strategy<Value = Value> {
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.3),
     );
-    (inner_schema(), definitions, marks).prop_map(|(root, (p, q, r, s, deep), marks)| {
+    let root = (vec(nesting(inner_schema().boxed()), 1..4), vec(plain(), 0..2))
+        .prop_map(|(nesting, plain)| schema_of([nesting, plain].concat()));
+    (root, definitions, marks).prop_map(|(root, (p, q, r, s, deep), marks)| {
         let (anchors, dynamic, resource, named) = marks;
         let mut root = object(root);
         let mut r = object(r);
@@ -285,7 +299,7 @@ pub enum Edit {
 pub type Way = Vec<Index>;
 
 fn way() -> impl Strategy<Value = Way> {
-    vec(any::<Index>(), 0..4)
+    vec(any::<Index>(), 0..5)
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
@@ -304,5 +318,5 @@ fn edit() -> impl Strategy<Value = Edit> {
 
 /// Several commands, each of several changes.
 pub fn edits() -> impl Strategy<Value = Vec<Vec<Edit>>> {
-    vec(vec(edit(), 1..4), 1..8)
+    vec(vec(edit(), 1..4), 1..12)
 }

@@ -15,8 +15,8 @@ pub(super) fn error(violation: &Violation<'_>, run: &Run<'_>, limits: &SchemaLim
     let mut place = violation.place.clone();
     let mut keyword = ask.keyword.to_owned();
     let mut schema = match keyword.as_str() {
-        // The schema `false` and a place judged whole have no keyword of their own.
-        "false" | "" => violation.schema.to_owned(),
+        // The schema `false` has no keyword of its own.
+        "false" => violation.schema.to_owned(),
         keyword => format!("{}/{keyword}", violation.schema),
     };
     if let Test::Part(part) = ask.test
@@ -81,7 +81,6 @@ fn message(violation: &Violation<'_>, keyword: &str) -> String {
             (_, "unevaluatedProperties" | "unevaluatedItems") => {
                 "nothing else may be here".to_owned()
             }
-            (_, "") => "the value does not fit the schema".to_owned(),
             (_, keyword) => format!("the value does not fit '{}'", cut(keyword)),
         },
     }

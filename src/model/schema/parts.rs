@@ -116,9 +116,9 @@ impl Run<'_> {
 
     /// Where a value that does not pass a part violates it. `None` where saying so would cost too much.
     pub fn explain(&self, part: u32, view: View<'_>, limits: &SchemaLimits) -> Option<Found> {
-        // Finding out collects what every alternative has against the value: bounded far below what a
-        // verdict may cost.
-        let meter = Meter::new(limits.steps / 1024, 1, limits.stack_bytes);
+        // Finding out collects what every alternative has against the value, a few hundred bytes for each
+        // step: bounded far below what a verdict may cost.
+        let meter = Meter::new(limits.steps / 512, 1, limits.stack_bytes);
         let mut number = itoa::Buffer::new();
         let number = number.format(part);
         let found = self.parts.validator.validate(Node::member(number, view, &meter)).err()?;

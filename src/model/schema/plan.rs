@@ -201,20 +201,28 @@ impl<'o, 's> Planner<'o, 's> {
     }
 
     fn is_opaque(&self, id: Id) -> bool {
+        self.opaque_by(id).is_some()
+    }
+
+    /// The keyword that makes a place opaque.
+    fn opaque_by(&self, id: Id) -> Option<&'static str> {
         let place = self.outline.place(id);
-        let has = |keyword: &str| place.schema.get(keyword).is_some();
-        matches!(place.reference, Some(Target::Outside(_)))
-            || has("$dynamicRef")
-            || has("unevaluatedProperties")
-            || has("unevaluatedItems")
-            || (id == 0 && self.outline.needs_context)
+        if matches!(place.reference, Some(Target::Outside(_))) {
+            return Some("$ref");
+        }
+        if id == 0 && self.outline.needs_context {
+            return Some("$dynamicRef");
+        }
+        let keywords = ["$dynamicRef", "unevaluatedProperties", "unevaluatedItems"];
+        keywords.into_iter().find(|keyword| place.schema.get(keyword).is_some())
     }
 
     fn node(&mut self, id: Id, judged: bool) -> Node {
         let outline = self.outline;
         let place = outline.place(id);
-        let opaque = self.is_opaque(id);
-        let mut node = Node { pointer: (*place.pointer).into(), opaque, ..Node::default() };
+        let opaque = self.opaque_by(id);
+        let mut node =
+            Node { pointer: (*place.pointer).into(), opaque: opaque.is_some(), ..Node::default() };
         let map = match place.schema {
             Serde::Object(map) => map,
             Serde::Bool(false) if judged => {
@@ -223,9 +231,11 @@ impl<'o, 's> Planner<'o, 's> {
             }
             _ => return node,
         };
-        if judged && opaque {
+        if let Some(keyword) = opaque
+            && judged
+        {
             let part = self.parts.add(json!({ "$ref": outline.uri(id) }));
-            node.deep = Box::new([Ask { keyword: "", test: Test::Part(part) }]);
+            node.deep = Box::new([Ask { keyword, test: Test::Part(part) }]);
         } else if judged {
             self.ask(id, map, &mut node);
         }
@@ -235,7 +245,7 @@ impl<'o, 's> Planner<'o, 's> {
         }
         also.extend(self.inner(id, "allOf").into_iter().map(|(_, id)| id));
         node.also = also.into();
-        node.children = self.children(id, judged && !opaque);
+        node.children = self.children(id, judged && opaque.is_none());
         node
     }
 
