@@ -1,1 +1,3 @@
 //! Model definitions: schemas, rules, and the checking of documents against them.
+
+pub mod schema;

@@ -30,7 +30,7 @@ pub use build::{Builder, Measured, array, object};
 pub use limits::Limits;
 pub use number::Number;
 pub use tree::{Relocate, Value};
-pub use view::{ArrayView, Kind, ObjectView, Text, View};
+pub use view::{ArrayView, Items, Kind, Members, ObjectView, Text, View};
 
 use smallvec::SmallVec;
 

@@ -252,15 +252,16 @@ impl<'a> Body<'a> {
         self.bytes.len()
     }
 
+    /// Where the container's tag stands in memory: no other container that is there at the same time
+    /// has the same address, not even one of no bytes at the end of a buffer.
+    pub fn address(self) -> usize {
+        self.bytes.as_ptr() as usize - HEADER_BYTES
+    }
+
     /// The elements of an array, in order.
     #[inline]
-    pub fn items(self) -> impl Iterator<Item = View<'a>> + 'a {
-        let mut at = 0;
-        (0..self.count).map(move |_| {
-            let (item, end) = read(self.bytes, at);
-            at = end;
-            item
-        })
+    pub fn items(self) -> Items<'a> {
+        Items { bytes: self.bytes, at: 0, left: self.count }
     }
 
     pub fn item(self, index: usize) -> Option<View<'a>> {
@@ -276,14 +277,8 @@ impl<'a> Body<'a> {
 
     /// The members of an object, in order.
     #[inline]
-    pub fn members(self) -> impl Iterator<Item = (PackedName<'a>, View<'a>)> + 'a {
-        let mut at = 0;
-        (0..self.count).map(move |_| {
-            let (name, value_at) = name_at(self.bytes, at);
-            let (value, end) = read(self.bytes, value_at);
-            at = end;
-            (name, value)
-        })
+    pub fn members(self) -> Members<'a> {
+        Members { bytes: self.bytes, at: 0, left: self.count }
     }
 
     /// The member at a position.
@@ -319,6 +314,47 @@ impl<'a> Body<'a> {
             at = value_at + node_len(self.bytes, value_at);
         }
         None
+    }
+}
+
+/// Iterates the elements of a packed array.
+#[derive(Clone)]
+pub struct Items<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    left: u16,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = View<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<View<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let (item, end) = read(self.bytes, self.at);
+        self.at = end;
+        Some(item)
+    }
+}
+
+/// Iterates the members of a packed object.
+#[derive(Clone)]
+pub struct Members<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    left: u16,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (PackedName<'a>, View<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<(PackedName<'a>, View<'a>)> {
+        self.left = self.left.checked_sub(1)?;
+        let (name, value_at) = name_at(self.bytes, self.at);
+        let (value, end) = read(self.bytes, value_at);
+        self.at = end;
+        Some((name, value))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Owned values, and containers too large to be packed.
 
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
 
 use hashbrown::HashTable;
 
@@ -283,7 +283,7 @@ impl Array {
         self.items.get(index)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Value> {
+    pub fn iter(&self) -> vec_deque::Iter<'_, Value> {
         self.items.iter()
     }
 
@@ -448,11 +448,8 @@ impl Object {
         &mut slot.value
     }
 
-    pub fn members(&self) -> impl Iterator<Item = (u32, &SlotName, &Value)> {
-        let slots = self.slots.iter().enumerate();
-        slots
-            .filter(|(_, slot)| slot.name != SlotName::Hole)
-            .map(|(position, slot)| (position as u32, &slot.name, &slot.value))
+    pub fn members(&self) -> Members<'_> {
+        Members { slots: self.slots.iter().enumerate() }
     }
 
     pub fn last(&self) -> Option<(u32, &SlotName, &Value)> {
@@ -560,6 +557,22 @@ impl Object {
             .find_entry(hash, |slot| *slot == position)
             .expect("every member is in the index");
         entry.remove();
+    }
+}
+
+/// Iterates the members of a large object: position, name and value.
+#[derive(Clone)]
+pub struct Members<'a> {
+    slots: std::iter::Enumerate<std::slice::Iter<'a, Slot>>,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (u32, &'a SlotName, &'a Value);
+
+    #[inline]
+    fn next(&mut self) -> Option<(u32, &'a SlotName, &'a Value)> {
+        let (position, slot) = self.slots.find(|(_, slot)| slot.name != SlotName::Hole)?;
+        Some((position as u32, &slot.name, &slot.value))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Reading a value in place, whatever its representation.
 
+use std::collections::vec_deque;
+
 use super::number::Number;
-use super::pack::Body;
-use super::tree::{Array, Object, Value};
+use super::pack::{self, Body};
+use super::tree::{self, Array, Object, Value};
 
 /// A borrowed value. Cheap to copy.
 #[derive(Clone, Copy)]
@@ -246,10 +248,18 @@ impl<'a> ArrayView<'a> {
         }
     }
 
-    pub fn iter(self) -> impl Iterator<Item = View<'a>> + 'a {
+    pub fn iter(self) -> Items<'a> {
         match self {
-            ArrayView::Packed(body) => Either::Packed(body.items()),
-            ArrayView::Tree(array) => Either::Tree(array.iter().map(Value::view)),
+            ArrayView::Packed(body) => Items(Either::Packed(body.items())),
+            ArrayView::Tree(array) => Items(Either::Tree(array.iter())),
+        }
+    }
+
+    /// What tells this array from every other container there is at the same time.
+    pub fn address(self) -> usize {
+        match self {
+            ArrayView::Packed(body) => body.address(),
+            ArrayView::Tree(array) => std::ptr::from_ref(array) as usize,
         }
     }
 }
@@ -317,8 +327,20 @@ impl<'a> ObjectView<'a> {
         }
     }
 
-    pub fn iter(self) -> impl Iterator<Item = (Text<'a>, View<'a>)> + 'a {
-        self.entries().map(|(_, name, value)| (name, value))
+    /// Name and value of every member, in order.
+    pub fn iter(self) -> Members<'a> {
+        match self {
+            ObjectView::Packed(body) => Members(Either::Packed(body.members())),
+            ObjectView::Tree(object) => Members(Either::Tree(object.members())),
+        }
+    }
+
+    /// What tells this object from every other container there is at the same time.
+    pub fn address(self) -> usize {
+        match self {
+            ObjectView::Packed(body) => body.address(),
+            ObjectView::Tree(object) => std::ptr::from_ref(object) as usize,
+        }
     }
 
     /// Position, name and value of every member, in order.
@@ -338,7 +360,42 @@ impl<'a> ObjectView<'a> {
     }
 }
 
+/// Iterates the elements of an array.
+#[derive(Clone)]
+pub struct Items<'a>(Either<pack::Items<'a>, vec_deque::Iter<'a, Value>>);
+
+impl<'a> Iterator for Items<'a> {
+    type Item = View<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<View<'a>> {
+        match &mut self.0 {
+            Either::Packed(items) => items.next(),
+            Either::Tree(items) => items.next().map(Value::view),
+        }
+    }
+}
+
+/// Iterates the members of an object.
+#[derive(Clone)]
+pub struct Members<'a>(Either<pack::Members<'a>, tree::Members<'a>>);
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Text<'a>, View<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<(Text<'a>, View<'a>)> {
+        match &mut self.0 {
+            Either::Packed(members) => members.next().map(|(name, value)| (name.text(), value)),
+            Either::Tree(members) => {
+                members.next().map(|(_, name, value)| (name.text(), value.view()))
+            }
+        }
+    }
+}
+
 /// One of two iterators over the same items.
+#[derive(Clone)]
 enum Either<A, B> {
     Packed(A),
     Tree(B),

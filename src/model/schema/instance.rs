@@ -1,0 +1,426 @@
+//! Document values as the `jsonschema` crate sees them: read in place, nothing copied or converted.
+//!
+//! A run carries a [`Meter`]: every step down into a container is charged to it, and once it is spent
+//! containers look empty, so that a run ends soon whatever the schema multiplies. The verdict of such
+//! a run means nothing, and [`Meter::verdict`] makes a `LIMIT` of it.
+//!
+//! Must never convert a document to `serde_json` outside a cold path: errors carry a placeholder,
+//! because what is said of a violation is our own.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use jsonschema::JsonType;
+use jsonschema::json::{self, Json, JsonNumber, NodeIdentity};
+use serde_json::Value as Serde;
+
+use crate::error::{Error, Result};
+use crate::value::{self, ArrayView, ObjectView, View};
+
+/// The representation.
+pub(super) struct Document;
+
+/// What one check may cost.
+pub(super) struct Meter {
+    left: Cell<u64>,
+    /// Charged for a step into a container: more where the schema may apply much to each value.
+    charge: u64,
+    limit: u64,
+    /// An address on the stack where the run began.
+    stack: usize,
+    stack_bytes: usize,
+}
+
+impl Meter {
+    pub fn new(steps: u64, charge: u64, stack_bytes: usize) -> Meter {
+        let here = 0_u8;
+        let stack = std::ptr::from_ref(&here) as usize;
+        Meter { left: Cell::new(steps), charge, limit: steps, stack, stack_bytes }
+    }
+
+    /// Charges a step into a container of `len` children. `false`: the container is to look empty.
+    #[inline]
+    fn enter(&self, len: usize) -> bool {
+        let cost = self.charge * (1 + len as u64);
+        let here = 0_u8;
+        let depth = self.stack.abs_diff(std::ptr::from_ref(&here) as usize);
+        let left = self.left.get();
+        if left < cost || depth > self.stack_bytes {
+            self.left.set(0);
+            return false;
+        }
+        self.left.set(left - cost);
+        true
+    }
+
+    /// The verdict of the runs so far, which means something only if the meter is not spent.
+    #[inline]
+    pub fn verdict(&self, valid: bool) -> Result<bool> {
+        if self.left.get() == 0 {
+            return Err(Error::limit("model.schema-steps", self.limit));
+        }
+        Ok(valid)
+    }
+}
+
+/// A value, or what stands for one.
+#[derive(Clone, Copy)]
+pub(super) struct Node<'a> {
+    what: What<'a>,
+    meter: Option<&'a Meter>,
+}
+
+#[derive(Clone, Copy)]
+enum What<'a> {
+    View(View<'a>),
+    /// An object with this one member: how a part of the dispatching schema is chosen.
+    Member(&'a str, View<'a>),
+}
+
+impl<'a> Node<'a> {
+    pub fn member(name: &'a str, view: View<'a>, meter: &'a Meter) -> Node<'a> {
+        Node { what: What::Member(name, view), meter: Some(meter) }
+    }
+
+    fn view(&self) -> Option<View<'a>> {
+        match self.what {
+            What::View(view) => Some(view),
+            What::Member(..) => None,
+        }
+    }
+
+    #[inline]
+    fn enters(&self, len: usize) -> bool {
+        self.meter.is_none_or(|meter| meter.enter(len))
+    }
+}
+
+impl Json for Document {
+    type Node<'a> = Node<'a>;
+    type PreparedKey = Box<str>;
+    type StringBuffer = ();
+
+    fn prepare_key(key: &str) -> Box<str> {
+        key.into()
+    }
+
+    fn with_string_node<T>((): &mut (), text: &str, f: impl FnOnce(Node<'_>) -> T) -> T {
+        f(Node { what: What::View(View::Str(text.into())), meter: None })
+    }
+}
+
+impl<'a> json::Node<'a, Document> for Node<'a> {
+    type Object = Object<'a>;
+    type Array = Array<'a>;
+    type Number = value::Number;
+
+    #[inline]
+    fn as_object(&self) -> Option<Object<'a>> {
+        match self.what {
+            What::View(View::Object(object)) if self.enters(0) => {
+                Some(Object { what: Members::View(object), meter: self.meter })
+            }
+            What::View(View::Object(_)) => Some(Object { what: Members::None, meter: None }),
+            What::Member(name, view) => {
+                Some(Object { what: Members::One(name, view), meter: self.meter })
+            }
+            What::View(_) => None,
+        }
+    }
+
+    #[inline]
+    fn as_array(&self) -> Option<Array<'a>> {
+        let array = self.view()?.as_array()?;
+        Some(Array { array: self.enters(0).then_some(array), meter: self.meter })
+    }
+
+    #[inline]
+    fn as_string(&self) -> Option<Cow<'a, str>> {
+        Some(Cow::Borrowed(self.view()?.as_text()?.as_str()))
+    }
+
+    #[inline]
+    fn as_number(&self) -> Option<value::Number> {
+        self.view()?.as_number()
+    }
+
+    fn as_boolean(&self) -> Option<bool> {
+        match self.view()? {
+            View::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn is_null(&self) -> bool {
+        matches!(self.what, What::View(View::Null))
+    }
+
+    fn is_number(&self) -> bool {
+        matches!(self.what, What::View(View::Int(_) | View::Float(_)))
+    }
+
+    fn is_string(&self) -> bool {
+        matches!(self.what, What::View(View::Str(_)))
+    }
+
+    #[inline]
+    fn json_type(&self) -> JsonType {
+        match self.what {
+            What::View(View::Null) => JsonType::Null,
+            What::View(View::Bool(_)) => JsonType::Boolean,
+            What::View(View::Int(_) | View::Float(_)) => JsonType::Number,
+            What::View(View::Str(_)) => JsonType::String,
+            What::View(View::Array(_)) => JsonType::Array,
+            What::View(View::Object(_)) | What::Member(..) => JsonType::Object,
+        }
+    }
+
+    fn string_length(&self) -> Option<u64> {
+        Some(self.view()?.as_text()?.code_points() as u64)
+    }
+
+    fn equals_value(&self, expected: &Serde) -> bool {
+        self.view().is_some_and(|view| equals(view, expected))
+    }
+
+    /// Never asked for on the way to a verdict.
+    fn to_value(&self) -> Cow<'a, Serde> {
+        Cow::Owned(Serde::Null)
+    }
+
+    /// Containers alone have one. A schema that applies itself to the same value again is refused when
+    /// it is compiled, so that scalars need none.
+    #[inline]
+    fn identity(&self) -> Option<NodeIdentity> {
+        match self.view()? {
+            View::Array(array) => Some(NodeIdentity::new(array.address())),
+            View::Object(object) => Some(NodeIdentity::new(object.address())),
+            _ => None,
+        }
+    }
+}
+
+/// JSON Schema's equality of a value with one written in the schema.
+fn equals(view: View<'_>, expected: &Serde) -> bool {
+    match (view, expected) {
+        (View::Null, Serde::Null) => true,
+        (View::Bool(a), Serde::Bool(b)) => a == *b,
+        (View::Str(a), Serde::String(b)) => a.as_bytes() == b.as_bytes(),
+        (View::Int(_) | View::Float(_), Serde::Number(b)) => {
+            let a = view.as_number().expect("integers and doubles are numbers");
+            json::cmp::equal_numbers(&a, b)
+        }
+        (View::Array(a), Serde::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(x, y)| equals(x, y))
+        }
+        (View::Object(a), Serde::Object(b)) => {
+            a.len() == b.len()
+                && a.iter().all(|(name, x)| b.get(name.as_str()).is_some_and(|y| equals(x, y)))
+        }
+        _ => false,
+    }
+}
+
+impl JsonNumber for value::Number {
+    #[inline]
+    fn as_u64(&self) -> Option<u64> {
+        match self {
+            value::Number::Int(value) => u64::try_from(*value).ok(),
+            value::Number::Float(_) => None,
+        }
+    }
+
+    #[inline]
+    fn as_i64(&self) -> Option<i64> {
+        match self {
+            value::Number::Int(value) => Some(*value),
+            value::Number::Float(_) => None,
+        }
+    }
+
+    #[inline]
+    fn as_f64(&self) -> Option<f64> {
+        Some(value::Number::as_f64(*self))
+    }
+
+    fn as_str(&self) -> Cow<'_, str> {
+        match self {
+            value::Number::Int(value) => Cow::Owned(value.to_string()),
+            // As the crate spells its own: what it makes of the digits depends on it.
+            value::Number::Float(value) => {
+                let number = serde_json::Number::from_f64(*value).expect("doubles are finite");
+                Cow::Owned(number.to_string())
+            }
+        }
+    }
+
+    fn to_number(&self) -> Cow<'_, serde_json::Number> {
+        Cow::Owned(match self {
+            value::Number::Int(value) => (*value).into(),
+            value::Number::Float(value) => {
+                serde_json::Number::from_f64(*value).expect("doubles are finite")
+            }
+        })
+    }
+
+    #[inline]
+    fn is_integer(&self) -> bool {
+        match self {
+            value::Number::Int(_) => true,
+            value::Number::Float(value) => value.trunc() == *value,
+        }
+    }
+}
+
+/// A view of an object, or what stands for one.
+pub(super) struct Object<'a> {
+    what: Members<'a>,
+    meter: Option<&'a Meter>,
+}
+
+#[derive(Clone, Copy)]
+enum Members<'a> {
+    View(ObjectView<'a>),
+    One(&'a str, View<'a>),
+    None,
+}
+
+impl<'a> json::Object<'a, Document> for Object<'a> {
+    type Node = Node<'a>;
+    type MemberName = &'a str;
+    type MembersIter = MembersIter<'a>;
+
+    #[inline]
+    fn len(&self) -> usize {
+        match self.what {
+            Members::View(object) => object.len(),
+            Members::One(..) => 1,
+            Members::None => 0,
+        }
+    }
+
+    #[inline]
+    fn get(&self, key: &Box<str>) -> Option<Node<'a>> {
+        let view = match self.what {
+            Members::View(object) => object.get(key)?,
+            Members::One(name, view) if *name == **key => view,
+            Members::One(..) | Members::None => return None,
+        };
+        Some(Node { what: What::View(view), meter: self.meter })
+    }
+
+    fn members(&self) -> MembersIter<'a> {
+        let members = match self.what {
+            Members::View(object) if self.meter.is_none_or(|meter| meter.enter(object.len())) => {
+                Rest::Members(object.iter())
+            }
+            Members::One(name, view) => Rest::One(name, view),
+            Members::View(_) | Members::None => Rest::None,
+        };
+        MembersIter { members, meter: self.meter }
+    }
+}
+
+pub(super) struct MembersIter<'a> {
+    members: Rest<'a>,
+    meter: Option<&'a Meter>,
+}
+
+enum Rest<'a> {
+    Members(value::Members<'a>),
+    One(&'a str, View<'a>),
+    None,
+}
+
+impl<'a> Iterator for MembersIter<'a> {
+    type Item = (&'a str, Node<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<(&'a str, Node<'a>)> {
+        let (name, view) = match &mut self.members {
+            Rest::Members(members) => {
+                let (name, view) = members.next()?;
+                (name.as_str(), view)
+            }
+            Rest::One(name, view) => {
+                let only = (*name, *view);
+                self.members = Rest::None;
+                only
+            }
+            Rest::None => return None,
+        };
+        Some((name, Node { what: What::View(view), meter: self.meter }))
+    }
+}
+
+/// A view of an array; none where the meter is spent.
+pub(super) struct Array<'a> {
+    array: Option<ArrayView<'a>>,
+    meter: Option<&'a Meter>,
+}
+
+impl<'a> json::Array<'a, Document> for Array<'a> {
+    type Node = Node<'a>;
+    type ElementsIter = ElementsIter<'a>;
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.array.map_or(0, ArrayView::len)
+    }
+
+    fn elements(&self) -> ElementsIter<'a> {
+        let array =
+            self.array.filter(|array| self.meter.is_none_or(|meter| meter.enter(array.len())));
+        ElementsIter { items: array.map(ArrayView::iter), meter: self.meter }
+    }
+
+    fn is_unique(&self) -> bool {
+        self.array.is_none_or(is_unique)
+    }
+}
+
+/// Whether no two elements are equal.
+pub(super) fn is_unique(array: ArrayView<'_>) -> bool {
+    const PAIRWISE_MAX: usize = 8;
+    if array.len() <= PAIRWISE_MAX {
+        return array
+            .iter()
+            .enumerate()
+            .all(|(nth, item)| array.iter().take(nth).all(|other| !item.equals(other)));
+    }
+    // The hash is seeded, so that nobody can choose elements that collide.
+    let state = foldhash::quality::RandomState::default();
+    let mut seen = hashbrown::HashTable::with_capacity(array.len());
+    array.iter().all(|item| {
+        let hash = item.hash_with(&state);
+        let entry = seen.entry(hash, |(_, other)| item.equals(*other), |(hash, _)| *hash);
+        match entry {
+            hashbrown::hash_table::Entry::Occupied(_) => false,
+            hashbrown::hash_table::Entry::Vacant(vacant) => {
+                vacant.insert((hash, item));
+                true
+            }
+        }
+    })
+}
+
+/// Whether no element is equal to the one at `index`.
+pub(super) fn is_unique_at(array: ArrayView<'_>, index: usize) -> bool {
+    let Some(item) = array.get(index) else { return true };
+    array.iter().enumerate().all(|(nth, other)| nth == index || !item.equals(other))
+}
+
+pub(super) struct ElementsIter<'a> {
+    items: Option<value::Items<'a>>,
+    meter: Option<&'a Meter>,
+}
+
+impl<'a> Iterator for ElementsIter<'a> {
+    type Item = Node<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Node<'a>> {
+        let view = self.items.as_mut()?.next()?;
+        Some(Node { what: What::View(view), meter: self.meter })
+    }
+}

@@ -1,0 +1,229 @@
+//! JSON Schema 2020-12 over document values in place, with checks that cost as much as what changed.
+//!
+//! A [`Schema`] is compiled twice over from one text: into the `jsonschema` crate's validator, which
+//! judges whole documents, and into a plan of our own, which knows for each place of the schema how far
+//! up a change can alter the verdict. [`Schema::check`] is the first, [`Schema::check_changes`] the
+//! second, and both give the same verdict.
+//!
+//! It guarantees that no schema and no document makes a check run without end, overflow the stack or
+//! take memory out of proportion: what could is refused when it is compiled, or is a `LIMIT`. Formats
+//! are asserted. Patterns are matched in linear time. Nothing is ever fetched: a reference leads into
+//! the document, or to the standard's own metaschema.
+
+mod defaults;
+mod explain;
+mod instance;
+mod outline;
+mod parts;
+mod plan;
+mod test;
+mod walk;
+
+use serde_json::Value as Serde;
+
+use self::defaults::Fill;
+use self::instance::Meter;
+use self::outline::{Outline, cut, refuse};
+use self::parts::{Parts, Run};
+use self::plan::{Plan, Planner, WHOLE};
+use self::walk::{Verdict, Walk};
+use crate::error::{Error, ErrorCode, Result};
+use crate::value::View;
+use crate::value::edit::{CHANGES_MAX, Change, Editor};
+
+/// Bounds on one schema, and on what checking by it may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchemaLimits {
+    /// Length of the text. Configuration `model.schema-bytes`.
+    pub bytes: usize,
+    /// Nesting of the text's arrays and objects. At most 127, which is what the parser can do.
+    pub depth: u32,
+    /// Places of the text that are schemas.
+    pub nodes: usize,
+    /// What the JSON Pointers of all those places take.
+    pub pointer_bytes: usize,
+    /// How many schemas one value may be met by at most, every alternative counted, however often it
+    /// is referred to.
+    pub weight: u64,
+    /// How many schemas may stand in a row between a value and one that judges it.
+    pub chain: u32,
+    /// What the compiled patterns of one schema may take together.
+    pub pattern_bytes: usize,
+    /// What the defaults of one schema may fill in inside each other, together.
+    pub default_bytes: usize,
+    /// What one check may cost: steps into values, weighed by [`SchemaLimits::weight`].
+    pub steps: u64,
+    /// The stack one check may use.
+    pub stack_bytes: usize,
+}
+
+impl SchemaLimits {
+    pub const DEFAULT: SchemaLimits = SchemaLimits {
+        bytes: 1 << 20,
+        depth: 100,
+        nodes: 20_000,
+        pointer_bytes: 4 << 20,
+        weight: 10_000,
+        chain: 200,
+        pattern_bytes: 16 << 20,
+        default_bytes: 64 << 10,
+        steps: 1 << 27,
+        stack_bytes: 2 << 20,
+    };
+}
+
+/// A compiled schema.
+pub struct Schema {
+    plan: Plan,
+    parts: Parts,
+    limits: SchemaLimits,
+    /// What a step into a value is charged.
+    charge: u64,
+    heap_bytes: usize,
+}
+
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<Schema>();
+};
+
+impl Schema {
+    /// Compiles a schema. What is wrong with it is `ERR`, with the place of the schema; what is too much
+    /// is `LIMIT`.
+    pub fn compile(text: &[u8], limits: &SchemaLimits) -> Result<Schema> {
+        let document = parse(text, limits)?;
+        jsonschema::draft202012::meta::validate(&document).map_err(|error| {
+            refuse(
+                cut(&format!("not a JSON Schema: {}", error.masked())),
+                error.instance_path().as_str(),
+            )
+        })?;
+        let registry = parts::registry(&document)?;
+        let base = jsonschema::uri::from_str(parts::SCHEMA_URI).expect("the URI is well-formed");
+        let outline = Outline::new(&document, &registry, &base, limits)?;
+        let mut planner = Planner::new(&outline);
+        let plan = planner.plan()?;
+        let patterns = outline.patterns();
+        let (count, parts) = (planner.parts.len(), planner.parts);
+        let flat = outline.flattened(&document);
+        let registry = match &flat {
+            Some(flat) => parts::registry(flat)?,
+            None => registry.clone(),
+        };
+        let parts = parts.compile(&registry, patterns, limits)?;
+        // What the crate allocates cannot be asked: measured, it is some hundred bytes for each keyword.
+        let crate_bytes = count * 512 + text.len() * 8;
+        let heap_bytes = plan.heap_bytes() + crate_bytes;
+        // A value may be met by that many schemas in one step.
+        let charge = 1 + outline.weight / 16;
+        let schema = Schema { plan, parts, limits: *limits, charge, heap_bytes };
+        if schema.has_defaults() {
+            Fill { plan: &schema.plan, run: &schema.run() }.refuse_endless(limits)?;
+        }
+        Ok(schema)
+    }
+
+    /// Checks a whole document. A violation is `SCHEMA`, with the place, the keyword and where the
+    /// schema says so.
+    pub fn check(&self, document: View<'_>) -> Result<()> {
+        let run = self.run();
+        if run.passes(WHOLE, document)? {
+            return Ok(());
+        }
+        // The verdict is there; the plan knows where to look for the place.
+        let walk = Walk { plan: &self.plan, run: &self.run() };
+        if let Some(violation) = walk.whole(document)? {
+            return Err(explain::error(&violation, &run, &self.limits));
+        }
+        Err(Error::new(ErrorCode::Schema, "the document does not fit the schema"))
+    }
+
+    /// Checks of a document that was valid before `changes` what they can have altered.
+    #[inline]
+    pub fn check_changes(&self, document: View<'_>, changes: &[Change]) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        if changes.len() > CHANGES_MAX {
+            return self.check(document);
+        }
+        let run = self.run();
+        let walk = Walk { plan: &self.plan, run: &run };
+        self.judge(walk.changes(document, changes), &run)
+    }
+
+    /// Fills in missing members that have a `default` under `properties`, also through `allOf` and
+    /// `$ref`, in objects that are there or were just filled in, in the schema's order. Members that are
+    /// there are never touched.
+    pub fn fill_defaults(&self, editor: &mut Editor<'_>) -> Result<()> {
+        if !self.has_defaults() {
+            return Ok(());
+        }
+        Fill { plan: &self.plan, run: &self.run() }.document(editor)
+    }
+
+    /// Whether [`Schema::fill_defaults`] can ever do anything.
+    pub fn has_defaults(&self) -> bool {
+        !self.plan.defaults.is_empty()
+    }
+
+    /// About what the compiled schema takes in memory.
+    pub fn heap_bytes(&self) -> usize {
+        self.heap_bytes
+    }
+
+    #[inline]
+    fn run(&self) -> Run<'_> {
+        let meter = Meter::new(self.limits.steps, self.charge, self.limits.stack_bytes);
+        self.parts.run(meter)
+    }
+
+    #[inline]
+    fn judge(&self, verdict: Verdict<'_>, run: &Run<'_>) -> Result<()> {
+        match verdict? {
+            None => Ok(()),
+            Some(violation) => Err(explain::error(&violation, run, &self.limits)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Schema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Schema({} places)", self.plan.nodes.len())
+    }
+}
+
+/// Reads the text of a schema, within limits.
+fn parse(text: &[u8], limits: &SchemaLimits) -> Result<Serde> {
+    if text.len() > limits.bytes {
+        return Err(Error::limit("model.schema-bytes", limits.bytes as u64));
+    }
+    if nesting(text) > limits.depth {
+        return Err(Error::limit("model.schema-depth", limits.depth.into()));
+    }
+    let document: Serde = serde_json::from_slice(text)
+        .map_err(|error| Error::syntax(cut(&format!("the schema is not JSON: {error}"))))?;
+    test::refuse_odd_numbers(&document)?;
+    Ok(document)
+}
+
+/// How deep arrays and objects nest in a JSON text; what is no JSON gives some number.
+fn nesting(text: &[u8]) -> u32 {
+    let (mut depth, mut deepest) = (0_u32, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}

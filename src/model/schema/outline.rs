@@ -1,0 +1,589 @@
+//! The places of a schema document that are schemas, and which of them are applied to what.
+//!
+//! References are resolved by the crate's own registry, so that both sides mean the same place. What
+//! could make a check run for ever, or take work out of proportion, is found here and refused: a schema
+//! that applies itself to the value it stands on, and references that multiply.
+//!
+//! Must never follow a reference out of the document: the one exception is the standard's own
+//! metaschema, which the crate brings along.
+
+use std::collections::HashMap;
+
+use jsonschema::{Draft, Registry, Uri};
+use serde_json::{Map, Value as Serde};
+use smallvec::SmallVec;
+
+use super::SchemaLimits;
+use super::parts::{PARTS_URI, SCHEMA_URI};
+use crate::error::{Error, Result};
+
+/// The number of a place that is a schema.
+pub(super) type Id = u32;
+
+/// What an external schema, which is the standard's metaschema, may apply to one value.
+const EXTERNAL_WEIGHT: u64 = 64;
+
+/// References between resources, where dynamic references make them depend on each other: the ways
+/// through them may be as many as two to this power.
+const CROSSINGS_MAX: usize = 16;
+
+/// One place that is a schema.
+pub(super) struct Place<'s> {
+    pub schema: &'s Serde,
+    /// JSON Pointer in the document.
+    pub pointer: String,
+    /// The URI of the resource it stands in.
+    base: Uri<String>,
+    /// What `$ref` leads to: a place, or a schema outside.
+    pub reference: Option<Target>,
+    /// Schemas under a keyword: by keyword, in order.
+    pub inner: Vec<(&'s str, Key<'s>, Id)>,
+    /// What a `$dynamicRef` may lead to.
+    dynamic: Vec<Id>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Inside(Id),
+    /// The whole URI.
+    Outside(String),
+}
+
+/// Where under its keyword a schema stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key<'s> {
+    Whole,
+    Index(usize),
+    Name(&'s str),
+}
+
+/// Whether a keyword applies its schemas to the value itself, to its children, or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Applies {
+    Here,
+    Below,
+    Nowhere,
+}
+
+/// How a keyword holds schemas: one, a list, or by name.
+enum Holds {
+    One,
+    Many,
+    Named,
+}
+
+const KEYWORDS: [(&str, Holds, Applies); 21] = [
+    ("allOf", Holds::Many, Applies::Here),
+    ("anyOf", Holds::Many, Applies::Here),
+    ("oneOf", Holds::Many, Applies::Here),
+    ("not", Holds::One, Applies::Here),
+    ("if", Holds::One, Applies::Here),
+    ("then", Holds::One, Applies::Here),
+    ("else", Holds::One, Applies::Here),
+    ("dependentSchemas", Holds::Named, Applies::Here),
+    ("dependencies", Holds::Named, Applies::Here),
+    ("properties", Holds::Named, Applies::Below),
+    ("patternProperties", Holds::Named, Applies::Below),
+    ("additionalProperties", Holds::One, Applies::Below),
+    ("propertyNames", Holds::One, Applies::Below),
+    ("items", Holds::One, Applies::Below),
+    ("prefixItems", Holds::Many, Applies::Below),
+    ("contains", Holds::One, Applies::Below),
+    ("unevaluatedItems", Holds::One, Applies::Below),
+    ("unevaluatedProperties", Holds::One, Applies::Below),
+    ("contentSchema", Holds::One, Applies::Nowhere),
+    ("$defs", Holds::Named, Applies::Nowhere),
+    ("definitions", Holds::Named, Applies::Nowhere),
+];
+
+fn applies(keyword: &str) -> Applies {
+    let known = KEYWORDS.iter().find(|(name, ..)| *name == keyword);
+    known.map_or(Applies::Nowhere, |(_, _, applies)| *applies)
+}
+
+/// All places of a document that are schemas; the first is the document.
+pub(super) struct Outline<'s> {
+    pub places: Vec<Place<'s>>,
+    /// A schema depends on the way that led to it: nothing may be taken out of its context.
+    pub needs_context: bool,
+    /// How many schemas one value may be met by, at most, at the place where it is most.
+    pub weight: u64,
+}
+
+struct Builder<'s, 'l> {
+    registry: &'s Registry<'s>,
+    limits: &'l SchemaLimits,
+    places: Vec<Place<'s>>,
+    by_address: HashMap<usize, Id>,
+    /// Every object and boolean of the document, for references to anywhere.
+    anywhere: HashMap<usize, u32>,
+    links: Vec<Link<'s>>,
+    /// What the pointers of all places take.
+    pointer_bytes: usize,
+}
+
+/// What an object or boolean of the document stands in, and under what. Pointers are made when they are
+/// asked for: together they could take far more than the document.
+struct Link<'s> {
+    outer: Option<u32>,
+    keys: Keys<'s>,
+}
+
+/// One key; more where arrays are gone through.
+type Keys<'s> = SmallVec<[Key<'s>; 1]>;
+
+/// A refusal of the schema itself, with the place it is about.
+#[cold]
+pub(super) fn refuse(message: impl Into<String>, pointer: &str) -> Error {
+    Error::syntax(message.into()).text("schema", pointer.as_bytes())
+}
+
+fn address(schema: &Serde) -> usize {
+    std::ptr::from_ref(schema) as usize
+}
+
+impl<'s> Outline<'s> {
+    /// `registry` holds `root` under `base`.
+    pub fn new(
+        root: &'s Serde,
+        registry: &'s Registry<'s>,
+        base: &Uri<String>,
+        limits: &SchemaLimits,
+    ) -> Result<Outline<'s>> {
+        let mut builder = Builder {
+            registry,
+            limits,
+            places: Vec::new(),
+            by_address: HashMap::new(),
+            anywhere: HashMap::new(),
+            links: Vec::new(),
+            pointer_bytes: 0,
+        };
+        builder.index(root);
+        builder.add(root, String::new(), base.clone())?;
+        let mut next = 0;
+        while next < builder.places.len() {
+            builder.expand(next as Id)?;
+            next += 1;
+        }
+        builder.link_dynamic();
+        let needs_context = builder.needs_context();
+        if needs_context && builder.crossings() > CROSSINGS_MAX {
+            return Err(Error::limit("model.schema-crossings", CROSSINGS_MAX as u64));
+        }
+        let mut outline = Outline { needs_context, places: builder.places, weight: 0 };
+        outline.weight = outline.weigh(limits)?;
+        Ok(outline)
+    }
+
+    pub fn place(&self, id: Id) -> &Place<'s> {
+        &self.places[id as usize]
+    }
+
+    /// A reference to the place, in a document that has been flattened if it can be.
+    pub fn uri(&self, id: Id) -> String {
+        if self.needs_context {
+            // As its own resource the root is referred to by the name it gives itself.
+            assert_eq!(id, 0, "nothing is taken out of its context");
+            let base = self.place(0).base.as_str();
+            return base.split_once('#').map_or(base, |(base, _)| base).to_owned();
+        }
+        format!("{SCHEMA_URI}{}", fragment(&self.place(id).pointer))
+    }
+
+    /// The same schema as one resource: every reference is a pointer, and nothing names itself. `None`
+    /// where it is one already.
+    ///
+    /// The crate compiles what is referred to anew for every way through resources that leads there,
+    /// and there may be more such ways than anything has room for.
+    pub fn flattened(&self, root: &Serde) -> Option<Serde> {
+        let names = |place: &Place<'_>| has(place.schema, "$id") || has(place.schema, "$anchor");
+        if self.needs_context || !self.places.iter().any(names) {
+            return None;
+        }
+        let mut flat = root.clone();
+        for place in &self.places {
+            let Some(Serde::Object(map)) = flat.pointer_mut(&place.pointer) else { continue };
+            map.shift_remove("$id");
+            map.shift_remove("$anchor");
+            match &place.reference {
+                Some(Target::Inside(id)) => {
+                    map.insert("$ref".to_owned(), fragment(&self.place(*id).pointer).into());
+                }
+                Some(Target::Outside(uri)) => {
+                    map.insert("$ref".to_owned(), uri.as_str().into());
+                }
+                None => {}
+            }
+            if let Some(Serde::String(reference)) = map.get_mut("$dynamicRef")
+                && let Some(target) = place.dynamic.first()
+            {
+                let target = self.place(*target);
+                let name = reference.rsplit('#').next().unwrap_or_default();
+                *reference = match target.schema.get("$dynamicAnchor") {
+                    Some(anchor) if *anchor == *name => format!("#{name}"),
+                    // Without such an anchor it is a reference like any other.
+                    _ => fragment(&target.pointer),
+                };
+            }
+        }
+        Some(flat)
+    }
+
+    /// How many different patterns there are.
+    pub fn patterns(&self) -> usize {
+        let mut patterns = std::collections::HashSet::new();
+        for place in &self.places {
+            patterns.extend(place.schema.get("pattern").and_then(Serde::as_str));
+            let named = place.schema.get("patternProperties").and_then(Serde::as_object);
+            patterns.extend(named.into_iter().flat_map(|named| named.keys().map(String::as_str)));
+        }
+        patterns.len()
+    }
+
+    /// What is applied to the same value as the place itself.
+    fn here<'o>(&'o self, id: Id) -> impl Iterator<Item = Id> + 'o {
+        let place = self.place(id);
+        let reference = match place.reference {
+            Some(Target::Inside(id)) => Some(id),
+            _ => None,
+        };
+        let inner = place.inner.iter();
+        reference.into_iter().chain(place.dynamic.iter().copied()).chain(
+            inner.filter(|(keyword, ..)| applies(keyword) == Applies::Here).map(|(.., id)| *id),
+        )
+    }
+
+    /// Refuses cycles that stay on one value, and bounds what may be applied to one.
+    fn weigh(&self, limits: &SchemaLimits) -> Result<u64> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum State {
+            New,
+            Open,
+            Done,
+        }
+        let mut states = vec![State::New; self.places.len()];
+        let mut weights = vec![0_u64; self.places.len()];
+        let mut chains = vec![0_u32; self.places.len()];
+        for start in 0..self.places.len() as Id {
+            if states[start as usize] != State::New {
+                continue;
+            }
+            let mut stack: Vec<(Id, Vec<Id>)> = vec![(start, self.here(start).collect())];
+            states[start as usize] = State::Open;
+            while let Some((id, rest)) = stack.last_mut() {
+                let id = *id;
+                match rest.pop() {
+                    Some(next) => match states[next as usize] {
+                        State::New => {
+                            states[next as usize] = State::Open;
+                            stack.push((next, self.here(next).collect()));
+                        }
+                        State::Open => {
+                            return Err(refuse(
+                                "the schema applies itself to the same value without end",
+                                &self.place(next).pointer,
+                            ));
+                        }
+                        State::Done => {}
+                    },
+                    None => {
+                        stack.pop();
+                        states[id as usize] = State::Done;
+                        let outside = matches!(self.place(id).reference, Some(Target::Outside(_)));
+                        let own = if outside { EXTERNAL_WEIGHT } else { 1 };
+                        let at = id as usize;
+                        weights[at] = self
+                            .here(id)
+                            .fold(own, |sum, next| sum.saturating_add(weights[next as usize]));
+                        chains[at] =
+                            1 + self.here(id).map(|next| chains[next as usize]).max().unwrap_or(0);
+                        if weights[at] > limits.weight {
+                            return Err(Error::limit("model.schema-weight", limits.weight)
+                                .text("schema", self.place(id).pointer.as_bytes()));
+                        }
+                        if chains[at] > limits.chain {
+                            return Err(Error::limit("model.schema-chain", limits.chain.into())
+                                .text("schema", self.place(id).pointer.as_bytes()));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(weights.into_iter().max().unwrap_or(0))
+    }
+}
+
+impl<'s> Builder<'s, '_> {
+    /// Notes where every object and boolean stands.
+    fn index(&mut self, root: &'s Serde) {
+        let mut stack = vec![(root, None, Keys::new())];
+        while let Some((value, outer, keys)) = stack.pop() {
+            match value {
+                // An array is no place itself: its elements stand under two keys.
+                Serde::Array(items) => {
+                    stack.extend(items.iter().enumerate().map(|(nth, child)| {
+                        let mut keys = keys.clone();
+                        keys.push(Key::Index(nth));
+                        (child, outer, keys)
+                    }));
+                }
+                Serde::Object(_) | Serde::Bool(_) => {
+                    let link = self.links.len() as u32;
+                    self.links.push(Link { outer, keys });
+                    self.anywhere.insert(address(value), link);
+                    let members = value.as_object().into_iter().flatten();
+                    stack.extend(members.map(|(name, child)| {
+                        (child, Some(link), Keys::from_slice(&[Key::Name(name)]))
+                    }));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn pointer_of(&self, link: u32) -> String {
+        let mut keys = Vec::new();
+        let mut next = Some(link);
+        while let Some(link) = next {
+            let link = &self.links[link as usize];
+            keys.extend(link.keys.iter().rev());
+            next = link.outer;
+        }
+        let mut pointer = String::new();
+        keys.iter().rev().for_each(|key| push_key(&mut pointer, *key));
+        pointer
+    }
+
+    fn add(&mut self, schema: &'s Serde, pointer: String, base: Uri<String>) -> Result<Id> {
+        if let Some(id) = self.by_address.get(&address(schema)) {
+            return Ok(*id);
+        }
+        if self.places.len() >= self.limits.nodes {
+            return Err(Error::limit("model.schema-nodes", self.limits.nodes as u64));
+        }
+        if !schema.is_object() && !schema.is_boolean() {
+            return Err(refuse("a schema is an object or a boolean", &pointer));
+        }
+        let id = self.places.len() as Id;
+        self.pointer_bytes += pointer.len();
+        if self.pointer_bytes > self.limits.pointer_bytes {
+            return Err(Error::limit(
+                "model.schema-pointer-bytes",
+                self.limits.pointer_bytes as u64,
+            ));
+        }
+        let base = match schema.get("$id") {
+            Some(Serde::String(_)) => self.base_inside(schema, &base, &pointer)?,
+            _ => base,
+        };
+        self.by_address.insert(address(schema), id);
+        self.places.push(Place {
+            schema,
+            pointer,
+            base,
+            reference: None,
+            inner: Vec::new(),
+            dynamic: Vec::new(),
+        });
+        Ok(id)
+    }
+
+    /// The URI of a resource that names itself.
+    fn base_inside(
+        &self,
+        schema: &'s Serde,
+        base: &Uri<String>,
+        pointer: &str,
+    ) -> Result<Uri<String>> {
+        let resource = Draft::Draft202012.create_resource_ref(schema);
+        let resolver = self
+            .registry
+            .resolver(base.clone())
+            .in_subresource(resource)
+            .map_err(|error| refuse(format!("$id is not a URI: {error}"), pointer))?;
+        let base = (*resolver.base_uri()).clone();
+        if base.as_str().starts_with(PARTS_URI) {
+            return Err(refuse("$id has a scheme of ours", pointer));
+        }
+        Ok(base)
+    }
+
+    /// Finds what a place holds and refers to.
+    fn expand(&mut self, id: Id) -> Result<()> {
+        let place = &self.places[id as usize];
+        let Serde::Object(map) = place.schema else { return Ok(()) };
+        let (pointer, base) = (place.pointer.clone(), place.base.clone());
+        if map.get("$schema").is_some_and(|uri| !is_2020_12(uri)) {
+            return Err(refuse("$schema is JSON Schema 2020-12 or absent", &pointer));
+        }
+        let mut inner = Vec::new();
+        for (keyword, held) in map {
+            let Some((keyword, holds, _)) = KEYWORDS.iter().find(|(name, ..)| name == keyword)
+            else {
+                continue;
+            };
+            for (key, schema) in held_schemas(keyword, holds, held) {
+                let outer = format!("{pointer}/{keyword}");
+                let id = self.add(schema, join(&outer, key), base.clone())?;
+                inner.push((*keyword, key, id));
+            }
+        }
+        self.places[id as usize].inner = inner;
+        if let Some(Serde::String(reference)) = map.get("$ref") {
+            let target = self.resolve(reference, &base, &pointer, "$ref")?;
+            self.places[id as usize].reference = Some(target);
+        }
+        if let Some(Serde::String(reference)) = map.get("$dynamicRef")
+            && let Target::Inside(target) =
+                self.resolve(reference, &base, &pointer, "$dynamicRef")?
+        {
+            self.places[id as usize].dynamic.push(target);
+        }
+        Ok(())
+    }
+
+    fn resolve(
+        &mut self,
+        reference: &str,
+        base: &Uri<String>,
+        pointer: &str,
+        keyword: &str,
+    ) -> Result<Target> {
+        // The empty reference is the resource itself; the crate knows it as its fragment.
+        let reference = if reference.is_empty() { "#" } else { reference };
+        let registry = self.registry;
+        let resolver = registry.resolver(base.clone());
+        let resolved = resolver.lookup(reference).map_err(|error| {
+            refuse(cut(&format!("the reference leads nowhere: {error}")), pointer)
+                .text("keyword", keyword.as_bytes())
+        })?;
+        let target = resolved.contents();
+        let Some(link) = self.anywhere.get(&address(target)).copied() else {
+            let uri = resolver.resolve_uri(&base.borrow(), reference);
+            let uri = uri.map_err(|error| refuse(cut(&error.to_string()), pointer))?;
+            return Ok(Target::Outside(uri.as_str().to_owned()));
+        };
+        let base = (*resolved.resolver().base_uri()).clone();
+        self.add(target, self.pointer_of(link), base).map(Target::Inside)
+    }
+
+    /// A `$dynamicRef` may lead to any schema that carries its name.
+    fn link_dynamic(&mut self) {
+        let mut named: HashMap<&str, Vec<Id>> = HashMap::new();
+        for (id, place) in self.places.iter().enumerate() {
+            if let Some(Serde::String(name)) = place.schema.get("$dynamicAnchor") {
+                named.entry(name).or_default().push(id as Id);
+            }
+        }
+        for place in &mut self.places {
+            if let Some(Serde::String(reference)) = place.schema.get("$dynamicRef") {
+                let name = reference.rsplit('#').next().unwrap_or_default();
+                place.dynamic.extend(named.get(name).into_iter().flatten());
+            }
+        }
+    }
+
+    /// References from one resource to another, and dynamic ones.
+    fn crossings(&self) -> usize {
+        let crosses = |place: &&Place<'_>| match &place.reference {
+            Some(Target::Inside(id)) => {
+                self.places[*id as usize].base.as_str() != place.base.as_str()
+            }
+            _ => has(place.schema, "$dynamicRef"),
+        };
+        self.places.iter().filter(crosses).count()
+    }
+
+    /// With one resource a dynamic reference leads to the same place wherever it is come from. With
+    /// several it depends on which were gone through.
+    fn needs_context(&self) -> bool {
+        let resources = self.places.iter().skip(1).any(|place| has(place.schema, "$id"));
+        let dynamic = self
+            .places
+            .iter()
+            .any(|place| has(place.schema, "$dynamicRef") || has(place.schema, "$dynamicAnchor"));
+        resources && dynamic
+    }
+}
+
+fn has(schema: &Serde, keyword: &str) -> bool {
+    schema.get(keyword).is_some()
+}
+
+fn is_2020_12(uri: &Serde) -> bool {
+    let text = uri.as_str().unwrap_or_default();
+    text.trim_end_matches('#') == "https://json-schema.org/draft/2020-12/schema"
+}
+
+/// The schemas a keyword holds. What is no schema there, such as the names in `dependencies`, is not.
+fn held_schemas<'s>(keyword: &str, holds: &Holds, held: &'s Serde) -> Vec<(Key<'s>, &'s Serde)> {
+    let is_schema = |value: &Serde| keyword != "dependencies" || !value.is_array();
+    match (holds, held) {
+        (Holds::One, schema) => vec![(Key::Whole, schema)],
+        (Holds::Many, Serde::Array(items)) => {
+            items.iter().enumerate().map(|(nth, schema)| (Key::Index(nth), schema)).collect()
+        }
+        (Holds::Named, Serde::Object(map)) => named_schemas(map, is_schema),
+        _ => Vec::new(),
+    }
+}
+
+fn named_schemas<'s>(
+    map: &'s Map<String, Serde>,
+    is_schema: impl Fn(&Serde) -> bool,
+) -> Vec<(Key<'s>, &'s Serde)> {
+    let schemas = map.iter().filter(|(_, schema)| is_schema(schema));
+    schemas.map(|(name, schema)| (Key::Name(name), schema)).collect()
+}
+
+/// A pointer with one step more.
+pub(super) fn join(pointer: &str, key: Key<'_>) -> String {
+    let mut out = pointer.to_owned();
+    push_key(&mut out, key);
+    out
+}
+
+fn push_key(pointer: &mut String, key: Key<'_>) {
+    match key {
+        Key::Whole => {}
+        Key::Index(nth) => pointer.push_str(&format!("/{nth}")),
+        Key::Name(name) => {
+            pointer.push('/');
+            push_token(pointer, name);
+        }
+    }
+}
+
+/// A pointer as the fragment of a URI.
+fn fragment(pointer: &str) -> String {
+    let mut out = "#".to_owned();
+    for byte in pointer.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~$".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// A name as a step of a JSON Pointer.
+pub(super) fn push_token(out: &mut String, name: &str) {
+    for c in name.chars() {
+        match c {
+            '~' => out.push_str("~0"),
+            '/' => out.push_str("~1"),
+            c => out.push(c),
+        }
+    }
+}
+
+/// A message of bounded length.
+pub(super) fn cut(message: &str) -> String {
+    const MESSAGE_CHARS_MAX: usize = 200;
+    match message.char_indices().nth(MESSAGE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
+    }
+}

@@ -1,0 +1,171 @@
+//! Parts of a schema that the `jsonschema` crate judges, all compiled into one validator.
+//!
+//! The validator is that of a schema `{"properties": {"0": part, "1": part, ...}}`, and a part is asked
+//! by showing it an object with one member. So references that several parts share are compiled once,
+//! whatever their number, and a part costs little more than itself. A part refers to places of the
+//! user's schema by URI, which is registered as a resource, so that references inside mean what they
+//! mean there.
+
+use std::error::Error as StdError;
+
+use jsonschema::{Draft, PatternOptions, Registry, Retrieve, Uri, Validator};
+use serde_json::{Map, Value as Serde};
+
+use super::SchemaLimits;
+use super::explain::Schema;
+use super::instance::{Document, Meter, Node};
+use super::outline::{cut, refuse};
+use crate::error::{Error, Result};
+use crate::value::View;
+
+/// Where the user's schema is registered; it may give itself another name.
+pub(super) const SCHEMA_URI: &str = "model:///schema";
+/// What the parts stand in; nothing of the user's may have its name.
+pub(super) const PARTS_URI: &str = "model-parts:///";
+
+/// Refuses every reference that leads out of the document.
+pub(super) struct NoRemote;
+
+impl Retrieve for NoRemote {
+    fn retrieve(&self, uri: &Uri<String>) -> Result<Serde, Box<dyn StdError + Send + Sync>> {
+        Err(format!("remote references are refused: {}", cut(uri.as_str())).into())
+    }
+}
+
+/// The parts of one schema while they are collected.
+#[derive(Default)]
+pub(super) struct Collected {
+    parts: Map<String, Serde>,
+}
+
+impl Collected {
+    /// Adds a part; gives its number.
+    pub fn add(&mut self, part: Serde) -> u32 {
+        let number = self.parts.len();
+        self.parts.insert(number.to_string(), part);
+        number as u32
+    }
+
+    pub fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Compiles them all. `patterns` is how many different patterns the whole schema has.
+    pub fn compile(
+        self,
+        registry: &Registry<'_>,
+        patterns: usize,
+        limits: &SchemaLimits,
+    ) -> Result<Parts> {
+        // What the patterns may take together is shared out evenly, so that many small ones fit and a
+        // few large ones do too.
+        let each = (limits.pattern_bytes / patterns.max(1)).min(limits.pattern_bytes / 16);
+        let pattern_options = PatternOptions::regex().size_limit(each).dfa_size_limit(each);
+        let schema =
+            Serde::Object(Map::from_iter([("properties".to_owned(), Serde::Object(self.parts))]));
+        let validator = jsonschema::options_for::<Document>()
+            .with_draft(Draft::Draft202012)
+            .with_registry(registry)
+            .with_base_uri(PARTS_URI)
+            .with_retriever(NoRemote)
+            .with_pattern_options(pattern_options)
+            .should_validate_formats(true)
+            .build(&schema)
+            .map_err(|error| {
+                let place = error.schema_path().to_string();
+                refuse(cut(&format!("the schema cannot be used: {}", error)), &place)
+            })?;
+        Ok(Parts { validator })
+    }
+}
+
+/// The compiled parts.
+pub(super) struct Parts {
+    validator: Validator<Document>,
+}
+
+/// What one check needs to ask parts.
+pub(super) struct Run<'r> {
+    parts: &'r Parts,
+    meter: Meter,
+}
+
+/// Where the crate found a violation: instance pointer below the value asked about, schema pointer,
+/// keyword.
+pub(super) struct Found {
+    pub place: String,
+    pub schema: Schema,
+    pub keyword: String,
+}
+
+impl Parts {
+    pub fn run(&self, meter: Meter) -> Run<'_> {
+        Run { parts: self, meter }
+    }
+}
+
+impl Run<'_> {
+    /// Whether a value passes a part.
+    #[inline(never)]
+    pub fn passes(&self, part: u32, view: View<'_>) -> Result<bool> {
+        let mut number = itoa::Buffer::new();
+        let node = Node::member(number.format(part), view, &self.meter);
+        let valid = self.parts.validator.is_valid(node);
+        self.meter.verdict(valid)
+    }
+
+    /// Where a value that does not pass a part violates it. `None` where saying so would cost too much.
+    pub fn explain(&self, part: u32, view: View<'_>, limits: &SchemaLimits) -> Option<Found> {
+        // Finding out collects what every alternative has against the value, a few hundred bytes for each
+        // step: bounded far below what a verdict may cost.
+        let meter = Meter::new(limits.steps / 512, 1, limits.stack_bytes);
+        let mut number = itoa::Buffer::new();
+        let number = number.format(part);
+        let found = self.parts.validator.validate(Node::member(number, view, &meter)).err()?;
+        if meter.verdict(false).is_err() {
+            return None;
+        }
+        let place = found.instance_path().as_str();
+        let schema = match found.absolute_keyword_location() {
+            Some(uri) if uri.as_str().starts_with(PARTS_URI) => {
+                let within = "/properties/".len() + number.len();
+                Schema::Part(
+                    found.schema_path().as_str().get(within..).unwrap_or_default().to_owned(),
+                )
+            }
+            Some(uri) => {
+                let (base, fragment) = uri.as_str().split_once('#').unwrap_or((uri.as_str(), ""));
+                Schema::At(base.to_owned(), unescape(fragment))
+            }
+            None => Schema::At(SCHEMA_URI.to_owned(), found.schema_path().as_str().to_owned()),
+        };
+        Some(Found {
+            place: place.get(1 + number.len()..).unwrap_or_default().to_owned(),
+            schema,
+            keyword: found.kind().keyword().to_owned(),
+        })
+    }
+}
+
+/// The text a URI's fragment spells.
+fn unescape(fragment: &str) -> String {
+    let mut bytes = Vec::with_capacity(fragment.len());
+    let mut at = 0;
+    while let Some(byte) = fragment.as_bytes().get(at) {
+        let digits = fragment.get(at + 1..at + 3).filter(|_| *byte == b'%');
+        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(*byte));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A registry with the user's schema in it.
+pub(super) fn registry(schema: &Serde) -> Result<Registry<'_>> {
+    Registry::new()
+        .draft(Draft::Draft202012)
+        .retriever(NoRemote)
+        .add(SCHEMA_URI, schema)
+        .and_then(|builder| builder.prepare())
+        .map_err(|error| Error::syntax(cut(&format!("the schema cannot be used: {error}"))))
+}

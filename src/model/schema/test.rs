@@ -1,0 +1,328 @@
+//! What one keyword asks of one value.
+//!
+//! The keywords of the validation vocabulary that cost less to answer than to ask about are answered
+//! here, over values in place and without allocating; all others by a part of the crate's validator.
+//! Both give the same verdict: the property tests compare them.
+
+use hashbrown::HashTable;
+use jsonschema::JsonType;
+use serde_json::{Map, Value as Serde};
+
+use super::instance;
+use super::parts::Parts;
+use crate::error::{Error, Result};
+use crate::value::number::Number;
+use crate::value::{Limits, Value, View, parse};
+
+/// The names of members.
+type MemberNames = Box<[Box<str>]>;
+/// By the name of a member, the names of those it needs.
+type Dependents = Box<[(Box<str>, MemberNames)]>;
+
+/// One question.
+pub(super) enum Test {
+    /// The schema `false`.
+    Never,
+    Type(Types),
+    Minimum(Number),
+    Maximum(Number),
+    ExclusiveMinimum(Number),
+    ExclusiveMaximum(Number),
+    /// By an integer from 1 to 2^53, asked of integers; of other numbers the part is asked.
+    MultipleOf(i64, u32),
+    MinLength(u64),
+    MaxLength(u64),
+    MinItems(u64),
+    MaxItems(u64),
+    MinProperties(u64),
+    MaxProperties(u64),
+    Required(MemberNames),
+    DependentRequired(Dependents),
+    UniqueItems,
+    /// `const` and `enum`.
+    OneOf(Options),
+    /// Whatever the crate says.
+    Part(u32),
+}
+
+/// The values of an `enum`.
+pub(super) struct Options {
+    all: Box<[Value]>,
+    /// Their numbers by hash, where they are many.
+    index: HashTable<u32>,
+    state: foldhash::quality::RandomState,
+}
+
+impl Options {
+    /// Up to this many are compared one by one.
+    const SCANNED_MAX: usize = 8;
+
+    fn new(all: Box<[Value]>) -> Options {
+        let state = foldhash::quality::RandomState::default();
+        let mut index = HashTable::new();
+        if all.len() > Options::SCANNED_MAX {
+            let hash = |nth: &u32| all[*nth as usize].view().hash_with(&state);
+            for nth in 0..all.len() as u32 {
+                index.insert_unique(hash(&nth), nth, hash);
+            }
+        }
+        Options { all, index, state }
+    }
+
+    #[inline]
+    fn have(&self, view: View<'_>) -> bool {
+        if self.index.is_empty() {
+            return self.all.iter().any(|value| value.view().equals(view));
+        }
+        let hash = view.hash_with(&self.state);
+        self.index.find(hash, |nth| self.all[*nth as usize].view().equals(view)).is_some()
+    }
+}
+
+/// A set of JSON types. An integer is a number too, and `1.0` is an integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Types(u8);
+
+impl Types {
+    fn parse(types: &Serde) -> Option<Types> {
+        let bit = |name: &Serde| Some(name.as_str()?.parse::<JsonType>().ok()? as u8);
+        match types {
+            Serde::Array(names) => names.iter().try_fold(0, |set, name| Some(set | bit(name)?)),
+            name => bit(name),
+        }
+        .map(Types)
+    }
+
+    /// As they are written, for a message.
+    pub fn names(self) -> String {
+        const ALL: [JsonType; 7] = [
+            JsonType::Null,
+            JsonType::Boolean,
+            JsonType::Integer,
+            JsonType::Number,
+            JsonType::String,
+            JsonType::Array,
+            JsonType::Object,
+        ];
+        let names = ALL.into_iter().filter(|kind| self.has(*kind)).map(JsonType::as_str);
+        names.collect::<Vec<_>>().join(" or ")
+    }
+
+    #[inline]
+    fn has(self, kind: JsonType) -> bool {
+        self.0 & kind as u8 != 0
+    }
+
+    #[inline]
+    fn admits(self, view: View<'_>) -> bool {
+        match view {
+            View::Null => self.has(JsonType::Null),
+            View::Bool(_) => self.has(JsonType::Boolean),
+            View::Int(_) => self.0 & (JsonType::Integer as u8 | JsonType::Number as u8) != 0,
+            View::Float(value) => {
+                self.has(JsonType::Number) || self.has(JsonType::Integer) && value.trunc() == value
+            }
+            View::Str(_) => self.has(JsonType::String),
+            View::Array(_) => self.has(JsonType::Array),
+            View::Object(_) => self.has(JsonType::Object),
+        }
+    }
+}
+
+/// A number written in the schema. Only those a document could hold can be compared here.
+pub(super) fn number(value: &Serde) -> Option<Number> {
+    let Serde::Number(number) = value else { return None };
+    if let Some(value) = number.as_i64() {
+        return Some(Number::Int(value));
+    }
+    // An integer past i64 is left to the crate, which knows u64.
+    if number.as_u64().is_some() {
+        return None;
+    }
+    number.as_f64().filter(|value| value.is_finite()).map(Number::Float)
+}
+
+/// A divisor for which the remainder of integers is exact, as the crate computes it.
+pub(super) fn small_divisor(number: Number) -> Option<i64> {
+    const SAFE_MAX: i64 = 1 << 53;
+    let divisor = match number {
+        Number::Int(value) => value,
+        Number::Float(value) if value.trunc() == value && value <= SAFE_MAX as f64 => value as i64,
+        Number::Float(_) => return None,
+    };
+    (1..=SAFE_MAX).contains(&divisor).then_some(divisor)
+}
+
+/// A bound on a count, as the crate reads it.
+fn count(value: &Serde) -> Option<u64> {
+    if let Some(count) = value.as_u64() {
+        return Some(count);
+    }
+    let float = value.as_f64().filter(|count| *count >= 0.0 && count.trunc() == *count)?;
+    Some(float as u64)
+}
+
+fn names(value: &Serde) -> Option<MemberNames> {
+    value.as_array()?.iter().map(|name| Some(name.as_str()?.into())).collect()
+}
+
+fn dependent(map: &Map<String, Serde>) -> Option<Dependents> {
+    map.iter().map(|(name, needed)| Some((name.as_str().into(), names(needed)?))).collect()
+}
+
+/// A value of the schema as one of ours. `None` where no document could hold it.
+pub(super) fn value(value: &Serde) -> Option<Value> {
+    let text = serde_json::to_vec(value).ok()?;
+    parse::json(&text, &Limits::NONE).ok().map(|parsed| parsed.value)
+}
+
+impl Test {
+    /// The native test of a keyword; `None` where the crate is to be asked.
+    pub fn native(keyword: &str, value: &Serde) -> Option<Test> {
+        Some(match keyword {
+            "type" => Test::Type(Types::parse(value)?),
+            "minimum" => Test::Minimum(number(value)?),
+            "maximum" => Test::Maximum(number(value)?),
+            "exclusiveMinimum" => Test::ExclusiveMinimum(number(value)?),
+            "exclusiveMaximum" => Test::ExclusiveMaximum(number(value)?),
+            "minLength" => Test::MinLength(count(value)?),
+            "maxLength" => Test::MaxLength(count(value)?),
+            "minItems" => Test::MinItems(count(value)?),
+            "maxItems" => Test::MaxItems(count(value)?),
+            "minProperties" => Test::MinProperties(count(value)?),
+            "maxProperties" => Test::MaxProperties(count(value)?),
+            "required" => Test::Required(names(value)?),
+            "dependentRequired" => Test::DependentRequired(dependent(value.as_object()?)?),
+            "uniqueItems" => Test::UniqueItems,
+            "const" => Test::OneOf(Options::new(Box::new([self::value(value)?]))),
+            "enum" => Test::OneOf(Options::new(
+                value.as_array()?.iter().map(self::value).collect::<Option<Box<[Value]>>>()?,
+            )),
+            _ => return None,
+        })
+    }
+
+    /// Whether a change anywhere below the value can change the answer.
+    pub fn looks_below(&self) -> bool {
+        match self {
+            Test::UniqueItems => true,
+            Test::OneOf(options) => options
+                .all
+                .iter()
+                .any(|value| matches!(value.view(), View::Array(_) | View::Object(_))),
+            _ => false,
+        }
+    }
+
+    /// Whether the answer is about which members or elements there are.
+    pub fn counts_children(&self) -> bool {
+        matches!(
+            self,
+            Test::MinItems(_)
+                | Test::MaxItems(_)
+                | Test::MinProperties(_)
+                | Test::MaxProperties(_)
+                | Test::Required(_)
+                | Test::DependentRequired(_)
+        )
+    }
+
+    #[inline]
+    pub fn passes(&self, view: View<'_>, run: &super::parts::Run<'_>) -> Result<bool> {
+        Ok(match self {
+            Test::Never => false,
+            Test::Type(types) => types.admits(view),
+            Test::Minimum(bound) => {
+                view.as_number().is_none_or(|number| number.compare(*bound).is_ge())
+            }
+            Test::Maximum(bound) => {
+                view.as_number().is_none_or(|number| number.compare(*bound).is_le())
+            }
+            Test::ExclusiveMinimum(bound) => {
+                view.as_number().is_none_or(|number| number.compare(*bound).is_gt())
+            }
+            Test::ExclusiveMaximum(bound) => {
+                view.as_number().is_none_or(|number| number.compare(*bound).is_lt())
+            }
+            Test::MultipleOf(divisor, part) => match view {
+                View::Int(value) => value % divisor == 0,
+                View::Float(_) => run.passes(*part, view)?,
+                _ => true,
+            },
+            Test::MinLength(least) => {
+                view.as_text().is_none_or(|text| text.code_points() as u64 >= *least)
+            }
+            Test::MaxLength(most) => {
+                view.as_text().is_none_or(|text| text.code_points() as u64 <= *most)
+            }
+            Test::MinItems(least) => {
+                view.as_array().is_none_or(|array| array.len() as u64 >= *least)
+            }
+            Test::MaxItems(most) => view.as_array().is_none_or(|array| array.len() as u64 <= *most),
+            Test::MinProperties(least) => {
+                view.as_object().is_none_or(|object| object.len() as u64 >= *least)
+            }
+            Test::MaxProperties(most) => {
+                view.as_object().is_none_or(|object| object.len() as u64 <= *most)
+            }
+            Test::Required(_) | Test::DependentRequired(_) => self.missing(view).is_none(),
+            Test::UniqueItems => view.as_array().is_none_or(instance::is_unique),
+            Test::OneOf(options) => options.have(view),
+            Test::Part(part) => run.passes(*part, view)?,
+        })
+    }
+
+    /// The first member that has to be there and is not.
+    pub fn missing(&self, view: View<'_>) -> Option<&str> {
+        let object = view.as_object()?;
+        let lacking =
+            |names: &'_ [Box<str>]| names.iter().position(|name| object.find(name).is_none());
+        match self {
+            Test::Required(names) => lacking(names).map(|nth| &*names[nth]),
+            Test::DependentRequired(all) => all
+                .iter()
+                .filter(|(name, _)| object.find(name).is_some())
+                .find_map(|(_, names)| lacking(names).map(|nth| &*names[nth])),
+            _ => None,
+        }
+    }
+
+    /// What is allocated behind the test.
+    pub fn heap_bytes(&self) -> usize {
+        let texts = |names: &[Box<str>]| names.iter().map(|name| name.len() + 16).sum::<usize>();
+        match self {
+            Test::Required(names) => texts(names),
+            Test::DependentRequired(all) => {
+                all.iter().map(|(name, names)| name.len() + 32 + texts(names)).sum()
+            }
+            Test::OneOf(options) => {
+                let values =
+                    options.all.iter().map(|value| size_of::<Value>() + value.heap_bytes());
+                values.sum::<usize>() + options.index.allocation_size()
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// Numbers a schema writes must be numbers a document could be compared with.
+pub(super) fn refuse_odd_numbers(schema: &Serde) -> Result<()> {
+    let mut stack = vec![schema];
+    while let Some(value) = stack.pop() {
+        match value {
+            Serde::Number(number) if !number.as_f64().is_some_and(f64::is_finite) => {
+                return Err(Error::syntax("a number in the schema is out of range"));
+            }
+            Serde::Array(items) => stack.extend(items),
+            Serde::Object(map) => stack.extend(map.values()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<Test>();
+    shared::<Parts>();
+};

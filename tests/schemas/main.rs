@@ -1,0 +1,56 @@
+//! Schemas: the standard's suite, every keyword, changes against whole checks, and attacks.
+
+mod attacks;
+mod changes;
+mod defaults;
+mod draw;
+mod keywords;
+mod suite;
+
+use redis_model::error::ErrorCode;
+use redis_model::model::schema::{Schema, SchemaLimits};
+use redis_model::value::{Limits, parse};
+
+#[test]
+fn the_standards_suite_holds() {
+    let mut failures = Vec::new();
+    let (mut judged, mut groups) = (0, 0);
+    for group in suite::groups() {
+        groups += 1;
+        let name = format!("{}: {}", group.file, group.description);
+        let schema =
+            match Schema::compile(group.schema.to_string().as_bytes(), &SchemaLimits::DEFAULT) {
+                Ok(schema) => schema,
+                Err(error) => {
+                    failures.push(format!("{name}: {error}"));
+                    continue;
+                }
+            };
+        for case in group.cases {
+            let text = case.document.to_string();
+            let document = match parse::json(text.as_bytes(), &Limits::DEFAULT) {
+                Ok(document) => document.value,
+                Err(error) => {
+                    failures.push(format!("{name}: {}: {error}", case.description));
+                    continue;
+                }
+            };
+            judged += 1;
+            let verdict = schema.check(document.view());
+            let right = match &verdict {
+                Ok(()) => case.valid,
+                Err(error) => !case.valid && error.code() == ErrorCode::Schema,
+            };
+            if !right {
+                failures.push(format!("{name}: {}: {verdict:?}", case.description));
+            }
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} of {judged} in {groups}:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+    assert!(judged > 1000, "{judged}");
+}

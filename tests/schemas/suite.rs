@@ -1,0 +1,97 @@
+//! The cases of the JSON Schema test suite, draft 2020-12, that apply here.
+//!
+//! What does not apply stands in one table, each with its reason. Other tests include this file to run
+//! the same cases elsewhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// One schema with the documents that are judged by it.
+pub struct Group {
+    pub file: String,
+    pub description: String,
+    pub schema: Value,
+    pub cases: Vec<Case>,
+}
+
+pub struct Case {
+    pub description: String,
+    pub document: Value,
+    pub valid: bool,
+}
+
+const REMOTE: &str = "refers to a schema outside the document, which is refused";
+const BIGNUM: &str = "the document has an integer beyond 64 bits, which no document may have";
+
+/// Files, groups and single cases that do not apply, by how their names begin, and why.
+const EXCLUDED: &[(&str, &str, &str, &str)] = &[
+    ("refRemote", "", "", REMOTE),
+    ("vocabulary", "", "", "needs a metaschema of its own, which is a schema outside the document"),
+    ("format", "", "", "expects formats to be annotations; they are asserted here"),
+    ("optional/format-assertion", "", "", "needs a metaschema of its own"),
+    ("optional/cross-draft", "", "", "refers to a schema of another draft outside the document"),
+    ("dynamicRef", "strict-tree schema", "", REMOTE),
+    ("dynamicRef", "tests for implementation dynamic anchor", "", REMOTE),
+    ("dynamicRef", "$ref and $dynamicAnchor are independent of order", "", REMOTE),
+    ("dynamicRef", "$ref to $dynamicRef finds detached", "", REMOTE),
+    ("optional/bignum", "integer", "a bignum", BIGNUM),
+    ("optional/bignum", "integer", "a negative bignum", BIGNUM),
+    ("optional/bignum", "number", "a bignum", BIGNUM),
+    ("optional/bignum", "number", "a negative bignum", BIGNUM),
+    ("optional/bignum", "string", "a bignum", BIGNUM),
+    ("optional/bignum", "maximum integer comparison", "", BIGNUM),
+    ("optional/bignum", "minimum integer comparison", "", BIGNUM),
+];
+
+fn is_excluded(file: &str, group: &str, case: &str) -> bool {
+    EXCLUDED.iter().any(|(in_file, in_group, in_case, why)| {
+        assert!(!why.is_empty());
+        *in_file == file && group.starts_with(in_group) && case.starts_with(in_case)
+    })
+}
+
+fn files(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("the suite is there") {
+        let path = entry.expect("the suite can be read").path();
+        if path.is_dir() {
+            files(&path, out);
+        } else {
+            out.push(path);
+        }
+    }
+}
+
+/// All groups that apply, without the cases that do not.
+pub fn groups() -> Vec<Group> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suites/jsonschema/draft2020-12");
+    let mut paths = Vec::new();
+    files(&root, &mut paths);
+    paths.sort();
+    paths.iter().flat_map(|path| read(&root, path)).collect()
+}
+
+fn read(root: &Path, path: &Path) -> Vec<Group> {
+    let file = path.strip_prefix(root).unwrap().with_extension("");
+    let file = file.to_string_lossy().into_owned();
+    let text = fs::read_to_string(path).expect("the suite can be read");
+    let groups: Vec<Value> = serde_json::from_str(&text).expect("the suite is JSON");
+    let text = |value: &Value| value.as_str().expect("a description is a string").to_owned();
+    let group = |group: &Value| {
+        let description = text(&group["description"]);
+        let cases = group["tests"].as_array().expect("a group has tests").iter().map(|case| Case {
+            description: text(&case["description"]),
+            document: case["data"].clone(),
+            valid: case["valid"].as_bool().expect("a verdict is a boolean"),
+        });
+        let cases = cases.filter(|case| !is_excluded(&file, &description, &case.description));
+        Group {
+            cases: cases.collect(),
+            file: file.clone(),
+            schema: group["schema"].clone(),
+            description,
+        }
+    };
+    groups.iter().map(group).filter(|group| !group.cases.is_empty()).collect()
+}
