@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::command::{self, ArgKind, ArgSpec, CommandSpec, Flag};
 use crate::error::ErrorCode;
 use crate::op::{self, Absent, OpSpec, OperandKind};
+use crate::txn::{ASSERTIONS, AssertionSpec, GUARD};
 
 /// The lines of `MODEL.HELP`, none wider than a terminal.
 pub fn help() -> Vec<String> {
@@ -23,9 +24,11 @@ pub fn help() -> Vec<String> {
             push_wrapped(&mut lines, &format!("{:<30}{}.", "", spec.summary), "  ");
         }
     }
+    let assertions: Vec<_> = ASSERTIONS.iter().map(assertion_syntax).collect();
+    lines
+        .push(format!("Assertions: {}. Before any operator: {GUARD} expr.", assertions.join(", ")));
     lines.push(
-        "Assertions: IFREV revision, EXISTS, MISSING. Paths: $.json.path or /json/pointer."
-            .to_owned(),
+        "Paths: $.json.path or /json/pointer. Expressions: CEL, as in self.n >= args.n.".into(),
     );
     lines
 }
@@ -89,6 +92,12 @@ pub fn operator_syntax(spec: &OpSpec) -> String {
     std::iter::once(spec.name.to_owned()).chain(operands).collect::<Vec<_>>().join(" ")
 }
 
+/// `IF expr`.
+fn assertion_syntax(spec: &AssertionSpec) -> String {
+    let operand = spec.operand.map_or(String::new(), |operand| format!(" {}", operand.name()));
+    format!("{}{operand}", spec.name)
+}
+
 fn absent_words(absent: Absent) -> &'static str {
     match absent {
         Absent::Null => "does nothing, replies null",
@@ -122,6 +131,7 @@ pub fn commands_md() -> String {
     for spec in op::all() {
         operator_section(spec, &mut out);
     }
+    assertions_section(&mut out);
     errors_section(&mut out);
     out
 }
@@ -171,6 +181,19 @@ fn operator_section(spec: &OpSpec, out: &mut String) {
             cell(example.reply),
             cell(example.after)
         );
+    }
+    out.push('\n');
+}
+
+fn assertions_section(out: &mut String) {
+    out.push_str(
+        "# Assertions\n\nA statement that holds or refuses the whole command; it has no reply. In front of any operator, \
+         `WHEN expr` makes\nthat operator run only where the expression is true of the document as it stands; else \
+         it replies null.\n\n| assertion | holds if | errors, in order of precedence |\n|---|---|---|\n",
+    );
+    for spec in &ASSERTIONS {
+        let syntax = assertion_syntax(spec);
+        let _ = writeln!(out, "| `{syntax}` | {} | {} |", spec.summary, words(spec.errors));
     }
     out.push('\n');
 }

@@ -1,16 +1,12 @@
 //! A document: a value with its model and its revision.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::model::{Model, VERSION_MAX};
 use crate::value::{Measured, Value};
 
-/// The number of a model definition in this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ModelId(pub u32);
-
-/// The built-in model of documents without a schema.
-pub const ANY: ModelId = ModelId(0);
-/// The name of [`ANY`].
+/// The name of the built-in model of documents without a schema.
 pub const ANY_NAME: &str = "any";
 
 /// What one key holds.
@@ -19,19 +15,35 @@ pub struct Document {
     /// Grows with every command that changes the content; below 2^53.
     pub revision: u64,
     pub root: Value,
-    pub model: ModelId,
+    /// None for the built-in model.
+    pub model: Option<Arc<Model>>,
     /// As [`crate::value::View::size`] counts it.
     size: u32,
+    /// The version of the definition it was judged by last, and whether that is certain.
+    judged: u32,
 }
 
 /// Revisions stay exact in clients whose numbers are doubles.
 pub const REVISION_MAX: u64 = (1 << 53) - 1;
+/// Set where a document says it was judged, and nobody else does.
+const UNCERTAIN: u32 = 1 << 31;
 
 impl Document {
-    pub fn new(content: Measured, model: ModelId, revision: u64) -> Document {
+    /// `version` is that of the definition it was judged by; 0 for the built-in model.
+    pub fn new(
+        content: Measured,
+        model: Option<Arc<Model>>,
+        version: u32,
+        revision: u64,
+    ) -> Document {
         assert!(revision <= REVISION_MAX, "a revision is below 2^53");
+        assert!(version <= VERSION_MAX, "a definition's version leaves a bit free");
         let size = u32::try_from(content.size).expect("sizes are limited to 1 GiB");
-        Document { revision, root: content.value, model, size }
+        Document { revision, root: content.value, model, size, judged: version }
+    }
+
+    pub fn model_name(&self) -> &str {
+        self.model.as_ref().map_or(ANY_NAME, |model| model.name())
     }
 
     pub fn size(&self) -> u64 {
@@ -42,6 +54,27 @@ impl Document {
     pub fn set_size(&mut self, size: u64) {
         debug_assert_eq!(size, self.root.view().size());
         self.size = u32::try_from(size).expect("sizes are limited to 1 GiB");
+    }
+
+    /// The version of the definition it was judged by last.
+    pub fn definition_version(&self) -> u32 {
+        self.judged & !UNCERTAIN
+    }
+
+    /// Whether it is known to be as this version of its model's definition wants it.
+    pub fn is_judged_by(&self, version: u32) -> bool {
+        self.judged == version
+    }
+
+    /// It is as this version of its model's definition wants it.
+    pub fn set_judged_by(&mut self, version: u32) {
+        assert!(version <= VERSION_MAX, "a definition's version leaves a bit free");
+        self.judged = version;
+    }
+
+    /// It came with a payload that anybody could have made: it is judged whole when it is written.
+    pub fn distrust(&mut self) {
+        self.judged |= UNCERTAIN;
     }
 
     /// The document as it is right after its creation or replacement.

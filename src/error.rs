@@ -237,6 +237,24 @@ impl Error {
         self
     }
 
+    /// Adds what was read, each with its JSON text, as one object `values`. Nothing where there is none.
+    pub fn values(self, values: Vec<(String, String)>) -> Error {
+        if values.is_empty() {
+            return self;
+        }
+        let mut object = String::from("{");
+        for (name, json) in values {
+            if object.len() > 1 {
+                object.push(',');
+            }
+            push_json_string(&mut object, &name);
+            object.push(':');
+            object.push_str(&json);
+        }
+        object.push('}');
+        self.json("values", object)
+    }
+
     /// The detail of that name, if there is one.
     pub fn detail(&self, name: &str) -> Option<&Detail> {
         self.0.details.iter().find(|(n, _)| *n == name).map(|(_, d)| d)

@@ -142,9 +142,12 @@ fn examples_do_the_same_deep_inside_a_large_document() {
                 .enumerate()
                 .map(|(nth, word)| {
                     let is_path = nth > 0 && is_path(spec.operands[nth - 1].kind);
+                    let is_expression =
+                        nth > 0 && spec.operands[nth - 1].kind == OperandKind::Expression;
                     match word.strip_prefix('$') {
                         Some(rest) if is_path => format!("$.doc{rest}"),
                         None if is_path => format!("/doc{word}"),
+                        _ if is_expression => word.replace("self", "self.doc"),
                         _ => (*word).to_owned(),
                     }
                 })

@@ -10,7 +10,7 @@ use redis_model::value::{Limits, parse};
 const DOCUMENT: &[u8] = br#"{"a":[1,{"b":"x"},[]],"c":{"d":null,"e":2.5},"f":"long enough to be on its own, yes"}"#;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(Effect { change: Change::Edit(edits), .. }) = Effect::decode(bytes) else { return };
+    let Ok(Effect { change: Change::Edit { edits, .. }, .. }) = Effect::decode(bytes) else { return };
     let before = parse::json(DOCUMENT, &Limits::DEFAULT).expect("the document is JSON");
     let mut root = before.value.clone();
     let mut journal = Journal::default();

@@ -1,22 +1,25 @@
 //! What is replicated: the effect of a command on one key, never the command itself.
 //!
 //! ```text
-//! effect := 1:version kind varint:revision expiry rest
-//! kind   := 1 edit   rest is the edits (see `value::edit`); the document exists
-//!         | 2 put    rest is text:model varint:ahead; the document's JSON is the next argument; the
-//!                    sender had seen revisions up to `ahead` above this one
+//! effect := 2:version kind varint:revision expiry rest
+//! kind   := 1 edit   rest is varint:definition and the edits (see `value::edit`); the document exists
+//!         | 2 put    rest is text:model varint:definition varint:ahead; the document's JSON is the next
+//!                    argument; the sender had seen revisions up to `ahead` above this one
 //!         | 3 touch  no rest; only the expiry changes
 //! expiry := 0 as it was | 1 none | 2 varint:unix-ms
 //! ```
 //!
+//! `definition` is the version of the definition that judged the document; 0 where there is none, and for
+//! an edit where it stays as it was. Version 1 had no `definition` and is still read.
+//!
 //! It travels as `MODEL.APPLY key effect [json]`.
 
-use super::rdb::read_revision;
+use super::rdb::{read_definition_version, read_revision};
 use crate::document::REVISION_LOADED_MAX;
 use crate::error::Result;
 use crate::value::wire::{self, Reader};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const EDIT: u8 = 1;
 const PUT: u8 = 2;
 const TOUCH: u8 = 3;
@@ -42,8 +45,8 @@ pub struct Effect<'a> {
 
 #[derive(Debug, PartialEq)]
 pub enum Change<'a> {
-    Edit(&'a [u8]),
-    Put { model: &'a str, ahead: u64 },
+    Edit { edits: &'a [u8], definition: u32 },
+    Put { model: &'a str, definition: u32, ahead: u64 },
     Touch,
 }
 
@@ -52,7 +55,7 @@ impl<'a> Effect<'a> {
         let mut out = Vec::with_capacity(32);
         out.push(VERSION);
         out.push(match self.change {
-            Change::Edit(_) => EDIT,
+            Change::Edit { .. } => EDIT,
             Change::Put { .. } => PUT,
             Change::Touch => TOUCH,
         });
@@ -66,9 +69,13 @@ impl<'a> Effect<'a> {
             }
         }
         match self.change {
-            Change::Edit(edits) => out.extend_from_slice(edits),
-            Change::Put { model, ahead } => {
+            Change::Edit { edits, definition } => {
+                wire::put_varint(definition.into(), &mut out);
+                out.extend_from_slice(edits);
+            }
+            Change::Put { model, definition, ahead } => {
                 wire::put_text(model.as_bytes(), &mut out);
+                wire::put_varint(definition.into(), &mut out);
                 wire::put_varint(ahead, &mut out);
             }
             Change::Touch => {}
@@ -78,7 +85,8 @@ impl<'a> Effect<'a> {
 
     pub fn decode(bytes: &'a [u8]) -> Result<Effect<'a>> {
         let mut reader = Reader::new(bytes);
-        if reader.byte()? != VERSION {
+        let version = reader.byte()?;
+        if version == 0 || version > VERSION {
             return Err(wire::corrupt("an effect of a newer release"));
         }
         let kind = reader.byte()?;
@@ -90,14 +98,25 @@ impl<'a> Effect<'a> {
             _ => return Err(wire::corrupt("an unknown expiry")),
         };
         let change = match kind {
-            EDIT => Change::Edit(reader.take_rest()),
-            PUT => Change::Put { model: reader.text()?, ahead: read_ahead(&mut reader, revision)? },
+            EDIT => {
+                let definition = read_definition(&mut reader, version)?;
+                Change::Edit { edits: reader.take_rest(), definition }
+            }
+            PUT => Change::Put {
+                model: reader.text()?,
+                definition: read_definition(&mut reader, version)?,
+                ahead: read_ahead(&mut reader, revision)?,
+            },
             TOUCH => Change::Touch,
             _ => return Err(wire::corrupt("an unknown effect")),
         };
         reader.finish()?;
         Ok(Effect { revision, expiry, change })
     }
+}
+
+fn read_definition(reader: &mut Reader<'_>, version: u8) -> Result<u32> {
+    if version == 1 { Ok(0) } else { read_definition_version(reader) }
 }
 
 fn read_ahead(reader: &mut Reader<'_>, revision: u64) -> Result<u64> {
@@ -123,21 +142,34 @@ mod tests {
     #[test]
     fn effects_survive_and_cuts_are_refused() {
         for effect in [
-            Effect { revision: 1, expiry: Expiry::Keep, change: Change::Edit(b"xyz") },
+            Effect {
+                revision: 1,
+                expiry: Expiry::Keep,
+                change: Change::Edit { edits: b"xyz", definition: 300 },
+            },
             Effect {
                 revision: 1 << 52,
                 expiry: Expiry::At(1 << 41),
-                change: Change::Put { model: "any", ahead: 7 },
+                change: Change::Put { model: "item", definition: 2, ahead: 7 },
             },
             Effect { revision: 7, expiry: Expiry::Persist, change: Change::Touch },
         ] {
             let bytes = effect.encode();
             assert_eq!(Effect::decode(&bytes).unwrap(), effect);
-            if !matches!(effect.change, Change::Edit(_)) {
+            if !matches!(effect.change, Change::Edit { .. }) {
                 for cut in 0..bytes.len() {
                     assert!(Effect::decode(&bytes[..cut]).is_err());
                 }
             }
         }
+    }
+
+    #[test]
+    fn effects_of_the_first_release_are_read() {
+        let edit = Effect::decode(&[1, EDIT, 5, 0, b'x']).unwrap();
+        assert_eq!(edit.change, Change::Edit { edits: b"x", definition: 0 });
+        let put = Effect::decode(&[1, PUT, 5, 0, 3, b'a', b'n', b'y', 2]).unwrap();
+        assert_eq!(put.change, Change::Put { model: "any", definition: 0, ahead: 2 });
+        assert!(Effect::decode(&[3, TOUCH, 5, 0]).is_err());
     }
 }

@@ -2,5 +2,6 @@
 //!
 //! Everything read here may be corrupt or hostile.
 
+pub mod definition;
 pub mod effect;
 pub mod rdb;

@@ -1,42 +1,49 @@
 //! A document in RDB and DUMP.
 //!
 //! ```text
-//! document := varint:revision text:model value        (encoding version 1)
+//! document := varint:revision text:model value                     (encoding version 1)
+//!           | varint:revision text:model varint:definition value   (encoding version 2)
 //! ```
 //!
+//! `definition` is the version of the definition the document was judged by last, 0 for the model `any`.
 //! See [`crate::value::wire`] for `varint`, `text` and `value`. The version is the data type's encoding
 //! version, kept by the server beside the payload.
 
-use crate::document::{ANY, ANY_NAME, Document, REVISION_LOADED_MAX};
+use crate::document::{ANY_NAME, Document, REVISION_LOADED_MAX};
 use crate::error::Result;
+use crate::model::{Models, NAME_BYTES_MAX, VERSION_MAX};
 use crate::value::Limits;
 use crate::value::wire::{self, Reader};
 
 /// The encoding written by this release. Every release reads all versions up to its own.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Appends the document in the current version.
 pub fn encode(document: &Document, out: &mut Vec<u8>) {
     // The portable form is a little shorter than the text.
     out.reserve(16 + document.root.view().text_hint());
     wire::put_varint(document.revision, out);
-    wire::put_text(ANY_NAME.as_bytes(), out);
+    wire::put_text(document.model_name().as_bytes(), out);
+    wire::put_varint(document.definition_version().into(), out);
     wire::put_value(document.root.view(), out);
 }
 
 /// Reads a document. `version` is what it was written with.
-pub fn decode(bytes: &[u8], version: u32) -> Result<Document> {
+pub fn decode(bytes: &[u8], version: u32, models: &Models) -> Result<Document> {
     if version == 0 || version > VERSION {
         return Err(wire::corrupt("written by a newer release"));
     }
     let mut reader = Reader::new(bytes);
     let revision = read_revision(&mut reader)?;
-    if reader.text()? != ANY_NAME {
-        return Err(wire::corrupt("an unknown model"));
+    let name = reader.text()?;
+    let definition = if version == 1 { 0 } else { read_definition_version(&mut reader)? };
+    if name.len() > NAME_BYTES_MAX || (name == ANY_NAME && definition > 0) {
+        return Err(wire::corrupt("a model that cannot be"));
     }
     let content = reader.value(&Limits::NONE)?;
     reader.finish()?;
-    Ok(Document::new(content, ANY, revision))
+    let model = (name != ANY_NAME).then(|| models.of_document(name));
+    Ok(Document::new(content, model, definition, revision))
 }
 
 pub(super) fn read_revision(reader: &mut Reader<'_>) -> Result<u64> {
@@ -47,45 +54,63 @@ pub(super) fn read_revision(reader: &mut Reader<'_>) -> Result<u64> {
     Ok(revision)
 }
 
-/// The aux field: `varint:revision varint:0`. The first is the highest revision the server had seen, so
-/// that a replica that starts from its RDB counts along with its master; the second the number of
-/// model definitions that follow.
+pub(super) fn read_definition_version(reader: &mut Reader<'_>) -> Result<u32> {
+    let version = u32::try_from(reader.varint()?).ok();
+    version
+        .filter(|version| *version <= VERSION_MAX)
+        .ok_or_else(|| wire::corrupt("a definition's version is too large"))
+}
+
+/// The aux field: `varint:revision varint:count entry*`. The first is the highest revision the server
+/// had seen, so that a replica that starts from its RDB counts along with its master; the entries are
+/// what the server knew of models, see [`crate::codec::definition`], each in a `text`.
 pub mod aux {
     use super::{Reader, Result, read_revision, wire};
+    use crate::codec::definition;
+    use crate::model::Entry;
 
     pub const VERSION: u64 = 1;
 
-    pub fn encode(seen: u64) -> Vec<u8> {
+    pub fn encode(seen: u64, models: &[Entry]) -> Vec<u8> {
         let mut out = Vec::new();
         wire::put_varint(seen, &mut out);
-        wire::put_varint(0, &mut out);
+        wire::put_varint(models.len() as u64, &mut out);
+        for entry in models {
+            wire::put_text(&definition::encode(entry), &mut out);
+        }
         out
     }
 
-    /// Gives the highest revision seen.
-    pub fn decode(bytes: &[u8]) -> Result<u64> {
+    /// Gives the highest revision seen, and what was known of models.
+    pub fn decode(bytes: &[u8]) -> Result<(u64, Vec<Entry>)> {
         let mut reader = Reader::new(bytes);
         let seen = read_revision(&mut reader)?;
-        if reader.varint()? != 0 {
-            return Err(wire::corrupt("model definitions of a newer release"));
+        let mut models = Vec::new();
+        for _ in 0..reader.count()? {
+            let len = reader.count()?;
+            models.push(definition::decode(reader.bytes(len)?)?);
         }
         reader.finish()?;
-        Ok(seen)
+        Ok((seen, models))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Entry, Source};
 
     #[test]
     fn the_aux_field_survives_and_corrupt_ones_are_refused() {
-        let bytes = aux::encode(1_700_000_000_000_000);
-        assert_eq!(aux::decode(&bytes).unwrap(), 1_700_000_000_000_000);
+        let ended = Entry { name: "old".into(), version: 3, source: None };
+        let models =
+            vec![ended, Entry { name: "m".into(), version: 1, source: Some(Source::default()) }];
+        let bytes = aux::encode(1_700_000_000_000_000, &models);
+        assert_eq!(aux::decode(&bytes).unwrap(), (1_700_000_000_000_000, models));
         for cut in 0..bytes.len() {
             assert!(aux::decode(&bytes[..cut]).is_err());
         }
-        assert!(aux::decode(&aux::encode(1 << 53)).is_err());
+        assert!(aux::decode(&aux::encode(1 << 53, &[])).is_err());
         assert!(aux::decode(&[1, 0, 0]).is_err());
         assert!(aux::decode(&[1, 1]).is_err());
     }
@@ -95,7 +120,35 @@ mod tests {
         let mut bytes = Vec::new();
         wire::put_varint(REVISION_LOADED_MAX + 1, &mut bytes);
         wire::put_text(ANY_NAME.as_bytes(), &mut bytes);
-        bytes.push(0);
-        assert!(decode(&bytes, VERSION).is_err());
+        bytes.extend([0, 0]);
+        assert!(decode(&bytes, VERSION, &Models::new()).is_err());
+    }
+
+    /// What the first release wrote: revision 7, model any, `{"n":1}`.
+    const FIRST: [u8; 11] = [7, 3, b'a', b'n', b'y', 7, 1, 1, b'n', 3, 2];
+
+    #[test]
+    fn every_version_is_read() {
+        let models = Models::new();
+        let document = decode(&FIRST, 1, &models).unwrap();
+        assert_eq!((document.revision, document.model_name()), (7, ANY_NAME));
+        assert_eq!(crate::value::print::to_string(document.root.view()), r#"{"n":1}"#);
+        assert!(decode(&FIRST, VERSION, &models).is_err());
+        assert!(decode(&FIRST, VERSION + 1, &models).is_err());
+    }
+
+    #[test]
+    fn a_document_keeps_its_model_and_the_version_that_judged_it() {
+        let models = Models::new();
+        let model = Some(models.of_document("item"));
+        let document = Document::new(crate::value::Value::NULL.into(), model, 5, 9);
+        let mut bytes = Vec::new();
+        encode(&document, &mut bytes);
+        // Elsewhere nobody knows the model: the document is kept all the same.
+        let loaded = decode(&bytes, VERSION, &Models::new()).unwrap();
+        assert_eq!((loaded.model_name(), loaded.definition_version()), ("item", 5));
+        for cut in 0..bytes.len() {
+            assert!(decode(&bytes[..cut], VERSION, &models).is_err());
+        }
     }
 }

@@ -7,8 +7,8 @@ use super::args::Args;
 use super::host::{Host, Key, KeyEffect, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
-use crate::document::{ANY, ANY_NAME, Document};
-use crate::error::{Error, ErrorCode, Result};
+use crate::document::{ANY_NAME, Document};
+use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::txn::no_key;
 use crate::value::edit::Editor;
@@ -40,24 +40,24 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let key = args.key()?;
     let effect = Effect::decode(args.next("an effect")?)?;
-    // What a master accepted is never refused; a client's own use stays within this server's limits.
-    let limits = if host.replaying() { Limits::NONE } else { host.settings().document };
+    let limits = limits(host);
     let event = match &effect.change {
-        Change::Put { model, ahead } => {
+        Change::Put { model, definition, ahead } => {
             host.revisions().see(effect.revision + ahead);
             let content = parse::json(args.next("a JSON document")?, &limits)?;
             args.finish()?;
-            if *model != ANY_NAME {
-                return Err(Error::new(ErrorCode::NoModel, "the model is not defined")
-                    .text("model", model.as_bytes()));
-            }
             host.open(key)?;
-            host.put(key, Document::new(content, ANY, effect.revision));
+            let model = (*model != ANY_NAME).then(|| host.models().of_document(model));
+            let mut document = Document::new(content, model, *definition, effect.revision);
+            if !host.replaying() {
+                document.distrust();
+            }
+            host.put(key, document);
             Some(c"model.set")
         }
-        Change::Edit(edits) => {
+        Change::Edit { edits, definition } => {
             args.finish()?;
-            edit(host, key, edits, effect.revision, limits)?;
+            edit(host, key, edits, &effect, *definition)?;
             Some(c"model.update")
         }
         Change::Touch => {
@@ -75,16 +75,17 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         (Expiry::At(_), _) => Some(c"expire"),
     };
     let effect = KeyEffect { key_arg: key.arg, event, expiry_event, effect: None, json: None };
-    Ok(Outcome { reply: Reply::Ok, effects: smallvec![effect] })
+    Ok(Outcome { reply: Reply::Ok, effects: smallvec![effect], definition: None })
 }
 
 fn edit(
     host: &mut dyn Host,
     key: Key<'_>,
     edits: &[u8],
-    revision: u64,
-    limits: Limits,
+    effect: &Effect<'_>,
+    definition: u32,
 ) -> Result<()> {
+    let (replaying, limits) = (host.replaying(), limits(host));
     let mut journal = host.take_journal();
     let document = host.open(key)?.ok_or_else(no_key)?;
     let size = document.size();
@@ -93,7 +94,17 @@ fn edit(
     let size = editor.size();
     editor.commit();
     document.set_size(size);
-    document.revision = revision;
+    document.revision = effect.revision;
+    if !replaying {
+        document.distrust();
+    } else if definition > 0 {
+        document.set_judged_by(definition);
+    }
     host.keep_journal(journal);
     Ok(())
+}
+
+/// What a master accepted is never refused; a client's own use stays within this server's limits.
+fn limits(host: &dyn Host) -> Limits {
+    if host.replaying() { Limits::NONE } else { host.settings().document }
 }

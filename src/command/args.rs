@@ -1,9 +1,12 @@
 //! Arguments through a cursor that is ended by `finish`, and what several commands parse alike.
 
+use std::sync::Arc;
+
 use super::host::{Key, Settings};
 use crate::codec::effect::Expiry;
-use crate::document::{ANY, ANY_NAME, ModelId};
+use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
+use crate::model::{Model, Models};
 use crate::op::operand_integer;
 use crate::value::{Measured, parse};
 
@@ -80,15 +83,20 @@ impl<'a> Args<'a> {
     }
 
     /// `model json`.
-    pub fn model_and_json(&mut self, settings: &Settings) -> Result<(ModelId, Measured)> {
+    pub fn model_and_json(&mut self, settings: &Settings) -> Result<(&'a [u8], Measured)> {
         let model = self.next("a model")?;
-        if model != ANY_NAME.as_bytes() {
-            return Err(
-                Error::new(ErrorCode::NoModel, "the model is not defined").text("model", model)
-            );
-        }
         let json = self.next("a JSON document")?;
-        Ok((ANY, parse::json(json, &settings.document)?))
+        Ok((model, parse::json(json, &settings.document)?))
+    }
+
+    /// `json` behind the keyword `ARGS`: an object.
+    pub fn object(&mut self, settings: &Settings) -> Result<Measured> {
+        let json = self.next("a JSON object")?;
+        let parsed = parse::json(json, &settings.document)?;
+        if parsed.value.view().as_object().is_none() {
+            return Err(Error::syntax("ARGS has to be a JSON object").text("argument", json));
+        }
+        Ok(parsed)
     }
 
     /// `EX s | PX ms | EXAT s | PXAT ms`, if one comes next.
@@ -111,6 +119,18 @@ impl<'a> Args<'a> {
         }
         Ok(None)
     }
+}
+
+/// The model a client names for a document: none for the built-in one, `NOMODEL` if it is not defined.
+pub fn find_model(models: &Models, name: &[u8]) -> Result<Option<Arc<Model>>> {
+    if name == ANY_NAME.as_bytes() { Ok(None) } else { models.defined(name).map(Some) }
+}
+
+/// The text of an expression.
+pub fn expression(source: &[u8]) -> Result<&str> {
+    std::str::from_utf8(source).map_err(|_| {
+        Error::new(ErrorCode::Expr, "an expression has to be UTF-8").text("expr", source)
+    })
 }
 
 /// A time to live as it was asked for.

@@ -4,15 +4,17 @@ use std::ffi::CStr;
 
 use smallvec::smallvec;
 
-use super::args::{Args, ExpiryArg};
+use super::args::{Args, ExpiryArg, find_model};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Settings};
+use super::judge::{REFRESH_SLACK, Standing, judging};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
-use crate::document::{ANY_NAME, Document, ModelId};
+use crate::document::Document;
 use crate::error::{ErrorCode, Result};
-use crate::op::Clock;
+use crate::model::{Definition, ReadDefinition, Refresh};
+use crate::op::{Around, Clock, Parsing};
 use crate::reply::Reply;
-use crate::txn::{self, Block, Statement, Statements, parse_statements, run_block};
+use crate::txn::{self, Block, Ran, Statement, Statements, parse_statements, run_block};
 use crate::value::edit::{Editor, Effects, Journal};
 use crate::value::{Measured, print};
 
@@ -37,6 +39,7 @@ static FIELDOP: CommandSpec = CommandSpec {
         )
         .token("INIT")
         .optional(),
+        ArgSpec::new("args", ArgKind::String).token("ARGS").optional(),
         ArgSpec::new("mkpath", ArgKind::Token).token("MKPATH").optional(),
         ArgSpec::new(
             "expiry",
@@ -51,9 +54,10 @@ static FIELDOP: CommandSpec = CommandSpec {
         .optional(),
         ArgSpec::new("statement", ArgKind::Statement).multiple(),
     ],
-    reply: "an array with one reply for each operator, in order",
+    reply: "an array with one reply for each operator, in order; null for one whose WHEN is false",
     errors: &[
         ErrorCode::Err,
+        ErrorCode::Expr,
         ErrorCode::NoModel,
         ErrorCode::WrongType,
         ErrorCode::NoKey,
@@ -63,9 +67,11 @@ static FIELDOP: CommandSpec = CommandSpec {
         ErrorCode::Type,
         ErrorCode::Range,
         ErrorCode::Overflow,
+        ErrorCode::Schema,
+        ErrorCode::Rule,
         ErrorCode::Limit,
     ],
-    replicated: "the changes that were made, with the revision and the absolute expiry; the command as it is where it has no condition, no clock and no option that needs one; nothing when nothing changed",
+    replicated: "the changes that were made, with the revision and the absolute expiry; the command as it is where that says the same: assertions are not looked at again, and it has no guard, no clock and no option that needs one; nothing when nothing changed",
     examples: &[
         Example(&[
             (&["MODEL.SET", "sku:1", "any", r#"{"stock":10,"reserved":0}"#], "(revision)"),
@@ -92,6 +98,43 @@ static FIELDOP: CommandSpec = CommandSpec {
             (&["MODEL.GET", "sku:1"], r#"{"stock":9,"reserved":1}"#),
         ]),
         Example(&[
+            (&["MODEL.SET", "acct:1", "any", r#"{"balance":20}"#], "(revision)"),
+            (
+                &[
+                    "MODEL.FIELDOP",
+                    "acct:1",
+                    "ARGS",
+                    r#"{"n":50}"#,
+                    "IF",
+                    "self.balance >= args.n",
+                    "INCR",
+                    "$.balance",
+                    "-50",
+                ],
+                "CONDITION",
+            ),
+            (
+                &[
+                    "MODEL.FIELDOP",
+                    "acct:1",
+                    "WHEN",
+                    "self.balance < 100",
+                    "SET",
+                    "$.poor",
+                    "true",
+                    "WHEN",
+                    "self.balance >= 100",
+                    "DEL",
+                    "$.poor",
+                    "EVAL",
+                    "$.fee",
+                    "self.balance / 10",
+                ],
+                "[(integer) 1 (nil) 2]",
+            ),
+            (&["MODEL.FIELDOP", "acct:1", "IF", "self.none > 1", "GET", "$"], "EXPR"),
+        ]),
+        Example(&[
             (&["MODEL.FIELDOP", "hits", "INCR", "$.n", "1"], "NOKEY"),
             (
                 &["MODEL.FIELDOP", "hits", "INIT", "any", "{}", "EX", "60", "INCR", "$.n", "1"],
@@ -107,7 +150,8 @@ static FIELDOP: CommandSpec = CommandSpec {
 #[derive(Default)]
 struct Request<'a> {
     key: Key<'a>,
-    init: Option<(ModelId, Measured)>,
+    init: Option<(&'a [u8], Measured)>,
+    args: Option<Measured>,
     make_path: bool,
     expiry: Option<ExpiryOption>,
     statements: Statements<'a>,
@@ -123,10 +167,9 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let replaying = host.replaying();
     let settings = if replaying { Settings::NONE } else { host.settings() };
     let mut request = Request::default();
-    request.parse(args, &settings)?;
+    request.parse(args, &settings, replaying, host)?;
     let mut journal = host.take_journal();
-    let clock = request.clock(host);
-    let scope = Scope { request: &request, settings: &settings, clock, replaying };
+    let scope = Scope { request: &request, settings: &settings, replaying };
     let outcome =
         scope.run(host, &mut journal).map_err(|error| error.text("key", request.key.name));
     host.keep_journal(journal);
@@ -134,17 +177,13 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
 }
 
 impl Request<'_> {
-    /// The clock, read only where something depends on it.
-    fn clock(&self, host: &mut dyn Host) -> Clock {
-        let relative = self.expiry.is_some();
-        if relative || self.statements.iter().any(|statement| !statement.repeats_exactly()) {
-            return Clock::at(host.now_us());
-        }
-        Clock::UNREAD
+    /// Whether something in it asks for the time.
+    fn reads_clock(&self) -> bool {
+        self.expiry.is_some() || self.statements.iter().any(Statement::may_read_clock)
     }
 
-    /// Whether the command says itself what it changes: it has no condition and no option that asks
-    /// for the time or for what is there, and leads each operator to one place. Then replicas are sent
+    /// Whether the command says itself what it changes: it has no option that asks for the time or for
+    /// what is there, and leads each operator to one place; its assertions held. Then replicas are sent
     /// the command as it is, which costs the least.
     fn is_its_own_effect(&self) -> bool {
         let plain = self.init.is_none() && self.expiry.is_none();
@@ -154,12 +193,20 @@ impl Request<'_> {
 
 impl<'a> Request<'a> {
     /// Reads all arguments. The request was made before, because it is large and not moved again.
-    fn parse(&mut self, args: &'a [&'a [u8]], settings: &Settings) -> Result<()> {
+    fn parse(
+        &mut self,
+        args: &'a [&'a [u8]],
+        settings: &Settings,
+        replaying: bool,
+        host: &mut dyn Host,
+    ) -> Result<()> {
         let mut args = Args::new(args);
         self.key = args.key()?;
         loop {
             if self.init.is_none() && args.keyword("INIT") {
                 self.init = Some(args.model_and_json(settings)?);
+            } else if self.args.is_none() && args.keyword("ARGS") {
+                self.args = Some(args.object(settings)?);
             } else if !self.make_path && args.keyword("MKPATH") {
                 self.make_path = true;
             } else if self.expiry.is_none() && args.keyword("PERSIST") {
@@ -172,58 +219,96 @@ impl<'a> Request<'a> {
                 break;
             }
         }
-        parse_statements(args.rest(), &settings.document, &settings.paths, &mut self.statements)
+        let mut parsing = Parsing {
+            limits: &settings.document,
+            paths: &settings.paths,
+            compile: &mut |source, names| host.compile(source, names, &settings.expressions),
+            replaying,
+        };
+        parse_statements(args.rest(), &mut parsing, &mut self.statements)
     }
 }
 
 struct Scope<'s, 'a> {
     request: &'s Request<'a>,
     settings: &'s Settings,
-    clock: Clock,
     replaying: bool,
+}
+
+/// What became of a document, as far as the key is concerned.
+struct Changed {
+    reply: Reply,
+    changed: bool,
+    /// The definition it was judged by, if that is another one than before.
+    judged_by: Option<u32>,
+    /// When it ends according to its model.
+    ends_at: Option<EndsAt>,
+}
+
+/// A time to live that begins anew.
+struct EndsAt {
+    unix_ms: u64,
+    /// What is nearer than this to the moment that is set already changes nothing: reading often is
+    /// not writing often.
+    slack_ms: u64,
 }
 
 impl Scope<'_, '_> {
     fn run(&self, host: &mut dyn Host, journal: &mut Journal) -> Result<Outcome> {
         let key = self.request.key;
+        let model = match &self.request.init {
+            Some((name, _)) => find_model(host.models(), name)?,
+            None => None,
+        };
         // Replicas that count along come to the next revision themselves; otherwise it is sent.
         let counted = self.replaying || host.revisions().is_told();
-        let verbatim = counted && self.request.is_its_own_effect();
-        let next = match verbatim {
-            true => host.revisions().next(),
-            false => {
-                let now_us = host.now_us();
-                host.revisions().next_at(now_us)
-            }
+        let mut verbatim = counted && self.request.is_its_own_effect();
+        if verbatim && !self.replaying {
+            verbatim = host.open(key)?.is_none_or(|document| repeats_as_it_is(document));
+        }
+        let now_us = (!verbatim || self.request.reads_clock()).then(|| host.now_us());
+        let next = match now_us {
+            Some(now_us) if !verbatim => host.revisions().next_at(now_us),
+            _ => host.revisions().next(),
         };
+        let clock = now_us.map_or(Clock::UNREAD, Clock::at);
         let effects = if verbatim { Effects::Unrecorded } else { Effects::Recorded };
         let Some(document) = host.open(key)? else {
             return match &self.request.init {
-                Some((model, content)) => {
-                    let document = Document::new(content.clone(), *model, next);
-                    self.create(host, document, journal)
+                Some((_, content)) => {
+                    let version = model.as_ref().map_or(0, |model| model.read().version());
+                    let document = Document::new(content.clone(), model, version, next);
+                    self.create(host, document, clock, journal)
                 }
-                None => self.run_without_document(),
+                None => self.run_without_document(clock),
             };
         };
-        let (mut reply, changed) =
-            self.change(document, Some(document.revision), effects, journal)?;
-        if changed {
+        let mut done = self.change(document, Some(document.revision), clock, effects, journal)?;
+        if done.changed {
             document.revision = next.max(document.revision + 1);
         }
+        if let Some(version) = done.judged_by {
+            document.set_judged_by(version);
+        }
         let revision = document.revision;
-        reply.fill_revision(revision);
-        if changed {
+        done.reply.fill_revision(revision);
+        if done.changed {
             host.revisions().issue(revision);
         }
-        let expiry = self.expire(host);
-        if !changed && expiry == Expiry::Keep {
-            return Ok(reply.into());
+        let expiry = self.expire(host, clock, done.ends_at);
+        if !done.changed && expiry == Expiry::Keep {
+            return Ok(done.reply.into());
         }
-        let change = if changed { Change::Edit(journal.effects()) } else { Change::Touch };
+        let change = match done.changed {
+            true => {
+                let definition = done.judged_by.unwrap_or(0);
+                Change::Edit { edits: journal.effects(), definition }
+            }
+            false => Change::Touch,
+        };
         let effect = (!verbatim).then_some(Effect { revision, expiry, change });
-        let event = changed.then_some(c"model.update");
-        Ok(self.outcome(reply, [event, expiry_event(expiry)], effect, None))
+        let event = done.changed.then_some(c"model.update");
+        Ok(self.outcome(done.reply, [event, expiry_event(expiry)], effect, None))
     }
 
     /// Changes a document that was just made from `INIT`, and stores it.
@@ -231,71 +316,153 @@ impl Scope<'_, '_> {
         &self,
         host: &mut dyn Host,
         mut document: Document,
+        clock: Clock,
         journal: &mut Journal,
     ) -> Result<Outcome> {
-        let (mut reply, _) = self.change(&mut document, None, Effects::Unrecorded, journal)?;
-        let revision = document.revision;
-        reply.fill_revision(revision);
+        let mut done = self.change(&mut document, None, clock, Effects::Unrecorded, journal)?;
+        let (revision, definition) = (document.revision, document.definition_version());
+        done.reply.fill_revision(revision);
         host.revisions().issue(revision);
         let mut json = Vec::new();
         print::json(document.root.view(), &mut json);
+        let model = document.model.clone();
         host.put(self.request.key, document);
-        let expiry = self.expire(host);
-        let effect = Effect { revision, expiry, change: Change::Put { model: ANY_NAME, ahead: 0 } };
+        let expiry = self.expire(host, clock, done.ends_at);
+        let model = model.as_ref().map_or(crate::document::ANY_NAME, |model| model.name());
+        let change = Change::Put { model, definition, ahead: 0 };
+        let effect = Effect { revision, expiry, change };
         let events = [Some(c"model.set"), expiry_event(expiry)];
-        Ok(self.outcome(reply, events, Some(effect), Some(JsonText::Made(json))))
+        Ok(self.outcome(done.reply, events, Some(effect), Some(JsonText::Made(json))))
     }
 
-    /// Changes the time to live as asked for; `Keep` where that changes nothing.
-    fn expire(&self, host: &mut dyn Host) -> Expiry {
-        let expiry = match self.request.expiry {
-            None => return Expiry::Keep,
-            Some(ExpiryOption::Persist) => Expiry::Persist,
-            Some(ExpiryOption::Set(expiry)) => expiry.at(self.clock.unix_us()),
+    /// Changes the time to live as asked for, or else as the model wants it; `Keep` where that changes
+    /// nothing.
+    fn expire(&self, host: &mut dyn Host, clock: Clock, ends_at: Option<EndsAt>) -> Expiry {
+        let key = self.request.key;
+        let expiry = match (self.request.expiry, ends_at) {
+            (None, None) => return Expiry::Keep,
+            (Some(ExpiryOption::Persist), _) => Expiry::Persist,
+            (Some(ExpiryOption::Set(expiry)), _) => expiry.at(clock.unix_us()),
+            (None, Some(ends)) => {
+                let known = host.expires_at(key);
+                if known.is_some_and(|known| known.abs_diff(ends.unix_ms) < ends.slack_ms) {
+                    return Expiry::Keep;
+                }
+                Expiry::At(ends.unix_ms)
+            }
         };
-        if host.expire(self.request.key, expiry) { expiry } else { Expiry::Keep }
+        if host.expire(key, expiry) { expiry } else { Expiry::Keep }
     }
 
-    /// Changes the document whole or not at all, and says whether it changed; its revision is the
-    /// caller's.
+    /// Changes the document whole or not at all; its revision and what it was judged by are the
+    /// caller's. `revision` is none for a document that is being created.
     fn change(
         &self,
         document: &mut Document,
         revision: Option<u64>,
+        clock: Clock,
         effects: Effects,
         journal: &mut Journal,
-    ) -> Result<(Reply, bool)> {
-        let size = document.size();
+    ) -> Result<Changed> {
+        let (size, version) = (document.size(), document.definition_version());
+        let held = document.model.as_ref().map(|model| model.read());
+        let definition = held.as_ref().and_then(ReadDefinition::get);
+        let standing = match (self.replaying, revision, definition) {
+            (true, _, _) => Standing::Free,
+            (false, None, Some(definition)) => Standing::New(definition),
+            (false, _, definition) => Standing::of(document, definition),
+        };
         let mut editor = Editor::new(&mut document.root, size, self.settings.document, journal)
-            .with_effects(effects);
-        let replies = run_block(self.block(Some(&mut editor), revision), &self.request.statements)?;
-        let (size, changed) = (editor.size(), editor.changed());
+            .with_effects(effects)
+            .track_changes(standing.needs_changes());
+        let before = standing.before(&editor);
+        let around = self.around(revision, clock);
+        let replies = match standing {
+            Standing::Free | Standing::Unknown | Standing::Judged(_) => {
+                run_block(self.block(Some(&mut editor), &around), &self.request.statements)?
+            }
+            Standing::New(_) => {
+                standing.fill_defaults(version, &mut editor)?;
+                run_block(self.block(Some(&mut editor), &around), &self.request.statements)?
+            }
+            Standing::Stale(_) => self.run_stale(&standing, version, &mut editor, &around)?,
+        };
+        let changed = editor.changed();
+        if changed || revision.is_none() {
+            let model = document.model.as_ref().map_or("", |model| model.name());
+            let limits = &self.settings.expressions;
+            let judging = judging(self.request.key, revision, clock.read(), limits);
+            standing.judge(model, &editor, &before, &judging)?;
+        }
+        let size = editor.size();
         editor.commit();
+        let judged_by = match standing {
+            Standing::Stale(definition) if changed => Some(definition.version),
+            _ => None,
+        };
+        let ends_at = standing.definition().and_then(|definition| match clock.read() {
+            Some(now_us) => ends_at(definition, now_us, revision.is_none(), changed),
+            None => None,
+        });
+        drop(held);
         document.set_size(size);
-        Ok((Reply::Array(replies), changed))
+        Ok(Changed { reply: Reply::Array(replies), changed, judged_by, ends_at })
+    }
+
+    /// Statements see the defaults of a newer definition; where they change nothing, the document stays
+    /// as it is.
+    fn run_stale(
+        &self,
+        standing: &Standing<'_>,
+        version: u32,
+        editor: &mut Editor<'_>,
+        around: &Around<'_>,
+    ) -> Result<Ran> {
+        let statements = &self.request.statements;
+        standing.fill_defaults(version, editor)?;
+        let filled = editor.steps();
+        let replies = run_block(self.block(Some(&mut *editor), around), statements)?;
+        if filled == 0 || editor.steps() > filled {
+            return Ok(replies);
+        }
+        editor.rollback();
+        let unfilled = run_block(self.block(Some(&mut *editor), around), statements)?;
+        if !editor.changed() {
+            return Ok(unfilled);
+        }
+        // The defaults are all that the statements would have changed.
+        editor.rollback();
+        standing.fill_defaults(version, editor)?;
+        run_block(self.block(Some(editor), around), statements)
     }
 
     /// Only assertions can hold where nothing is.
-    fn run_without_document(&self) -> Result<Outcome> {
+    fn run_without_document(&self, clock: Clock) -> Result<Outcome> {
         if self.request.expiry.is_some() {
             return Err(txn::no_key());
         }
-        let replies = run_block(self.block(None, None), &self.request.statements)?;
+        let around = self.around(None, clock);
+        let replies = run_block(self.block(None, &around), &self.request.statements)?;
         Ok(Reply::Array(replies).into())
+    }
+
+    fn around(&self, revision: Option<u64>, clock: Clock) -> Around<'_> {
+        Around {
+            key: self.request.key.name,
+            revision,
+            args: self.request.args.as_ref().map(|args| args.value.view()),
+            docs: None,
+            clock,
+            limits: &self.settings.expressions,
+        }
     }
 
     fn block<'b, 'e>(
         &'b self,
         editor: Option<&'b mut Editor<'e>>,
-        revision: Option<u64>,
+        around: &'b Around<'b>,
     ) -> Block<'b, 'e> {
-        Block {
-            editor,
-            revision,
-            clock: self.clock,
-            paths: &self.settings.paths,
-            make_path: self.request.make_path,
-        }
+        Block { editor, around, paths: &self.settings.paths, make_path: self.request.make_path }
     }
 
     /// `events` are those of the content and of the time to live.
@@ -308,8 +475,31 @@ impl Scope<'_, '_> {
     ) -> Outcome {
         let (key_arg, effect) = (self.request.key.arg, effect.map(|effect| effect.encode()));
         let effects = smallvec![KeyEffect { key_arg, event, expiry_event, effect, json }];
-        Outcome { reply, effects }
+        Outcome { reply, effects, definition: None }
     }
+}
+
+/// Whether changing this document is all there is to do: its model asks for nothing that would have to
+/// be sent along.
+fn repeats_as_it_is(document: &Document) -> bool {
+    let Some(model) = &document.model else { return true };
+    let held = model.read();
+    held.get().is_none_or(|definition| {
+        let plain = definition.source.refresh == Refresh::Never && !definition.reads_clock();
+        plain && document.is_judged_by(definition.version)
+    })
+}
+
+/// When a document ends that was created, changed or read at this moment.
+fn ends_at(definition: &Definition, now_us: u64, created: bool, changed: bool) -> Option<EndsAt> {
+    let (unix_ms, slack) = if created {
+        (definition.expires_at(now_us), 0)
+    } else if changed {
+        (definition.refreshed_by_write(now_us), 0)
+    } else {
+        (definition.refreshed_by_read(now_us), definition.ttl_ms() / REFRESH_SLACK)
+    };
+    unix_ms.map(|unix_ms| EndsAt { unix_ms, slack_ms: slack })
 }
 
 fn expiry_event(expiry: Expiry) -> Option<&'static CStr> {

@@ -3,9 +3,12 @@
 use smallvec::SmallVec;
 
 use super::args::Args;
-use super::host::{Host, Key, Outcome, Settings};
+use super::host::{Host, Key, KeyEffect, Outcome, Settings};
+use super::judge::REFRESH_SLACK;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::codec::effect::{Change, Effect, Expiry};
 use crate::error::{Error, ErrorCode, Result};
+use crate::model::{Definition, Refresh};
 use crate::op::read_path;
 use crate::path::Path;
 use crate::reply::Reply;
@@ -26,7 +29,7 @@ static GET: CommandSpec = CommandSpec {
     ],
     reply: "JSON text, null where nothing is; an array of all matches for a non-singular path; with several paths an array with one such reply each",
     errors: &[ErrorCode::Err, ErrorCode::WrongType, ErrorCode::Limit],
-    replicated: "nothing",
+    replicated: "nothing; the new expiry where the model has REFRESH READ",
     examples: &[Example(&[
         (&["MODEL.SET", "p", "any", r#"{"name":"Ann","tags":["a","b"]}"#], "(revision)"),
         (&["MODEL.GET", "p"], r#"{"name":"Ann","tags":["a","b"]}"#),
@@ -42,7 +45,45 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let key = args.key()?;
     let paths = parse_paths(&mut args, &settings)?;
-    reply(host, key, &paths, &settings).map(Outcome::from)
+    let reply = reply(host, key, &paths, &settings)?;
+    let mut outcome = Outcome::from(reply);
+    outcome.effects.extend(refresh(host, key)?);
+    Ok(outcome)
+}
+
+/// A model may want that reading begins a document's time to live anew: then this is what changed.
+pub(super) fn refresh(host: &mut dyn Host, key: Key<'_>) -> Result<Option<KeyEffect>> {
+    let Some(document) = host.read(key)? else { return Ok(None) };
+    // What most documents are asked on the hot path is no more than this.
+    let Some(model) = &document.model else { return Ok(None) };
+    let held = model.read();
+    let wants = |definition: &&Definition| definition.source.refresh == Refresh::Read;
+    let Some(ttl_ms) = held.get().filter(wants).map(Definition::ttl_ms).filter(|ms| *ms > 0) else {
+        return Ok(None);
+    };
+    let revision = document.revision;
+    drop(held);
+    if !host.may_refresh() {
+        return Ok(None);
+    }
+    let unix_ms = host.now_us() / 1000 + ttl_ms;
+    let known = host.expires_at(key);
+    if known.is_some_and(|known| known.abs_diff(unix_ms) < ttl_ms / REFRESH_SLACK) {
+        return Ok(None);
+    }
+    host.open(key)?;
+    let expiry = Expiry::At(unix_ms);
+    if !host.expire(key, expiry) {
+        return Ok(None);
+    }
+    let effect = Effect { revision, expiry, change: Change::Touch }.encode();
+    Ok(Some(KeyEffect {
+        key_arg: key.arg,
+        event: None,
+        expiry_event: Some(c"expire"),
+        effect: Some(effect),
+        json: None,
+    }))
 }
 
 /// `[path ...]` up to the last argument.

@@ -1,12 +1,16 @@
 //! What a command needs of the world, and what it gives back.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::codec::effect::Expiry;
 use crate::document::{Document, Revisions};
 use crate::error::Result;
+use crate::expr::{ExprLimits, Names, Program};
+use crate::model::Models;
+use crate::model::schema::SchemaLimits;
 use crate::path::PathLimits;
 use crate::reply::Reply;
 use crate::value::Limits;
@@ -24,13 +28,24 @@ pub struct Key<'a> {
 pub struct Settings {
     pub document: Limits,
     pub paths: PathLimits,
+    pub expressions: ExprLimits,
+    pub schemas: SchemaLimits,
 }
 
 impl Settings {
     /// For what a master has judged already.
-    pub const NONE: Settings = Settings { document: Limits::NONE, paths: PathLimits::NONE };
-    pub const DEFAULT: Settings =
-        Settings { document: Limits::DEFAULT, paths: PathLimits::DEFAULT };
+    pub const NONE: Settings = Settings {
+        document: Limits::NONE,
+        paths: PathLimits::NONE,
+        expressions: ExprLimits::NONE,
+        schemas: SchemaLimits::NONE,
+    };
+    pub const DEFAULT: Settings = Settings {
+        document: Limits::DEFAULT,
+        paths: PathLimits::DEFAULT,
+        expressions: ExprLimits::DEFAULT,
+        schemas: SchemaLimits::DEFAULT,
+    };
 }
 
 /// The keyspace and the clock, as one command sees them. Implemented by the server's shell, and in
@@ -41,6 +56,13 @@ pub trait Host {
 
     /// The revisions of this server.
     fn revisions(&self) -> &Revisions;
+
+    /// The models of this server.
+    fn models(&self) -> &Models;
+
+    /// The compiled expression: from a cache, most of the time. `EXPR` if it does not compile.
+    fn compile(&mut self, source: &[u8], names: Names, limits: &ExprLimits)
+    -> Result<Arc<Program>>;
 
     /// The limits that apply now.
     fn settings(&self) -> Settings;
@@ -60,6 +82,13 @@ pub trait Host {
     /// Changes the time to live of a key that exists; says whether it was another one before.
     fn expire(&mut self, key: Key<'_>, expiry: Expiry) -> bool;
 
+    /// When a key expires, in unix milliseconds.
+    fn expires_at(&mut self, key: Key<'_>) -> Option<u64>;
+
+    /// Whether a command that only reads may change when a key expires: not on a replica, and not
+    /// while writes are paused.
+    fn may_refresh(&mut self) -> bool;
+
     /// An empty journal; giving it back with [`Host::keep_journal`] saves allocations.
     fn take_journal(&mut self) -> Journal;
 
@@ -72,6 +101,8 @@ pub struct Outcome {
     pub reply: Reply,
     /// One for each key that was changed, in order.
     pub effects: SmallVec<[KeyEffect; 1]>,
+    /// What became of a model, see [`crate::codec::definition`]: for replicas, the AOF and other shards.
+    pub definition: Option<Vec<u8>>,
 }
 
 /// A change of one key, to be signalled, announced and propagated.

@@ -1,11 +1,15 @@
 //! A host in memory: for tests, examples and the simulator.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::host::{Host, JsonText, Key, Outcome, Settings};
 use crate::codec::effect::Expiry;
 use crate::document::{Document, Revisions};
 use crate::error::Result;
+use crate::expr::cache::Cache;
+use crate::expr::{ExprLimits, Names, Program};
+use crate::model::Models;
 use crate::value::edit::Journal;
 
 /// Keys in a map and a clock that is set by hand.
@@ -15,6 +19,8 @@ pub struct MemoryHost {
     pub expiries: HashMap<Vec<u8>, u64>,
     pub now_us: u64,
     pub revisions: Revisions,
+    pub models: Models,
+    pub expressions: Cache,
     pub settings: Settings,
     pub replaying: bool,
 }
@@ -26,6 +32,8 @@ impl Default for MemoryHost {
             expiries: HashMap::new(),
             now_us: 1_700_000_000_000_000,
             revisions: Revisions::new(),
+            models: Models::new(),
+            expressions: Cache::new(64, 1 << 20),
             settings: Settings::DEFAULT,
             replaying: false,
         }
@@ -46,6 +54,9 @@ impl MemoryHost {
     /// those of the command.
     pub fn replicate(&mut self, args: &[&[u8]], outcome: &Outcome) -> Result<()> {
         self.replaying = true;
+        if let Some(definition) = &outcome.definition {
+            super::run(self, &[b"MODEL.INSTALL", definition])?;
+        }
         for effect in &outcome.effects {
             let Some(bytes) = &effect.effect else {
                 super::run(self, args)?;
@@ -70,6 +81,19 @@ impl Host for MemoryHost {
 
     fn revisions(&self) -> &Revisions {
         &self.revisions
+    }
+
+    fn models(&self) -> &Models {
+        &self.models
+    }
+
+    fn compile(
+        &mut self,
+        source: &[u8],
+        names: Names,
+        limits: &ExprLimits,
+    ) -> Result<Arc<Program>> {
+        self.expressions.get(super::args::expression(source)?, names, limits)
     }
 
     fn settings(&self) -> Settings {
@@ -100,6 +124,14 @@ impl Host for MemoryHost {
                 self.expiries.insert(key.name.to_vec(), unix_ms) != Some(unix_ms)
             }
         }
+    }
+
+    fn expires_at(&mut self, key: Key<'_>) -> Option<u64> {
+        self.expiries.get(key.name).copied()
+    }
+
+    fn may_refresh(&mut self) -> bool {
+        !self.replaying
     }
 
     fn take_journal(&mut self) -> Journal {

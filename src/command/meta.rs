@@ -3,7 +3,6 @@
 use super::args::Args;
 use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
-use crate::document::ANY_NAME;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -18,7 +17,7 @@ static META: CommandSpec = CommandSpec {
     keys: Keys::First,
     tips: &[],
     args: &[ArgSpec::new("key", ArgKind::Key)],
-    reply: "a map: model, revision, definition-version (0 for the model any), bytes (the size that model.document-bytes limits), locks (the number held); null for a missing key",
+    reply: "a map: model, revision, definition-version (of the definition it was judged by last; 0 for the model any), bytes (the size that model.document-bytes limits), locks (the number held); null for a missing key",
     errors: &[ErrorCode::WrongType],
     replicated: "nothing",
     examples: &[Example(&[
@@ -40,9 +39,9 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         return Ok(Reply::Null.into());
     };
     let members = vec![
-        ("model", Reply::Text(ANY_NAME.into())),
+        ("model", Reply::Text(document.model_name().into())),
         ("revision", Reply::Int(document.revision as i64)),
-        ("definition-version", Reply::Int(0)),
+        ("definition-version", Reply::Int(document.definition_version().into())),
         ("bytes", Reply::Int(document.size() as i64)),
         ("locks", Reply::Int(0)),
     ];

@@ -23,7 +23,7 @@ static MGET: CommandSpec = CommandSpec {
     ],
     reply: "an array with one MODEL.GET reply for each key, null for a missing one",
     errors: &[ErrorCode::Err, ErrorCode::WrongType, ErrorCode::Limit],
-    replicated: "nothing",
+    replicated: "nothing; the new expiry of documents whose model has REFRESH READ",
     examples: &[Example(&[
         (&["MODEL.SET", "a", "any", r#"{"n":1}"#], "(revision)"),
         (&["MODEL.MGET", "3", "a", "none", "a", "$.n"], "[1 (nil) 1]"),
@@ -37,9 +37,13 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let keys = args.counted_keys()?;
     let paths = get::parse_paths(&mut args, &settings)?;
-    let replies = keys
-        .into_iter()
-        .map(|key| get::reply(host, key, &paths, &settings))
-        .collect::<Result<_>>()?;
-    Ok(Reply::Array(replies).into())
+    let mut replies = Vec::with_capacity(keys.len());
+    for key in &keys {
+        replies.push(get::reply(host, *key, &paths, &settings)?);
+    }
+    let mut outcome = Outcome::from(Reply::Array(replies));
+    for key in &keys {
+        outcome.effects.extend(get::refresh(host, *key)?);
+    }
+    Ok(outcome)
 }

@@ -7,15 +7,21 @@
 
 mod args;
 mod host;
+mod judge;
 pub mod memory;
 
 mod apply;
+mod define;
+mod describe;
 mod fieldop;
 mod get;
 mod help;
+mod install;
 mod meta;
 mod mget;
+mod models;
 mod set;
+mod undefine;
 
 use std::sync::OnceLock;
 
@@ -24,7 +30,7 @@ use linkme::distributed_slice;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
-pub use args::Args;
+pub use args::{Args, expression};
 pub use host::{Host, JsonText, Key, KeyEffect, Outcome, Settings};
 
 /// Everything there is to know about a command.
@@ -163,6 +169,6 @@ pub fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
 impl From<Reply> for Outcome {
     /// Nothing was changed.
     fn from(reply: Reply) -> Outcome {
-        Outcome { reply, effects: smallvec::SmallVec::new() }
+        Outcome { reply, effects: smallvec::SmallVec::new(), definition: None }
     }
 }

@@ -1,16 +1,21 @@
 //! `MODEL.SET`: stores a whole document.
 
+use std::sync::Arc;
+
 use smallvec::smallvec;
 
-use super::args::{Args, ExpiryArg};
+use super::args::{Args, ExpiryArg, find_model};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Settings};
+use super::judge::judging;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
-use crate::document::{ANY_NAME, Document, ModelId};
-use crate::error::{Error, ErrorCode, Result};
+use crate::document::{ANY_NAME, Document};
+use crate::error::{ErrorCode, Result};
+use crate::model::Before;
 use crate::reply::Reply;
 use crate::txn::{check_revision, no_key, parse_revision};
-use crate::value::Measured;
+use crate::value::edit::{Editor, Effects};
+use crate::value::{Measured, print};
 
 #[linkme::distributed_slice(COMMANDS)]
 static SET: CommandSpec = CommandSpec {
@@ -56,22 +61,45 @@ static SET: CommandSpec = CommandSpec {
         ErrorCode::WrongType,
         ErrorCode::NoKey,
         ErrorCode::Revision,
+        ErrorCode::Schema,
+        ErrorCode::Rule,
+        ErrorCode::Expr,
     ],
     replicated: "the document with its revision and absolute expiry",
-    examples: &[Example(&[
-        (&["MODEL.SET", "acct:1", "any", r#"{"balance":100}"#, "NX"], "(revision)"),
-        (&["MODEL.SET", "acct:1", "any", "{}", "NX"], "(nil)"),
-        (&["MODEL.SET", "acct:1", "any", "{}", "IFREV", "1"], "REVISION"),
-        (&["MODEL.SET", "acct:1", "any", "{}", "EX", "60"], "(revision)"),
-        (&["MODEL.SET", "acct:1", "any", "{"], "ERR"),
-        (&["MODEL.GET", "acct:1"], "{}"),
-    ])],
+    examples: &[
+        Example(&[
+            (&["MODEL.SET", "acct:1", "any", r#"{"balance":100}"#, "NX"], "(revision)"),
+            (&["MODEL.SET", "acct:1", "any", "{}", "NX"], "(nil)"),
+            (&["MODEL.SET", "acct:1", "any", "{}", "IFREV", "1"], "REVISION"),
+            (&["MODEL.SET", "acct:1", "any", "{}", "EX", "60"], "(revision)"),
+            (&["MODEL.SET", "acct:1", "any", "{"], "ERR"),
+            (&["MODEL.GET", "acct:1"], "{}"),
+        ]),
+        Example(&[
+            (
+                &[
+                    "MODEL.DEFINE",
+                    "acct",
+                    r#"{"required":["balance"],"properties":{"open":{"default":true}}}"#,
+                    "RULE",
+                    "covered",
+                    "self.balance >= 0",
+                ],
+                "(integer) 1",
+            ),
+            (&["MODEL.SET", "acct:1", "acct", r#"{"balance":100}"#], "(revision)"),
+            (&["MODEL.GET", "acct:1"], r#"{"balance":100,"open":true}"#),
+            (&["MODEL.SET", "acct:1", "acct", "{}"], "SCHEMA"),
+            (&["MODEL.SET", "acct:1", "acct", r#"{"balance":-1}"#], "RULE"),
+            (&["MODEL.SET", "acct:1", "none", "{}"], "NOMODEL"),
+        ]),
+    ],
     run,
 };
 
 struct Request<'a> {
     key: Key<'a>,
-    model: ModelId,
+    model: &'a [u8],
     content: Measured,
     json_arg: usize,
     only: Option<Only>,
@@ -92,43 +120,98 @@ enum ExpiryOption {
 }
 
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
-    let request = parse(args, &host.settings())?;
-    let now_us = host.now_us();
-    let expiry = match request.expiry {
-        None => Expiry::Persist,
-        Some(ExpiryOption::Keep) => Expiry::Keep,
-        Some(ExpiryOption::Set(expiry)) => expiry.at(now_us),
-    };
-    store(host, request, expiry)
+    let settings = host.settings();
+    let request = parse(args, &settings)?;
+    let key = request.key.name;
+    store(host, request, &settings).map_err(|error| error.text("key", key))
 }
 
-fn store(host: &mut dyn Host, request: Request<'_>, expiry: Expiry) -> Result<Outcome> {
-    let with_key = |error: Error| error.text("key", request.key.name);
-    let found = host.open(request.key).map_err(with_key)?.map(|document| document.revision);
+fn store(host: &mut dyn Host, request: Request<'_>, settings: &Settings) -> Result<Outcome> {
+    let model = find_model(host.models(), request.model)?;
+    let found = host.open(request.key)?.map(|document| document.revision);
     if request.only.is_some_and(|only| (only == Only::Missing) == found.is_some()) {
         return Ok(Reply::Null.into());
     }
     if let Some(expected) = request.revision {
-        let found = found.ok_or_else(no_key).map_err(with_key)?;
-        check_revision(expected, Some(found)).map_err(with_key)?;
+        let found = found.ok_or_else(no_key)?;
+        check_revision(expected, Some(found))?;
     }
     let now_us = host.now_us();
     let revision = host.revisions().next_at(now_us);
+    let mut document = Document::new(request.content, model, 0, revision);
+    let judged = judge(host, request.key, &mut document, found, now_us, settings)?;
+    let definition = document.definition_version();
+    let expiry = match (request.expiry, judged.ends_at) {
+        (None, None) => Expiry::Persist,
+        (None, Some(unix_ms)) => Expiry::At(unix_ms),
+        (Some(ExpiryOption::Keep), Some(unix_ms)) if found.is_none() => Expiry::At(unix_ms),
+        (Some(ExpiryOption::Keep), _) => Expiry::Keep,
+        (Some(ExpiryOption::Set(expiry)), _) => expiry.at(now_us),
+    };
+    let json = match judged.filled {
+        true => JsonText::Made(print::to_string(document.root.view()).into_bytes()),
+        false => JsonText::Arg(request.json_arg),
+    };
+    let model = document.model.clone();
     host.revisions().issue(revision);
-    host.put(request.key, Document::new(request.content, request.model, revision));
+    host.put(request.key, document);
     host.expire(request.key, expiry);
-    let effect =
-        Effect { revision, expiry, change: Change::Put { model: ANY_NAME, ahead: 0 } }.encode();
+    let model = model.as_ref().map_or(ANY_NAME, |model| model.name());
+    let change = Change::Put { model, definition, ahead: 0 };
     let expiry_event = matches!(expiry, Expiry::At(_)).then_some(c"expire");
-    let json = Some(JsonText::Arg(request.json_arg));
     let effect = KeyEffect {
         key_arg: request.key.arg,
         event: Some(c"model.set"),
         expiry_event,
-        effect: Some(effect),
-        json,
+        effect: Some(Effect { revision, expiry, change }.encode()),
+        json: Some(json),
     };
-    Ok(Outcome { reply: Reply::Int(revision as i64), effects: smallvec![effect] })
+    let reply = Reply::Int(revision as i64);
+    Ok(Outcome { reply, effects: smallvec![effect], definition: None })
+}
+
+/// What its model did with a new document.
+#[derive(Default)]
+struct Judged {
+    /// Defaults were put in.
+    filled: bool,
+    ends_at: Option<u64>,
+}
+
+/// Fills in defaults and judges. `found` is the revision of the document that is replaced.
+fn judge(
+    host: &mut dyn Host,
+    key: Key<'_>,
+    document: &mut Document,
+    found: Option<u64>,
+    now_us: u64,
+    settings: &Settings,
+) -> Result<Judged> {
+    let Some(model) = document.model.clone() else { return Ok(Judged::default()) };
+    let held = model.read();
+    let Some(definition) = held.get() else { return Ok(Judged::default()) };
+    // What a rule calls the document before is one of the same model; else this is a creation.
+    let before: Before = match host.open(key)? {
+        Some(old) if old.model.as_ref().is_some_and(|old| Arc::ptr_eq(old, &model)) => {
+            definition.before(old.root.view())
+        }
+        _ => None,
+    };
+    let mut journal = host.take_journal();
+    let size = document.size();
+    let mut editor = Editor::new(&mut document.root, size, settings.document, &mut journal)
+        .with_effects(Effects::Unrecorded);
+    definition.fill_defaults(&mut editor)?;
+    let judging = judging(key, found, Some(now_us), &settings.expressions);
+    definition
+        .judge(editor.view(), &before, &judging)
+        .map_err(|error| error.text("model", model.name().as_bytes()))?;
+    let (size, filled) = (editor.size(), editor.changed());
+    editor.commit();
+    document.set_size(size);
+    document.set_judged_by(definition.version);
+    host.keep_journal(journal);
+    Ok(Judged { filled, ends_at: definition.expires_at(now_us) })
 }
 
 fn parse<'a>(args: &'a [&'a [u8]], settings: &Settings) -> Result<Request<'a>> {

@@ -1,3 +1,17 @@
-//! Model definitions: schemas, rules, and the checking of documents against them.
+//! Model definitions: a schema, rules and a time to live, and the judging of documents against them.
+//!
+//! A document of a model is judged before any change of it is acknowledged, whoever makes the change;
+//! what is judged is what the change can have altered. Nothing here stores documents, and nothing
+//! here knows how definitions travel.
 
+mod definition;
+mod registry;
 pub mod schema;
+
+pub use definition::{
+    Before, Definition, Judging, RULES_MAX, Refresh, RuleSource, Source, TTL_MAX_S,
+};
+pub use registry::{
+    Entry, MODELS_MAX, Model, Models, NAME_BYTES_MAX, ReadDefinition, VERSION_MAX, check_name,
+    no_model,
+};

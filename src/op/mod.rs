@@ -22,6 +22,7 @@ mod copy;
 mod del;
 mod delrange;
 mod div;
+mod eval;
 mod floordiv;
 mod get;
 mod incr;
@@ -63,9 +64,9 @@ use crate::reply::Reply;
 
 pub use duration::Duration;
 pub use get::read as read_path;
-pub use operand::{Arg, Operand, OperandKind, integer as operand_integer, parse_operands};
+pub use operand::{Arg, Operand, OperandKind, Parsing, integer as operand_integer, parse_operands};
 pub use patch::Patch;
-pub use site::{Clock, Frame, Site};
+pub use site::{Around, Clock, Frame, Site};
 
 /// Everything there is to know about an operator.
 pub struct OpSpec {

@@ -1,11 +1,13 @@
 //! The kinds of operands, and how each is read from one argument before anything is looked up.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::bytesappend;
 use super::duration::Duration;
 use super::patch::Patch;
 use crate::error::{Error, ErrorCode, Result};
+use crate::expr::{Names, Program};
 use crate::path::{Path, PathLimits, Singular};
 use crate::value::{ArrayView, Limits, Measured, Number, ObjectView, parse};
 
@@ -33,6 +35,8 @@ pub enum OperandKind {
     JsonString,
     /// A JSON Patch (RFC 6902).
     Patch,
+    /// An expression that gives a value.
+    Expression,
     /// A JSON number.
     Number,
     /// A signed 64-bit integer.
@@ -54,6 +58,7 @@ pub enum Arg<'a> {
     Path(Path<'a>),
     Json(Measured),
     Patch(Patch),
+    Expression(Arc<Program>),
     Text(Cow<'a, str>),
     Number(Number),
     Integer(i64),
@@ -104,6 +109,13 @@ impl<'a> Arg<'a> {
         }
     }
 
+    pub fn expression(&self) -> &Program {
+        match self {
+            Arg::Expression(program) => program,
+            _ => unreachable!("the declaration says it is an expression"),
+        }
+    }
+
     pub fn text(&self) -> &str {
         match self {
             Arg::Text(text) => text,
@@ -147,28 +159,33 @@ impl<'a> Arg<'a> {
     }
 }
 
+/// What arguments are parsed within.
+pub struct Parsing<'p> {
+    pub limits: &'p Limits,
+    pub paths: &'p PathLimits,
+    /// Compiles an expression, or finds it compiled.
+    pub compile: &'p mut dyn FnMut(&[u8], Names) -> Result<Arc<Program>>,
+    /// What is repeated was judged elsewhere.
+    pub replaying: bool,
+}
+
 /// Parses the operands of one statement into `parsed`; `args` holds exactly as many as are declared.
 pub fn parse_operands<'a>(
     operands: &[Operand],
     args: &[&'a [u8]],
-    limits: &Limits,
-    paths: &PathLimits,
+    parsing: &mut Parsing<'_>,
     parsed: &mut smallvec::SmallVec<[Arg<'a>; 2]>,
 ) -> Result<()> {
     // Neither collected nor returned: a result in between would move every argument once more.
     for (operand, arg) in operands.iter().zip(args) {
-        parsed.push(parse(operand, arg, limits, paths)?);
+        parsed.push(parse(operand, arg, parsing)?);
     }
     Ok(())
 }
 
 #[inline]
-fn parse<'a>(
-    operand: &Operand,
-    arg: &'a [u8],
-    limits: &Limits,
-    paths: &PathLimits,
-) -> Result<Arg<'a>> {
+fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Result<Arg<'a>> {
+    let (limits, paths) = (parsing.limits, parsing.paths);
     let refused = |message: String| Error::syntax(message).text("argument", arg);
     Ok(match operand.kind {
         OperandKind::Path
@@ -193,6 +210,7 @@ fn parse<'a>(
         OperandKind::Patch => Arg::Patch(Patch::parse(arg, limits, paths)?),
         OperandKind::SortKey => Arg::Path(Path::Singular(Singular::parse_relative(arg, paths)?)),
         OperandKind::JsonString => Arg::Text(parse::string(arg, limits)?.into()),
+        OperandKind::Expression => Arg::Expression((parsing.compile)(arg, Names::COMPUTED)?),
         OperandKind::Number => Arg::Number(Number::parse(arg)?),
         OperandKind::Integer => Arg::Integer(integer(arg)?),
         OperandKind::Name => {

@@ -1,6 +1,7 @@
 //! What an operator gets to work on.
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::expr::{Documents, ExprLimits, Program, Scope};
 use crate::path::{Blocked, ItemIndex, PathLimits, Singular, Target};
 use crate::reply::Reply;
 use crate::value::edit::Editor;
@@ -26,10 +27,48 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// The moment, if it was read.
+    pub fn read(self) -> Option<u64> {
+        self.0
+    }
+}
+
+/// What a command's expressions may read besides the document.
+#[derive(Clone, Copy)]
+pub struct Around<'c> {
+    pub key: &'c [u8],
+    /// The document's revision before this command; none for a document the command itself created.
+    pub revision: Option<u64>,
+    pub args: Option<View<'c>>,
+    pub docs: Option<&'c dyn Documents>,
+    pub clock: Clock,
+    pub limits: &'c ExprLimits,
+}
+
+impl<'c> Around<'c> {
+    /// What an expression about a document reads.
+    pub fn scope<'s>(&self, this: View<'s>, value: Option<View<'s>>) -> Scope<'s>
+    where
+        'c: 's,
+    {
+        Scope {
+            this: Some(this),
+            args: self.args,
+            docs: self.docs,
+            old_self: None,
+            value,
+            now_us: self.clock.read(),
+            key: self.key,
+            revision: self.revision,
+        }
+    }
+}
+
 /// The whole document, for operators that look for themselves.
 pub struct Frame<'f, 'a> {
     pub editor: &'f mut Editor<'a>,
-    pub clock: Clock,
+    pub around: &'f Around<'f>,
     pub paths: &'f PathLimits,
     /// Whether missing parents are created.
     pub make_path: bool,
@@ -48,7 +87,7 @@ impl<'f, 'a> Frame<'f, 'a> {
             _ => None,
         };
         let spot = Spot::of(target, self.make_path);
-        Site { editor: self.editor, clock: self.clock, spot, number }
+        Site { editor: self.editor, around: self.around, spot, number }
     }
 
     /// The place a singular path leads to; `None` where nothing is.
@@ -61,14 +100,14 @@ impl<'f, 'a> Frame<'f, 'a> {
 
     /// The site of a value that is there.
     pub fn site_at(&mut self, place: Place) -> Site<'_, 'a> {
-        Site { editor: self.editor, clock: self.clock, spot: Spot::Present(place), number: None }
+        Site { editor: self.editor, around: self.around, spot: Spot::Present(place), number: None }
     }
 }
 
 /// One place in the document, or the gap where the last step of a path can be created.
 pub struct Site<'s, 'a> {
     editor: &'s mut Editor<'a>,
-    clock: Clock,
+    around: &'s Around<'s>,
     spot: Spot<'s>,
     /// The number that was found here, until anything is changed: it need not be looked up again.
     number: Option<Number>,
@@ -351,7 +390,13 @@ impl<'a> Site<'_, 'a> {
     }
 
     pub fn clock(&self) -> Clock {
-        self.clock
+        self.around.clock
+    }
+
+    /// What an expression gives here: `value` is what is here now.
+    pub fn evaluate(&self, program: &Program) -> Result<Measured> {
+        let scope = self.around.scope(self.editor.view(), self.value());
+        program.evaluate(&scope, self.around.limits)
     }
 
     /// The reply "new value": what is here now, as JSON text.

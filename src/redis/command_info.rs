@@ -9,6 +9,7 @@ use redis_module::raw;
 use super::api::{call, is_ok};
 use crate::command::{ArgKind, ArgSpec, CommandSpec, Flag, Keys};
 use crate::op::{self, OpSpec, Operand, OperandKind};
+use crate::txn::{self, AssertionOperand};
 
 /// The version of the structures below, with their sizes as the server checks them.
 static INFO_VERSION: raw::RedisModuleCommandInfoVersion = raw::RedisModuleCommandInfoVersion {
@@ -206,14 +207,24 @@ impl Arena {
 
     fn statements(&mut self) -> *mut raw::RedisModuleCommandArg {
         let mut args = Vec::new();
-        let mut revision = self.named("ifrev", Some("IFREV"));
-        revision.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER;
-        args.push(revision);
-        for (name, token) in [("exists", "EXISTS"), ("missing", "MISSING")] {
-            let mut arg = self.named(name, Some(token));
-            arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN;
+        for spec in &txn::ASSERTIONS {
+            let mut arg = self.named(&spec.name.to_lowercase(), Some(spec.name));
+            arg.summary = self.text(spec.summary);
+            arg.type_ = match spec.operand {
+                Some(AssertionOperand::Revision) => {
+                    raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER
+                }
+                Some(AssertionOperand::Expression) => {
+                    raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING
+                }
+                None => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN,
+            };
             args.push(arg);
         }
+        // A guard stands in front of an operator, which is the next statement as far as syntax goes.
+        let mut guard = self.named(&txn::GUARD.to_lowercase(), Some(txn::GUARD));
+        guard.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING;
+        args.push(guard);
         for spec in op::all() {
             args.push(self.operator(spec));
         }

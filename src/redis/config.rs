@@ -8,6 +8,8 @@ use redis_module::raw;
 
 use super::api::{call, is_ok};
 use crate::command::Settings;
+use crate::expr::ExprLimits;
+use crate::model::schema::SchemaLimits;
 use crate::path::PathLimits;
 use crate::value::limits::{BYTES_MAX, DEPTH_MAX, Limits};
 
@@ -45,7 +47,47 @@ static QUERY_NODES: Entry =
 static QUERY_BYTES: Entry =
     Entry::new(c"query-bytes", DEFAULT.paths.query_bytes, 1, BYTES_MAX, true);
 
-static ENTRIES: [&Entry; 5] = [&DEPTH, &DOCUMENT_BYTES, &PATH_BYTES, &QUERY_NODES, &QUERY_BYTES];
+static EXPRESSION_BYTES: Entry =
+    Entry::new(c"expression-bytes", DEFAULT.expressions.bytes as u64, 1, 1 << 20, true);
+static EXPRESSION_DEPTH: Entry = Entry::new(
+    c"expression-depth",
+    DEFAULT.expressions.depth as u64,
+    1,
+    ExprLimits::NONE.depth as u64,
+    false,
+);
+static EXPRESSION_STEPS: Entry =
+    Entry::new(c"expression-steps", DEFAULT.expressions.steps, 1, 1 << 40, false);
+static EXPRESSION_CACHE_ENTRIES: Entry =
+    Entry::new(c"expression-cache-entries", 1024, 1, 1 << 20, false);
+static EXPRESSION_CACHE_BYTES: Entry =
+    Entry::new(c"expression-cache-bytes", 4 << 20, 1, BYTES_MAX, true);
+static SCHEMA_BYTES: Entry = Entry::new(
+    c"schema-bytes",
+    DEFAULT.schemas.bytes as u64,
+    1,
+    SchemaLimits::NONE.bytes as u64,
+    true,
+);
+
+static ENTRIES: [&Entry; 11] = [
+    &DEPTH,
+    &DOCUMENT_BYTES,
+    &PATH_BYTES,
+    &QUERY_NODES,
+    &QUERY_BYTES,
+    &EXPRESSION_BYTES,
+    &EXPRESSION_DEPTH,
+    &EXPRESSION_STEPS,
+    &EXPRESSION_CACHE_ENTRIES,
+    &EXPRESSION_CACHE_BYTES,
+    &SCHEMA_BYTES,
+];
+
+/// How many compiled expressions are kept, and in how many bytes.
+pub fn expression_cache() -> (usize, usize) {
+    (EXPRESSION_CACHE_ENTRIES.get() as usize, EXPRESSION_CACHE_BYTES.get() as usize)
+}
 
 /// The limits as configured now.
 #[inline]
@@ -57,6 +99,12 @@ pub fn settings() -> Settings {
             query_nodes: QUERY_NODES.get(),
             query_bytes: QUERY_BYTES.get(),
         },
+        expressions: ExprLimits {
+            bytes: EXPRESSION_BYTES.get() as usize,
+            depth: EXPRESSION_DEPTH.get() as u32,
+            steps: EXPRESSION_STEPS.get(),
+        },
+        schemas: SchemaLimits { bytes: SCHEMA_BYTES.get() as usize, ..SchemaLimits::DEFAULT },
     }
 }
 

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use redis_module::raw;
 
 use super::api::{call, is_ok};
-use super::{defrag, info, log, role};
+use super::{defrag, info, log, models, role};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::rdb;
-use crate::document::{ANY_NAME, Document};
+use crate::document::Document;
 use crate::value::print;
 
 /// Nine characters, as the server demands; part of the RDB format.
@@ -110,8 +110,16 @@ unsafe extern "C" fn rdb_save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
 unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *mut c_void {
     let loaded = catch_unwind(|| {
         // SAFETY: `io` is valid during the callback.
-        match unsafe { load_buffer(io, |bytes| rdb::decode(bytes, version as u32)) }? {
-            Ok(document) => Some(into_raw(document)),
+        let decode = |bytes: &[u8]| {
+            models::with_loading(|models| rdb::decode(bytes, version as u32, models))
+        };
+        match unsafe { load_buffer(io, decode) }? {
+            Ok(mut document) => {
+                if !models::is_loading() {
+                    document.distrust();
+                }
+                Some(into_raw(document))
+            }
             Err(error) => {
                 // SAFETY: as above.
                 unsafe { log::io_error(io, &format!("a document cannot be loaded: {error}")) };
@@ -150,7 +158,8 @@ unsafe extern "C" fn aof_rewrite(
         // SAFETY: the server lends a live value.
         let document = unsafe { document(value) };
         let ahead = role::REVISIONS.seen() - document.revision;
-        let change = Change::Put { model: ANY_NAME, ahead };
+        let (model, definition) = (document.model_name(), document.definition_version());
+        let change = Change::Put { model, definition, ahead };
         // The server writes the time to live itself.
         let effect = Effect { revision: document.revision, expiry: Expiry::Keep, change }.encode();
         let mut json = Vec::new();
@@ -216,7 +225,7 @@ unsafe extern "C" fn copy(
 
 unsafe extern "C" fn aux_save(io: *mut raw::RedisModuleIO, _when: c_int) {
     let _ = catch_unwind(|| {
-        let bytes = rdb::aux::encode(role::REVISIONS.seen());
+        let bytes = rdb::aux::encode(role::REVISIONS.seen(), &models::MODELS.entries());
         // SAFETY: `io` is valid during the callback; the buffer outlives the call.
         unsafe {
             call!(RedisModule_SaveUnsigned(io, rdb::aux::VERSION));
@@ -226,10 +235,10 @@ unsafe extern "C" fn aux_save(io: *mut raw::RedisModuleIO, _when: c_int) {
 }
 
 /// Servers that know this one write no aux field when it writes nothing: then a file without documents
-/// can be read where the module is not loaded.
+/// and models can be read where the module is not loaded.
 unsafe extern "C" fn aux_save2(io: *mut raw::RedisModuleIO, when: c_int) {
     let _ = catch_unwind(|| {
-        if info::DOCUMENTS.load(Ordering::Relaxed) > 0 {
+        if info::DOCUMENTS.load(Ordering::Relaxed) > 0 || !models::MODELS.is_empty() {
             // SAFETY: as above.
             unsafe { aux_save(io, when) };
         }
@@ -239,11 +248,14 @@ unsafe extern "C" fn aux_save2(io: *mut raw::RedisModuleIO, when: c_int) {
 unsafe extern "C" fn aux_load(io: *mut raw::RedisModuleIO, _version: c_int, _when: c_int) -> c_int {
     let loaded = catch_unwind(|| {
         // SAFETY: `io` is valid during the callback.
-        let (version, seen) = unsafe {
+        let (version, decoded) = unsafe {
             let version = call!(RedisModule_LoadUnsigned(io));
             (version, load_buffer(io, |bytes| rdb::aux::decode(bytes).ok()).flatten())
         };
-        role::REVISIONS.see(seen.filter(|_| version == rdb::aux::VERSION)?);
+        let (seen, entries) = decoded.filter(|_| version == rdb::aux::VERSION)?;
+        role::REVISIONS.see(seen);
+        // SAFETY: as above.
+        models::load(&entries, |line| unsafe { log::io_error(io, line) });
         Some(())
     });
     if matches!(loaded, Ok(Some(()))) {

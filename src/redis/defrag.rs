@@ -128,7 +128,6 @@ impl<T: ?Sized> WithAddrOf for *mut T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::ANY;
     use crate::value::edit::{Editor, Journal};
     use crate::value::{Limits, parse, print};
 
@@ -171,7 +170,7 @@ mod tests {
 
     fn boxed(json: &str) -> *mut c_void {
         let content = parse::json(json.as_bytes(), &Limits::NONE).unwrap();
-        Box::into_raw(Box::new(Document::new(content, ANY, 1))).cast()
+        Box::into_raw(Box::new(Document::new(content, None, 0, 1))).cast()
     }
 
     /// Runs all steps, with `between` after each; gives how many steps and moves it took.

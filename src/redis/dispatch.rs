@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::api::{bytes, call, is_ok};
 use super::host::ServerHost;
-use super::{command_info, info, log, reply};
+use super::{command_info, info, log, models, reply};
 use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, Keys, Outcome};
 use crate::error::{Error, Result};
 
@@ -21,7 +21,7 @@ type Handler = unsafe extern "C" fn(
 
 /// One entry point for each command: the server passes nothing along that would tell them apart
 /// faster than their names do.
-static HANDLERS: [Handler; 16] = [
+static HANDLERS: [Handler; 24] = [
     handle::<0>,
     handle::<1>,
     handle::<2>,
@@ -38,6 +38,14 @@ static HANDLERS: [Handler; 16] = [
     handle::<13>,
     handle::<14>,
     handle::<15>,
+    handle::<16>,
+    handle::<17>,
+    handle::<18>,
+    handle::<19>,
+    handle::<20>,
+    handle::<21>,
+    handle::<22>,
+    handle::<23>,
 ];
 
 /// Registers every command with all that is known of it.
@@ -159,11 +167,15 @@ unsafe fn finish(
     argv: &[*mut raw::RedisModuleString],
     outcome: &Outcome,
 ) {
-    if !outcome.effects.is_empty() {
+    if !outcome.effects.is_empty() || outcome.definition.is_some() {
         info::COMMITS.fetch_add(1, Ordering::Relaxed);
     }
     // SAFETY: the caller vouches for the arguments.
     unsafe {
+        if let Some(definition) = &outcome.definition {
+            models::replicate(ctx, definition);
+            models::broadcast(ctx, definition);
+        }
         for effect in &outcome.effects {
             call!(RedisModule_SignalModifiedKey(ctx, argv[effect.key_arg]));
             propagate(ctx, argv, effect);

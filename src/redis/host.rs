@@ -1,16 +1,21 @@
 //! The keyspace of the server, as one command sees it.
 
+use std::cell::RefCell;
 use std::ffi::{c_int, c_longlong};
+use std::sync::Arc;
 
 use redis_module::raw;
 use smallvec::SmallVec;
 
 use super::api::call;
-use super::{config, data_type, role};
+use super::{config, data_type, info, models, role};
 use crate::codec::effect::Expiry;
-use crate::command::{Host, Key, Settings};
+use crate::command::{Host, Key, Settings, expression};
 use crate::document::{Document, Revisions};
 use crate::error::{Error, ErrorCode, Result};
+use crate::expr::cache::Cache;
+use crate::expr::{ExprLimits, Names, Program};
+use crate::model::Models;
 use crate::value::edit::Journal;
 
 /// One command's view; keys stay open until it is dropped.
@@ -84,6 +89,26 @@ impl Host for ServerHost<'_> {
         &role::REVISIONS
     }
 
+    fn models(&self) -> &Models {
+        &models::MODELS
+    }
+
+    fn compile(
+        &mut self,
+        source: &[u8],
+        names: Names,
+        limits: &ExprLimits,
+    ) -> Result<Arc<Program>> {
+        let text = expression(source)?;
+        EXPRESSIONS.with_borrow_mut(|cache| {
+            let (entries, bytes) = config::expression_cache();
+            cache.resize(entries, bytes);
+            let compiled = cache.get(text, names, limits);
+            info::EXPRESSIONS.store(cache);
+            compiled
+        })
+    }
+
     fn settings(&self) -> Settings {
         config::settings()
     }
@@ -130,8 +155,25 @@ impl Host for ServerHost<'_> {
         true
     }
 
+    fn expires_at(&mut self, key: Key<'_>) -> Option<u64> {
+        let handle = self.handle(key, false);
+        // SAFETY: the key is open.
+        let unix_ms = unsafe { call!(RedisModule_GetAbsExpire(handle)) };
+        u64::try_from(unix_ms).ok()
+    }
+
+    fn may_refresh(&mut self) -> bool {
+        // SAFETY: the context is that of the running command; the pointer is checked.
+        unsafe {
+            let flags = call!(RedisModule_GetContextFlags(self.ctx));
+            let master = flags & raw::REDISMODULE_CTX_FLAGS_MASTER as c_int != 0;
+            let quiet = raw::RedisModule_AvoidReplicaTraffic.is_some_and(|avoid| avoid() != 0);
+            master && !quiet && !role::is_replaying(self.ctx)
+        }
+    }
+
     fn take_journal(&mut self) -> Journal {
-        JOURNAL.with(std::cell::RefCell::take)
+        JOURNAL.with(RefCell::take)
     }
 
     fn keep_journal(&mut self, mut journal: Journal) {
@@ -142,5 +184,10 @@ impl Host for ServerHost<'_> {
 
 thread_local! {
     /// The journal of the last command, for its buffers.
-    static JOURNAL: std::cell::RefCell<Journal> = std::cell::RefCell::default();
+    static JOURNAL: RefCell<Journal> = RefCell::default();
+    /// The expressions compiled last.
+    static EXPRESSIONS: RefCell<Cache> = RefCell::new({
+        let (entries, bytes) = config::expression_cache();
+        Cache::new(entries, bytes)
+    });
 }

@@ -7,14 +7,40 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use redis_module::raw;
 
 use super::api::{call, is_ok};
+use super::models::MODELS;
 use crate::error::ErrorCode;
+use crate::expr::cache::Cache;
 
 /// Documents in memory, in all databases and in any that are being loaded or freed.
 pub static DOCUMENTS: AtomicU64 = AtomicU64::new(0);
 /// Commands that changed something.
 pub static COMMITS: AtomicU64 = AtomicU64::new(0);
+/// The cache of compiled expressions.
+pub static EXPRESSIONS: Expressions = Expressions {
+    hits: AtomicU64::new(0),
+    misses: AtomicU64::new(0),
+    entries: AtomicU64::new(0),
+    bytes: AtomicU64::new(0),
+};
 static ABORTS: [AtomicU64; ErrorCode::ALL.len()] =
     [const { AtomicU64::new(0) }; ErrorCode::ALL.len()];
+
+/// What is reported of the cache of compiled expressions, which belongs to the main thread.
+pub struct Expressions {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    entries: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Expressions {
+    pub fn store(&self, cache: &Cache) {
+        self.hits.store(cache.hits(), Ordering::Relaxed);
+        self.misses.store(cache.misses(), Ordering::Relaxed);
+        self.entries.store(cache.len() as u64, Ordering::Relaxed);
+        self.bytes.store(cache.bytes() as u64, Ordering::Relaxed);
+    }
+}
 
 /// Counts a refused command.
 pub fn count_abort(code: ErrorCode) {
@@ -41,6 +67,11 @@ unsafe extern "C" fn report(ctx: *mut raw::RedisModuleInfoCtx, _for_crash_report
             };
         };
         field("documents", DOCUMENTS.load(Ordering::Relaxed));
+        field("models", MODELS.names().len() as u64);
+        field("expression_cache_hits", EXPRESSIONS.hits.load(Ordering::Relaxed));
+        field("expression_cache_misses", EXPRESSIONS.misses.load(Ordering::Relaxed));
+        field("expression_cache_entries", EXPRESSIONS.entries.load(Ordering::Relaxed));
+        field("expression_cache_bytes", EXPRESSIONS.bytes.load(Ordering::Relaxed));
         field("commits", COMMITS.load(Ordering::Relaxed));
         for code in ErrorCode::ALL {
             field(

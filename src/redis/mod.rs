@@ -18,6 +18,7 @@ mod dispatch;
 mod host;
 mod info;
 mod log;
+mod models;
 mod reply;
 mod role;
 
@@ -78,6 +79,7 @@ fn load(ctx: *mut raw::RedisModuleCtx, argc: c_int) -> Result<(), &'static str> 
     config::register(ctx)?;
     info::register(ctx)?;
     role::register(ctx)?;
+    models::register(ctx)?;
     api::set_options(ctx);
     Ok(())
 }

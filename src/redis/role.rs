@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redis_module::raw;
 
 use super::api::{call, is_ok};
+use super::models;
 use crate::document::Revisions;
 
 /// Whether commands may come from a master or an AOF.
@@ -70,7 +71,13 @@ unsafe extern "C" fn on_event(
             raw::REDISMODULE_SUBEVENT_LOADING_AOF_START,
             raw::REDISMODULE_SUBEVENT_LOADING_REPL_START,
         ];
-        if event.id == raw::REDISMODULE_EVENT_LOADING && starts.contains(&subevent) {
+        let ends =
+            [raw::REDISMODULE_SUBEVENT_LOADING_ENDED, raw::REDISMODULE_SUBEVENT_LOADING_FAILED];
+        let loading = event.id == raw::REDISMODULE_EVENT_LOADING;
+        if loading && (starts.contains(&subevent) || ends.contains(&subevent)) {
+            models::on_loading(starts.contains(&subevent));
+        }
+        if loading && starts.contains(&subevent) {
             // What is loaded counts as it did when it was written.
             REVISIONS.forget();
         } else {

@@ -5,5 +5,6 @@ mod statement;
 
 pub use run::{Block, Ran, check_revision, no_key, run_block};
 pub use statement::{
-    Assertion, STATEMENTS_MAX, Statement, Statements, parse_revision, parse_statements,
+    ASSERTIONS, Assertion, AssertionOperand, AssertionSpec, GUARD, STATEMENTS_MAX, Statement,
+    Statements, parse_revision, parse_statements,
 };

@@ -2,7 +2,8 @@
 
 use super::statement::{Assertion, Statement};
 use crate::error::{Error, ErrorCode, Result};
-use crate::op::{Absent, Arg, Clock, Frame, OpSpec, Run, Site};
+use crate::expr::Program;
+use crate::op::{Absent, Arg, Around, Frame, OpSpec, Run, Site};
 use crate::path::{Path, PathLimits};
 use crate::reply::Reply;
 use crate::value::Place;
@@ -12,9 +13,7 @@ use crate::value::edit::Editor;
 pub struct Block<'b, 'a> {
     /// The document, if it exists by now.
     pub editor: Option<&'b mut Editor<'a>>,
-    /// The document's revision before this command; none for a document the command itself created.
-    pub revision: Option<u64>,
-    pub clock: Clock,
+    pub around: &'b Around<'b>,
     pub paths: &'b PathLimits,
     pub make_path: bool,
 }
@@ -28,10 +27,16 @@ pub fn run_block(mut block: Block<'_, '_>, statements: &[Statement<'_>]) -> Resu
     for (number, statement) in statements.iter().enumerate() {
         match statement {
             Statement::Assert(assertion) => {
-                check(&block, *assertion)
+                check(&block, assertion)
                     .map_err(|error| error.integer("statement", number as i64))?;
             }
-            Statement::Operate { spec, args, written } => {
+            Statement::Operate { when: Some(when), .. }
+                if !is_true(&block, when)
+                    .map_err(|error| error.integer("statement", number as i64))? =>
+            {
+                replies.push(Reply::Null);
+            }
+            Statement::Operate { spec, args, written, .. } => {
                 let reply = operate(&mut block, spec, args).map_err(|error| {
                     let error = error
                         .integer("statement", number as i64)
@@ -45,7 +50,27 @@ pub fn run_block(mut block: Block<'_, '_>, statements: &[Statement<'_>]) -> Resu
     Ok(replies)
 }
 
-fn check(block: &Block<'_, '_>, assertion: Assertion) -> Result<()> {
+/// What an expression says of the document as it stands.
+fn is_true(block: &Block<'_, '_>, program: &Program) -> Result<bool> {
+    let editor = block.editor.as_deref().ok_or_else(no_key)?;
+    program.test(&block.around.scope(editor.view(), None), block.around.limits)
+}
+
+/// The refusal where an `IF` is false: what it was, and what it had read.
+#[cold]
+fn is_false(block: &Block<'_, '_>, program: &Program) -> Error {
+    let error = Error::new(ErrorCode::Condition, "condition is false")
+        .text("expr", program.source().as_bytes());
+    match block.editor.as_deref() {
+        Some(editor) => {
+            let scope = block.around.scope(editor.view(), None);
+            error.values(program.explain(&scope, block.around.limits))
+        }
+        None => error,
+    }
+}
+
+fn check(block: &Block<'_, '_>, assertion: &Assertion) -> Result<()> {
     let exists = block.editor.is_some();
     match assertion {
         Assertion::Exists if !exists => {
@@ -54,9 +79,13 @@ fn check(block: &Block<'_, '_>, assertion: Assertion) -> Result<()> {
         Assertion::Missing if exists => {
             Err(Error::new(ErrorCode::Condition, "the document exists"))
         }
-        Assertion::Exists | Assertion::Missing => Ok(()),
+        Assertion::Exists | Assertion::Missing | Assertion::Held => Ok(()),
         Assertion::Revision(_) if !exists => Err(no_key()),
-        Assertion::Revision(expected) => check_revision(expected, block.revision),
+        Assertion::Revision(expected) => check_revision(*expected, block.around.revision),
+        Assertion::If(program) => match is_true(block, program)? {
+            true => Ok(()),
+            false => Err(is_false(block, program)),
+        },
     }
 }
 
@@ -81,7 +110,7 @@ pub fn no_key() -> Error {
 fn operate(block: &mut Block<'_, '_>, spec: &OpSpec, args: &[Arg<'_>]) -> Result<Reply> {
     let editor = block.editor.as_deref_mut().ok_or_else(no_key)?;
     let mut frame =
-        Frame { editor, clock: block.clock, paths: block.paths, make_path: block.make_path };
+        Frame { editor, around: block.around, paths: block.paths, make_path: block.make_path };
     match spec.run {
         Run::Once(run) => run(&mut frame, args),
         Run::Each(run) => each(&mut frame, spec, args, run, Reply::Array),

@@ -2,12 +2,13 @@
 //!
 //! Every operator has a fixed number of operands, so a value can never be read as a keyword.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
-use crate::error::{Error, Result};
-use crate::op::{self, Arg, OpSpec, Repeats, operand_integer, parse_operands};
-use crate::path::PathLimits;
-use crate::value::Limits;
+use crate::error::{Error, ErrorCode, Result};
+use crate::expr::{Names, Program};
+use crate::op::{self, Arg, OpSpec, Parsing, Repeats, operand_integer, parse_operands};
 
 /// One statement, ready to run.
 pub enum Statement<'a> {
@@ -17,27 +18,104 @@ pub enum Statement<'a> {
         args: SmallVec<[Arg<'a>; 2]>,
         /// The first operand as it was written, for errors.
         written: &'a [u8],
+        /// The operator runs only where this is true.
+        when: Option<Arc<Program>>,
     },
 }
 
 impl Statement<'_> {
-    /// Whether a replica with the same document may be sent the statement: it has no condition, leads
-    /// to one place, and gives the same everywhere.
+    /// Whether a replica with the same document may be sent the statement: an assertion, which held and
+    /// is not looked at again, or an operator without a guard that leads to one place and gives the
+    /// same everywhere.
     pub fn repeats_exactly(&self) -> bool {
-        let Statement::Operate { spec, args, .. } = self else { return false };
         let one_place = |arg: &Arg<'_>| !matches!(arg, Arg::Path(path) if !path.is_singular());
-        spec.repeats == Repeats::Exactly && args.iter().all(one_place)
+        match self {
+            Statement::Assert(_) => true,
+            Statement::Operate { spec, args, when, .. } => {
+                when.is_none() && spec.repeats == Repeats::Exactly && args.iter().all(one_place)
+            }
+        }
+    }
+
+    /// Whether it may ask for the time.
+    pub fn may_read_clock(&self) -> bool {
+        match self {
+            Statement::Assert(Assertion::If(program)) => program.reads_clock(),
+            _ => !self.repeats_exactly(),
+        }
     }
 }
 
 /// What has to hold for the command to happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Assertion {
+    /// An expression about the document as it stands at this point.
+    If(Arc<Program>),
     /// The document's revision before this command.
     Revision(u64),
     Exists,
     Missing,
+    /// It held where the command was judged.
+    Held,
 }
+
+/// What is known of an assertion besides what it does: for the documentation.
+pub struct AssertionSpec {
+    pub name: &'static str,
+    pub operand: Option<AssertionOperand>,
+    /// One sentence without a final stop.
+    pub summary: &'static str,
+    /// In order of precedence.
+    pub errors: &'static [ErrorCode],
+}
+
+/// The operand of an assertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssertionOperand {
+    Expression,
+    Revision,
+}
+
+impl AssertionOperand {
+    /// As it stands in the syntax.
+    pub const fn name(self) -> &'static str {
+        match self {
+            AssertionOperand::Expression => "expr",
+            AssertionOperand::Revision => "revision",
+        }
+    }
+}
+
+/// The assertions there are.
+pub static ASSERTIONS: [AssertionSpec; 4] = [
+    AssertionSpec {
+        name: "IF",
+        operand: Some(AssertionOperand::Expression),
+        summary: "The expression is true of the document as it stands at this point; a refusal says what it read",
+        errors: &[ErrorCode::Expr, ErrorCode::NoKey, ErrorCode::Condition],
+    },
+    AssertionSpec {
+        name: "IFREV",
+        operand: Some(AssertionOperand::Revision),
+        summary: "The document had this revision before the command",
+        errors: &[ErrorCode::NoKey, ErrorCode::Revision],
+    },
+    AssertionSpec {
+        name: "EXISTS",
+        operand: None,
+        summary: "The document exists",
+        errors: &[ErrorCode::Condition],
+    },
+    AssertionSpec {
+        name: "MISSING",
+        operand: None,
+        summary: "The document does not exist",
+        errors: &[ErrorCode::Condition],
+    },
+];
+
+/// The word in front of an operator that runs only where an expression is true.
+pub const GUARD: &str = "WHEN";
 
 /// The most statements one command may have.
 pub const STATEMENTS_MAX: usize = 1024;
@@ -49,8 +127,7 @@ pub type Statements<'a> = SmallVec<[Statement<'a>; 1]>;
 /// not moved again. Errors carry the statement's number.
 pub fn parse_statements<'a>(
     args: &'a [&'a [u8]],
-    limits: &Limits,
-    paths: &PathLimits,
+    parsing: &mut Parsing<'_>,
     statements: &mut Statements<'a>,
 ) -> Result<()> {
     let mut rest = args;
@@ -59,7 +136,7 @@ pub fn parse_statements<'a>(
         if number == STATEMENTS_MAX {
             return Err(Error::limit("statements", STATEMENTS_MAX as u64));
         }
-        let used = parse_statement(word, operands, limits, paths, statements)
+        let used = parse_statement(word, operands, parsing, statements)
             .map_err(|error| error.integer("statement", number as i64))?;
         rest = &operands[used..];
     }
@@ -73,37 +150,67 @@ pub fn parse_statements<'a>(
 fn parse_statement<'a>(
     word: &'a [u8],
     rest: &'a [&'a [u8]],
-    limits: &Limits,
-    paths: &PathLimits,
+    parsing: &mut Parsing<'_>,
     statements: &mut Statements<'a>,
 ) -> Result<usize> {
-    let Some(spec) = op::find(word) else {
-        let (assertion, used) = parse_assertion(word, rest)?;
-        statements.push(Statement::Assert(assertion));
-        return Ok(used);
-    };
+    if let Some(spec) = op::find(word) {
+        return parse_operator(spec, rest, None, parsing, statements);
+    }
+    if word.eq_ignore_ascii_case(GUARD.as_bytes()) {
+        let expr = rest.first().ok_or_else(|| Error::syntax("WHEN needs an expression"))?;
+        let when = (parsing.compile)(expr, Names::CONDITION)?;
+        let word = rest.get(1).ok_or_else(|| Error::syntax("WHEN needs an operator"))?;
+        let spec = op::find(word)
+            .ok_or_else(|| Error::syntax("WHEN needs an operator").text("operator", word))?;
+        let used = parse_operator(spec, &rest[2..], Some(when), parsing, statements)?;
+        return Ok(used + 2);
+    }
+    let (assertion, used) = parse_assertion(word, rest, parsing)?;
+    statements.push(Statement::Assert(assertion));
+    Ok(used)
+}
+
+fn parse_operator<'a>(
+    spec: &'static OpSpec,
+    rest: &'a [&'a [u8]],
+    when: Option<Arc<Program>>,
+    parsing: &mut Parsing<'_>,
+    statements: &mut Statements<'a>,
+) -> Result<usize> {
     let count = spec.operands.len();
     let operands = rest.get(..count).ok_or_else(|| missing_operand(spec, rest.len()))?;
     let written = operands.first().copied().unwrap_or_default();
     let mut args = SmallVec::new();
-    parse_operands(spec.operands, operands, limits, paths, &mut args)
+    parse_operands(spec.operands, operands, parsing, &mut args)
         .map_err(|error| error.text("operator", spec.name.as_bytes()))?;
-    statements.push(Statement::Operate { spec, args, written });
+    statements.push(Statement::Operate { spec, args, written, when });
     Ok(count)
 }
 
-fn parse_assertion(word: &[u8], rest: &[&[u8]]) -> Result<(Assertion, usize)> {
-    if word.eq_ignore_ascii_case(b"EXISTS") {
-        return Ok((Assertion::Exists, 0));
+fn parse_assertion(
+    word: &[u8],
+    rest: &[&[u8]],
+    parsing: &mut Parsing<'_>,
+) -> Result<(Assertion, usize)> {
+    let operand = |needed: &'static str| rest.first().copied().ok_or_else(|| Error::syntax(needed));
+    if word.eq_ignore_ascii_case(b"IF") {
+        let expr = operand("IF needs an expression")?;
+        // It was true where the command was judged, or the command would not be here.
+        if parsing.replaying {
+            return Ok((Assertion::Held, 1));
+        }
+        return Ok((Assertion::If((parsing.compile)(expr, Names::CONDITION)?), 1));
     }
-    if word.eq_ignore_ascii_case(b"MISSING") {
-        return Ok((Assertion::Missing, 0));
-    }
-    if word.eq_ignore_ascii_case(b"IFREV") {
-        let revision = rest.first().ok_or_else(|| Error::syntax("IFREV needs a revision"))?;
-        return Ok((Assertion::Revision(parse_revision(revision)?), 1));
-    }
-    Err(Error::syntax("unknown operator").text("operator", word))
+    let (assertion, used) = if word.eq_ignore_ascii_case(b"EXISTS") {
+        (Assertion::Exists, 0)
+    } else if word.eq_ignore_ascii_case(b"MISSING") {
+        (Assertion::Missing, 0)
+    } else if word.eq_ignore_ascii_case(b"IFREV") {
+        (Assertion::Revision(parse_revision(operand("IFREV needs a revision")?)?), 1)
+    } else {
+        return Err(Error::syntax("unknown operator").text("operator", word));
+    };
+    Ok((if parsing.replaying { Assertion::Held } else { assertion }, used))
 }
 
 /// A revision as a client gives it back.

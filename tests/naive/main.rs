@@ -31,6 +31,7 @@ use redis_model::codec::rdb;
 use redis_model::command::Outcome;
 use redis_model::command::memory::MemoryHost;
 use redis_model::error::Error;
+use redis_model::model::Models;
 use redis_model::op::{self, Absent};
 use redis_model::reply::Reply;
 use serde_json::Value;
@@ -423,7 +424,8 @@ impl Session {
         expect("the revision", &document.revision, &stored.revision)?;
         expect("the size", &document.size(), &view.size())?;
         let bytes = self.encoded().expect("the key is there");
-        let decoded = rdb::decode(&bytes, rdb::VERSION).map_err(|error| error.line())?;
+        let decoded =
+            rdb::decode(&bytes, rdb::VERSION, &Models::new()).map_err(|error| error.line())?;
         let mut again = Vec::new();
         rdb::encode(&decoded, &mut again);
         expect("what was encoded, decoded and encoded", &again, &bytes)?;

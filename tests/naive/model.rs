@@ -32,6 +32,8 @@ pub enum Means {
     SortKey(Vec<Step>),
     /// The word, in upper case.
     Choice(&'static str),
+    /// One of a few whose meaning is known here too.
+    Expression(&'static str),
 }
 
 #[derive(Clone, Debug)]
@@ -169,7 +171,7 @@ fn absent(operator: &str) -> Absent {
         "PATCH" | "MUL" | "DIV" | "FLOORDIV" | "MOD" | "POW" | "TOGGLE" | "STRREPEAT"
         | "TIMEADD" | "INSERT" | "TRIM" | "DELRANGE" | "SORT" => Absent::NoPath,
         "SET" | "SETNX" | "MERGE" | "UPDATE" | "INCR" | "MIN" | "MAX" | "STRAPPEND"
-        | "BYTESAPPEND" | "NOW" | "APPEND" | "PREPEND" | "ADDUNIQ" => Absent::Create,
+        | "BYTESAPPEND" | "NOW" | "EVAL" | "APPEND" | "PREPEND" | "ADDUNIQ" => Absent::Create,
         _ => panic!("the naive model does not know the operator {operator}"),
     }
 }

@@ -184,7 +184,7 @@ fn check_arg(found: &Reply, declared: &ArgSpec, of: &str) {
 fn check_statements(found: &[Reply]) {
     let (assertions, operators) = found.split_at(found.len() - op::all().len());
     let tokens: Vec<_> = assertions.iter().map(|arg| arg.field("token").text()).collect();
-    assert_eq!(tokens, ["IFREV", "EXISTS", "MISSING"]);
+    assert_eq!(tokens, ["IF", "IFREV", "EXISTS", "MISSING", "WHEN"]);
     for (found, spec) in operators.iter().zip(op::all()) {
         check_operator(found, spec);
     }

@@ -5,7 +5,7 @@ use redis_model::command;
 use redis_model::error::ErrorCode;
 use redis_model::op;
 
-use crate::harness::{on_every_server, on_every_shared};
+use crate::harness::{Server, on_every_flavor, on_every_server, on_every_shared};
 use crate::resp::{Conn, Reply};
 
 /// A reply in the notation of the examples. Revisions differ from run to run.
@@ -45,19 +45,40 @@ fn for_both_protocols(check: impl Fn(&mut Conn, bool) + Sync) {
 #[test]
 fn examples_of_commands_are_true() {
     for_both_protocols(|conn, resp3| {
-        for example in command::all().iter().flat_map(|spec| spec.examples) {
+        let examples = command::all().iter().flat_map(|spec| spec.examples);
+        for example in examples.filter(|example| !is_about_models(example)) {
             conn.must(&["FLUSHALL"]);
-            for (args, expected) in example.0 {
-                let found = conn.call(args);
-                let expected = if resp3 {
-                    (*expected).to_owned()
-                } else {
-                    expected_in_resp2(expected, &found)
-                };
-                assert_eq!(notation(&found), expected, "{args:?}");
+            check_example(conn, resp3, example);
+        }
+    });
+}
+
+/// Definitions outlive FLUSHALL and count their versions: each such example has a server of its own.
+#[test]
+fn examples_about_models_are_true() {
+    on_every_flavor(|flavor| {
+        let examples = command::all().iter().flat_map(|spec| spec.examples);
+        for example in examples.filter(|example| is_about_models(example)) {
+            for resp3 in [false, true] {
+                let server = Server::start(flavor, &[]);
+                let mut conn = if resp3 { server.conn_resp3() } else { server.conn() };
+                check_example(&mut conn, resp3, example);
             }
         }
     });
+}
+
+fn is_about_models(example: &command::Example) -> bool {
+    example.0.iter().any(|(args, _)| args[0] == "MODEL.DEFINE")
+}
+
+fn check_example(conn: &mut Conn, resp3: bool, example: &command::Example) {
+    for (args, expected) in example.0 {
+        let found = conn.call(args);
+        let expected =
+            if resp3 { (*expected).to_owned() } else { expected_in_resp2(expected, &found) };
+        assert_eq!(notation(&found), expected, "{args:?}");
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod json_patch;
 mod jsonpath;
 mod keyspace;
 mod memory;
+mod models;
 mod persistence;
 mod refusals;
 mod replication;

@@ -7,6 +7,8 @@
 
 use redis_model::op::{self, OpSpec, OperandKind};
 
+use crate::resp::{Conn, Reply};
+
 /// Numbers that look random and are the same on every machine.
 pub struct Rng(u64);
 
@@ -151,9 +153,69 @@ fn operand(rng: &mut Rng, kind: OperandKind) -> String {
         OperandKind::Name => rng.pick(&NAMES).to_owned(),
         OperandKind::SortKey => rng.pick(&["@", "@.a", "@['b']", "@[0]"]).to_owned(),
         OperandKind::Base64 => rng.pick(&["", "AQID", "/+8=", "AA=="]).to_owned(),
+        OperandKind::Expression => rng.pick(&EXPRESSIONS).to_owned(),
         OperandKind::Duration => rng.pick(&["1h30m", "-250ms", "P1DT2H", "-P30D"]).to_owned(),
         OperandKind::Choice(words) => rng.pick(words).to_owned(),
     }
+}
+
+/// What a computed value may be; some fail.
+const EXPRESSIONS: [&str; 7] = [
+    "value == null ? 1 : value",
+    "has(self.a) ? [self.a] : []",
+    "{'was': value, 'key': key, 'revision': revision}",
+    "string(now)",
+    "size(self) * 2.5",
+    "self.a + self.b",
+    "self.none",
+];
+
+/// Conditions that hold now and then.
+const CONDITIONS: [&str; 5] =
+    ["true", "has(self.a)", "type(self) == map", "revision % 2 == 0", "self.a == self.b"];
+
+/// The models that [`define`] defines, one by one and anew.
+pub const MODELS: [&str; 2] = ["wide", "narrow"];
+
+/// A model's name: the built-in one, or one that may be defined.
+fn model(rng: &mut Rng) -> String {
+    if rng.one_in(2) { "any".to_owned() } else { rng.pick(&MODELS).to_owned() }
+}
+
+/// `MODEL.DEFINE model ...`: what most documents of the workload satisfy.
+pub fn define(rng: &mut Rng) -> Vec<String> {
+    let schemas = [
+        "{}",
+        r#"{"properties":{"a":{"default":7}}}"#,
+        r#"{"properties":{"b":{"type":["number","object","array"]},"c":{"default":[1]}}}"#,
+        r#"{"anyOf":[{"required":["a"]},{"maxProperties":9}]}"#,
+    ];
+    let mut command = vec!["MODEL.DEFINE".to_owned(), rng.pick(&MODELS).to_owned()];
+    command.push(rng.pick(&schemas).to_owned());
+    if rng.one_in(2) {
+        command.extend(["RULE".into(), "r".into(), "!has(self.a) || self.a != 'a'".into()]);
+    }
+    if rng.one_in(3) {
+        command.extend(["TTL".into(), "5000".into()]);
+        if rng.one_in(2) {
+            command.extend(["REFRESH".into(), rng.pick(&["WRITE", "READ"]).to_owned()]);
+        }
+    }
+    command
+}
+
+/// All that is defined: names, and what `MODEL.DESCRIBE` says but for the number of documents.
+pub fn definitions(conn: &mut Conn) -> Vec<(String, Reply)> {
+    let names = conn.must(&["MODEL.MODELS"]);
+    let names = names.array().iter().map(|name| name.text().to_owned());
+    names
+        .map(|name| {
+            let described = conn.must(&["MODEL.DESCRIBE", &name]);
+            let Reply::Array(mut members) = described else { panic!("{described:?}") };
+            members.truncate(members.len() - 2);
+            (name, Reply::Array(members))
+        })
+        .collect()
 }
 
 fn patch(rng: &mut Rng) -> String {
@@ -180,7 +242,7 @@ pub fn statement(rng: &mut Rng, spec: &OpSpec) -> Vec<String> {
 pub fn fieldop(rng: &mut Rng, key: &str) -> Vec<String> {
     let mut command = vec!["MODEL.FIELDOP".to_owned(), key.to_owned()];
     if rng.one_in(2) {
-        command.extend(["INIT".into(), "any".into(), object(rng, 2)]);
+        command.extend(["INIT".into(), model(rng), object(rng, 2)]);
     }
     if rng.one_in(3) {
         command.push("MKPATH".into());
@@ -188,7 +250,13 @@ pub fn fieldop(rng: &mut Rng, key: &str) -> Vec<String> {
     if rng.one_in(5) {
         command.extend(expiry(rng, "PERSIST"));
     }
+    if rng.one_in(8) {
+        command.extend(["IF".into(), rng.pick(&CONDITIONS).to_owned()]);
+    }
     for _ in 0..1 + rng.below(3) {
+        if rng.one_in(8) {
+            command.extend(["WHEN".into(), rng.pick(&CONDITIONS).to_owned()]);
+        }
         let spec = op::all()[rng.below(op::all().len())];
         command.extend(statement(rng, spec));
     }
@@ -207,7 +275,7 @@ fn expiry(rng: &mut Rng, none: &str) -> Vec<String> {
 
 /// `MODEL.SET key ...` with options now and then.
 pub fn set(rng: &mut Rng, key: &str) -> Vec<String> {
-    let mut command = vec!["MODEL.SET".into(), key.into(), "any".into(), object(rng, 3)];
+    let mut command = vec!["MODEL.SET".into(), key.into(), model(rng), object(rng, 3)];
     match rng.below(6) {
         0 => command.push("NX".into()),
         1 => command.push("XX".into()),
@@ -228,7 +296,7 @@ pub fn command(rng: &mut Rng, prefix: &str) -> Vec<String> {
     let key = format!("{prefix}{}", rng.below(KEYS));
     let other = format!("{prefix}{}", rng.below(KEYS));
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    match rng.below(40) {
+    match rng.below(43) {
         0..24 => fieldop(rng, &key),
         24..30 => set(rng, &key),
         30 => words(&["DEL", &key]),
@@ -240,6 +308,8 @@ pub fn command(rng: &mut Rng, prefix: &str) -> Vec<String> {
         36 => words(&["SET", &key, "not a document"]),
         37 => words(&["MODEL.GET", &key, "$..*"]),
         38 => words(&["MODEL.FIELDOP", &key, "PX", "1", "REVISION"]),
+        39 | 40 => define(rng),
+        41 => words(&["MODEL.UNDEFINE", rng.pick(&MODELS)]),
         _ => words(&["MODEL.META", &key]),
     }
 }

@@ -70,6 +70,10 @@ impl SchemaLimits {
         steps: 1 << 27,
         stack_bytes: 2 << 20,
     };
+
+    /// For what another server accepted: only the length of the text is configured, and all else keeps
+    /// this server safe too.
+    pub const NONE: SchemaLimits = SchemaLimits { bytes: 16 << 20, ..SchemaLimits::DEFAULT };
 }
 
 /// A compiled schema.

@@ -183,6 +183,11 @@ impl<'a> Editor<'a> {
         !self.journal.is_empty()
     }
 
+    /// How many changes were made so far.
+    pub fn steps(&self) -> usize {
+        self.journal.undo.len()
+    }
+
     /// The document's size as it stands now.
     pub fn size(&self) -> u64 {
         self.size_before

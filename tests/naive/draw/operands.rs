@@ -89,6 +89,19 @@ pub(super) fn operand(draw: &mut Draw<'_>, kind: OperandKind, context: &Context<
             meaning(text, Means::Bytes(bytes.to_vec()))
         }
         OperandKind::Duration => duration(draw),
+        OperandKind::Expression => {
+            let text = draw.pick(&[
+                "value",
+                "value == null ? 0 : value",
+                "[value]",
+                "{'was': value}",
+                "1 + 2 * 3",
+                "1 / 0",
+                "self['no such member']",
+                "9223372036854775807 + 1",
+            ]);
+            meaning(text, Means::Expression(text))
+        }
         OperandKind::Choice(words) => {
             let word = draw.pick(words);
             let text = if draw.once_in(3) { word.to_lowercase() } else { word.to_owned() };
@@ -156,6 +169,7 @@ fn mistake(draw: &mut Draw<'_>, kind: OperandKind) -> Operand {
             nonsense(text, word)
         }
         Kind::Choice(_) => nonsense("SIDEWAYS", "ERR"),
+        Kind::Expression => nonsense(draw.pick(&["", "value +", "nobody", "1 2", "f(1)"]), "EXPR"),
         // Every argument is UTF-8 here.
         Kind::Name => meaning("a", Means::Text("a".to_owned())),
     }

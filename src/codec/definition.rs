@@ -1,0 +1,121 @@
+//! What is known of one model, as it is stored in RDB and sent to replicas, the AOF and other shards.
+//!
+//! ```text
+//! entry := 1:version text:name varint:definition state
+//! state := 0 ended | 1 text:schema varint:count (text:rule text:expr)* ttl refresh
+//! ttl   := varint: 0 none, otherwise seconds
+//! refresh := 0 never | 1 write | 2 read
+//! ```
+//!
+//! `definition` is the version of the definition, or of its end. It travels as `MODEL.INSTALL entry`.
+
+use super::rdb::read_definition_version;
+use crate::document::ANY_NAME;
+use crate::error::Result;
+use crate::model::{Entry, NAME_BYTES_MAX, Refresh, RuleSource, Source, TTL_MAX_S};
+use crate::value::wire::{self, Reader};
+
+const VERSION: u8 = 1;
+const ENDED: u8 = 0;
+const DEFINED: u8 = 1;
+
+pub fn encode(entry: &Entry) -> Vec<u8> {
+    let mut out = vec![VERSION];
+    wire::put_text(entry.name.as_bytes(), &mut out);
+    wire::put_varint(entry.version.into(), &mut out);
+    let Some(source) = &entry.source else {
+        out.push(ENDED);
+        return out;
+    };
+    out.push(DEFINED);
+    wire::put_text(&source.schema, &mut out);
+    wire::put_varint(source.rules.len() as u64, &mut out);
+    for rule in &source.rules {
+        wire::put_text(rule.name.as_bytes(), &mut out);
+        wire::put_text(rule.expr.as_bytes(), &mut out);
+    }
+    wire::put_varint(source.ttl_s.unwrap_or(0), &mut out);
+    out.push(match source.refresh {
+        Refresh::Never => 0,
+        Refresh::Write => 1,
+        Refresh::Read => 2,
+    });
+    out
+}
+
+/// Reads what may be corrupt or hostile. Whether it compiles is not looked at.
+pub fn decode(bytes: &[u8]) -> Result<Entry> {
+    let mut reader = Reader::new(bytes);
+    if reader.byte()? != VERSION {
+        return Err(wire::corrupt("a definition of a newer release"));
+    }
+    let name = reader.text()?;
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || name == ANY_NAME {
+        return Err(wire::corrupt("a model that cannot be"));
+    }
+    let version = read_definition_version(&mut reader)?;
+    if version == 0 {
+        return Err(wire::corrupt("a definition without a version"));
+    }
+    let source = match reader.byte()? {
+        ENDED => None,
+        DEFINED => Some(decode_source(&mut reader)?),
+        _ => return Err(wire::corrupt("an unknown state of a definition")),
+    };
+    reader.finish()?;
+    Ok(Entry { name: name.into(), version, source })
+}
+
+fn decode_source(reader: &mut Reader<'_>) -> Result<Source> {
+    let schema = reader.text()?.as_bytes().into();
+    let mut rules = Vec::new();
+    for _ in 0..reader.count()? {
+        let name = reader.text()?.into();
+        rules.push(RuleSource { name, expr: reader.text()?.into() });
+    }
+    let ttl_s = match reader.varint()? {
+        0 => None,
+        ttl_s if ttl_s <= TTL_MAX_S => Some(ttl_s),
+        _ => return Err(wire::corrupt("a time to live is too long")),
+    };
+    let refresh = match reader.byte()? {
+        0 => Refresh::Never,
+        1 => Refresh::Write,
+        2 => Refresh::Read,
+        _ => return Err(wire::corrupt("an unknown refresh")),
+    };
+    Ok(Source { schema, rules, ttl_s, refresh })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definitions_survive_and_cuts_are_refused() {
+        let rule = RuleSource { name: "stock".into(), expr: "self.reserved <= self.stock".into() };
+        let source = Source {
+            schema: br#"{"type":"object"}"#[..].into(),
+            rules: vec![rule],
+            ttl_s: Some(TTL_MAX_S),
+            refresh: Refresh::Read,
+        };
+        for source in [None, Some(Source::default()), Some(source)] {
+            let entry = Entry { name: "item".into(), version: 7, source };
+            let bytes = encode(&entry);
+            assert_eq!(decode(&bytes).unwrap(), entry);
+            for cut in 0..bytes.len() {
+                assert!(decode(&bytes[..cut]).is_err());
+            }
+            assert!(decode(&[&bytes[..], &[0]].concat()).is_err());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let with = |name: &str, version| Entry { name: name.into(), version, source: None };
+        for entry in [with("", 1), with("any", 1), with(&"x".repeat(256), 1), with("a", 0)] {
+            assert!(decode(&encode(&entry)).is_err(), "{entry:?}");
+        }
+    }
+}

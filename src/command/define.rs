@@ -1,0 +1,144 @@
+//! `MODEL.DEFINE`: defines a model, or defines it anew.
+
+use super::args::Args;
+use super::host::{Host, Outcome};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::codec::definition;
+use crate::document::ANY_NAME;
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::{RULES_MAX, Refresh, RuleSource, Source, TTL_MAX_S, check_name};
+use crate::reply::Reply;
+
+#[linkme::distributed_slice(COMMANDS)]
+static DEFINE: CommandSpec = CommandSpec {
+    name: "MODEL.DEFINE",
+    summary: "Defines a model: a schema, rules, a time to live",
+    since: "0.2.0",
+    complexity: "O(N) with N the size of the schema and the rules; documents are not visited",
+    arity: -3,
+    flags: &[Flag::Write, Flag::DenyOom],
+    keys: Keys::None,
+    tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+    args: &[
+        ArgSpec::new("model", ArgKind::String),
+        ArgSpec::new("schema", ArgKind::String),
+        ArgSpec::new(
+            "rule",
+            ArgKind::Block(&[
+                ArgSpec::new("name", ArgKind::String),
+                ArgSpec::new("expr", ArgKind::String),
+            ]),
+        )
+        .token("RULE")
+        .optional()
+        .multiple(),
+        ArgSpec::new(
+            "ttl",
+            ArgKind::Block(&[
+                ArgSpec::new("seconds", ArgKind::Integer),
+                ArgSpec::new(
+                    "refresh",
+                    ArgKind::OneOf(&[
+                        ArgSpec::new("write", ArgKind::Token).token("WRITE"),
+                        ArgSpec::new("read", ArgKind::Token).token("READ"),
+                    ]),
+                )
+                .token("REFRESH")
+                .optional(),
+            ]),
+        )
+        .token("TTL")
+        .optional(),
+    ],
+    reply: "the definition's version, counting up from 1; the version in force where it is the same definition again",
+    errors: &[ErrorCode::Err, ErrorCode::Expr, ErrorCode::Limit],
+    replicated: "the definition with its version; nothing where it is the same again",
+    examples: &[
+        Example(&[
+            (
+                &[
+                    "MODEL.DEFINE",
+                    "item",
+                    r#"{"type":"object","properties":{"stock":{"type":"integer"}}}"#,
+                    "RULE",
+                    "stock",
+                    "self.reserved <= self.stock",
+                ],
+                "(integer) 1",
+            ),
+            (&["MODEL.SET", "sku:1", "item", r#"{"stock":2,"reserved":0}"#], "(revision)"),
+            (&["MODEL.FIELDOP", "sku:1", "INCR", "$.reserved", "2"], "[2]"),
+            (&["MODEL.FIELDOP", "sku:1", "INCR", "$.reserved", "1"], "RULE"),
+            (&["MODEL.FIELDOP", "sku:1", "SET", "$.stock", "2.5"], "SCHEMA"),
+        ]),
+        Example(&[
+            (&["MODEL.DEFINE", "session", "{}", "TTL", "60", "REFRESH", "WRITE"], "(integer) 1"),
+            (&["MODEL.DEFINE", "session", "{}", "TTL", "60", "REFRESH", "WRITE"], "(integer) 1"),
+            (&["MODEL.DEFINE", "session", "{}", "TTL", "90"], "(integer) 2"),
+            (&["MODEL.DEFINE", "session", r#"{"type":"none"}"#], "ERR"),
+            (&["MODEL.DEFINE", "session", "{}", "RULE", "r", "self.a +"], "EXPR"),
+            (&["MODEL.DEFINE", "any", "{}"], "ERR"),
+        ]),
+    ],
+    run,
+};
+
+fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let (name, source) = parse(args)?;
+    let settings = host.settings();
+    let models = host.models();
+    let with_model = |error: Error| error.text("model", name.as_bytes());
+    let Some(entry) = models.next(name, source).map_err(with_model)? else {
+        return Ok(Reply::Int(models.version(name).into()).into());
+    };
+    models.define(&entry, &settings.schemas, &settings.expressions).map_err(with_model)?;
+    let mut outcome = Outcome::from(Reply::Int(entry.version.into()));
+    outcome.definition = Some(definition::encode(&entry));
+    Ok(outcome)
+}
+
+fn parse<'a>(args: &'a [&'a [u8]]) -> Result<(&'a str, Source)> {
+    let mut args = Args::new(args);
+    let name = check_name(args.next("a model")?, ANY_NAME)?;
+    let mut source = Source { schema: args.next("a schema")?.into(), ..Source::default() };
+    while args.keyword("RULE") {
+        let rule = parse_rule(&mut args)?;
+        if source.rules.len() == RULES_MAX {
+            return Err(Error::limit("rules", RULES_MAX as u64));
+        }
+        if source.rules.iter().any(|known| known.name == rule.name) {
+            return Err(Error::syntax("two rules have one name").text("rule", rule.name.as_bytes()));
+        }
+        source.rules.push(rule);
+    }
+    if args.keyword("TTL") {
+        let seconds = args.integer("seconds")?;
+        let valid = u64::try_from(seconds).ok().filter(|ttl| (1..=TTL_MAX_S).contains(ttl));
+        source.ttl_s = Some(valid.ok_or_else(|| {
+            Error::syntax("a time to live is at least a second").integer("seconds", seconds)
+        })?);
+        if args.keyword("REFRESH") {
+            source.refresh = match () {
+                () if args.keyword("WRITE") => Refresh::Write,
+                () if args.keyword("READ") => Refresh::Read,
+                () => return Err(Error::syntax("REFRESH needs WRITE or READ")),
+            };
+        }
+    }
+    args.finish()?;
+    Ok((name, source))
+}
+
+fn parse_rule(args: &mut Args<'_>) -> Result<RuleSource> {
+    let name = args.next("a rule's name")?;
+    let text = std::str::from_utf8(name)
+        .ok()
+        .filter(|text| !text.is_empty() && text.len() <= crate::model::NAME_BYTES_MAX)
+        .ok_or_else(|| {
+            Error::syntax("a rule's name is UTF-8, not empty, and at most 255 bytes")
+                .text("rule", name)
+        })?;
+    let expr = super::args::expression(args.next("a rule's expression")?)
+        .map_err(|error| error.text("rule", name))?;
+    Ok(RuleSource { name: text.into(), expr: expr.into() })
+}

@@ -1,0 +1,48 @@
+//! `MODEL.INSTALL`: takes over a definition as another server holds it. Written by the module for
+//! replicas and the AOF; clients have no use for it.
+
+use super::args::Args;
+use super::host::{Host, Outcome};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::codec::definition;
+use crate::error::{ErrorCode, Result};
+use crate::reply::Reply;
+
+#[linkme::distributed_slice(COMMANDS)]
+static INSTALL: CommandSpec = CommandSpec {
+    name: "MODEL.INSTALL",
+    summary: "Takes over a definition; internal: written to replicas and the AOF",
+    since: "0.2.0",
+    complexity: "O(N) with N the size of the definition",
+    arity: 2,
+    flags: &[Flag::Write, Flag::Dangerous],
+    keys: Keys::None,
+    tips: &[],
+    args: &[ArgSpec::new("definition", ArgKind::String)],
+    reply: "OK",
+    errors: &[ErrorCode::Err, ErrorCode::Expr, ErrorCode::Limit],
+    replicated: "itself",
+    examples: &[Example(&[(&["MODEL.INSTALL", "not a definition"], "ERR")])],
+    run,
+};
+
+fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let mut args = Args::new(args);
+    let bytes = args.next("a definition")?;
+    args.finish()?;
+    let entry = definition::decode(bytes)?;
+    let installed = if host.replaying() {
+        host.models().install(&entry)
+    } else {
+        let settings = host.settings();
+        host.models().define(&entry, &settings.schemas, &settings.expressions)
+    };
+    // What does not compile here is kept all the same: nothing a master accepted is lost.
+    match installed {
+        Err(error) if !host.replaying() => return Err(error),
+        _ => {}
+    }
+    let mut outcome = Outcome::from(Reply::Ok);
+    outcome.definition = Some(bytes.to_vec());
+    Ok(outcome)
+}

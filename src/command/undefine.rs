@@ -1,0 +1,45 @@
+//! `MODEL.UNDEFINE`: ends a model's definition.
+
+use super::args::Args;
+use super::host::{Host, Outcome};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::codec::definition;
+use crate::error::{ErrorCode, Result};
+use crate::reply::Reply;
+
+#[linkme::distributed_slice(COMMANDS)]
+static UNDEFINE: CommandSpec = CommandSpec {
+    name: "MODEL.UNDEFINE",
+    summary: "Ends the definition of a model that has no documents",
+    since: "0.2.0",
+    complexity: "O(1)",
+    arity: 2,
+    flags: &[Flag::Write, Flag::Fast],
+    keys: Keys::None,
+    tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+    args: &[ArgSpec::new("model", ArgKind::String)],
+    reply: "OK",
+    errors: &[ErrorCode::NoModel, ErrorCode::InUse],
+    replicated: "the end of the definition, with its version",
+    examples: &[Example(&[
+        (&["MODEL.DEFINE", "item", "{}"], "(integer) 1"),
+        (&["MODEL.SET", "sku:1", "item", "{}"], "(revision)"),
+        (&["MODEL.UNDEFINE", "item"], "INUSE"),
+        (&["MODEL.SET", "sku:1", "any", "{}"], "(revision)"),
+        (&["MODEL.UNDEFINE", "item"], "OK"),
+        (&["MODEL.UNDEFINE", "item"], "NOMODEL"),
+        (&["MODEL.DEFINE", "item", "{}"], "(integer) 3"),
+    ])],
+    run,
+};
+
+fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let mut args = Args::new(args);
+    let name = args.next("a model")?;
+    args.finish()?;
+    let end = host.models().end(name)?;
+    host.models().install(&end).expect("an end is not compiled");
+    let mut outcome = Outcome::from(Reply::Ok);
+    outcome.definition = Some(definition::encode(&end));
+    Ok(outcome)
+}

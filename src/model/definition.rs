@@ -1,0 +1,204 @@
+//! One definition of a model: what was given, and what it compiles to.
+
+use super::schema::{Schema, SchemaLimits};
+use crate::error::{Error, ErrorCode, Result};
+use crate::expr::{ExprLimits, Names, OldSelf, Program, Scope};
+use crate::value::edit::{Change, ChangeKind, Editor};
+use crate::value::{Text, View};
+
+/// A definition as it was given: what is stored and sent, and compiled again where it arrives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Source {
+    /// JSON Schema 2020-12, as JSON text.
+    pub schema: Box<[u8]>,
+    pub rules: Vec<RuleSource>,
+    pub ttl_s: Option<u64>,
+    pub refresh: Refresh,
+}
+
+/// A rule as it was given.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleSource {
+    pub name: Box<str>,
+    pub expr: Box<str>,
+}
+
+/// When a document's time to live begins anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refresh {
+    /// Never: it counts from the creation.
+    #[default]
+    Never,
+    /// At every command that changes the document.
+    Write,
+    /// At every command that changes or reads the document.
+    Read,
+}
+
+impl Refresh {
+    /// As the syntax spells it; none where it is left out.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Refresh::Never => None,
+            Refresh::Write => Some("WRITE"),
+            Refresh::Read => Some("READ"),
+        }
+    }
+}
+
+/// The most rules one model may have.
+pub const RULES_MAX: usize = 64;
+/// The longest time to live of a model: the server's clock has room for it.
+pub const TTL_MAX_S: u64 = 1 << 40;
+
+/// A compiled definition.
+pub struct Definition {
+    /// Counts up with every definition of the model, from 1.
+    pub version: u32,
+    pub source: Source,
+    schema: Schema,
+    rules: Vec<Rule>,
+    reads_clock: bool,
+}
+
+struct Rule {
+    name: Box<str>,
+    program: Program,
+}
+
+/// What rules may read besides the document.
+#[derive(Clone, Copy)]
+pub struct Judging<'a> {
+    pub key: &'a [u8],
+    /// The document's revision before the command; none at its creation.
+    pub revision: Option<u64>,
+    /// None where no rule reads it, see [`Definition::reads_clock`].
+    pub now_us: Option<u64>,
+    pub limits: &'a ExprLimits,
+}
+
+/// What a document held before a command, as far as rules ask for it. None at its creation.
+pub type Before = Option<OldSelf>;
+
+impl Definition {
+    /// `ERR` for a schema that is none, `EXPR` for a rule, `LIMIT`.
+    pub fn compile(
+        source: Source,
+        version: u32,
+        schemas: &SchemaLimits,
+        expressions: &ExprLimits,
+    ) -> Result<Definition> {
+        let schema = Schema::compile(&source.schema, schemas)?;
+        let rules = source
+            .rules
+            .iter()
+            .map(|rule| {
+                let program = Program::compile(&rule.expr, Names::RULE, expressions)
+                    .map_err(|error| error.text("rule", rule.name.as_bytes()))?;
+                Ok(Rule { name: rule.name.clone(), program })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let reads_clock = rules.iter().any(|rule| rule.program.reads_clock());
+        Ok(Definition { version, source, schema, rules, reads_clock })
+    }
+
+    /// Whether a rule asks for the time.
+    pub fn reads_clock(&self) -> bool {
+        self.reads_clock
+    }
+
+    /// The time to live in milliseconds; 0 where there is none.
+    pub fn ttl_ms(&self) -> u64 {
+        self.source.ttl_s.unwrap_or(0) * 1000
+    }
+
+    /// When a document that begins to live at `now_us` ends, in unix milliseconds.
+    pub fn expires_at(&self, now_us: u64) -> Option<u64> {
+        self.source.ttl_s.map(|ttl_s| now_us / 1000 + ttl_s * 1000)
+    }
+
+    /// As [`Definition::expires_at`], if a change of a document begins its time to live anew.
+    pub fn refreshed_by_write(&self, now_us: u64) -> Option<u64> {
+        (self.source.refresh != Refresh::Never).then(|| self.expires_at(now_us)).flatten()
+    }
+
+    /// As [`Definition::expires_at`], if reading a document begins its time to live anew.
+    pub fn refreshed_by_read(&self, now_us: u64) -> Option<u64> {
+        (self.source.refresh == Refresh::Read).then(|| self.expires_at(now_us)).flatten()
+    }
+
+    /// Puts in the members that are missing and have a default.
+    pub fn fill_defaults(&self, editor: &mut Editor<'_>) -> Result<()> {
+        if self.schema.has_defaults() { self.schema.fill_defaults(editor) } else { Ok(()) }
+    }
+
+    /// Keeps what rules will ask for of the document as it is before a command.
+    pub fn before(&self, document: View<'_>) -> Before {
+        let mut paths = self.rules.iter().flat_map(|rule| rule.program.old_self_paths()).peekable();
+        paths.peek()?;
+        Some(OldSelf::capture(document, paths.map(Vec::as_slice)))
+    }
+
+    /// `SCHEMA` or `RULE` unless the whole document is as it has to be.
+    pub fn judge(&self, document: View<'_>, before: &Before, judging: &Judging<'_>) -> Result<()> {
+        self.schema.check(document).map_err(|error| self.name_version(error))?;
+        self.rules.iter().try_for_each(|rule| rule.judge(document, before, judging))
+    }
+
+    /// As [`Definition::judge`], for a document that was as it has to be before these changes.
+    pub fn judge_changes(
+        &self,
+        document: View<'_>,
+        changes: &[Change],
+        before: &Before,
+        judging: &Judging<'_>,
+    ) -> Result<()> {
+        self.schema.check_changes(document, changes).map_err(|error| self.name_version(error))?;
+        let touched = self.rules.iter().filter(|rule| rule.is_touched(document, changes));
+        touched.into_iter().try_for_each(|rule| rule.judge(document, before, judging))
+    }
+
+    fn name_version(&self, error: Error) -> Error {
+        error.integer("definition-version", self.version.into())
+    }
+}
+
+impl Rule {
+    /// Whether the changes can have altered what the rule says.
+    fn is_touched(&self, document: View<'_>, changes: &[Change]) -> bool {
+        let Some(members) = self.program.self_members() else { return true };
+        changes.iter().any(|change| match (change.place.first(), change.kind) {
+            // The root itself: a member came or went.
+            (None, ChangeKind::Value | ChangeKind::Members) => true,
+            (Some(position), _) => match document.as_object().and_then(|o| o.member(*position)) {
+                Some((name, _)) => members.iter().any(|member| name == Text::from(&**member)),
+                None => true,
+            },
+        })
+    }
+
+    fn judge(&self, document: View<'_>, before: &Before, judging: &Judging<'_>) -> Result<()> {
+        // What compares with the document before has nothing to say where there was none.
+        if before.is_none() && !self.program.old_self_paths().is_empty() {
+            return Ok(());
+        }
+        let scope = Scope {
+            this: Some(document),
+            args: None,
+            docs: None,
+            old_self: before.as_ref(),
+            value: None,
+            now_us: judging.now_us,
+            key: judging.key,
+            revision: judging.revision,
+        };
+        let named = |error: Error| error.text("rule", self.name.as_bytes());
+        if self.program.test(&scope, judging.limits).map_err(named)? {
+            return Ok(());
+        }
+        let error = Error::new(ErrorCode::Rule, "the document would break a rule of its model")
+            .text("rule", self.name.as_bytes())
+            .text("expr", self.program.source().as_bytes());
+        Err(error.values(self.program.explain(&scope, judging.limits)))
+    }
+}
