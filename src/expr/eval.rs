@@ -173,6 +173,18 @@ impl<'a> Eval<'a> {
         }
     }
 
+    /// A node's value, found the short way where there is one.
+    #[inline(always)]
+    fn operand(&mut self, id: Id) -> Outcome<'a> {
+        match self.lent(id) {
+            Some((view, cost)) => {
+                self.budget.charge(cost)?;
+                Ok(Datum::from(view))
+            }
+            None => self.node(id),
+        }
+    }
+
     #[inline]
     fn variable(&self, number: u32) -> Option<View<'a>> {
         match &self.variables[number as usize] {
@@ -196,10 +208,10 @@ impl<'a> Eval<'a> {
     }
 
     fn chain(&mut self, first: Id, terms: Span) -> Outcome<'a> {
-        let mut value = self.node(first)?;
+        let mut value = self.operand(first)?;
         let code = self.code;
         for (operator, operand) in code.terms(terms) {
-            let operand = self.node(*operand)?;
+            let operand = self.operand(*operand)?;
             value = arithmetic::apply(*operator, value, operand, &mut self.budget)?;
         }
         Ok(value)
@@ -337,8 +349,8 @@ impl<'a> Eval<'a> {
     }
 
     fn is_in(&mut self, item: Id, container: Id) -> Outcome<'a> {
-        let item = self.node(item)?;
-        let container = self.node(container)?;
+        let item = self.operand(item)?;
+        let container = self.operand(container)?;
         contains(&container, &item, &mut self.budget).map(Datum::Bool)
     }
 
