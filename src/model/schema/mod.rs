@@ -106,11 +106,9 @@ impl Schema {
         let patterns = outline.patterns();
         let (count, parts) = (planner.parts.len(), planner.parts);
         let flat = outline.flattened(&document);
-        let registry = match &flat {
-            Some(flat) => parts::registry(flat)?,
-            None => registry.clone(),
-        };
-        let parts = parts.compile(&registry, patterns, limits)?;
+        let flat_registry = flat.as_ref().map(parts::registry).transpose()?;
+        let registry = flat_registry.as_ref().unwrap_or(&registry);
+        let parts = parts.compile(registry, patterns, limits)?;
         // What the crate allocates cannot be asked: measured, it is some hundred bytes for each keyword.
         let crate_bytes = count * 512 + text.len() * 8;
         let heap_bytes = plan.heap_bytes() + crate_bytes;
