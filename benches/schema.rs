@@ -25,7 +25,7 @@ fn time(mut run: impl FnMut()) -> f64 {
     loop {
         let start = Instant::now();
         (0..rounds).for_each(|_| run());
-        if start.elapsed().as_millis() > 20 || rounds > 1 << 24 {
+        if start.elapsed().as_millis() > 3 || rounds > 1 << 24 {
             break;
         }
         rounds *= 2;
@@ -35,7 +35,7 @@ fn time(mut run: impl FnMut()) -> f64 {
         (0..rounds).for_each(|_| run());
         start.elapsed().as_nanos() as f64 / f64::from(rounds)
     };
-    (0..5).map(round).fold(f64::INFINITY, f64::min)
+    (0..40).map(round).fold(f64::INFINITY, f64::min)
 }
 
 fn report(name: &str, nanoseconds: f64) {

@@ -411,3 +411,15 @@ fn what_is_said_is_bounded() {
     assert!(compile(&format!("{{\"$ref\":\"https://example.com/{long}\"}}")).is_err());
     assert!(compile(&format!("{{\"pattern\":\"({long}\"}}")).is_err());
 }
+
+#[test]
+fn the_place_is_found_in_large_documents() {
+    let text = r#"{"properties":{"list":{"items":{"properties":{"n":{"type":"integer"}}}}},
+        "unevaluatedProperties":false}"#;
+    let schema = schema(text);
+    let mut items = vec!["{\"n\":1,\"pad\":\"0123456789\"}"; 20_000];
+    items[19_999] = "{\"n\":\"1\"}";
+    let document = value(&format!("{{\"list\":[{}]}}", items.join(",")));
+    let error = schema.check(document.view()).unwrap_err();
+    assert_eq!(error.detail("place"), Some(&Detail::Text("/list/19999/n".into())), "{error}");
+}

@@ -1,6 +1,6 @@
 //! Parts of a schema that the `jsonschema` crate judges, all compiled into one validator.
 //!
-//! The validator is that of a schema `{"properties": {"0": part, "1": part, ...}}`, and a part is asked
+//! The validator is that of a schema `{"properties": {name: part, name: part, ...}}`, and a part is asked
 //! by showing it an object with one member. So references that several parts share are compiled once,
 //! whatever their number, and a part costs little more than itself. A part refers to places of the
 //! user's schema by URI, which is registered as a resource, so that references inside mean what they
@@ -19,9 +19,11 @@ use crate::error::{Error, Result};
 use crate::value::View;
 
 /// Where the user's schema is registered; it may give itself another name.
-pub(super) const SCHEMA_URI: &str = "model:///schema";
+///
+/// The crate keeps a URI for every keyword, unless its scheme is this one: a good part of its memory.
+pub(super) const SCHEMA_URI: &str = "json-schema:///";
 /// What the parts stand in; nothing of the user's may have its name.
-pub(super) const PARTS_URI: &str = "model-parts:///";
+pub(super) const PARTS_URI: &str = "json-schema:///-/model-parts";
 
 /// Refuses every reference that leads out of the document.
 pub(super) struct NoRemote;
@@ -29,6 +31,33 @@ pub(super) struct NoRemote;
 impl Retrieve for NoRemote {
     fn retrieve(&self, uri: &Uri<String>) -> Result<Serde, Box<dyn StdError + Send + Sync>> {
         Err(format!("remote references are refused: {}", cut(uri.as_str())).into())
+    }
+}
+
+/// The name of a part: a mark, and the part's number in as many digits. The mark tells a place in a part
+/// from one in the user's schema.
+struct Name([u8; Name::LEN]);
+
+impl Name {
+    const MARK: u8 = 1;
+    const LEN: usize = 9;
+
+    #[inline]
+    fn new(part: u32) -> Name {
+        let mut name = [Name::MARK; Name::LEN];
+        for (nth, byte) in name[1..].iter_mut().enumerate() {
+            *byte = b"0123456789abcdef"[(part >> (28 - 4 * nth)) as usize & 0xf];
+        }
+        Name(name)
+    }
+}
+
+impl std::ops::Deref for Name {
+    type Target = str;
+
+    #[inline]
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("the name is ASCII")
     }
 }
 
@@ -42,7 +71,7 @@ impl Collected {
     /// Adds a part; gives its number.
     pub fn add(&mut self, part: Serde) -> u32 {
         let number = self.parts.len();
-        self.parts.insert(number.to_string(), part);
+        self.parts.insert(Name::new(number as u32).to_owned(), part);
         number as u32
     }
 
@@ -108,8 +137,8 @@ impl Run<'_> {
     /// Whether a value passes a part.
     #[inline(never)]
     pub fn passes(&self, part: u32, view: View<'_>) -> Result<bool> {
-        let mut number = itoa::Buffer::new();
-        let node = Node::member(number.format(part), view, &self.meter);
+        let name = Name::new(part);
+        let node = Node::member(&name, view, &self.meter);
         let valid = self.parts.validator.is_valid(node);
         self.meter.verdict(valid)
     }
@@ -119,28 +148,24 @@ impl Run<'_> {
         // Finding out collects what every alternative has against the value, a few hundred bytes for each
         // step: bounded far below what a verdict may cost.
         let meter = Meter::new(limits.steps / 512, 1, limits.stack_bytes);
-        let mut number = itoa::Buffer::new();
-        let number = number.format(part);
-        let found = self.parts.validator.validate(Node::member(number, view, &meter)).err()?;
+        let name = Name::new(part);
+        let found = self.parts.validator.validate(Node::member(&name, view, &meter)).err()?;
         if meter.verdict(false).is_err() {
             return None;
         }
         let place = found.instance_path().as_str();
-        let schema = match found.absolute_keyword_location() {
-            Some(uri) if uri.as_str().starts_with(PARTS_URI) => {
-                let within = "/properties/".len() + number.len();
-                Schema::Part(
-                    found.schema_path().as_str().get(within..).unwrap_or_default().to_owned(),
-                )
-            }
-            Some(uri) => {
+        let path = found.schema_path().as_str();
+        let within = path.strip_prefix("/properties/").and_then(|path| path.strip_prefix(&*name));
+        let schema = match (within, found.absolute_keyword_location()) {
+            (Some(rest), _) => Schema::Part(rest.to_owned()),
+            (None, Some(uri)) => {
                 let (base, fragment) = uri.as_str().split_once('#').unwrap_or((uri.as_str(), ""));
                 Schema::At(base.to_owned(), unescape(fragment))
             }
-            None => Schema::At(SCHEMA_URI.to_owned(), found.schema_path().as_str().to_owned()),
+            (None, None) => Schema::At(SCHEMA_URI.to_owned(), path.to_owned()),
         };
         Some(Found {
-            place: place.get(1 + number.len()..).unwrap_or_default().to_owned(),
+            place: place.get(1 + name.len()..).unwrap_or_default().to_owned(),
             schema,
             keyword: found.kind().keyword().to_owned(),
         })

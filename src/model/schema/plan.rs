@@ -116,7 +116,7 @@ impl Names {
 }
 
 /// Keywords that a value of their own answers, natively or by the crate.
-const SIMPLE: [&str; 21] = [
+const SIMPLE: [&str; 19] = [
     "type",
     "const",
     "enum",
@@ -136,8 +136,6 @@ const SIMPLE: [&str; 21] = [
     "minItems",
     "maxItems",
     "uniqueItems",
-    "additionalItems",
-    "$recursiveRef",
 ];
 
 /// Keywords that apply schemas to the value and depend on what they say.
@@ -261,7 +259,7 @@ impl<'o, 's> Planner<'o, 's> {
             let Some(value) = map.get(keyword) else { continue };
             let Some(test) = self.simple(keyword, value) else { continue };
             let ask = Ask { keyword, test };
-            if ask.test.looks_below() || matches!(keyword, "additionalItems" | "$recursiveRef") {
+            if ask.test.looks_below() {
                 deep.push(ask);
             } else if ask.test.counts_children() {
                 members.push(ask);
