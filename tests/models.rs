@@ -166,7 +166,15 @@ fn a_failed_condition_says_what_it_read() {
     assert_eq!(text(&error, "expr"), condition);
     assert!(error.line().contains(r#""values":{"self.balance":20,"args.n":50}"#), "{error}");
     // A broken condition is neither true nor false.
-    for broken in ["self.none > 1", "self.balance", "self.balance + 'x' == 1", "1 / 0 == 1"] {
+    for broken in [
+        "docs['k'].open",
+        "oldSelf.open",
+        "value == 1",
+        "self.none > 1",
+        "self.balance",
+        "self.balance + 'x' == 1",
+        "1 / 0 == 1",
+    ] {
         for statement in [&["IF", broken, "DEL", "$.open"][..], &["WHEN", broken, "DEL", "$.open"]]
         {
             let command = [&["MODEL.FIELDOP", "k"], statement].concat();

@@ -52,6 +52,57 @@ pub fn player(nth: usize) -> String {
     json + "}"
 }
 
+/// What a player's record has to be, as a schema writer for typed languages would put it.
+pub const PLAYER_SCHEMA: &str = r##"{
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$defs": {
+        "Metadata": {
+            "type": "object",
+            "properties": {
+                "theme": {"enum": ["dark", "light", "contrast"], "type": "string"},
+                "lang": {"type": "string", "minLength": 2, "maxLength": 2}
+            },
+            "required": ["theme", "lang"]
+        }
+    },
+    "type": "object",
+    "properties": {
+        "id": {"type": "integer"},
+        "name": {"type": "string", "maxLength": 100},
+        "email": {"type": "string", "format": "email"},
+        "score": {"type": "integer", "minimum": 0},
+        "level": {"type": "integer", "minimum": 1},
+        "balance": {"type": "integer", "minimum": 0},
+        "active": {"type": "boolean", "default": true},
+        "metadata": {"$ref": "#/$defs/Metadata"},
+        "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 20}
+    },
+    "required": ["id", "name", "email", "score"],
+    "additionalProperties": false
+}"##;
+
+/// What a catalogue has to be.
+pub const CATALOGUE_SCHEMA: &str = r#"{
+    "type": "object",
+    "properties": {
+        "views": {"type": "integer", "minimum": 0},
+        "items": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "sku": {"type": "string"},
+                    "qty": {"type": "integer", "minimum": 0},
+                    "price": {"type": "number", "exclusiveMinimum": 0},
+                    "tags": {"type": "array", "items": {"type": "string"}}
+                },
+                "required": ["sku", "qty", "price"]
+            }
+        }
+    },
+    "required": ["id", "items"]
+}"#;
+
 /// The same as field and value in turn: nested members by dotted names, strings bare, an array as
 /// its JSON text, as an application would spread them over a hash.
 pub fn player_fields(nth: usize) -> Vec<String> {

@@ -59,7 +59,7 @@ fn main() {
         if options.only.is_none() {
             let start =
                 |name: &str| Server::start(program, &options.module, &cores, &dir.join(name));
-            lines.push(memory(&start));
+            lines.extend(memory(&start));
             if options.rdb_documents > 0 {
                 lines.extend(rdb(&start, options.rdb_documents));
             }
@@ -177,7 +177,7 @@ fn line(
 }
 
 /// What 100,000 documents take, keys and all, and the same as hashes. Each on a fresh server.
-fn memory(start: &impl Fn(&str) -> Server) -> Line {
+fn memory(start: &impl Fn(&str) -> Server) -> Vec<Line> {
     const COUNT: usize = 100_000;
     let taken = |name: &str, load: fn(&mut wire::Connection, usize), encoding: Option<&str>| {
         let server = start(name);
@@ -201,8 +201,12 @@ fn memory(start: &impl Fn(&str) -> Server) -> Line {
     };
     let ours = taken("doc", rows::load_players, None);
     let theirs = taken("hash", rows::load_hashes, Some("listpack"));
-    let what = ("memory for 100,000 documents of 200 B", "the same as hashes (listpack)", 1.0);
-    line(what, &[(ours, theirs)], "B")
+    let judged = taken("player", rows::load_judged_players, None);
+    let against = "the same as hashes (listpack)";
+    vec![
+        line(("memory for 100,000 documents of 200 B", against, 1.0), &[(ours, theirs)], "B"),
+        line(("the same, of one model", against, 1.0), &[(judged, theirs)], "B"),
+    ]
 }
 
 /// Saving and loading, by two servers side by side.

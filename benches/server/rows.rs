@@ -119,8 +119,39 @@ pub fn all() -> Vec<Row> {
                 )
             },
         ),
-        // Rows to come with their features, measured against the same fields as hashes: INCR behind
-        // IF, INCR on a model with a schema and a rule, TXN against EVALSHA, LOCK and UNLOCK.
+        Row::new(
+            ("the same `INCR` behind `IF 'self.score >= args.n'`", "`HINCRBY`", 2.0),
+            SMALL,
+            |random| {
+                let nth = random.below(PLAYERS);
+                let mut ours = words(&format!("MODEL.FIELDOP doc:{nth} ARGS {{\"n\":1}} IF"));
+                ours.push("self.score >= args.n".into());
+                ours.extend(words("INCR $.score 1"));
+                (ours, words(&format!("HINCRBY hash:{nth} score 1")))
+            },
+        ),
+        Row::new(
+            ("the same `INCR` on a model with a schema and a rule", "on `any`", 1.3),
+            SMALL,
+            |random| {
+                let nth = random.below(PLAYERS);
+                let incr = |key: &str| words(&format!("MODEL.FIELDOP {key}:{nth} INCR $.level 1"));
+                (incr("player"), incr("doc"))
+            },
+        ),
+        Row::new(
+            ("the same, schema and rule, in a 1 MB document", "in a 200 B one", 1.1),
+            ONE_PLACE,
+            |random| {
+                let nth = random.below(CATALOGUES);
+                let incr = |key: &str, item: usize| {
+                    words(&format!("MODEL.FIELDOP judged-{key}:{nth} INCR $.items[{item}].qty 1"))
+                };
+                (incr("large", 2500), incr("small", 1))
+            },
+        ),
+        // Rows to come with their features, measured against the same fields as hashes: TXN against
+        // EVALSHA, LOCK and UNLOCK.
     ]
 }
 
@@ -128,8 +159,14 @@ pub fn all() -> Vec<Row> {
 pub fn load(server: &Server) {
     let mut connection = server.connect();
     load_players(&mut connection, PLAYERS);
+    load_judged_players(&mut connection, PLAYERS);
     load_hashes(&mut connection, PLAYERS);
-    let set = |key: String, json: String| vec!["MODEL.SET".into(), key, "any".into(), json];
+    let set_as =
+        |model: &str, key: String, json: String| vec!["MODEL.SET".into(), key, model.into(), json];
+    let set = |key: String, json: String| set_as("any", key, json);
+    let rule = ["RULE", "counted", "self.views >= 0"];
+    let define = [&["MODEL.DEFINE", "catalogue", documents::CATALOGUE_SCHEMA][..], &rule].concat();
+    assert_eq!(connection.command(&define), *b":1\r\n");
     let orders = ORDERS..2 * ORDERS;
     for nth in orders {
         let (json, nth) = (documents::order(nth), nth - ORDERS);
@@ -144,8 +181,21 @@ pub fn load(server: &Server) {
             [("large", documents::catalogue(nth)), ("small", documents::small_catalogue(nth))]
         {
             connection.run(&Requests::make(1, |_| set(format!("{key}:{nth}"), json.clone())), 1);
+            let judged = format!("judged-{key}:{nth}");
+            let judged = set_as("catalogue", judged, json);
+            connection.run(&Requests::make(1, |_| judged.clone()), 1);
         }
     }
+}
+
+/// Documents of a model with a schema for every member, and a rule.
+pub fn load_judged_players(connection: &mut Connection, count: usize) {
+    let define = ["MODEL.DEFINE", "player", documents::PLAYER_SCHEMA, "RULE", "levels"];
+    let define = [&define[..], &["self.level <= self.score + 1000000"]].concat();
+    assert_eq!(connection.command(&define), *b":1\r\n");
+    in_batches(connection, count, |nth| {
+        vec!["MODEL.SET".into(), format!("player:{nth}"), "player".into(), documents::player(nth)]
+    });
 }
 
 pub fn load_players(connection: &mut Connection, count: usize) {

@@ -1,6 +1,7 @@
 //! `MODEL.FIELDOP`: a one-document transaction.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
 use smallvec::smallvec;
 
@@ -11,7 +12,7 @@ use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::document::Document;
 use crate::error::{ErrorCode, Result};
-use crate::model::{Definition, ReadDefinition, Refresh};
+use crate::model::{Definition, Model, ReadDefinition, Refresh};
 use crate::op::{Around, Clock, Parsing};
 use crate::reply::Reply;
 use crate::txn::{self, Block, Ran, Statement, Statements, parse_statements, run_block};
@@ -223,6 +224,7 @@ impl<'a> Request<'a> {
             limits: &settings.document,
             paths: &settings.paths,
             compile: &mut |source, names| host.compile(source, names, &settings.expressions),
+            docs: false,
             replaying,
         };
         parse_statements(args.rest(), &mut parsing, &mut self.statements)
@@ -255,34 +257,52 @@ struct EndsAt {
 
 impl Scope<'_, '_> {
     fn run(&self, host: &mut dyn Host, journal: &mut Journal) -> Result<Outcome> {
-        let key = self.request.key;
         let model = match &self.request.init {
             Some((name, _)) => find_model(host.models(), name)?,
             None => None,
         };
         // Replicas that count along come to the next revision themselves; otherwise it is sent.
         let counted = self.replaying || host.revisions().is_told();
-        let mut verbatim = counted && self.request.is_its_own_effect();
-        if verbatim && !self.replaying {
-            verbatim = host.open(key)?.is_none_or(|document| repeats_as_it_is(document));
+        let sent = !(counted && self.request.is_its_own_effect());
+        match self.attempt(host, &model, sent, journal)? {
+            Some(outcome) => Ok(outcome),
+            // The document's model has something to send along.
+            None => {
+                Ok(self.attempt(host, &model, true, journal)?.expect("nothing else is in the way"))
+            }
         }
-        let now_us = (!verbatim || self.request.reads_clock()).then(|| host.now_us());
+    }
+
+    /// `sent`: whether replicas are sent the effect rather than the command. None, and nothing was done,
+    /// where they have to be and are not.
+    fn attempt(
+        &self,
+        host: &mut dyn Host,
+        model: &Option<Arc<Model>>,
+        sent: bool,
+        journal: &mut Journal,
+    ) -> Result<Option<Outcome>> {
+        let key = self.request.key;
+        let now_us = (sent || self.request.reads_clock()).then(|| host.now_us());
         let next = match now_us {
-            Some(now_us) if !verbatim => host.revisions().next_at(now_us),
+            Some(now_us) if sent => host.revisions().next_at(now_us),
             _ => host.revisions().next(),
         };
         let clock = now_us.map_or(Clock::UNREAD, Clock::at);
-        let effects = if verbatim { Effects::Unrecorded } else { Effects::Recorded };
+        let effects = if sent { Effects::Recorded } else { Effects::Unrecorded };
         let Some(document) = host.open(key)? else {
             return match &self.request.init {
                 Some((_, content)) => {
                     let version = model.as_ref().map_or(0, |model| model.read().version());
-                    let document = Document::new(content.clone(), model, version, next);
-                    self.create(host, document, clock, journal)
+                    let document = Document::new(content.clone(), model.clone(), version, next);
+                    self.create(host, document, clock, journal).map(Some)
                 }
-                None => self.run_without_document(clock),
+                None => self.run_without_document(clock).map(Some),
             };
         };
+        if !sent && !self.replaying && !repeats_as_it_is(document) {
+            return Ok(None);
+        }
         let mut done = self.change(document, Some(document.revision), clock, effects, journal)?;
         if done.changed {
             document.revision = next.max(document.revision + 1);
@@ -297,7 +317,7 @@ impl Scope<'_, '_> {
         }
         let expiry = self.expire(host, clock, done.ends_at);
         if !done.changed && expiry == Expiry::Keep {
-            return Ok(done.reply.into());
+            return Ok(Some(done.reply.into()));
         }
         let change = match done.changed {
             true => {
@@ -306,9 +326,9 @@ impl Scope<'_, '_> {
             }
             false => Change::Touch,
         };
-        let effect = (!verbatim).then_some(Effect { revision, expiry, change });
+        let effect = sent.then_some(Effect { revision, expiry, change });
         let event = done.changed.then_some(c"model.update");
-        Ok(self.outcome(done.reply, [event, expiry_event(expiry)], effect, None))
+        Ok(Some(self.outcome(done.reply, [event, expiry_event(expiry)], effect, None)))
     }
 
     /// Changes a document that was just made from `INIT`, and stores it.

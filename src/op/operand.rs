@@ -165,8 +165,20 @@ pub struct Parsing<'p> {
     pub paths: &'p PathLimits,
     /// Compiles an expression, or finds it compiled.
     pub compile: &'p mut dyn FnMut(&[u8], Names) -> Result<Arc<Program>>,
+    /// Whether expressions may read other documents.
+    pub docs: bool,
     /// What is repeated was judged elsewhere.
     pub replaying: bool,
+}
+
+impl Parsing<'_> {
+    pub fn condition(&mut self, source: &[u8]) -> Result<Arc<Program>> {
+        (self.compile)(source, Names { docs: self.docs, ..Names::CONDITION })
+    }
+
+    pub fn computed(&mut self, source: &[u8]) -> Result<Arc<Program>> {
+        (self.compile)(source, Names { docs: self.docs, ..Names::COMPUTED })
+    }
 }
 
 /// Parses the operands of one statement into `parsed`; `args` holds exactly as many as are declared.
@@ -210,7 +222,7 @@ fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Res
         OperandKind::Patch => Arg::Patch(Patch::parse(arg, limits, paths)?),
         OperandKind::SortKey => Arg::Path(Path::Singular(Singular::parse_relative(arg, paths)?)),
         OperandKind::JsonString => Arg::Text(parse::string(arg, limits)?.into()),
-        OperandKind::Expression => Arg::Expression((parsing.compile)(arg, Names::COMPUTED)?),
+        OperandKind::Expression => Arg::Expression(parsing.computed(arg)?),
         OperandKind::Number => Arg::Number(Number::parse(arg)?),
         OperandKind::Integer => Arg::Integer(integer(arg)?),
         OperandKind::Name => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::expr::{Names, Program};
+use crate::expr::Program;
 use crate::op::{self, Arg, OpSpec, Parsing, Repeats, operand_integer, parse_operands};
 
 /// One statement, ready to run.
@@ -158,7 +158,7 @@ fn parse_statement<'a>(
     }
     if word.eq_ignore_ascii_case(GUARD.as_bytes()) {
         let expr = rest.first().ok_or_else(|| Error::syntax("WHEN needs an expression"))?;
-        let when = (parsing.compile)(expr, Names::CONDITION)?;
+        let when = parsing.condition(expr)?;
         let word = rest.get(1).ok_or_else(|| Error::syntax("WHEN needs an operator"))?;
         let spec = op::find(word)
             .ok_or_else(|| Error::syntax("WHEN needs an operator").text("operator", word))?;
@@ -199,7 +199,7 @@ fn parse_assertion(
         if parsing.replaying {
             return Ok((Assertion::Held, 1));
         }
-        return Ok((Assertion::If((parsing.compile)(expr, Names::CONDITION)?), 1));
+        return Ok((Assertion::If(parsing.condition(expr)?), 1));
     }
     let (assertion, used) = if word.eq_ignore_ascii_case(b"EXISTS") {
         (Assertion::Exists, 0)
