@@ -176,6 +176,7 @@ fn nesting(inner: BoxedStrategy<Value>) -> impl Strategy<Value = Keywords> {
         1 => one("unevaluatedItems", inner.clone()),
         1 => one("unevaluatedProperties", inner.clone()),
         1 => one("additionalItems", inner.clone()),
+        2 => one("uniqueItems", Just(true.into())),
     ];
     let here = prop_oneof![
         2 => one("allOf", list.clone()),
