@@ -159,12 +159,14 @@ impl<'a> Arg<'a> {
     }
 }
 
+/// Compiles an expression, or finds it compiled.
+pub type Compile<'p> = dyn FnMut(&[u8], Names) -> Result<Arc<Program>> + 'p;
+
 /// What arguments are parsed within.
 pub struct Parsing<'p> {
     pub limits: &'p Limits,
     pub paths: &'p PathLimits,
-    /// Compiles an expression, or finds it compiled.
-    pub compile: &'p mut dyn FnMut(&[u8], Names) -> Result<Arc<Program>>,
+    pub compile: &'p mut Compile<'p>,
     /// Whether expressions may read other documents.
     pub docs: bool,
     /// What is repeated was judged elsewhere.
