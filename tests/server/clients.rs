@@ -1,5 +1,5 @@
 //! Models as people write them: the programs in tests/clients define theirs in Pydantic and in Zod,
-//! through the client libraries people use, and docs/models.md shows what runs here.
+//! through the client libraries people use; README.md and docs/models.md show what runs here.
 //!
 //! What the programs need comes from `scripts/clients`. A missing interpreter or package fails the
 //! test; it is never skipped.
@@ -56,32 +56,38 @@ fn a_zod_model_is_kept_as_zod_would() {
     });
 }
 
-/// The blocks of the page that are in this language.
-fn blocks(language: &str) -> Vec<String> {
-    let page = fs::read_to_string(format!("{ROOT}/{PAGE}")).expect("the page is there");
+/// The blocks that are in this language, of a page or of what of it follows a heading.
+fn blocks(page: &str, after: &str, language: &str) -> Vec<String> {
+    let page = fs::read_to_string(format!("{ROOT}/{page}")).expect("the page is there");
+    let (_, page) = page.split_once(after).expect("the heading is there");
     let fence = format!("\n```{language}\n");
     let blocks: Vec<String> = page
         .split(&fence)
         .skip(1)
         .map(|rest| rest.split_once("\n```\n").expect("a block ends").0.to_owned())
         .collect();
-    assert!(!blocks.is_empty(), "no {language} in {PAGE}");
+    assert!(!blocks.is_empty(), "no {language} is left");
     blocks
 }
 
-#[test]
-fn the_page_shows_pieces_of_the_programs_in_their_order() {
-    for (language, program) in [("python", "pydantic_model.py"), ("js", "zod_model.mjs")] {
-        let source = fs::read_to_string(format!("{ROOT}/tests/clients/{program}")).unwrap();
-        let mut rest = source.as_str();
-        for block in blocks(language) {
-            let whole_lines = format!("\n{block}\n");
-            let at = rest.find(&whole_lines).unwrap_or_else(|| {
-                panic!("this is not in {program}, after what is shown before it:\n{block}")
-            });
-            rest = &rest[at + whole_lines.len() - 1..];
-        }
+/// The blocks of a language are pieces of this program, in its order.
+fn check_pieces(blocks: &[String], program: &str) {
+    let source = fs::read_to_string(format!("{ROOT}/tests/clients/{program}")).unwrap();
+    let mut rest = source.as_str();
+    for block in blocks {
+        let whole_lines = format!("\n{block}\n");
+        let at = rest.find(&whole_lines).unwrap_or_else(|| {
+            panic!("this is not in {program}, after what is shown before it:\n{block}")
+        });
+        rest = &rest[at + whole_lines.len() - 1..];
     }
+}
+
+#[test]
+fn the_pages_show_pieces_of_the_programs() {
+    check_pieces(&blocks(PAGE, "", "python"), "pydantic_model.py");
+    check_pieces(&blocks(PAGE, "", "js"), "zod_model.mjs");
+    check_pieces(&blocks("README.md", "\n## Models", "python"), "pydantic_model.py");
 }
 
 /// What redis-cli prints for the command.
@@ -111,10 +117,9 @@ fn fits(text: &str, pattern: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// Every session with redis-cli on the page, typed from top to bottom.
-#[test]
-fn the_page_shows_what_the_server_says() {
-    let sessions = blocks("redis");
+/// Every session with redis-cli on a page, typed from top to bottom.
+fn check_sessions(page: &str) {
+    let sessions = blocks(page, "", "redis");
     on_every_server(|server| {
         for session in &sessions {
             let session = session.strip_prefix("> ").expect("a session begins with a command");
@@ -125,6 +130,12 @@ fn the_page_shows_what_the_server_says() {
             }
         }
     });
+}
+
+#[test]
+fn the_pages_show_what_the_server_says() {
+    check_sessions(PAGE);
+    check_sessions("README.md");
 }
 
 #[test]
