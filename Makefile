@@ -1,6 +1,6 @@
 # `make` alone lists the targets. A target's line below `##` is its help.
 .DEFAULT_GOAL := help
-.PHONY: help build run test check bench bench-values docs fuzz install clean setup servers
+.PHONY: help build run test check bench bench-values docs fuzz install clean setup servers clients
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 MODULE     := $(TARGET_DIR)/release/libredis_model.so
@@ -19,13 +19,16 @@ setup:
 servers: setup
 	@scripts/servers
 
+clients: setup
+	@scripts/clients
+
 build: setup ## build the module: target/release/libredis_model.so
 	cargo build --release --features module
 
 run: servers ## start a server with the module and take the tour; Ctrl-C stops it
 	@scripts/run
 
-test: servers build ## run all tests: core, real servers, a short fuzz run
+test: servers clients build ## run all tests: core, real servers, a short fuzz run
 	cargo test
 	cargo test --features module --lib redis::
 	scripts/fuzz 20

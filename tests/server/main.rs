@@ -19,6 +19,7 @@ mod workload;
 mod harness_selftest;
 
 mod acl;
+mod clients;
 mod command_info;
 mod commands;
 mod json_patch;
