@@ -23,6 +23,7 @@ mod command_info;
 mod commands;
 mod json_patch;
 mod jsonpath;
+mod jsonschema;
 mod keyspace;
 mod memory;
 mod models;
