@@ -28,6 +28,8 @@ mod keyspace;
 mod memory;
 mod models;
 mod persistence;
+mod recording;
 mod refusals;
 mod replication;
 mod revisions;
+mod violations;
