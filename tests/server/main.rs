@@ -22,6 +22,7 @@ mod acl;
 mod command_info;
 mod commands;
 mod expression_attacks;
+mod expressions;
 mod json_patch;
 mod jsonpath;
 mod jsonschema;
