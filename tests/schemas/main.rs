@@ -5,6 +5,7 @@ mod changes;
 mod defaults;
 mod draw;
 mod keywords;
+mod rows;
 mod suite;
 
 use redis_model::error::ErrorCode;
@@ -53,4 +54,25 @@ fn the_standards_suite_holds() {
         failures.join("\n")
     );
     assert!(judged > 1000, "{judged}");
+}
+
+#[test]
+fn what_refers_to_a_schema_outside_is_refused() {
+    for group in suite::remote() {
+        let text = group.schema.to_string();
+        let compiled = Schema::compile(text.as_bytes(), &SchemaLimits::DEFAULT);
+        let code = compiled.err().map(|error| error.code());
+        assert_eq!(code, Some(ErrorCode::Err), "{}: {}", group.file, group.description);
+    }
+}
+
+#[test]
+fn no_document_has_an_integer_beyond_64_bits() {
+    for group in suite::beyond_64_bits() {
+        for case in group.cases {
+            let text = case.document.to_string();
+            let parsed = parse::json(text.as_bytes(), &Limits::DEFAULT);
+            assert_eq!(parsed.err().map(|error| error.code()), Some(ErrorCode::Range), "{text}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use redis_model::op;
 
 use crate::harness::{Server, on_every_flavor, on_every_server, on_every_server_with};
-use crate::resp::{Conn, Reply};
+use crate::resp::Reply;
 use crate::workload::{self, Rng};
 
 fn used(server: &Server) -> u64 {
@@ -67,20 +67,6 @@ fn documents_are_evicted_like_any_key() {
     });
 }
 
-/// Sends commands in bundles and reads their replies.
-fn pipeline(conn: &mut Conn, commands: impl Iterator<Item = Vec<String>>) {
-    let commands: Vec<_> = commands.collect();
-    for bundle in commands.chunks(100) {
-        let mut bytes = Vec::new();
-        for command in bundle {
-            let args: Vec<&[u8]> = command.iter().map(|arg| arg.as_bytes()).collect();
-            bytes.extend(crate::resp::encode(&args));
-        }
-        conn.send_raw(&bytes);
-        bundle.iter().for_each(|_| drop(conn.recv()));
-    }
-}
-
 /// The same document under the same commands, over and over: after the first round that has
 /// warmed every buffer, nothing may be added. What the allocator and the server's own buffers move
 /// about stays below this many bytes; one leaked byte in each operation would be ten times as much.
@@ -98,13 +84,11 @@ fn two_hundred_thousand_operations_leak_nothing() {
         for _ in 0..ROUNDS {
             // Every round is the same, and the key is gone at its end.
             let mut rng = Rng::new(seed);
-            pipeline(
-                conn,
-                (0..ROUND).map(|nth| match nth % 500 {
-                    0 => workload::set(&mut rng, "doc"),
-                    _ => workload::fieldop(&mut rng, "doc"),
-                }),
-            );
+            let commands = (0..ROUND).map(|nth| match nth % 500 {
+                0 => workload::set(&mut rng, "doc"),
+                _ => workload::fieldop(&mut rng, "doc"),
+            });
+            conn.pipeline(&commands.collect::<Vec<_>>());
             conn.must(&["DEL", "doc"]);
             assert_eq!(server.info("model_documents"), "0");
             measured.push(used(server));
@@ -120,19 +104,20 @@ fn examples_repeated_leak_nothing() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let round = || {
-            op::all().iter().flat_map(|spec| spec.examples).flat_map(move |example| {
+        let examples = op::all().iter().flat_map(|spec| spec.examples);
+        let round: Vec<_> = examples
+            .flat_map(|example| {
                 [
                     own(&["MODEL.SET", "doc", "any", example.before]),
                     [own(&["MODEL.FIELDOP", "doc"]), own(example.statement)].concat(),
                     own(&["MODEL.GET", "doc", "$..*"]),
                 ]
             })
-        };
+            .collect();
         let mut measured = Vec::new();
         for _ in 0..6 {
             for _ in 0..20 {
-                pipeline(conn, round());
+                conn.pipeline(&round);
             }
             conn.must(&["DEL", "doc"]);
             measured.push(used(server));

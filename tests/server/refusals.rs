@@ -4,57 +4,9 @@ use redis_model::command::{self, CommandSpec, Keys};
 use redis_model::error::ErrorCode;
 use redis_model::op::{self, OpSpec};
 
-use crate::harness::{Server, on_every_server, on_every_server_with, on_every_shared};
+use crate::harness::{on_every_server, on_every_shared};
+use crate::recording::{check_error_line, on_every_recording, state};
 use crate::resp::{Conn, Reply};
-
-/// Whether a line is an error of ours: a word of the table, a space, one JSON object.
-#[track_caller]
-fn check_error_line(reply: &Reply) {
-    let line = reply.error();
-    let (word, object) = line.split_once(' ').unwrap_or_else(|| panic!("no object: {line:?}"));
-    assert!(ErrorCode::ALL.iter().any(|code| code.word() == word), "{line:?}");
-    let object: serde_json::Value =
-        serde_json::from_str(object).unwrap_or_else(|e| panic!("{e}: {line:?}"));
-    assert!(object["message"].is_string(), "{line:?}");
-    assert!(!line.chars().any(char::is_control), "{line:?}");
-}
-
-/// What a refusal must leave as it was: the document with its revision, the time to live, the
-/// commands written to the AOF, and the count of changes since the last save.
-#[derive(Debug, PartialEq)]
-struct State {
-    document: Reply,
-    expires: Reply,
-    aof_bytes: String,
-    dirty: String,
-}
-
-fn state(server: &Server, conn: &mut Conn, key: &str) -> State {
-    State {
-        document: conn.must(&["DUMP", key]),
-        expires: conn.must(&["PEXPIRETIME", key]),
-        aof_bytes: server.info("aof_current_size"),
-        dirty: server.info("rdb_changes_since_last_save"),
-    }
-}
-
-/// A server that has such a state.
-fn on_every_recording(body: impl Fn(&Server) + Sync) {
-    on_every_server_with(&["appendonly yes", "appendfsync no"], body);
-}
-
-#[test]
-fn the_state_differs_after_any_change() {
-    on_every_recording(|server| {
-        let conn = &mut server.conn();
-        conn.must(&["MODEL.SET", "doc", "any", SOUND]);
-        let before = state(server, conn, "doc");
-        conn.must(&["MODEL.FIELDOP", "doc", "EX", "1000", "INCR", "$.n", "1"]);
-        let after = state(server, conn, "doc");
-        assert!(before.document != after.document && before.expires != after.expires);
-        assert!(before.aof_bytes != after.aof_bytes && before.dirty != after.dirty);
-    });
-}
 
 const SOUND: &str = r#"{"n":1,"s":"x","list":[3,1,2],"o":{"k":true}}"#;
 
@@ -111,7 +63,7 @@ fn wrong_syntax_is_found_before_the_key_is_looked_up() {
         let conn = &mut server.conn();
         conn.must(&["MODEL.SET", "doc", "any", SOUND, "PXAT", "4000000000000"]);
         conn.must(&["SET", "string", "x"]);
-        let before = state(server, conn, "doc");
+        let before = state(conn, "doc");
         let hits = (server.info("keyspace_hits"), server.info("keyspace_misses"));
         for command in MALFORMED {
             for key in ["doc", "missing", "string"] {
@@ -121,7 +73,7 @@ fn wrong_syntax_is_found_before_the_key_is_looked_up() {
             }
         }
         assert_eq!((server.info("keyspace_hits"), server.info("keyspace_misses")), hits);
-        assert_eq!(state(server, conn, "doc"), before);
+        assert_eq!(state(conn, "doc"), before);
         assert_eq!(conn.call(&["EXISTS", "missing"]), Reply::Int(0));
     });
 }
@@ -132,7 +84,7 @@ fn every_refusal_leaves_everything_as_it_was() {
         let conn = &mut server.conn();
         conn.must(&["MODEL.SET", "doc", "any", SOUND, "PXAT", "4000000000000"]);
         conn.must(&["SET", "string", "x"]);
-        let before = state(server, conn, "doc");
+        let before = state(conn, "doc");
         for (word, command) in [
             ("WRONGTYPE", &["MODEL.SET", "string", "any", "{}"][..]),
             ("WRONGTYPE", &["MODEL.GET", "string"]),
@@ -164,7 +116,7 @@ fn every_refusal_leaves_everything_as_it_was() {
             let refused = conn.call(command);
             assert_eq!(refused.error_word(), word, "{command:?}: {refused:?}");
             check_error_line(&refused);
-            assert_eq!(state(server, conn, "doc"), before, "{command:?}");
+            assert_eq!(state(conn, "doc"), before, "{command:?}");
             assert_eq!(conn.call(&["EXISTS", "missing"]), Reply::Int(0), "{command:?}");
         }
     });
@@ -181,7 +133,7 @@ fn each_operators_refusals_leave_everything_as_it_was() {
             .filter(|example| is_word(example.reply));
         for example in refusals {
             conn.must(&["MODEL.SET", "doc", "any", example.before, "PXAT", "4000000000000"]);
-            let before = state(server, conn, "doc");
+            let before = state(conn, "doc");
             let statements =
                 [&["MODEL.FIELDOP", "doc", "PERSIST", "SET", "/", "0"][..], example.statement];
             // The statement in front makes a change that has to be undone, where it can.
@@ -190,7 +142,7 @@ fn each_operators_refusals_leave_everything_as_it_was() {
             {
                 let refused = conn.call(&command);
                 check_error_line(&refused);
-                assert_eq!(state(server, conn, "doc"), before, "{command:?}");
+                assert_eq!(state(conn, "doc"), before, "{command:?}");
             }
         }
     });
@@ -424,14 +376,14 @@ fn bytes_are_limited_however_they_come_about() {
             &["MODEL.FIELDOP", "doc", "STRREPEAT", "$.s", "9223372036854775807"],
             &["MODEL.FIELDOP", "missing", "INIT", "any", "{}", "SET", "$.s", &text(1001)],
         ] {
-            let before = state(server, conn, "doc");
+            let before = state(conn, "doc");
             let reply = conn.call(refused);
             assert!(
                 reply.error_word() == "LIMIT" && reply.error().contains("model.document-bytes"),
                 "{refused:?}: {reply:?}"
             );
             check_error_line(&reply);
-            assert_eq!(state(server, conn, "doc"), before);
+            assert_eq!(state(conn, "doc"), before);
         }
         assert_eq!(conn.call(&["EXISTS", "missing"]), Reply::Int(0));
     });

@@ -178,6 +178,21 @@ impl Conn {
         }
     }
 
+    /// Sends commands in bundles; gives their replies in order.
+    #[track_caller]
+    pub fn pipeline<A: AsRef<[u8]>>(&mut self, commands: &[Vec<A>]) -> Vec<Reply> {
+        let mut replies = Vec::with_capacity(commands.len());
+        for bundle in commands.chunks(100) {
+            let encoded: Vec<Vec<u8>> = bundle
+                .iter()
+                .map(|command| encode(&command.iter().map(AsRef::as_ref).collect::<Vec<_>>()))
+                .collect();
+            self.send_raw(&encoded.concat());
+            replies.extend(bundle.iter().map(|_| self.recv()));
+        }
+        replies
+    }
+
     /// Sends one command; its reply waits for `recv`.
     #[track_caller]
     pub fn send(&mut self, args: &[&str]) {
