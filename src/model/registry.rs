@@ -199,8 +199,8 @@ impl Models {
         compiled
     }
 
-    /// Whether what another server holds is to be put in force here: it is later. Of two definitions
-    /// with one version, made on two servers at once, the greater one is, on every server.
+    /// Whether what another server holds counts more than what is known here: it is later. Of two
+    /// definitions with one version, made on two servers at once, the greater one counts, on every server.
     pub fn is_news(&self, entry: &Entry) -> bool {
         let by_name = self.read();
         let Some(model) = by_name.get(&entry.name) else { return true };
@@ -208,13 +208,24 @@ impl Models {
         (entry.version, &entry.source) > (known.version, &known.source)
     }
 
-    /// Another server ended a definition that documents here are of: what is defined here, as a later
-    /// version. None where there is no such conflict.
-    pub fn reassert(&self, end: &Entry) -> Option<Entry> {
-        let (kept, documents) = self.describe(end.name.as_bytes()).ok()?;
-        let conflict = end.source.is_none() && documents > 0;
-        let version = next_version(end.version).ok()?;
-        conflict.then_some(Entry { version, ..kept })
+    /// What is to be put in force where another server's entry is news. Mostly that entry. Where documents
+    /// here are of a model that was ended elsewhere, its definition stays, as a later version. And of two
+    /// definitions with one version the one that counts becomes a later version too: documents judged by
+    /// the other must not pass for judged by it.
+    pub fn settle(&self, entry: Entry) -> Entry {
+        let (known, documents) = {
+            let by_name = self.read();
+            let Some(model) = by_name.get(&entry.name) else { return entry };
+            (model.entry(), Model::documents(model))
+        };
+        let Ok(version) = next_version(entry.version) else { return entry };
+        if entry.source.is_none() && known.source.is_some() && documents > 0 {
+            Entry { version, ..known }
+        } else if entry.version == known.version {
+            Entry { version, ..entry }
+        } else {
+            entry
+        }
     }
 
     /// All that is known, ended definitions too, in the order of names.
@@ -292,4 +303,64 @@ pub fn check_name<'a>(name: &'a [u8], built_in: &str) -> Result<&'a str> {
         return Err(Error::limit("model-name-bytes", NAME_BYTES_MAX as u64));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(version: u32, schema: &str) -> Entry {
+        let source = Source { schema: schema.as_bytes().into(), ..Source::default() };
+        Entry { name: "m".into(), version, source: Some(source) }
+    }
+
+    /// What a server does that hears of an entry; the one it holds then.
+    fn hear(models: &Models, heard: &Entry) -> Entry {
+        if models.is_news(heard) {
+            models.install(&models.settle(heard.clone())).unwrap();
+        }
+        models.entries().remove(0)
+    }
+
+    #[test]
+    fn servers_come_to_the_same_whatever_they_hear_first() {
+        let end = Entry { name: "m".into(), version: 3, source: None };
+        let all = [entry(1, "{}"), entry(1, "true"), entry(2, "{}"), end, entry(4, "true")];
+        let (first, second) = (Models::new(), Models::new());
+        all.iter().for_each(|heard| drop(hear(&first, heard)));
+        all.iter().rev().for_each(|heard| drop(hear(&second, heard)));
+        assert_eq!(hear(&first, &second.entries()[0]), hear(&second, &first.entries()[0]));
+        assert_eq!(first.entries(), [all[4].clone()]);
+    }
+
+    #[test]
+    fn one_version_is_one_definition() {
+        let (first, second) = (Models::new(), Models::new());
+        let (a, b) = (hear(&first, &entry(1, "{}")), hear(&second, &entry(1, "true")));
+        // One of them counts; whoever held the other takes it for a later version.
+        let (a, b) = (hear(&first, &b), hear(&second, &a));
+        let (a, b) = (hear(&first, &b), hear(&second, &a));
+        assert_eq!((&a, a.version), (&b, 2));
+    }
+
+    #[test]
+    fn an_end_does_not_reach_a_model_with_documents() {
+        let models = Models::new();
+        hear(&models, &entry(1, "{}"));
+        let document = models.of_document("m");
+        let end = Entry { name: "m".into(), version: 2, source: None };
+        assert_eq!(hear(&models, &end), entry(3, "{}"));
+        drop(document);
+        assert_eq!(hear(&models, &Entry { version: 4, ..end.clone() }).source, None);
+        assert!(models.names().is_empty() && !models.is_empty());
+    }
+
+    #[test]
+    fn names_that_nobody_defined_are_forgotten_when_others_come() {
+        let models = Models::new();
+        for nth in 0..1000 {
+            drop(models.of_document(&format!("unknown {nth}")));
+        }
+        assert!(models.read().len() <= 2);
+    }
 }

@@ -294,11 +294,7 @@ unsafe fn learn(ctx: *mut raw::RedisModuleCtx, message: &[u8]) {
     if !MODELS.is_news(&entry) {
         return;
     }
-    // Where documents are, the definition stays, and goes back to those who ended it as a later one.
-    let entry = match MODELS.reassert(&entry) {
-        Some(kept) => kept,
-        None => entry,
-    };
+    let entry = MODELS.settle(entry);
     if let Err(error) = MODELS.install(&entry) {
         log::warning(ctx, &format!("the model {:?} cannot be used here: {error}", entry.name));
     }

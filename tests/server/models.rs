@@ -276,3 +276,22 @@ fn a_definition_in_use_elsewhere_comes_back() {
         assert_eq!(owner.must(&["MODEL.DESCRIBE", "item"]).field("version"), &Reply::Int(3));
     });
 }
+
+/// Two shards define a model at once, each in its own way: one of the two counts, under a version that
+/// no document was judged by.
+#[test]
+fn of_two_definitions_made_at_once_one_counts() {
+    on_every_flavor(|flavor| {
+        let cluster = Cluster::start(flavor, 2, &[]);
+        let nodes = [&cluster.nodes[0], &cluster.nodes[1]];
+        let (mut first, mut second) = (nodes[0].conn(), nodes[1].conn());
+        first.send(&["MODEL.DEFINE", "item", ITEM]);
+        second.send(&["MODEL.DEFINE", "item", "{}"]);
+        let versions = [first.recv(), second.recv()];
+        wait_until_all_agree(&nodes, &["item"]);
+        if versions == [Reply::Int(1), Reply::Int(1)] {
+            let described = first.must(&["MODEL.DESCRIBE", "item"]);
+            assert_eq!(described.field("version"), &Reply::Int(2));
+        }
+    });
+}
