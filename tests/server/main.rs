@@ -28,6 +28,7 @@ mod jsonpath;
 mod jsonschema;
 mod keyspace;
 mod memory;
+mod model_keys;
 mod models;
 mod persistence;
 mod recording;
