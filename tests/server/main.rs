@@ -29,6 +29,7 @@ mod jsonschema;
 mod keyspace;
 mod memory;
 mod model_keys;
+mod model_memory;
 mod models;
 mod persistence;
 mod recording;
