@@ -74,7 +74,14 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         (Expiry::Persist, _) => Some(c"persist"),
         (Expiry::At(_), _) => Some(c"expire"),
     };
-    let effect = KeyEffect { key_arg: key.arg, event, expiry_event, effect: None, json: None };
+    let effect = KeyEffect {
+        key_arg: key.arg,
+        event,
+        expiry_event,
+        signalled: true,
+        effect: None,
+        json: None,
+    };
     Ok(Outcome { reply: Reply::Ok, effects: smallvec![effect], definition: None })
 }
 

@@ -494,7 +494,9 @@ impl Scope<'_, '_> {
         json: Option<JsonText>,
     ) -> Outcome {
         let (key_arg, effect) = (self.request.key.arg, effect.map(|effect| effect.encode()));
-        let effects = smallvec![KeyEffect { key_arg, event, expiry_event, effect, json }];
+        let signalled = event.is_some() || self.request.expiry.is_some();
+        let effects =
+            smallvec![KeyEffect { key_arg, event, expiry_event, signalled, effect, json }];
         Outcome { reply, effects, definition: None }
     }
 }

@@ -81,6 +81,7 @@ pub(super) fn refresh(host: &mut dyn Host, key: Key<'_>) -> Result<Option<KeyEff
         key_arg: key.arg,
         event: None,
         expiry_event: Some(c"expire"),
+        signalled: false,
         effect: Some(effect),
         json: None,
     }))

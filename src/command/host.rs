@@ -114,6 +114,9 @@ pub struct KeyEffect {
     pub event: Option<&'static CStr>,
     /// The event of a changed time to live, if it changed.
     pub expiry_event: Option<&'static CStr>,
+    /// Whether clients that watch the key, or keep what they read of it, are told. Not where reading
+    /// began its time to live anew: who reads would be told of that, and could never keep anything.
+    pub signalled: bool,
     /// The operand of `MODEL.APPLY`, see [`crate::codec::effect`]. None where the command itself is
     /// its effect: then it is passed on as it is.
     pub effect: Option<Vec<u8>>,

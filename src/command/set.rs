@@ -163,6 +163,7 @@ fn store(host: &mut dyn Host, request: Request<'_>, settings: &Settings) -> Resu
         key_arg: request.key.arg,
         event: Some(c"model.set"),
         expiry_event,
+        signalled: true,
         effect: Some(Effect { revision, expiry, change }.encode()),
         json: Some(json),
     };

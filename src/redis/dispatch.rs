@@ -177,7 +177,9 @@ unsafe fn finish(
             models::broadcast(ctx, definition);
         }
         for effect in &outcome.effects {
-            call!(RedisModule_SignalModifiedKey(ctx, argv[effect.key_arg]));
+            if effect.signalled {
+                call!(RedisModule_SignalModifiedKey(ctx, argv[effect.key_arg]));
+            }
             propagate(ctx, argv, effect);
         }
         for effect in &outcome.effects {

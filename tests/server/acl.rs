@@ -173,3 +173,71 @@ fn every_command_with_keys_is_guarded() {
         }
     });
 }
+
+const DEFINE: &[&str] = &["MODEL.DEFINE", "item", "{}", "RULE", "r", "true"];
+const UNDEFINE: &[&str] = &["MODEL.UNDEFINE", "item"];
+const INSTALL: &[&str] = &["MODEL.INSTALL", "x"];
+const MODELS: &[&str] = &["MODEL.MODELS"];
+const DESCRIBE: &[&str] = &["MODEL.DESCRIBE", "item"];
+
+/// Definitions are no keys: commands alone are what rules can speak of.
+#[test]
+fn definitions_are_guarded_by_their_commands() {
+    on_every_server(|server| {
+        let mut conn = user(server, &["+@all", "-model.install", "resetkeys"]);
+        check(&mut conn, &[DEFINE, MODELS, DESCRIBE, UNDEFINE], &[INSTALL, GET, SET]);
+        let mut conn = user(server, &["+@all", "-model.define", "-model.undefine", "allkeys"]);
+        check(&mut conn, &[MODELS, DESCRIBE, INSTALL, SET], &[DEFINE, UNDEFINE]);
+        let mut conn = user(server, &["+model.models", "+model.describe"]);
+        check(&mut conn, &[MODELS, DESCRIBE], &[DEFINE, UNDEFINE, INSTALL, GET]);
+        let script = "return redis.pcall('MODEL.DEFINE', 'scripted', '{}')";
+        let mut conn = user(server, &["+@all", "-model.define", "allkeys"]);
+        assert!(conn.call(&["EVAL", script, "0"]).is_error());
+        assert_eq!(server.call(&["MODEL.DESCRIBE", "scripted"]).error_word(), "NOMODEL");
+        if server.flavor == Flavor::Redis70 {
+            return;
+        }
+        for (category, commands) in [
+            ("write", &["MODEL.DEFINE", "MODEL.UNDEFINE", "MODEL.INSTALL"][..]),
+            ("read", &["MODEL.MODELS", "MODEL.DESCRIBE"]),
+            ("dangerous", &["MODEL.INSTALL"]),
+            ("admin", &["MODEL.INSTALL"]),
+        ] {
+            let members = members(server, category);
+            for command in commands {
+                assert!(members.iter().any(|name| name == command), "{command} in {category}");
+            }
+        }
+        let mut conn = user(server, &["+@model", "-@dangerous"]);
+        check(&mut conn, &[DEFINE, MODELS, DESCRIBE, UNDEFINE], &[INSTALL]);
+        let mut conn = user(server, &["+@read"]);
+        check(&mut conn, &[MODELS, DESCRIBE], &[DEFINE, UNDEFINE, INSTALL]);
+        let mut conn = user(server, &["+@write"]);
+        check(&mut conn, &[DEFINE, UNDEFINE, INSTALL], &[MODELS, DESCRIBE]);
+    });
+}
+
+/// A condition tells what is in a document, and to read it may renew its time to live: the one takes more
+/// than the permission to read, the other does not.
+#[test]
+fn documents_of_models_are_read_by_those_who_may_read() {
+    on_every_server(|server| {
+        server.must(&["MODEL.DEFINE", "seen", "{}", "TTL", "1000", "REFRESH", "READ"]);
+        server.must(&["MODEL.SET", "in:1", "seen", r#"{"n":1}"#]);
+        server.must(&["PEXPIRE", "in:1", "5000"]);
+        let mut reader = user(server, &["+@all", "%R~in:*"]);
+        check(
+            &mut reader,
+            &[GET, META, MGET],
+            &[
+                &["MODEL.FIELDOP", "in:1", "IF", "self.n == 1", "GET", "$"],
+                &["MODEL.FIELDOP", "in:1", "WHEN", "false", "DEL", "$.n"],
+                &["MODEL.FIELDOP", "in:1", "EVAL", "$.n", "2"],
+                &["MODEL.FIELDOP", "in:2", "INIT", "seen", "{}", "REVISION"],
+                &["MODEL.SET", "in:1", "seen", "{}"],
+            ],
+        );
+        assert!(server.must(&["PTTL", "in:1"]).int() > 900_000, "the reader renewed it");
+        assert_eq!(server.must(&["MODEL.GET", "in:1"]).text(), r#"{"n":1}"#);
+    });
+}

@@ -110,7 +110,7 @@ fn client_tracking_sees_changes_and_only_those() {
 }
 
 /// The events of one key since the last call, in order: what it is after `keyspace` of a subscriber.
-fn events(subscriber: &mut Conn, conn: &mut Conn, key: &str) -> Vec<String> {
+pub fn events(subscriber: &mut Conn, conn: &mut Conn, key: &str) -> Vec<String> {
     conn.must(&["PUBLISH", &format!("__keyspace@0__:{key}"), "end"]);
     let mut events = Vec::new();
     loop {

@@ -29,6 +29,8 @@ mod jsonpath;
 mod jsonschema;
 mod keyspace;
 mod memory;
+mod model_keys;
+mod model_memory;
 mod models;
 mod persistence;
 mod recording;

@@ -6,7 +6,7 @@ use crate::harness::{Server, on_every_flavor, on_every_server, on_every_server_w
 use crate::resp::Reply;
 use crate::workload::{self, Rng};
 
-fn used(server: &Server) -> u64 {
+pub fn used(server: &Server) -> u64 {
     server.info("used_memory").parse().expect("a number")
 }
 
@@ -70,7 +70,7 @@ fn documents_are_evicted_like_any_key() {
 /// The same document under the same commands, over and over: after the first round that has
 /// warmed every buffer, nothing may be added. What the allocator and the server's own buffers move
 /// about stays below this many bytes; one leaked byte in each operation would be ten times as much.
-const NOISE: u64 = 20_000;
+pub const NOISE: u64 = 20_000;
 const ROUND: usize = 20_000;
 const ROUNDS: usize = 10;
 
