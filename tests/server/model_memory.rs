@@ -13,7 +13,8 @@ const ROUNDS: usize = 5;
 /// All that a definition and a document of it go through, different in each cycle.
 fn cycle(nth: usize) -> Vec<Vec<String>> {
     // Patterns take longer to compile than all the rest.
-    let seldom = if nth.is_multiple_of(20) { format!(r#""pattern":"^{nth}$""#) } else { String::new() };
+    let seldom =
+        if nth.is_multiple_of(20) { format!(r#""pattern":"^{nth}$""#) } else { String::new() };
     let schema = format!(
         r#"{{"properties":{{"n":{{"type":"integer","maximum":{nth}}},"p{nth}":{{"default":[{nth}]}}}},
             "required":["n"],"anyOf":[{{"minProperties":2}},{{{seldom}}}]}}"#
