@@ -14,16 +14,10 @@ pub fn help() -> Vec<String> {
         push_wrapped(&mut lines, &syntax(spec), "  ");
         lines.push(format!("    {}.", spec.summary));
     }
-    lines.push("Operators of MODEL.FIELDOP are:".to_owned());
-    for spec in op::all() {
-        let written = operator_syntax(spec);
-        if written.len() < 30 {
-            push_wrapped(&mut lines, &format!("{written:<30}{}.", spec.summary), "  ");
-        } else {
-            lines.push(format!("  {written}"));
-            push_wrapped(&mut lines, &format!("{:<30}{}.", "", spec.summary), "  ");
-        }
-    }
+    lines.push("Operators of MODEL.FIELDOP and MODEL.TXN are:".to_owned());
+    op::all().iter().for_each(|spec| push_operator(&mut lines, spec));
+    lines.push("Operators of MODEL.TXN, besides those, are:".to_owned());
+    op::key_operators().iter().for_each(|spec| push_operator(&mut lines, spec));
     let assertions: Vec<_> = ASSERTIONS.iter().map(assertion_syntax).collect();
     lines
         .push(format!("Assertions: {}. Before any operator: {GUARD} expr.", assertions.join(", ")));
@@ -31,6 +25,16 @@ pub fn help() -> Vec<String> {
         "Paths: $.json.path or /json/pointer. Expressions: CEL, as in self.n >= args.n.".into(),
     );
     lines
+}
+
+fn push_operator(lines: &mut Vec<String>, spec: &OpSpec) {
+    let written = operator_syntax(spec);
+    if written.len() < 30 {
+        push_wrapped(lines, &format!("{written:<30}{}.", spec.summary), "  ");
+    } else {
+        lines.push(format!("  {written}"));
+        push_wrapped(lines, &format!("{:<30}{}.", "", spec.summary), "  ");
+    }
 }
 
 /// The widest line of `MODEL.HELP`.
@@ -66,7 +70,8 @@ fn arg_syntax(arg: &ArgSpec) -> String {
         | ArgKind::String
         | ArgKind::Integer
         | ArgKind::UnixTime
-        | ArgKind::Statement => arg.name.to_owned(),
+        | ArgKind::Statement
+        | ArgKind::TransactionStatement => arg.name.to_owned(),
     };
     let mut written = match (arg.token, value.is_empty()) {
         (Some(token), true) => token.to_owned(),
@@ -121,7 +126,7 @@ pub fn commands_md() -> String {
         command_section(spec, &mut out);
     }
     out.push_str(
-        "# Operators\n\nStatements of `MODEL.FIELDOP` run in order; each sees what those before it did. With a \
+        "# Operators\n\nStatements of `MODEL.FIELDOP`, and of each block of `MODEL.TXN`, run in order; each sees what those before it did. With a \
          non-singular path an operator\nchanges every match, creates nothing, and replies an array with one reply \
          for each match, or the total where the reply\nsays so. A match inside of another one is \
          changed first. An operator that fails undoes the whole command; a limit holds\nafter every \
@@ -129,6 +134,14 @@ pub fn commands_md() -> String {
          it was\nchanged back.\n\n",
     );
     for spec in op::all() {
+        operator_section(spec, &mut out);
+    }
+    out.push_str(
+        "# Operators of transactions\n\nThese are statements of `MODEL.TXN` alone: they change the key of their block as a whole. Statements behind \
+         them see what\nthey did. Before `CREATE` and `PUT`, `WHEN` may stand where there is no document; it then reads \
+         `args` and `docs`.\n\n",
+    );
+    for spec in op::key_operators() {
         operator_section(spec, &mut out);
     }
     assertions_section(&mut out);
@@ -172,7 +185,10 @@ fn operator_section(spec: &OpSpec, out: &mut String) {
     let _ = writeln!(out, "- Since: {}.\n", spec.since);
     out.push_str("| before | statement | reply | after |\n|---|---|---|---|\n");
     for example in spec.examples {
-        let cell = |text: &str| format!("`{}`", text.replace('|', "\\|"));
+        let cell = |text: &str| match text {
+            "" => "nothing".to_owned(),
+            _ => format!("`{}`", text.replace('|', "\\|")),
+        };
         let _ = writeln!(
             out,
             "| {} | {} | {} | {} |",

@@ -40,10 +40,12 @@ impl Reply {
         Reply::Int(i64::try_from(count).expect("counts are far below 2^63"))
     }
 
-    /// Puts the revision where it was asked for.
-    pub fn fill_revision(&mut self, revision: u64) {
+    /// Puts the revision where it was asked for; null where the document is gone.
+    pub fn fill_revision(&mut self, revision: Option<u64>) {
         match self {
-            Reply::Revision => *self = Reply::Int(revision as i64),
+            Reply::Revision => {
+                *self = revision.map_or(Reply::Null, |revision| Reply::Int(revision as i64));
+            }
             Reply::Array(items) => items.iter_mut().for_each(|item| item.fill_revision(revision)),
             _ => {}
         }

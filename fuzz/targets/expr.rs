@@ -24,12 +24,16 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 struct Docs;
 
 impl Documents for Docs {
-    fn get(&self, key: &[u8]) -> Option<View<'_>> {
+    fn get<'a>(&'a self, key: &[u8], _: Option<View<'a>>) -> Option<View<'a>> {
         (key == b"k").then(|| DOCUMENT.view())
     }
 
-    fn keys(&self) -> Vec<&[u8]> {
-        vec![b"k"]
+    fn count(&self, _: Option<View<'_>>) -> usize {
+        1
+    }
+
+    fn nth<'a>(&'a self, nth: usize, _: Option<View<'a>>) -> Option<(&'a str, View<'a>)> {
+        (nth == 0).then(|| ("k", DOCUMENT.view()))
     }
 }
 

@@ -6,6 +6,7 @@
 //!         | 2 put    rest is text:model varint:definition varint:ahead; the document's JSON is the next
 //!                    argument; the sender had seen revisions up to `ahead` above this one
 //!         | 3 touch  no rest; only the expiry changes
+//!         | 4 token  rest is the token (see `codec::token`); the revision is 0
 //! expiry := 0 as it was | 1 none | 2 varint:unix-ms
 //! ```
 //!
@@ -23,6 +24,7 @@ const VERSION: u8 = 2;
 const EDIT: u8 = 1;
 const PUT: u8 = 2;
 const TOUCH: u8 = 3;
+const TOKEN: u8 = 4;
 
 /// What becomes of a key's time to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +47,18 @@ pub struct Effect<'a> {
 
 #[derive(Debug, PartialEq)]
 pub enum Change<'a> {
-    Edit { edits: &'a [u8], definition: u32 },
-    Put { model: &'a str, definition: u32, ahead: u64 },
+    Edit {
+        edits: &'a [u8],
+        definition: u32,
+    },
+    Put {
+        model: &'a str,
+        definition: u32,
+        ahead: u64,
+    },
     Touch,
+    /// An encoded token.
+    Token(&'a [u8]),
 }
 
 impl<'a> Effect<'a> {
@@ -58,6 +69,7 @@ impl<'a> Effect<'a> {
             Change::Edit { .. } => EDIT,
             Change::Put { .. } => PUT,
             Change::Touch => TOUCH,
+            Change::Token(_) => TOKEN,
         });
         wire::put_varint(self.revision, &mut out);
         match self.expiry {
@@ -79,6 +91,7 @@ impl<'a> Effect<'a> {
                 wire::put_varint(ahead, &mut out);
             }
             Change::Touch => {}
+            Change::Token(token) => out.extend_from_slice(token),
         }
         out
     }
@@ -108,6 +121,7 @@ impl<'a> Effect<'a> {
                 ahead: read_ahead(&mut reader, revision)?,
             },
             TOUCH => Change::Touch,
+            TOKEN => Change::Token(reader.take_rest()),
             _ => return Err(wire::corrupt("an unknown effect")),
         };
         reader.finish()?;
@@ -153,10 +167,11 @@ mod tests {
                 change: Change::Put { model: "item", definition: 2, ahead: 7 },
             },
             Effect { revision: 7, expiry: Expiry::Persist, change: Change::Touch },
+            Effect { revision: 0, expiry: Expiry::At(9), change: Change::Token(b"token") },
         ] {
             let bytes = effect.encode();
             assert_eq!(Effect::decode(&bytes).unwrap(), effect);
-            if !matches!(effect.change, Change::Edit { .. }) {
+            if !matches!(effect.change, Change::Edit { .. } | Change::Token(_)) {
                 for cut in 0..bytes.len() {
                     assert!(Effect::decode(&bytes[..cut]).is_err());
                 }

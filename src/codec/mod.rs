@@ -5,3 +5,4 @@
 pub mod definition;
 pub mod effect;
 pub mod rdb;
+pub mod token;

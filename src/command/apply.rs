@@ -4,9 +4,10 @@
 use smallvec::smallvec;
 
 use super::args::Args;
-use super::host::{Host, Key, KeyEffect, Outcome};
+use super::host::{Host, Key, KeyEffect, Outcome, Sent};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
+use crate::codec::token::Token;
 use crate::document::{ANY_NAME, Document};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
@@ -65,23 +66,24 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             host.open(key)?.ok_or_else(no_key)?.revision = effect.revision;
             None
         }
+        Change::Token(token) => {
+            args.finish()?;
+            let token = Token::decode(token)?;
+            host.token(key)?;
+            host.put_token(key, token);
+            Some(c"model.token")
+        }
     };
     host.revisions().see(effect.revision);
     // The events are those of the command that had this effect.
-    let expiry_event = match (effect.expiry, &effect.change) {
+    let generic_event = match (effect.expiry, &effect.change) {
         _ if !host.expire(key, effect.expiry) => None,
         (Expiry::Keep, _) | (Expiry::Persist, Change::Put { .. }) => None,
         (Expiry::Persist, _) => Some(c"persist"),
         (Expiry::At(_), _) => Some(c"expire"),
     };
-    let effect = KeyEffect {
-        key_arg: key.arg,
-        event,
-        expiry_event,
-        signalled: true,
-        effect: None,
-        json: None,
-    };
+    let effect =
+        KeyEffect { key_arg: key.arg, event, generic_event, signalled: true, sent: Sent::Command };
     Ok(Outcome { reply: Reply::Ok, effects: smallvec![effect], definition: None })
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::host::{Key, Settings};
-use crate::codec::effect::Expiry;
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Model, Models};
 use crate::op::operand_integer;
+use crate::txn::{ExpiryArg, ExpiryOption};
 use crate::value::{Measured, parse};
 
 /// A cursor over the arguments of one command.
@@ -91,12 +91,26 @@ impl<'a> Args<'a> {
 
     /// `json` behind the keyword `ARGS`: an object.
     pub fn object(&mut self, settings: &Settings) -> Result<Measured> {
-        let json = self.next("a JSON object")?;
-        let parsed = parse::json(json, &settings.document)?;
-        if parsed.value.view().as_object().is_none() {
-            return Err(Error::syntax("ARGS has to be a JSON object").text("argument", json));
+        object(self.next("a JSON object")?, settings)
+    }
+
+    /// Takes so many arguments that somebody else has read.
+    pub fn skip(&mut self, count: usize) {
+        self.at += count;
+        debug_assert!(self.at <= self.args.len());
+    }
+
+    /// What is left, without taking it.
+    pub fn left(&self) -> &'a [&'a [u8]] {
+        &self.args[self.at..]
+    }
+
+    /// `EX s | PX ms | EXAT s | PXAT ms | PERSIST`, if one comes next.
+    pub fn expiry_option(&mut self) -> Result<Option<ExpiryOption>> {
+        if self.keyword("PERSIST") {
+            return Ok(Some(ExpiryOption::Persist));
         }
-        Ok(parsed)
+        Ok(self.expiry()?.map(ExpiryOption::Set))
     }
 
     /// `EX s | PX ms | EXAT s | PXAT ms`, if one comes next.
@@ -121,6 +135,15 @@ impl<'a> Args<'a> {
     }
 }
 
+/// The operand of `ARGS`.
+pub fn object(json: &[u8], settings: &Settings) -> Result<Measured> {
+    let parsed = parse::json(json, &settings.document)?;
+    if parsed.value.view().as_object().is_none() {
+        return Err(Error::syntax("ARGS has to be a JSON object").text("argument", json));
+    }
+    Ok(parsed)
+}
+
 /// The model a client names for a document: none for the built-in one, `NOMODEL` if it is not defined.
 pub fn find_model(models: &Models, name: &[u8]) -> Result<Option<Arc<Model>>> {
     if name == ANY_NAME.as_bytes() { Ok(None) } else { models.defined(name).map(Some) }
@@ -131,18 +154,4 @@ pub fn expression(source: &[u8]) -> Result<&str> {
     std::str::from_utf8(source).map_err(|_| {
         Error::new(ErrorCode::Expr, "an expression has to be UTF-8").text("expr", source)
     })
-}
-
-/// A time to live as it was asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct ExpiryArg {
-    ms: u64,
-    relative: bool,
-}
-
-impl ExpiryArg {
-    /// The moment it means.
-    pub fn at(self, now_us: u64) -> Expiry {
-        Expiry::At(if self.relative { now_us / 1000 + self.ms } else { self.ms })
-    }
 }

@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use super::args::{Args, ExpiryArg, find_model};
-use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Settings};
-use super::judge::{REFRESH_SLACK, Standing, judging};
+use super::args::{Args, find_model};
+use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::document::Document;
 use crate::error::{ErrorCode, Result};
-use crate::model::{Definition, Model, ReadDefinition, Refresh};
+use crate::model::{Judging, Model, ReadDefinition, Refresh};
 use crate::op::{Around, Clock, Parsing};
 use crate::reply::Reply;
-use crate::txn::{self, Block, Ran, Statement, Statements, parse_statements, run_block};
+use crate::txn::{
+    self, Block, EndsAt, ExpiryOption, Ran, Standing, Statement, Statements, Use, parse_statements,
+    run_block,
+};
 use crate::value::edit::{Editor, Effects, Journal};
 use crate::value::{Measured, print};
 
@@ -158,12 +160,6 @@ struct Request<'a> {
     statements: Statements<'a>,
 }
 
-#[derive(Clone, Copy)]
-enum ExpiryOption {
-    Persist,
-    Set(ExpiryArg),
-}
-
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let replaying = host.replaying();
     let settings = if replaying { Settings::NONE } else { host.settings() };
@@ -210,12 +206,11 @@ impl<'a> Request<'a> {
                 self.args = Some(args.object(settings)?);
             } else if !self.make_path && args.keyword("MKPATH") {
                 self.make_path = true;
-            } else if self.expiry.is_none() && args.keyword("PERSIST") {
-                self.expiry = Some(ExpiryOption::Persist);
-            } else if self.expiry.is_none()
-                && let Some(set) = args.expiry()?
-            {
-                self.expiry = Some(ExpiryOption::Set(set));
+            } else if self.expiry.is_none() {
+                self.expiry = args.expiry_option()?;
+                if self.expiry.is_none() {
+                    break;
+                }
             } else {
                 break;
             }
@@ -224,7 +219,7 @@ impl<'a> Request<'a> {
             limits: &settings.document,
             paths: &settings.paths,
             compile: &mut |source, names| host.compile(source, names, &settings.expressions),
-            docs: false,
+            transaction: false,
             replaying,
         };
         parse_statements(args.rest(), &mut parsing, &mut self.statements)
@@ -245,14 +240,6 @@ struct Changed {
     judged_by: Option<u32>,
     /// When it ends according to its model.
     ends_at: Option<EndsAt>,
-}
-
-/// A time to live that begins anew.
-struct EndsAt {
-    unix_ms: u64,
-    /// What is nearer than this to the moment that is set already changes nothing: reading often is
-    /// not writing often.
-    slack_ms: u64,
 }
 
 impl Scope<'_, '_> {
@@ -311,7 +298,7 @@ impl Scope<'_, '_> {
             document.set_judged_by(version);
         }
         let revision = document.revision;
-        done.reply.fill_revision(revision);
+        done.reply.fill_revision(Some(revision));
         if done.changed {
             host.revisions().issue(revision);
         }
@@ -341,7 +328,7 @@ impl Scope<'_, '_> {
     ) -> Result<Outcome> {
         let mut done = self.change(&mut document, None, clock, Effects::Unrecorded, journal)?;
         let (revision, definition) = (document.revision, document.definition_version());
-        done.reply.fill_revision(revision);
+        done.reply.fill_revision(Some(revision));
         host.revisions().issue(revision);
         let mut json = Vec::new();
         print::json(document.root.view(), &mut json);
@@ -361,15 +348,9 @@ impl Scope<'_, '_> {
         let key = self.request.key;
         let expiry = match (self.request.expiry, ends_at) {
             (None, None) => return Expiry::Keep,
-            (Some(ExpiryOption::Persist), _) => Expiry::Persist,
-            (Some(ExpiryOption::Set(expiry)), _) => expiry.at(clock.unix_us()),
-            (None, Some(ends)) => {
-                let known = host.expires_at(key);
-                if known.is_some_and(|known| known.abs_diff(ends.unix_ms) < ends.slack_ms) {
-                    return Expiry::Keep;
-                }
-                Expiry::At(ends.unix_ms)
-            }
+            (Some(option), _) => option.at(clock.unix_us()),
+            (None, Some(ends)) if ends.is_near(host.expires_at(key)) => return Expiry::Keep,
+            (None, Some(ends)) => Expiry::At(ends.unix_ms),
         };
         if host.expire(key, expiry) { expiry } else { Expiry::Keep }
     }
@@ -395,7 +376,7 @@ impl Scope<'_, '_> {
         let mut editor = Editor::new(&mut document.root, size, self.settings.document, journal)
             .with_effects(effects)
             .track_changes(standing.needs_changes());
-        let before = standing.before(&editor);
+        let before = standing.before(editor.view());
         let around = self.around(revision, clock);
         let replies = match standing {
             Standing::Free | Standing::Unknown | Standing::Judged(_) => {
@@ -410,9 +391,13 @@ impl Scope<'_, '_> {
         let changed = editor.changed();
         if changed || revision.is_none() {
             let model = document.model.as_ref().map_or("", |model| model.name());
-            let limits = &self.settings.expressions;
-            let judging = judging(self.request.key, revision, clock.read(), limits);
-            standing.judge(model, &editor, &before, &judging)?;
+            let judging = Judging {
+                key: self.request.key.name,
+                revision,
+                now_us: clock.read(),
+                limits: &self.settings.expressions,
+            };
+            standing.judge(model, editor.view(), editor.changes(), &before, &judging)?;
         }
         let size = editor.size();
         editor.commit();
@@ -420,10 +405,14 @@ impl Scope<'_, '_> {
             Standing::Stale(definition) if changed => Some(definition.version),
             _ => None,
         };
-        let ends_at = standing.definition().and_then(|definition| match clock.read() {
-            Some(now_us) => ends_at(definition, now_us, revision.is_none(), changed),
-            None => None,
-        });
+        let used = match changed {
+            _ if revision.is_none() => Use::Created,
+            true => Use::Changed,
+            false => Use::Read,
+        };
+        let ends_at = standing
+            .definition()
+            .and_then(|definition| EndsAt::of(definition, clock.read()?, used));
         drop(held);
         document.set_size(size);
         Ok(Changed { reply: Reply::Array(replies), changed, judged_by, ends_at })
@@ -489,21 +478,21 @@ impl Scope<'_, '_> {
     fn outcome(
         &self,
         reply: Reply,
-        [event, expiry_event]: [Option<&'static CStr>; 2],
+        [event, generic_event]: [Option<&'static CStr>; 2],
         effect: Option<Effect<'_>>,
         json: Option<JsonText>,
     ) -> Outcome {
-        let (key_arg, effect) = (self.request.key.arg, effect.map(|effect| effect.encode()));
+        let key_arg = self.request.key.arg;
+        let sent = effect.map_or(Sent::Command, |effect| Sent::Effect(effect.encode(), json));
         let signalled = event.is_some() || self.request.expiry.is_some();
-        let effects =
-            smallvec![KeyEffect { key_arg, event, expiry_event, signalled, effect, json }];
+        let effects = smallvec![KeyEffect { key_arg, event, generic_event, signalled, sent }];
         Outcome { reply, effects, definition: None }
     }
 }
 
 /// Whether changing this document is all there is to do: its model asks for nothing that would have to
 /// be sent along.
-fn repeats_as_it_is(document: &Document) -> bool {
+pub(super) fn repeats_as_it_is(document: &Document) -> bool {
     let Some(model) = &document.model else { return true };
     let held = model.read();
     held.get().is_none_or(|definition| {
@@ -512,19 +501,7 @@ fn repeats_as_it_is(document: &Document) -> bool {
     })
 }
 
-/// When a document ends that was created, changed or read at this moment.
-fn ends_at(definition: &Definition, now_us: u64, created: bool, changed: bool) -> Option<EndsAt> {
-    let (unix_ms, slack) = if created {
-        (definition.expires_at(now_us), 0)
-    } else if changed {
-        (definition.refreshed_by_write(now_us), 0)
-    } else {
-        (definition.refreshed_by_read(now_us), definition.ttl_ms() / REFRESH_SLACK)
-    };
-    unix_ms.map(|unix_ms| EndsAt { unix_ms, slack_ms: slack })
-}
-
-fn expiry_event(expiry: Expiry) -> Option<&'static CStr> {
+pub(super) fn expiry_event(expiry: Expiry) -> Option<&'static CStr> {
     match expiry {
         Expiry::Keep => None,
         Expiry::Persist => Some(c"persist"),

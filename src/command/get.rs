@@ -3,8 +3,7 @@
 use smallvec::SmallVec;
 
 use super::args::Args;
-use super::host::{Host, Key, KeyEffect, Outcome, Settings};
-use super::judge::REFRESH_SLACK;
+use super::host::{Host, Key, KeyEffect, Outcome, Sent, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::error::{Error, ErrorCode, Result};
@@ -12,6 +11,7 @@ use crate::model::{Definition, Refresh};
 use crate::op::read_path;
 use crate::path::Path;
 use crate::reply::Reply;
+use crate::txn::REFRESH_SLACK;
 
 #[linkme::distributed_slice(COMMANDS)]
 static GET: CommandSpec = CommandSpec {
@@ -80,10 +80,9 @@ pub(super) fn refresh(host: &mut dyn Host, key: Key<'_>) -> Result<Option<KeyEff
     Ok(Some(KeyEffect {
         key_arg: key.arg,
         event: None,
-        expiry_event: Some(c"expire"),
+        generic_event: Some(c"expire"),
         signalled: false,
-        effect: Some(effect),
-        json: None,
+        sent: Sent::Effect(effect, None),
     }))
 }
 

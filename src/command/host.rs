@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::codec::effect::Expiry;
+use crate::codec::token::Token;
 use crate::document::{Document, Revisions};
 use crate::error::Result;
 use crate::expr::{ExprLimits, Names, Program};
@@ -30,6 +31,21 @@ pub struct Settings {
     pub paths: PathLimits,
     pub expressions: ExprLimits,
     pub schemas: SchemaLimits,
+    pub transactions: TransactionLimits,
+}
+
+/// Bounds on one transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionLimits {
+    /// Bytes of a reply that is recorded under a token. Configuration `model.token-reply-bytes`.
+    pub token_reply_bytes: u64,
+}
+
+impl TransactionLimits {
+    /// Room for what a client reads of some hundred documents; a token is kept in memory as long as its
+    /// window is open.
+    pub const DEFAULT: TransactionLimits = TransactionLimits { token_reply_bytes: 64 << 10 };
+    pub const NONE: TransactionLimits = TransactionLimits { token_reply_bytes: u64::MAX };
 }
 
 impl Settings {
@@ -39,12 +55,14 @@ impl Settings {
         paths: PathLimits::NONE,
         expressions: ExprLimits::NONE,
         schemas: SchemaLimits::NONE,
+        transactions: TransactionLimits::NONE,
     };
     pub const DEFAULT: Settings = Settings {
         document: Limits::DEFAULT,
         paths: PathLimits::DEFAULT,
         expressions: ExprLimits::DEFAULT,
         schemas: SchemaLimits::DEFAULT,
+        transactions: TransactionLimits::DEFAULT,
     };
 }
 
@@ -76,8 +94,20 @@ pub trait Host {
     /// As [`Host::read`], to be changed in place.
     fn open(&mut self, key: Key<'_>) -> Result<Option<&mut Document>>;
 
+    /// As [`Host::open`], for several keys at once, whose names all differ.
+    fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Vec<Option<&mut Document>>>;
+
     /// Stores a document, in the place of one that may be there. The time to live stays as it was.
     fn put(&mut self, key: Key<'_>, document: Document);
+
+    /// Deletes a key that holds a document.
+    fn remove(&mut self, key: Key<'_>);
+
+    /// The token at a key; `WRONGTYPE` if it holds something else.
+    fn token(&mut self, key: Key<'_>) -> Result<Option<&Token>>;
+
+    /// Stores a token, in the place of one that may be there.
+    fn put_token(&mut self, key: Key<'_>, token: Token);
 
     /// Changes the time to live of a key that exists; says whether it was another one before.
     fn expire(&mut self, key: Key<'_>, expiry: Expiry) -> bool;
@@ -112,16 +142,24 @@ pub struct KeyEffect {
     pub key_arg: usize,
     /// The keyspace event of a changed content, if it changed.
     pub event: Option<&'static CStr>,
-    /// The event of a changed time to live, if it changed.
-    pub expiry_event: Option<&'static CStr>,
+    /// The event of the generic class: of a changed time to live, if it changed, or of the key's end.
+    pub generic_event: Option<&'static CStr>,
     /// Whether clients that watch the key, or keep what they read of it, are told. Not where reading
     /// began its time to live anew: who reads would be told of that, and could never keep anything.
     pub signalled: bool,
-    /// The operand of `MODEL.APPLY`, see [`crate::codec::effect`]. None where the command itself is
-    /// its effect: then it is passed on as it is.
-    pub effect: Option<Vec<u8>>,
-    /// The document's JSON, where the effect needs it.
-    pub json: Option<JsonText>,
+    pub sent: Sent,
+}
+
+/// What replicas and the AOF are sent for a change of one key.
+#[derive(Debug)]
+pub enum Sent {
+    /// The command as it is, which is its own effect: once, however many keys it changed.
+    Command,
+    /// `MODEL.APPLY` with the effect, see [`crate::codec::effect`], and the document's JSON where the
+    /// effect needs it.
+    Effect(Vec<u8>, Option<JsonText>),
+    /// `UNLINK`.
+    Unlink,
 }
 
 /// JSON text that is an argument of the command already, or was made.

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::host::{Host, JsonText, Key, Outcome, Settings};
+use super::host::{Host, JsonText, Key, Outcome, Sent, Settings};
 use crate::codec::effect::Expiry;
+use crate::codec::token::Token;
 use crate::document::{Document, Revisions};
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::expr::cache::Cache;
 use crate::expr::{ExprLimits, Names, Program};
 use crate::model::Models;
@@ -15,6 +16,7 @@ use crate::value::edit::Journal;
 /// Keys in a map and a clock that is set by hand.
 pub struct MemoryHost {
     pub documents: HashMap<Vec<u8>, Document>,
+    pub tokens: HashMap<Vec<u8>, Token>,
     /// When keys expire, in unix milliseconds. Nothing expires by itself.
     pub expiries: HashMap<Vec<u8>, u64>,
     pub now_us: u64,
@@ -29,6 +31,7 @@ impl Default for MemoryHost {
     fn default() -> MemoryHost {
         MemoryHost {
             documents: HashMap::new(),
+            tokens: HashMap::new(),
             expiries: HashMap::new(),
             now_us: 1_700_000_000_000_000,
             revisions: Revisions::new(),
@@ -57,18 +60,47 @@ impl MemoryHost {
         if let Some(definition) = &outcome.definition {
             super::run(self, &[b"MODEL.INSTALL", definition])?;
         }
+        let mut repeated = false;
         for effect in &outcome.effects {
-            let Some(bytes) = &effect.effect else {
-                super::run(self, args)?;
-                continue;
-            };
-            let mut apply: Vec<&[u8]> = vec![b"MODEL.APPLY", args[effect.key_arg], bytes];
-            match &effect.json {
-                Some(JsonText::Arg(arg)) => apply.push(args[*arg]),
-                Some(JsonText::Made(json)) => apply.push(json),
-                None => {}
+            let key = args[effect.key_arg];
+            match &effect.sent {
+                Sent::Command if repeated => {}
+                Sent::Command => {
+                    super::run(self, args)?;
+                    repeated = true;
+                }
+                Sent::Effect(effect, json) => {
+                    let mut apply: Vec<&[u8]> = vec![b"MODEL.APPLY", key, effect];
+                    match json {
+                        Some(JsonText::Arg(arg)) => apply.push(args[*arg]),
+                        Some(JsonText::Made(json)) => apply.push(json),
+                        None => {}
+                    }
+                    super::run(self, &apply)?;
+                }
+                Sent::Unlink => self.unlink(key),
             }
-            super::run(self, &apply)?;
+        }
+        Ok(())
+    }
+}
+
+impl MemoryHost {
+    /// Deletes whatever is at a key.
+    pub fn unlink(&mut self, key: &[u8]) {
+        self.documents.remove(key);
+        self.tokens.remove(key);
+        self.expiries.remove(key);
+    }
+
+    fn check_type(&self, key: Key<'_>, tokens: bool) -> Result<()> {
+        let other = if tokens {
+            self.documents.contains_key(key.name)
+        } else {
+            self.tokens.contains_key(key.name)
+        };
+        if other {
+            return Err(Error::new(ErrorCode::WrongType, "the key holds a value of another type"));
         }
         Ok(())
     }
@@ -105,15 +137,43 @@ impl Host for MemoryHost {
     }
 
     fn read(&mut self, key: Key<'_>) -> Result<Option<&Document>> {
+        self.check_type(key, false)?;
         Ok(self.documents.get(key.name))
     }
 
     fn open(&mut self, key: Key<'_>) -> Result<Option<&mut Document>> {
+        self.check_type(key, false)?;
         Ok(self.documents.get_mut(key.name))
+    }
+
+    fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Vec<Option<&mut Document>>> {
+        for key in keys {
+            self.check_type(*key, false).map_err(|error| error.text("key", key.name))?;
+        }
+        let mut found: Vec<Option<&mut Document>> = keys.iter().map(|_| None).collect();
+        for (name, document) in &mut self.documents {
+            if let Some(nth) = keys.iter().position(|key| key.name == name) {
+                found[nth] = Some(document);
+            }
+        }
+        Ok(found)
     }
 
     fn put(&mut self, key: Key<'_>, document: Document) {
         self.documents.insert(key.name.to_vec(), document);
+    }
+
+    fn remove(&mut self, key: Key<'_>) {
+        self.unlink(key.name);
+    }
+
+    fn token(&mut self, key: Key<'_>) -> Result<Option<&Token>> {
+        self.check_type(key, true)?;
+        Ok(self.tokens.get(key.name))
+    }
+
+    fn put_token(&mut self, key: Key<'_>, token: Token) {
+        self.tokens.insert(key.name.to_vec(), token);
     }
 
     fn expire(&mut self, key: Key<'_>, expiry: Expiry) -> bool {

@@ -7,7 +7,6 @@
 
 mod args;
 mod host;
-mod judge;
 pub mod memory;
 
 mod apply;
@@ -21,6 +20,7 @@ mod meta;
 mod mget;
 mod models;
 mod set;
+mod txn;
 mod undefine;
 
 use std::sync::OnceLock;
@@ -31,7 +31,7 @@ use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
 pub use args::{Args, expression};
-pub use host::{Host, JsonText, Key, KeyEffect, Outcome, Settings};
+pub use host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings, TransactionLimits};
 
 /// Everything there is to know about a command.
 pub struct CommandSpec {
@@ -104,6 +104,8 @@ pub enum ArgKind {
     Block(&'static [ArgSpec]),
     /// Any statement: the assertions and the registered operators.
     Statement,
+    /// Any statement of a transaction: those, and the operators on keys.
+    TransactionStatement,
 }
 
 impl ArgSpec {

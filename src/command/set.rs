@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use super::args::{Args, ExpiryArg, find_model};
-use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Settings};
-use super::judge::judging;
+use super::args::{Args, find_model};
+use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::document::{ANY_NAME, Document};
 use crate::error::{ErrorCode, Result};
-use crate::model::Before;
+use crate::model::{Before, Judging};
 use crate::reply::Reply;
-use crate::txn::{check_revision, no_key, parse_revision};
+use crate::txn::{ExpiryArg, check_revision, no_key, parse_revision};
 use crate::value::edit::{Editor, Effects};
 use crate::value::{Measured, print};
 
@@ -158,14 +157,13 @@ fn store(host: &mut dyn Host, request: Request<'_>, settings: &Settings) -> Resu
     host.expire(request.key, expiry);
     let model = model.as_ref().map_or(ANY_NAME, |model| model.name());
     let change = Change::Put { model, definition, ahead: 0 };
-    let expiry_event = matches!(expiry, Expiry::At(_)).then_some(c"expire");
+    let generic_event = matches!(expiry, Expiry::At(_)).then_some(c"expire");
     let effect = KeyEffect {
         key_arg: request.key.arg,
         event: Some(c"model.set"),
-        expiry_event,
+        generic_event,
         signalled: true,
-        effect: Some(Effect { revision, expiry, change }.encode()),
-        json: Some(json),
+        sent: Sent::Effect(Effect { revision, expiry, change }.encode(), Some(json)),
     };
     let reply = Reply::Int(revision as i64);
     Ok(Outcome { reply, effects: smallvec![effect], definition: None })
@@ -203,7 +201,12 @@ fn judge(
     let mut editor = Editor::new(&mut document.root, size, settings.document, &mut journal)
         .with_effects(Effects::Unrecorded);
     definition.fill_defaults(&mut editor)?;
-    let judging = judging(key, found, Some(now_us), &settings.expressions);
+    let judging = Judging {
+        key: key.name,
+        revision: found,
+        now_us: Some(now_us),
+        limits: &settings.expressions,
+    };
     definition
         .judge(editor.view(), &before, &judging)
         .map_err(|error| error.text("model", model.name().as_bytes()))?;

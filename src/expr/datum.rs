@@ -6,8 +6,8 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::Documents;
 use super::budget::{Budget, Fault};
+use super::{Documents, Scope};
 use crate::value::{ArrayView, ObjectView, Text, View};
 
 /// A value.
@@ -44,7 +44,35 @@ pub(super) enum Map<'a> {
     Constant(&'a [(Constant, Constant)]),
     Made(Rc<[(Datum<'a>, Datum<'a>)]>),
     /// The documents of a transaction by their keys.
-    Documents(&'a dyn Documents),
+    Documents(Docs<'a>),
+}
+
+/// The documents of a scope, as one pointer: values stay small.
+#[derive(Clone, Copy)]
+pub(super) struct Docs<'a>(&'a Scope<'a>);
+
+impl<'a> Docs<'a> {
+    /// None where the scope has none.
+    pub fn of(scope: &'a Scope<'a>) -> Option<Docs<'a>> {
+        scope.docs.is_some().then_some(Docs(scope))
+    }
+
+    fn documents(self) -> &'a dyn Documents {
+        self.0.docs.expect("the scope has documents")
+    }
+
+    fn count(self) -> usize {
+        self.documents().count(self.0.this)
+    }
+
+    fn get(self, key: &[u8]) -> Option<View<'a>> {
+        self.documents().get(key, self.0.this)
+    }
+
+    fn nth(self, nth: usize) -> Option<(Datum<'a>, Datum<'a>)> {
+        let (key, document) = self.documents().nth(nth, self.0.this)?;
+        Some((Datum::Str(Text::from(key)), Datum::from(document)))
+    }
 }
 
 /// A point in time: seconds since 1970 in UTC, and nanoseconds in `0..1_000_000_000`.
@@ -155,7 +183,7 @@ impl Constant {
                     .map(|(key, value)| Some((Constant::copy(&key)?, Constant::copy(&value)?)))
                     .collect::<Option<_>>()?,
             ),
-            Datum::Map(Map::Document(_) | Map::Documents(_)) => return None,
+            Datum::Map(Map::Document(_) | Map::Documents(..)) => return None,
             Datum::Timestamp(instant) => Constant::Timestamp(*instant),
             Datum::Duration(nanos) => Constant::Duration(*nanos),
             Datum::Type(name) => Constant::Type(name),
@@ -439,7 +467,7 @@ impl<'a> Map<'a> {
             Map::Document(object) => object.len(),
             Map::Constant(entries) => entries.len(),
             Map::Made(entries) => entries.len(),
-            Map::Documents(documents) => documents.keys().len(),
+            Map::Documents(docs) => docs.count(),
         }
     }
 
@@ -462,9 +490,9 @@ impl<'a> Map<'a> {
                 }
                 None => Ok(None),
             },
-            Map::Documents(documents) => {
+            Map::Documents(docs) => {
                 budget.charge(4)?;
-                Ok(key.utf8().and_then(|key| documents.get(key)).map(Datum::from))
+                Ok(key.utf8().and_then(|key| docs.get(key)).map(Datum::from))
             }
             Map::Constant(entries) => {
                 let entries = entries.iter().map(|(key, value)| (key.lend(), value.lend()));
@@ -484,12 +512,11 @@ impl<'a> Map<'a> {
                 Either::B(entries.iter().map(|(key, value)| (key.lend(), value.lend())))
             }
             Map::Made(entries) => Either::C(Either3::Made(entries.iter().cloned())),
-            Map::Documents(documents) => {
-                Either::C(Either3::Documents(documents.keys().into_iter().filter_map(|key| {
-                    let document = documents.get(key)?;
-                    let key = std::str::from_utf8(key).ok()?;
-                    Some((Datum::Str(Text::from(key)), Datum::from(document)))
-                })))
+            Map::Documents(docs) => {
+                let docs = *docs;
+                Either::C(Either3::Documents(
+                    (0..docs.count()).filter_map(move |nth| docs.nth(nth)),
+                ))
             }
         }
     }

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::arithmetic;
 use super::budget::{Budget, Fault};
 use super::code::{Code, Comparison, Id, Macro, Node, Root, Span, Step};
-use super::datum::{Datum, Instant, List, Map};
+use super::datum::{Datum, Docs, Instant, List, Map};
 use super::pattern::Pattern;
 use super::{Captured, Scope};
 use crate::value::{Text, View};
@@ -224,8 +224,8 @@ impl<'a> Eval<'a> {
             Root::This => self.scope.this.map(Datum::from).ok_or_else(missing),
             Root::Args => self.scope.args.map(Datum::from).ok_or_else(missing),
             Root::Docs => {
-                let documents = self.scope.docs.ok_or_else(missing)?;
-                Ok(Datum::Map(Map::Documents(documents)))
+                let docs = Docs::of(self.scope).ok_or_else(missing)?;
+                Ok(Datum::Map(Map::Documents(docs)))
             }
             Root::Value => Ok(self.scope.value.map_or(Datum::Null, Datum::from)),
             Root::Now => {

@@ -113,10 +113,17 @@ impl Scope<'_> {
     };
 }
 
-/// `docs`: the documents an expression may read, by their keys.
+/// `docs`: the documents an expression may read, by their keys. `this` is the one the expression is
+/// about, which is being edited: whoever lends the others cannot lend it as well.
 pub trait Documents {
-    fn get(&self, key: &[u8]) -> Option<View<'_>>;
-    fn keys(&self) -> Vec<&[u8]>;
+    /// The document at a key, if there is one.
+    fn get<'a>(&'a self, key: &[u8], this: Option<View<'a>>) -> Option<View<'a>>;
+
+    /// How many there are whose key is UTF-8: only those have a name in an expression.
+    fn count(&self, this: Option<View<'_>>) -> usize;
+
+    /// One of those, in the order of the keys; each costs the same, however many are missing.
+    fn nth<'a>(&'a self, nth: usize, this: Option<View<'a>>) -> Option<(&'a str, View<'a>)>;
 }
 
 /// The values that were at some paths of a document before a change.

@@ -16,7 +16,7 @@ static GET: OpSpec = OpSpec {
     reply: "the value as JSON text, null where nothing is; with a non-singular path a JSON array of all matches",
     errors: &[],
     complexity: "O(N) with N the size of what is read",
-    repeats: Repeats::Exactly,
+    repeats: Repeats::Nothing,
     since: "0.1.0",
     examples: &[
         Example {

@@ -15,7 +15,7 @@ static LEN: OpSpec = OpSpec {
     reply: "an integer, null where nothing is",
     errors: &[ErrorCode::Type],
     complexity: "O(1); O(N) for a string, with N its length",
-    repeats: Repeats::Exactly,
+    repeats: Repeats::Nothing,
     since: "0.1.0",
     examples: &[
         Example {

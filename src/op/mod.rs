@@ -8,6 +8,9 @@
 //! An operator never touches the document itself: it gets a [`Site`] (a place, or the gap where
 //! something can be created) or a [`Frame`] (the whole document) and changes values through them,
 //! which records the undo. Its arguments were parsed and checked before anything was looked up.
+//!
+//! Three operators of transactions change a key as a whole ([`Run::Key`]). They are found apart, by
+//! [`find_key_operator`], because no other command has them.
 
 mod duration;
 mod index;
@@ -19,7 +22,9 @@ mod append;
 mod bytesappend;
 mod clear;
 mod copy;
+mod create;
 mod del;
+mod delete;
 mod delrange;
 mod div;
 mod eval;
@@ -42,6 +47,7 @@ mod popkey;
 mod pow;
 mod prepend;
 mod pull;
+mod put;
 mod revision;
 mod set;
 mod setnx;
@@ -114,6 +120,8 @@ pub enum Repeats {
     /// Perhaps something else (another clock, another mathematical library): a replica is sent the
     /// change alone.
     Differently,
+    /// It only reads: there is nothing to repeat.
+    Nothing,
 }
 
 /// How an operator is run.
@@ -125,17 +133,30 @@ pub enum Run {
     Total(fn(&mut Site<'_, '_>, &[Arg<'_>]) -> Result<Reply>),
     /// Once.
     Once(fn(&mut Frame<'_, '_>, &[Arg<'_>]) -> Result<Reply>),
+    /// On the key, by the transaction that holds it.
+    Key(KeyChange),
+}
+
+/// What becomes of a key in a transaction. The first operand is a model, the second a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyChange {
+    /// A new document, where none may be.
+    Create,
+    /// A new document, in the place of one that may be there.
+    Put,
+    /// The document goes.
+    Delete,
 }
 
 /// An example that runs as a test and stands in the documentation.
 pub struct Example {
-    /// The document before, as JSON.
+    /// The document before, as JSON; empty where there is none.
     pub before: &'static str,
     /// The statement, split as a shell splits it.
     pub statement: &'static [&'static str],
     /// The reply in the notation of [`Reply::notation`], or the error's word.
     pub reply: &'static str,
-    /// The document after, as JSON.
+    /// The document after, as JSON; empty where there is none.
     pub after: &'static str,
 }
 
@@ -143,19 +164,36 @@ pub struct Example {
 #[distributed_slice]
 pub static OPERATORS: [OpSpec];
 
-/// All operators by name.
+/// The operators of transactions that change a key as a whole. Use [`key_operators`].
+#[distributed_slice]
+pub static KEY_OPERATORS: [OpSpec];
+
+/// All operators on places of a document, by name.
 pub fn all() -> &'static [&'static OpSpec] {
     static SORTED: OnceLock<Vec<&'static OpSpec>> = OnceLock::new();
-    SORTED.get_or_init(|| {
-        let mut specs: Vec<_> = OPERATORS.iter().collect();
-        specs.sort_by_key(|spec| spec.name);
-        let unique = specs.windows(2).all(|pair| pair[0].name < pair[1].name);
-        assert!(unique, "operator names are unique");
-        specs
-    })
+    SORTED.get_or_init(|| sorted(&OPERATORS))
 }
 
-/// The operator of that name, in any case of letters.
+/// All operators on keys, by name.
+pub fn key_operators() -> &'static [&'static OpSpec] {
+    static SORTED: OnceLock<Vec<&'static OpSpec>> = OnceLock::new();
+    SORTED.get_or_init(|| sorted(&KEY_OPERATORS))
+}
+
+fn sorted(specs: &'static [OpSpec]) -> Vec<&'static OpSpec> {
+    let mut specs: Vec<_> = specs.iter().collect();
+    specs.sort_by_key(|spec| spec.name);
+    let unique = specs.windows(2).all(|pair| pair[0].name < pair[1].name);
+    assert!(unique, "operator names are unique");
+    specs
+}
+
+/// The operator on keys of that name, in any case of letters.
+pub fn find_key_operator(name: &[u8]) -> Option<&'static OpSpec> {
+    key_operators().iter().find(|spec| name.eq_ignore_ascii_case(spec.name.as_bytes())).copied()
+}
+
+/// The operator on places of that name, in any case of letters.
 #[inline]
 pub fn find(name: &[u8]) -> Option<&'static OpSpec> {
     static KEYS: OnceLock<Vec<(u128, &'static OpSpec)>> = OnceLock::new();

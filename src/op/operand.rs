@@ -167,19 +167,20 @@ pub struct Parsing<'p> {
     pub limits: &'p Limits,
     pub paths: &'p PathLimits,
     pub compile: &'p mut Compile<'p>,
-    /// Whether expressions may read other documents.
-    pub docs: bool,
+    /// Whether the statements are a transaction's: expressions may read other documents, and operators
+    /// may change keys.
+    pub transaction: bool,
     /// What is repeated was judged elsewhere.
     pub replaying: bool,
 }
 
 impl Parsing<'_> {
     pub fn condition(&mut self, source: &[u8]) -> Result<Arc<Program>> {
-        (self.compile)(source, Names { docs: self.docs, ..Names::CONDITION })
+        (self.compile)(source, Names { docs: self.transaction, ..Names::CONDITION })
     }
 
     pub fn computed(&mut self, source: &[u8]) -> Result<Arc<Program>> {
-        (self.compile)(source, Names { docs: self.docs, ..Names::COMPUTED })
+        (self.compile)(source, Names { docs: self.transaction, ..Names::COMPUTED })
     }
 }
 

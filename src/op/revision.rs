@@ -14,7 +14,7 @@ static REVISION: OpSpec = OpSpec {
     reply: "an integer",
     errors: &[],
     complexity: "O(1)",
-    repeats: Repeats::Exactly,
+    repeats: Repeats::Nothing,
     since: "0.1.0",
     examples: &[Example {
         before: "{}",

@@ -47,13 +47,13 @@ pub struct Around<'c> {
 }
 
 impl<'c> Around<'c> {
-    /// What an expression about a document reads.
-    pub fn scope<'s>(&self, this: View<'s>, value: Option<View<'s>>) -> Scope<'s>
+    /// What an expression about a document reads; `this` is none where the key is missing.
+    pub fn scope<'s>(&self, this: Option<View<'s>>, value: Option<View<'s>>) -> Scope<'s>
     where
         'c: 's,
     {
         Scope {
-            this: Some(this),
+            this,
             args: self.args,
             docs: self.docs,
             old_self: None,
@@ -395,7 +395,7 @@ impl<'a> Site<'_, 'a> {
 
     /// What an expression gives here: `value` is what is here now.
     pub fn evaluate(&self, program: &Program) -> Result<Measured> {
-        let scope = self.around.scope(self.editor.view(), self.value());
+        let scope = self.around.scope(Some(self.editor.view()), self.value());
         program.evaluate(&scope, self.around.limits)
     }
 

@@ -199,13 +199,18 @@ impl Arena {
             }
             ArgKind::Statement => {
                 arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF;
-                arg.subargs = self.statements();
+                arg.subargs = self.statements(&[]);
+            }
+            ArgKind::TransactionStatement => {
+                arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF;
+                arg.subargs = self.statements(op::key_operators());
             }
         }
         arg
     }
 
-    fn statements(&mut self) -> *mut raw::RedisModuleCommandArg {
+    /// All statements, and these operators on keys.
+    fn statements(&mut self, key_operators: &[&OpSpec]) -> *mut raw::RedisModuleCommandArg {
         let mut args = Vec::new();
         for spec in &txn::ASSERTIONS {
             let mut arg = self.named(&spec.name.to_lowercase(), Some(spec.name));
@@ -225,7 +230,7 @@ impl Arena {
         let mut guard = self.named(&txn::GUARD.to_lowercase(), Some(txn::GUARD));
         guard.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING;
         args.push(guard);
-        for spec in op::all() {
+        for spec in op::all().iter().chain(key_operators) {
             args.push(self.operator(spec));
         }
         self.list(args)

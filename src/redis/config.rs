@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use redis_module::raw;
 
 use super::api::{call, is_ok};
-use crate::command::Settings;
+use crate::command::{Settings, TransactionLimits};
 use crate::expr::ExprLimits;
 use crate::model::schema::SchemaLimits;
 use crate::path::PathLimits;
@@ -70,7 +70,10 @@ static SCHEMA_BYTES: Entry = Entry::new(
     true,
 );
 
-static ENTRIES: [&Entry; 11] = [
+static TOKEN_REPLY_BYTES: Entry =
+    Entry::new(c"token-reply-bytes", DEFAULT.transactions.token_reply_bytes, 1, BYTES_MAX, true);
+
+static ENTRIES: [&Entry; 12] = [
     &DEPTH,
     &DOCUMENT_BYTES,
     &PATH_BYTES,
@@ -82,6 +85,7 @@ static ENTRIES: [&Entry; 11] = [
     &EXPRESSION_CACHE_ENTRIES,
     &EXPRESSION_CACHE_BYTES,
     &SCHEMA_BYTES,
+    &TOKEN_REPLY_BYTES,
 ];
 
 /// How many compiled expressions are kept, and in how many bytes.
@@ -105,6 +109,7 @@ pub fn settings() -> Settings {
             steps: EXPRESSION_STEPS.get(),
         },
         schemas: SchemaLimits { bytes: SCHEMA_BYTES.get() as usize, ..SchemaLimits::DEFAULT },
+        transactions: TransactionLimits { token_reply_bytes: TOKEN_REPLY_BYTES.get() },
     }
 }
 

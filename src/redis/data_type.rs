@@ -135,7 +135,10 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
 /// # Safety
 ///
 /// `io` is valid.
-unsafe fn load_buffer<T>(io: *mut raw::RedisModuleIO, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
+pub(super) unsafe fn load_buffer<T>(
+    io: *mut raw::RedisModuleIO,
+    read: impl FnOnce(&[u8]) -> T,
+) -> Option<T> {
     let mut len = 0;
     // SAFETY: the caller vouches for `io`; a buffer that was returned is ours to read and free.
     unsafe {
@@ -273,14 +276,29 @@ unsafe extern "C" fn aux_load(io: *mut raw::RedisModuleIO, _version: c_int, _whe
 /// `key` is an open key; the document is used only while it is open.
 #[inline]
 pub unsafe fn at_key(key: *mut raw::RedisModuleKey) -> Result<Option<*mut Document>, ()> {
+    // SAFETY: the caller vouches for `key`.
+    unsafe { value_at_key(key, handle()).map(|value| value.map(|value| value.cast::<Document>())) }
+}
+
+/// The value of this type at an open key: `Ok(None)` when the key is empty, `Err` when it holds
+/// something else.
+///
+/// # Safety
+///
+/// `key` is an open key, or null where it is missing.
+#[inline]
+pub(super) unsafe fn value_at_key(
+    key: *mut raw::RedisModuleKey,
+    data_type: *mut raw::RedisModuleType,
+) -> Result<Option<*mut c_void>, ()> {
     // SAFETY: the caller vouches for `key`; a null key is an empty one.
     unsafe {
         if key.is_null() {
             return Ok(None);
         }
         // Asked first, because it is the answer nearly always.
-        if call!(RedisModule_ModuleTypeGetType(key)) == handle() {
-            return Ok(Some(call!(RedisModule_ModuleTypeGetValue(key)).cast::<Document>()));
+        if call!(RedisModule_ModuleTypeGetType(key)) == data_type {
+            return Ok(Some(call!(RedisModule_ModuleTypeGetValue(key))));
         }
         if call!(RedisModule_KeyType(key)) == raw::REDISMODULE_KEYTYPE_EMPTY as c_int {
             return Ok(None);
@@ -296,19 +314,34 @@ pub unsafe fn at_key(key: *mut raw::RedisModuleKey) -> Result<Option<*mut Docume
 ///
 /// `key` is open for writing and holds a document or nothing.
 pub unsafe fn put(key: *mut raw::RedisModuleKey, document: Document) {
-    let value = into_raw(document);
     // SAFETY: the caller vouches for `key`; a value that was replaced is ours again.
     unsafe {
+        if let Some(old) = put_value(key, handle(), into_raw(document)) {
+            drop_raw(old);
+        }
+    }
+}
+
+/// Stores a value; gives the one whose place it took. The key's time to live stays.
+///
+/// # Safety
+///
+/// `key` is open for writing and holds a value of this type or nothing; the value is one of it.
+pub(super) unsafe fn put_value(
+    key: *mut raw::RedisModuleKey,
+    data_type: *mut raw::RedisModuleType,
+    value: *mut c_void,
+) -> Option<*mut c_void> {
+    // SAFETY: the caller vouches for `key`.
+    unsafe {
         if call!(RedisModule_KeyType(key)) == raw::REDISMODULE_KEYTYPE_EMPTY as c_int {
-            assert!(
-                is_ok(call!(RedisModule_ModuleTypeSetValue(key, handle(), value))),
-                "the key is open for writing"
-            );
-            return;
+            let status = call!(RedisModule_ModuleTypeSetValue(key, data_type, value));
+            assert!(is_ok(status), "the key is open for writing");
+            return None;
         }
         let mut old = ptr::null_mut();
-        let status = call!(RedisModule_ModuleTypeReplaceValue(key, handle(), value, &raw mut old));
-        assert!(is_ok(status), "the key holds a document");
-        drop_raw(old);
+        let status = call!(RedisModule_ModuleTypeReplaceValue(key, data_type, value, &raw mut old));
+        assert!(is_ok(status), "the key holds a value of this type");
+        Some(old)
     }
 }

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use redis_module::raw;
 
 use super::api::{call, is_ok};
+use crate::codec::token::Token;
 use crate::document::Document;
 use crate::value::Relocate;
 
@@ -55,6 +56,32 @@ pub unsafe extern "C" fn defrag(
         }
     }));
     c_int::from(matches!(finished, Ok(false)))
+}
+
+/// A token is done in one step.
+pub unsafe extern "C" fn defrag_token(
+    ctx: *mut raw::RedisModuleDefragCtx,
+    _key: *mut raw::RedisModuleString,
+    value: *mut *mut c_void,
+) -> c_int {
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the server lends the place where it keeps its pointer to a live token.
+        unsafe { move_token(&mut ServerContext(ctx), &mut *value) };
+    }));
+    0
+}
+
+/// # Safety
+///
+/// `value` points to a live token that nobody else uses now.
+unsafe fn move_token(context: &mut dyn Context, value: &mut *mut c_void) {
+    let moved = context.move_block(*value);
+    if !moved.is_null() {
+        *value = moved;
+    }
+    // SAFETY: the caller vouches for the token; if it was moved, it is at its new place whole.
+    let token = unsafe { &mut *value.cast::<Token>() };
+    Mover { context }.boxed(token.reply_buffer());
 }
 
 /// Moves what it can from the node numbered `start` on; says where it had to stop.
@@ -217,6 +244,20 @@ mod tests {
             // SAFETY: the test owns it; every buffer is freed where it was moved to.
             drop(unsafe { Box::from_raw(value.cast::<Document>()) });
         }
+    }
+
+    #[test]
+    fn a_token_moves_whole() {
+        let digest = crate::codec::token::Digest::of([&b"request"[..]].into_iter());
+        let token = Token::new(digest, &crate::reply::Reply::Text(b"reply".into()));
+        let mut value: *mut c_void = Box::into_raw(Box::new(token.clone())).cast();
+        let mut context = MovesEverything::default();
+        // SAFETY: the test owns it; every buffer is freed where it was moved to.
+        let moved = unsafe {
+            move_token(&mut context, &mut value);
+            Box::from_raw(value.cast::<Token>())
+        };
+        assert_eq!((*moved, context.moved), (token, 2));
     }
 
     #[test]

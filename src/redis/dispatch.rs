@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::api::{bytes, call, is_ok};
 use super::host::ServerHost;
 use super::{command_info, info, log, models, reply};
-use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, Keys, Outcome};
+use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, Keys, Outcome, Sent};
 use crate::error::{Error, Result};
 
 type Handler = unsafe extern "C" fn(
@@ -180,8 +180,8 @@ unsafe fn finish(
             if effect.signalled {
                 call!(RedisModule_SignalModifiedKey(ctx, argv[effect.key_arg]));
             }
-            propagate(ctx, argv, effect);
         }
+        propagate(ctx, argv, &outcome.effects);
         for effect in &outcome.effects {
             announce(ctx, argv, effect);
         }
@@ -189,25 +189,63 @@ unsafe fn finish(
     }
 }
 
+/// Several effects go out as one unit: the server wraps them in `MULTI` and `EXEC`.
+///
 /// # Safety
 ///
 /// As for [`finish`].
 unsafe fn propagate(
     ctx: *mut raw::RedisModuleCtx,
     argv: &[*mut raw::RedisModuleString],
-    key_effect: &KeyEffect,
+    effects: &[KeyEffect],
 ) {
-    let key = argv[key_effect.key_arg];
-    // SAFETY: the caller vouches for `argv`; the buffers outlive the calls, which copy them.
+    let mut repeated = false;
+    for key_effect in effects {
+        // SAFETY: the caller vouches for `ctx` and `argv`; strings and buffers outlive the calls, which
+        // copy them.
+        unsafe {
+            match &key_effect.sent {
+                Sent::Command if repeated => {}
+                Sent::Command => {
+                    call!(RedisModule_ReplicateVerbatim(ctx));
+                    repeated = true;
+                }
+                Sent::Effect(effect, json) => {
+                    replicate_effect(ctx, argv, key_effect.key_arg, effect, json.as_ref());
+                }
+                Sent::Unlink => {
+                    let key = argv[key_effect.key_arg];
+                    replicate()(ctx, c"UNLINK".as_ptr(), c"s".as_ptr(), key);
+                }
+            }
+        }
+    }
+}
+
+type Replicate =
+    unsafe extern "C" fn(*mut raw::RedisModuleCtx, *const c_char, *const c_char, ...) -> c_int;
+
+fn replicate() -> Replicate {
+    // SAFETY: the pointer is set once at load and never changes.
+    unsafe { raw::RedisModule_Replicate }
+        .expect("RedisModule_Replicate exists on every supported server")
+}
+
+/// # Safety
+///
+/// As for [`finish`].
+unsafe fn replicate_effect(
+    ctx: *mut raw::RedisModuleCtx,
+    argv: &[*mut raw::RedisModuleString],
+    key_arg: usize,
+    effect: &[u8],
+    json: Option<&JsonText>,
+) {
+    let (key, replicate) = (argv[key_arg], replicate());
+    let (name, start, len) = (c"MODEL.APPLY".as_ptr(), effect.as_ptr(), effect.len());
+    // SAFETY: the caller vouches for `ctx` and `argv`; the buffers outlive the calls, which copy them.
     unsafe {
-        let Some(effect) = &key_effect.effect else {
-            call!(RedisModule_ReplicateVerbatim(ctx));
-            return;
-        };
-        let (name, start, len) = (c"MODEL.APPLY".as_ptr(), effect.as_ptr(), effect.len());
-        let replicate = raw::RedisModule_Replicate
-            .expect("RedisModule_Replicate exists on every supported server");
-        match &key_effect.json {
+        match json {
             None => replicate(ctx, name, c"sb".as_ptr(), key, start, len),
             Some(JsonText::Arg(arg)) => {
                 replicate(ctx, name, c"sbs".as_ptr(), key, start, len, argv[*arg])
@@ -235,7 +273,7 @@ unsafe fn announce(
     if let Some(event) = effect.event {
         notify(raw::REDISMODULE_NOTIFY_MODULE, event.as_ptr());
     }
-    if let Some(event) = effect.expiry_event {
+    if let Some(event) = effect.generic_event {
         notify(raw::REDISMODULE_NOTIFY_GENERIC, event.as_ptr());
     }
 }

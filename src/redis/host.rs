@@ -8,32 +8,35 @@ use redis_module::raw;
 use smallvec::SmallVec;
 
 use super::api::call;
-use super::{config, data_type, info, models, role};
+use super::{config, data_type, info, models, role, token_type};
 use crate::codec::effect::Expiry;
+use crate::codec::token::Token;
 use crate::command::{Host, Key, Settings, expression};
 use crate::document::{Document, Revisions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::cache::Cache;
 use crate::expr::{ExprLimits, Names, Program};
 use crate::model::Models;
+use crate::txn::KeyIndex;
 use crate::value::edit::Journal;
 
 /// One command's view; keys stay open until it is dropped.
 pub struct ServerHost<'c> {
     ctx: *mut raw::RedisModuleCtx,
     argv: &'c [*mut raw::RedisModuleString],
-    open: SmallVec<[OpenKey<'c>; 1]>,
+    /// The keys that are open, and the numbers of their names.
+    open: SmallVec<[OpenKey; 1]>,
+    names: KeyIndex<'c>,
     now_us: Option<u64>,
 }
 
-struct OpenKey<'c> {
-    name: &'c [u8],
+struct OpenKey {
     /// Null for a missing key that was opened for reading.
     handle: *mut raw::RedisModuleKey,
     writable: bool,
 }
 
-impl Drop for OpenKey<'_> {
+impl Drop for OpenKey {
     fn drop(&mut self) {
         // SAFETY: the handle was opened by this host and is closed once; a null one is ignored.
         unsafe { call!(RedisModule_CloseKey(self.handle)) };
@@ -48,17 +51,18 @@ impl<'c> ServerHost<'c> {
         ctx: *mut raw::RedisModuleCtx,
         argv: &'c [*mut raw::RedisModuleString],
     ) -> ServerHost<'c> {
-        ServerHost { ctx, argv, open: SmallVec::new(), now_us: None }
+        ServerHost { ctx, argv, open: SmallVec::new(), names: KeyIndex::default(), now_us: None }
     }
 
     /// The handle of a key: the same for the same name, however often the command names it. Keys are
     /// found by name, not by argument, so that two handles never stand for one key.
     #[inline]
     fn handle(&mut self, key: Key<'_>, write: bool) -> *mut raw::RedisModuleKey {
-        let known =
-            self.open.iter().find(|open| open.name == key.name && (open.writable || !write));
-        if let Some(open) = known {
-            return open.handle;
+        let known = self.names.find(key.name);
+        if let Some(nth) = known
+            && (self.open[nth].writable || !write)
+        {
+            return self.open[nth].handle;
         }
         let mode = raw::REDISMODULE_READ as c_int
             | if write { raw::REDISMODULE_WRITE as c_int } else { 0 };
@@ -67,7 +71,15 @@ impl<'c> ServerHost<'c> {
         let (handle, name) = unsafe {
             (call!(RedisModule_OpenKey(self.ctx, string, mode)), super::api::bytes(string))
         };
-        self.open.push(OpenKey { name, handle, writable: write });
+        let open = OpenKey { handle, writable: write };
+        match known {
+            // It was open for reading: nothing is borrowed through that any more.
+            Some(nth) => self.open[nth] = open,
+            None => {
+                self.names.push(name);
+                self.open.push(open);
+            }
+        }
         handle
     }
 
@@ -132,6 +144,38 @@ impl Host for ServerHost<'_> {
         Ok(found.map(|document| unsafe { &mut *document }))
     }
 
+    fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Vec<Option<&mut Document>>> {
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            let handle = self.writable_handle(*key);
+            // SAFETY: the key stays open as long as the host.
+            let document = unsafe { data_type::at_key(handle) };
+            found.push(document.map_err(|()| wrong_type().text("key", key.name))?);
+        }
+        assert!(are_different(&found), "the names of the keys differ");
+        // SAFETY: each points to a document of its own, and the host is borrowed exclusively.
+        Ok(found.into_iter().map(|document| document.map(|found| unsafe { &mut *found })).collect())
+    }
+
+    fn remove(&mut self, key: Key<'_>) {
+        let handle = self.writable_handle(key);
+        // SAFETY: the key is open for writing, and nothing of its document is borrowed any more.
+        unsafe { call!(RedisModule_UnlinkKey(handle)) };
+    }
+
+    fn token(&mut self, key: Key<'_>) -> Result<Option<&Token>> {
+        let handle = self.writable_handle(key);
+        // SAFETY: as in `open`.
+        let found = unsafe { token_type::at_key(handle) }.map_err(|()| wrong_type())?;
+        Ok(found.map(|token| unsafe { &*token }))
+    }
+
+    fn put_token(&mut self, key: Key<'_>, token: Token) {
+        let handle = self.writable_handle(key);
+        // SAFETY: the command looked at the key first: it holds a token or nothing.
+        unsafe { token_type::put(handle, token) };
+    }
+
     fn put(&mut self, key: Key<'_>, document: Document) {
         let handle = self.writable_handle(key);
         // SAFETY: the command looked at the key first: it holds a document or nothing.
@@ -173,18 +217,35 @@ impl Host for ServerHost<'_> {
     }
 
     fn take_journal(&mut self) -> Journal {
-        JOURNAL.with(RefCell::take)
+        JOURNALS.with_borrow_mut(|kept| kept.pop().unwrap_or_default())
     }
 
     fn keep_journal(&mut self, mut journal: Journal) {
         journal.clear();
-        JOURNAL.with(|kept| kept.replace(journal));
+        JOURNALS.with_borrow_mut(|kept| {
+            if kept.len() < JOURNALS_KEPT {
+                kept.push(journal);
+            }
+        });
     }
 }
 
+/// Journals for what most transactions change at once.
+const JOURNALS_KEPT: usize = 16;
+
+/// Whether no two are the same document.
+fn are_different(found: &[Option<*mut Document>]) -> bool {
+    if found.len() <= 2 {
+        return !matches!(found, [Some(one), Some(other)] if one == other);
+    }
+    let mut known: Vec<_> = found.iter().flatten().collect();
+    known.sort_unstable();
+    known.windows(2).all(|pair| pair[0] != pair[1])
+}
+
 thread_local! {
-    /// The journal of the last command, for its buffers.
-    static JOURNAL: RefCell<Journal> = RefCell::default();
+    /// The journals of earlier commands, for their buffers.
+    static JOURNALS: RefCell<Vec<Journal>> = RefCell::default();
     /// The expressions compiled last.
     static EXPRESSIONS: RefCell<Cache> = RefCell::new({
         let (entries, bytes) = config::expression_cache();

@@ -13,6 +13,8 @@ use crate::expr::cache::Cache;
 
 /// Documents in memory, in all databases and in any that are being loaded or freed.
 pub static DOCUMENTS: AtomicU64 = AtomicU64::new(0);
+/// Tokens in memory, likewise.
+pub static TOKENS: AtomicU64 = AtomicU64::new(0);
 /// Commands that changed something.
 pub static COMMITS: AtomicU64 = AtomicU64::new(0);
 /// The cache of compiled expressions.
@@ -67,6 +69,7 @@ unsafe extern "C" fn report(ctx: *mut raw::RedisModuleInfoCtx, _for_crash_report
             };
         };
         field("documents", DOCUMENTS.load(Ordering::Relaxed));
+        field("tokens", TOKENS.load(Ordering::Relaxed));
         field("models", MODELS.names().len() as u64);
         field("expression_cache_hits", EXPRESSIONS.hits.load(Ordering::Relaxed));
         field("expression_cache_misses", EXPRESSIONS.misses.load(Ordering::Relaxed));

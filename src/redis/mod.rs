@@ -21,6 +21,7 @@ mod log;
 mod models;
 mod reply;
 mod role;
+mod token_type;
 
 use std::ffi::c_int;
 use std::panic::catch_unwind;
@@ -30,7 +31,7 @@ use redis_module::raw;
 /// The module's name: the prefix of its configuration and its section in `INFO`.
 const NAME: &std::ffi::CStr = c"model";
 /// As `MODULE LIST` shows it: major * 10000 + minor * 100 + patch.
-const VERSION: c_int = 200;
+const VERSION: c_int = 300;
 
 /// The server's entry into the module.
 ///
@@ -75,6 +76,7 @@ fn load(ctx: *mut raw::RedisModuleCtx, argc: c_int) -> Result<(), &'static str> 
         return Err("the module takes no arguments; use CONFIG SET model.*");
     }
     data_type::register(ctx)?;
+    token_type::register(ctx)?;
     dispatch::register(ctx)?;
     config::register(ctx)?;
     info::register(ctx)?;

@@ -25,35 +25,40 @@ pub type Ran = Vec<Reply>;
 pub fn run_block(mut block: Block<'_, '_>, statements: &[Statement<'_>]) -> Result<Ran> {
     let mut replies = Vec::with_capacity(statements.len());
     for (number, statement) in statements.iter().enumerate() {
-        match statement {
-            Statement::Assert(assertion) => {
-                check(&block, assertion)
-                    .map_err(|error| error.integer("statement", number as i64))?;
-            }
-            Statement::Operate { when: Some(when), .. }
-                if !is_true(&block, when)
-                    .map_err(|error| error.integer("statement", number as i64))? =>
-            {
-                replies.push(Reply::Null);
-            }
-            Statement::Operate { spec, args, written, .. } => {
-                let reply = operate(&mut block, spec, args).map_err(|error| {
-                    let error = error
-                        .integer("statement", number as i64)
-                        .text("operator", spec.name.as_bytes());
-                    if spec.operands.is_empty() { error } else { error.text("path", written) }
-                })?;
-                replies.push(reply);
-            }
-        }
+        replies.extend(run_statement(&mut block, number, statement)?);
     }
     Ok(replies)
+}
+
+/// Runs one statement that is none about a key; an assertion has no reply. `number` is the statement's,
+/// for errors.
+#[inline]
+pub fn run_statement(
+    block: &mut Block<'_, '_>,
+    number: usize,
+    statement: &Statement<'_>,
+) -> Result<Option<Reply>> {
+    let numbered = |error: Error| error.integer("statement", number as i64);
+    match statement {
+        Statement::Assert(assertion) => check(block, assertion).map(|()| None).map_err(numbered),
+        Statement::Operate { when: Some(when), .. }
+            if !is_true(block, when).map_err(numbered)? =>
+        {
+            Ok(Some(Reply::Null))
+        }
+        Statement::Operate { spec, args, written, .. } => {
+            operate(block, spec, args).map(Some).map_err(|error| {
+                let error = numbered(error).text("operator", spec.name.as_bytes());
+                if spec.operands.is_empty() { error } else { error.text("path", written) }
+            })
+        }
+    }
 }
 
 /// What an expression says of the document as it stands.
 fn is_true(block: &Block<'_, '_>, program: &Program) -> Result<bool> {
     let editor = block.editor.as_deref().ok_or_else(no_key)?;
-    program.test(&block.around.scope(editor.view(), None), block.around.limits)
+    program.test(&block.around.scope(Some(editor.view()), None), block.around.limits)
 }
 
 /// The refusal where an `IF` is false: what it was, and what it had read.
@@ -63,7 +68,7 @@ fn is_false(block: &Block<'_, '_>, program: &Program) -> Error {
         .text("expr", program.source().as_bytes());
     match block.editor.as_deref() {
         Some(editor) => {
-            let scope = block.around.scope(editor.view(), None);
+            let scope = block.around.scope(Some(editor.view()), None);
             error.values(program.explain(&scope, block.around.limits))
         }
         None => error,
@@ -115,6 +120,7 @@ fn operate(block: &mut Block<'_, '_>, spec: &OpSpec, args: &[Arg<'_>]) -> Result
         Run::Once(run) => run(&mut frame, args),
         Run::Each(run) => each(&mut frame, spec, args, run, Reply::Array),
         Run::Total(run) => each(&mut frame, spec, args, run, total),
+        Run::Key(_) => unreachable!("the transaction runs it, which holds the key"),
     }
 }
 

@@ -32,9 +32,14 @@ impl Statement<'_> {
         match self {
             Statement::Assert(_) => true,
             Statement::Operate { spec, args, when, .. } => {
-                when.is_none() && spec.repeats == Repeats::Exactly && args.iter().all(one_place)
+                when.is_none() && spec.repeats != Repeats::Differently && args.iter().all(one_place)
             }
         }
+    }
+
+    /// Whether it may change something.
+    pub fn may_write(&self) -> bool {
+        matches!(self, Statement::Operate { spec, .. } if spec.repeats != Repeats::Nothing)
     }
 
     /// Whether it may ask for the time.
@@ -117,7 +122,10 @@ pub static ASSERTIONS: [AssertionSpec; 4] = [
 /// The word in front of an operator that runs only where an expression is true.
 pub const GUARD: &str = "WHEN";
 
-/// The most statements one command may have.
+/// The word a transaction's block begins with.
+pub const BLOCK: &str = "ON";
+
+/// The most statements one command may have, all blocks of a transaction together.
 pub const STATEMENTS_MAX: usize = 1024;
 
 /// Statements as they are parsed: one in place, because one is what most commands have.
@@ -132,18 +140,47 @@ pub fn parse_statements<'a>(
 ) -> Result<()> {
     let mut rest = args;
     while let Some((word, operands)) = rest.split_first() {
-        let number = statements.len();
-        if number == STATEMENTS_MAX {
-            return Err(Error::limit("statements", STATEMENTS_MAX as u64));
-        }
-        let used = parse_statement(word, operands, parsing, statements)
-            .map_err(|error| error.integer("statement", number as i64))?;
+        let used = parse_next(word, operands, 0, parsing, statements)?;
         rest = &operands[used..];
     }
     if statements.is_empty() {
         return Err(Error::syntax("expected a statement"));
     }
     Ok(())
+}
+
+/// Parses the statements of one block, up to the next one, behind those that are in `statements`
+/// already. Gives how many arguments they are. Errors carry the statement's number in the block.
+pub fn parse_block<'a>(
+    args: &'a [&'a [u8]],
+    parsing: &mut Parsing<'_>,
+    statements: &mut Statements<'a>,
+) -> Result<usize> {
+    let (mut rest, first) = (args, statements.len());
+    while let Some((word, operands)) = rest.split_first() {
+        if word.eq_ignore_ascii_case(BLOCK.as_bytes()) {
+            break;
+        }
+        let used = parse_next(word, operands, first, parsing, statements)?;
+        rest = &operands[used..];
+    }
+    Ok(args.len() - rest.len())
+}
+
+/// `first` is where the block's statements begin.
+fn parse_next<'a>(
+    word: &'a [u8],
+    operands: &'a [&'a [u8]],
+    first: usize,
+    parsing: &mut Parsing<'_>,
+    statements: &mut Statements<'a>,
+) -> Result<usize> {
+    if statements.len() == STATEMENTS_MAX {
+        return Err(Error::limit("statements", STATEMENTS_MAX as u64));
+    }
+    let number = (statements.len() - first) as i64;
+    parse_statement(word, operands, parsing, statements)
+        .map_err(|error| error.integer("statement", number))
 }
 
 /// Adds the statement and gives how many arguments behind its word belong to it.
@@ -153,14 +190,14 @@ fn parse_statement<'a>(
     parsing: &mut Parsing<'_>,
     statements: &mut Statements<'a>,
 ) -> Result<usize> {
-    if let Some(spec) = op::find(word) {
+    if let Some(spec) = find_operator(word, parsing)? {
         return parse_operator(spec, rest, None, parsing, statements);
     }
     if word.eq_ignore_ascii_case(GUARD.as_bytes()) {
         let expr = rest.first().ok_or_else(|| Error::syntax("WHEN needs an expression"))?;
         let when = parsing.condition(expr)?;
         let word = rest.get(1).ok_or_else(|| Error::syntax("WHEN needs an operator"))?;
-        let spec = op::find(word)
+        let spec = find_operator(word, parsing)?
             .ok_or_else(|| Error::syntax("WHEN needs an operator").text("operator", word))?;
         let used = parse_operator(spec, &rest[2..], Some(when), parsing, statements)?;
         return Ok(used + 2);
@@ -168,6 +205,19 @@ fn parse_statement<'a>(
     let (assertion, used) = parse_assertion(word, rest, parsing)?;
     statements.push(Statement::Assert(assertion));
     Ok(used)
+}
+
+fn find_operator(word: &[u8], parsing: &Parsing<'_>) -> Result<Option<&'static OpSpec>> {
+    if let Some(spec) = op::find(word) {
+        return Ok(Some(spec));
+    }
+    match op::find_key_operator(word) {
+        Some(spec) if !parsing.transaction => {
+            Err(Error::syntax("this operator is one of MODEL.TXN")
+                .text("operator", spec.name.as_bytes()))
+        }
+        found => Ok(found),
+    }
 }
 
 fn parse_operator<'a>(

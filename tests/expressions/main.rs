@@ -31,12 +31,16 @@ fn json(text: &str) -> Value {
 struct Docs(Vec<(&'static str, Value)>);
 
 impl Documents for Docs {
-    fn get(&self, key: &[u8]) -> Option<View<'_>> {
+    fn get<'a>(&'a self, key: &[u8], _: Option<View<'a>>) -> Option<View<'a>> {
         self.0.iter().find(|(own, _)| own.as_bytes() == key).map(|(_, value)| value.view())
     }
 
-    fn keys(&self) -> Vec<&[u8]> {
-        self.0.iter().map(|(key, _)| key.as_bytes()).collect()
+    fn count(&self, _: Option<View<'_>>) -> usize {
+        self.0.len()
+    }
+
+    fn nth<'a>(&'a self, nth: usize, _: Option<View<'a>>) -> Option<(&'a str, View<'a>)> {
+        self.0.get(nth).map(|(key, value)| (*key, value.view()))
     }
 }
 

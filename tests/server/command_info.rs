@@ -171,7 +171,11 @@ fn check_arg(found: &Reply, declared: &ArgSpec, of: &str) {
             "block"
         }
         ArgKind::Statement => {
-            check_statements(arguments());
+            check_statements(arguments(), &[]);
+            "oneof"
+        }
+        ArgKind::TransactionStatement => {
+            check_statements(arguments(), op::key_operators());
             "oneof"
         }
     };
@@ -180,12 +184,13 @@ fn check_arg(found: &Reply, declared: &ArgSpec, of: &str) {
     assert_eq!(find(found, "key_spec_index").map(Reply::int), is_key.then_some(0), "{of}");
 }
 
-/// The statements are the assertions, then every operator with its operands.
-fn check_statements(found: &[Reply]) {
-    let (assertions, operators) = found.split_at(found.len() - op::all().len());
+/// The statements are the assertions, then every operator with its operands, then those on keys.
+fn check_statements(found: &[Reply], key_operators: &[&'static OpSpec]) {
+    let count = op::all().len() + key_operators.len();
+    let (assertions, operators) = found.split_at(found.len() - count);
     let tokens: Vec<_> = assertions.iter().map(|arg| arg.field("token").text()).collect();
     assert_eq!(tokens, ["IF", "IFREV", "EXISTS", "MISSING", "WHEN"]);
-    for (found, spec) in operators.iter().zip(op::all()) {
+    for (found, spec) in operators.iter().zip(op::all().iter().chain(key_operators)) {
         check_operator(found, spec);
     }
 }

@@ -85,6 +85,11 @@ impl Journal {
         self.size_change
     }
 
+    /// The size of all that was put in so far, whatever became of it.
+    pub fn put_in(&self) -> u64 {
+        self.put_in
+    }
+
     /// The changes in portable form, in order.
     pub fn effects(&self) -> &[u8] {
         &self.effects
@@ -137,6 +142,17 @@ impl<'a> Editor<'a> {
         journal: &'a mut Journal,
     ) -> Editor<'a> {
         assert!(journal.is_empty(), "an editor starts with an empty journal");
+        Editor::resume(root, size, limits, journal)
+    }
+
+    /// Goes on where an editor of the same document, that was suspended, left this journal. `size` is
+    /// what the document's was when the journal was empty.
+    pub fn resume(
+        root: &'a mut Value,
+        size: u64,
+        limits: Limits,
+        journal: &'a mut Journal,
+    ) -> Editor<'a> {
         Editor {
             root,
             journal,
@@ -145,6 +161,12 @@ impl<'a> Editor<'a> {
             effects: Effects::Recorded,
             tracks: false,
         }
+    }
+
+    /// Stops editing for now. Whoever holds the journal goes on, or undoes it by dropping an editor that
+    /// was resumed with it.
+    pub fn suspend(self) {
+        std::mem::forget(self);
     }
 
     /// The same editor, recording effects or not.

@@ -1,11 +1,10 @@
 //! Changing one document under its model's definition: what has to happen before the first statement and
 //! after the last one.
 
-use super::host::Key;
 use crate::document::Document;
 use crate::error::{Error, Result};
-use crate::expr::ExprLimits;
 use crate::model::{Before, Definition, Judging, no_model};
+use crate::value::View;
 use crate::value::edit::{Change, Editor};
 
 /// How a document that is about to be changed stands to its model.
@@ -62,47 +61,35 @@ impl<'d> Standing<'d> {
     }
 
     /// What the rules will ask for of the document as it is before the first statement.
-    pub fn before(&self, editor: &Editor<'_>) -> Before {
+    pub fn before(&self, document: View<'_>) -> Before {
         match self {
             Standing::Judged(definition) | Standing::Stale(definition) => {
-                definition.before(editor.view())
+                definition.before(document)
             }
             _ => None,
         }
     }
 
-    /// Judges what was changed: `SCHEMA`, `RULE`, or `NOMODEL`.
+    /// Judges what was changed: `SCHEMA`, `RULE`, or `NOMODEL`. `changes` are looked at where
+    /// [`Standing::needs_changes`] said so.
     pub fn judge(
         &self,
         model: &str,
-        editor: &Editor<'_>,
+        document: View<'_>,
+        changes: &[Change],
         before: &Before,
         judging: &Judging<'_>,
     ) -> Result<()> {
-        let changes: &[Change] = editor.changes();
         match self {
             Standing::Free => Ok(()),
             Standing::Unknown => Err(no_model(model.as_bytes())),
             Standing::Judged(definition) => {
-                definition.judge_changes(editor.view(), changes, before, judging)
+                definition.judge_changes(document, changes, before, judging)
             }
             Standing::Stale(definition) | Standing::New(definition) => {
-                definition.judge(editor.view(), before, judging)
+                definition.judge(document, before, judging)
             }
         }
         .map_err(|error: Error| error.text("model", model.as_bytes()))
     }
-}
-
-/// A time to live that reading begins anew may be shorter by this part of it.
-pub const REFRESH_SLACK: u64 = 128;
-
-/// What rules may read besides the document. The clock is read where a rule asks for it.
-pub fn judging<'a>(
-    key: Key<'a>,
-    revision: Option<u64>,
-    now_us: Option<u64>,
-    limits: &'a ExprLimits,
-) -> Judging<'a> {
-    Judging { key: key.name, revision, now_us, limits }
 }

@@ -1,0 +1,198 @@
+//! What a token holds: the digest of a transaction's request, and the reply it was given.
+//!
+//! ```text
+//! token := 32 bytes:digest reply
+//! reply := 0 null | 1 varint zigzag integer | 2 text | 3 varint:count reply* | 4 OK
+//! text  := varint:bytes any bytes
+//! ```
+//!
+//! A reply is kept as it is before any protocol, so that a retry over another connection reads it in
+//! that connection's protocol. The version is the data type's encoding version, kept by the server.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::error::Result;
+use crate::reply::Reply;
+use crate::value::wire::{self, Reader};
+
+/// The encoding written by this release.
+pub const VERSION: u32 = 1;
+
+/// Replies nest by blocks, operators, matches and a pair; twice as deep is more than there is.
+const REPLY_DEPTH_MAX: u32 = 8;
+
+const NULL: u8 = 0;
+const INT: u8 = 1;
+const TEXT: u8 = 2;
+const ARRAY: u8 = 3;
+const OK: u8 = 4;
+
+/// SHA-256 over the arguments that make a request what it is, each with its length in front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    pub fn of<'a>(args: impl Iterator<Item = &'a [u8]>) -> Digest {
+        let mut hasher = Sha256::new();
+        for arg in args {
+            hasher.update((arg.len() as u64).to_le_bytes());
+            hasher.update(arg);
+        }
+        Digest(hasher.finalize().into())
+    }
+}
+
+/// The record of one transaction that was committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub digest: Digest,
+    /// Encoded; known to decode.
+    reply: Box<[u8]>,
+}
+
+impl Token {
+    /// The reply is one of a transaction.
+    pub fn new(digest: Digest, reply: &Reply) -> Token {
+        let mut out = Vec::with_capacity(64);
+        encode_reply(reply, &mut out);
+        Token { digest, reply: out.into_boxed_slice() }
+    }
+
+    pub fn reply(&self) -> Reply {
+        let mut reader = Reader::new(&self.reply);
+        decode_reply(&mut reader, REPLY_DEPTH_MAX).expect("a token's reply was decoded before")
+    }
+
+    /// Bytes the recorded reply takes, encoded.
+    pub fn reply_bytes(&self) -> usize {
+        self.reply.len()
+    }
+
+    /// The buffer of the reply, for active defragmentation.
+    pub fn reply_buffer(&mut self) -> &mut Box<[u8]> {
+        &mut self.reply
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        [&self.digest.0, &*self.reply].concat()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Token> {
+        let mut reader = Reader::new(bytes);
+        let digest = reader.bytes(32)?;
+        let digest = Digest(digest.try_into().expect("so many were read"));
+        let reply = reader.take_rest();
+        let mut reader = Reader::new(reply);
+        decode_reply(&mut reader, REPLY_DEPTH_MAX)?;
+        reader.finish()?;
+        Ok(Token { digest, reply: reply.into() })
+    }
+}
+
+fn encode_reply(reply: &Reply, out: &mut Vec<u8>) {
+    match reply {
+        Reply::Null => out.push(NULL),
+        Reply::Int(value) => {
+            out.push(INT);
+            wire::put_varint((value << 1 ^ value >> 63) as u64, out);
+        }
+        Reply::Json(text) | Reply::Text(text) => {
+            out.push(TEXT);
+            wire::put_text(text, out);
+        }
+        Reply::Number(number) => {
+            out.push(TEXT);
+            number.with_text(|text| wire::put_text(text, out));
+        }
+        Reply::Ok => out.push(OK),
+        Reply::Array(items) => {
+            out.push(ARRAY);
+            wire::put_varint(items.len() as u64, out);
+            items.iter().for_each(|item| encode_reply(item, out));
+        }
+        Reply::Revision | Reply::Map(_) => unreachable!("no reply of a transaction"),
+    }
+}
+
+fn decode_reply(reader: &mut Reader<'_>, depth: u32) -> Result<Reply> {
+    Ok(match reader.byte()? {
+        NULL => Reply::Null,
+        INT => {
+            let value = reader.varint()?;
+            Reply::Int((value >> 1) as i64 ^ -((value & 1) as i64))
+        }
+        TEXT => {
+            let len = reader.count()?;
+            Reply::Json(reader.bytes(len)?.into())
+        }
+        ARRAY => {
+            let depth =
+                depth.checked_sub(1).ok_or_else(|| wire::corrupt("a reply nests too deeply"))?;
+            // Grows with what is there, whatever the count says.
+            let mut items = Vec::new();
+            for _ in 0..reader.count()? {
+                items.push(decode_reply(reader, depth)?);
+            }
+            Reply::Array(items)
+        }
+        OK => Reply::Ok,
+        _ => return Err(wire::corrupt("an unknown kind of reply")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Number;
+
+    fn digest(args: &[&str]) -> Digest {
+        Digest::of(args.iter().map(|arg| arg.as_bytes()))
+    }
+
+    #[test]
+    fn tokens_survive_and_cuts_are_refused() {
+        let reply = Reply::Array(vec![
+            Reply::Null,
+            Reply::Array(vec![
+                Reply::Int(i64::MIN),
+                Reply::Int(i64::MAX),
+                Reply::Json(b"\"x\"".into()),
+            ]),
+            Reply::Array(vec![]),
+            Reply::Number(Number::Int(-7)),
+            Reply::Text(b"\xff\0".into()),
+            Reply::Ok,
+        ]);
+        let token = Token::new(digest(&["a"]), &reply);
+        assert_eq!(token.reply().notation(), reply.notation());
+        let bytes = token.encode();
+        assert_eq!(Token::decode(&bytes).unwrap(), token);
+        for cut in 0..bytes.len() {
+            assert!(Token::decode(&bytes[..cut]).is_err());
+        }
+        assert!(Token::decode(&[&bytes[..], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let with = |reply: &[u8]| Token::decode(&[&[7; 32], reply].concat());
+        assert!(with(&[NULL]).is_ok());
+        assert!(with(&[9]).is_err());
+        assert!(with(&[ARRAY, 0xff, 0xff, 0xff, 0xff, 0x0f]).is_err());
+        assert!(with(&[TEXT, 5, b'x']).is_err());
+        assert!(with(&[[ARRAY, 1].repeat(8), vec![NULL]].concat()).is_ok());
+        assert!(with(&[[ARRAY, 1].repeat(9), vec![NULL]].concat()).is_err());
+        assert!(with(&[ARRAY, 1].repeat(100_000)).is_err());
+    }
+
+    /// A digest outlives a release: this is SHA-256 of the bytes written out.
+    #[test]
+    fn digests_tell_arguments_apart_and_stay_the_same() {
+        assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
+        assert_ne!(digest(&["a", ""]), digest(&["a"]));
+        let Digest(bytes) = digest(&["abc"]);
+        let mut hasher = Sha256::new();
+        hasher.update(b"\x03\0\0\0\0\0\0\0abc");
+        assert_eq!(bytes[..], hasher.finalize()[..]);
+    }
+}

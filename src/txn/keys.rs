@@ -1,0 +1,69 @@
+//! The different keys of one command, each with its number: in the order they first come.
+
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+/// Keys by name. A few are compared one by one, many are found by their hash: commands name thousands
+/// of keys as they like.
+#[derive(Default)]
+pub struct KeyIndex<'a> {
+    names: SmallVec<[&'a [u8]; 2]>,
+    /// None where there are few.
+    by_name: Option<Box<ByName<'a>>>,
+}
+
+type ByName<'a> = HashMap<&'a [u8], usize, foldhash::fast::RandomState>;
+
+/// Up to so many names are compared one by one.
+const FEW: usize = 16;
+
+impl<'a> KeyIndex<'a> {
+    /// The number of a key that was added.
+    #[inline]
+    pub fn find(&self, name: &[u8]) -> Option<usize> {
+        match &self.by_name {
+            None => self.names.iter().position(|known| *known == name),
+            Some(by_name) => by_name.get(name).copied(),
+        }
+    }
+
+    /// Adds a key that is not among them yet; gives its number, counting from 0.
+    pub fn push(&mut self, name: &'a [u8]) -> usize {
+        let number = self.names.len();
+        self.names.push(name);
+        match &mut self.by_name {
+            Some(by_name) => {
+                by_name.insert(name, number);
+            }
+            None if number >= FEW => {
+                let all = self.names.iter().enumerate().map(|(nth, name)| (*name, nth));
+                self.by_name = Some(Box::new(all.collect()));
+            }
+            None => {}
+        }
+        number
+    }
+
+    pub fn names(&self) -> &[&'a [u8]] {
+        &self.names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_and_many_names_are_found() {
+        let names: Vec<String> = (0..100).map(|nth| format!("key:{nth}")).collect();
+        let mut index = KeyIndex::default();
+        for (nth, name) in names.iter().enumerate() {
+            assert_eq!(index.find(name.as_bytes()), None);
+            assert_eq!(index.push(name.as_bytes()), nth);
+            for (known, name) in names[..=nth].iter().enumerate() {
+                assert_eq!(index.find(name.as_bytes()), Some(known));
+            }
+        }
+        assert_eq!(index.names().len(), 100);
+    }
+}
