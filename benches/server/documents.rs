@@ -39,6 +39,13 @@ fn player_members(nth: usize) -> Vec<Member> {
     ]
 }
 
+/// What a player has at first.
+pub fn balance(nth: usize) -> u64 {
+    let members = player_members(nth).into_iter();
+    let found = members.filter(|(name, _)| *name == "balance").map(|(_, value)| value).next();
+    found.and_then(|value| value.parse().ok()).expect("a player has a balance")
+}
+
 pub fn player(nth: usize) -> String {
     let mut json = String::from("{");
     for (path, value) in player_members(nth) {

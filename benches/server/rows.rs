@@ -150,14 +150,80 @@ pub fn all() -> Vec<Row> {
                 (incr("large", 2500), incr("small", 1))
             },
         ),
-        // Rows to come with their features, measured against the same fields as hashes: TXN against
-        // EVALSHA, LOCK and UNLOCK.
+        Row::new(
+            ("transfer with a condition, two documents, `TXN`", "`EVALSHA` on two hashes", 0.5),
+            SMALL,
+            transfer,
+        ),
+        many("`INCR` in each of 2 documents, `TXN`", 2, (PLAYERS / 2, 256)),
+        many("`INCR` in each of 10 documents, `TXN`", 10, (PLAYERS / 10, 64)),
+        many("`INCR` in each of 100 documents, `TXN`", 100, (PLAYERS / 50, 8)),
+        Row::new(
+            ("`TXN` of an `INCR` in a 1 MB document and one in another", "in 200 B ones", 1.1),
+            ONE_PLACE,
+            |random| {
+                let (nth, other) = (random.below(CATALOGUES), random.below(PLAYERS));
+                let incr = |key: &str, item: usize| {
+                    words(&format!(
+                        "MODEL.TXN 2 {key}:{nth} doc:{other} ON {key}:{nth} INCR $.items[{item}].qty 1 \
+                         ON doc:{other} INCR $.level 1"
+                    ))
+                };
+                (incr("large", 2500), incr("small", 1))
+            },
+        ),
+        // Rows to come with their feature, measured against the same with keys: LOCK and UNLOCK.
     ]
+}
+
+/// What an application does today for a transfer, and for a change of several hashes at once.
+const TRANSFER_SCRIPT: (&str, &str) = (
+    "local n = tonumber(ARGV[1]); if tonumber(redis.call('HGET', KEYS[1], 'balance')) < n then return redis.error_reply('CONDITION') end; redis.call('HINCRBY', KEYS[1], 'balance', -n); return redis.call('HINCRBY', KEYS[2], 'balance', n)",
+    "4ad09f23c08e8bd7dadbb45f0dd02f77cd2c0e5c",
+);
+const EACH_SCRIPT: (&str, &str) = (
+    "for _, key in ipairs(KEYS) do redis.call('HINCRBY', key, 'level', 1) end; return 1",
+    "72087b63a9abffdc159dee0d20f06d0040a85ddb",
+);
+
+/// Accounts are left out that may run dry: a refusal would cost less.
+fn transfer(random: &mut Random) -> (Vec<String>, Vec<String>) {
+    let mut from = random.below(PLAYERS);
+    while documents::balance(from) < 1000 {
+        from = random.below(PLAYERS);
+    }
+    let to = (from + 1 + random.below(PLAYERS - 1)) % PLAYERS;
+    let mut ours =
+        words(&format!("MODEL.TXN 2 doc:{from} doc:{to} ARGS {{\"n\":1}} ON doc:{from} IF"));
+    ours.push("self.balance >= args.n".into());
+    ours.extend(words(&format!("INCR $.balance -1 ON doc:{to} INCR $.balance 1")));
+    (ours, words(&format!("EVALSHA {} 2 hash:{from} hash:{to} 1", TRANSFER_SCRIPT.1)))
+}
+
+/// The same member of many documents, against a script that does so to hashes.
+fn many(work: &'static str, documents: usize, (count, window): (usize, usize)) -> Row {
+    Row::new((work, "`EVALSHA` on as many hashes", 1.0), (count, window), |random| {
+        let first = random.below(PLAYERS - documents);
+        let keys = |kind: &str| {
+            (first..first + documents).map(|nth| format!("{kind}:{nth}")).collect::<Vec<_>>()
+        };
+        let docs = keys("doc");
+        let blocks = docs.iter().flat_map(|key| words(&format!("ON {key} INCR $.level 1")));
+        let mut ours = words(&format!("MODEL.TXN {documents}"));
+        ours.extend(docs.iter().cloned());
+        ours.extend(blocks);
+        let mut theirs = words(&format!("EVALSHA {} {documents}", EACH_SCRIPT.1));
+        theirs.extend(keys("hash"));
+        (ours, theirs)
+    })
 }
 
 /// Fills a server with the data of all rows.
 pub fn load(server: &Server) {
     let mut connection = server.connect();
+    for (script, sha) in [TRANSFER_SCRIPT, EACH_SCRIPT] {
+        assert_eq!(connection.text(&["SCRIPT", "LOAD", script]), sha);
+    }
     load_players(&mut connection, PLAYERS);
     load_judged_players(&mut connection, PLAYERS);
     load_hashes(&mut connection, PLAYERS);
@@ -226,7 +292,7 @@ pub fn verify(connection: &mut Connection) {
         let nth = random.below(PLAYERS);
         let (doc, hash) = (format!("doc:{nth}"), format!("hash:{nth}"));
         for (path, field) in
-            [("$.score", "score"), ("$.metadata.theme", "metadata.theme"), ("$.tags", "tags")]
+            [("$.score", "score"), ("$.balance", "balance"), ("$.metadata.theme", "metadata.theme")]
         {
             let json = connection.text(&["MODEL.GET", &doc, path]);
             let bare =

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::host::{Key, Settings};
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
@@ -9,6 +11,9 @@ use crate::model::{Model, Models};
 use crate::op::operand_integer;
 use crate::txn::{ExpiryArg, ExpiryOption};
 use crate::value::{Measured, parse};
+
+/// The keys of a command that says how many there are; two in place, because many have no more.
+pub type CountedKeys<'a> = SmallVec<[Key<'a>; 2]>;
 
 /// A cursor over the arguments of one command.
 pub struct Args<'a> {
@@ -71,7 +76,7 @@ impl<'a> Args<'a> {
     }
 
     /// `numkeys key [key ...]`.
-    pub fn counted_keys(&mut self) -> Result<Vec<Key<'a>>> {
+    pub fn counted_keys(&mut self) -> Result<CountedKeys<'a>> {
         let written = self.next("numkeys")?;
         let left = self.args.len() - self.at;
         let count = operand_integer(written)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::args::{Args, find_model};
+use super::args::{Args, CountedKeys, find_model};
 use super::fieldop::{expiry_event, repeats_as_it_is};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
@@ -210,6 +210,7 @@ static TXN: CommandSpec = CommandSpec {
 
 /// The most keys one transaction may name.
 pub const KEYS_MAX: usize = 1024;
+const STATEMENTS_RESERVED: usize = 4;
 /// How long a token is kept where the request does not say: ten minutes.
 pub const WINDOW_MS_DEFAULT: u64 = 600_000;
 /// The longest a token may be kept: about ten years.
@@ -220,7 +221,7 @@ struct Header<'a> {
     /// The keys that documents may be at: all but the token's.
     keys: KeyIndex<'a>,
     /// The first argument that names each of them.
-    slots: Vec<Key<'a>>,
+    slots: CountedKeys<'a>,
     token: Option<TokenOption<'a>>,
     /// The position of the JSON behind `ARGS`.
     args_at: Option<usize>,
@@ -235,19 +236,12 @@ struct TokenOption<'a> {
     written: Range<usize>,
 }
 
-/// A block as it was written.
-struct ParsedBlock<'a> {
-    slot: usize,
-    init: Option<(&'a [u8], Measured)>,
-    make_path: bool,
-    expiry: Option<ExpiryOption>,
-    statements: Range<usize>,
-}
-
 #[derive(Default)]
 struct Body<'a> {
     args: Option<Measured>,
-    blocks: Vec<ParsedBlock<'a>>,
+    blocks: SmallVec<[BlockPlan; 2]>,
+    /// The models that blocks name behind `INIT`, to be looked up: the number of the block, the name.
+    inits: Vec<(usize, &'a [u8])>,
     statements: Statements<'a>,
 }
 
@@ -278,6 +272,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     if let Some(token) = &header.token {
         token.check_window(now_us)?;
     }
+    body.find_models(host.models())?;
     let scope = Scope { header: &header, body: &body, settings: &settings, replaying, now_us };
     scope.run(host, digest)
 }
@@ -285,7 +280,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
 impl<'a> Header<'a> {
     /// Reads everything up to the first block.
     fn parse(args: &mut Args<'a>) -> Result<Header<'a>> {
-        let listed = args.counted_keys()?;
+        let mut listed = args.counted_keys()?;
         if listed.len() > KEYS_MAX {
             return Err(Error::limit("transaction-keys", KEYS_MAX as u64));
         }
@@ -301,15 +296,16 @@ impl<'a> Header<'a> {
                 break;
             }
         }
-        let (mut keys, mut slots) = (KeyIndex::default(), Vec::with_capacity(listed.len()));
+        let mut keys = KeyIndex::default();
         let token_key = token.as_ref().map(|token| token.key.name);
-        for key in listed {
-            if Some(key.name) != token_key && keys.find(key.name).is_none() {
+        listed.retain(|key| {
+            let is_new = Some(key.name) != token_key && keys.find(key.name).is_none();
+            if is_new {
                 keys.push(key.name);
-                slots.push(key);
             }
-        }
-        Ok(Header { keys, slots, token, args_at })
+            is_new
+        });
+        Ok(Header { keys, slots: listed, token, args_at })
     }
 
     /// The slot of a block's key.
@@ -428,6 +424,8 @@ impl<'a> Body<'a> {
             transaction: true,
             replaying,
         };
+        // Statements are large: room for those of most transactions at once.
+        self.statements.reserve(cursor.left().len().min(STATEMENTS_RESERVED));
         while !cursor.is_finished() || self.blocks.is_empty() {
             let number = self.blocks.len() as i64;
             self.parse_block(&mut cursor, header, settings, &mut parsing)
@@ -457,7 +455,9 @@ impl<'a> Body<'a> {
         let (mut init, mut make_path, mut expiry) = (None, false, None);
         loop {
             if init.is_none() && cursor.keyword("INIT") {
-                init = Some(cursor.model_and_json(settings)?);
+                let (model, content) = cursor.model_and_json(settings)?;
+                self.inits.push((self.blocks.len(), model));
+                init = Some((None, content));
             } else if !make_path && cursor.keyword("MKPATH") {
                 make_path = true;
             } else if expiry.is_none() {
@@ -473,13 +473,25 @@ impl<'a> Body<'a> {
         let used = parse_block(cursor.left(), parsing, &mut self.statements)?;
         cursor.skip(used);
         let statements = first..self.statements.len();
-        self.blocks.push(ParsedBlock { slot, init, make_path, expiry, statements });
+        self.blocks.push(BlockPlan { slot, init, make_path, expiry, statements });
+        Ok(())
+    }
+
+    /// Looks up the models that blocks name.
+    fn find_models(&mut self, models: &Models) -> Result<()> {
+        for (number, name) in &self.inits {
+            let found =
+                find_model(models, name).map_err(|error| error.integer("block", *number as i64))?;
+            if let Some((model, _)) = &mut self.blocks[*number].init {
+                *model = found;
+            }
+        }
         Ok(())
     }
 
     /// Whether the command says itself what it changes, see `MODEL.FIELDOP`.
     fn is_its_own_effect(&self) -> bool {
-        let plain = |block: &ParsedBlock<'_>| block.init.is_none() && block.expiry.is_none();
+        let plain = |block: &BlockPlan| block.init.is_none() && block.expiry.is_none();
         self.blocks.iter().all(plain) && self.statements.iter().all(Statement::repeats_exactly)
     }
 }
@@ -497,7 +509,6 @@ struct Scope<'s, 'a> {
 
 impl<'s, 'a> Scope<'s, 'a> {
     fn run(&self, host: &mut dyn Host, digest: Option<Digest>) -> Result<Outcome> {
-        let blocks = self.plan_blocks(host.models())?;
         let models = self.plan_models(host.models())?;
         // Replicas that count along come to the next revision themselves; otherwise it is sent.
         let counted = self.replaying || host.revisions().is_told();
@@ -511,7 +522,7 @@ impl<'s, 'a> Scope<'s, 'a> {
         let effects = if repeats { Effects::Unrecorded } else { Effects::Recorded };
         let plan = Plan {
             keys: &self.header.keys,
-            blocks: &blocks,
+            blocks: &self.body.blocks,
             statements: &self.body.statements,
             models: &models,
             args: self.body.args.as_ref().map(|args| args.value.view()),
@@ -559,22 +570,6 @@ impl<'s, 'a> Scope<'s, 'a> {
             outcome.effects.push(self.store(host, option, token));
         }
         Ok(outcome)
-    }
-
-    fn plan_blocks(&self, models: &Models) -> Result<Vec<BlockPlan>> {
-        let plan = |(number, block): (usize, &ParsedBlock<'a>)| {
-            let init = match &block.init {
-                None => None,
-                Some((name, content)) => {
-                    let model = find_model(models, name)
-                        .map_err(|error| error.integer("block", number as i64))?;
-                    Some((model, content.clone()))
-                }
-            };
-            let (slot, make_path, expiry) = (block.slot, block.make_path, block.expiry);
-            Ok(BlockPlan { slot, init, make_path, expiry, statements: block.statements.clone() })
-        };
-        self.body.blocks.iter().enumerate().map(plan).collect()
     }
 
     fn plan_models(&self, models: &Models) -> Result<StatementModels> {

@@ -123,7 +123,7 @@ unsafe fn run(
     argv: &[*mut raw::RedisModuleString],
 ) {
     // SAFETY: the strings live as long as the call and are not changed.
-    let args: SmallVec<[&[u8]; 16]> = argv.iter().map(|string| unsafe { bytes(*string) }).collect();
+    let args: SmallVec<[&[u8]; 24]> = argv.iter().map(|string| unsafe { bytes(*string) }).collect();
     // SAFETY: the caller vouches for `ctx`.
     if spec.keys == Keys::Counted && unsafe { call!(RedisModule_IsKeysPositionRequest(ctx)) } != 0 {
         return unsafe { report_keys(ctx, spec, &args) };

@@ -254,17 +254,19 @@ impl<'h> Slot<'h> {
         }
     }
 
-    /// Decides the revision: `next` for a document that changed, which is then counted up. Gives the
-    /// one the document has when the transaction is over.
-    pub fn plan(&mut self, next: &mut u64) -> Option<u64> {
+    /// Decides the revision: `next` for a document that changed, which is then counted up.
+    pub fn plan(&mut self, next: &mut u64) {
         if self.is_changed() {
             let found = self.found.as_ref().map_or(0, |document| document.revision);
             let revision = (*next).max(found + 1);
             *next = revision + 1;
             self.next = Some(revision);
-            return self.next;
         }
-        if self.is_missing() { None } else { self.revision }
+    }
+
+    /// The revision the document has when the transaction is over, which was planned.
+    pub fn planned(&self) -> Option<u64> {
+        if self.is_missing() { None } else { self.next.or(self.revision) }
     }
 
     /// Ends the possibility to undo, and says what is left to do with the key.
@@ -288,8 +290,9 @@ impl<'h> Slot<'h> {
 
     fn commit_found(&mut self, changing: Changing<'_>, now_us: u64) -> (Became, Option<EndsAt>) {
         let document = self.found.as_deref_mut().expect("a found document is there");
+        let used = self.used && !changing.replaying;
         let Some(revision) = self.next else {
-            let ends_at = self.used.then(|| ends_at(document, now_us, Use::Read)).flatten();
+            let ends_at = used.then(|| ends_at(document, now_us, Use::Read)).flatten();
             return (Became::Read { revision: document.revision }, ends_at);
         };
         let size = document.size();
@@ -302,7 +305,8 @@ impl<'h> Slot<'h> {
         if let Some(version) = definition {
             document.set_judged_by(version);
         }
-        let ends_at = ends_at(document, now_us, Use::Changed);
+        // A replica is sent the time to live.
+        let ends_at = used.then(|| ends_at(document, now_us, Use::Changed)).flatten();
         (Became::Changed { revision, definition: definition.unwrap_or(0) }, ends_at)
     }
 

@@ -134,10 +134,9 @@ impl<'p, 'a, 'h> Transaction<'p, 'a, 'h> {
     /// Gives the highest one, if any document changed.
     pub fn number(&mut self, next: u64, replies: &mut [Reply]) -> Option<u64> {
         let mut upcoming = next;
-        let revisions: Vec<_> =
-            self.slots.iter_mut().map(|slot| slot.plan(&mut upcoming)).collect();
+        self.slots.iter_mut().for_each(|slot| slot.plan(&mut upcoming));
         for (block, reply) in self.plan.blocks.iter().zip(replies) {
-            reply.fill_revision(revisions[block.slot]);
+            reply.fill_revision(self.slots[block.slot].planned());
         }
         (upcoming > next).then(|| upcoming - 1)
     }

@@ -11,7 +11,7 @@ use crate::resp::{Conn, Reply};
 const SOUND: &str = r#"{"n":1,"s":"x","list":[3,1,2],"o":{"k":true}}"#;
 
 /// Commands with wrong syntax, the key put in place of `KEY`.
-const MALFORMED: [&[&str]; 39] = [
+const MALFORMED: &[&[&str]] = &[
     &["MODEL.SET", "KEY", "any", "{"],
     &["MODEL.SET", "KEY", "any", "{}x"],
     &["MODEL.SET", "KEY", "any", ""],
@@ -51,6 +51,26 @@ const MALFORMED: [&[&str]; 39] = [
     &["MODEL.FIELDOP", "KEY", "REVISION", "EX", "9"],
     &["MODEL.FIELDOP", "KEY", "SET", "$.n", "1", "SET", "$.n"],
     &["MODEL.FIELDOP", "KEY", "SET", "$.n", "1", "SET", "$.n", "{"],
+    &["MODEL.FIELDOP", "KEY", "DELETE"],
+    &["MODEL.FIELDOP", "KEY", "SET", "$.n", "1", "CREATE", "any", "{}"],
+    &["MODEL.TXN", "0", "KEY", "ON", "KEY"],
+    &["MODEL.TXN", "x", "KEY", "ON", "KEY"],
+    &["MODEL.TXN", "9", "KEY", "ON", "KEY"],
+    &["MODEL.TXN", "1", "KEY", "ARGS", "{}"],
+    &["MODEL.TXN", "1", "KEY", "GET", "$"],
+    &["MODEL.TXN", "1", "KEY", "ON", "other"],
+    &["MODEL.TXN", "1", "KEY", "ARGS", "[]", "ON", "KEY", "GET", "$"],
+    &["MODEL.TXN", "1", "KEY", "ON", "KEY", "ON"],
+    &["MODEL.TXN", "1", "KEY", "ON", "KEY", "SET", "$.n", "1", "ON", "other", "GET", "$"],
+    &["MODEL.TXN", "1", "KEY", "ON", "KEY", "SET", "$.n", "1", "NOSUCH"],
+    &["MODEL.TXN", "1", "KEY", "ON", "KEY", "CREATE", "any"],
+    &["MODEL.TXN", "1", "KEY", "ON", "KEY", "PUT", "any", "{"],
+    &["MODEL.TXN", "1", "KEY", "ON", "KEY", "INIT", "any", "{", "GET", "$"],
+    &["MODEL.TXN", "1", "KEY", "ON", "KEY", "EX", "0"],
+    &["MODEL.TXN", "1", "KEY", "TOKEN", "none", "ON", "KEY"],
+    &["MODEL.TXN", "1", "KEY", "TOKEN", "KEY", "WINDOW", "0", "ON", "KEY"],
+    &["MODEL.TXN", "2", "KEY", "other", "TOKEN", "other", "AT", "-1", "ON", "KEY"],
+    &["MODEL.TXN", "2", "KEY", "other", "TOKEN", "other", "WINDOW", "x", "ON", "KEY"],
 ];
 
 fn with_key<'a>(command: &[&'a str], key: &'a str) -> Vec<&'a str> {
@@ -65,7 +85,7 @@ fn wrong_syntax_is_found_before_the_key_is_looked_up() {
         conn.must(&["SET", "string", "x"]);
         let before = state(conn, "doc");
         let hits = (server.info("keyspace_hits"), server.info("keyspace_misses"));
-        for command in MALFORMED {
+        for &command in MALFORMED {
             for key in ["doc", "missing", "string"] {
                 let refused = conn.call(&with_key(command, key));
                 assert_eq!(refused.error_word(), "ERR", "{command:?} on {key}: {refused:?}");
@@ -217,6 +237,47 @@ fn sound_commands() -> Vec<Vec<String>> {
             "LEN",
             "$",
         ]),
+        own(&[
+            "MODEL.TXN",
+            "4",
+            "doc",
+            "doc2",
+            "doc3",
+            "token",
+            "TOKEN",
+            "token",
+            "WINDOW",
+            "1000",
+            "AT",
+            "4000000000000",
+            "ARGS",
+            "{}",
+            "ON",
+            "doc",
+            "IF",
+            "docs['doc'].n == 1",
+            "INCR",
+            "$.n",
+            "1",
+            "ON",
+            "doc2",
+            "INIT",
+            "any",
+            "{}",
+            "MKPATH",
+            "EX",
+            "1000",
+            "ON",
+            "doc3",
+            "PUT",
+            "any",
+            "[]",
+            "DELETE",
+            "CREATE",
+            "any",
+            "{}",
+        ]),
+        own(&["MODEL.APPLY", "token", "\u{1}\u{4}\0\u{2}\u{5}abc"]),
         own(&["MODEL.DEFINE", "m", "{}", "RULE", "r", "true", "TTL", "60", "REFRESH", "READ"]),
         own(&["MODEL.UNDEFINE", "m"]),
         own(&["MODEL.MODELS"]),
