@@ -451,7 +451,19 @@ impl<'a> Body<'a> {
         if self.blocks.len() == crate::txn::STATEMENTS_MAX {
             return Err(Error::limit("blocks", crate::txn::STATEMENTS_MAX as u64));
         }
-        let slot = header.slot(cursor.key()?)?;
+        let key = cursor.key()?;
+        let slot = header.slot(key)?;
+        self.parse_options_and_statements(slot, cursor, settings, parsing)
+            .map_err(|error| error.text("key", key.name))
+    }
+
+    fn parse_options_and_statements(
+        &mut self,
+        slot: usize,
+        cursor: &mut Args<'a>,
+        settings: &Settings,
+        parsing: &mut Parsing<'_>,
+    ) -> Result<()> {
         let (mut init, mut make_path, mut expiry) = (None, false, None);
         loop {
             if init.is_none() && cursor.keyword("INIT") {

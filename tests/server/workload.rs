@@ -288,6 +288,66 @@ pub fn set(rng: &mut Rng, key: &str) -> Vec<String> {
     command
 }
 
+/// `MODEL.TXN` over two to four of the keys, some of them twice, with any statements, options and now
+/// and then a token.
+pub fn transaction(rng: &mut Rng, prefix: &str) -> Vec<String> {
+    let keys: Vec<String> =
+        (0..2 + rng.below(3)).map(|_| format!("{prefix}{}", rng.below(KEYS))).collect();
+    let token = rng.one_in(3).then(|| format!("{prefix}token:{}", rng.below(4)));
+    let mut command = vec!["MODEL.TXN".to_owned()];
+    command.push((keys.len() + usize::from(token.is_some())).to_string());
+    command.extend(keys.iter().cloned());
+    if let Some(token) = token {
+        command.extend([token.clone(), "TOKEN".into(), token]);
+        if rng.one_in(2) {
+            command.extend(["WINDOW".into(), rng.pick(&["2000000", "3000000"]).to_owned()]);
+        }
+    }
+    if rng.one_in(3) {
+        command.extend(["ARGS".into(), object(rng, 1)]);
+    }
+    for _ in 0..1 + rng.below(4) {
+        block(rng, &keys, &mut command);
+    }
+    command
+}
+
+fn block(rng: &mut Rng, keys: &[String], command: &mut Vec<String>) {
+    command.extend(["ON".into(), keys[rng.below(keys.len())].clone()]);
+    if rng.one_in(2) {
+        command.extend(["INIT".into(), model(rng), object(rng, 2)]);
+    }
+    if rng.one_in(3) {
+        command.push("MKPATH".into());
+    }
+    if rng.one_in(6) {
+        command.extend(expiry(rng, "PERSIST"));
+    }
+    for _ in 0..rng.below(3) {
+        match rng.below(16) {
+            0 => command.extend(["IF".into(), rng.pick(&CONDITIONS).to_owned()]),
+            1 => command.extend(["WHEN".into(), "size(docs) > 1".into(), "DELETE".into()]),
+            2 => command.push("DELETE".into()),
+            3 => command.extend(["CREATE".into(), model(rng), object(rng, 2)]),
+            4 => command.extend(["PUT".into(), model(rng), object(rng, 2)]),
+            5 => command.extend(["EVAL".into(), "$.a".into(), "docs.map(k, docs[k])[0]".into()]),
+            // Those that seldom fail, so that whole transactions succeed.
+            6..=9 => {
+                let simple = ["SET", "SETNX", "GET", "REVISION", "MERGE", "NOW", "DEL", "EVAL"];
+                let spec = op::find(rng.pick(&simple).as_bytes()).expect("an operator");
+                command.extend(statement(rng, spec));
+            }
+            _ => {
+                if rng.one_in(8) {
+                    command.extend(["WHEN".into(), rng.pick(&CONDITIONS).to_owned()]);
+                }
+                let spec = op::all()[rng.below(op::all().len())];
+                command.extend(statement(rng, spec));
+            }
+        }
+    }
+}
+
 /// How many keys [`command`] uses.
 pub const KEYS: usize = 12;
 
@@ -296,7 +356,7 @@ pub fn command(rng: &mut Rng, prefix: &str) -> Vec<String> {
     let key = format!("{prefix}{}", rng.below(KEYS));
     let other = format!("{prefix}{}", rng.below(KEYS));
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    match rng.below(43) {
+    match rng.below(55) {
         0..24 => fieldop(rng, &key),
         24..30 => set(rng, &key),
         30 => words(&["DEL", &key]),
@@ -310,6 +370,7 @@ pub fn command(rng: &mut Rng, prefix: &str) -> Vec<String> {
         38 => words(&["MODEL.FIELDOP", &key, "PX", "1", "REVISION"]),
         39 | 40 => define(rng),
         41 => words(&["MODEL.UNDEFINE", rng.pick(&MODELS)]),
-        _ => words(&["MODEL.META", &key]),
+        42 => words(&["MODEL.META", &key]),
+        _ => transaction(rng, prefix),
     }
 }
