@@ -38,4 +38,5 @@ mod refusals;
 mod replication;
 mod revisions;
 mod schema_attacks;
+mod txn_faults;
 mod violations;
