@@ -39,4 +39,5 @@ mod replication;
 mod revisions;
 mod schema_attacks;
 mod txn_faults;
+mod txn_tokens;
 mod violations;
