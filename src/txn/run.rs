@@ -25,29 +25,51 @@ pub type Ran = Vec<Reply>;
 pub fn run_block(mut block: Block<'_, '_>, statements: &[Statement<'_>]) -> Result<Ran> {
     let mut replies = Vec::with_capacity(statements.len());
     for (number, statement) in statements.iter().enumerate() {
-        replies.extend(run_statement(&mut block, number, statement)?);
+        replies.extend(run_statement(&mut block, number, statement)?.reply());
     }
     Ok(replies)
 }
 
-/// Runs one statement that is none about a key; an assertion has no reply. `number` is the statement's,
-/// for errors.
+/// What became of a statement.
+pub enum Done {
+    /// An assertion held.
+    Held,
+    /// The operator did not run, because its guard is false.
+    Skipped,
+    Ran(Reply),
+}
+
+impl Done {
+    /// An assertion has no reply.
+    #[inline]
+    pub fn reply(self) -> Option<Reply> {
+        match self {
+            Done::Held => None,
+            Done::Skipped => Some(Reply::Null),
+            Done::Ran(reply) => Some(reply),
+        }
+    }
+}
+
+/// Runs one statement that is none about a key. `number` is the statement's, for errors.
 #[inline]
 pub fn run_statement(
     block: &mut Block<'_, '_>,
     number: usize,
     statement: &Statement<'_>,
-) -> Result<Option<Reply>> {
+) -> Result<Done> {
     let numbered = |error: Error| error.integer("statement", number as i64);
     match statement {
-        Statement::Assert(assertion) => check(block, assertion).map(|()| None).map_err(numbered),
+        Statement::Assert(assertion) => {
+            check(block, assertion).map(|()| Done::Held).map_err(numbered)
+        }
         Statement::Operate { when: Some(when), .. }
             if !is_true(block, when).map_err(numbered)? =>
         {
-            Ok(Some(Reply::Null))
+            Ok(Done::Skipped)
         }
         Statement::Operate { spec, args, written, .. } => {
-            operate(block, spec, args).map(Some).map_err(|error| {
+            operate(block, spec, args).map(Done::Ran).map_err(|error| {
                 let error = numbered(error).text("operator", spec.name.as_bytes());
                 if spec.operands.is_empty() { error } else { error.text("path", written) }
             })

@@ -132,6 +132,11 @@ impl<'h> Slot<'h> {
         self.revision
     }
 
+    /// An operator ran that may have changed the document.
+    pub fn set_written(&mut self) {
+        self.written = true;
+    }
+
     /// A block is about it.
     pub fn set_used(&mut self) {
         self.used = true;
@@ -151,14 +156,12 @@ impl<'h> Slot<'h> {
     pub fn edit<T>(
         &mut self,
         changing: Changing<'_>,
-        writes: bool,
         scratch: &mut Journal,
         edit: impl FnOnce(Option<&mut Editor<'_>>) -> Result<T>,
     ) -> Result<T> {
         match &mut self.state {
             State::Missing => edit(None),
             State::Found => {
-                self.written |= writes;
                 let document = self.found.as_deref_mut().expect("a found document is there");
                 let size = document.size();
                 let mut editor =

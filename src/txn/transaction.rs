@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::keys::KeyIndex;
-use super::run::{Block, no_key, run_statement};
+use super::run::{Block, Done, no_key, run_statement};
 use super::slot::{Changing, Committed, Slot};
 use super::statement::Statement;
 use super::ttl::ExpiryOption;
@@ -206,11 +206,15 @@ impl Running<'_, '_, '_, '_> {
         }
         let (plan, block) = (self.plan, self.block);
         let around = around(plan, self.slot.key, self.slot.revision(), &self.others);
-        self.slot.edit(plan.changing, statement.may_write(), self.scratch, |editor| {
+        let done = self.slot.edit(plan.changing, self.scratch, |editor| {
             let (paths, make_path) = (plan.paths, block.make_path);
             let mut block = Block { editor, around: &around, paths, make_path };
             run_statement(&mut block, number, statement)
-        })
+        })?;
+        if matches!(done, Done::Ran(_)) && statement.may_write() {
+            self.slot.set_written();
+        }
+        Ok(done.reply())
     }
 
     fn change_key(

@@ -39,5 +39,7 @@ mod replication;
 mod revisions;
 mod schema_attacks;
 mod txn_faults;
+mod txn_routing;
+mod txn_semantics;
 mod txn_tokens;
 mod violations;
