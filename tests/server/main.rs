@@ -38,6 +38,7 @@ mod refusals;
 mod replication;
 mod revisions;
 mod schema_attacks;
+mod transfers;
 mod txn_faults;
 mod txn_routing;
 mod txn_semantics;
