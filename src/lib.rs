@@ -4,6 +4,7 @@
 //! importing only from those above it (a test holds this):
 //!
 //! - [`error`]: the closed table of error codes, and the error line.
+//! - [`lock`]: who holds and who waits: queues, leases, fences, deadlocks.
 //! - [`value`]: document values: representation, numbers, limits, JSON text, edits with undo.
 //! - [`path`]: JSONPath (RFC 9535) and JSON Pointer (RFC 6901) to places.
 //! - [`reply`]: what a command answers, before any protocol.
@@ -23,6 +24,7 @@ pub mod docs;
 pub mod document;
 pub mod error;
 pub mod expr;
+pub mod lock;
 pub mod model;
 pub mod op;
 pub mod path;

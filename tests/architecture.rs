@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms from the ground up: each imports only from those before it. `redis` comes last.
-const ROOMS: [&str; 12] = [
-    "error", "value", "path", "reply", "expr", "model", "op", "document", "codec", "txn",
+const ROOMS: [&str; 13] = [
+    "error", "lock", "value", "path", "reply", "expr", "model", "op", "document", "codec", "txn",
     "command", "docs",
 ];
 /// `MODEL.HELP` is a command and shows what `docs` renders.

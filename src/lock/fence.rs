@@ -1,0 +1,62 @@
+//! Fences: the numbers of grants, which only grow.
+
+/// Fences stay exact in clients whose numbers are doubles.
+pub const FENCE_MAX: u64 = (1 << 53) - 1;
+/// The highest fence that is believed when it comes from outside: with later ones a forged payload
+/// could leave no room for more.
+pub const FENCE_LOADED_MAX: u64 = FENCE_MAX - (1 << 51);
+/// 2020-01-01, in unix milliseconds.
+const EPOCH_MS: u64 = 1_577_836_800_000;
+/// Fences of one millisecond.
+const PER_MS: u64 = 4096;
+
+/// Issues the fences of one server.
+///
+/// A new fence is above every one this server has issued or heard of, for any document, and not below
+/// what the clock says: so it is above those that were lost with a failed master, too, as long as that
+/// one's clock was not ahead by more than the failover took.
+#[derive(Clone, Debug, Default)]
+pub struct Fences {
+    seen: u64,
+}
+
+impl Fences {
+    /// The highest fence seen.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// A fence came from elsewhere.
+    pub fn see(&mut self, fence: u64) {
+        self.seen = self.seen.max(fence);
+    }
+
+    pub fn issue(&mut self, unix_ms: u64) -> u64 {
+        let clock = unix_ms.saturating_sub(EPOCH_MS).saturating_mul(PER_MS);
+        // A clock that is out of its mind does not use fences up.
+        let clock = clock.min(FENCE_LOADED_MAX);
+        self.seen = (self.seen + 1).max(clock);
+        assert!(self.seen <= FENCE_MAX, "fences last for centuries");
+        self.seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fences_grow_whatever_the_clock_does() {
+        let mut fences = Fences::default();
+        let mut last = 0;
+        for unix_ms in [EPOCH_MS + 5, EPOCH_MS + 5, EPOCH_MS + 3, 0, EPOCH_MS + 6, u64::MAX, 7] {
+            let fence = fences.issue(unix_ms);
+            assert!(fence > last && fence <= FENCE_MAX, "{fence} after {last}");
+            last = fence;
+        }
+        assert_eq!(Fences::default().issue(EPOCH_MS + 5), 5 * PER_MS);
+        fences = Fences::default();
+        fences.see(900_000);
+        assert_eq!(fences.issue(EPOCH_MS + 5), 900_001);
+    }
+}

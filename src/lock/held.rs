@@ -1,0 +1,312 @@
+//! Who holds the locks of one document. Part of the document.
+
+/// Whether a lock is held alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    Exclusive,
+    Shared,
+}
+
+impl Mode {
+    /// Whether requests of different owners in these modes keep each other out.
+    pub fn conflicts(self, other: Mode) -> bool {
+        self == Mode::Exclusive || other == Mode::Exclusive
+    }
+
+    /// Whether who holds this has what is asked for.
+    pub fn covers(self, asked: Mode) -> bool {
+        self == Mode::Exclusive || asked == Mode::Shared
+    }
+}
+
+/// One grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub owner: Box<[u8]>,
+    pub fence: u64,
+    pub mode: Mode,
+    /// The length of the lease.
+    pub lease_ms: u64,
+    /// It ends with the connection that took it.
+    pub ephemeral: bool,
+    /// When the lease is over, on this server's steady clock. It starts anew on every server.
+    pub ends_ms: u64,
+    /// The connection that took it, where it is ephemeral and of this server; else 0.
+    pub client: u64,
+}
+
+impl Holder {
+    /// Not started: it came from another server or an earlier life of this one.
+    pub const UNSTARTED: u64 = u64::MAX;
+
+    pub fn has_ended(&self, now_ms: u64) -> bool {
+        self.ends_ms <= now_ms
+    }
+}
+
+/// A lock that is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedLock {
+    pub name: Box<[u8]>,
+    /// In the order of their grants; an exclusive one is alone.
+    pub holders: Vec<Holder>,
+}
+
+/// A change of a document's locks: what replicas are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LockEdit {
+    /// The owner holds the lock by this grant, and by no other.
+    Grant { name: Box<[u8]>, holder: Holder },
+    /// The grant is over.
+    Release { name: Box<[u8]>, fence: u64 },
+}
+
+/// The locks of one document. One that was never locked needs no memory for it.
+#[derive(Clone, Debug, Default)]
+pub struct Locks(Option<Box<Inner>>);
+
+#[derive(Clone, Debug, Default)]
+struct Inner {
+    /// The highest fence that was ever given out for this document.
+    last_fence: u64,
+    /// Those that are held.
+    names: Vec<NamedLock>,
+    /// The number under which this server watches over the leases; 0 for none.
+    watch: u32,
+}
+
+impl PartialEq for Locks {
+    /// As far as they are the same on every server.
+    fn eq(&self, other: &Locks) -> bool {
+        let what = |locks: &Locks| {
+            let holders = locks.names().iter().flat_map(|lock| {
+                lock.holders.iter().map(|holder| {
+                    let kind = (holder.mode, holder.lease_ms, holder.ephemeral);
+                    (lock.name.clone(), holder.owner.clone(), holder.fence, kind)
+                })
+            });
+            (locks.last_fence(), holders.collect::<Vec<_>>())
+        };
+        what(self) == what(other)
+    }
+}
+
+impl Locks {
+    /// Nobody holds anything.
+    #[inline]
+    pub fn is_free(&self) -> bool {
+        self.names().is_empty()
+    }
+
+    /// It was never locked.
+    pub fn is_blank(&self) -> bool {
+        self.0.is_none()
+    }
+
+    #[inline]
+    pub fn names(&self) -> &[NamedLock] {
+        self.0.as_ref().map_or(&[], |inner| &inner.names)
+    }
+
+    pub fn last_fence(&self) -> u64 {
+        self.0.as_ref().map_or(0, |inner| inner.last_fence)
+    }
+
+    /// Where the locks came from elsewhere: what was the last fence there.
+    pub fn see_fence(&mut self, fence: u64) {
+        if fence > 0 {
+            let inner = self.0.get_or_insert_default();
+            inner.last_fence = inner.last_fence.max(fence);
+        }
+    }
+
+    pub(super) fn watch(&self) -> u32 {
+        self.0.as_ref().map_or(0, |inner| inner.watch)
+    }
+
+    pub(super) fn set_watch(&mut self, watch: u32) {
+        if watch != self.watch() {
+            self.0.get_or_insert_default().watch = watch;
+        }
+    }
+
+    /// Another document with the same content takes none of them along.
+    pub fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    /// Those who hold the lock of this name.
+    pub fn holders(&self, name: &[u8]) -> &[Holder] {
+        self.find(name).map_or(&[], |nth| &self.names()[nth].holders)
+    }
+
+    /// How many grants there are, of all names.
+    pub fn held(&self) -> usize {
+        self.names().iter().map(|lock| lock.holders.len()).sum()
+    }
+
+    /// The grant, if the lock is still held by it at this moment.
+    pub fn holding(&self, name: &[u8], owner: &[u8], fence: u64, now_ms: u64) -> Option<&Holder> {
+        self.holders(name).iter().find(|holder| {
+            holder.fence == fence && *holder.owner == *owner && !holder.has_ended(now_ms)
+        })
+    }
+
+    pub(super) fn holder_mut(&mut self, name: &[u8], owner: &[u8]) -> Option<&mut Holder> {
+        let nth = self.find(name)?;
+        let lock = &mut self.0.as_mut()?.names[nth];
+        lock.holders.iter_mut().find(|holder| *holder.owner == *owner)
+    }
+
+    /// Makes a change; gives the grant whose place it took or that is over, if there was one.
+    pub fn apply(&mut self, edit: &LockEdit) -> Option<Holder> {
+        match edit {
+            LockEdit::Grant { name, holder } => self.grant(name, holder.clone()),
+            LockEdit::Release { name, fence } => self.release(name, *fence),
+        }
+    }
+
+    fn grant(&mut self, name: &[u8], holder: Holder) -> Option<Holder> {
+        let found = self.find(name);
+        let inner = self.0.get_or_insert_default();
+        inner.last_fence = inner.last_fence.max(holder.fence);
+        let nth = found.unwrap_or_else(|| {
+            inner.names.push(NamedLock { name: name.into(), holders: Vec::with_capacity(1) });
+            inner.names.len() - 1
+        });
+        let holders = &mut inner.names[nth].holders;
+        match holders.iter_mut().find(|known| known.owner == holder.owner) {
+            Some(known) => Some(std::mem::replace(known, holder)),
+            None => {
+                holders.push(holder);
+                None
+            }
+        }
+    }
+
+    fn release(&mut self, name: &[u8], fence: u64) -> Option<Holder> {
+        let nth = self.find(name)?;
+        let inner = self.0.as_mut()?;
+        let holders = &mut inner.names[nth].holders;
+        let at = holders.iter().position(|holder| holder.fence == fence)?;
+        let released = holders.remove(at);
+        if holders.is_empty() {
+            inner.names.remove(nth);
+            inner.names.shrink_to(1);
+        }
+        Some(released)
+    }
+
+    /// Leases begin now where they have not begun; those of connections that are not ours are over.
+    pub(super) fn start(&mut self, now_ms: u64) {
+        self.for_each(|holder| {
+            if holder.ends_ms == Holder::UNSTARTED {
+                let gone = holder.ephemeral && holder.client == 0;
+                holder.ends_ms = if gone { now_ms } else { now_ms.saturating_add(holder.lease_ms) };
+            }
+        });
+    }
+
+    /// Every lease begins anew when it is started next; no connection is known any more.
+    pub fn unstart(&mut self) {
+        self.for_each(|holder| {
+            holder.ends_ms = Holder::UNSTARTED;
+            holder.client = 0;
+        });
+    }
+
+    fn for_each(&mut self, change: impl FnMut(&mut Holder)) {
+        if let Some(inner) = &mut self.0 {
+            inner.names.iter_mut().flat_map(|lock| &mut lock.holders).for_each(change);
+        }
+    }
+
+    /// When the first lease ends.
+    pub(super) fn first_end(&self) -> Option<u64> {
+        let holders = self.names().iter().flat_map(|lock| &lock.holders);
+        holders.map(|holder| holder.ends_ms).min()
+    }
+
+    /// The grants whose lease is over.
+    pub(super) fn ended(&self, now_ms: u64) -> Vec<LockEdit> {
+        let ended = |lock: &NamedLock| {
+            let name = lock.name.clone();
+            let over: Vec<u64> = lock
+                .holders
+                .iter()
+                .filter(|holder| holder.has_ended(now_ms))
+                .map(|holder| holder.fence)
+                .collect();
+            over.into_iter().map(move |fence| LockEdit::Release { name: name.clone(), fence })
+        };
+        self.names().iter().flat_map(ended).collect()
+    }
+
+    /// Bytes of memory.
+    pub fn heap_bytes(&self) -> usize {
+        let Some(inner) = &self.0 else { return 0 };
+        let holder = |holder: &Holder| size_of::<Holder>() + holder.owner.len();
+        let lock = |lock: &NamedLock| {
+            let holders: usize = lock.holders.iter().map(holder).sum();
+            size_of::<NamedLock>() + lock.name.len() + holders
+        };
+        size_of::<Inner>() + inner.names.iter().map(lock).sum::<usize>()
+    }
+
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        self.names().iter().position(|lock| *lock.name == *name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(owner: &str, fence: u64) -> Holder {
+        Holder {
+            owner: owner.as_bytes().into(),
+            fence,
+            mode: Mode::Shared,
+            lease_ms: 10,
+            ephemeral: false,
+            ends_ms: Holder::UNSTARTED,
+            client: 0,
+        }
+    }
+
+    fn grant(owner: &str, fence: u64) -> LockEdit {
+        LockEdit::Grant { name: b"n"[..].into(), holder: holder(owner, fence) }
+    }
+
+    #[test]
+    fn a_grant_replaces_that_of_the_same_owner_and_releases_leave_nothing() {
+        let mut locks = Locks::default();
+        assert_eq!(locks.apply(&grant("a", 5)), None);
+        assert_eq!(locks.apply(&grant("b", 6)), None);
+        assert_eq!(locks.apply(&grant("a", 7)).map(|old| old.fence), Some(5));
+        assert_eq!(locks.held(), 2);
+        let release = |fence| LockEdit::Release { name: b"n"[..].into(), fence };
+        assert!(locks.apply(&release(5)).is_none());
+        assert!(locks.apply(&release(7)).is_some() && locks.apply(&release(6)).is_some());
+        assert!(locks.is_free() && !locks.is_blank() && locks.last_fence() == 7);
+    }
+
+    #[test]
+    fn a_lease_starts_once_and_holds_until_it_ends() {
+        let mut locks = Locks::default();
+        locks.apply(&grant("a", 5));
+        let mut ephemeral = holder("b", 6);
+        ephemeral.ephemeral = true;
+        locks.apply(&LockEdit::Grant { name: b"n"[..].into(), holder: ephemeral });
+        locks.start(100);
+        locks.start(105);
+        assert_eq!(locks.first_end(), Some(100), "a connection of an earlier life is gone");
+        assert!(locks.holding(b"n", b"a", 5, 109).is_some());
+        assert!(locks.holding(b"n", b"a", 5, 110).is_none());
+        assert!(locks.holding(b"n", b"a", 6, 100).is_none());
+        assert_eq!(locks.ended(109).len(), 1);
+        assert_eq!(locks.ended(110).len(), 2);
+        locks.unstart();
+        assert_eq!(locks.ended(110).len(), 0);
+    }
+}

@@ -1,0 +1,95 @@
+//! Locks: fair, fenced and leased, for work that has to run in the client between reading and writing.
+//!
+//! A lock is `(document, name)`. Who holds it is part of the document ([`Locks`]); who waits for it is
+//! this server's alone ([`Engine`]). Both are a state machine without a clock, a network or a document:
+//! an event comes in with the moment it happened, the [`Engine`] changes the locks that a [`Store`] lends
+//! it, and what has to be told to others (replicas, waiting clients) comes out as [`Settled`]. The server's
+//! shell drives it, and so does the simulator of the tests.
+//!
+//! What always holds: an exclusive holder is alone; a request is granted only when no conflicting one came
+//! earlier; fences grow; and when an event is settled, nobody waits who could run.
+
+mod engine;
+mod fence;
+mod graph;
+mod held;
+mod lease;
+mod queue;
+
+pub use engine::{
+    Answer, Ask, Counters, Engine, Grant, Held, Settled, Store, Wake, Woken, deadlock, lost,
+};
+pub use fence::{FENCE_LOADED_MAX, FENCE_MAX, Fences};
+pub use held::{Holder, LockEdit, Locks, Mode, NamedLock};
+
+/// When an event happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Milliseconds of a clock that never steps: leases are measured with it.
+    pub steady_ms: u64,
+    /// Milliseconds since 1970: fences are made from it.
+    pub unix_ms: u64,
+}
+
+/// Where a document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct At<'a> {
+    pub db: i32,
+    pub key: &'a [u8],
+}
+
+/// The same, kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    pub db: i32,
+    pub key: std::sync::Arc<[u8]>,
+}
+
+impl Place {
+    pub fn at(&self) -> At<'_> {
+        At { db: self.db, key: &self.key }
+    }
+}
+
+impl At<'_> {
+    pub fn to_place(self) -> Place {
+        Place { db: self.db, key: self.key.into() }
+    }
+}
+
+/// Bounds on locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockLimits {
+    /// Requests that wait for one lock. Configuration `model.lock-waiters`.
+    pub waiters: u64,
+    /// Names that are locked on one document at once. Configuration `model.lock-names`.
+    pub names: u64,
+    /// Who hold one shared lock at once. Configuration `model.lock-holders`.
+    pub holders: u64,
+    /// The shortest lease, in milliseconds. Configuration `model.lock-lease-min`.
+    pub lease_ms_min: u64,
+    /// The longest lease, in milliseconds. Configuration `model.lock-lease-max`.
+    pub lease_ms_max: u64,
+}
+
+impl LockLimits {
+    pub const DEFAULT: LockLimits = LockLimits {
+        waiters: 10_000,
+        names: 1_000,
+        holders: 10_000,
+        lease_ms_min: 1,
+        lease_ms_max: 86_400_000,
+    };
+    pub const NONE: LockLimits = LockLimits {
+        waiters: u64::MAX,
+        names: u64::MAX,
+        holders: u64::MAX,
+        lease_ms_min: 0,
+        lease_ms_max: u64::MAX,
+    };
+}
+
+/// The longest name of a lock or an owner, in bytes.
+pub const NAME_BYTES_MAX: usize = 256;
+/// The longest lease that is believed when it comes from outside, in milliseconds: about ten years.
+pub const LEASE_MS_LOADED_MAX: u64 = 315_360_000_000;

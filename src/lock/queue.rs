@@ -1,0 +1,84 @@
+//! Who waits for the locks of one document.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::held::{Locks, Mode};
+
+/// A request that waits. Numbers grow, so their order is that of arrival.
+pub type WaiterId = u64;
+
+/// Those who wait for one lock, and who held it when it was settled last.
+pub struct Queue {
+    pub name: Arc<[u8]>,
+    pub all: BTreeSet<WaiterId>,
+    /// Those of them who want it alone.
+    pub exclusive: BTreeSet<WaiterId>,
+    /// Who holds it: as of the last time it was settled, which is before anybody may ask.
+    pub holders: Vec<(Arc<[u8]>, Mode)>,
+}
+
+impl Queue {
+    fn new(name: Arc<[u8]>) -> Queue {
+        Queue { name, all: BTreeSet::new(), exclusive: BTreeSet::new(), holders: Vec::new() }
+    }
+
+    /// Whether what is known of the holders is what the document says.
+    pub fn knows(&self, locks: &Locks) -> bool {
+        let held = locks.holders(&self.name);
+        held.len() == self.holders.len()
+            && held
+                .iter()
+                .zip(&self.holders)
+                .all(|(holder, (owner, mode))| holder.mode == *mode && *holder.owner == **owner)
+    }
+}
+
+/// The queues of one document. Those that nobody waits in are not kept.
+#[derive(Default)]
+pub struct Queues(SmallVec<[Queue; 1]>);
+
+impl Queues {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn find(&self, name: &[u8]) -> Option<&Queue> {
+        self.0.iter().find(|queue| *queue.name == *name)
+    }
+
+    pub fn find_mut(&mut self, name: &[u8]) -> Option<&mut Queue> {
+        self.0.iter_mut().find(|queue| *queue.name == *name)
+    }
+
+    pub fn names(&self) -> SmallVec<[Arc<[u8]>; 1]> {
+        self.0.iter().map(|queue| queue.name.clone()).collect()
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Queue> {
+        self.0.iter()
+    }
+
+    pub fn push(&mut self, name: &Arc<[u8]>, waiter: WaiterId, mode: Mode) {
+        let nth = self.0.iter().position(|queue| queue.name == *name).unwrap_or_else(|| {
+            self.0.push(Queue::new(name.clone()));
+            self.0.len() - 1
+        });
+        let queue = &mut self.0[nth];
+        queue.all.insert(waiter);
+        if mode == Mode::Exclusive {
+            queue.exclusive.insert(waiter);
+        }
+    }
+
+    /// Takes a waiter out. Gives the queue if nobody waits in it any more; it is gone then.
+    pub fn remove(&mut self, name: &[u8], waiter: WaiterId) -> Option<Queue> {
+        let nth = self.0.iter().position(|queue| *queue.name == *name)?;
+        let queue = &mut self.0[nth];
+        queue.all.remove(&waiter);
+        queue.exclusive.remove(&waiter);
+        queue.all.is_empty().then(|| self.0.remove(nth))
+    }
+}
