@@ -16,11 +16,13 @@ pub fn help() -> Vec<String> {
     }
     lines.push("Operators of MODEL.FIELDOP and MODEL.TXN are:".to_owned());
     op::all().iter().for_each(|spec| push_operator(&mut lines, spec));
+    op::lock_operators().iter().for_each(|spec| push_operator(&mut lines, spec));
     lines.push("Operators of MODEL.TXN, besides those, are:".to_owned());
     op::key_operators().iter().for_each(|spec| push_operator(&mut lines, spec));
     let assertions: Vec<_> = ASSERTIONS.iter().map(assertion_syntax).collect();
-    lines
-        .push(format!("Assertions: {}. Before any operator: {GUARD} expr.", assertions.join(", ")));
+    let assertions = assertions.join(", ");
+    let text = format!("Assertions: {assertions}. Before any operator: {GUARD} expr.");
+    push_wrapped(&mut lines, &text, "");
     lines.push(
         "Paths: $.json.path or /json/pointer. Expressions: CEL, as in self.n >= args.n.".into(),
     );
@@ -99,8 +101,8 @@ pub fn operator_syntax(spec: &OpSpec) -> String {
 
 /// `IF expr`.
 fn assertion_syntax(spec: &AssertionSpec) -> String {
-    let operand = spec.operand.map_or(String::new(), |operand| format!(" {}", operand.name()));
-    format!("{}{operand}", spec.name)
+    let operands = spec.operands.iter().map(|operand| operand.name().to_owned());
+    std::iter::once(spec.name.to_owned()).chain(operands).collect::<Vec<_>>().join(" ")
 }
 
 fn absent_words(absent: Absent) -> &'static str {
@@ -134,6 +136,13 @@ pub fn commands_md() -> String {
          it was\nchanged back.\n\n",
     );
     for spec in op::all() {
+        operator_section(spec, &mut out);
+    }
+    out.push_str(
+        "# Operators on locks\n\nStatements of `MODEL.FIELDOP` and `MODEL.TXN` that change no value. What they do is seen by the statements \
+         behind them, and\nhappens when the command does.\n\n",
+    );
+    for spec in op::lock_operators() {
         operator_section(spec, &mut out);
     }
     out.push_str(

@@ -1,8 +1,9 @@
-//! A document: a value with its model and its revision.
+//! A document: a value with its model, its revision, and who holds locks on it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::lock::Locks;
 use crate::model::{Model, VERSION_MAX};
 use crate::value::{Measured, Value};
 
@@ -17,6 +18,8 @@ pub struct Document {
     pub root: Value,
     /// None for the built-in model.
     pub model: Option<Arc<Model>>,
+    /// Who holds it. Locks do not change the revision.
+    pub locks: Locks,
     /// As [`crate::value::View::size`] counts it.
     size: u32,
     /// The version of the definition it was judged by last, and whether that is certain.
@@ -39,7 +42,8 @@ impl Document {
         assert!(revision <= REVISION_MAX, "a revision is below 2^53");
         assert!(version <= VERSION_MAX, "a definition's version leaves a bit free");
         let size = u32::try_from(content.size).expect("sizes are limited to 1 GiB");
-        Document { revision, root: content.value, model, size, judged: version }
+        let locks = Locks::default();
+        Document { revision, root: content.value, model, locks, size, judged: version }
     }
 
     pub fn model_name(&self) -> &str {

@@ -10,6 +10,9 @@ use redis_model::reply::Reply;
 fn notation(reply: &Reply) -> String {
     match reply {
         Reply::Int(value) if *value > 1_000_000_000_000_000 => "(revision)".into(),
+        Reply::Int(value) if *value > 100_000_000_000_000 => "(fence)".into(),
+        // What is left of a day.
+        Reply::Int(value) if (86_000_000..=86_400_000).contains(value) => "(lease)".into(),
         Reply::Array(items) => {
             format!("[{}]", items.iter().map(notation).collect::<Vec<_>>().join(" "))
         }

@@ -7,6 +7,7 @@
 //!                    argument; the sender had seen revisions up to `ahead` above this one
 //!         | 3 touch  no rest; only the expiry changes
 //!         | 4 token  rest is the token (see `codec::token`); the revision is 0
+//!         | 5 locks  rest is the edits of `codec::locks`; the document exists; the revision is 0
 //! expiry := 0 as it was | 1 none | 2 varint:unix-ms
 //! ```
 //!
@@ -25,6 +26,7 @@ const EDIT: u8 = 1;
 const PUT: u8 = 2;
 const TOUCH: u8 = 3;
 const TOKEN: u8 = 4;
+const LOCKS: u8 = 5;
 
 /// What becomes of a key's time to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub enum Change<'a> {
     Touch,
     /// An encoded token.
     Token(&'a [u8]),
+    /// Encoded edits of locks.
+    Locks(&'a [u8]),
 }
 
 impl<'a> Effect<'a> {
@@ -70,6 +74,7 @@ impl<'a> Effect<'a> {
             Change::Put { .. } => PUT,
             Change::Touch => TOUCH,
             Change::Token(_) => TOKEN,
+            Change::Locks(_) => LOCKS,
         });
         wire::put_varint(self.revision, &mut out);
         match self.expiry {
@@ -92,6 +97,7 @@ impl<'a> Effect<'a> {
             }
             Change::Touch => {}
             Change::Token(token) => out.extend_from_slice(token),
+            Change::Locks(edits) => out.extend_from_slice(edits),
         }
         out
     }
@@ -122,6 +128,7 @@ impl<'a> Effect<'a> {
             },
             TOUCH => Change::Touch,
             TOKEN => Change::Token(reader.take_rest()),
+            LOCKS => Change::Locks(reader.take_rest()),
             _ => return Err(wire::corrupt("an unknown effect")),
         };
         reader.finish()?;
@@ -168,10 +175,11 @@ mod tests {
             },
             Effect { revision: 7, expiry: Expiry::Persist, change: Change::Touch },
             Effect { revision: 0, expiry: Expiry::At(9), change: Change::Token(b"token") },
+            Effect { revision: 0, expiry: Expiry::Keep, change: Change::Locks(b"edits") },
         ] {
             let bytes = effect.encode();
             assert_eq!(Effect::decode(&bytes).unwrap(), effect);
-            if !matches!(effect.change, Change::Edit { .. } | Change::Token(_)) {
+            if !matches!(effect.change, Change::Edit { .. } | Change::Token(_) | Change::Locks(_)) {
                 for cut in 0..bytes.len() {
                     assert!(Effect::decode(&bytes[..cut]).is_err());
                 }

@@ -4,5 +4,6 @@
 
 pub mod definition;
 pub mod effect;
+pub mod locks;
 pub mod rdb;
 pub mod token;

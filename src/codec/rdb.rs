@@ -3,20 +3,23 @@
 //! ```text
 //! document := varint:revision text:model value                     (encoding version 1)
 //!           | varint:revision text:model varint:definition value   (encoding version 2)
+//!           | varint:revision text:model varint:definition locks value   (encoding version 3)
 //! ```
 //!
-//! `definition` is the version of the definition the document was judged by last, 0 for the model `any`.
+//! `locks` are those of [`super::locks`]. `definition` is the version of the definition the document was judged by last, 0 for the model `any`.
 //! See [`crate::value::wire`] for `varint`, `text` and `value`. The version is the data type's encoding
 //! version, kept by the server beside the payload.
 
+use super::locks;
 use crate::document::{ANY_NAME, Document, REVISION_LOADED_MAX};
 use crate::error::Result;
+use crate::lock::Locks;
 use crate::model::{Models, NAME_BYTES_MAX, VERSION_MAX};
 use crate::value::Limits;
 use crate::value::wire::{self, Reader};
 
 /// The encoding written by this release. Every release reads all versions up to its own.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Appends the document in the current version.
 pub fn encode(document: &Document, out: &mut Vec<u8>) {
@@ -25,6 +28,7 @@ pub fn encode(document: &Document, out: &mut Vec<u8>) {
     wire::put_varint(document.revision, out);
     wire::put_text(document.model_name().as_bytes(), out);
     wire::put_varint(document.definition_version().into(), out);
+    locks::encode(&document.locks, out);
     wire::put_value(document.root.view(), out);
 }
 
@@ -40,10 +44,13 @@ pub fn decode(bytes: &[u8], version: u32, models: &Models) -> Result<Document> {
     if name.len() > NAME_BYTES_MAX || (name == ANY_NAME && definition > 0) {
         return Err(wire::corrupt("a model that cannot be"));
     }
+    let locks = if version < 3 { Locks::default() } else { locks::decode(&mut reader)? };
     let content = reader.value(&Limits::NONE)?;
     reader.finish()?;
     let model = (name != ANY_NAME).then(|| models.of_document(name));
-    Ok(Document::new(content, model, definition, revision))
+    let mut document = Document::new(content, model, definition, revision);
+    document.locks = locks;
+    Ok(document)
 }
 
 pub(super) fn read_revision(reader: &mut Reader<'_>) -> Result<u64> {
@@ -61,19 +68,29 @@ pub(super) fn read_definition_version(reader: &mut Reader<'_>) -> Result<u32> {
         .ok_or_else(|| wire::corrupt("a definition's version is too large"))
 }
 
-/// The aux field: `varint:revision varint:count entry*`. The first is the highest revision the server
-/// had seen, so that a replica that starts from its RDB counts along with its master; the entries are
-/// what the server knew of models, see [`crate::codec::definition`], each in a `text`.
+/// The aux field: `varint:revision varint:fence varint:count entry*`. The first two are the highest
+/// revision and the highest fence that the server had seen, so that a replica that starts from its RDB
+/// goes on from them; the entries are what the server knew of models, see
+/// [`crate::codec::definition`], each in a `text`. Version 1 had no fence and is still read.
 pub mod aux {
-    use super::{Reader, Result, read_revision, wire};
+    use super::{Reader, Result, locks, read_revision, wire};
     use crate::codec::definition;
     use crate::model::Entry;
 
-    pub const VERSION: u64 = 1;
+    pub const VERSION: u64 = 2;
 
-    pub fn encode(seen: u64, models: &[Entry]) -> Vec<u8> {
+    /// What the field holds.
+    #[derive(Debug, PartialEq)]
+    pub struct Aux {
+        pub revision: u64,
+        pub fence: u64,
+        pub models: Vec<Entry>,
+    }
+
+    pub fn encode(revision: u64, fence: u64, models: &[Entry]) -> Vec<u8> {
         let mut out = Vec::new();
-        wire::put_varint(seen, &mut out);
+        wire::put_varint(revision, &mut out);
+        wire::put_varint(fence, &mut out);
         wire::put_varint(models.len() as u64, &mut out);
         for entry in models {
             wire::put_text(&definition::encode(entry), &mut out);
@@ -81,17 +98,20 @@ pub mod aux {
         out
     }
 
-    /// Gives the highest revision seen, and what was known of models.
-    pub fn decode(bytes: &[u8]) -> Result<(u64, Vec<Entry>)> {
+    pub fn decode(bytes: &[u8], version: u64) -> Result<Aux> {
+        if version == 0 || version > VERSION {
+            return Err(wire::corrupt("written by a newer release"));
+        }
         let mut reader = Reader::new(bytes);
-        let seen = read_revision(&mut reader)?;
+        let revision = read_revision(&mut reader)?;
+        let fence = if version == 1 { 0 } else { locks::read_fence(&mut reader)? };
         let mut models = Vec::new();
         for _ in 0..reader.count()? {
             let len = reader.count()?;
             models.push(definition::decode(reader.bytes(len)?)?);
         }
         reader.finish()?;
-        Ok((seen, models))
+        Ok(Aux { revision, fence, models })
     }
 }
 
@@ -105,14 +125,24 @@ mod tests {
         let ended = Entry { name: "old".into(), version: 3, source: None };
         let models =
             vec![ended, Entry { name: "m".into(), version: 1, source: Some(Source::default()) }];
-        let bytes = aux::encode(1_700_000_000_000_000, &models);
-        assert_eq!(aux::decode(&bytes).unwrap(), (1_700_000_000_000_000, models));
+        let bytes = aux::encode(1_700_000_000_000_000, 1 << 49, &models);
+        let read = |bytes: &[u8]| aux::decode(bytes, aux::VERSION);
+        let expected = aux::Aux { revision: 1_700_000_000_000_000, fence: 1 << 49, models };
+        assert_eq!(read(&bytes).unwrap(), expected);
         for cut in 0..bytes.len() {
-            assert!(aux::decode(&bytes[..cut]).is_err());
+            assert!(read(&bytes[..cut]).is_err());
         }
-        assert!(aux::decode(&aux::encode(1 << 53, &[])).is_err());
-        assert!(aux::decode(&[1, 0, 0]).is_err());
-        assert!(aux::decode(&[1, 1]).is_err());
+        assert!(read(&aux::encode(1 << 53, 0, &[])).is_err());
+        assert!(read(&aux::encode(0, 1 << 53, &[])).is_err());
+        assert!(read(&[1, 0, 0, 0]).is_err());
+        assert!(read(&[1, 0, 1]).is_err());
+        assert!(aux::decode(&bytes, aux::VERSION + 1).is_err());
+    }
+
+    #[test]
+    fn the_aux_field_of_earlier_releases_is_read() {
+        let first = aux::decode(&[7, 0], 1).unwrap();
+        assert_eq!(first, aux::Aux { revision: 7, fence: 0, models: Vec::new() });
     }
 
     #[test]
@@ -133,6 +163,9 @@ mod tests {
         let document = decode(&FIRST, 1, &models).unwrap();
         assert_eq!((document.revision, document.model_name()), (7, ANY_NAME));
         assert_eq!(crate::value::print::to_string(document.root.view()), r#"{"n":1}"#);
+        let second = [&FIRST[..5], &[0], &FIRST[5..]].concat();
+        let second = decode(&second, 2, &models).unwrap();
+        assert_eq!((second.revision, second.locks.is_blank()), (7, true));
         assert!(decode(&FIRST, VERSION, &models).is_err());
         assert!(decode(&FIRST, VERSION + 1, &models).is_err());
     }

@@ -5,11 +5,14 @@ use smallvec::smallvec;
 
 use super::args::Args;
 use super::host::{Host, Key, KeyEffect, Outcome, Sent};
+use super::locking;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
+use crate::codec::locks::decode_edits;
 use crate::codec::token::Token;
 use crate::document::{ANY_NAME, Document};
 use crate::error::{ErrorCode, Result};
+use crate::lock::{At, LockEdit};
 use crate::reply::Reply;
 use crate::txn::no_key;
 use crate::value::edit::Editor;
@@ -42,14 +45,17 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let key = args.key()?;
     let effect = Effect::decode(args.next("an effect")?)?;
     let limits = limits(host);
+    // Who keeps what was read of a document need not know who holds it.
+    let signalled = !matches!(effect.change, Change::Locks(_));
     let event = match &effect.change {
         Change::Put { model, definition, ahead } => {
             host.revisions().see(effect.revision + ahead);
             let content = parse::json(args.next("a JSON document")?, &limits)?;
             args.finish()?;
-            host.open(key)?;
+            let locks = locking::take_over(host, key)?;
             let model = (*model != ANY_NAME).then(|| host.models().of_document(model));
             let mut document = Document::new(content, model, *definition, effect.revision);
+            document.locks = locks;
             if !host.replaying() {
                 document.distrust();
             }
@@ -73,6 +79,14 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             host.put_token(key, token);
             Some(c"model.token")
         }
+        Change::Locks(edits) => {
+            args.finish()?;
+            let edits = decode_edits(edits)?;
+            host.open(key)?.ok_or_else(no_key)?;
+            repeat(host, key, &edits);
+            let granted = edits.iter().any(|edit| matches!(edit, LockEdit::Grant { .. }));
+            Some(if granted { c"model.lock" } else { c"model.unlock" })
+        }
     };
     host.revisions().see(effect.revision);
     // The events are those of the command that had this effect.
@@ -83,8 +97,16 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         (Expiry::At(_), _) => Some(c"expire"),
     };
     let effect =
-        KeyEffect { key_arg: key.arg, event, generic_event, signalled: true, sent: Sent::Command };
-    Ok(Outcome { reply: Reply::Ok, effects: smallvec![effect], definition: None })
+        KeyEffect { key_arg: key.arg, event, generic_event, signalled, sent: Sent::Command };
+    Ok(Outcome { reply: Reply::Ok, effects: smallvec![effect], definition: None, waits: None })
+}
+
+/// Changes who holds locks; nobody is told but replicas, which are sent the command.
+fn repeat(host: &mut dyn Host, key: Key<'_>, edits: &[LockEdit]) {
+    let at = At { db: host.database(), key: key.name };
+    host.with_locks(&mut |engine, store, moment| {
+        edits.iter().for_each(|edit| engine.repeat(store, moment, at, edit));
+    });
 }
 
 fn edit(

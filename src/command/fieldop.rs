@@ -15,8 +15,8 @@ use crate::model::{Judging, Model, ReadDefinition, Refresh};
 use crate::op::{Around, Clock, Parsing};
 use crate::reply::Reply;
 use crate::txn::{
-    self, Block, EndsAt, ExpiryOption, Ran, Standing, Statement, Statements, Use, parse_statements,
-    run_block,
+    self, Block, EndsAt, ExpiryOption, HeldLocks, Ran, Released, Standing, Statement, Statements,
+    Use, parse_statements, run_block,
 };
 use crate::value::edit::{Editor, Effects, Journal};
 use crate::value::{Measured, print};
@@ -158,6 +158,8 @@ struct Request<'a> {
     make_path: bool,
     expiry: Option<ExpiryOption>,
     statements: Statements<'a>,
+    /// Whether a statement asks who holds locks.
+    concerns_locks: bool,
 }
 
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
@@ -222,7 +224,9 @@ impl<'a> Request<'a> {
             transaction: false,
             replaying,
         };
-        parse_statements(args.rest(), &mut parsing, &mut self.statements)
+        parse_statements(args.rest(), &mut parsing, &mut self.statements)?;
+        self.concerns_locks = self.statements.iter().any(Statement::concerns_locks);
+        Ok(())
     }
 }
 
@@ -277,20 +281,24 @@ impl Scope<'_, '_> {
         };
         let clock = now_us.map_or(Clock::UNREAD, Clock::at);
         let effects = if sent { Effects::Recorded } else { Effects::Unrecorded };
+        let now_ms = if self.request.concerns_locks { host.moment().steady_ms } else { 0 };
         let Some(document) = host.open(key)? else {
             return match &self.request.init {
                 Some((_, content)) => {
                     let version = model.as_ref().map_or(0, |model| model.read().version());
                     let document = Document::new(content.clone(), model.clone(), version, next);
-                    self.create(host, document, clock, journal).map(Some)
+                    self.create(host, document, (clock, now_ms), journal).map(Some)
                 }
-                None => self.run_without_document(clock).map(Some),
+                None => self.run_without_document(clock, now_ms).map(Some),
             };
         };
         if !sent && !self.replaying && !repeats_as_it_is(document) {
             return Ok(None);
         }
-        let mut done = self.change(document, Some(document.revision), clock, effects, journal)?;
+        let mut released = Released::new();
+        let locking = (&mut released, now_ms);
+        let mut done =
+            self.change(document, Some(document.revision), clock, locking, effects, journal)?;
         if done.changed {
             document.revision = next.max(document.revision + 1);
         }
@@ -302,6 +310,9 @@ impl Scope<'_, '_> {
         if done.changed {
             host.revisions().issue(revision);
         }
+        // Replicas that are sent the command hear of it there.
+        let told = self.replaying || (done.changed && !sent);
+        super::locking::release(host, key, &released, told);
         let expiry = self.expire(host, clock, done.ends_at);
         if !done.changed && expiry == Expiry::Keep {
             return Ok(Some(done.reply.into()));
@@ -323,10 +334,13 @@ impl Scope<'_, '_> {
         &self,
         host: &mut dyn Host,
         mut document: Document,
-        clock: Clock,
+        (clock, now_ms): (Clock, u64),
         journal: &mut Journal,
     ) -> Result<Outcome> {
-        let mut done = self.change(&mut document, None, clock, Effects::Unrecorded, journal)?;
+        // Nobody holds what was not there.
+        let mut released = Released::new();
+        let (locking, effects) = ((&mut released, now_ms), Effects::Unrecorded);
+        let mut done = self.change(&mut document, None, clock, locking, effects, journal)?;
         let (revision, definition) = (document.revision, document.definition_version());
         done.reply.fill_revision(Some(revision));
         host.revisions().issue(revision);
@@ -362,6 +376,7 @@ impl Scope<'_, '_> {
         document: &mut Document,
         revision: Option<u64>,
         clock: Clock,
+        (released, now_ms): (&mut Released, u64),
         effects: Effects,
         journal: &mut Journal,
     ) -> Result<Changed> {
@@ -378,15 +393,20 @@ impl Scope<'_, '_> {
             .track_changes(standing.needs_changes());
         let before = standing.before(editor.view());
         let around = self.around(revision, clock);
+        let replaying = self.replaying;
+        let locks = Some(&document.locks);
+        let mut locks = HeldLocks { locks, released, now_ms, replaying };
         let replies = match standing {
             Standing::Free | Standing::Unknown | Standing::Judged(_) => {
-                run_block(self.block(Some(&mut editor), &around), &self.request.statements)?
+                self.run_block(Some(&mut editor), &around, &mut locks)?
             }
             Standing::New(_) => {
                 standing.fill_defaults(version, &mut editor)?;
-                run_block(self.block(Some(&mut editor), &around), &self.request.statements)?
+                self.run_block(Some(&mut editor), &around, &mut locks)?
             }
-            Standing::Stale(_) => self.run_stale(&standing, version, &mut editor, &around)?,
+            Standing::Stale(_) => {
+                self.run_stale(&standing, version, &mut editor, &around, &mut locks)?
+            }
         };
         let changed = editor.changed();
         if changed || revision.is_none() {
@@ -426,32 +446,34 @@ impl Scope<'_, '_> {
         version: u32,
         editor: &mut Editor<'_>,
         around: &Around<'_>,
+        locks: &mut HeldLocks<'_>,
     ) -> Result<Ran> {
-        let statements = &self.request.statements;
         standing.fill_defaults(version, editor)?;
         let filled = editor.steps();
-        let replies = run_block(self.block(Some(&mut *editor), around), statements)?;
+        let replies = self.run_block(Some(&mut *editor), around, locks)?;
         if filled == 0 || editor.steps() > filled {
             return Ok(replies);
         }
         editor.rollback();
-        let unfilled = run_block(self.block(Some(&mut *editor), around), statements)?;
+        let unfilled = self.run_block(Some(&mut *editor), around, locks)?;
         if !editor.changed() {
             return Ok(unfilled);
         }
         // The defaults are all that the statements would have changed.
         editor.rollback();
         standing.fill_defaults(version, editor)?;
-        run_block(self.block(Some(editor), around), statements)
+        self.run_block(Some(editor), around, locks)
     }
 
     /// Only assertions can hold where nothing is.
-    fn run_without_document(&self, clock: Clock) -> Result<Outcome> {
+    fn run_without_document(&self, clock: Clock, now_ms: u64) -> Result<Outcome> {
         if self.request.expiry.is_some() {
             return Err(txn::no_key());
         }
         let around = self.around(None, clock);
-        let replies = run_block(self.block(None, &around), &self.request.statements)?;
+        let (released, replaying) = (&mut Released::new(), self.replaying);
+        let mut locks = HeldLocks { locks: None, released, now_ms, replaying };
+        let replies = self.run_block(None, &around, &mut locks)?;
         Ok(Reply::Array(replies).into())
     }
 
@@ -466,12 +488,17 @@ impl Scope<'_, '_> {
         }
     }
 
-    fn block<'b, 'e>(
-        &'b self,
-        editor: Option<&'b mut Editor<'e>>,
-        around: &'b Around<'b>,
-    ) -> Block<'b, 'e> {
-        Block { editor, around, paths: &self.settings.paths, make_path: self.request.make_path }
+    /// Runs all statements, from the first on.
+    fn run_block(
+        &self,
+        editor: Option<&mut Editor<'_>>,
+        around: &Around<'_>,
+        locks: &mut HeldLocks<'_>,
+    ) -> Result<Ran> {
+        locks.released.clear();
+        let (paths, make_path) = (&self.settings.paths, self.request.make_path);
+        let locks = HeldLocks { released: &mut *locks.released, ..*locks };
+        run_block(Block { editor, around, paths, make_path, locks }, &self.request.statements)
     }
 
     /// `events` are those of the content and of the time to live.
@@ -486,7 +513,7 @@ impl Scope<'_, '_> {
         let sent = effect.map_or(Sent::Command, |effect| Sent::Effect(effect.encode(), json));
         let signalled = event.is_some() || self.request.expiry.is_some();
         let effects = smallvec![KeyEffect { key_arg, event, generic_event, signalled, sent }];
-        Outcome { reply, effects, definition: None }
+        Outcome { reply, effects, definition: None, waits: None }
     }
 }
 

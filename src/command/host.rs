@@ -10,6 +10,7 @@ use crate::codec::token::Token;
 use crate::document::{Document, Revisions};
 use crate::error::Result;
 use crate::expr::{ExprLimits, Names, Program};
+use crate::lock::{Engine, LockLimits, Moment, Store};
 use crate::model::Models;
 use crate::model::schema::SchemaLimits;
 use crate::path::PathLimits;
@@ -32,6 +33,7 @@ pub struct Settings {
     pub expressions: ExprLimits,
     pub schemas: SchemaLimits,
     pub transactions: TransactionLimits,
+    pub locks: LockLimits,
 }
 
 /// Bounds on one transaction.
@@ -56,6 +58,7 @@ impl Settings {
         expressions: ExprLimits::NONE,
         schemas: SchemaLimits::NONE,
         transactions: TransactionLimits::NONE,
+        locks: LockLimits::NONE,
     };
     pub const DEFAULT: Settings = Settings {
         document: Limits::DEFAULT,
@@ -63,6 +66,7 @@ impl Settings {
         expressions: ExprLimits::DEFAULT,
         schemas: SchemaLimits::DEFAULT,
         transactions: TransactionLimits::DEFAULT,
+        locks: LockLimits::DEFAULT,
     };
 }
 
@@ -119,11 +123,31 @@ pub trait Host {
     /// while writes are paused.
     fn may_refresh(&mut self) -> bool;
 
+    /// The database the command runs in.
+    fn database(&mut self) -> i32;
+
+    /// The connection the command came from; 0 where there is none.
+    fn client(&mut self) -> u64;
+
+    /// Whether the client may be made to wait: not in `MULTI`, and not in a script.
+    fn may_wait(&mut self) -> bool;
+
+    /// The moment of the command, for leases and fences.
+    fn moment(&mut self) -> Moment;
+
+    /// Changes locks: with those who wait, with what lends the locks of documents by their keys, and with
+    /// the moment. Nothing of a document is borrowed meanwhile. What has changed is told to others when
+    /// the command is over.
+    fn with_locks(&mut self, run: &mut WithLocks<'_>);
+
     /// An empty journal; giving it back with [`Host::keep_journal`] saves allocations.
     fn take_journal(&mut self) -> Journal;
 
     fn keep_journal(&mut self, journal: Journal);
 }
+
+/// What is done with locks, see [`Host::with_locks`].
+pub type WithLocks<'r> = dyn FnMut(&mut Engine, &mut dyn Store, Moment) + 'r;
 
 /// What a command did. A command that is refused has none: nothing happened.
 #[derive(Debug)]
@@ -133,6 +157,28 @@ pub struct Outcome {
     pub effects: SmallVec<[KeyEffect; 1]>,
     /// What became of a model, see [`crate::codec::definition`]: for replicas, the AOF and other shards.
     pub definition: Option<Vec<u8>>,
+    /// The client gets its reply later.
+    pub waits: Option<Waiting>,
+}
+
+/// A client that waits for a lock.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The request, see [`Engine`].
+    pub waiter: u64,
+    /// How long it may wait; then the reply is null.
+    pub wait_ms: u64,
+    /// What it is told when it is granted.
+    pub form: LockReply,
+}
+
+/// The form of the reply to a request for locks that was granted.
+#[derive(Debug)]
+pub struct LockReply {
+    /// Whether the documents are told, too.
+    pub get: bool,
+    /// Which of the documents each of the listed keys is; none where one key stands for itself.
+    pub order: Option<Vec<usize>>,
 }
 
 /// A change of one key, to be signalled, announced and propagated.

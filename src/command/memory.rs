@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::host::{Host, JsonText, Key, Outcome, Sent, Settings};
+use super::host::{Host, JsonText, Key, Outcome, Sent, Settings, WithLocks};
 use crate::codec::effect::Expiry;
 use crate::codec::token::Token;
 use crate::document::{Document, Revisions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::cache::Cache;
 use crate::expr::{ExprLimits, Names, Program};
+use crate::lock::{At, Engine, Locks, Moment, Settled, Store};
 use crate::model::Models;
 use crate::value::edit::Journal;
 
@@ -25,6 +26,8 @@ pub struct MemoryHost {
     pub expressions: Cache,
     pub settings: Settings,
     pub replaying: bool,
+    /// Who waits for locks. A test settles it.
+    pub engine: Engine,
 }
 
 impl Default for MemoryHost {
@@ -39,6 +42,7 @@ impl Default for MemoryHost {
             expressions: Cache::new(64, 1 << 20),
             settings: Settings::DEFAULT,
             replaying: false,
+            engine: Engine::default(),
         }
     }
 }
@@ -88,7 +92,9 @@ impl MemoryHost {
 impl MemoryHost {
     /// Deletes whatever is at a key.
     pub fn unlink(&mut self, key: &[u8]) {
-        self.documents.remove(key);
+        if let Some(document) = self.documents.remove(key) {
+            self.engine.remove(At { db: 0, key }, &document.locks);
+        }
         self.tokens.remove(key);
         self.expiries.remove(key);
     }
@@ -103,6 +109,23 @@ impl MemoryHost {
             return Err(Error::new(ErrorCode::WrongType, "the key holds a value of another type"));
         }
         Ok(())
+    }
+}
+
+/// Lends the locks of documents.
+struct Shelf<'h>(&'h mut HashMap<Vec<u8>, Document>);
+
+impl Store for Shelf<'_> {
+    fn locks(&mut self, at: At<'_>) -> Option<&mut Locks> {
+        self.0.get_mut(at.key).map(|document| &mut document.locks)
+    }
+}
+
+impl MemoryHost {
+    /// Grants what can be granted; gives what has to be told to replicas and to those who waited.
+    pub fn settle(&mut self) -> Settled {
+        let moment = self.moment();
+        self.engine.settle(&mut Shelf(&mut self.documents), moment)
     }
 }
 
@@ -192,6 +215,27 @@ impl Host for MemoryHost {
 
     fn may_refresh(&mut self) -> bool {
         !self.replaying
+    }
+
+    fn database(&mut self) -> i32 {
+        0
+    }
+
+    fn client(&mut self) -> u64 {
+        1
+    }
+
+    fn may_wait(&mut self) -> bool {
+        true
+    }
+
+    fn moment(&mut self) -> Moment {
+        Moment { steady_ms: self.now_us / 1000, unix_ms: self.now_us / 1000 }
+    }
+
+    fn with_locks(&mut self, run: &mut WithLocks<'_>) {
+        let moment = self.moment();
+        run(&mut self.engine, &mut Shelf(&mut self.documents), moment);
     }
 
     fn take_journal(&mut self) -> Journal {

@@ -43,7 +43,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         ("revision", Reply::Int(document.revision as i64)),
         ("definition-version", Reply::Int(document.definition_version().into())),
         ("bytes", Reply::Int(document.size() as i64)),
-        ("locks", Reply::Int(0)),
+        ("locks", Reply::count(document.locks.held())),
     ];
     Ok(Reply::Map(members).into())
 }

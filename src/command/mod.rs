@@ -16,12 +16,18 @@ mod fieldop;
 mod get;
 mod help;
 mod install;
+mod lock;
+mod locking;
+mod locks;
 mod meta;
 mod mget;
+mod mlock;
 mod models;
+mod renew;
 mod set;
 mod txn;
 mod undefine;
+mod unlock;
 
 use std::sync::OnceLock;
 
@@ -31,7 +37,11 @@ use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
 pub use args::{Args, expression};
-pub use host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings, TransactionLimits};
+pub use host::{
+    Host, JsonText, Key, KeyEffect, LockReply, Outcome, Sent, Settings, TransactionLimits, Waiting,
+    WithLocks,
+};
+pub use locking::effect_of as lock_effect;
 
 /// Everything there is to know about a command.
 pub struct CommandSpec {
@@ -69,6 +79,8 @@ pub enum Flag {
     Fast,
     /// Not for ordinary users: ACL category `dangerous`.
     Dangerous,
+    /// The client may have to wait.
+    Blocking,
     /// Allowed while a data set is being loaded or is stale.
     Always,
 }
@@ -171,6 +183,6 @@ pub fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
 impl From<Reply> for Outcome {
     /// Nothing was changed.
     fn from(reply: Reply) -> Outcome {
-        Outcome { reply, effects: smallvec::SmallVec::new(), definition: None }
+        Outcome { reply, effects: smallvec::SmallVec::new(), definition: None, waits: None }
     }
 }

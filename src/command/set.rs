@@ -6,6 +6,7 @@ use smallvec::smallvec;
 
 use super::args::{Args, find_model};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
+use super::locking;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::document::{ANY_NAME, Document};
@@ -152,6 +153,7 @@ fn store(host: &mut dyn Host, request: Request<'_>, settings: &Settings) -> Resu
         false => JsonText::Arg(request.json_arg),
     };
     let model = document.model.clone();
+    document.locks = locking::take_over(host, request.key)?;
     host.revisions().issue(revision);
     host.put(request.key, document);
     host.expire(request.key, expiry);
@@ -166,7 +168,7 @@ fn store(host: &mut dyn Host, request: Request<'_>, settings: &Settings) -> Resu
         sent: Sent::Effect(Effect { revision, expiry, change }.encode(), Some(json)),
     };
     let reply = Reply::Int(revision as i64);
-    Ok(Outcome { reply, effects: smallvec![effect], definition: None })
+    Ok(Outcome { reply, effects: smallvec![effect], definition: None, waits: None })
 }
 
 /// What its model did with a new document.

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::args::{Args, CountedKeys, find_model};
 use super::fieldop::{expiry_event, repeats_as_it_is};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
+use super::locking;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::token::{Digest, Token};
@@ -501,6 +502,10 @@ impl<'a> Body<'a> {
         Ok(())
     }
 
+    fn concerns_locks(&self) -> bool {
+        self.statements.iter().any(Statement::concerns_locks)
+    }
+
     /// Whether the command says itself what it changes, see `MODEL.FIELDOP`.
     fn is_its_own_effect(&self) -> bool {
         let plain = |block: &BlockPlan| block.init.is_none() && block.expiry.is_none();
@@ -529,6 +534,7 @@ impl<'s, 'a> Scope<'s, 'a> {
         let slots = &self.header.slots;
         let mut journals: SmallVec<[Journal; 2]> =
             slots.iter().map(|_| host.take_journal()).collect();
+        let steady_ms = host.moment().steady_ms;
         let found = host.open_all(slots)?;
         let repeats = may_repeat && (self.replaying || self.repeat_as_they_are(&found));
         let effects = if repeats { Effects::Unrecorded } else { Effects::Recorded };
@@ -545,6 +551,7 @@ impl<'s, 'a> Scope<'s, 'a> {
                 limits: &self.settings.document,
                 effects,
                 replaying: self.replaying,
+                steady_ms: if self.body.concerns_locks() { steady_ms } else { 0 },
             },
         };
         let keys = self.header.keys.names().iter();
@@ -630,7 +637,8 @@ impl<'s, 'a> Scope<'s, 'a> {
         committed: Committed,
         repeats: bool,
     ) -> Option<KeyEffect> {
-        let Committed { became, expiry: option, ends_at, journal } = committed;
+        let Committed { became, expiry: option, ends_at, journal, released } = committed;
+        let told = self.replaying || (repeats && matches!(became, Became::Changed { .. }));
         let effect = match became {
             Became::Untouched => None,
             Became::Removed => {
@@ -640,7 +648,14 @@ impl<'s, 'a> Scope<'s, 'a> {
                 let sent = Sent::Unlink;
                 Some(KeyEffect { key_arg, event: None, generic_event, signalled: true, sent })
             }
-            Became::Made(document) => Some(self.finish_made(host, key, document, option, ends_at)),
+            Became::Made { document, anew } => {
+                let effect = self.finish_made(host, key, document, option, ends_at);
+                // Whoever held the one that was deleted holds nothing any more.
+                if anew {
+                    locking::end_all(host, key);
+                }
+                Some(effect)
+            }
             Became::Changed { revision, definition } => {
                 let expiry = self.expire(host, key, option, ends_at, Expiry::Keep);
                 let change = Change::Edit { edits: journal.effects(), definition };
@@ -669,6 +684,7 @@ impl<'s, 'a> Scope<'s, 'a> {
             }
         };
         host.keep_journal(journal);
+        locking::release(host, key, &released, told);
         effect
     }
 

@@ -157,6 +157,11 @@ impl Engine {
         self.waiters.len()
     }
 
+    /// How many grants there are, of all documents.
+    pub fn held(&self) -> usize {
+        self.leases.held()
+    }
+
     /// How many documents are watched for leases that end.
     pub fn watched(&self) -> usize {
         self.leases.len()
@@ -353,7 +358,10 @@ impl Engine {
                     locks.set_watch(0);
                 }
             }
-            Some(ends_ms) => locks.set_watch(self.leases.watch(locks.watch(), at, ends_ms)),
+            Some(ends_ms) => {
+                let (watch, held) = (locks.watch(), locks.held());
+                locks.set_watch(self.leases.watch(watch, at, ends_ms, held));
+            }
         }
     }
 
@@ -477,11 +485,11 @@ impl Engine {
         lease_ms: Option<u64>,
     ) -> Result<u64> {
         self.tick(store, moment);
-        let Some(locks) = store.locks(at) else { return Err(lost(at, &grant)) };
+        let Some(locks) = store.locks(at) else { return Err(lost(at.key, &grant)) };
         locks.start(moment.steady_ms);
         let Some(holder) = locks.holding(grant.name, grant.owner, grant.fence, moment.steady_ms)
         else {
-            return Err(lost(at, &grant));
+            return Err(lost(at.key, &grant));
         };
         let lease_ms = lease_ms.unwrap_or(holder.lease_ms);
         let ends_ms = moment.steady_ms.saturating_add(lease_ms);
@@ -499,10 +507,10 @@ impl Engine {
         grant: Held<'_>,
     ) -> Result<()> {
         self.tick(store, moment);
-        let Some(locks) = store.locks(at) else { return Err(lost(at, &grant)) };
+        let Some(locks) = store.locks(at) else { return Err(lost(at.key, &grant)) };
         locks.start(moment.steady_ms);
         if locks.holding(grant.name, grant.owner, grant.fence, moment.steady_ms).is_none() {
-            return Err(lost(at, &grant));
+            return Err(lost(at.key, &grant));
         }
         let (name, fence) = (grant.name.into(), grant.fence);
         self.change(locks, at, LockEdit::Release { name, fence });
@@ -573,12 +581,26 @@ impl Engine {
         }
     }
 
+    /// Ends all grants of a document that took the place of one that was deleted, and whose locks it
+    /// has; who waited for one of them is told that that one is gone.
+    pub fn end_all(&mut self, store: &mut dyn Store, at: At<'_>) {
+        self.send_away(at);
+        let Some(locks) = store.locks(at) else { return };
+        for edit in locks.ended(Holder::UNSTARTED) {
+            self.change(locks, at, edit);
+        }
+    }
+
     /// A document is gone, with its locks. Who waited for one of them is told.
     pub fn remove(&mut self, at: At<'_>, locks: &Locks) {
         for holder in locks.names().iter().flat_map(|lock| &lock.holders) {
             self.end_ephemeral(holder);
         }
         self.leases.forget(locks.watch(), at);
+        self.send_away(at);
+    }
+
+    fn send_away(&mut self, at: At<'_>) {
         let Some(queues) = self.queues_of(at) else { return };
         let gone: Vec<WaiterId> = queues.all().flat_map(|queue| &queue.all).copied().collect();
         for id in gone {
@@ -815,9 +837,9 @@ pub fn deadlock() -> Error {
 
 /// The refusal where a lock is not held by a grant.
 #[cold]
-pub fn lost(at: At<'_>, grant: &Held<'_>) -> Error {
+pub fn lost(key: &[u8], grant: &Held<'_>) -> Error {
     Error::new(ErrorCode::LockLost, "the lock is not held by this grant")
-        .text("key", at.key)
+        .text("key", key)
         .text("name", grant.name)
         .text("owner", grant.owner)
         .integer("fence", grant.fence as i64)

@@ -18,19 +18,25 @@ pub struct Leases {
     unused: Vec<u32>,
     /// By when the first lease of each ends.
     ends: BTreeSet<(u64, u32)>,
+    /// How many grants all of them have.
+    held: usize,
 }
 
 struct Watched {
     place: Place,
     ends_ms: u64,
+    /// How many grants its locks have.
+    held: usize,
 }
 
 impl Leases {
     /// Watches a document, from now on for this end, and under this place. Gives its number.
-    pub fn watch(&mut self, watch: u32, at: At<'_>, ends_ms: u64) -> u32 {
+    pub fn watch(&mut self, watch: u32, at: At<'_>, ends_ms: u64, held: usize) -> u32 {
         if let Some(Some(known)) = self.watched.get_mut(watch as usize)
             && known.place.at() == at
         {
+            self.held = self.held + held - known.held;
+            known.held = held;
             if known.ends_ms != ends_ms {
                 self.ends.remove(&(known.ends_ms, watch));
                 self.ends.insert((ends_ms, watch));
@@ -45,7 +51,8 @@ impl Leases {
             self.watched.push(None);
             (self.watched.len() - 1) as u32
         });
-        self.watched[new as usize] = Some(Watched { place: at.to_place(), ends_ms });
+        self.watched[new as usize] = Some(Watched { place: at.to_place(), ends_ms, held });
+        self.held += held;
         self.ends.insert((ends_ms, new));
         new
     }
@@ -61,6 +68,7 @@ impl Leases {
     fn remove(&mut self, watch: u32) {
         if let Some(known) = self.watched[watch as usize].take() {
             self.ends.remove(&(known.ends_ms, watch));
+            self.held -= known.held;
             self.unused.push(watch);
         }
         // The numbers of a crowd that has gone.
@@ -83,6 +91,11 @@ impl Leases {
         let place = self.watched[watch as usize].as_ref().map(|known| known.place.clone());
         self.remove(watch);
         place
+    }
+
+    /// How many grants there are.
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     pub fn len(&self) -> usize {

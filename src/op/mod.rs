@@ -10,7 +10,8 @@
 //! which records the undo. Its arguments were parsed and checked before anything was looked up.
 //!
 //! Three operators of transactions change a key as a whole ([`Run::Key`]). They are found apart, by
-//! [`find_key_operator`], because no other command has them.
+//! [`find_key_operator`], because no other command has them. So is the one on locks ([`Run::Release`]),
+//! which changes no value.
 
 mod duration;
 mod index;
@@ -48,6 +49,7 @@ mod pow;
 mod prepend;
 mod pull;
 mod put;
+mod release;
 mod revision;
 mod set;
 mod setnx;
@@ -70,7 +72,10 @@ use crate::reply::Reply;
 
 pub use duration::Duration;
 pub use get::read as read_path;
-pub use operand::{Arg, Operand, OperandKind, Parsing, integer as operand_integer, parse_operands};
+pub use operand::{
+    Arg, Operand, OperandKind, Parsing, fence, integer as operand_integer, lock_name,
+    parse_operands,
+};
 pub use patch::Patch;
 pub use site::{Around, Clock, Frame, Site};
 
@@ -135,6 +140,8 @@ pub enum Run {
     Once(fn(&mut Frame<'_, '_>, &[Arg<'_>]) -> Result<Reply>),
     /// On the key, by the transaction that holds it.
     Key(KeyChange),
+    /// On a lock of the document, by the block that knows who holds it.
+    Release,
 }
 
 /// What becomes of a key in a transaction. The first operand is a model, the second a document.
@@ -168,6 +175,10 @@ pub static OPERATORS: [OpSpec];
 #[distributed_slice]
 pub static KEY_OPERATORS: [OpSpec];
 
+/// The operators on locks of a document. Use [`lock_operators`].
+#[distributed_slice]
+pub static LOCK_OPERATORS: [OpSpec];
+
 /// All operators on places of a document, by name.
 pub fn all() -> &'static [&'static OpSpec] {
     static SORTED: OnceLock<Vec<&'static OpSpec>> = OnceLock::new();
@@ -178,6 +189,12 @@ pub fn all() -> &'static [&'static OpSpec] {
 pub fn key_operators() -> &'static [&'static OpSpec] {
     static SORTED: OnceLock<Vec<&'static OpSpec>> = OnceLock::new();
     SORTED.get_or_init(|| sorted(&KEY_OPERATORS))
+}
+
+/// All operators on locks, by name.
+pub fn lock_operators() -> &'static [&'static OpSpec] {
+    static SORTED: OnceLock<Vec<&'static OpSpec>> = OnceLock::new();
+    SORTED.get_or_init(|| sorted(&LOCK_OPERATORS))
 }
 
 fn sorted(specs: &'static [OpSpec]) -> Vec<&'static OpSpec> {
@@ -191,6 +208,11 @@ fn sorted(specs: &'static [OpSpec]) -> Vec<&'static OpSpec> {
 /// The operator on keys of that name, in any case of letters.
 pub fn find_key_operator(name: &[u8]) -> Option<&'static OpSpec> {
     key_operators().iter().find(|spec| name.eq_ignore_ascii_case(spec.name.as_bytes())).copied()
+}
+
+/// The operator on locks of that name, in any case of letters.
+pub fn find_lock_operator(name: &[u8]) -> Option<&'static OpSpec> {
+    lock_operators().iter().find(|spec| name.eq_ignore_ascii_case(spec.name.as_bytes())).copied()
 }
 
 /// The operator on places of that name, in any case of letters.

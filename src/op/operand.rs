@@ -8,6 +8,7 @@ use super::duration::Duration;
 use super::patch::Patch;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{Names, Program};
+use crate::lock::NAME_BYTES_MAX;
 use crate::path::{Path, PathLimits, Singular};
 use crate::value::{ArrayView, Limits, Measured, Number, ObjectView, parse};
 
@@ -43,6 +44,10 @@ pub enum OperandKind {
     Integer,
     /// A plain UTF-8 string.
     Name,
+    /// The name of a lock or of who holds it: 1 to 256 bytes of UTF-8.
+    LockName,
+    /// The number of a grant.
+    Fence,
     /// `@` or a singular path from `@`.
     SortKey,
     /// Base64 text: the standard alphabet, padded.
@@ -159,6 +164,22 @@ impl<'a> Arg<'a> {
     }
 }
 
+/// The name of a lock, or of an owner.
+pub fn lock_name<'a>(arg: &'a [u8], what: &str) -> Result<&'a str> {
+    if arg.len() > NAME_BYTES_MAX {
+        return Err(Error::limit("lock-name-bytes", NAME_BYTES_MAX as u64).text("argument", arg));
+    }
+    std::str::from_utf8(arg).ok().filter(|name| !name.is_empty()).ok_or_else(|| {
+        Error::syntax(format!("{what} has to be UTF-8 and not empty")).text("argument", arg)
+    })
+}
+
+/// A fence as a client gives it back.
+pub fn fence(arg: &[u8]) -> Result<u64> {
+    u64::try_from(integer(arg)?)
+        .map_err(|_| Error::syntax("a fence is not negative").text("argument", arg))
+}
+
 /// Compiles an expression, or finds it compiled.
 pub type Compile<'p> = dyn FnMut(&[u8], Names) -> Result<Arc<Program>> + 'p;
 
@@ -233,6 +254,8 @@ fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Res
                 .map_err(|_| refused(format!("{} has to be UTF-8", operand.name)))?;
             Arg::Text(text.into())
         }
+        OperandKind::LockName => Arg::Text(lock_name(arg, operand.name)?.into()),
+        OperandKind::Fence => Arg::Integer(fence(arg)? as i64),
         OperandKind::Base64 => {
             let bytes = bytesappend::decode(arg);
             Arg::Bytes(bytes.ok_or_else(|| {

@@ -77,6 +77,7 @@ unsafe fn set_categories(
                 Flag::ReadOnly => Some("read"),
                 Flag::Dangerous => Some("admin dangerous"),
                 Flag::Fast => Some("fast"),
+                Flag::Blocking => Some("blocking"),
                 Flag::DenyOom | Flag::Always => None,
             })
             .collect();
@@ -199,38 +200,45 @@ impl Arena {
             }
             ArgKind::Statement => {
                 arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF;
-                arg.subargs = self.statements(&[]);
+                arg.subargs = self.statements(&[op::lock_operators()]);
             }
             ArgKind::TransactionStatement => {
                 arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF;
-                arg.subargs = self.statements(op::key_operators());
+                arg.subargs = self.statements(&[op::lock_operators(), op::key_operators()]);
             }
         }
         arg
     }
 
-    /// All statements, and these operators on keys.
-    fn statements(&mut self, key_operators: &[&OpSpec]) -> *mut raw::RedisModuleCommandArg {
+    /// All statements, and these operators besides those on places.
+    fn statements(&mut self, others: &[&[&OpSpec]]) -> *mut raw::RedisModuleCommandArg {
         let mut args = Vec::new();
         for spec in &txn::ASSERTIONS {
             let mut arg = self.named(&spec.name.to_lowercase(), Some(spec.name));
             arg.summary = self.text(spec.summary);
-            arg.type_ = match spec.operand {
-                Some(AssertionOperand::Revision) => {
-                    raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER
+            match spec.operands {
+                [] => {
+                    arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN;
                 }
-                Some(AssertionOperand::Expression) => {
-                    raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING
+                [operand] => arg.type_ = assertion_type(*operand),
+                operands => {
+                    arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_BLOCK;
+                    let operands = operands.iter().map(|operand| {
+                        let mut arg = self.named(operand.name(), None);
+                        arg.type_ = assertion_type(*operand);
+                        arg
+                    });
+                    let operands = operands.collect();
+                    arg.subargs = self.list(operands);
                 }
-                None => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN,
-            };
+            }
             args.push(arg);
         }
         // A guard stands in front of an operator, which is the next statement as far as syntax goes.
         let mut guard = self.named(&txn::GUARD.to_lowercase(), Some(txn::GUARD));
         guard.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING;
         args.push(guard);
-        for spec in op::all().iter().chain(key_operators) {
+        for spec in op::all().iter().chain(others.iter().copied().flatten()) {
             args.push(self.operator(spec));
         }
         self.list(args)
@@ -252,7 +260,7 @@ impl Arena {
     fn operand(&mut self, operand: &Operand) -> raw::RedisModuleCommandArg {
         let mut arg = self.named(operand.name, None);
         match operand.kind {
-            OperandKind::Integer => {
+            OperandKind::Integer | OperandKind::Fence => {
                 arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER
             }
             OperandKind::Choice(words) => {
@@ -278,6 +286,17 @@ impl Arena {
         // The server takes 0 for the first key spec: only keys may have one.
         arg.key_spec_index = -1;
         arg
+    }
+}
+
+fn assertion_type(operand: AssertionOperand) -> raw::RedisModuleCommandArgType {
+    match operand {
+        AssertionOperand::Revision | AssertionOperand::Fence => {
+            raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER
+        }
+        AssertionOperand::Expression | AssertionOperand::LockName | AssertionOperand::Owner => {
+            raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING
+        }
     }
 }
 

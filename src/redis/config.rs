@@ -9,6 +9,7 @@ use redis_module::raw;
 use super::api::{call, is_ok};
 use crate::command::{Settings, TransactionLimits};
 use crate::expr::ExprLimits;
+use crate::lock::{LEASE_MS_LOADED_MAX, LockLimits};
 use crate::model::schema::SchemaLimits;
 use crate::path::PathLimits;
 use crate::value::limits::{BYTES_MAX, DEPTH_MAX, Limits};
@@ -73,7 +74,15 @@ static SCHEMA_BYTES: Entry = Entry::new(
 static TOKEN_REPLY_BYTES: Entry =
     Entry::new(c"token-reply-bytes", DEFAULT.transactions.token_reply_bytes, 1, BYTES_MAX, true);
 
-static ENTRIES: [&Entry; 12] = [
+static LOCK_WAITERS: Entry = Entry::new(c"lock-waiters", DEFAULT.locks.waiters, 1, 1 << 20, false);
+static LOCK_NAMES: Entry = Entry::new(c"lock-names", DEFAULT.locks.names, 1, 1 << 20, false);
+static LOCK_HOLDERS: Entry = Entry::new(c"lock-holders", DEFAULT.locks.holders, 1, 1 << 20, false);
+static LOCK_LEASE_MIN: Entry =
+    Entry::new(c"lock-lease-min", DEFAULT.locks.lease_ms_min, 1, LEASE_MS_LOADED_MAX, false);
+static LOCK_LEASE_MAX: Entry =
+    Entry::new(c"lock-lease-max", DEFAULT.locks.lease_ms_max, 1, LEASE_MS_LOADED_MAX, false);
+
+static ENTRIES: [&Entry; 17] = [
     &DEPTH,
     &DOCUMENT_BYTES,
     &PATH_BYTES,
@@ -86,6 +95,11 @@ static ENTRIES: [&Entry; 12] = [
     &EXPRESSION_CACHE_BYTES,
     &SCHEMA_BYTES,
     &TOKEN_REPLY_BYTES,
+    &LOCK_WAITERS,
+    &LOCK_NAMES,
+    &LOCK_HOLDERS,
+    &LOCK_LEASE_MIN,
+    &LOCK_LEASE_MAX,
 ];
 
 /// How many compiled expressions are kept, and in how many bytes.
@@ -110,6 +124,14 @@ pub fn settings() -> Settings {
         },
         schemas: SchemaLimits { bytes: SCHEMA_BYTES.get() as usize, ..SchemaLimits::DEFAULT },
         transactions: TransactionLimits { token_reply_bytes: TOKEN_REPLY_BYTES.get() },
+        locks: LockLimits {
+            waiters: LOCK_WAITERS.get(),
+            names: LOCK_NAMES.get(),
+            holders: LOCK_HOLDERS.get(),
+            lease_ms_min: LOCK_LEASE_MIN.get(),
+            // A shortest lease that is longer than the longest is the one there is.
+            lease_ms_max: LOCK_LEASE_MAX.get().max(LOCK_LEASE_MIN.get()),
+        },
     }
 }
 

@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use redis_module::raw;
 
-use super::api::{call, is_ok};
-use super::{defrag, info, log, models, role};
+use super::api::{bytes, call, is_ok};
+use super::{defrag, info, locks, log, models, role};
 use crate::codec::effect::{Change, Effect, Expiry};
+use crate::codec::locks::edits_of;
 use crate::codec::rdb;
+use crate::command::lock_effect;
 use crate::document::Document;
 use crate::value::print;
 
@@ -66,7 +68,7 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
         defrag: Some(defrag::defrag),
         mem_usage2: None,
         free_effort2: None,
-        unlink2: None,
+        unlink2: Some(locks::on_unlink),
         copy2: None,
         aux_save2: Some(aux_save2),
     };
@@ -118,6 +120,10 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
                 if !models::is_loading() {
                     document.distrust();
                 }
+                if !document.locks.is_blank() {
+                    // SAFETY: as above.
+                    unsafe { note_arrived(io) };
+                }
                 Some(into_raw(document))
             }
             Err(error) => {
@@ -128,6 +134,19 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
         }
     });
     loaded.ok().flatten().unwrap_or(ptr::null_mut())
+}
+
+/// # Safety
+///
+/// `io` is valid.
+unsafe fn note_arrived(io: *mut raw::RedisModuleIO) {
+    // SAFETY: the caller vouches for `io`; the key's name may be unknown.
+    unsafe {
+        let key = call!(RedisModule_GetKeyNameFromIO(io));
+        if !key.is_null() {
+            locks::note_arrived(call!(RedisModule_GetDbIdFromIO(io)), bytes(key));
+        }
+    }
 }
 
 /// Reads from one buffer. None where the file ends too early or is damaged.
@@ -180,13 +199,26 @@ unsafe extern "C" fn aof_rewrite(
                 json.len(),
             ));
         }
+        let edits = edits_of(&document.locks);
+        if !edits.is_empty() {
+            let effect = lock_effect(edits.iter());
+            // SAFETY: as above.
+            unsafe {
+                let format = c"sb".as_ptr();
+                let (start, len) = (effect.as_ptr(), effect.len());
+                call!(RedisModule_EmitAOF(io, c"MODEL.APPLY".as_ptr(), format, key, start, len));
+            }
+        }
     });
 }
 
 unsafe extern "C" fn mem_usage(value: *const c_void) -> usize {
     // SAFETY: the server lends a live value.
-    catch_unwind(|| size_of::<Document>() + unsafe { document(value) }.root.heap_bytes())
-        .unwrap_or_default()
+    let measured = catch_unwind(|| {
+        let document = unsafe { document(value) };
+        size_of::<Document>() + document.root.heap_bytes() + document.locks.heap_bytes()
+    });
+    measured.unwrap_or_default()
 }
 
 unsafe extern "C" fn digest(digest: *mut raw::RedisModuleDigest, value: *mut c_void) {
@@ -221,14 +253,24 @@ unsafe extern "C" fn copy(
     value: *const c_void,
 ) -> *mut c_void {
     // SAFETY: the server lends a live value.
-    catch_unwind(|| into_raw(unsafe { document(value) }.clone())).unwrap_or(ptr::null_mut())
+    let copied = catch_unwind(|| {
+        let mut copy = unsafe { document(value) }.clone();
+        // Nobody holds the copy.
+        copy.locks.clear();
+        into_raw(copy)
+    });
+    copied.unwrap_or(ptr::null_mut())
 }
 
 // The aux field: a version and a buffer, see `rdb::aux`.
 
 unsafe extern "C" fn aux_save(io: *mut raw::RedisModuleIO, _when: c_int) {
     let _ = catch_unwind(|| {
-        let bytes = rdb::aux::encode(role::REVISIONS.seen(), &models::MODELS.entries());
+        let bytes = rdb::aux::encode(
+            role::REVISIONS.seen(),
+            locks::last_fence(),
+            &models::MODELS.entries(),
+        );
         // SAFETY: `io` is valid during the callback; the buffer outlives the call.
         unsafe {
             call!(RedisModule_SaveUnsigned(io, rdb::aux::VERSION));
@@ -251,14 +293,14 @@ unsafe extern "C" fn aux_save2(io: *mut raw::RedisModuleIO, when: c_int) {
 unsafe extern "C" fn aux_load(io: *mut raw::RedisModuleIO, _version: c_int, _when: c_int) -> c_int {
     let loaded = catch_unwind(|| {
         // SAFETY: `io` is valid during the callback.
-        let (version, decoded) = unsafe {
+        let aux = unsafe {
             let version = call!(RedisModule_LoadUnsigned(io));
-            (version, load_buffer(io, |bytes| rdb::aux::decode(bytes).ok()).flatten())
-        };
-        let (seen, entries) = decoded.filter(|_| version == rdb::aux::VERSION)?;
-        role::REVISIONS.see(seen);
+            load_buffer(io, |bytes| rdb::aux::decode(bytes, version).ok()).flatten()
+        }?;
+        role::REVISIONS.see(aux.revision);
+        locks::see_fence(aux.fence);
         // SAFETY: as above.
-        models::load(&entries, |line| unsafe { log::io_error(io, line) });
+        models::load(&aux.models, |line| unsafe { log::io_error(io, line) });
         Some(())
     });
     if matches!(loaded, Ok(Some(()))) {

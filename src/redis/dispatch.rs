@@ -9,9 +9,10 @@ use smallvec::SmallVec;
 
 use super::api::{bytes, call, is_ok};
 use super::host::ServerHost;
-use super::{command_info, info, log, models, reply};
-use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, Keys, Outcome, Sent};
+use super::{command_info, info, locks, log, models, reply, waiting};
+use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, Keys, Outcome, Sent, Waiting};
 use crate::error::{Error, Result};
+use crate::lock::{At, Place};
 
 type Handler = unsafe extern "C" fn(
     *mut raw::RedisModuleCtx,
@@ -85,6 +86,7 @@ fn flags(spec: &CommandSpec) -> String {
             Flag::DenyOom => "deny-oom",
             Flag::Fast => "fast",
             Flag::Dangerous => "admin",
+            Flag::Blocking => "blocking",
             Flag::Always => "allow-loading allow-stale",
         })
         .collect();
@@ -131,13 +133,46 @@ unsafe fn run(
     // SAFETY: as above. The host closes its keys before anything is propagated or announced.
     let outcome = (spec.run)(&mut unsafe { ServerHost::new(ctx, argv) }, &args);
     match outcome {
-        Ok(outcome) => unsafe { finish(ctx, argv, &outcome) },
+        Ok(mut outcome) => unsafe {
+            match outcome.waits.take() {
+                Some(waiting) => wait(ctx, spec, &args, waiting),
+                None => finish(ctx, argv, &outcome),
+            }
+            locks::after_command(ctx);
+        },
         Err(error) => {
             info::count_abort(error.code());
             // SAFETY: as above.
-            unsafe { reply::send_error(ctx, &error) };
+            unsafe {
+                reply::send_error(ctx, &error);
+                locks::after_command(ctx);
+            }
         }
     }
+}
+
+/// Makes the client wait for the locks of its keys.
+///
+/// # Safety
+///
+/// As for [`run`]; no key of the command is open.
+unsafe fn wait(
+    ctx: *mut raw::RedisModuleCtx,
+    spec: &CommandSpec,
+    args: &[&[u8]],
+    waiting: Waiting,
+) {
+    // SAFETY: the caller vouches for `ctx`.
+    let db = unsafe { call!(RedisModule_GetSelectedDb(ctx)) };
+    let mut places: Vec<Place> = Vec::new();
+    for key in keys(spec, args).unwrap_or_default() {
+        let at = At { db, key: args[key] };
+        if !places.iter().any(|place| place.at() == at) {
+            places.push(at.to_place());
+        }
+    }
+    // SAFETY: as above; the host saw that the client may wait.
+    unsafe { waiting::block(ctx, waiting, places) };
 }
 
 /// Tells the server where the keys of a counted command stand, for routing in a cluster. A count that
@@ -147,14 +182,21 @@ unsafe fn run(
 ///
 /// `ctx` is the context of a request for key positions.
 unsafe fn report_keys(ctx: *mut raw::RedisModuleCtx, spec: &CommandSpec, args: &[&[u8]]) {
-    let count =
-        args.get(1).and_then(|count| std::str::from_utf8(count).ok()?.parse::<usize>().ok());
-    let Some(count) = count.filter(|count| *count <= args.len().saturating_sub(2)) else { return };
     let flags = command_info::key_flags(spec) as c_int;
-    for position in 2..2 + count {
+    for position in keys(spec, args).unwrap_or_default() {
         // SAFETY: the caller vouches for `ctx`; the position is an argument's.
         unsafe { call!(RedisModule_KeyAtPosWithFlags(ctx, position as c_int, flags)) };
     }
+}
+
+/// The positions of a command's keys; none where their count makes no sense.
+fn keys(spec: &CommandSpec, args: &[&[u8]]) -> Option<std::ops::Range<usize>> {
+    let count = match spec.keys {
+        Keys::None => return None,
+        Keys::First => return Some(1..2),
+        Keys::Counted => std::str::from_utf8(args.get(1)?).ok()?.parse::<usize>().ok()?,
+    };
+    (count <= args.len().saturating_sub(2)).then(|| 2..2 + count)
 }
 
 /// Carries out what an outcome says. The change itself has been made.

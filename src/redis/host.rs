@@ -8,14 +8,15 @@ use redis_module::raw;
 use smallvec::SmallVec;
 
 use super::api::call;
-use super::{config, data_type, info, models, role, token_type};
+use super::{config, data_type, info, locks, models, role, token_type};
 use crate::codec::effect::Expiry;
 use crate::codec::token::Token;
-use crate::command::{Host, Key, Settings, expression};
+use crate::command::{Host, Key, Settings, WithLocks, expression};
 use crate::document::{Document, Revisions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::cache::Cache;
 use crate::expr::{ExprLimits, Names, Program};
+use crate::lock::Moment;
 use crate::model::Models;
 use crate::txn::KeyIndex;
 use crate::value::edit::Journal;
@@ -214,6 +215,34 @@ impl Host for ServerHost<'_> {
             let quiet = raw::RedisModule_AvoidReplicaTraffic.is_some_and(|avoid| avoid() != 0);
             master && !quiet && !role::is_replaying(self.ctx)
         }
+    }
+
+    fn database(&mut self) -> i32 {
+        // SAFETY: the context is that of the running command.
+        unsafe { call!(RedisModule_GetSelectedDb(self.ctx)) }
+    }
+
+    fn client(&mut self) -> u64 {
+        // SAFETY: as above.
+        unsafe { call!(RedisModule_GetClientId(self.ctx)) }
+    }
+
+    fn may_wait(&mut self) -> bool {
+        let denied = raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING
+            | raw::REDISMODULE_CTX_FLAGS_MULTI
+            | raw::REDISMODULE_CTX_FLAGS_LUA;
+        // SAFETY: as above.
+        let flags = unsafe { call!(RedisModule_GetContextFlags(self.ctx)) };
+        flags & denied as c_int == 0
+    }
+
+    fn moment(&mut self) -> Moment {
+        locks::moment()
+    }
+
+    fn with_locks(&mut self, run: &mut WithLocks<'_>) {
+        // SAFETY: as above; whoever calls borrows nothing of a document.
+        unsafe { locks::drive(self.ctx, run) };
     }
 
     fn take_journal(&mut self) -> Journal {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use redis_module::raw;
 
 use super::api::{call, is_ok};
+use super::locks;
 use super::models::MODELS;
 use crate::error::ErrorCode;
 use crate::expr::cache::Cache;
@@ -70,6 +71,11 @@ unsafe extern "C" fn report(ctx: *mut raw::RedisModuleInfoCtx, _for_crash_report
         };
         field("documents", DOCUMENTS.load(Ordering::Relaxed));
         field("tokens", TOKENS.load(Ordering::Relaxed));
+        field("locks_held", locks::INFO.held.load(Ordering::Relaxed));
+        field("lock_waiters", locks::INFO.waiting.load(Ordering::Relaxed));
+        field("lock_grants", locks::INFO.grants.load(Ordering::Relaxed));
+        field("lock_leases_expired", locks::INFO.expired.load(Ordering::Relaxed));
+        field("lock_deadlocks", locks::INFO.deadlocks.load(Ordering::Relaxed));
         field("models", MODELS.names().len() as u64);
         field("expression_cache_hits", EXPRESSIONS.hits.load(Ordering::Relaxed));
         field("expression_cache_misses", EXPRESSIONS.misses.load(Ordering::Relaxed));

@@ -17,11 +17,13 @@ mod defrag;
 mod dispatch;
 mod host;
 mod info;
+mod locks;
 mod log;
 mod models;
 mod reply;
 mod role;
 mod token_type;
+mod waiting;
 
 use std::ffi::c_int;
 use std::panic::catch_unwind;
@@ -82,6 +84,7 @@ fn load(ctx: *mut raw::RedisModuleCtx, argc: c_int) -> Result<(), &'static str> 
     info::register(ctx)?;
     role::register(ctx)?;
     models::register(ctx)?;
+    locks::register(ctx)?;
     api::set_options(ctx);
     Ok(())
 }

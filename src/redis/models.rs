@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard};
 use redis_module::raw;
 
 use super::api::{call, is_ok};
-use super::log;
+use super::{locks, log};
 use crate::codec::definition;
 use crate::model::{Entry, Models};
 
@@ -117,6 +117,7 @@ unsafe extern "C" fn on_async_load(
                 if let Some(models) = staged.take() {
                     MODELS.replace(models);
                 }
+                locks::note_replaced();
             }
             _ => *staged = None,
         }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redis_module::raw;
 
 use super::api::{call, is_ok};
-use super::models;
+use super::{locks, models};
 use crate::document::Revisions;
 
 /// Whether commands may come from a master or an AOF.
@@ -76,6 +76,11 @@ unsafe extern "C" fn on_event(
         let loading = event.id == raw::REDISMODULE_EVENT_LOADING;
         if loading && (starts.contains(&subevent) || ends.contains(&subevent)) {
             models::on_loading(starts.contains(&subevent));
+        }
+        let master = event.id == raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED
+            && subevent == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER;
+        if master || (loading && ends.contains(&subevent)) {
+            locks::note_began();
         }
         if loading && starts.contains(&subevent) {
             // What is loaded counts as it did when it was written.

@@ -10,7 +10,7 @@ mod ttl;
 
 pub use judge::Standing;
 pub use keys::KeyIndex;
-pub use run::{Block, Ran, check_revision, no_key, run_block};
+pub use run::{Block, HeldLocks, Ran, Released, check_revision, no_key, run_block};
 pub use slot::{Became, Changing, Committed, Slot};
 pub use statement::{
     ASSERTIONS, Assertion, AssertionOperand, AssertionSpec, BLOCK, GUARD, STATEMENTS_MAX,

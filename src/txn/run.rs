@@ -1,8 +1,11 @@
 //! Runs the statements of one block on one document, in order, each seeing what those before it did.
 
+use smallvec::SmallVec;
+
 use super::statement::{Assertion, Statement};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Program;
+use crate::lock::{Held, Locks, lost};
 use crate::op::{Absent, Arg, Around, Frame, OpSpec, Run, Site};
 use crate::path::{Path, PathLimits};
 use crate::reply::Reply;
@@ -16,6 +19,35 @@ pub struct Block<'b, 'a> {
     pub around: &'b Around<'b>,
     pub paths: &'b PathLimits,
     pub make_path: bool,
+    pub locks: HeldLocks<'b>,
+}
+
+/// The locks of a block's document, as the statements so far leave them.
+pub struct HeldLocks<'b> {
+    /// None where the document is missing or was just made.
+    pub locks: Option<&'b Locks>,
+    /// The grants that end when the command is over.
+    pub released: &'b mut Released,
+    /// The moment, where a statement asks who holds locks.
+    pub now_ms: u64,
+    /// What is repeated was judged elsewhere.
+    pub replaying: bool,
+}
+
+/// Grants that are over: the names of the locks, and the fences.
+pub type Released = SmallVec<[(Box<str>, u64); 1]>;
+
+impl HeldLocks<'_> {
+    /// `LOCKLOST` unless the lock is held by this grant.
+    fn check(&self, key: &[u8], name: &str, owner: &str, fence: u64) -> Result<()> {
+        let over = self.released.iter().any(|(known, at)| **known == *name && *at == fence);
+        let (name, owner) = (name.as_bytes(), owner.as_bytes());
+        let held = self.locks.and_then(|locks| locks.holding(name, owner, fence, self.now_ms));
+        match held.filter(|_| !over) {
+            Some(_) => Ok(()),
+            None => Err(lost(key, &Held { name, owner, fence })),
+        }
+    }
 }
 
 /// One reply for each operator.
@@ -71,7 +103,8 @@ pub fn run_statement(
         Statement::Operate { spec, args, written, .. } => {
             operate(block, spec, args).map(Done::Ran).map_err(|error| {
                 let error = numbered(error).text("operator", spec.name.as_bytes());
-                if spec.operands.is_empty() { error } else { error.text("path", written) }
+                let has_path = matches!(args.first(), Some(Arg::Path(_)));
+                if has_path { error.text("path", written) } else { error }
             })
         }
     }
@@ -109,6 +142,9 @@ fn check(block: &Block<'_, '_>, assertion: &Assertion) -> Result<()> {
         Assertion::Exists | Assertion::Missing | Assertion::Held => Ok(()),
         Assertion::Revision(_) if !exists => Err(no_key()),
         Assertion::Revision(expected) => check_revision(*expected, block.around.revision),
+        Assertion::Holding { name, owner, fence } => {
+            block.locks.check(block.around.key, name, owner, *fence)
+        }
         Assertion::If(program) => match is_true(block, program)? {
             true => Ok(()),
             false => Err(is_false(block, program)),
@@ -134,7 +170,20 @@ pub fn no_key() -> Error {
     Error::new(ErrorCode::NoKey, "the key is missing")
 }
 
+/// Notes that a grant is over when the command is.
+fn release(block: &mut Block<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    let (name, owner, fence) = (args[0].text(), args[1].text(), args[2].integer() as u64);
+    if !block.locks.replaying {
+        block.locks.check(block.around.key, name, owner, fence)?;
+    }
+    block.locks.released.push((name.into(), fence));
+    Ok(Reply::Int(1))
+}
+
 fn operate(block: &mut Block<'_, '_>, spec: &OpSpec, args: &[Arg<'_>]) -> Result<Reply> {
+    if let Run::Release = spec.run {
+        return release(block, args);
+    }
     let editor = block.editor.as_deref_mut().ok_or_else(no_key)?;
     let mut frame =
         Frame { editor, around: block.around, paths: block.paths, make_path: block.make_path };
@@ -142,6 +191,7 @@ fn operate(block: &mut Block<'_, '_>, spec: &OpSpec, args: &[Arg<'_>]) -> Result
         Run::Once(run) => run(&mut frame, args),
         Run::Each(run) => each(&mut frame, spec, args, run, Reply::Array),
         Run::Total(run) => each(&mut frame, spec, args, run, total),
+        Run::Release => unreachable!("it was run above"),
         Run::Key(_) => unreachable!("the transaction runs it, which holds the key"),
     }
 }

@@ -9,6 +9,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::judge::Standing;
+use super::run::{HeldLocks, Released};
 use super::ttl::{EndsAt, ExpiryOption, Use};
 use crate::document::Document;
 use crate::error::Result;
@@ -24,6 +25,8 @@ pub struct Changing<'t> {
     pub effects: Effects,
     /// What is repeated was judged elsewhere.
     pub replaying: bool,
+    /// The moment on the clock of leases, where a statement asks who holds locks.
+    pub steady_ms: u64,
 }
 
 /// A key of a transaction.
@@ -52,6 +55,8 @@ pub struct Slot<'h> {
     put_into_made: u64,
     /// The revision it gets, see [`Slot::plan`].
     next: Option<u64>,
+    /// The grants of its locks that end with the transaction.
+    released: Released,
 }
 
 enum State {
@@ -85,6 +90,7 @@ impl<'h> Slot<'h> {
             written: false,
             put_into_made: 0,
             next: None,
+            released: Released::new(),
         }
     }
 
@@ -151,29 +157,40 @@ impl<'h> Slot<'h> {
         self.journal.put_in() + self.put_into_made
     }
 
-    /// Calls with an editor of the document as it stands; with none where there is none. What is edited
-    /// stays when the call succeeds, and is undone with the slot. `scratch` is empty before and after.
+    /// Calls with an editor of the document as it stands, with none where there is none, and with its
+    /// locks. What is edited stays when the call succeeds, and is undone with the slot. `scratch` is
+    /// empty before and after.
     pub fn edit<T>(
         &mut self,
         changing: Changing<'_>,
         scratch: &mut Journal,
-        edit: impl FnOnce(Option<&mut Editor<'_>>) -> Result<T>,
+        edit: impl FnOnce(Option<&mut Editor<'_>>, HeldLocks<'_>) -> Result<T>,
     ) -> Result<T> {
+        let (now_ms, replaying) = (changing.steady_ms, changing.replaying);
+        let released = &mut self.released;
+        // What was deleted took its locks along, and what was made anew has none.
+        let found = self.found.as_deref_mut().filter(|_| self.revision.is_some());
         match &mut self.state {
-            State::Missing => edit(None),
+            State::Missing => edit(None, HeldLocks { locks: None, released, now_ms, replaying }),
             State::Found => {
-                let document = self.found.as_deref_mut().expect("a found document is there");
+                let document = found.expect("a found document is there");
+                let locks = Some(&document.locks);
+                let locks = HeldLocks { locks, released, now_ms, replaying };
                 let size = document.size();
                 let mut editor =
                     Editor::resume(&mut document.root, size, *changing.limits, &mut self.journal)
                         .with_effects(changing.effects)
                         .track_changes(self.tracks);
-                let edited = edit(Some(&mut editor));
+                let edited = edit(Some(&mut editor), locks);
                 editor.suspend();
                 edited
             }
             State::Made { document, .. } => {
-                edit_made(document, changing, scratch, &mut self.put_into_made, edit)
+                let locks = found.map(|found| &found.locks);
+                let locks = HeldLocks { locks, released, now_ms, replaying };
+                edit_made(document, changing, scratch, &mut self.put_into_made, |editor| {
+                    edit(editor, locks)
+                })
             }
         }
     }
@@ -211,6 +228,7 @@ impl<'h> Slot<'h> {
         self.state = State::Missing;
         self.revision = None;
         self.expiry = None;
+        self.released.clear();
     }
 
     /// `SCHEMA` or `RULE` unless what stands is as its model wants it. To be called once, when all
@@ -280,15 +298,20 @@ impl<'h> Slot<'h> {
             State::Missing => (Became::Untouched, None),
             State::Made { mut document, .. } => {
                 document.revision = self.next.expect("a revision was planned");
+                if let Some(found) = self.found.as_deref_mut() {
+                    document.locks = mem::take(&mut found.locks);
+                }
                 let ends_at = ends_at(&document, now_us, Use::Created);
-                (Became::Made(document), ends_at)
+                let anew = existed && self.revision.is_none();
+                (Became::Made { document, anew }, ends_at)
             }
             State::Found => self.commit_found(changing, now_us),
         };
         // What was replaced or removed need not be as it was.
         self.found = None;
         let journal = mem::take(&mut self.journal);
-        Committed { became, expiry: self.expiry, ends_at, journal }
+        let released = mem::take(&mut self.released);
+        Committed { became, expiry: self.expiry, ends_at, journal, released }
     }
 
     fn commit_found(&mut self, changing: Changing<'_>, now_us: u64) -> (Became, Option<EndsAt>) {
@@ -343,6 +366,8 @@ pub struct Committed {
     pub ends_at: Option<EndsAt>,
     /// Holds the effects of a document that changed.
     pub journal: Journal,
+    /// The grants that end.
+    pub released: Released,
 }
 
 pub enum Became {
@@ -357,7 +382,11 @@ pub enum Became {
         definition: u32,
     },
     /// To be stored.
-    Made(Document),
+    Made {
+        document: Document,
+        /// The one that was there was deleted first: it took its locks along.
+        anew: bool,
+    },
     /// To be deleted.
     Removed,
 }

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Program;
-use crate::op::{self, Arg, OpSpec, Parsing, Repeats, operand_integer, parse_operands};
+use crate::op::{self, Arg, OpSpec, Parsing, Repeats, Run, operand_integer, parse_operands};
 
 /// One statement, ready to run.
 pub enum Statement<'a> {
@@ -37,9 +37,22 @@ impl Statement<'_> {
         }
     }
 
-    /// Whether it may change something.
+    /// Whether it may change the document or its key.
     pub fn may_write(&self) -> bool {
-        matches!(self, Statement::Operate { spec, .. } if spec.repeats != Repeats::Nothing)
+        match self {
+            Statement::Assert(_) => false,
+            Statement::Operate { spec, .. } => {
+                spec.repeats != Repeats::Nothing && !self.concerns_locks()
+            }
+        }
+    }
+
+    /// Whether it asks who holds locks.
+    pub fn concerns_locks(&self) -> bool {
+        match self {
+            Statement::Assert(assertion) => matches!(assertion, Assertion::Holding { .. }),
+            Statement::Operate { spec, .. } => matches!(spec.run, Run::Release),
+        }
     }
 
     /// Whether it may ask for the time.
@@ -58,6 +71,12 @@ pub enum Assertion {
     If(Arc<Program>),
     /// The document's revision before this command.
     Revision(u64),
+    /// A lock is held by this grant.
+    Holding {
+        name: Box<str>,
+        owner: Box<str>,
+        fence: u64,
+    },
     Exists,
     Missing,
     /// It held where the command was judged.
@@ -67,7 +86,7 @@ pub enum Assertion {
 /// What is known of an assertion besides what it does: for the documentation.
 pub struct AssertionSpec {
     pub name: &'static str,
-    pub operand: Option<AssertionOperand>,
+    pub operands: &'static [AssertionOperand],
     /// One sentence without a final stop.
     pub summary: &'static str,
     /// In order of precedence.
@@ -79,6 +98,9 @@ pub struct AssertionSpec {
 pub enum AssertionOperand {
     Expression,
     Revision,
+    LockName,
+    Owner,
+    Fence,
 }
 
 impl AssertionOperand {
@@ -87,33 +109,42 @@ impl AssertionOperand {
         match self {
             AssertionOperand::Expression => "expr",
             AssertionOperand::Revision => "revision",
+            AssertionOperand::LockName => "name",
+            AssertionOperand::Owner => "owner",
+            AssertionOperand::Fence => "fence",
         }
     }
 }
 
 /// The assertions there are.
-pub static ASSERTIONS: [AssertionSpec; 4] = [
+pub static ASSERTIONS: [AssertionSpec; 5] = [
     AssertionSpec {
         name: "IF",
-        operand: Some(AssertionOperand::Expression),
+        operands: &[AssertionOperand::Expression],
         summary: "The expression is true of the document as it stands at this point; a refusal says what it read",
         errors: &[ErrorCode::Expr, ErrorCode::NoKey, ErrorCode::Condition],
     },
     AssertionSpec {
         name: "IFREV",
-        operand: Some(AssertionOperand::Revision),
+        operands: &[AssertionOperand::Revision],
         summary: "The document had this revision before the command",
         errors: &[ErrorCode::NoKey, ErrorCode::Revision],
     },
     AssertionSpec {
+        name: "HOLDING",
+        operands: &[AssertionOperand::LockName, AssertionOperand::Owner, AssertionOperand::Fence],
+        summary: "The lock of that name is held by this grant, whose lease is not over",
+        errors: &[ErrorCode::LockLost],
+    },
+    AssertionSpec {
         name: "EXISTS",
-        operand: None,
+        operands: &[],
         summary: "The document exists",
         errors: &[ErrorCode::Condition],
     },
     AssertionSpec {
         name: "MISSING",
-        operand: None,
+        operands: &[],
         summary: "The document does not exist",
         errors: &[ErrorCode::Condition],
     },
@@ -208,7 +239,7 @@ fn parse_statement<'a>(
 }
 
 fn find_operator(word: &[u8], parsing: &Parsing<'_>) -> Result<Option<&'static OpSpec>> {
-    if let Some(spec) = op::find(word) {
+    if let Some(spec) = op::find(word).or_else(|| op::find_lock_operator(word)) {
         return Ok(Some(spec));
     }
     match op::find_key_operator(word) {
@@ -257,10 +288,21 @@ fn parse_assertion(
         (Assertion::Missing, 0)
     } else if word.eq_ignore_ascii_case(b"IFREV") {
         (Assertion::Revision(parse_revision(operand("IFREV needs a revision")?)?), 1)
+    } else if word.eq_ignore_ascii_case(b"HOLDING") {
+        (parse_holding(rest)?, 3)
     } else {
         return Err(Error::syntax("unknown operator").text("operator", word));
     };
     Ok((if parsing.replaying { Assertion::Held } else { assertion }, used))
+}
+
+fn parse_holding(rest: &[&[u8]]) -> Result<Assertion> {
+    let &[name, owner, written, ..] = rest else {
+        return Err(Error::syntax("HOLDING needs the name, the owner and the fence of a lock"));
+    };
+    let name = op::lock_name(name, "name")?.into();
+    let owner = op::lock_name(owner, "owner")?.into();
+    Ok(Assertion::Holding { name, owner, fence: op::fence(written)? })
 }
 
 /// A revision as a client gives it back.

@@ -206,9 +206,9 @@ impl Running<'_, '_, '_, '_> {
         }
         let (plan, block) = (self.plan, self.block);
         let around = around(plan, self.slot.key, self.slot.revision(), &self.others);
-        let done = self.slot.edit(plan.changing, self.scratch, |editor| {
+        let done = self.slot.edit(plan.changing, self.scratch, |editor, locks| {
             let (paths, make_path) = (plan.paths, block.make_path);
-            let mut block = Block { editor, around: &around, paths, make_path };
+            let mut block = Block { editor, around: &around, paths, make_path, locks };
             run_statement(&mut block, number, statement)
         })?;
         if matches!(done, Done::Ran(_)) && statement.may_write() {

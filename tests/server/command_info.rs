@@ -68,7 +68,8 @@ fn check_flags(flags: &[String], spec: &CommandSpec) {
     assert_eq!(has("loading") && has("stale"), declared(Flag::Always), "{name}");
     // Without it a cluster does not know where the keys stand.
     assert_eq!(has("movablekeys"), spec.keys == Keys::Counted, "{name}: {flags:?}");
-    assert!(!has("noscript") && !has("blocking") && !has("pubsub"), "{name}");
+    assert_eq!(has("blocking"), declared(Flag::Blocking), "{name}");
+    assert!(!has("noscript") && !has("pubsub"), "{name}");
 }
 
 fn check_categories(categories: &[String], flavor: Flavor, spec: &CommandSpec) {
@@ -84,6 +85,7 @@ fn check_categories(categories: &[String], flavor: Flavor, spec: &CommandSpec) {
     assert_eq!(has("@fast"), declared(Flag::Fast), "{}", spec.name);
     assert_eq!(has("@slow"), !declared(Flag::Fast), "{}", spec.name);
     assert_eq!(has("@dangerous"), declared(Flag::Dangerous), "{}", spec.name);
+    assert_eq!(has("@blocking"), declared(Flag::Blocking), "{}", spec.name);
 }
 
 fn check_key_specs(specs: &[Reply], spec: &CommandSpec) {
@@ -171,11 +173,12 @@ fn check_arg(found: &Reply, declared: &ArgSpec, of: &str) {
             "block"
         }
         ArgKind::Statement => {
-            check_statements(arguments(), &[]);
+            check_statements(arguments(), op::lock_operators().to_vec());
             "oneof"
         }
         ArgKind::TransactionStatement => {
-            check_statements(arguments(), op::key_operators());
+            let others = [op::lock_operators(), op::key_operators()].concat();
+            check_statements(arguments(), others);
             "oneof"
         }
     };
@@ -184,13 +187,13 @@ fn check_arg(found: &Reply, declared: &ArgSpec, of: &str) {
     assert_eq!(find(found, "key_spec_index").map(Reply::int), is_key.then_some(0), "{of}");
 }
 
-/// The statements are the assertions, then every operator with its operands, then those on keys.
-fn check_statements(found: &[Reply], key_operators: &[&'static OpSpec]) {
-    let count = op::all().len() + key_operators.len();
+/// The statements are the assertions, then every operator with its operands, then these others.
+fn check_statements(found: &[Reply], others: Vec<&'static OpSpec>) {
+    let count = op::all().len() + others.len();
     let (assertions, operators) = found.split_at(found.len() - count);
     let tokens: Vec<_> = assertions.iter().map(|arg| arg.field("token").text()).collect();
-    assert_eq!(tokens, ["IF", "IFREV", "EXISTS", "MISSING", "WHEN"]);
-    for (found, spec) in operators.iter().zip(op::all().iter().chain(key_operators)) {
+    assert_eq!(tokens, ["IF", "IFREV", "HOLDING", "EXISTS", "MISSING", "WHEN"]);
+    for (found, spec) in operators.iter().zip(op::all().iter().chain(&others)) {
         check_operator(found, spec);
     }
 }
@@ -215,7 +218,7 @@ fn check_operand(found: &Reply, declared: &Operand, of: &str) {
     assert_eq!(found.field("name").text(), declared.name, "{of}");
     assert_eq!(text(found, "token"), None, "{of} {}", declared.name);
     let kind = match declared.kind {
-        OperandKind::Integer => "integer",
+        OperandKind::Integer | OperandKind::Fence => "integer",
         OperandKind::Choice(words) => {
             let choices = found.field("arguments").array();
             let tokens: Vec<_> = choices.iter().map(|arg| arg.field("token").text()).collect();

@@ -14,6 +14,9 @@ fn notation(reply: &Reply) -> String {
     match reply {
         Reply::Null => "(nil)".into(),
         Reply::Int(value) if *value > 1_000_000_000_000_000 => "(revision)".into(),
+        Reply::Int(value) if *value > 100_000_000_000_000 => "(fence)".into(),
+        // What is left of a day.
+        Reply::Int(value) if (86_000_000..=86_400_000).contains(value) => "(lease)".into(),
         Reply::Int(value) => format!("(integer) {value}"),
         Reply::Bulk(_) | Reply::Simple(_) => reply.text().to_owned(),
         Reply::Error(_) => reply.error_word().to_owned(),
@@ -29,8 +32,10 @@ fn notation(reply: &Reply) -> String {
 /// An example writes a map as RESP3 does; RESP2 has an array in its place.
 fn expected_in_resp2(expected: &str, found: &Reply) -> String {
     let inside = expected.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-    match (inside, found) {
-        (Some(inside), Reply::Array(_)) => format!("[{inside}]"),
+    let listed = expected.strip_prefix("[{name ").and_then(|rest| rest.strip_suffix("}]"));
+    match (inside, listed, found) {
+        (Some(inside), _, Reply::Array(_)) => format!("[{inside}]"),
+        (_, Some(inside), _) => format!("[[name {inside}]]"),
         _ => expected.to_owned(),
     }
 }

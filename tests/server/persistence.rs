@@ -321,14 +321,14 @@ fn a_hostile_payload_neither_crashes_nor_allocates() {
         let revision =
             redis_varint(conn.must(&["MODEL.META", "doc"]).field("revision").int() as u64);
         // Our bytes stand in one string of the module's value; they are replaced with their length.
-        let sound = [&revision[..], &[3], b"any", &[0, 5, 4], b"HERE"].concat();
+        let sound = [&revision[..], &[3], b"any", &[0, 0, 0, 5, 4], b"HERE"].concat();
         let at = payload
             .windows(sound.len())
             .position(|window| window == sound)
             .expect("the payload holds the encoding");
         assert_eq!(payload[at - 1] as usize, sound.len(), "a short string's length is one byte");
         let with_value = |value: &[u8]| {
-            let body = [&revision[..], &[3], b"any", &[0], value].concat();
+            let body = [&revision[..], &[3], b"any", &[0, 0, 0], value].concat();
             let length = (body.len() as u32).to_be_bytes();
             let (head, tail) = (&payload[..at - 1], &payload[at + sound.len()..]);
             [head, &[0x80], &length, &body, tail].concat()

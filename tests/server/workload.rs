@@ -149,8 +149,10 @@ fn operand(rng: &mut Rng, kind: OperandKind) -> String {
         OperandKind::JsonString => string(rng),
         OperandKind::Patch => patch(rng),
         OperandKind::Number if rng.one_in(3) => number(rng),
-        OperandKind::Number | OperandKind::Integer => (rng.below(9) as i64 - 4).to_string(),
-        OperandKind::Name => rng.pick(&NAMES).to_owned(),
+        OperandKind::Number | OperandKind::Integer | OperandKind::Fence => {
+            (rng.below(9) as i64 - 4).to_string()
+        }
+        OperandKind::Name | OperandKind::LockName => rng.pick(&NAMES).to_owned(),
         OperandKind::SortKey => rng.pick(&["@", "@.a", "@['b']", "@[0]"]).to_owned(),
         OperandKind::Base64 => rng.pick(&["", "AQID", "/+8=", "AA=="]).to_owned(),
         OperandKind::Expression => rng.pick(&EXPRESSIONS).to_owned(),

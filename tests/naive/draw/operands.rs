@@ -78,6 +78,7 @@ pub(super) fn operand(draw: &mut Draw<'_>, kind: OperandKind, context: &Context<
             let name = if there { draw.pick(&names) } else { draw.pick(&NAMES).to_owned() };
             meaning(name.clone(), Means::Text(name))
         }
+        OperandKind::LockName | OperandKind::Fence => unreachable!("of operators on locks alone"),
         OperandKind::SortKey => sort_key(draw, context),
         OperandKind::Base64 => {
             let (text, bytes): (_, &[u8]) = draw.pick(&[
@@ -120,6 +121,7 @@ fn mistake(draw: &mut Draw<'_>, kind: OperandKind) -> Operand {
         Kind::Singular | Kind::SingularBelowRoot => {
             nonsense(draw.pick(&["$.*", "$..a", "$[0,1]", "a"]), "ERR")
         }
+        Kind::LockName | Kind::Fence => unreachable!("of operators on locks alone"),
         Kind::Json | Kind::JsonArray | Kind::JsonObject | Kind::JsonString => {
             let (text, word) = draw.pick(&[
                 ("{", "ERR"),

@@ -1,0 +1,230 @@
+//! The locks of a document in RDB and DUMP, and their changes in effects.
+//!
+//! ```text
+//! locks  := varint:last-fence varint:count lock*
+//! lock   := bytes:name varint:count holder*          at least one holder; an exclusive one is alone
+//! holder := bytes:owner varint:fence varint:lease-ms flags
+//! edits  := varint:count edit*
+//! edit   := 1 bytes:name holder                      the owner holds the lock by this grant
+//!         | 2 bytes:name varint:fence                the grant is over
+//! bytes  := varint:length any bytes                  1 to 256 of them
+//! flags  := 1 shared | 2 ephemeral, added up
+//! ```
+//!
+//! A lease's end is not stored: it begins anew wherever it is read.
+
+use crate::error::Result;
+use crate::lock::{
+    FENCE_LOADED_MAX, Holder, LEASE_MS_LOADED_MAX, LockEdit, Locks, Mode, NAME_BYTES_MAX,
+};
+use crate::value::wire::{self, Reader};
+
+const GRANT: u8 = 1;
+const RELEASE: u8 = 2;
+const SHARED: u8 = 1;
+const EPHEMERAL: u8 = 2;
+
+pub fn encode(locks: &Locks, out: &mut Vec<u8>) {
+    wire::put_varint(locks.last_fence(), out);
+    wire::put_varint(locks.names().len() as u64, out);
+    for lock in locks.names() {
+        wire::put_text(&lock.name, out);
+        wire::put_varint(lock.holders.len() as u64, out);
+        lock.holders.iter().for_each(|holder| put_holder(holder, out));
+    }
+}
+
+pub fn decode(reader: &mut Reader<'_>) -> Result<Locks> {
+    let mut locks = Locks::default();
+    locks.see_fence(read_fence(reader)?);
+    for _ in 0..reader.count()? {
+        let name = read_bytes(reader)?;
+        if !locks.holders(name).is_empty() {
+            return Err(wire::corrupt("a lock is there twice"));
+        }
+        let count = reader.count()?;
+        for _ in 0..count {
+            let holder = read_holder(reader)?;
+            let crowded = count > 1 && holder.mode == Mode::Exclusive;
+            if crowded || locks.holders(name).iter().any(|known| known.fence == holder.fence) {
+                return Err(wire::corrupt("holders that cannot be"));
+            }
+            let grant = LockEdit::Grant { name: name.into(), holder };
+            if locks.apply(&grant).is_some() {
+                return Err(wire::corrupt("an owner holds a lock twice"));
+            }
+        }
+        if count == 0 {
+            return Err(wire::corrupt("a lock without holders"));
+        }
+    }
+    Ok(locks)
+}
+
+pub fn encode_edits<'e>(edits: impl ExactSizeIterator<Item = &'e LockEdit>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(48);
+    wire::put_varint(edits.len() as u64, &mut out);
+    for edit in edits {
+        match edit {
+            LockEdit::Grant { name, holder } => {
+                out.push(GRANT);
+                wire::put_text(name, &mut out);
+                put_holder(holder, &mut out);
+            }
+            LockEdit::Release { name, fence } => {
+                out.push(RELEASE);
+                wire::put_text(name, &mut out);
+                wire::put_varint(*fence, &mut out);
+            }
+        }
+    }
+    out
+}
+
+pub fn decode_edits(bytes: &[u8]) -> Result<Vec<LockEdit>> {
+    let mut reader = Reader::new(bytes);
+    let mut edits = Vec::new();
+    for _ in 0..reader.count()? {
+        let kind = reader.byte()?;
+        let name = read_bytes(&mut reader)?.into();
+        edits.push(match kind {
+            GRANT => LockEdit::Grant { name, holder: read_holder(&mut reader)? },
+            RELEASE => LockEdit::Release { name, fence: read_fence(&mut reader)? },
+            _ => return Err(wire::corrupt("an unknown change of a lock")),
+        });
+    }
+    reader.finish()?;
+    Ok(edits)
+}
+
+/// All that has to be done to a document that was never locked, to get these locks.
+pub fn edits_of(locks: &Locks) -> Vec<LockEdit> {
+    let of_lock = |lock: &crate::lock::NamedLock| {
+        let name = lock.name.clone();
+        let grant =
+            |holder: &Holder| LockEdit::Grant { name: name.clone(), holder: holder.clone() };
+        lock.holders.iter().map(grant).collect::<Vec<_>>()
+    };
+    locks.names().iter().flat_map(of_lock).collect()
+}
+
+fn put_holder(holder: &Holder, out: &mut Vec<u8>) {
+    wire::put_text(&holder.owner, out);
+    wire::put_varint(holder.fence, out);
+    wire::put_varint(holder.lease_ms, out);
+    let shared = if holder.mode == Mode::Shared { SHARED } else { 0 };
+    out.push(shared | if holder.ephemeral { EPHEMERAL } else { 0 });
+}
+
+fn read_holder(reader: &mut Reader<'_>) -> Result<Holder> {
+    let owner = read_bytes(reader)?.into();
+    let fence = read_fence(reader)?;
+    let lease_ms = reader.varint()?;
+    let flags = reader.byte()?;
+    if lease_ms > LEASE_MS_LOADED_MAX || flags > SHARED | EPHEMERAL {
+        return Err(wire::corrupt("a holder that cannot be"));
+    }
+    let mode = if flags & SHARED != 0 { Mode::Shared } else { Mode::Exclusive };
+    let ephemeral = flags & EPHEMERAL != 0;
+    let ends_ms = Holder::UNSTARTED;
+    Ok(Holder { owner, fence, mode, lease_ms, ephemeral, ends_ms, client: 0 })
+}
+
+fn read_bytes<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8]> {
+    let len = reader.count()?;
+    if len == 0 || len > NAME_BYTES_MAX {
+        return Err(wire::corrupt("the name of a lock or an owner is empty or too long"));
+    }
+    reader.bytes(len)
+}
+
+pub(super) fn read_fence(reader: &mut Reader<'_>) -> Result<u64> {
+    let fence = reader.varint()?;
+    if fence > FENCE_LOADED_MAX {
+        return Err(wire::corrupt("a fence is too large"));
+    }
+    Ok(fence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(owner: &str, fence: u64, mode: Mode) -> Holder {
+        Holder {
+            owner: owner.as_bytes().into(),
+            fence,
+            mode,
+            lease_ms: 30_000,
+            ephemeral: fence % 2 == 1,
+            ends_ms: Holder::UNSTARTED,
+            client: 0,
+        }
+    }
+
+    fn grant(name: &str, owner: &str, fence: u64, mode: Mode) -> LockEdit {
+        let name = name.as_bytes().into();
+        LockEdit::Grant { name, holder: holder(owner, fence, mode) }
+    }
+
+    fn some_locks() -> Locks {
+        let mut locks = Locks::default();
+        locks.apply(&grant("profile", "a", 5, Mode::Exclusive));
+        locks.apply(&grant("\0\u{ff}", "b", 1 << 49, Mode::Shared));
+        locks.apply(&grant("\0\u{ff}", "c", 8, Mode::Shared));
+        locks
+    }
+
+    #[test]
+    fn locks_survive_and_cuts_are_refused() {
+        for locks in [Locks::default(), some_locks()] {
+            let mut bytes = Vec::new();
+            encode(&locks, &mut bytes);
+            let mut reader = Reader::new(&bytes);
+            assert_eq!(decode(&mut reader).unwrap(), locks);
+            reader.finish().unwrap();
+            for cut in 0..bytes.len() {
+                assert!(decode(&mut Reader::new(&bytes[..cut])).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn edits_survive_and_make_the_same_locks() {
+        let locks = some_locks();
+        let mut edits = edits_of(&locks);
+        let mut again = Locks::default();
+        edits.iter().for_each(|edit| drop(again.apply(edit)));
+        assert_eq!(again, locks);
+        edits.push(LockEdit::Release { name: b"profile"[..].into(), fence: 5 });
+        let bytes = encode_edits(edits.iter());
+        assert_eq!(decode_edits(&bytes).unwrap(), edits);
+        for cut in 0..bytes.len() {
+            assert!(decode_edits(&bytes[..cut]).is_err());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let lock = |holders: &[Holder]| {
+            let mut bytes = vec![9, 1, 1, b'n', holders.len() as u8];
+            holders.iter().for_each(|holder| put_holder(holder, &mut bytes));
+            bytes
+        };
+        let refused = |bytes: &[u8]| decode(&mut Reader::new(bytes)).is_err();
+        let (a, b) = (holder("a", 5, Mode::Exclusive), holder("b", 6, Mode::Shared));
+        assert!(!refused(&lock(&[a.clone()])) && !refused(&lock(&[b.clone()])));
+        assert!(!refused(&lock(&[b.clone(), holder("c", 7, Mode::Shared)])));
+        assert!(refused(&lock(&[])));
+        assert!(refused(&lock(&[a.clone(), b.clone()])) && refused(&lock(&[b.clone(), a.clone()])));
+        assert!(refused(&lock(&[b.clone(), holder("c", 6, Mode::Shared)])));
+        assert!(refused(&lock(&[b.clone(), holder("b", 7, Mode::Shared)])));
+        assert!(refused(&lock(&[holder("", 7, Mode::Shared)])));
+        assert!(refused(&lock(&[holder(&"o".repeat(257), 7, Mode::Shared)])));
+        assert!(refused(&lock(&[holder("a", FENCE_LOADED_MAX + 1, Mode::Shared)])));
+        let twice = [&[9, 2][..], &lock(&[a.clone()])[2..], &lock(&[b])[2..]].concat();
+        assert!(refused(&twice));
+        let long = Holder { lease_ms: LEASE_MS_LOADED_MAX + 1, ..a };
+        assert!(refused(&lock(&[long])));
+    }
+}

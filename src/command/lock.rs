@@ -1,0 +1,69 @@
+//! `MODEL.LOCK`: takes a lock of a document, and waits for it in the server.
+
+use super::args::Args;
+use super::host::{Host, Outcome};
+use super::locking::LockRequest;
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::error::{ErrorCode, Result};
+
+#[linkme::distributed_slice(COMMANDS)]
+static LOCK: CommandSpec = CommandSpec {
+    name: "MODEL.LOCK",
+    summary: "Takes a lock of a document; waits for it in the server, first come, first served",
+    since: "0.4.0",
+    complexity: "O(1) where nobody holds it or waits for it; O(N) with N the size of the document for GET",
+    arity: -4,
+    flags: &[Flag::Write, Flag::DenyOom, Flag::Blocking],
+    keys: Keys::First,
+    tips: &[],
+    args: &[
+        ArgSpec::new("key", ArgKind::Key),
+        ArgSpec::new("name", ArgKind::String),
+        ArgSpec::new("owner", ArgKind::String),
+        SHARED,
+        LEASE,
+        WAIT,
+        EPHEMERAL,
+        GET,
+    ],
+    reply: "an array: the fence, the lease in milliseconds, the document's revision, and with GET its JSON, else null; null where others hold the lock and WAIT (default 0) is over. The same owner asking again for what it holds gets the same grant",
+    errors: &[
+        ErrorCode::Err,
+        ErrorCode::Limit,
+        ErrorCode::WrongType,
+        ErrorCode::NoKey,
+        ErrorCode::Deadlock,
+    ],
+    replicated: "the grant, and the end of leases that were over; never the waiting",
+    examples: &[Example(&[
+        (&["MODEL.SET", "user:1", "any", r#"{"visits":7}"#], "(revision)"),
+        (
+            &["MODEL.LOCK", "user:1", "profile", "task:7", "LEASE", "5000", "GET"],
+            r#"[(fence) (integer) 5000 (revision) {"visits":7}]"#,
+        ),
+        (&["MODEL.LOCK", "user:1", "profile", "task:8"], "(nil)"),
+        (
+            &["MODEL.LOCK", "user:1", "counter", "task:8"],
+            "[(fence) (integer) 30000 (revision) (nil)]",
+        ),
+        (&["MODEL.LOCK", "user:2", "profile", "task:8"], "NOKEY"),
+    ])],
+    run,
+};
+
+pub(super) const SHARED: ArgSpec =
+    ArgSpec::new("shared", ArgKind::Token).token("SHARED").optional();
+pub(super) const LEASE: ArgSpec =
+    ArgSpec::new("milliseconds", ArgKind::Integer).token("LEASE").optional();
+pub(super) const WAIT: ArgSpec =
+    ArgSpec::new("milliseconds", ArgKind::Integer).token("WAIT").optional();
+pub(super) const EPHEMERAL: ArgSpec =
+    ArgSpec::new("ephemeral", ArgKind::Token).token("EPHEMERAL").optional();
+pub(super) const GET: ArgSpec = ArgSpec::new("get", ArgKind::Token).token("GET").optional();
+
+fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let settings = host.settings();
+    let mut args = Args::new(args);
+    let key = args.key()?;
+    LockRequest::parse(args, &settings)?.run(host, &[key], false)
+}

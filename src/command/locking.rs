@@ -1,0 +1,203 @@
+//! What the commands about locks have in common, and how others leave locks as they should be.
+
+use smallvec::SmallVec;
+
+use super::args::Args;
+use super::host::{Host, Key, LockReply, Outcome, Settings, Waiting};
+use crate::codec::effect::{Change, Effect, Expiry};
+use crate::codec::locks::encode_edits;
+use crate::document::Document;
+use crate::error::{Error, Result};
+use crate::lock::{Answer, Ask, At, Grant, Held, LockEdit, LockLimits, Locks, Mode};
+use crate::op::{self, operand_integer};
+use crate::reply::Reply;
+use crate::txn::{Released, no_key};
+use crate::value::print;
+
+/// How long a lock is held where the request does not say.
+pub const LEASE_MS_DEFAULT: u64 = 30_000;
+/// The longest that a request may wait: about ten years.
+pub const WAIT_MS_MAX: u64 = 315_360_000_000;
+
+/// What a request for a lock says behind its keys.
+pub struct LockRequest<'a> {
+    name: &'a str,
+    owner: &'a str,
+    mode: Mode,
+    lease_ms: u64,
+    wait_ms: u64,
+    ephemeral: bool,
+    get: bool,
+}
+
+impl<'a> LockRequest<'a> {
+    pub fn parse(mut args: Args<'a>, settings: &Settings) -> Result<LockRequest<'a>> {
+        let name = op::lock_name(args.next("the name of a lock")?, "name")?;
+        let owner = op::lock_name(args.next("an owner")?, "owner")?;
+        let (mut lease_ms, mut wait_ms) = (None, None);
+        let (mut shared, mut ephemeral, mut get) = (false, false, false);
+        loop {
+            if !shared && args.keyword("SHARED") {
+                shared = true;
+            } else if lease_ms.is_none() && args.keyword("LEASE") {
+                lease_ms = Some(parse_lease(args.next("a lease")?, &settings.locks)?);
+            } else if wait_ms.is_none() && args.keyword("WAIT") {
+                wait_ms = Some(parse_wait(args.next("how long to wait")?)?);
+            } else if !ephemeral && args.keyword("EPHEMERAL") {
+                ephemeral = true;
+            } else if !get && args.keyword("GET") {
+                get = true;
+            } else {
+                break;
+            }
+        }
+        args.finish()?;
+        let limits = &settings.locks;
+        let default = LEASE_MS_DEFAULT.clamp(limits.lease_ms_min, limits.lease_ms_max);
+        let lease_ms = lease_ms.unwrap_or(default);
+        let mode = if shared { Mode::Shared } else { Mode::Exclusive };
+        let wait_ms = wait_ms.unwrap_or(0);
+        Ok(LockRequest { name, owner, mode, lease_ms, wait_ms, ephemeral, get })
+    }
+
+    /// Asks for the lock on these documents. `many` says that the reply is an array.
+    pub fn run(&self, host: &mut dyn Host, listed: &[Key<'_>], many: bool) -> Result<Outcome> {
+        let mut keys: SmallVec<[Key<'_>; 1]> = SmallVec::new();
+        let mut order = Vec::new();
+        for key in listed {
+            let located = |error: Error| error.text("key", key.name);
+            host.open(*key).map_err(located)?.ok_or_else(no_key).map_err(located)?;
+            let known = keys.iter().position(|known| known.name == key.name);
+            order.push(known.unwrap_or(keys.len()));
+            if known.is_none() {
+                keys.push(*key);
+            }
+        }
+        let form = LockReply { get: self.get, order: many.then_some(order) };
+        match self.ask(host, &keys)? {
+            Answer::Busy => Ok(Reply::Null.into()),
+            Answer::Waits(waiter) => {
+                let mut outcome = Outcome::from(Reply::Null);
+                outcome.waits = Some(Waiting { waiter, wait_ms: self.wait_ms, form });
+                Ok(outcome)
+            }
+            Answer::Granted(grants) => {
+                let mut replies = Vec::with_capacity(keys.len());
+                for (key, grant) in keys.iter().zip(&grants) {
+                    let document = host.read(*key)?.expect("it was there when it was locked");
+                    replies.push(form.one(grant, document));
+                }
+                Ok(form.all(replies).into())
+            }
+        }
+    }
+
+    fn ask(&self, host: &mut dyn Host, keys: &[Key<'_>]) -> Result<Answer> {
+        let (db, limits) = (host.database(), host.settings().locks);
+        let documents: SmallVec<[At<'_>; 1]> =
+            keys.iter().map(|key| At { db, key: key.name }).collect();
+        let ask = Ask {
+            documents: &documents,
+            name: self.name.as_bytes(),
+            owner: self.owner.as_bytes(),
+            mode: self.mode,
+            lease_ms: self.lease_ms,
+            ephemeral: self.ephemeral.then(|| host.client()),
+            waits: self.wait_ms > 0 && host.may_wait(),
+        };
+        let mut answer = Ok(Answer::Busy);
+        host.with_locks(&mut |engine, store, moment| {
+            answer = engine.ask(store, moment, &limits, ask);
+        });
+        answer
+    }
+}
+
+impl LockReply {
+    /// What a grant gives for one document.
+    pub fn one(&self, grant: &Grant, document: &Document) -> Reply {
+        let json = match self.get {
+            true => {
+                let mut text = Vec::with_capacity(document.root.view().text_hint());
+                print::json(document.root.view(), &mut text);
+                Reply::Json(text)
+            }
+            false => Reply::Null,
+        };
+        Reply::Array(vec![
+            Reply::Int(grant.fence as i64),
+            Reply::Int(grant.lease_ms as i64),
+            Reply::Int(document.revision as i64),
+            json,
+        ])
+    }
+
+    /// The reply, from those for each document.
+    pub fn all(&self, mut replies: Vec<Reply>) -> Reply {
+        match &self.order {
+            None => replies.swap_remove(0),
+            Some(order) => Reply::Array(order.iter().map(|nth| replies[*nth].clone()).collect()),
+        }
+    }
+}
+
+/// `name owner fence`, which a client was given.
+pub fn parse_held<'a>(args: &mut Args<'a>) -> Result<Held<'a>> {
+    let name = op::lock_name(args.next("the name of a lock")?, "name")?.as_bytes();
+    let owner = op::lock_name(args.next("an owner")?, "owner")?.as_bytes();
+    let fence = op::fence(args.next("a fence")?)?;
+    Ok(Held { name, owner, fence })
+}
+
+pub fn parse_lease(arg: &[u8], limits: &LockLimits) -> Result<u64> {
+    match u64::try_from(operand_integer(arg)?) {
+        Ok(ms) if ms > limits.lease_ms_max => {
+            Err(Error::limit("model.lock-lease-max", limits.lease_ms_max))
+        }
+        Ok(ms) if ms > 0 && ms < limits.lease_ms_min => {
+            Err(Error::limit("model.lock-lease-min", limits.lease_ms_min))
+        }
+        Ok(ms) if ms > 0 => Ok(ms),
+        _ => Err(Error::syntax("a lease is at least a millisecond").text("argument", arg)),
+    }
+}
+
+fn parse_wait(arg: &[u8]) -> Result<u64> {
+    match u64::try_from(operand_integer(arg)?) {
+        Ok(ms) if ms > WAIT_MS_MAX => Err(Error::limit("lock-wait", WAIT_MS_MAX)),
+        Ok(ms) => Ok(ms),
+        _ => Err(Error::syntax("WAIT is not negative").text("argument", arg)),
+    }
+}
+
+/// Ends grants that a command released. `told` says that replicas hear of it in another way.
+pub fn release(host: &mut dyn Host, key: Key<'_>, released: &Released, told: bool) {
+    if released.is_empty() {
+        return;
+    }
+    let at = At { db: host.database(), key: key.name };
+    host.with_locks(&mut |engine, store, _| {
+        for (name, fence) in released {
+            engine.release(store, at, name.as_bytes(), *fence, told);
+        }
+    });
+}
+
+/// Ends all grants of a document that took the place of one that was deleted: who waits is told that
+/// that one is gone.
+pub fn end_all(host: &mut dyn Host, key: Key<'_>) {
+    let at = At { db: host.database(), key: key.name };
+    host.with_locks(&mut |engine, store, _| engine.end_all(store, at));
+}
+
+/// The locks of the document at a key, for the one that takes its place.
+pub fn take_over(host: &mut dyn Host, key: Key<'_>) -> Result<Locks> {
+    let found = host.open(key)?;
+    Ok(found.map(|document| std::mem::take(&mut document.locks)).unwrap_or_default())
+}
+
+/// What replicas are sent for changes of one document's locks: the effect of a `MODEL.APPLY`.
+pub fn effect_of<'e>(edits: impl ExactSizeIterator<Item = &'e LockEdit>) -> Vec<u8> {
+    let edits = encode_edits(edits);
+    Effect { revision: 0, expiry: Expiry::Keep, change: Change::Locks(&edits) }.encode()
+}

@@ -1,0 +1,99 @@
+//! `MODEL.LOCKS`: who holds the locks of a document, and how many wait.
+
+use super::args::Args;
+use super::host::{Host, Outcome};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::error::{ErrorCode, Result};
+use crate::lock::{At, Engine, Holder, Locks, Mode};
+use crate::op;
+use crate::reply::Reply;
+
+#[linkme::distributed_slice(COMMANDS)]
+static LOCKS: CommandSpec = CommandSpec {
+    name: "MODEL.LOCKS",
+    summary: "Replies who holds the locks of a document, and how many wait for them",
+    since: "0.4.0",
+    complexity: "O(N) with N the number of holders",
+    arity: -2,
+    flags: &[Flag::ReadOnly],
+    keys: Keys::First,
+    tips: &[],
+    args: &[ArgSpec::new("key", ArgKind::Key), ArgSpec::new("name", ArgKind::String).optional()],
+    reply: "an array of maps: name, mode (exclusive, shared, or free where others wait for several documents at once), holders (an array each: owner, fence, milliseconds left of the lease), waiters (how many requests wait on this server)",
+    errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType],
+    replicated: "nothing",
+    examples: &[Example(&[
+        (&["MODEL.SET", "job", "any", "{}"], "(revision)"),
+        (&["MODEL.LOCKS", "job"], "[]"),
+        (
+            &["MODEL.LOCK", "job", "leader", "node:1", "LEASE", "86400000"],
+            "[(fence) (lease) (revision) (nil)]",
+        ),
+        (
+            &["MODEL.LOCKS", "job", "leader"],
+            "[{name leader mode exclusive holders [[node:1 (fence) (lease)]] waiters (integer) 0}]",
+        ),
+    ])],
+    run,
+};
+
+fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let mut args = Args::new(args);
+    let key = args.key()?;
+    let name = match args.is_finished() {
+        true => None,
+        false => Some(op::lock_name(args.next("the name of a lock")?, "name")?.as_bytes()),
+    };
+    args.finish()?;
+    let found = host.read(key).map_err(|error| error.text("key", key.name))?;
+    let locks = found.map(|document| document.locks.clone()).unwrap_or_default();
+    let at = At { db: host.database(), key: key.name };
+    let mut replies = Vec::new();
+    host.with_locks(&mut |engine, _, moment| {
+        replies = describe(&locks, engine, at, moment.steady_ms, name);
+    });
+    Ok(Reply::Array(replies).into())
+}
+
+/// One map for each name that is held or waited for, or for the one that was asked for.
+fn describe(
+    locks: &Locks,
+    engine: &Engine,
+    at: At<'_>,
+    now_ms: u64,
+    only: Option<&[u8]>,
+) -> Vec<Reply> {
+    let awaited = engine.names_awaited(at);
+    let held = locks.names().iter().map(|lock| &*lock.name);
+    let free = awaited.iter().map(|name| &**name).filter(|name| locks.holders(name).is_empty());
+    let names = held.chain(free).filter(|name| only.is_none_or(|only| *name == only));
+    let one = |name: &[u8]| {
+        let holders = locks.holders(name);
+        let mode = match holders.first() {
+            None => "free",
+            Some(holder) if holder.mode == Mode::Shared => "shared",
+            Some(_) => "exclusive",
+        };
+        let waiters = engine.waiters_of(at, name);
+        let holders = holders.iter().map(|holder| describe_holder(holder, now_ms)).collect();
+        Reply::Map(vec![
+            ("name", Reply::Text(name.into())),
+            ("mode", Reply::Text(mode.into())),
+            ("holders", Reply::Array(holders)),
+            ("waiters", Reply::count(waiters)),
+        ])
+    };
+    names.map(one).collect()
+}
+
+fn describe_holder(holder: &Holder, now_ms: u64) -> Reply {
+    let left_ms = match holder.ends_ms {
+        Holder::UNSTARTED => holder.lease_ms,
+        ends_ms => ends_ms.saturating_sub(now_ms),
+    };
+    Reply::Array(vec![
+        Reply::Text(holder.owner.as_ref().into()),
+        Reply::Int(holder.fence as i64),
+        Reply::Int(left_ms as i64),
+    ])
+}

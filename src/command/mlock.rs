@@ -1,0 +1,61 @@
+//! `MODEL.MLOCK`: takes the lock of one name on several documents, all or none.
+
+use super::args::Args;
+use super::host::{Host, Outcome};
+use super::lock::{EPHEMERAL, GET, LEASE, SHARED, WAIT};
+use super::locking::LockRequest;
+use super::txn::KEYS_MAX;
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::error::{Error, ErrorCode, Result};
+
+#[linkme::distributed_slice(COMMANDS)]
+static MLOCK: CommandSpec = CommandSpec {
+    name: "MODEL.MLOCK",
+    summary: "Takes the lock of one name on several documents at once, all or none",
+    since: "0.4.0",
+    complexity: "The sum of a MODEL.LOCK for each key",
+    arity: -5,
+    flags: &[Flag::Write, Flag::DenyOom, Flag::Blocking],
+    keys: Keys::Counted,
+    tips: &[],
+    args: &[
+        ArgSpec::new("numkeys", ArgKind::Integer),
+        ArgSpec::new("key", ArgKind::Key).multiple(),
+        ArgSpec::new("name", ArgKind::String),
+        ArgSpec::new("owner", ArgKind::String),
+        SHARED,
+        LEASE,
+        WAIT,
+        EPHEMERAL,
+        GET,
+    ],
+    reply: "an array with one MODEL.LOCK reply for each key; null where one of them cannot be had and WAIT (default 0) is over. While it waits it holds none of them",
+    errors: &[
+        ErrorCode::Err,
+        ErrorCode::Limit,
+        ErrorCode::WrongType,
+        ErrorCode::NoKey,
+        ErrorCode::Deadlock,
+    ],
+    replicated: "the grants, and the end of leases that were over; never the waiting",
+    examples: &[Example(&[
+        (&["MODEL.SET", "acct:{a}:1", "any", "{}"], "(revision)"),
+        (&["MODEL.SET", "acct:{a}:2", "any", "{}"], "(revision)"),
+        (
+            &["MODEL.MLOCK", "2", "acct:{a}:1", "acct:{a}:2", "balance", "task:7"],
+            "[[(fence) (integer) 30000 (revision) (nil)] [(fence) (integer) 30000 (revision) (nil)]]",
+        ),
+        (&["MODEL.MLOCK", "1", "acct:{a}:2", "balance", "task:8", "SHARED"], "(nil)"),
+    ])],
+    run,
+};
+
+fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let settings = host.settings();
+    let mut args = Args::new(args);
+    let keys = args.counted_keys()?;
+    if keys.len() > KEYS_MAX {
+        return Err(Error::limit("transaction-keys", KEYS_MAX as u64));
+    }
+    LockRequest::parse(args, &settings)?.run(host, &keys, true)
+}

@@ -1,0 +1,55 @@
+//! `MODEL.RENEW`: begins a new lease for a lock that is held.
+
+use super::args::Args;
+use super::host::{Host, Outcome};
+use super::locking::{parse_held, parse_lease};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::error::{ErrorCode, Result};
+use crate::lock::At;
+use crate::reply::Reply;
+
+#[linkme::distributed_slice(COMMANDS)]
+static RENEW: CommandSpec = CommandSpec {
+    name: "MODEL.RENEW",
+    summary: "Begins a new lease for a lock that is held by this grant",
+    since: "0.4.0",
+    complexity: "O(1)",
+    arity: -5,
+    flags: &[Flag::Write, Flag::Fast],
+    keys: Keys::First,
+    tips: &[],
+    args: &[
+        ArgSpec::new("key", ArgKind::Key),
+        ArgSpec::new("name", ArgKind::String),
+        ArgSpec::new("owner", ArgKind::String),
+        ArgSpec::new("fence", ArgKind::Integer),
+        super::lock::LEASE,
+    ],
+    reply: "the length of the lease in milliseconds: the one given, else the one it had",
+    errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType, ErrorCode::LockLost],
+    replicated: "the grant with its lease",
+    examples: &[Example(&[
+        (&["MODEL.SET", "job", "any", "{}"], "(revision)"),
+        (&["MODEL.RENEW", "job", "leader", "node:1", "897412300800"], "LOCKLOST"),
+    ])],
+    run,
+};
+
+fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let limits = host.settings().locks;
+    let mut args = Args::new(args);
+    let key = args.key()?;
+    let grant = parse_held(&mut args)?;
+    let lease_ms = match args.keyword("LEASE") {
+        true => Some(parse_lease(args.next("a lease")?, &limits)?),
+        false => None,
+    };
+    args.finish()?;
+    host.open(key).map_err(|error| error.text("key", key.name))?;
+    let at = At { db: host.database(), key: key.name };
+    let mut renewed = Ok(0);
+    host.with_locks(&mut |engine, store, moment| {
+        renewed = engine.renew(store, moment, at, grant, lease_ms);
+    });
+    Ok(Reply::Int(renewed? as i64).into())
+}

@@ -1,0 +1,84 @@
+//! `MODEL.UNLOCK`: ends a lock; who waits for it is next.
+
+use super::args::Args;
+use super::host::{Host, Outcome};
+use super::locking::parse_held;
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::error::{ErrorCode, Result};
+use crate::lock::At;
+use crate::op;
+use crate::reply::Reply;
+
+#[linkme::distributed_slice(COMMANDS)]
+static UNLOCK: CommandSpec = CommandSpec {
+    name: "MODEL.UNLOCK",
+    summary: "Ends a lock that is held by this grant, or with FORCE whoever holds it",
+    since: "0.4.0",
+    complexity: "O(1), whoever waits",
+    arity: -4,
+    flags: &[Flag::Write, Flag::Fast],
+    keys: Keys::First,
+    tips: &[],
+    args: &[
+        ArgSpec::new("key", ArgKind::Key),
+        ArgSpec::new("name", ArgKind::String),
+        ArgSpec::new(
+            "grant",
+            ArgKind::OneOf(&[
+                ArgSpec::new(
+                    "held",
+                    ArgKind::Block(&[
+                        ArgSpec::new("owner", ArgKind::String),
+                        ArgSpec::new("fence", ArgKind::Integer),
+                    ]),
+                ),
+                ArgSpec::new("force", ArgKind::Token).token("FORCE"),
+            ]),
+        ),
+    ],
+    reply: "1; with FORCE how many held it",
+    errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType, ErrorCode::LockLost],
+    replicated: "the end of the grant, and the next one",
+    examples: &[Example(&[
+        (&["MODEL.SET", "job", "any", "{}"], "(revision)"),
+        (&["MODEL.UNLOCK", "job", "leader", "node:1", "897412300800"], "LOCKLOST"),
+        (&["MODEL.LOCK", "job", "leader", "node:1"], "[(fence) (integer) 30000 (revision) (nil)]"),
+        (&["MODEL.UNLOCK", "job", "leader", "FORCE"], "(integer) 1"),
+    ])],
+    run,
+};
+
+fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let forced = args.len() == 4;
+    let mut args = Args::new(args);
+    let key = args.key()?;
+    if forced {
+        return force(host, key, args);
+    }
+    let grant = parse_held(&mut args)?;
+    args.finish()?;
+    host.open(key).map_err(|error| error.text("key", key.name))?;
+    let at = At { db: host.database(), key: key.name };
+    let mut unlocked = Ok(());
+    host.with_locks(&mut |engine, store, moment| {
+        unlocked = engine.unlock(store, moment, at, grant);
+    });
+    unlocked?;
+    Ok(Reply::Int(1).into())
+}
+
+fn force(host: &mut dyn Host, key: super::Key<'_>, mut args: Args<'_>) -> Result<Outcome> {
+    let name = op::lock_name(args.next("the name of a lock")?, "name")?;
+    if !args.keyword("FORCE") {
+        args.next("a fence behind the owner, or FORCE")?;
+        args.next("a fence")?;
+    }
+    args.finish()?;
+    host.open(key).map_err(|error| error.text("key", key.name))?;
+    let at = At { db: host.database(), key: key.name };
+    let mut ended = 0;
+    host.with_locks(&mut |engine, store, moment| {
+        ended = engine.force(store, moment, at, name.as_bytes());
+    });
+    Ok(Reply::count(ended).into())
+}

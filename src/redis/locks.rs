@@ -1,0 +1,490 @@
+//! Locks of this server: when the state machine is driven, and how what it decides is carried out.
+//!
+//! The engine belongs to the main thread. A command drives it through its host, and when the command is
+//! over, what the engine decided is sent to replicas, announced and told to those who waited, all in the
+//! command's own context. What happens outside of commands (a key ends, a connection closes, a lease is
+//! over) is only noted, and a timer does the rest in a context of its own: in the middle of a deletion no
+//! key may be opened.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::panic::catch_unwind;
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::time::Instant;
+
+use redis_module::raw;
+
+use super::api::{bytes, call, is_ok};
+use super::{data_type, role, waiting};
+use crate::command::lock_effect;
+use crate::document::Document;
+use crate::lock::{At, Engine, LockEdit, Locks, Moment, Place, Settled, Store};
+
+thread_local! {
+    static ENGINE: RefCell<Engine> = RefCell::default();
+    /// What happened outside of commands, in order.
+    static NOTED: RefCell<Vec<Noted>> = const { RefCell::new(Vec::new()) };
+    /// Whether the engine was driven, or something noted, since the last time it was settled.
+    static TOUCHED: Cell<bool> = const { Cell::new(false) };
+    /// The timer that is running, and when it fires on the steady clock.
+    static TIMER: Cell<Option<(raw::RedisModuleTimerID, u64)>> = const { Cell::new(None) };
+    /// A document with locks has lost its key: perhaps for another one.
+    static UNLINKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A context without a client, for timers that are started where there is none.
+static DETACHED: AtomicPtr<raw::RedisModuleCtx> = AtomicPtr::new(ptr::null_mut());
+
+/// What `INFO` says of locks.
+pub static INFO: LockInfo = LockInfo {
+    held: AtomicU64::new(0),
+    waiting: AtomicU64::new(0),
+    grants: AtomicU64::new(0),
+    expired: AtomicU64::new(0),
+    deadlocks: AtomicU64::new(0),
+};
+
+pub struct LockInfo {
+    pub held: AtomicU64,
+    pub waiting: AtomicU64,
+    pub grants: AtomicU64,
+    pub expired: AtomicU64,
+    pub deadlocks: AtomicU64,
+}
+
+impl LockInfo {
+    fn store(&self, engine: &Engine) {
+        let counters = engine.counters();
+        self.held.store(engine.held() as u64, Ordering::Relaxed);
+        self.waiting.store(engine.waiting() as u64, Ordering::Relaxed);
+        self.grants.store(counters.grants, Ordering::Relaxed);
+        self.expired.store(counters.expired, Ordering::Relaxed);
+        self.deadlocks.store(counters.deadlocks, Ordering::Relaxed);
+    }
+}
+
+/// Something that happened where no key may be opened.
+enum Noted {
+    /// A document lost its key. Its locks are those it had.
+    Removed(Place, Locks),
+    /// A document may be there with locks from elsewhere.
+    Arrived(Place),
+    /// A connection closed.
+    Disconnected(u64),
+    /// The client of these grants was gone before it heard of them.
+    Unheard(Vec<(Place, u64)>),
+    /// A client waits no longer.
+    Left(u64),
+    /// A database is empty, or all are.
+    Flushed(Option<i32>),
+    Swapped(i32, i32),
+    /// What this server holds is its own from now on: leases begin anew.
+    Began,
+}
+
+/// The moment. The steady clock does not step, and goes on while the server is stopped.
+pub fn moment() -> Moment {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let elapsed = START.get_or_init(Instant::now).elapsed();
+    // Never 0, so that a lease that is over at once has ended before now.
+    Moment { steady_ms: elapsed.as_millis() as u64 + 1, unix_ms: role::now_us() / 1000 }
+}
+
+/// Lends the locks of documents by their keys. Each is opened for a moment: a document stays where it is
+/// as long as nothing deletes it.
+pub struct Shelf {
+    ctx: *mut raw::RedisModuleCtx,
+    home: c_int,
+    selected: c_int,
+}
+
+impl Shelf {
+    /// # Safety
+    ///
+    /// `ctx` is valid as long as the shelf, and nothing deletes documents meanwhile.
+    pub unsafe fn new(ctx: *mut raw::RedisModuleCtx) -> Shelf {
+        // SAFETY: the caller vouches for `ctx`.
+        let home = unsafe { call!(RedisModule_GetSelectedDb(ctx)) };
+        Shelf { ctx, home, selected: home }
+    }
+
+    fn select(&mut self, db: c_int) {
+        if self.selected != db {
+            // SAFETY: `ctx` is valid; a database that does not exist is refused.
+            unsafe { call!(RedisModule_SelectDb(self.ctx, db)) };
+            self.selected = db;
+        }
+    }
+
+    pub fn document(&mut self, at: At<'_>) -> Option<&mut Document> {
+        self.select(at.db);
+        let (start, len) = (at.key.as_ptr().cast::<c_char>(), at.key.len());
+        let mode = raw::REDISMODULE_READ as c_int | raw::REDISMODULE_WRITE as c_int;
+        // SAFETY: `ctx` is valid; the string and the key are closed again. The document lives on.
+        unsafe {
+            let name = call!(RedisModule_CreateString(self.ctx, start, len));
+            let key = call!(RedisModule_OpenKey(self.ctx, name, mode));
+            let found = data_type::at_key(key).ok().flatten();
+            call!(RedisModule_CloseKey(key));
+            call!(RedisModule_FreeString(self.ctx, name));
+            found.map(|document| &mut *document)
+        }
+    }
+}
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        self.select(self.home);
+    }
+}
+
+impl Store for Shelf {
+    fn locks(&mut self, at: At<'_>) -> Option<&mut Locks> {
+        self.document(at).map(|document| &mut document.locks)
+    }
+}
+
+/// Drives the engine in a command's context.
+///
+/// # Safety
+///
+/// `ctx` is that of the running command; nothing of a document is borrowed.
+pub unsafe fn drive(
+    ctx: *mut raw::RedisModuleCtx,
+    run: impl FnOnce(&mut Engine, &mut dyn Store, Moment),
+) {
+    TOUCHED.set(true);
+    // SAFETY: the caller vouches for it.
+    let mut shelf = unsafe { Shelf::new(ctx) };
+    ENGINE.with_borrow_mut(|engine| run(engine, &mut shelf, moment()));
+}
+
+/// When a command is over: carries out what the engine decided.
+///
+/// # Safety
+///
+/// `ctx` is that of the command, all of whose keys are closed.
+#[inline]
+pub unsafe fn after_command(ctx: *mut raw::RedisModuleCtx) {
+    if TOUCHED.get() {
+        // SAFETY: the caller vouches for it.
+        unsafe { settle(ctx) };
+    }
+}
+
+/// # Safety
+///
+/// As for [`after_command`].
+#[cold]
+unsafe fn settle(ctx: *mut raw::RedisModuleCtx) {
+    let now = moment();
+    // SAFETY: the caller vouches for `ctx`.
+    let master = unsafe { is_master(ctx) };
+    loop {
+        TOUCHED.set(false);
+        let noted = NOTED.take();
+        // SAFETY: as above.
+        let mut shelf = unsafe { Shelf::new(ctx) };
+        let settled = ENGINE.with_borrow_mut(|engine| {
+            for noted in noted {
+                take_note(engine, &mut shelf, now, noted);
+            }
+            if master {
+                engine.tick(&mut shelf, now);
+            }
+            engine.settle(&mut shelf, now)
+        });
+        // SAFETY: as above.
+        unsafe { carry_out(ctx, &mut shelf, settled) };
+        // Opening a key can end it.
+        if !TOUCHED.get() {
+            break;
+        }
+    }
+    ENGINE.with_borrow(|engine| {
+        INFO.store(engine);
+        if let Some(ends_ms) = engine.next_end().filter(|_| master) {
+            wake_at(ends_ms, now.steady_ms);
+        }
+    });
+}
+
+fn take_note(engine: &mut Engine, shelf: &mut Shelf, now: Moment, noted: Noted) {
+    match noted {
+        Noted::Removed(place, locks) => engine.remove(place.at(), &locks),
+        Noted::Arrived(place) => engine.adopt(shelf, now, place.at()),
+        Noted::Disconnected(client) => engine.disconnect(shelf, client),
+        Noted::Unheard(grants) => {
+            for (place, fence) in grants {
+                engine.give_back(shelf, place.at(), fence);
+            }
+        }
+        Noted::Left(waiter) => engine.cancel(waiter),
+        Noted::Flushed(db) => engine.flush(db),
+        Noted::Swapped(one, other) => engine.swap(one, other),
+        Noted::Began => engine.restart_leases(shelf, now),
+    }
+}
+
+/// # Safety
+///
+/// As for [`after_command`].
+unsafe fn carry_out(ctx: *mut raw::RedisModuleCtx, shelf: &mut Shelf, settled: Settled) {
+    let mut order: Vec<&Place> = Vec::new();
+    let mut edits: HashMap<&Place, Vec<&LockEdit>> = HashMap::new();
+    for (place, edit) in &settled.changes {
+        let known = edits.entry(place).or_default();
+        if known.is_empty() {
+            order.push(place);
+        }
+        known.push(edit);
+    }
+    for place in order {
+        shelf.select(place.db);
+        // SAFETY: the caller vouches for `ctx`.
+        unsafe { tell(ctx, place, &edits[place]) };
+    }
+    for wake in settled.wakes {
+        // SAFETY: as above.
+        unsafe { waiting::wake(shelf, wake) };
+    }
+}
+
+/// Sends the changes of one document's locks to replicas and the AOF, and announces them.
+///
+/// # Safety
+///
+/// `ctx` is valid, with the document's database selected.
+unsafe fn tell(ctx: *mut raw::RedisModuleCtx, place: &Place, edits: &[&LockEdit]) {
+    let effect = lock_effect(edits.iter().copied());
+    let (start, len) = (place.key.as_ptr().cast::<c_char>(), place.key.len());
+    // SAFETY: the caller vouches for `ctx`; buffers are copied, and the string is freed.
+    unsafe {
+        let replicate = raw::RedisModule_Replicate
+            .expect("RedisModule_Replicate exists on every supported server");
+        let (name, format) = (c"MODEL.APPLY".as_ptr(), c"bb".as_ptr());
+        replicate(ctx, name, format, start, len, effect.as_ptr(), effect.len());
+        let key = call!(RedisModule_CreateString(ctx, start, len));
+        let class = raw::REDISMODULE_NOTIFY_MODULE as c_int;
+        for edit in edits {
+            let event = match edit {
+                LockEdit::Grant { .. } => c"model.lock",
+                LockEdit::Release { .. } => c"model.unlock",
+            };
+            call!(RedisModule_NotifyKeyspaceEvent(ctx, class, event.as_ptr(), key));
+        }
+        call!(RedisModule_FreeString(ctx, key));
+    }
+}
+
+/// # Safety
+///
+/// `ctx` is valid.
+unsafe fn is_master(ctx: *mut raw::RedisModuleCtx) -> bool {
+    // SAFETY: the caller vouches for `ctx`.
+    let flags = unsafe { call!(RedisModule_GetContextFlags(ctx)) };
+    let loading = raw::REDISMODULE_CTX_FLAGS_LOADING as c_int;
+    flags & raw::REDISMODULE_CTX_FLAGS_MASTER as c_int != 0 && flags & loading == 0
+}
+
+fn note(noted: Noted) {
+    NOTED.with_borrow_mut(|list| list.push(noted));
+    TOUCHED.set(true);
+    wake_at(0, moment().steady_ms);
+}
+
+/// A client that waits was told to stop, or is gone.
+pub fn note_left(waiter: u64) {
+    note(Noted::Left(waiter));
+}
+
+/// A client was gone before it heard of its grants.
+pub fn note_unheard(grants: Vec<(Place, u64)>) {
+    note(Noted::Unheard(grants));
+}
+
+/// A document was loaded or restored at a key, with locks.
+pub fn note_arrived(db: c_int, key: &[u8]) {
+    note(Noted::Arrived(At { db, key }.to_place()));
+}
+
+/// All data is replaced by what was loaded beside it.
+pub fn note_replaced() {
+    NOTED.with_borrow_mut(|list| list.insert(0, Noted::Flushed(None)));
+    note(Noted::Began);
+}
+
+/// This server has become a master, or has loaded its data.
+pub fn note_began() {
+    note(Noted::Began);
+}
+
+/// Starts the timer for that time, unless it fires before.
+fn wake_at(at_ms: u64, now_ms: u64) {
+    let ctx = DETACHED.load(Ordering::Relaxed);
+    let running = TIMER.get();
+    if ctx.is_null() || running.is_some_and(|(_, fires_ms)| fires_ms <= at_ms) {
+        return;
+    }
+    let wait_ms = at_ms.saturating_sub(now_ms);
+    // SAFETY: the detached context lives for ever; a timer is stopped once, and needs no data.
+    unsafe {
+        if let Some((timer, _)) = running {
+            call!(RedisModule_StopTimer(ctx, timer, ptr::null_mut()));
+        }
+        let wait_ms = wait_ms.min(TIMER_MS_MAX) as raw::mstime_t;
+        let timer = call!(RedisModule_CreateTimer(ctx, wait_ms, Some(on_timer), ptr::null_mut()));
+        TIMER.set(Some((timer, at_ms)));
+    }
+}
+
+/// A timer runs by the wall clock. No longer than this, so that a step of that clock cannot keep a lease.
+const TIMER_MS_MAX: u64 = 1000;
+
+unsafe extern "C" fn on_timer(ctx: *mut raw::RedisModuleCtx, _data: *mut c_void) {
+    let _ = catch_unwind(|| {
+        TIMER.set(None);
+        // While writes are paused, nothing may be told to replicas.
+        let paused = unsafe { raw::RedisModule_AvoidReplicaTraffic }
+            .is_some_and(|avoid| unsafe { avoid() != 0 });
+        if paused {
+            let now_ms = moment().steady_ms;
+            wake_at(now_ms + PAUSED_MS, now_ms);
+        } else {
+            // SAFETY: `ctx` is valid during the callback, and no key is open.
+            unsafe { settle(ctx) };
+        }
+    });
+}
+
+/// How long to wait while writes are paused.
+const PAUSED_MS: u64 = 50;
+
+/// A document loses its key: it is deleted, overwritten, renamed, expired or evicted.
+pub unsafe extern "C" fn on_unlink(ctx: *mut raw::RedisModuleKeyOptCtx, value: *const c_void) {
+    let _ = catch_unwind(|| {
+        // SAFETY: the server lends a live value of the type.
+        let locks = &unsafe { &*value.cast::<Document>() }.locks;
+        let waited_for = INFO.waiting.load(Ordering::Relaxed) > 0;
+        if locks.is_free() && !waited_for && !TOUCHED.get() {
+            return;
+        }
+        if !locks.is_free() {
+            UNLINKED.set(true);
+        }
+        // SAFETY: the context is valid during the callback, and so is the key's name.
+        let place = unsafe {
+            let db = call!(RedisModule_GetDbIdFromOptCtx(ctx));
+            let key = bytes(call!(RedisModule_GetKeyNameFromOptCtx(ctx)));
+            At { db, key }.to_place()
+        };
+        note(Noted::Removed(place, locks.clone()));
+    });
+}
+
+/// A key has a new name or another database: its document's locks go on there.
+unsafe extern "C" fn on_key_event(
+    ctx: *mut raw::RedisModuleCtx,
+    _class: c_int,
+    event: *const c_char,
+    key: *mut raw::RedisModuleString,
+) -> c_int {
+    let _ = catch_unwind(|| {
+        if !UNLINKED.get() {
+            return;
+        }
+        // SAFETY: the event is NUL-terminated, and `ctx` and `key` are valid during the callback.
+        unsafe {
+            if [c"rename_to", c"move_to"].contains(&CStr::from_ptr(event)) {
+                note_arrived(call!(RedisModule_GetSelectedDb(ctx)), bytes(key));
+                UNLINKED.set(false);
+            }
+        }
+    });
+    raw::REDISMODULE_OK as c_int
+}
+
+unsafe extern "C" fn on_client(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    subevent: u64,
+    data: *mut c_void,
+) {
+    let _ = catch_unwind(|| {
+        if subevent != raw::REDISMODULE_SUBEVENT_CLIENT_CHANGE_DISCONNECTED {
+            return;
+        }
+        // SAFETY: the server lends what it says of the client.
+        let client = unsafe { (*data.cast::<raw::RedisModuleClientInfo>()).id };
+        let holds = ENGINE.with(|engine| {
+            engine.try_borrow().map_or(true, |engine| engine.has_ephemerals(client))
+        });
+        if holds {
+            note(Noted::Disconnected(client));
+        }
+    });
+}
+
+unsafe extern "C" fn on_flush(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    subevent: u64,
+    data: *mut c_void,
+) {
+    let _ = catch_unwind(|| {
+        if subevent == raw::REDISMODULE_SUBEVENT_FLUSHDB_START {
+            // SAFETY: the server lends what it says of the flush.
+            let db = unsafe { (*data.cast::<raw::RedisModuleFlushInfo>()).dbnum };
+            note(Noted::Flushed((db >= 0).then_some(db)));
+        }
+    });
+}
+
+unsafe extern "C" fn on_swap(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    _subevent: u64,
+    data: *mut c_void,
+) {
+    let _ = catch_unwind(|| {
+        // SAFETY: the server lends what it says of the databases.
+        let swap = unsafe { &*data.cast::<raw::RedisModuleSwapDbInfo>() };
+        note(Noted::Swapped(swap.dbnum_first, swap.dbnum_second));
+    });
+}
+
+/// The highest fence seen, for the RDB.
+pub fn last_fence() -> u64 {
+    ENGINE.with(|engine| engine.try_borrow_mut().map_or(0, |mut engine| engine.fences().seen()))
+}
+
+/// A fence that the RDB's server had seen.
+pub fn see_fence(fence: u64) {
+    ENGINE.with_borrow_mut(|engine| engine.fences().see(fence));
+}
+
+pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
+    // SAFETY: `ctx` is valid while the module is being loaded.
+    unsafe {
+        DETACHED.store(call!(RedisModule_GetDetachedThreadSafeContext(ctx)), Ordering::Relaxed);
+        let events: [(u64, raw::RedisModuleEventCallback); 3] = [
+            (raw::REDISMODULE_EVENT_CLIENT_CHANGE, Some(on_client)),
+            (raw::REDISMODULE_EVENT_FLUSHDB, Some(on_flush)),
+            (raw::REDISMODULE_EVENT_SWAPDB, Some(on_swap)),
+        ];
+        for (id, callback) in events {
+            let event = raw::RedisModuleEvent { id, dataver: 1 };
+            if !is_ok(call!(RedisModule_SubscribeToServerEvent(ctx, event, callback))) {
+                return Err("the server refused a subscription to its events");
+            }
+        }
+        let class = raw::REDISMODULE_NOTIFY_GENERIC as c_int;
+        if !is_ok(call!(RedisModule_SubscribeToKeyspaceEvents(ctx, class, Some(on_key_event)))) {
+            return Err("the server refused a subscription to its keys' events");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! Clients that wait for a lock: blocked in the server until the engine, the clock or somebody else ends
+//! their waiting.
+//!
+//! A blocked client is given back to the server exactly once: when it is woken, or when it has timed out
+//! or is gone. Between being woken and being replied to it can still go; then what it was granted goes to
+//! the next.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::{c_int, c_longlong, c_void};
+use std::mem::ManuallyDrop;
+use std::net::TcpStream;
+use std::os::fd::FromRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use redis_module::raw;
+
+use super::api::call;
+use super::locks::{self, Shelf};
+use super::{info, reply};
+use crate::command::{LockReply, Waiting};
+use crate::error::{Error, ErrorCode};
+use crate::lock::{Place, Wake, Woken, deadlock};
+use crate::reply::Reply;
+
+thread_local! {
+    static BLOCKED: RefCell<Blocked> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Blocked {
+    /// By the number of the request.
+    waiters: HashMap<u64, Waiter>,
+    /// By the server's handle.
+    handles: HashMap<*mut raw::RedisModuleBlockedClient, Stage>,
+}
+
+struct Waiter {
+    handle: *mut raw::RedisModuleBlockedClient,
+    places: Vec<Place>,
+    form: LockReply,
+}
+
+/// How far a client has got.
+enum Stage {
+    Waits(u64),
+    /// It is about to be told of these grants.
+    Granted(Vec<(Place, u64)>),
+}
+
+/// What a client is told when its waiting is over.
+type Told = Result<Reply, Error>;
+
+/// Makes the client of a command wait.
+///
+/// # Safety
+///
+/// `ctx` is that of a command which does not reply, and may block.
+pub unsafe fn block(ctx: *mut raw::RedisModuleCtx, waiting: Waiting, places: Vec<Place>) {
+    // SAFETY: the caller vouches for `ctx`.
+    let handle = unsafe {
+        let handle = call!(RedisModule_BlockClient(
+            ctx,
+            Some(on_reply),
+            Some(on_timeout),
+            Some(free_told),
+            waiting.wait_ms as c_longlong
+        ));
+        call!(RedisModule_SetDisconnectCallback(handle, Some(on_disconnect)));
+        handle
+    };
+    BLOCKED.with_borrow_mut(|blocked| {
+        blocked.handles.insert(handle, Stage::Waits(waiting.waiter));
+        let waiter = Waiter { handle, places, form: waiting.form };
+        blocked.waiters.insert(waiting.waiter, waiter);
+    });
+}
+
+/// Tells a client that its waiting is over.
+///
+/// # Safety
+///
+/// Called on the main thread, while no document is borrowed.
+pub unsafe fn wake(shelf: &mut Shelf, wake: Wake) {
+    let Some(waiter) = BLOCKED.with_borrow_mut(|blocked| blocked.waiters.remove(&wake.waiter))
+    else {
+        return;
+    };
+    let (answer, grants) = match wake.woken {
+        Woken::Granted(grants) => {
+            let replies = waiter.places.iter().zip(&grants).map(|(place, grant)| {
+                let document = shelf.document(place.at());
+                document.map_or(Reply::Null, |document| waiter.form.one(grant, document))
+            });
+            let answer = waiter.form.all(replies.collect());
+            let fences = grants.iter().map(|grant| grant.fence);
+            (Ok(answer), waiter.places.iter().cloned().zip(fences).collect())
+        }
+        Woken::Gone(place) => {
+            let error = Error::new(ErrorCode::NoKey, "the key was deleted, renamed or moved");
+            (Err(error.text("key", &place.key)), Vec::new())
+        }
+        Woken::Deadlock => (Err(deadlock()), Vec::new()),
+    };
+    BLOCKED.with_borrow_mut(|blocked| {
+        blocked.handles.insert(waiter.handle, Stage::Granted(grants));
+    });
+    let told: *mut Told = Box::into_raw(Box::new(answer));
+    // SAFETY: the handle is given back once, because it was taken out of those who wait.
+    unsafe { call!(RedisModule_UnblockClient(waiter.handle, told.cast::<c_void>())) };
+}
+
+/// Takes a client out; says how far it had got.
+fn take(handle: *mut raw::RedisModuleBlockedClient) -> Option<Stage> {
+    BLOCKED.with_borrow_mut(|blocked| {
+        let stage = blocked.handles.remove(&handle);
+        if let Some(Stage::Waits(waiter)) = &stage {
+            blocked.waiters.remove(waiter);
+        }
+        stage
+    })
+}
+
+unsafe extern "C" fn on_reply(
+    ctx: *mut raw::RedisModuleCtx,
+    _argv: *mut *mut raw::RedisModuleString,
+    _argc: c_int,
+) -> c_int {
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: `ctx` is that of a blocked client which was woken with what it is told.
+        unsafe {
+            let handle = call!(RedisModule_GetBlockedClientHandle(ctx));
+            let told = &*call!(RedisModule_GetBlockedClientPrivateData(ctx)).cast::<Told>();
+            let grants = match take(handle) {
+                Some(Stage::Granted(grants)) => grants,
+                _ => Vec::new(),
+            };
+            if !grants.is_empty() && is_gone(ctx) {
+                locks::note_unheard(grants);
+            }
+            match told {
+                Ok(answer) => reply::send(ctx, answer),
+                Err(error) => {
+                    info::count_abort(error.code());
+                    reply::send_error(ctx, error);
+                }
+            }
+        }
+    }));
+    raw::REDISMODULE_OK as c_int
+}
+
+/// Whether a client hung up before it is replied to: who reads nothing any more must not hold a lock.
+///
+/// # Safety
+///
+/// `ctx` is that of a client that is being replied to.
+unsafe fn is_gone(ctx: *mut raw::RedisModuleCtx) -> bool {
+    // SAFETY: the caller vouches for `ctx`; the reply is copied from and freed.
+    let line = unsafe {
+        let client = call!(RedisModule_GetClientId(ctx)) as c_longlong;
+        let call = raw::RedisModule_Call.expect("RedisModule_Call exists on every server");
+        let format = c"ccl".as_ptr();
+        let (list, id) = (c"LIST".as_ptr(), c"ID".as_ptr());
+        let reply = call(ctx, c"CLIENT".as_ptr(), format, list, id, client);
+        if reply.is_null() {
+            return false;
+        }
+        let mut len = 0;
+        let start = call!(RedisModule_CallReplyStringPtr(reply, &raw mut len));
+        let line = match start.is_null() {
+            true => String::new(),
+            false => {
+                let text = std::slice::from_raw_parts(start.cast::<u8>(), len);
+                String::from_utf8_lossy(text).into_owned()
+            }
+        };
+        call!(RedisModule_FreeCallReply(reply));
+        line
+    };
+    let field = |name: &str| line.split(' ').find_map(|field| field.strip_prefix(name));
+    let closing = field("flags=").is_some_and(|flags| flags.contains(['A', 'c']));
+    let socket = field("fd=").and_then(|fd| fd.parse::<c_int>().ok()).filter(|fd| *fd >= 0);
+    closing || socket.is_none_or(|socket| has_hung_up(socket))
+}
+
+/// Whether the other side of a socket has closed it, and nothing it sent before is left to be read.
+fn has_hung_up(socket: c_int) -> bool {
+    // SAFETY: the server keeps the socket open while it replies, and it is not closed here. What is
+    // called is the same for every kind of socket.
+    let socket = ManuallyDrop::new(unsafe { TcpStream::from_raw_fd(socket) });
+    match socket.peek(&mut [0]) {
+        Ok(bytes) => bytes == 0,
+        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+    }
+}
+
+unsafe extern "C" fn on_timeout(
+    ctx: *mut raw::RedisModuleCtx,
+    _argv: *mut *mut raw::RedisModuleString,
+    _argc: c_int,
+) -> c_int {
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: `ctx` is that of a blocked client whose time is up.
+        unsafe {
+            let handle = call!(RedisModule_GetBlockedClientHandle(ctx));
+            leave(handle);
+            reply::send(ctx, &Reply::Null);
+        }
+    }));
+    raw::REDISMODULE_OK as c_int
+}
+
+unsafe extern "C" fn on_disconnect(
+    _ctx: *mut raw::RedisModuleCtx,
+    handle: *mut raw::RedisModuleBlockedClient,
+) {
+    // SAFETY: the handle is that of a blocked client which is gone.
+    let _ = catch_unwind(AssertUnwindSafe(|| unsafe { leave(handle) }));
+}
+
+/// A client does not wait any longer.
+///
+/// # Safety
+///
+/// `handle` is that of a blocked client.
+unsafe fn leave(handle: *mut raw::RedisModuleBlockedClient) {
+    match take(handle) {
+        Some(Stage::Waits(waiter)) => {
+            locks::note_left(waiter);
+            // SAFETY: the caller vouches for the handle, which is given back here and nowhere else.
+            unsafe { call!(RedisModule_AbortBlock(handle)) };
+        }
+        // It was given back when it was woken.
+        Some(Stage::Granted(grants)) => locks::note_unheard(grants),
+        None => {}
+    }
+}
+
+unsafe extern "C" fn free_told(_ctx: *mut raw::RedisModuleCtx, told: *mut c_void) {
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        if !told.is_null() {
+            // SAFETY: the box was given to the server in `wake`, and comes back once.
+            drop(unsafe { Box::from_raw(told.cast::<Told>()) });
+        }
+    }));
+}
