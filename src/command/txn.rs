@@ -254,15 +254,16 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     // A request that was committed is answered before it is parsed: limits may have changed since.
     let digest = header.token.as_ref().map(|token| token.digest(args));
     let recorded = match (&header.token, digest) {
-        (Some(token), Some(digest)) => recorded(host, token.key, digest)?,
-        _ => Recorded::Nothing,
+        (Some(token), Some(digest)) => recorded(host, token.key, digest),
+        _ => Ok(Recorded::Nothing),
     };
-    if let Recorded::Reply(reply) = recorded {
+    if let Ok(Recorded::Reply(reply)) = recorded {
         return Ok(reply.into());
     }
     let mut body = Body::default();
+    // What is wrong with the arguments is said before what is wrong with the token.
     body.parse(args, cursor, &header, &settings, replaying, host)?;
-    if let Recorded::Another = recorded {
+    if let Recorded::Another = recorded? {
         return Err(Error::new(
             ErrorCode::TokenMismatch,
             "the token was used for a different request",

@@ -1,6 +1,8 @@
 //! Tokens: a transaction that was committed is answered from its record, and never runs twice.
 
-use crate::harness::{Server, on_every_flavor, on_every_server, on_every_server_with};
+use crate::harness::{
+    Server, on_every_flavor, on_every_server, on_every_server_with, on_every_shared,
+};
 use crate::recording::{check_error_line, on_every_recording, state};
 use crate::resp::{Conn, Reply};
 
@@ -314,5 +316,38 @@ fn a_token_holds_in_multi_and_in_scripts() {
         let told = conn.must(&eval);
         assert_eq!(told.array().len(), 2);
         assert_eq!(balances(conn), [Reply::bulk("5"), Reply::bulk("5")]);
+    });
+}
+
+/// Each request is wrong in every way that comes behind: the first way is what is told.
+#[test]
+fn what_is_wrong_is_told_in_order() {
+    on_every_shared(|server| {
+        let conn = &mut server.conn();
+        let key = |name: &str| format!("{{order}}{name}");
+        let (token, text, other, doc) = (key("t"), key("text"), key("other"), key("doc"));
+        conn.must(&["MODEL.SET", &doc, "any", "{}"]);
+        conn.must(&["SET", &text, "x"]);
+        let first = ["MODEL.TXN", "2", &doc, &token, "TOKEN", &token, "ON", &doc, "EXISTS"];
+        conn.must(&first);
+        // A token, what it says of itself, and a block.
+        let mut check = |token: &str, at: &[&str], block: &[&str], word: &str| {
+            let keys = ["MODEL.TXN", "4", &doc, &text, &other, token, "TOKEN", token];
+            let command = [&keys[..], at, &["ON", &other], block].concat();
+            let refused = conn.call(&command);
+            assert_eq!(refused.error_word(), word, "{command:?} {refused:?}");
+        };
+        let (late, fresh) = (&["AT", "1"][..], key("fresh"));
+        // `text` is of another type, `other` is missing.
+        check(&text, late, &["PUT", "none", "{}", "INCR", "$.n", "x"], "ERR");
+        check(&text, late, &["PUT", "none", "{}", "IF", "self +"], "EXPR");
+        check(&text, late, &["PUT", "none", "{}"], "WRONGTYPE");
+        check(&token, late, &["PUT", "none", "{}"], "TOKENMISMATCH");
+        check(&fresh, late, &["PUT", "none", "{}"], "TOKENEXPIRED");
+        check(&fresh, &[], &["PUT", "none", "{}"], "NOMODEL");
+        check(&fresh, &[], &["INCR", "$.n", "1"], "WRONGTYPE");
+        conn.must(&["DEL", &text]);
+        let command = ["MODEL.TXN", "2", &doc, &other, "ON", &other, "INCR", "$.n", "1"];
+        assert_eq!(conn.call(&command).error_word(), "NOKEY");
     });
 }
