@@ -59,6 +59,7 @@ impl Bank {
 
     /// Transfers until it is told to stop; then everything that may be asked again is answered.
     fn client(&self, nth: usize) {
+        let _others = EndsInPanic(&self.stop);
         let mut rng = Rng::new(self.seed.wrapping_add(nth as u64));
         let mut conn = None;
         for number in 0.. {
@@ -205,9 +206,21 @@ fn check_book(server: &Server, bank: &Bank) {
     }
 }
 
+/// Ends what others do when this thread fails: they would go on for ever.
+struct EndsInPanic<'a>(&'a AtomicBool);
+
+impl Drop for EndsInPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Runs the clients while `trouble` goes on.
 fn run(bank: &Bank, trouble: impl FnOnce()) {
     thread::scope(|scope| {
+        let _clients = EndsInPanic(&bank.stop);
         for nth in 0..CLIENTS {
             scope.spawn(move || bank.client(nth));
         }
@@ -219,7 +232,10 @@ fn run(bank: &Bank, trouble: impl FnOnce()) {
 /// There were so many transfers more.
 fn wait_for_load(server: &Server, bank: &Bank, count: usize) {
     let before = bank.book.lock().unwrap().len();
-    server.wait_until("there is a load", || bank.book.lock().unwrap().len() >= before + count);
+    server.wait_until("there is a load", || {
+        let stopped = bank.stop.load(Ordering::Relaxed);
+        stopped || bank.book.lock().unwrap().len() >= before + count
+    });
 }
 
 #[test]
@@ -253,6 +269,7 @@ fn money_is_conserved_when_a_replica_is_promoted() {
         let bank = Bank::new(&master, seed);
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
+            let _watcher = EndsInPanic(&done);
             scope.spawn(|| watch_sum(&replica, &done));
             run(&bank, || {
                 wait_for_load(&master, &bank, 300);
