@@ -4,13 +4,19 @@
 
 use libfuzzer_sys::fuzz_target;
 use redis_model::codec::effect::{Change, Effect};
+use redis_model::codec::locks::{decode_edits, encode_edits};
+use redis_model::lock::Locks;
 use redis_model::value::edit::{Editor, Journal};
 use redis_model::value::{Limits, parse};
 
 const DOCUMENT: &[u8] = br#"{"a":[1,{"b":"x"},[]],"c":{"d":null,"e":2.5},"f":"long enough to be on its own, yes"}"#;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(Effect { change: Change::Edit { edits, .. }, .. }) = Effect::decode(bytes) else { return };
+    let edits = match Effect::decode(bytes) {
+        Ok(Effect { change: Change::Edit { edits, .. }, .. }) => edits,
+        Ok(Effect { change: Change::Locks(edits), .. }) => return locks(edits),
+        _ => return,
+    };
     let before = parse::json(DOCUMENT, &Limits::DEFAULT).expect("the document is JSON");
     let mut root = before.value.clone();
     let mut journal = Journal::default();
@@ -24,3 +30,14 @@ fuzz_target!(|bytes: &[u8]| {
     drop(editor);
     assert!(root.view().identical(before.value.view()));
 });
+
+/// Changes of locks are encoded to what gives them back, and can be made.
+fn locks(edits: &[u8]) {
+    let Ok(edits) = decode_edits(edits) else { return };
+    assert_eq!(decode_edits(&encode_edits(edits.iter())).expect("what was encoded is decoded"), edits);
+    let mut locks = Locks::default();
+    for edit in &edits {
+        locks.apply(edit);
+    }
+    assert!(locks.held() <= edits.len());
+}

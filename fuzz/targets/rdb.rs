@@ -3,14 +3,20 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use redis_model::codec::token::Token;
 use redis_model::codec::{definition, rdb};
 use redis_model::model::Models;
 
 fuzz_target!(|bytes: &[u8]| {
     document(bytes);
-    if let Ok((seen, models)) = rdb::aux::decode(bytes) {
-        let again = rdb::aux::decode(&rdb::aux::encode(seen, &models));
-        assert_eq!(again.expect("what was encoded is decoded"), (seen, models));
+    if let Ok(aux) = rdb::aux::decode(bytes, rdb::aux::VERSION) {
+        let encoded = rdb::aux::encode(aux.revision, aux.fence, &aux.models);
+        let again = rdb::aux::decode(&encoded, rdb::aux::VERSION);
+        assert_eq!(again.expect("what was encoded is decoded"), aux);
+    }
+    if let Ok(token) = Token::decode(bytes) {
+        token.reply();
+        assert_eq!(Token::decode(&token.encode()).expect("what was encoded is decoded"), token);
     }
     if let Ok(entry) = definition::decode(bytes) {
         let again = definition::decode(&definition::encode(&entry));
@@ -31,5 +37,6 @@ fn document(bytes: &[u8]) {
     assert!(again.root.view().identical(document.root.view()));
     assert_eq!((again.revision, again.size()), (document.revision, document.root.view().size()));
     assert_eq!(again.model_name(), document.model_name());
+    assert_eq!(again.locks, document.locks);
     assert_eq!(again.definition_version(), document.definition_version());
 }
