@@ -33,7 +33,7 @@ use redis_module::raw;
 /// The module's name: the prefix of its configuration and its section in `INFO`.
 const NAME: &std::ffi::CStr = c"model";
 /// As `MODULE LIST` shows it: major * 10000 + minor * 100 + patch.
-const VERSION: c_int = 300;
+const VERSION: c_int = 400;
 
 /// The server's entry into the module.
 ///

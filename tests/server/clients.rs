@@ -1,5 +1,6 @@
-//! Models as people write them: the programs in tests/clients define theirs in Pydantic and in Zod,
-//! through the client libraries people use; README.md and docs/models.md show what runs here.
+//! Programs and pages as people read them: the programs in tests/clients define models in Pydantic and in
+//! Zod, pay once and crash, and work under locks, all through the client libraries people use; README.md and the pages in docs
+//! show what runs here.
 //!
 //! What the programs need comes from `scripts/clients`. A missing interpreter or package fails the
 //! test; it is never skipped.
@@ -12,6 +13,8 @@ use crate::harness::{Flavor, Server, on_every_server};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const PAGE: &str = "docs/models.md";
+const TRANSACTIONS: &str = "docs/transactions.md";
+const LOCKS: &str = "docs/locks.md";
 
 fn clients() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent");
@@ -36,11 +39,25 @@ fn check_program(command: impl Fn(&str, &str) -> Command + Sync) {
 
 #[test]
 fn a_pydantic_model_is_kept_as_pydantic_would() {
+    check_python("pydantic_model.py");
+}
+
+fn check_python(program: &str) {
     check_program(|port, protocol| {
         let mut python = Command::new(clients().join("python"));
-        python.arg(format!("{ROOT}/tests/clients/pydantic_model.py")).args([port, protocol]);
+        python.arg(format!("{ROOT}/tests/clients/{program}")).args([port, protocol]);
         python
     });
+}
+
+#[test]
+fn a_payment_happens_once_though_its_client_crashes() {
+    check_python("payment.py");
+}
+
+#[test]
+fn work_under_locks_loses_nothing() {
+    check_python("locks.py");
 }
 
 #[test]
@@ -87,6 +104,8 @@ fn check_pieces(blocks: &[String], program: &str) {
 fn the_pages_show_pieces_of_the_programs() {
     check_pieces(&blocks(PAGE, "", "python"), "pydantic_model.py");
     check_pieces(&blocks(PAGE, "", "js"), "zod_model.mjs");
+    check_pieces(&blocks(TRANSACTIONS, "", "python"), "payment.py");
+    check_pieces(&blocks(LOCKS, "", "python"), "locks.py");
     check_pieces(&blocks("README.md", "\n## Models", "python"), "pydantic_model.py");
 }
 
@@ -141,6 +160,8 @@ fn check_sessions(page: &str) {
 #[test]
 fn the_pages_show_what_the_server_says() {
     check_sessions(PAGE);
+    check_sessions(TRANSACTIONS);
+    check_sessions(LOCKS);
     check_sessions("README.md");
 }
 

@@ -12,7 +12,16 @@ fn the_tour_shows_what_it_says() {
     let shown = String::from_utf8_lossy(&ran.stdout);
     // The tour itself compares every reply with what it has to be.
     assert!(ran.status.success(), "{shown}{}", String::from_utf8_lossy(&ran.stderr));
-    for word in ["Hand grinder", "REVISION {", "TYPE {", "RULE {", "CONDITION {", "MODEL.HELP"] {
+    for word in [
+        "Hand grinder",
+        "REVISION {",
+        "TYPE {",
+        "RULE {",
+        "CONDITION {",
+        "TOKEN",
+        "LOCKLOST {",
+        "MODEL.HELP",
+    ] {
         assert!(shown.contains(word), "{word} is not in {shown}");
     }
 }
