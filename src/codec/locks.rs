@@ -213,7 +213,8 @@ mod tests {
         };
         let refused = |bytes: &[u8]| decode(&mut Reader::new(bytes)).is_err();
         let (a, b) = (holder("a", 5, Mode::Exclusive), holder("b", 6, Mode::Shared));
-        assert!(!refused(&lock(&[a.clone()])) && !refused(&lock(&[b.clone()])));
+        let one = std::slice::from_ref::<Holder>;
+        assert!(!refused(&lock(one(&a))) && !refused(&lock(one(&b))));
         assert!(!refused(&lock(&[b.clone(), holder("c", 7, Mode::Shared)])));
         assert!(refused(&lock(&[])));
         assert!(refused(&lock(&[a.clone(), b.clone()])) && refused(&lock(&[b.clone(), a.clone()])));
@@ -222,7 +223,7 @@ mod tests {
         assert!(refused(&lock(&[holder("", 7, Mode::Shared)])));
         assert!(refused(&lock(&[holder(&"o".repeat(257), 7, Mode::Shared)])));
         assert!(refused(&lock(&[holder("a", FENCE_LOADED_MAX + 1, Mode::Shared)])));
-        let twice = [&[9, 2][..], &lock(&[a.clone()])[2..], &lock(&[b])[2..]].concat();
+        let twice = [&[9, 2][..], &lock(one(&a))[2..], &lock(one(&b))[2..]].concat();
         assert!(refused(&twice));
         let long = Holder { lease_ms: LEASE_MS_LOADED_MAX + 1, ..a };
         assert!(refused(&lock(&[long])));

@@ -65,7 +65,8 @@ pub enum Woken {
     Granted(SmallVec<[Grant; 1]>),
     /// This document is gone.
     Gone(Place),
-    /// A holder whom nobody waited for took the lock alone, and waits for this one's owner elsewhere.
+    /// It waits in a circle that was not there when it began: a holder whom it did not wait for took the
+    /// lock alone, its owner lost what it wanted more of, or databases were swapped.
     Deadlock,
 }
 
@@ -101,6 +102,9 @@ pub struct Engine {
     ephemerals: HashMap<u64, Vec<(Place, u64)>>,
     /// Documents where something has changed.
     unsettled: Vec<Place>,
+    /// Whether holders came from elsewhere to where somebody waits: those who wait may now do so for each
+    /// other.
+    suspicious: bool,
     settled: Settled,
     fences: Fences,
     counters: Counters,
@@ -289,27 +293,9 @@ impl Engine {
             client: ask.ephemeral.unwrap_or(0),
         };
         self.change(locks, at, LockEdit::Grant { name: ask.name.into(), holder });
-        if standing == Standing::Upgrade {
-            self.refuse_cycles(store, at, ask.name);
-        }
+        // Those who wait to share it wait for one owner more.
+        self.suspicious |= standing == Standing::Upgrade && self.queues_of(at).is_some();
         Grant { fence, lease_ms: ends_ms - now_ms }
-    }
-
-    /// Who wants the lock alone now passes those who wait to share it: they wait for one owner more.
-    fn refuse_cycles(&mut self, store: &mut dyn Store, at: At<'_>, name: &[u8]) {
-        self.learn_holders(store, at, name);
-        let queue = self.queues_of(at).and_then(|queues| queues.find(name));
-        let sharing: Vec<WaiterId> = match queue {
-            Some(queue) => queue.all.difference(&queue.exclusive).copied().collect(),
-            None => return,
-        };
-        for id in sharing {
-            if graph::closes_cycle(self, id) {
-                self.counters.deadlocks += 1;
-                self.cancel(id);
-                self.settled.wakes.push(Wake { waiter: id, woken: Woken::Deadlock });
-            }
-        }
     }
 
     /// Makes a change of a document's locks, to be told to others.
@@ -333,6 +319,10 @@ impl Engine {
         self.watch(locks, at);
         if self.queues_of(at).is_some() {
             self.unsettle(at);
+            // Who waited to hold it alone, and holds it no longer, now waits for those before it, too.
+            let released = over.as_ref().filter(|_| matches!(edit, LockEdit::Release { .. }));
+            self.suspicious |=
+                released.is_some_and(|over| self.by_owner.contains_key(&*over.owner));
         }
         over.is_some()
     }
@@ -559,6 +549,7 @@ impl Engine {
         self.make(locks, at, edit);
         locks.start(moment.steady_ms);
         self.watch(locks, at);
+        self.suspicious |= self.queues_of(at).is_some();
     }
 
     /// A document came here with its locks: it was loaded, restored or renamed.
@@ -578,6 +569,7 @@ impl Engine {
         }
         if self.queues_of(at).is_some() {
             self.unsettle(at);
+            self.suspicious = true;
         }
     }
 
@@ -650,6 +642,7 @@ impl Engine {
             let places: Vec<Place> = keys.map(|(key, _)| Place { db, key: key.clone() }).collect();
             places.iter().for_each(|place| self.unsettle(place.at()));
         }
+        self.suspicious = true;
     }
 
     /// A connection is closed: what was to end with it ends.
@@ -709,6 +702,28 @@ impl Engine {
     }
 
     fn settle_all(&mut self, store: &mut dyn Store, moment: Moment) {
+        self.serve_all(store, moment);
+        while std::mem::take(&mut self.suspicious) {
+            self.refuse_all_cycles();
+            self.serve_all(store, moment);
+        }
+    }
+
+    /// Refuses those who wait for each other, the first of them first.
+    fn refuse_all_cycles(&mut self) {
+        let all: Vec<WaiterId> = self.waiters.keys().copied().collect();
+        all.into_iter().for_each(|id| self.refuse_cycle(id));
+    }
+
+    fn refuse_cycle(&mut self, id: WaiterId) {
+        if graph::closes_cycle(self, id) {
+            self.counters.deadlocks += 1;
+            self.cancel(id);
+            self.settled.wakes.push(Wake { waiter: id, woken: Woken::Deadlock });
+        }
+    }
+
+    fn serve_all(&mut self, store: &mut dyn Store, moment: Moment) {
         // Each round ends somebody's waiting or is the last one for its document.
         while let Some(place) = self.unsettled.pop() {
             let Some(queues) = self.queues_of(place.at()) else { continue };
@@ -726,22 +741,28 @@ impl Engine {
     /// Grants a lock to those who can have it, in the order in which they came.
     fn serve(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>, name: &[u8]) {
         let mut from = 0;
+        // Owners whose further requests may be granted all the same.
+        let mut owners: Vec<Arc<[u8]>> = Vec::new();
         while let Some(id) = self.next_waiter(at, name, from) {
             from = id + 1;
-            match self.look(store, at, id) {
-                Look::Can => self.serve_one(store, moment, id),
-                Look::Blocked => break,
-                Look::Elsewhere if self.waiters[&id].mode == Mode::Exclusive => break,
-                Look::Elsewhere => {}
+            let looked = self.look(store, at, id);
+            if looked == Look::Can {
+                self.serve_one(store, moment, id);
+                continue;
+            }
+            let waiter = &self.waiters[&id];
+            if looked == Look::Blocked || waiter.mode == Mode::Exclusive {
+                // It keeps out all behind it but its owner's own.
+                owners.push(waiter.owner.clone());
+                break;
             }
         }
         // Who holds it already waits behind nobody.
-        let holders: Vec<Box<[u8]>> = match store.locks(at) {
-            Some(locks) => locks.holders(name).iter().map(|holder| holder.owner.clone()).collect(),
-            None => Vec::new(),
-        };
-        for owner in holders {
-            let own = self.by_owner.get(&*owner).cloned().unwrap_or_default();
+        if let Some(locks) = store.locks(at) {
+            owners.extend(locks.holders(name).iter().map(|holder| holder.owner.as_ref().into()));
+        }
+        for owner in owners {
+            let own = self.by_owner.get(&owner).cloned().unwrap_or_default();
             for id in own {
                 let waiter = &self.waiters[&id];
                 let here = *waiter.name == *name && waiter.places.iter().any(|own| own.at() == at);

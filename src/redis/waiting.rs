@@ -181,7 +181,7 @@ unsafe fn is_gone(ctx: *mut raw::RedisModuleCtx) -> bool {
     let field = |name: &str| line.split(' ').find_map(|field| field.strip_prefix(name));
     let closing = field("flags=").is_some_and(|flags| flags.contains(['A', 'c']));
     let socket = field("fd=").and_then(|fd| fd.parse::<c_int>().ok()).filter(|fd| *fd >= 0);
-    closing || socket.is_none_or(|socket| has_hung_up(socket))
+    closing || socket.is_none_or(has_hung_up)
 }
 
 /// Whether the other side of a socket has closed it, and nothing it sent before is left to be read.

@@ -1,0 +1,828 @@
+//! A seeded simulation of the state machine of locks: clients that ask, wait, hold, vanish and crash,
+//! documents that come, go and move, clocks that step, and servers that start again.
+//!
+//! After every event that was settled: an exclusive holder is alone; nobody waits who could run; no owners
+//! wait for each other in a circle; a grant has passed nobody who came earlier and conflicts; fences have
+//! grown; everybody who waited was answered once; and a replica that is fed the changes has the same locks.
+//! Whether a request may be granted, and whether it closes a circle, is decided here once more, by looking
+//! at everything. When all is over, nothing is left behind.
+//!
+//! `SIMULATION_SEED=n cargo test --test locks` repeats a run, `SIMULATION_STEPS` makes it longer.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use redis_model::error::ErrorCode;
+use redis_model::lock::{
+    Answer, Ask, At, Engine, Held, Holder, LockLimits, Locks, Mode, Moment, Place, Settled, Store,
+    Woken,
+};
+
+const STEPS: u64 = 150_000;
+const SEEDS: u64 = 6;
+const KEYS: [&[u8]; 5] = [b"a", b"b", b"c", b"d", b"e"];
+const NAMES: [&[u8]; 2] = [b"n", b"m"];
+const OWNERS: [&[u8]; 6] = [b"u", b"v", b"w", b"x", b"y", b"z"];
+const WAITERS_MAX: usize = 12;
+
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
+    }
+
+    fn one_in(&mut self, chances: usize) -> bool {
+        self.below(chances) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+}
+
+/// The documents of a server, by database and key.
+#[derive(Clone, Default)]
+struct Documents {
+    locks: HashMap<(i32, Vec<u8>), Locks>,
+    looked_at: usize,
+}
+
+impl Store for Documents {
+    fn locks(&mut self, at: At<'_>) -> Option<&mut Locks> {
+        self.looked_at += 1;
+        self.locks.get_mut(&(at.db, at.key.to_vec()))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Waiter {
+    places: Vec<Place>,
+    name: &'static [u8],
+    owner: &'static [u8],
+    mode: Mode,
+    client: Option<u64>,
+}
+
+/// A grant that a client knows of.
+#[derive(Clone, Debug)]
+struct Known {
+    place: Place,
+    name: &'static [u8],
+    owner: &'static [u8],
+    fence: u64,
+}
+
+/// Places, names and owners.
+type Holding = HashSet<(Place, Vec<u8>, Vec<u8>)>;
+
+struct Simulation {
+    rng: Rng,
+    engine: Engine,
+    documents: Documents,
+    replica: Documents,
+    waiters: BTreeMap<u64, Waiter>,
+    known: Vec<Known>,
+    moment: Moment,
+    clients: u64,
+    /// The highest fence of each key.
+    fences: HashMap<Vec<u8>, u64>,
+    seen: BTreeMap<&'static str, u64>,
+}
+
+impl Simulation {
+    fn new(seed: u64) -> Simulation {
+        Simulation {
+            rng: Rng(seed | 1),
+            engine: Engine::default(),
+            documents: Documents::default(),
+            replica: Documents::default(),
+            waiters: BTreeMap::new(),
+            known: Vec::new(),
+            moment: Moment { steady_ms: 1, unix_ms: 1_700_000_000_000 },
+            clients: 1,
+            fences: HashMap::new(),
+            seen: BTreeMap::new(),
+        }
+    }
+
+    fn note(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
+    fn place(&mut self) -> Place {
+        let (db, key) = (self.rng.below(2) as i32, self.rng.pick(&KEYS));
+        At { db, key }.to_place()
+    }
+
+    fn holders(&self, place: &Place, name: &[u8]) -> &[Holder] {
+        let locks = self.documents.locks.get(&(place.db, place.key.to_vec()));
+        locks.map_or(&[], |locks| locks.holders(name))
+    }
+
+    /// Whom a request waits for, seen in full: conflicting holders, and conflicting requests before it.
+    fn blockers(&self, id: u64, waiter: &Waiter) -> BTreeSet<&'static [u8]> {
+        let mut blockers = BTreeSet::new();
+        for place in &waiter.places {
+            let holders = self.holders(place, waiter.name);
+            let own = holders.iter().find(|holder| *holder.owner == *waiter.owner);
+            if own.is_some_and(|own| own.mode.covers(waiter.mode)) {
+                continue;
+            }
+            for holder in holders {
+                if *holder.owner != *waiter.owner && holder.mode.conflicts(waiter.mode) {
+                    let owner = OWNERS.iter().find(|owner| ***owner == *holder.owner);
+                    blockers.insert(*owner.expect("an owner of ours"));
+                }
+            }
+            let before = self.waiters.range(..id).filter(|(_, other)| {
+                let same = other.name == waiter.name && other.places.contains(place);
+                same && other.owner != waiter.owner && other.mode.conflicts(waiter.mode)
+            });
+            if own.is_none() {
+                blockers.extend(before.map(|(_, other)| other.owner));
+            }
+        }
+        blockers
+    }
+
+    /// Whether the owner waits, over others, for itself.
+    fn is_in_circle(&self, owner: &'static [u8]) -> bool {
+        let mut edges: HashMap<&[u8], BTreeSet<&'static [u8]>> = HashMap::new();
+        for (id, waiter) in &self.waiters {
+            edges.entry(waiter.owner).or_default().extend(self.blockers(*id, waiter));
+        }
+        let (mut open, mut reached) = (vec![owner], HashSet::new());
+        while let Some(next) = open.pop() {
+            for blocker in edges.get(next).into_iter().flatten() {
+                if *blocker == owner {
+                    return true;
+                }
+                if reached.insert(*blocker) {
+                    open.push(blocker);
+                }
+            }
+        }
+        false
+    }
+
+    /// Settles what happened, and holds the result against everything that has to be true.
+    fn settle(&mut self) {
+        let (before, held) = (self.waiters.clone(), self.holding());
+        let Settled { changes, wakes } = self.engine.settle(&mut self.documents, self.moment);
+        for (place, edit) in &changes {
+            if let Some(locks) = self.replica.locks.get_mut(&(place.db, place.key.to_vec())) {
+                locks.apply(edit);
+            }
+        }
+        let mut granted = Vec::new();
+        for wake in wakes {
+            let waiter = self.waiters.remove(&wake.waiter).expect("it waited, and is told once");
+            match wake.woken {
+                Woken::Granted(grants) => {
+                    self.note("woken");
+                    assert_eq!(grants.len(), waiter.places.len());
+                    granted.push(wake.waiter);
+                    let known = waiter.places.iter().zip(&grants).map(|(place, grant)| Known {
+                        place: place.clone(),
+                        name: waiter.name,
+                        owner: waiter.owner,
+                        fence: grant.fence,
+                    });
+                    self.known.extend(known);
+                }
+                Woken::Gone(place) => {
+                    self.note("gone");
+                    assert!(waiter.places.contains(&place));
+                }
+                Woken::Deadlock => self.note("circle by an upgrade"),
+            }
+        }
+        self.check_order(&before, &held, &granted);
+        self.check();
+    }
+
+    /// Nobody who still waits came before one who was granted, conflicts, and is another owner; but where
+    /// the one who was granted had the lock already.
+    fn check_order(&self, before: &BTreeMap<u64, Waiter>, held: &Holding, granted: &[u64]) {
+        for id in granted {
+            let waiter = &before[id];
+            let new = |place: &&Place| {
+                let again = granted.iter().filter(|other| {
+                    let other = &before[*other];
+                    let same = (other.name, other.owner) == (waiter.name, waiter.owner);
+                    same && other.places.contains(place)
+                });
+                let had = (Place::clone(place), waiter.name.to_vec(), waiter.owner.to_vec());
+                again.count() == 1 && !held.contains(&had)
+            };
+            let places: Vec<&Place> = waiter.places.iter().filter(new).collect();
+            for (other_id, other) in self.waiters.range(..id) {
+                let conflicts = other.owner != waiter.owner
+                    && other.name == waiter.name
+                    && other.mode.conflicts(waiter.mode)
+                    && other.places.iter().any(|place| places.contains(&place));
+                assert!(!conflicts, "{id} passed {other_id}");
+            }
+        }
+    }
+
+    /// Who holds what.
+    fn holding(&self) -> Holding {
+        let mut held = Holding::new();
+        for ((db, key), locks) in &self.documents.locks {
+            let place = At { db: *db, key }.to_place();
+            for lock in locks.names() {
+                for holder in &lock.holders {
+                    held.insert((place.clone(), lock.name.to_vec(), holder.owner.to_vec()));
+                }
+            }
+        }
+        held
+    }
+
+    fn check(&mut self) {
+        for ((_, key), locks) in &self.documents.locks {
+            for lock in locks.names() {
+                let owners: HashSet<_> = lock.holders.iter().map(|holder| &holder.owner).collect();
+                assert_eq!(owners.len(), lock.holders.len(), "an owner holds once");
+                let exclusive = lock.holders.iter().any(|holder| holder.mode == Mode::Exclusive);
+                assert!(!exclusive || lock.holders.len() == 1, "an exclusive holder is alone");
+                for holder in &lock.holders {
+                    let highest = self.fences.entry(key.clone()).or_default();
+                    *highest = (*highest).max(holder.fence);
+                }
+            }
+        }
+        for (id, waiter) in &self.waiters {
+            assert!(!self.blockers(*id, waiter).is_empty(), "{id} waits for nobody: {waiter:?}");
+        }
+        let owners: BTreeSet<_> = self.waiters.values().map(|waiter| waiter.owner).collect();
+        for owner in owners {
+            assert!(!self.is_in_circle(owner), "{owner:?} waits for itself");
+        }
+        assert_eq!(self.engine.waiting(), self.waiters.len());
+    }
+
+    fn check_replica(&self) {
+        assert_eq!(self.replica.locks.len(), self.documents.locks.len());
+        for (at, locks) in &self.documents.locks {
+            assert_eq!(&self.replica.locks[at], locks, "{at:?}");
+        }
+    }
+
+    fn ask(&mut self) {
+        // What is over by now is over before the request is looked at.
+        self.engine.tick(&mut self.documents, self.moment);
+        self.settle();
+        let mut places = vec![self.place()];
+        while self.rng.one_in(3) {
+            let place = self.place();
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        let client = self.rng.one_in(4).then(|| 1 + self.rng.below(self.clients as usize) as u64);
+        let waiter = Waiter {
+            places,
+            name: self.rng.pick(&NAMES),
+            owner: self.rng.pick(&OWNERS),
+            mode: if self.rng.one_in(2) { Mode::Shared } else { Mode::Exclusive },
+            client,
+        };
+        let waits = !self.rng.one_in(4) && self.waiters.len() < WAITERS_MAX;
+        let documents: Vec<At<'_>> = waiter.places.iter().map(Place::at).collect();
+        let ask = Ask {
+            documents: &documents,
+            name: waiter.name,
+            owner: waiter.owner,
+            mode: waiter.mode,
+            lease_ms: 1 + self.rng.below(400) as u64,
+            ephemeral: waiter.client,
+            waits,
+        };
+        let missing = waiter
+            .places
+            .iter()
+            .any(|place| !self.documents.locks.contains_key(&(place.db, place.key.to_vec())));
+        let blocked = !self.blockers(u64::MAX, &waiter).is_empty();
+        let heard: Vec<Option<u64>> = waiter
+            .places
+            .iter()
+            .map(|place| self.fences.get(&place.key.to_vec()).copied())
+            .collect();
+        let own: Vec<Option<u64>> = waiter
+            .places
+            .iter()
+            .map(|place| {
+                let mut holders = self.holders(place, waiter.name).iter();
+                holders.find(|holder| *holder.owner == *waiter.owner).map(|holder| holder.fence)
+            })
+            .collect();
+        let limits = LockLimits::DEFAULT;
+        match self.engine.ask(&mut self.documents, self.moment, &limits, ask) {
+            Err(error) if error.code() == ErrorCode::NoKey => {
+                assert!(missing);
+                self.note("missing");
+            }
+            Err(error) => {
+                assert_eq!(error.code(), ErrorCode::Deadlock, "{error}");
+                assert!(blocked && waits && !missing);
+                self.waiters.insert(u64::MAX, waiter.clone());
+                assert!(self.is_in_circle(waiter.owner), "there is a circle");
+                self.waiters.remove(&u64::MAX);
+                self.note("deadlock");
+            }
+            Ok(Answer::Busy) => {
+                assert!(blocked && !waits && !missing);
+                self.note("busy");
+            }
+            Ok(Answer::Waits(id)) => {
+                assert!(blocked && waits && !missing);
+                self.waiters.insert(id, waiter);
+                self.note("waits");
+            }
+            Ok(Answer::Granted(grants)) => {
+                assert!(!blocked && !missing, "it passed somebody");
+                for (nth, (place, grant)) in waiter.places.iter().zip(&grants).enumerate() {
+                    let (name, owner) = (waiter.name, waiter.owner);
+                    let again = own[nth] == Some(grant.fence);
+                    assert!(again || Some(grant.fence) > heard[nth], "a fence grows");
+                    self.note(if again { "granted again" } else { "granted" });
+                    let fence = grant.fence;
+                    self.known.push(Known { place: place.clone(), name, owner, fence });
+                }
+            }
+        }
+    }
+
+    /// A grant that some client knows of, whether it still holds or not.
+    fn take_known(&mut self) -> Option<Known> {
+        if self.known.is_empty() {
+            return None;
+        }
+        let nth = self.rng.below(self.known.len());
+        Some(self.known.swap_remove(nth))
+    }
+
+    fn is_held(&self, known: &Known) -> bool {
+        self.holders(&known.place, known.name)
+            .iter()
+            .any(|holder| holder.fence == known.fence && !holder.has_ended(self.moment.steady_ms))
+    }
+
+    fn unlock(&mut self) {
+        let Some(known) = self.take_known() else { return };
+        let held = Held { name: known.name, owner: known.owner, fence: known.fence };
+        let (is_held, at) = (self.is_held(&known), known.place.at());
+        let done = match self.rng.below(5) {
+            0 => {
+                let lease_ms = self.rng.one_in(2).then_some(50);
+                let renewed =
+                    self.engine.renew(&mut self.documents, self.moment, at, held, lease_ms);
+                self.known.push(known.clone());
+                renewed.map(|_| "renewed")
+            }
+            1 if is_held => {
+                self.engine.release(&mut self.documents, at, known.name, known.fence, false);
+                Ok("released")
+            }
+            _ => {
+                let unlocked = self.engine.unlock(&mut self.documents, self.moment, at, held);
+                unlocked.map(|()| "unlocked")
+            }
+        };
+        assert_eq!(done.is_ok(), is_held, "{known:?}");
+        self.note(done.unwrap_or("lost"));
+    }
+
+    fn remove(&mut self, place: &Place) -> Option<Locks> {
+        let at = (place.db, place.key.to_vec());
+        let locks = self.documents.locks.remove(&at)?;
+        self.replica.locks.remove(&at);
+        self.engine.remove(place.at(), &locks);
+        Some(locks)
+    }
+
+    fn insert(&mut self, place: &Place, locks: Locks) {
+        let at = (place.db, place.key.to_vec());
+        self.replica.locks.insert(at.clone(), locks.clone());
+        self.documents.locks.insert(at, locks);
+        self.engine.adopt(&mut self.documents, self.moment, place.at());
+    }
+
+    fn create(&mut self) {
+        let place = self.place();
+        if !self.documents.locks.contains_key(&(place.db, place.key.to_vec())) {
+            self.insert(&place, Locks::default());
+        }
+    }
+
+    fn rename(&mut self) {
+        let (from, to) = (self.place(), self.place());
+        if from == to || !self.documents.locks.contains_key(&(from.db, from.key.to_vec())) {
+            return;
+        }
+        self.remove(&to);
+        if let Some(locks) = self.remove(&from) {
+            // Its holders do not know the new name.
+            self.note("renamed");
+            self.insert(&to, locks);
+        }
+    }
+
+    fn vanish(&mut self) {
+        match self.rng.below(3) {
+            0 => {
+                let client = 1 + self.rng.below(self.clients as usize) as u64;
+                self.clients += 1;
+                self.engine.disconnect(&mut self.documents, client);
+                let held = self.documents.locks.values().flat_map(Locks::names);
+                let mut holders = held.flat_map(|lock| &lock.holders);
+                assert!(holders.all(|holder| holder.client != client), "it ended with it");
+                self.note("disconnected");
+            }
+            1 => {
+                let Some(known) = self.take_known() else { return };
+                self.engine.give_back(&mut self.documents, known.place.at(), known.fence);
+                self.note("given back");
+            }
+            _ => {
+                let ids: Vec<u64> = self.waiters.keys().copied().collect();
+                if !ids.is_empty() {
+                    let id = self.rng.pick(&ids);
+                    self.waiters.remove(&id);
+                    self.engine.cancel(id);
+                    self.note("cancelled");
+                }
+            }
+        }
+    }
+
+    fn databases(&mut self) {
+        if self.rng.one_in(2) {
+            let db = self.rng.one_in(2).then(|| self.rng.below(2) as i32);
+            let stays = |at: &(i32, Vec<u8>)| db.is_some_and(|db| at.0 != db);
+            self.documents.locks.retain(|at, _| stays(at));
+            self.replica.locks.retain(|at, _| stays(at));
+            self.engine.flush(db);
+            self.note("flushed");
+        } else {
+            for documents in [&mut self.documents, &mut self.replica] {
+                let moved = std::mem::take(&mut documents.locks).into_iter();
+                documents.locks = moved.map(|((db, key), locks)| ((1 - db, key), locks)).collect();
+            }
+            self.engine.swap(0, 1);
+            self.note("swapped");
+        }
+    }
+
+    /// The server starts again from what a replica or a file holds, or a replica takes its place.
+    fn restart(&mut self) {
+        self.check_replica();
+        if self.rng.one_in(2) {
+            self.engine.restart_leases(&mut self.documents, self.moment);
+            self.note("promoted");
+            return;
+        }
+        self.engine = Engine::default();
+        self.waiters.clear();
+        self.documents = self.replica.clone();
+        let places: Vec<_> = self.documents.locks.keys().cloned().collect();
+        for (db, key) in places {
+            let locks = self.documents.locks.get_mut(&(db, key.clone())).expect("it is there");
+            locks.unstart();
+            self.engine.adopt(&mut self.documents, self.moment, At { db, key: &key });
+        }
+        // A clock that stood still while the server was down.
+        let highest = self.fences.values().max().copied().unwrap_or(0);
+        self.engine.fences().see(highest);
+        self.note("restarted");
+    }
+
+    fn step(&mut self) {
+        self.moment.steady_ms += self.rng.below(4) as u64;
+        self.moment.unix_ms = match self.rng.below(200) {
+            0 => self.moment.unix_ms - 5_000,
+            1 => self.moment.unix_ms + 5_000,
+            _ => self.moment.unix_ms + 1,
+        };
+        match self.rng.below(1000) {
+            0..=449 => self.ask(),
+            450..=739 => self.unlock(),
+            740..=859 => self.vanish(),
+            860..=899 => self.create(),
+            900..=919 => {
+                let place = self.place();
+                if self.remove(&place).is_some() {
+                    self.note("removed");
+                }
+            }
+            920..=939 => self.rename(),
+            940..=959 => {
+                let (place, name) = (self.place(), self.rng.pick(&NAMES));
+                let held = self.holders(&place, name).len();
+                let ended = self.engine.force(&mut self.documents, self.moment, place.at(), name);
+                assert!(ended <= held);
+                self.note("forced");
+            }
+            960..=989 => {
+                // The server was stopped meanwhile, every now and then.
+                let jump = if self.rng.one_in(5) { 100_000 } else { 100 };
+                self.moment.steady_ms += self.rng.below(jump) as u64;
+                self.engine.tick(&mut self.documents, self.moment);
+                let ends = self.engine.next_end();
+                assert!(ends.is_none_or(|ends| ends > self.moment.steady_ms));
+                self.note("ticked");
+            }
+            990..=995 => self.databases(),
+            _ => self.restart(),
+        }
+        self.settle();
+    }
+
+    /// Everybody goes home: nobody hangs, and nothing is left.
+    fn finish(&mut self) {
+        // Whoever holds a lock gives it back at last, so everybody who waits gets it.
+        for _ in 0..10_000 {
+            self.moment.steady_ms += 50;
+            self.engine.tick(&mut self.documents, self.moment);
+            self.settle();
+            if self.waiters.is_empty() {
+                break;
+            }
+        }
+        assert!(self.waiters.is_empty(), "somebody waits for ever: {:?}", self.waiters);
+        self.moment.steady_ms += 1_000_000;
+        self.engine.tick(&mut self.documents, self.moment);
+        self.settle();
+        self.check_replica();
+        assert!(self.documents.locks.values().all(Locks::is_free));
+        assert!(self.engine.is_idle() && self.engine.held() == 0, "something is left behind");
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+#[test]
+fn the_simulation_holds() {
+    let start = number("SIMULATION_SEED").unwrap_or_else(|| {
+        std::time::UNIX_EPOCH.elapsed().expect("a clock").as_nanos() as u64 >> 10
+    });
+    let steps = number("SIMULATION_STEPS").unwrap_or(STEPS);
+    println!("SIMULATION_SEED={start}");
+    let runs: Vec<_> = (0..SEEDS)
+        .map(|nth| {
+            std::thread::spawn(move || {
+                let mut simulation = Simulation::new(start.wrapping_add(nth * 2));
+                for step in 0..steps {
+                    simulation.step();
+                    if step % 1000 == 0 {
+                        simulation.check_replica();
+                    }
+                }
+                simulation.finish();
+                simulation.seen
+            })
+        })
+        .collect();
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    for run in runs {
+        for (what, times) in run.join().expect("a run holds") {
+            *seen.entry(what).or_default() += times;
+        }
+    }
+    println!("{seen:?}");
+    for what in [
+        "woken",
+        "gone",
+        "missing",
+        "deadlock",
+        "busy",
+        "waits",
+        "granted",
+        "granted again",
+        "renewed",
+        "released",
+        "unlocked",
+        "lost",
+        "renamed",
+        "removed",
+        "disconnected",
+        "given back",
+        "cancelled",
+        "flushed",
+        "swapped",
+        "promoted",
+        "restarted",
+        "forced",
+        "ticked",
+    ] {
+        assert!(seen.get(what).is_some_and(|times| *times > 100), "{what}: {seen:?}");
+    }
+}
+
+/// One document, and an engine whose clock stands still.
+struct Bench {
+    engine: Engine,
+    documents: Documents,
+    moment: Moment,
+}
+
+impl Bench {
+    fn new(keys: &[&[u8]]) -> Bench {
+        let mut documents = Documents::default();
+        for key in keys {
+            documents.locks.insert((0, key.to_vec()), Locks::default());
+        }
+        let moment = Moment { steady_ms: 1, unix_ms: 1_700_000_000_000 };
+        Bench { engine: Engine::default(), documents, moment }
+    }
+
+    fn ask(&mut self, keys: &[&[u8]], owner: &str, mode: Mode) -> Result<Answer, ErrorCode> {
+        let documents: Vec<_> = keys.iter().map(|key| At { db: 0, key }).collect();
+        let ask = Ask {
+            documents: &documents,
+            name: b"n",
+            owner: owner.as_bytes(),
+            mode,
+            lease_ms: 1000,
+            ephemeral: None,
+            waits: true,
+        };
+        let limits = LockLimits { waiters: 20_000, names: 1, holders: 3, ..LockLimits::DEFAULT };
+        self.engine
+            .ask(&mut self.documents, self.moment, &limits, ask)
+            .map_err(|error| error.code())
+    }
+
+    fn fence(&mut self, keys: &[&[u8]], owner: &str, mode: Mode) -> u64 {
+        match self.ask(keys, owner, mode) {
+            Ok(Answer::Granted(grants)) => grants[0].fence,
+            other => panic!("{owner}: {other:?}"),
+        }
+    }
+
+    fn waits(&mut self, keys: &[&[u8]], owner: &str, mode: Mode) -> u64 {
+        match self.ask(keys, owner, mode) {
+            Ok(Answer::Waits(id)) => id,
+            other => panic!("{owner}: {other:?}"),
+        }
+    }
+
+    fn unlock(&mut self, key: &[u8], owner: &str, fence: u64) {
+        let held = Held { name: b"n", owner: owner.as_bytes(), fence };
+        let at = At { db: 0, key };
+        self.engine.unlock(&mut self.documents, self.moment, at, held).expect("it is held");
+    }
+
+    /// Who is woken, in order.
+    fn woken(&mut self) -> Vec<u64> {
+        let settled = self.engine.settle(&mut self.documents, self.moment);
+        settled.wakes.iter().map(|wake| wake.waiter).collect()
+    }
+}
+
+use Mode::{Exclusive, Shared};
+
+#[test]
+fn the_same_owner_gets_the_same_grant_and_its_lease_is_not_cut_short() {
+    let mut bench = Bench::new(&[b"a"]);
+    let fence = bench.fence(&[b"a"], "u", Exclusive);
+    bench.moment.steady_ms += 400;
+    for mode in [Exclusive, Shared] {
+        let Ok(Answer::Granted(grants)) = bench.ask(&[b"a"], "u", mode) else { panic!() };
+        assert_eq!((grants[0].fence, grants[0].lease_ms), (fence, 1000));
+    }
+    assert_eq!(bench.engine.counters().grants, 1);
+}
+
+#[test]
+fn who_shares_gets_it_alone_when_the_others_are_gone_and_passes_the_queue() {
+    let mut bench = Bench::new(&[b"a"]);
+    let first = bench.fence(&[b"a"], "u", Shared);
+    let other = bench.fence(&[b"a"], "v", Shared);
+    bench.waits(&[b"a"], "w", Exclusive);
+    let upgrade = bench.waits(&[b"a"], "u", Exclusive);
+    assert_eq!(bench.ask(&[b"a"], "v", Exclusive), Err(ErrorCode::Deadlock));
+    bench.unlock(b"a", "v", other);
+    assert_eq!(bench.woken(), [upgrade]);
+    let holders = bench.documents.locks[&(0, b"a".to_vec())].holders(b"n");
+    assert!(holders.len() == 1 && holders[0].fence > other && other > first);
+}
+
+#[test]
+fn sharers_at_the_front_are_woken_together_and_nobody_behind_them() {
+    let mut bench = Bench::new(&[b"a"]);
+    let fence = bench.fence(&[b"a"], "u", Exclusive);
+    let sharers = ["v", "w"].map(|owner| bench.waits(&[b"a"], owner, Shared));
+    bench.waits(&[b"a"], "x", Exclusive);
+    bench.waits(&[b"a"], "y", Shared);
+    bench.unlock(b"a", "u", fence);
+    assert_eq!(bench.woken(), sharers);
+}
+
+#[test]
+fn requests_for_several_documents_do_not_block_each_other() {
+    let mut bench = Bench::new(&[b"a", b"b"]);
+    let held = bench.fence(&[b"b"], "u", Exclusive);
+    let first = bench.waits(&[b"a", b"b"], "v", Exclusive);
+    let second = bench.waits(&[b"b", b"a"], "w", Exclusive);
+    bench.unlock(b"b", "u", held);
+    assert_eq!(bench.woken(), [first]);
+    for key in [&b"a"[..], b"b"] {
+        let fence = bench.documents.locks[&(0, key.to_vec())].holders(b"n")[0].fence;
+        bench.unlock(key, "v", fence);
+    }
+    assert_eq!(bench.woken(), [second]);
+}
+
+#[test]
+fn a_circle_of_any_length_is_refused() {
+    for length in [2, 3, 50] {
+        let keys: Vec<Vec<u8>> = (0..length).map(|nth| vec![nth as u8]).collect();
+        let refs: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        let mut bench = Bench::new(&refs);
+        for (nth, key) in refs.iter().enumerate() {
+            bench.fence(&[*key], &nth.to_string(), Exclusive);
+        }
+        for nth in 0..length - 1 {
+            bench.waits(&[refs[nth + 1]], &nth.to_string(), Shared);
+        }
+        let last = (length - 1).to_string();
+        let all = [refs[0], refs[length / 2]];
+        let keys = if length > 2 { &all[..] } else { &all[..1] };
+        assert_eq!(bench.ask(keys, &last, Exclusive), Err(ErrorCode::Deadlock), "{length}");
+        assert_eq!(bench.engine.waiting(), length - 1, "the request left nothing behind");
+    }
+}
+
+#[test]
+fn a_lease_ends_at_its_end() {
+    let mut bench = Bench::new(&[b"a"]);
+    bench.fence(&[b"a"], "u", Exclusive);
+    let next = bench.waits(&[b"a"], "v", Exclusive);
+    bench.moment.steady_ms += 999;
+    bench.engine.tick(&mut bench.documents, bench.moment);
+    assert!(bench.woken().is_empty());
+    bench.moment.steady_ms += 1;
+    bench.engine.tick(&mut bench.documents, bench.moment);
+    assert_eq!(bench.woken(), [next]);
+    assert_eq!(bench.engine.counters().expired, 1);
+}
+
+#[test]
+fn limits_hold_at_their_maximum_and_not_one_past_it() {
+    let mut bench = Bench::new(&[b"a"]);
+    for owner in ["u", "v", "w"] {
+        bench.fence(&[b"a"], owner, Shared);
+    }
+    assert_eq!(bench.ask(&[b"a"], "x", Shared), Err(ErrorCode::Limit), "holders");
+    bench.fence(&[b"a"], "u", Shared);
+    let at = [At { db: 0, key: b"a" }];
+    let ask = Ask {
+        documents: &at,
+        name: b"other",
+        owner: b"u",
+        mode: Exclusive,
+        lease_ms: 1,
+        ephemeral: None,
+        waits: true,
+    };
+    let limits = LockLimits { waiters: 2, names: 1, holders: 3, ..LockLimits::DEFAULT };
+    let mut ask_with = |ask: Ask<'_>| {
+        let asked = bench.engine.ask(&mut bench.documents, bench.moment, &limits, ask);
+        asked.map_err(|error| error.code())
+    };
+    assert_eq!(ask_with(ask), Err(ErrorCode::Limit), "names");
+    for owner in ["x", "y"] {
+        let ask = Ask { name: b"n", owner: owner.as_bytes(), ..ask };
+        assert!(matches!(ask_with(ask), Ok(Answer::Waits(_))));
+    }
+    let ask = Ask { name: b"n", owner: b"z", ..ask };
+    assert_eq!(ask_with(ask), Err(ErrorCode::Limit), "waiters");
+}
+
+/// How often documents are looked at says how much is done.
+#[test]
+fn a_hand_over_and_a_request_cost_the_same_however_many_wait() {
+    let mut costs = BTreeSet::new();
+    for waiters in [2, 100, 10_000] {
+        let mut bench = Bench::new(&[b"a"]);
+        let fence = bench.fence(&[b"a"], "holder", Exclusive);
+        for nth in 0..waiters {
+            bench.waits(&[b"a"], &nth.to_string(), Exclusive);
+        }
+        bench.documents.looked_at = 0;
+        bench.waits(&[b"a"], "one more", Exclusive);
+        let asked = std::mem::take(&mut bench.documents.looked_at);
+        bench.unlock(b"a", "holder", fence);
+        assert_eq!(bench.woken().len(), 1);
+        costs.insert((asked, bench.documents.looked_at));
+    }
+    assert_eq!(costs.len(), 1, "{costs:?}");
+}
