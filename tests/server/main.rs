@@ -28,6 +28,7 @@ mod json_patch;
 mod jsonpath;
 mod jsonschema;
 mod keyspace;
+mod linearizability;
 mod memory;
 mod model_keys;
 mod model_memory;
