@@ -1,8 +1,10 @@
 //! The checker is held to histories made by hand: right ones it accepts, each kind of wrong one it
-//! refuses, and calls without a reply it takes both ways, within their bounds.
+//! refuses, and calls without a reply it takes both ways, within their bounds. And to many small ones,
+//! for which trying every order is the measure.
 
 use super::accounts::{Account, Accounts, Action, Answer, Form, Op, Revision, State};
-use super::checker::{Call, Outcome, check, must_have_happened};
+use super::checker::{Call, Model, Outcome, check, must_have_happened};
+use crate::workload::{self, Rng};
 
 use Action::{Add, AtLeast, Equals, IfRevision, Read, Replace};
 
@@ -220,4 +222,64 @@ fn many_concurrent_calls_are_judged_without_trying_every_order() {
     let mut calls: Calls = (0..12).map(|nth| lost(nth, 99, add(1 << nth))).collect();
     calls.push(told(100, 101, read(), &[100 + 0b1010_0110_0101]));
     assert_eq!(accepts(&calls).len(), 7);
+}
+
+/// A few calls with moments and replies at random, so that some histories are right.
+fn random_history(rng: &mut Rng) -> Calls {
+    let call = |rng: &mut Rng| {
+        let (one, other) = (rng.below(10) as u64, rng.below(10) as u64);
+        // Odd beginnings and even ends: no two calls meet at a moment.
+        let (sent, at) = (2 * one.min(other) + 1, 2 * one.max(other) + 2);
+        let value = 100 + rng.below(3) as i64;
+        match rng.below(6) {
+            0 | 1 => told(sent, at, read(), &[value]),
+            2 => told(sent, at, add(1), &[value + 1]),
+            3 => lost(sent, at, add(1)),
+            4 => lost(sent, at, write_if_equal(value)),
+            _ => told(sent, at, write_if_equal(value), &[1]),
+        }
+    };
+    (0..4 + rng.below(2)).map(|_| call(rng)).collect()
+}
+
+fn write_if_equal(balance: i64) -> Op {
+    Op::new(Form::FieldOp, &[(0, Equals(balance)), (0, Action::Assign(balance - 1))])
+}
+
+/// Whether some order explains the history: all orders are tried, of all calls or without lost ones.
+fn is_explained(calls: &Calls, order: &mut Vec<usize>, state: &State) -> bool {
+    let is_missing = |nth: &usize| !order.contains(nth);
+    let missing: Vec<usize> = (0..calls.len()).filter(is_missing).collect();
+    if missing.iter().all(|&nth| calls[nth].is_lost()) {
+        return true;
+    }
+    missing.into_iter().any(|nth| {
+        let call = &calls[nth];
+        let (end, reply) = match &call.outcome {
+            Outcome::Answered { at, reply } => (*at, Some(reply)),
+            Outcome::Lost { until } => (*until, None),
+        };
+        let is_in_time = order.iter().all(|&before| calls[before].sent < end);
+        let next = Accounts.apply(state, &call.op, reply).filter(|_| is_in_time);
+        next.is_some_and(|next| {
+            order.push(nth);
+            let is_explained = is_explained(calls, order, &next);
+            order.pop();
+            is_explained
+        })
+    })
+}
+
+#[test]
+fn the_verdicts_are_those_of_trying_every_order() {
+    let mut rng = Rng::new(workload::seed("verdicts"));
+    let mut explained = 0;
+    for _ in 0..4000 {
+        let calls = random_history(&mut rng);
+        let expected = is_explained(&calls, &mut Vec::new(), &initially());
+        let order = check(&Accounts, &initially(), &calls);
+        assert_eq!(order.is_ok(), expected, "{order:?} {calls:#?}");
+        explained += usize::from(expected);
+    }
+    assert!((200..3800).contains(&explained), "{explained} of 4000 are right");
 }
