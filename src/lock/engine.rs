@@ -716,7 +716,7 @@ impl Engine {
     }
 
     fn refuse_cycle(&mut self, id: WaiterId) {
-        if graph::closes_cycle(self, id) {
+        if graph::is_in_cycle(self, id) {
             self.counters.deadlocks += 1;
             self.cancel(id);
             self.settled.wakes.push(Wake { waiter: id, woken: Woken::Deadlock });

@@ -7,18 +7,21 @@ use super::engine::{Engine, Waiter};
 use super::held::Mode;
 use super::queue::{Queue, WaiterId};
 
+/// Whether the newest request closes a circle. Nobody can wait for an owner who holds nothing that is
+/// waited for and has no other request: that is most of them, and is seen without a search.
+pub fn closes_cycle(engine: &Engine, newest: WaiterId) -> bool {
+    let owner = &engine.waiters[&newest].owner;
+    let awaited = engine.awaited.contains_key(owner) || engine.by_owner[owner].len() > 1;
+    awaited && is_in_cycle(engine, newest)
+}
+
 /// Whether somebody whom this request waits for waits for its owner. The request stands in its queues.
 ///
 /// An owner waits for the holders that keep its requests out, and for conflicting requests that came
 /// earlier. Of those, the last one that wants the lock alone stands for all before it, which it waits for
-/// itself; so the search takes steps in the number of owners, not of pairs. Nobody can wait for an owner
-/// who holds nothing that is waited for and has no other request: that is most of them, and is seen
-/// without a search.
-pub fn closes_cycle(engine: &Engine, waiter: WaiterId) -> bool {
+/// itself; so the search takes steps in the number of owners, not of pairs.
+pub fn is_in_cycle(engine: &Engine, waiter: WaiterId) -> bool {
     let owner = &engine.waiters[&waiter].owner;
-    if !engine.awaited.contains_key(owner) && engine.by_owner[owner].len() == 1 {
-        return false;
-    }
     let mut search = Search { engine, seen: HashSet::new(), open: Vec::new() };
     search.follow(waiter);
     while let Some(next) = search.open.pop() {

@@ -1,224 +1,330 @@
-//! Accounts, as the checker knows them: a balance and a revision each, and what commands do to them.
+//! What commands do to a few accounts, documents `{"balance":n}`, as the checker's model.
+//!
+//! A command is a list of steps, whatever its name: the model runs the steps, and how they are
+//! written is the command's form. A revision is what the server says it is. The model holds it as
+//! unknown after a change, learns it from the first reply that tells it, and from then on no reply
+//! may tell another before the next change. It must have grown with each change.
+
+use std::fmt;
+use std::slice::Iter;
 
 use super::checker::Model;
 use crate::resp::Reply;
 
-/// How many accounts a history is about.
+/// How many accounts there are.
 pub const ACCOUNTS: usize = 3;
 
-/// What a revision is known to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Revision {
-    /// Nobody has been told. It is above this one.
-    Above(i64),
-    Is(i64),
+pub fn key(account: usize) -> String {
+    format!("lin:{{m}}:{account}")
 }
 
-impl Revision {
-    /// What is known when somebody was told this one; none where it cannot be.
-    fn told(self, revision: i64) -> Option<Revision> {
-        let can = match self {
-            Revision::Is(known) => known == revision,
-            Revision::Above(least) => revision > least,
+pub fn json(balance: i64) -> String {
+    format!(r#"{{"balance":{balance}}}"#)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Revision {
+    Is(i64),
+    /// No reply told it yet; it grew from this.
+    Above(i64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Account {
+    pub balance: i64,
+    pub revision: Revision,
+}
+
+impl Account {
+    /// Takes the server's word for the revision; false where it cannot be that.
+    fn learn(&mut self, told: i64) -> bool {
+        let is_possible = match self.revision {
+            Revision::Is(known) => told == known,
+            Revision::Above(old) => told > old,
         };
-        can.then_some(Revision::Is(revision))
+        self.revision = Revision::Is(told);
+        is_possible
     }
 
-    /// What is known after a write that was told this one, or whose reply was lost.
-    fn written(self, revision: Option<i64>) -> Option<Revision> {
-        let (Revision::Is(least) | Revision::Above(least)) = self;
-        match revision {
-            Some(revision) => (revision > least).then_some(Revision::Is(revision)),
-            None => Some(Revision::Above(least)),
+    fn change(&mut self, balance: i64) {
+        self.balance = balance;
+        self.revision = Revision::Above(match self.revision {
+            Revision::Is(known) => known,
+            // One lies between that nobody was told.
+            Revision::Above(old) => old + 1,
+        });
+    }
+}
+
+pub type State = Vec<Account>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `IF 'self.balance >= n'`.
+    AtLeast(i64),
+    /// `IF 'self.balance == n'`.
+    Equals(i64),
+    /// `IFREV`.
+    IfRevision(i64),
+    Read,
+    Revision,
+    Add(i64),
+    /// `SET` of the member, which changes nothing where it is equal.
+    Assign(i64),
+    /// Another document in its place, which is a change even where it is equal.
+    Replace(i64),
+}
+
+impl Action {
+    /// Those that may refuse the whole command; they tell nothing.
+    pub fn is_assertion(self) -> bool {
+        matches!(self, Action::AtLeast(_) | Action::Equals(_) | Action::IfRevision(_))
+    }
+}
+
+/// What is done with one account; assertions come before changes of the same account.
+pub type Step = (usize, Action);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Txn,
+    FieldOp,
+    Get,
+    MGet,
+    Set,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Op {
+    pub form: Form,
+    pub steps: Vec<Step>,
+    /// What makes a transaction happen once, however often it is sent.
+    pub token: Option<u64>,
+}
+
+impl Op {
+    pub fn new(form: Form, steps: &[Step]) -> Op {
+        Op { form, steps: steps.to_vec(), token: None }
+    }
+
+    /// The command that does it.
+    pub fn words(&self) -> Vec<String> {
+        let one = key(self.steps[0].0);
+        let mut words = match self.form {
+            Form::Txn => return self.transaction(),
+            Form::MGet => return self.mget(),
+            Form::Get => return vec!["MODEL.GET".into(), one, "$.balance".into()],
+            Form::FieldOp => vec!["MODEL.FIELDOP".into(), one],
+            Form::Set => vec!["MODEL.SET".into(), one],
+        };
+        if self.form == Form::FieldOp {
+            words.extend(self.steps.iter().flat_map(|step| statement(step.1)));
+            return words;
+        }
+        for (_, action) in self.steps.iter().rev() {
+            match action {
+                Action::Replace(balance) => words.extend(["any".into(), json(*balance)]),
+                assertion => words.extend(statement(*assertion)),
+            }
+        }
+        words
+    }
+
+    fn transaction(&self) -> Vec<String> {
+        let keys: Vec<String> = self.steps.iter().map(|step| key(step.0)).collect();
+        let mut listed = keys.clone();
+        listed.sort();
+        listed.dedup();
+        let token = self.token.map(|token| format!("lin:{{m}}:token:{token}"));
+        listed.extend(token.clone());
+        let mut words = vec!["MODEL.TXN".to_owned(), listed.len().to_string()];
+        words.extend(listed);
+        words.extend(token.into_iter().flat_map(|token| ["TOKEN".into(), token]));
+        for (nth, (_, action)) in self.steps.iter().enumerate() {
+            if nth == 0 || keys[nth] != keys[nth - 1] {
+                words.extend(["ON".into(), keys[nth].clone()]);
+            }
+            words.extend(statement(*action));
+        }
+        words
+    }
+
+    fn mget(&self) -> Vec<String> {
+        let mut words = vec!["MODEL.MGET".to_owned(), self.steps.len().to_string()];
+        words.extend(self.steps.iter().map(|step| key(step.0)));
+        words.push("$.balance".into());
+        words
+    }
+}
+
+fn statement(action: Action) -> Vec<String> {
+    let path = "$.balance".to_owned();
+    match action {
+        Action::AtLeast(n) => vec!["IF".into(), format!("self.balance >= {n}")],
+        Action::Equals(n) => vec!["IF".into(), format!("self.balance == {n}")],
+        Action::IfRevision(revision) => vec!["IFREV".into(), revision.to_string()],
+        Action::Read => vec!["GET".into(), path],
+        Action::Revision => vec!["REVISION".into()],
+        Action::Add(n) => vec!["INCR".into(), path, n.to_string()],
+        Action::Assign(n) => vec!["SET".into(), path, n.to_string()],
+        Action::Replace(n) => vec!["PUT".into(), "any".into(), json(n)],
+    }
+}
+
+/// As it is sent.
+impl fmt::Debug for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words().join(" "))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// What each step told that tells something, in order.
+    Told(Vec<i64>),
+    /// A condition was false, of an account with this balance.
+    False { account: usize, balance: i64 },
+    /// Its revision was this one.
+    OtherRevision { account: usize, revision: i64 },
+}
+
+impl Answer {
+    /// Whether it says that this assertion was false.
+    fn refuses(&self, (account, action): Step) -> bool {
+        match (self, action) {
+            (Answer::False { account: refused, .. }, Action::AtLeast(_) | Action::Equals(_))
+            | (Answer::OtherRevision { account: refused, .. }, Action::IfRevision(_)) => {
+                *refused == account
+            }
+            _ => false,
+        }
+    }
+
+    /// `None` where it is none of a command that this model knows.
+    pub fn read(reply: &Reply) -> Option<Answer> {
+        let Reply::Error(line) = reply else {
+            let mut told = Vec::new();
+            flatten(reply, &mut told)?;
+            return Some(Answer::Told(told));
+        };
+        let (word, object) = line.split_once(' ')?;
+        let object: serde_json::Value = serde_json::from_str(object).ok()?;
+        let account = object["key"].as_str()?.rsplit(':').next()?.parse().ok()?;
+        match word {
+            "CONDITION" => {
+                Some(Answer::False { account, balance: object["values"]["self.balance"].as_i64()? })
+            }
+            "REVISION" => {
+                Some(Answer::OtherRevision { account, revision: object["revision"].as_i64()? })
+            }
+            _ => None,
         }
     }
 }
 
-pub type Account = (i64, Revision);
-pub type State = [Account; ACCOUNTS];
-
-/// What was asked.
-#[derive(Clone, Copy, Debug)]
-pub enum Ask {
-    /// Balances and revisions of all, in a transaction.
-    ReadAll,
-    /// Balances of all, by `MODEL.MGET`.
-    GetAll,
-    /// If there is enough.
-    Transfer {
-        from: usize,
-        to: usize,
-        n: i64,
-    },
-    Add {
-        to: usize,
-        n: i64,
-    },
-    /// If there is at least so much.
-    TakeIf {
-        from: usize,
-        n: i64,
-        least: i64,
-    },
-    /// If the revision is this one.
-    AddIfRevision {
-        to: usize,
-        n: i64,
-        revision: i64,
-    },
+fn flatten(reply: &Reply, into: &mut Vec<i64>) -> Option<()> {
+    match reply {
+        Reply::Int(number) => into.push(*number),
+        Reply::Bulk(_) => into.push(reply.text().parse().ok()?),
+        Reply::Array(items) => items.iter().try_for_each(|item| flatten(item, into))?,
+        _ => return None,
+    }
+    Some(())
 }
 
-/// What was replied.
-#[derive(Clone, Debug)]
-pub enum Told {
-    /// Balances in the order of the accounts, and revisions.
-    All(Vec<i64>, Vec<i64>),
-    /// The balances and revisions of those that were written, in the order in which they are named.
-    Written(Vec<(i64, i64)>),
-    /// A condition was false of this balance.
-    Condition(i64),
-    /// The revision is this one.
-    Revision(i64),
-    Lost,
-}
-
-#[derive(Clone, Debug)]
-pub struct Op {
-    pub ask: Ask,
-    pub told: Told,
-}
-
-/// The model.
 pub struct Accounts;
 
 impl Model for Accounts {
     type State = State;
     type Op = Op;
+    type Reply = Answer;
 
-    fn apply(state: &State, op: &Op) -> Option<State> {
-        match op.ask {
-            Ask::ReadAll | Ask::GetAll => read(state, &op.told),
-            Ask::Transfer { from, to, n } => {
-                guarded(state, &[(from, -n), (to, n)], &op.told, state[from].0 >= n)
+    fn apply(&self, state: &State, op: &Op, answer: Option<&Answer>) -> Option<State> {
+        let mut next = state.clone();
+        let mut told = Told(match answer {
+            Some(Answer::Told(values)) => Some(values.iter()),
+            _ => None,
+        });
+        for step in &op.steps {
+            if let Some(refusal) = answer.filter(|answer| answer.refuses(*step)) {
+                return refused(state, next[step.0], step.1, refusal);
             }
-            Ask::Add { to, n } => guarded(state, &[(to, n)], &op.told, true),
-            Ask::TakeIf { from, n, least } => {
-                guarded(state, &[(from, -n)], &op.told, state[from].0 >= least)
-            }
-            Ask::AddIfRevision { to, n, revision } => {
-                let mut state = *state;
-                match op.told {
-                    Told::Revision(found) if found != revision => {
-                        state[to].1 = state[to].1.told(found)?;
-                        Some(state)
-                    }
-                    Told::Written(_) | Told::Lost => {
-                        state[to].1 = state[to].1.told(revision)?;
-                        write(&state, &[(to, n)], &op.told)
-                    }
-                    _ => None,
-                }
-            }
-        }
-    }
-}
-
-fn read(state: &State, told: &Told) -> Option<State> {
-    let mut state = *state;
-    match told {
-        Told::Lost => Some(state),
-        Told::All(balances, revisions) => {
-            if state.iter().zip(balances).any(|((balance, _), told)| balance != told) {
+            let account = &mut next[step.0];
+            if !holds(account, step.1) || !act(account, step.1, &mut told) {
                 return None;
             }
-            for (account, told) in state.iter_mut().zip(revisions) {
-                account.1 = account.1.told(*told)?;
+        }
+        let is_committed = matches!(answer, None | Some(Answer::Told(_)));
+        (is_committed && told.is_over()).then_some(next)
+    }
+}
+
+/// The state after a refusal, where it was right: as it was, but for a revision that is known now.
+fn refused(state: &State, mut account: Account, action: Action, answer: &Answer) -> Option<State> {
+    match *answer {
+        Answer::Told(_) => unreachable!("it refuses nothing"),
+        Answer::False { balance, .. } => {
+            let is_right = balance == account.balance && !holds(&mut account, action);
+            is_right.then(|| state.clone())
+        }
+        Answer::OtherRevision { account: nth, revision } => {
+            let mut same = state.clone();
+            let is_right = same[nth].learn(revision) && action != Action::IfRevision(revision);
+            is_right.then_some(same)
+        }
+    }
+}
+
+/// Whether an assertion is true. No client expects a revision that the model does not know yet
+/// unless it is told of it in between, so that holding one to be the current one is right.
+fn holds(account: &mut Account, action: Action) -> bool {
+    match action {
+        Action::AtLeast(n) => account.balance >= n,
+        Action::Equals(n) => account.balance == n,
+        Action::IfRevision(expected) => account.learn(expected),
+        _ => true,
+    }
+}
+
+/// Changes the account; whether what was told of it is right.
+fn act(account: &mut Account, action: Action, told: &mut Told) -> bool {
+    match action {
+        Action::AtLeast(_) | Action::Equals(_) | Action::IfRevision(_) => true,
+        Action::Read => told.is(account.balance),
+        Action::Revision => told.revision(account),
+        Action::Add(n) => {
+            account.change(account.balance + n);
+            told.is(account.balance)
+        }
+        Action::Assign(n) => {
+            if account.balance != n {
+                account.change(n);
             }
-            Some(state)
+            told.is(1)
         }
-        _ => None,
-    }
-}
-
-/// `holds`: whether the condition is true. A refusal names the first account's balance.
-fn guarded(state: &State, changes: &[(usize, i64)], told: &Told, holds: bool) -> Option<State> {
-    match told {
-        Told::Condition(balance) => (!holds && state[changes[0].0].0 == *balance).then_some(*state),
-        // Had it been refused, it would have done nothing: that it never happened says the same.
-        Told::Written(_) | Told::Lost if holds => write(state, changes, told),
-        _ => None,
-    }
-}
-
-fn write(state: &State, changes: &[(usize, i64)], told: &Told) -> Option<State> {
-    let mut state = *state;
-    for (nth, (account, n)) in changes.iter().enumerate() {
-        let (balance, revision) = &mut state[*account];
-        *balance += n;
-        let seen = match told {
-            Told::Written(seen) => Some(seen[nth]),
-            _ => None,
-        };
-        if seen.is_some_and(|(told, _)| told != *balance) {
-            return None;
-        }
-        *revision = revision.written(seen.map(|(_, revision)| revision))?;
-    }
-    Some(state)
-}
-
-/// The command, on the accounts of this segment.
-pub fn command(ask: &Ask, keys: &[String]) -> Vec<String> {
-    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let all = keys.join(" ");
-    match *ask {
-        Ask::GetAll => words(&format!("MODEL.MGET {} {all} $.n", keys.len())),
-        Ask::ReadAll => {
-            let blocks: Vec<String> =
-                keys.iter().map(|key| format!("ON {key} GET $.n REVISION")).collect();
-            words(&format!("MODEL.TXN {} {all} {}", keys.len(), blocks.join(" ")))
-        }
-        Ask::Transfer { from, to, n } => {
-            let (from, to) = (&keys[from], &keys[to]);
-            words(&format!(
-                "MODEL.TXN 2 {from} {to} ON {from} IF self.n>={n} INCR $.n -{n} REVISION \
-                 ON {to} INCR $.n {n} REVISION"
-            ))
-        }
-        Ask::Add { to, n } => words(&format!("MODEL.FIELDOP {} INCR $.n {n} REVISION", keys[to])),
-        Ask::TakeIf { from, n, least } => words(&format!(
-            "MODEL.FIELDOP {} IF self.n>={least} INCR $.n -{n} REVISION",
-            keys[from]
-        )),
-        Ask::AddIfRevision { to, n, revision } => {
-            words(&format!("MODEL.FIELDOP {} IFREV {revision} INCR $.n {n} REVISION", keys[to]))
+        Action::Replace(n) => {
+            account.change(n);
+            told.revision(account)
         }
     }
 }
 
-/// What the server's reply says.
-pub fn told(ask: &Ask, reply: &Reply) -> Told {
-    let balance = |reply: &Reply| reply.text().parse::<i64>().expect("a balance");
-    let pair = |items: &[Reply]| (balance(&items[0]), items[1].int());
-    let word = if reply.is_error() { reply.error_word() } else { "" };
-    match (ask, word) {
-        (_, "CONDITION") => Told::Condition(number_behind(reply.error(), "\"self.n\":")),
-        (_, "REVISION") => Told::Revision(number_behind(reply.error(), "\"revision\":")),
-        (Ask::GetAll, _) => Told::All(reply.array().iter().map(balance).collect(), Vec::new()),
-        (Ask::ReadAll, _) => {
-            let pairs = reply.array().iter().map(|block| pair(block.array()));
-            let (balances, revisions) = pairs.unzip();
-            Told::All(balances, revisions)
-        }
-        (Ask::Transfer { .. }, _) => {
-            Told::Written(reply.array().iter().map(|block| pair(block.array())).collect())
-        }
-        _ => Told::Written(vec![pair(reply.array())]),
-    }
-}
+/// What is left of a reply, or nothing where there is none to disagree with.
+struct Told<'a>(Option<Iter<'a, i64>>);
 
-fn number_behind(line: &str, name: &str) -> i64 {
-    let rest = line.split(name).nth(1).unwrap_or_else(|| panic!("no {name} in {line}"));
-    let digits = rest.split(|c: char| !c.is_ascii_digit() && c != '-').next().expect("digits");
-    digits.parse().unwrap_or_else(|_| panic!("no number behind {name} in {line}"))
+impl Told<'_> {
+    fn is(&mut self, value: i64) -> bool {
+        self.0.as_mut().is_none_or(|values| values.next() == Some(&value))
+    }
+
+    fn revision(&mut self, account: &mut Account) -> bool {
+        match &mut self.0 {
+            None => true,
+            Some(values) => values.next().is_some_and(|&revision| account.learn(revision)),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.as_ref().is_none_or(|values| values.len() == 0)
+    }
 }

@@ -1,79 +1,240 @@
-//! Whether a recorded history of concurrent operations can be explained by one order of them.
+//! Whether a recorded history of concurrent calls is linearizable: whether each call could have
+//! happened at one moment between being sent and being answered, so that all replies are right.
 //!
-//! The search is that of Wing and Gong with Lowe's memory: it takes an operation that no other one ended
-//! before, lets it happen, and goes on; which operations have happened in which state is remembered, so
-//! nothing is tried twice. An operation whose reply was lost may have happened at any time after it was
-//! sent, or never.
+//! The search is Wing and Gong's with Lowe's memory: it never looks twice at the same calls having
+//! happened with the same state left. A call with no reply may have happened at any moment up to one
+//! that the recorder vouches for, or not at all. The checker knows nothing of what is called: a
+//! [`Model`] says what a call does to a state.
 //!
-//! The tester of the crate `stateright` does the same search without the memory, keeps one operation in
-//! flight for each thread and wants an answer for each: lost replies, which are the point here, would have
-//! to be cut off or guessed. So these are a hundred lines of our own.
+//! The crate `stateright` has a tester of the same kind. It is not used because it has no memory (it
+//! tries every order anew, and copies the history at each step), keeps one call without a reply a
+//! client, open until the end of all time where a server that was killed puts an end to it, and
+//! asks the specification to make up that call's reply, where a revision is not ours to make up.
 
 use std::collections::HashSet;
-use std::fmt::Debug;
+use std::fmt::{Debug, Write};
 use std::hash::Hash;
 
-/// What operations do to a state.
+/// How many sets of calls and states a search may visit before the test gives up. Histories of fifty
+/// calls, four at once, need some hundreds.
+const MAX_VISITED: usize = 200_000;
+
+/// What calls do, one at a time.
 pub trait Model {
     type State: Clone + Eq + Hash + Debug;
     type Op: Debug;
+    type Reply: Debug;
 
-    /// The state after the operation, if it can have happened in this one with the reply that was seen.
-    fn apply(state: &Self::State, op: &Self::Op) -> Option<Self::State>;
+    /// The state after `op` in `state`, or `None` where `reply` would have been wrong. Without a
+    /// reply it is the state after `op` as it would have gone, or `None` where it would have been
+    /// refused. What only a reply tells (a number the server chose) a state holds as unknown until
+    /// some reply does.
+    fn apply(
+        &self,
+        state: &Self::State,
+        op: &Self::Op,
+        reply: Option<&Self::Reply>,
+    ) -> Option<Self::State>;
 }
 
-/// One operation: what was asked and replied, and between which moments.
-#[derive(Debug)]
-pub struct Event<Op> {
+/// One call of a history. Moments are numbers that grow.
+#[derive(Clone, Debug)]
+pub struct Call<Op, R> {
     pub client: usize,
-    pub sent: u64,
-    /// None where the reply was lost.
-    pub replied: Option<u64>,
     pub op: Op,
+    /// A moment before the first byte was sent.
+    pub sent: u64,
+    pub outcome: Outcome<R>,
 }
 
-/// An order that explains the history: the operations that happened. None where there is none.
-pub fn explain<M: Model>(start: &M::State, history: &[Event<M::Op>]) -> Option<Vec<usize>> {
-    assert!(history.len() <= 128, "a history fits into one set of bits");
-    let answered = |event: &Event<M::Op>| event.replied.is_some();
-    let mut needed = 0_u128;
-    for (nth, _) in history.iter().enumerate().filter(|(_, event)| answered(event)) {
-        needed |= 1 << nth;
+#[derive(Clone, Debug)]
+pub enum Outcome<R> {
+    /// A moment after the reply was read.
+    Answered { at: u64, reply: R },
+    /// No reply was read; after this moment the call cannot happen any more.
+    Lost { until: u64 },
+}
+
+impl<Op, R> Call<Op, R> {
+    /// The last moment at which it may have happened.
+    fn end(&self) -> u64 {
+        match self.outcome {
+            Outcome::Answered { at, .. } => at,
+            Outcome::Lost { until } => until,
+        }
     }
-    let mut seen = HashSet::new();
-    let mut order = Vec::new();
-    let found = search::<M>(history, needed, 0, start, &mut order, &mut seen);
-    found.then_some(order)
+
+    pub fn is_lost(&self) -> bool {
+        matches!(self.outcome, Outcome::Lost { .. })
+    }
+
+    fn reply(&self) -> Option<&R> {
+        match &self.outcome {
+            Outcome::Answered { reply, .. } => Some(reply),
+            Outcome::Lost { .. } => None,
+        }
+    }
+
+    /// Whether neither was over before the other began.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.sent < other.end() && other.sent < self.end()
+    }
+}
+
+/// The calls of a model.
+pub type History<M> = [Call<<M as Model>::Op, <M as Model>::Reply>];
+
+/// Why there is no order of the calls that explains all replies.
+#[derive(Debug)]
+pub struct Refusal<S> {
+    /// The longest order found that explains its replies, and the state it leaves.
+    longest: Vec<usize>,
+    state: S,
+}
+
+/// The numbers of the calls in an order in which they could have happened; lost ones that are not
+/// among them need not have.
+pub fn check<M: Model>(
+    model: &M,
+    initial: &M::State,
+    history: &History<M>,
+) -> Result<Vec<usize>, Refusal<M::State>> {
+    search(model, initial, history, Set::new(history.len()))
+}
+
+/// Whether this lost call happened in every order that explains the replies.
+pub fn must_have_happened<M: Model>(
+    model: &M,
+    initial: &M::State,
+    history: &History<M>,
+    nth: usize,
+) -> bool {
+    assert!(history[nth].is_lost(), "an answered call happened");
+    search(model, initial, history, Set::new(history.len()).with(nth)).is_err()
+}
+
+/// Which calls are decided: in the order so far, or lost and never to happen.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Set(Box<[u64]>);
+
+impl Set {
+    fn new(size: usize) -> Set {
+        Set(vec![0; size.div_ceil(64)].into())
+    }
+
+    fn contains(&self, nth: usize) -> bool {
+        self.0[nth / 64] >> (nth % 64) & 1 == 1
+    }
+
+    fn with(mut self, nth: usize) -> Set {
+        self.0[nth / 64] |= 1 << (nth % 64);
+        self
+    }
 }
 
 fn search<M: Model>(
-    history: &[Event<M::Op>],
-    needed: u128,
-    done: u128,
-    state: &M::State,
-    order: &mut Vec<usize>,
-    seen: &mut HashSet<(u128, M::State)>,
-) -> bool {
-    if done & needed == needed {
-        return true;
-    }
-    if !seen.insert((done, state.clone())) {
-        return false;
-    }
-    let open = |nth: &usize| done & 1 << nth == 0;
-    // What was sent after another one's reply comes after that one.
-    let first_reply = (0..history.len()).filter(open).filter_map(|nth| history[nth].replied).min();
-    for nth in (0..history.len()).filter(open) {
-        if first_reply.is_some_and(|replied| history[nth].sent > replied) {
-            continue;
+    model: &M,
+    initial: &M::State,
+    history: &History<M>,
+    decided: Set,
+) -> Result<Vec<usize>, Refusal<M::State>> {
+    let mut by_end: Vec<usize> = (0..history.len()).collect();
+    // What was answered first most likely happened first.
+    by_end.sort_by_key(|&nth| history[nth].end());
+    let longest = Refusal { longest: Vec::new(), state: initial.clone() };
+    let visited = HashSet::new();
+    let mut search = Search { model, history, by_end, visited, order: Vec::new(), longest };
+    if search.extend(decided, initial.clone()) { Ok(search.order) } else { Err(search.longest) }
+}
+
+struct Search<'a, M: Model> {
+    model: &'a M,
+    history: &'a History<M>,
+    by_end: Vec<usize>,
+    visited: HashSet<(Set, M::State)>,
+    order: Vec<usize>,
+    longest: Refusal<M::State>,
+}
+
+impl<M: Model> Search<'_, M> {
+    /// Whether the order so far, which leaves `state`, goes on to one with all answered calls.
+    fn extend(&mut self, decided: Set, state: M::State) -> bool {
+        if self.order.len() > self.longest.longest.len() {
+            self.longest = Refusal { longest: self.order.clone(), state: state.clone() };
         }
-        if let Some(next) = M::apply(state, &history[nth].op) {
-            order.push(nth);
-            if search::<M>(history, needed, done | 1 << nth, &next, order, seen) {
+        let Some(horizon) = self.horizon(&decided) else {
+            return true;
+        };
+        if !self.visited.insert((decided.clone(), state.clone())) {
+            return false;
+        }
+        assert!(self.visited.len() <= MAX_VISITED, "the history is too concurrent to be judged");
+        for at in 0..self.by_end.len() {
+            let nth = self.by_end[at];
+            let call = &self.history[nth];
+            // What was sent after another had been answered did not happen before it.
+            if decided.contains(nth) || call.sent > horizon || call.sent > call.end() {
+                continue;
+            }
+            let Some(next) = self.model.apply(&state, &call.op, call.reply()) else {
+                continue;
+            };
+            // A lost call without effect needs no place in the order.
+            if call.is_lost() && next == state {
+                continue;
+            }
+            self.order.push(nth);
+            if self.extend(self.decided_after(decided.clone(), nth), next) {
                 return true;
             }
-            order.pop();
+            self.order.pop();
         }
+        false
     }
-    false
+
+    /// The moment by which the next call happens: the first answer to a call not yet in the order.
+    fn horizon(&self, decided: &Set) -> Option<u64> {
+        let open = self.by_end.iter().filter(|&&nth| !decided.contains(nth));
+        open.map(|&nth| &self.history[nth]).find(|call| !call.is_lost()).map(Call::end)
+    }
+
+    /// Those decided once this call happened: with it, lost ones that were over when it was sent.
+    fn decided_after(&self, mut decided: Set, nth: usize) -> Set {
+        let moment = self.history[nth].sent;
+        for (other, call) in self.history.iter().enumerate() {
+            if call.is_lost() && call.end() < moment {
+                decided = decided.with(other);
+            }
+        }
+        decided.with(nth)
+    }
+}
+
+/// The history as it was recorded, moment by moment, and how far it can be explained.
+pub fn describe<Op: Debug, R: Debug, S: Debug>(
+    initial: &S,
+    history: &[Call<Op, R>],
+    refusal: &Refusal<S>,
+) -> String {
+    let mut events = Vec::new();
+    for (nth, call) in history.iter().enumerate() {
+        let who = |what: &str| format!("client {} {what} #{nth}", call.client);
+        events.push((call.sent, format!("{}: {:?}", who("sends"), call.op)));
+        events.push(match &call.outcome {
+            Outcome::Answered { at, reply } => (*at, format!("{}: {reply:?}", who("is told"))),
+            Outcome::Lost { until } => (*until, who("was never told; the last chance of")),
+        });
+    }
+    events.sort();
+    let mut text = format!("initially {initial:?}\n");
+    for (moment, event) in events {
+        writeln!(text, "{moment:>6}  {event}").expect("a string takes it");
+    }
+    let explained: Vec<String> = refusal.longest.iter().map(|nth| format!("#{nth}")).collect();
+    let left = |&nth: &usize| !refusal.longest.contains(&nth) && !history[nth].is_lost();
+    let open: Vec<String> = (0..history.len()).filter(left).map(|nth| format!("#{nth}")).collect();
+    writeln!(text, "the longest order that explains its replies: {}", explained.join(" ")).unwrap();
+    writeln!(text, "after it: {:?}", refusal.state).unwrap();
+    writeln!(text, "answered and not in it: {}", open.join(" ")).unwrap();
+    text
 }
