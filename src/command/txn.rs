@@ -84,6 +84,8 @@ static TXN: CommandSpec = CommandSpec {
     errors: &[
         ErrorCode::Err,
         ErrorCode::Expr,
+        // Of the token's key; that of a document comes after NOMODEL.
+        ErrorCode::WrongType,
         ErrorCode::TokenMismatch,
         ErrorCode::TokenExpired,
         ErrorCode::NoModel,
@@ -251,17 +253,19 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut cursor = Args::new(args);
     let header = Header::parse(&mut cursor)?;
     // A request that was committed is answered before it is parsed: limits may have changed since.
+    // Whatever else is known of the token is said when the arguments are found to be right.
     let digest = header.token.as_ref().map(|token| token.digest(args));
     let recorded = match (&header.token, digest) {
-        (Some(token), Some(digest)) => recorded(host, token.key, digest)?,
-        _ => Recorded::Nothing,
+        (Some(token), Some(digest)) => recorded(host, token.key, digest),
+        _ => Ok(Recorded::Nothing),
     };
-    if let Recorded::Reply(reply) = recorded {
-        return Ok(reply.into());
-    }
+    let recorded = match recorded {
+        Ok(Recorded::Reply(reply)) => return Ok(reply.into()),
+        other => other,
+    };
     let mut body = Body::default();
     body.parse(args, cursor, &header, &settings, replaying, host)?;
-    if let Recorded::Another = recorded {
+    if let Recorded::Another = recorded? {
         return Err(Error::new(
             ErrorCode::TokenMismatch,
             "the token was used for a different request",
