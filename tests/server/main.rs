@@ -43,4 +43,5 @@ mod txn_faults;
 mod txn_routing;
 mod txn_semantics;
 mod txn_tokens;
+mod txn_undo;
 mod violations;
