@@ -42,6 +42,7 @@ mod transfers;
 mod txn_faults;
 mod txn_routing;
 mod txn_semantics;
+mod txn_token_keys;
 mod txn_tokens;
 mod txn_undo;
 mod violations;
