@@ -40,6 +40,7 @@ mod revisions;
 mod schema_attacks;
 mod transfers;
 mod txn_faults;
+mod txn_guards;
 mod txn_routing;
 mod txn_semantics;
 mod txn_token_keys;
