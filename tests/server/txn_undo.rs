@@ -4,6 +4,8 @@
 use redis_model::error::ErrorCode;
 use redis_model::op;
 
+use crate::harness::on_every_server_with;
+use crate::memory::{NOISE, used};
 use crate::recording::{State, check_error_line, on_every_recording, state};
 use crate::resp::{Conn, Reply};
 use crate::workload::{self, Rng};
@@ -337,5 +339,42 @@ fn any_transaction_can_be_undone_without_anybody_hearing_of_it() {
             listening.must(&["PUNSUBSCRIBE"]);
             conn.must(&["DEL", "marker"]);
         }
+    });
+}
+
+/// The same transactions over and over, committed and refused, with tokens and without: after a round
+/// that has warmed every buffer, nothing is added.
+#[test]
+fn transactions_repeated_leak_nothing() {
+    let seed = workload::seed("txn_undo");
+    on_every_server_with(&["slowlog-log-slower-than -1"], |server| {
+        let conn = &mut server.conn();
+        for model in workload::MODELS {
+            conn.must(&["MODEL.DEFINE", model, r#"{"properties":{"a":{"default":7}}}"#]);
+        }
+        let mut measured = Vec::new();
+        for _ in 0..8 {
+            let mut rng = Rng::new(seed);
+            let commands = (0..8000).map(|_| {
+                let mut words = workload::transaction(&mut rng, "w:");
+                if rng.one_in(3) {
+                    words.extend([
+                        "ON".into(),
+                        words[2].clone(),
+                        "EXISTS".into(),
+                        "MISSING".into(),
+                    ]);
+                }
+                words
+            });
+            let replies = conn.pipeline(&commands.collect::<Vec<_>>());
+            let refused = replies.iter().filter(|reply| reply.is_error()).count();
+            assert!((2000..7800).contains(&refused), "{refused}");
+            conn.must(&["FLUSHALL", "SYNC"]);
+            let left = (server.info("model_documents"), server.info("model_tokens"));
+            assert_eq!(left, ("0".to_owned(), "0".to_owned()));
+            measured.push(used(server));
+        }
+        assert!(measured[7] < measured[1] + NOISE, "{measured:?}");
     });
 }
