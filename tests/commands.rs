@@ -162,3 +162,35 @@ fn model_names_are_exact() {
     assert_eq!(refused.code(), redis_model::error::ErrorCode::NoModel);
     assert!(host.call(&["model.set", "k", "any", "{}", "nx"]).is_ok());
 }
+
+/// Each request has the fault it is refused for, and all that come behind it in this list.
+#[test]
+fn errors_of_a_transaction_come_in_their_order() {
+    let mut host = MemoryHost::default();
+    let tokens = ["MODEL.TXN", "2", "doc", "token", "TOKEN", "token", "ON", "doc", "LEN", "$.a"];
+    host.call(&["MODEL.SET", "doc", "any", "{}"]).unwrap();
+    let told = host.call(&tokens).unwrap().reply;
+    for (words, expected) in [
+        ("4 doc token other new TOKEN doc AT 1 ON new NOSUCH", "ERR"),
+        ("4 doc token other new TOKEN doc AT 1 ARGS [ ON new PUT none {} IF self.", "ERR"),
+        ("4 doc token other new TOKEN doc AT 1 ON new PUT none {} IF self.", "EXPR"),
+        ("4 doc token other new TOKEN doc AT 1 ON new PUT none {}", "WRONGTYPE"),
+        ("4 doc token other new TOKEN token AT 1 ON new NOSUCH", "ERR"),
+        ("4 doc token other new TOKEN token AT 1 ON new PUT none {} IF self.", "EXPR"),
+        ("4 doc token other new TOKEN token AT 1 ON new PUT none {}", "TOKENMISMATCH"),
+        ("4 doc token other new TOKEN other AT 1 ON new PUT none {}", "TOKENEXPIRED"),
+        ("4 doc token other new TOKEN other ON new GET $ PUT none {}", "NOMODEL"),
+        ("4 doc token other new TOKEN other ON new INIT none {} GET $", "NOMODEL"),
+        ("4 doc token other new TOKEN other ON new GET $ PUT any {}", "WRONGTYPE"),
+        ("3 doc other new TOKEN other ON new GET $ PUT any {}", "NOKEY"),
+    ] {
+        let args = [&["MODEL.TXN"], &words.split(' ').collect::<Vec<_>>()[..]].concat();
+        let refused = host.call(&args).expect_err(words);
+        assert_eq!(refused.code().word(), expected, "{words}: {refused}");
+    }
+    // What was committed is answered unread.
+    host.settings.paths.path_bytes = 1;
+    assert_eq!(host.call(&tokens).unwrap().reply, told);
+    host.settings.paths.path_bytes = 4096;
+    assert!(host.documents.len() == 1 && host.tokens.len() == 1);
+}

@@ -85,6 +85,8 @@ static TXN: CommandSpec = CommandSpec {
     errors: &[
         ErrorCode::Err,
         ErrorCode::Expr,
+        // Of the token's key; that of a document comes after NOMODEL.
+        ErrorCode::WrongType,
         ErrorCode::TokenMismatch,
         ErrorCode::TokenExpired,
         ErrorCode::NoModel,

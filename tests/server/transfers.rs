@@ -47,6 +47,8 @@ type Book = Mutex<HashMap<String, Known>>;
 struct Bank {
     port: AtomicU16,
     stop: AtomicBool,
+    /// A part of the test panicked: what the others still do is of no use.
+    failed: AtomicBool,
     book: Book,
     seed: u64,
 }
@@ -54,16 +56,21 @@ struct Bank {
 impl Bank {
     fn new(server: &Server, seed: u64) -> Bank {
         let port = AtomicU16::new(server.port);
-        Bank { port, stop: AtomicBool::new(false), book: Book::default(), seed }
+        let (stop, failed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Bank { port, stop, failed, book: Book::default(), seed }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Transfers until it is told to stop; then everything that may be asked again is answered.
     fn client(&self, nth: usize) {
-        let _others = EndsInPanic(&self.stop);
+        let _alarm = Alarm(self);
         let mut rng = Rng::new(self.seed.wrapping_add(nth as u64));
         let mut conn = None;
         for number in 0.. {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.stop.load(Ordering::Relaxed) || self.has_failed() {
                 return;
             }
             let id = format!("{nth}:{number}");
@@ -83,6 +90,10 @@ impl Bank {
         with_token: bool,
     ) -> Known {
         loop {
+            // Nobody may be there to answer any more.
+            if self.has_failed() {
+                return Known::Unknown;
+            }
             let port = self.port.load(Ordering::Relaxed);
             if conn.as_ref().is_none_or(|(known, _)| *known != port) {
                 *conn = Conn::open(port).ok().map(|conn| (port, conn));
@@ -117,6 +128,18 @@ impl Bank {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Tells the others when the part of the test that holds it panics, so that none waits for another and
+/// what it said is not buried.
+struct Alarm<'b>(&'b Bank);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.failed.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -206,24 +229,13 @@ fn check_book(server: &Server, bank: &Bank) {
     }
 }
 
-/// Ends what others do when this thread fails: they would go on for ever.
-struct EndsInPanic<'a>(&'a AtomicBool);
-
-impl Drop for EndsInPanic<'_> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
 /// Runs the clients while `trouble` goes on.
 fn run(bank: &Bank, trouble: impl FnOnce()) {
     thread::scope(|scope| {
-        let _clients = EndsInPanic(&bank.stop);
         for nth in 0..CLIENTS {
             scope.spawn(move || bank.client(nth));
         }
+        let _alarm = Alarm(bank);
         trouble();
         bank.stop.store(true, Ordering::Relaxed);
     });
@@ -233,8 +245,8 @@ fn run(bank: &Bank, trouble: impl FnOnce()) {
 fn wait_for_load(server: &Server, bank: &Bank, count: usize) {
     let before = bank.book.lock().unwrap().len();
     server.wait_until("there is a load", || {
-        let stopped = bank.stop.load(Ordering::Relaxed);
-        stopped || bank.book.lock().unwrap().len() >= before + count
+        assert!(!bank.has_failed(), "a client failed: its own message says why");
+        bank.book.lock().unwrap().len() >= before + count
     });
 }
 
@@ -269,8 +281,7 @@ fn money_is_conserved_when_a_replica_is_promoted() {
         let bank = Bank::new(&master, seed);
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
-            let _watcher = EndsInPanic(&done);
-            scope.spawn(|| watch_sum(&replica, &done));
+            scope.spawn(|| watch_sum(&replica, &bank, &done));
             run(&bank, || {
                 wait_for_load(&master, &bank, 300);
                 master.kill9();
@@ -285,14 +296,15 @@ fn money_is_conserved_when_a_replica_is_promoted() {
 }
 
 /// Whoever reads all accounts at one moment sees all the money, wherever.
-fn watch_sum(server: &Server, done: &AtomicBool) {
+fn watch_sum(server: &Server, bank: &Bank, done: &AtomicBool) {
+    let _alarm = Alarm(bank);
     let conn = &mut server.conn();
     let keys: Vec<String> = (0..ACCOUNTS).map(account).collect();
     let count = ACCOUNTS.to_string();
     let mut mget = vec!["MODEL.MGET", &count];
     mget.extend(keys.iter().map(String::as_str));
     mget.push("$.balance");
-    while !done.load(Ordering::Relaxed) {
+    while !done.load(Ordering::Relaxed) && !bank.has_failed() {
         let found = conn.must(&mget);
         let balance = |reply: &Reply| reply.text().parse::<i64>().expect("a balance");
         let sum: i64 = found.array().iter().map(balance).sum();

@@ -168,16 +168,23 @@ fn what_is_refused_before_any_statement_leaves_everything_as_it_was() {
         let before = world(conn);
         let steps = STEPS.concat();
         let keys = &KEYS[..];
-        for (word, head) in [
+        let head = |count, more: &[&'static str]| [&["MODEL.TXN", count], keys, more].concat();
+        let commands = [
             // A listed key of another type is refused even where no block is about it.
-            ("WRONGTYPE", [&["MODEL.TXN", "9"], keys, &["string"]].concat()),
-            ("WRONGTYPE", [&["MODEL.TXN", "9"], keys, &["string", "TOKEN", "string"]].concat()),
-            ("WRONGTYPE", [&["MODEL.TXN", "9"], keys, &["x", "TOKEN", "a", "ARGS", "{}"]].concat()),
-            ("TOKENEXPIRED", [&["MODEL.TXN", "8"], keys, &["TOKEN", "t", "AT", "1"]].concat()),
-            ("ERR", [&["MODEL.TXN", "8"], keys, &["TOKEN", "x"]].concat()),
-            ("ERR", [&["MODEL.TXN", "7"], keys, &["TOKEN", "t"]].concat()),
-        ] {
-            let command = [head, steps.clone()].concat();
+            ("WRONGTYPE", head("9", &["string"]), &[][..]),
+            ("WRONGTYPE", head("9", &["string", "TOKEN", "string"]), &[]),
+            ("WRONGTYPE", head("9", &["x", "TOKEN", "e", "ARGS", "{}"]), &[]),
+            ("TOKENEXPIRED", head("8", &["TOKEN", "t", "AT", "1"]), &[]),
+            ("ERR", head("8", &["TOKEN", "x"]), &[]),
+            ("ERR", head("7", &["TOKEN", "t"]), &[]),
+            ("ERR", head("8", &["TOKEN", "a"]), &[]),
+            // What is wrong in itself is so before anything is looked up.
+            ("ERR", head("9", &["string", "TOKEN", "string", "AT", "1"]), &["NOSUCH"]),
+            ("EXPR", head("9", &["string", "TOKEN", "string", "AT", "1"]), &["IF", "self."]),
+            ("ERR", head("9", &["x", "TOKEN", "e"]), &["INCR", "$.n"]),
+        ];
+        for (word, head, tail) in commands {
+            let command = [&head, &steps[..], tail].concat();
             let reply = conn.call(&command);
             assert_eq!(reply.error_word(), word, "{command:?}: {reply:?}");
             check_error_line(&reply);
