@@ -90,6 +90,8 @@ struct Simulation {
     /// The highest fence of each key.
     fences: HashMap<Vec<u8>, u64>,
     seen: BTreeMap<&'static str, u64>,
+    /// What happened last, for a failure.
+    last: Vec<&'static str>,
 }
 
 impl Simulation {
@@ -105,11 +107,16 @@ impl Simulation {
             clients: 1,
             fences: HashMap::new(),
             seen: BTreeMap::new(),
+            last: Vec::new(),
         }
     }
 
     fn note(&mut self, what: &'static str) {
         *self.seen.entry(what).or_default() += 1;
+        self.last.push(what);
+        if self.last.len() > 8 {
+            self.last.remove(0);
+        }
     }
 
     fn place(&mut self) -> Place {
@@ -261,9 +268,30 @@ impl Simulation {
         }
         let owners: BTreeSet<_> = self.waiters.values().map(|waiter| waiter.owner).collect();
         for owner in owners {
-            assert!(!self.is_in_circle(owner), "{owner:?} waits for itself");
+            assert!(!self.is_in_circle(owner), "{owner:?} waits for itself\n{}", self.describe());
         }
         assert_eq!(self.engine.waiting(), self.waiters.len());
+    }
+
+    /// Who waits for whom, and who holds what.
+    fn describe(&self) -> String {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut lines = vec![format!("{:?}", self.last)];
+        for (id, waiter) in &self.waiters {
+            let places =
+                waiter.places.iter().map(|place| format!("{}{}", place.db, text(&place.key)));
+            let places: Vec<_> = places.collect();
+            let blockers: Vec<_> = self.blockers(*id, waiter).into_iter().map(text).collect();
+            let (owner, name, mode) = (text(waiter.owner), text(waiter.name), waiter.mode);
+            lines.push(format!(
+                "{id}: {owner} wants {name} {mode:?} {places:?}, behind {blockers:?}"
+            ));
+        }
+        for (place, name, owner) in self.holding() {
+            let (key, name, owner) = (text(&place.key), text(&name), text(&owner));
+            lines.push(format!("{owner} holds {name} of {}{key}", place.db));
+        }
+        lines.join("\n")
     }
 
     fn check_replica(&self) {

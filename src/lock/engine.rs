@@ -65,8 +65,8 @@ pub enum Woken {
     Granted(SmallVec<[Grant; 1]>),
     /// This document is gone.
     Gone(Place),
-    /// It waits in a circle that was not there when it began: a holder whom it did not wait for took the
-    /// lock alone, its owner lost what it wanted more of, or databases were swapped.
+    /// It waits in a circle that was not there when it began: another owner came to hold what it wants, its
+    /// own lost what it wanted more of, or databases were swapped.
     Deadlock,
 }
 
@@ -293,8 +293,14 @@ impl Engine {
             client: ask.ephemeral.unwrap_or(0),
         };
         self.change(locks, at, LockEdit::Grant { name: ask.name.into(), holder });
-        // Those who wait to share it wait for one owner more.
-        self.suspicious |= standing == Standing::Upgrade && self.queues_of(at).is_some();
+        if self.queues_of(at).is_some() {
+            // Who waits to share it, or to hold alone what it shares, now waits for one owner more.
+            let waits = |(owner, _): &(Arc<[u8]>, Mode)| self.by_owner.contains_key(owner);
+            let queue = self.queues_of(at).and_then(|queues| queues.find(ask.name));
+            let sharer = standing == Standing::Free && ask.mode == Mode::Shared;
+            self.suspicious |= standing == Standing::Upgrade
+                || (sharer && queue.is_some_and(|queue| queue.holders.iter().any(waits)));
+        }
         Grant { fence, lease_ms: ends_ms - now_ms }
     }
 

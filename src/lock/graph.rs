@@ -80,7 +80,9 @@ impl Search<'_> {
                 continue;
             }
             self.add(&other.owner);
-            if other.mode == Mode::Exclusive {
+            // Who holds it already does not wait for those before it.
+            let holds = queue.holders.iter().any(|(owner, _)| *owner == other.owner);
+            if other.mode == Mode::Exclusive && !holds {
                 break;
             }
         }
