@@ -29,6 +29,7 @@ mod jsonpath;
 mod jsonschema;
 mod keyspace;
 mod linearizability;
+mod locks;
 mod memory;
 mod model_keys;
 mod model_memory;
