@@ -246,6 +246,53 @@ fn a_document_of_an_older_definition_is_renewed_when_it_is_written() {
     });
 }
 
+/// The order that docs/transactions.md gives: each is the one before it without what was wrong first.
+#[test]
+fn of_several_refusals_the_first_is_told() {
+    const WRONG: [(&str, &str, &str, &str); 12] = [
+        ("5 a b plain t u TOKEN plain AT x ON a IF zork INCR $.n", "ERR", "argument", "x"),
+        ("5 a b plain t u TOKEN plain AT 1 ON a IF zork INCR $.n", "WRONGTYPE", "key", "plain"),
+        ("5 a b plain t u TOKEN u AT 1 ON a INIT i {} IF zork INCR $.n", "EXPR", "expr", "zork"),
+        ("5 a b plain t u TOKEN u AT 1 ON a INIT i {} INCR $.n x", "ERR", "argument", "x"),
+        (
+            "5 a b plain t u TOKEN u AT 1 ON a CREATE c {} ON a INIT i {}",
+            "TOKENMISMATCH",
+            "key",
+            "u",
+        ),
+        (
+            "5 a b plain t u TOKEN t AT 1 ON a CREATE c {} ON a INIT i {}",
+            "TOKENEXPIRED",
+            "key",
+            "t",
+        ),
+        ("5 a b plain t u TOKEN t ON a CREATE c {} ON a INIT i {}", "NOMODEL", "model", "i"),
+        ("5 a b plain t u TOKEN t ON a IF self.n==2 CREATE c {}", "NOMODEL", "model", "c"),
+        ("4 a b plain t TOKEN t ON a IF self.n==2 CREATE any {}", "WRONGTYPE", "key", "plain"),
+        ("3 a b t TOKEN t ON b SET $.n 9 ON a CREATE any {}", "BUSYKEY", "key", "a"),
+        ("3 a b t TOKEN t ON b SET $.n 9 ON a SET $.n 9 GET $", "RULE", "key", "a"),
+        ("3 a b t TOKEN t ON b SET $.n 8 ON a SET $.n 8 GET $", "LIMIT", "limit", LIMIT),
+    ];
+    const LIMIT: &str = "model.token-reply-bytes";
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        conn.must(&["MODEL.DEFINE", "m", "{}", "RULE", "small", "self.n<9"]);
+        for key in ["a", "b"] {
+            conn.must(&["MODEL.SET", key, "m", r#"{"n":1}"#]);
+        }
+        conn.must(&["SET", "plain", "x"]);
+        assert!(!txn(conn, "2 a u TOKEN u ON a").is_error());
+        conn.must(&["CONFIG", "SET", LIMIT, "3"]);
+        for (words, word, member, value) in WRONG {
+            let reply = txn(conn, words);
+            assert_eq!(reply.error_word(), word, "{words}: {reply:?}");
+            assert_eq!(check_error_line(&reply)[member], value, "{words}");
+        }
+        conn.must(&["CONFIG", "SET", LIMIT, "65536"]);
+        assert_eq!(notation(&txn(conn, WRONG[11].0)), r#"[[1] [1 {"n":8}]]"#);
+    });
+}
+
 /// A transaction with so many keys, blocks and statements.
 fn large(keys: usize, blocks: usize, statements: usize) -> Vec<String> {
     let mut words = vec!["MODEL.TXN".to_owned(), keys.to_string()];
