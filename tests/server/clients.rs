@@ -1,6 +1,6 @@
-//! Programs and pages as people read them: the programs in tests/clients define models in Pydantic and in
-//! Zod, pay once and crash, and work under locks, all through the client libraries people use; README.md and the pages in docs
-//! show what runs here.
+//! The programs in tests/clients, through the client libraries people use, and the pages that show
+//! pieces of them and sessions with redis-cli: README.md and docs/. What a page shows runs here, or the
+//! page is refused.
 //!
 //! What the programs need comes from `scripts/clients`. A missing interpreter or package fails the
 //! test; it is never skipped.
@@ -12,9 +12,21 @@ use std::process::{Command, Stdio};
 use crate::harness::{Flavor, Server, on_every_server};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const PAGE: &str = "docs/models.md";
-const TRANSACTIONS: &str = "docs/transactions.md";
-const LOCKS: &str = "docs/locks.md";
+
+/// Every page, with the program that its blocks of a language are pieces of.
+const PAGES: [(&str, &[(&str, &str)]); 4] = [
+    ("README.md", &[("python", "pydantic_model.py")]),
+    ("docs/models.md", &[("python", "pydantic_model.py"), ("js", "zod_model.mjs")]),
+    ("docs/transactions.md", &[("python", "payment.py")]),
+    ("docs/locks.md", &[("python", "locks.py")]),
+];
+
+/// The language of sessions with redis-cli.
+const SESSION: &str = "redis";
+const FENCE: &str = "```";
+
+/// How the blocks begin that do not run: what goes wrong elsewhere, and commands of the shell.
+const NOT_RUN: [&str; 2] = ["doc = json.loads(r.get(\"sku:grinder\"))", "make run "];
 
 fn clients() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent");
@@ -37,17 +49,18 @@ fn check_program(command: impl Fn(&str, &str) -> Command + Sync) {
     }
 }
 
-#[test]
-fn a_pydantic_model_is_kept_as_pydantic_would() {
-    check_python("pydantic_model.py");
-}
-
+/// Runs a program in Python, as [`check_program`] does.
 fn check_python(program: &str) {
     check_program(|port, protocol| {
         let mut python = Command::new(clients().join("python"));
         python.arg(format!("{ROOT}/tests/clients/{program}")).args([port, protocol]);
         python
     });
+}
+
+#[test]
+fn a_pydantic_model_is_kept_as_pydantic_would() {
+    check_python("pydantic_model.py");
 }
 
 #[test]
@@ -73,28 +86,37 @@ fn a_zod_model_is_kept_as_zod_would() {
     });
 }
 
-/// The blocks that are in this language, of a page or of what of it follows a heading.
-fn blocks(page: &str, after: &str, language: &str) -> Vec<String> {
-    let page = fs::read_to_string(format!("{ROOT}/{page}")).expect("the page is there");
-    let (_, page) = page.split_once(after).expect("the heading is there");
-    let fence = format!("\n```{language}\n");
-    let blocks: Vec<String> = page
-        .split(&fence)
-        .skip(1)
-        .map(|rest| rest.split_once("\n```\n").expect("a block ends").0.to_owned())
-        .collect();
-    assert!(!blocks.is_empty(), "no {language} is left");
+struct Block {
+    language: String,
+    text: String,
+}
+
+/// All blocks of a page but those of [`NOT_RUN`].
+fn blocks(page: &str) -> Vec<Block> {
+    let text = fs::read_to_string(format!("{ROOT}/{page}")).expect("the page is there");
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(language) = line.strip_prefix(FENCE) else {
+            let looks_like_one = ["```", "~~~"].iter().any(|fence| line.trim().starts_with(fence));
+            assert!(!looks_like_one, "{page} has a block that nobody finds: {line}");
+            continue;
+        };
+        let text: Vec<&str> = lines.by_ref().take_while(|line| *line != FENCE).collect();
+        blocks.push(Block { language: language.to_owned(), text: text.join("\n") });
+    }
+    blocks.retain(|block| !NOT_RUN.iter().any(|start| block.text.starts_with(start)));
     blocks
 }
 
 /// The blocks of a language are pieces of this program, in its order.
-fn check_pieces(blocks: &[String], program: &str) {
+fn check_pieces<'a>(blocks: impl Iterator<Item = &'a Block>, program: &str) {
     let source = fs::read_to_string(format!("{ROOT}/tests/clients/{program}")).unwrap();
     let mut rest = source.as_str();
-    for block in blocks {
-        let whole_lines = format!("\n{block}\n");
+    for Block { text, .. } in blocks {
+        let whole_lines = format!("\n{text}\n");
         let at = rest.find(&whole_lines).unwrap_or_else(|| {
-            panic!("this is not in {program}, after what is shown before it:\n{block}")
+            panic!("this is not in {program}, after what is shown before it:\n{text}")
         });
         rest = &rest[at + whole_lines.len() - 1..];
     }
@@ -102,11 +124,29 @@ fn check_pieces(blocks: &[String], program: &str) {
 
 #[test]
 fn the_pages_show_pieces_of_the_programs() {
-    check_pieces(&blocks(PAGE, "", "python"), "pydantic_model.py");
-    check_pieces(&blocks(PAGE, "", "js"), "zod_model.mjs");
-    check_pieces(&blocks(TRANSACTIONS, "", "python"), "payment.py");
-    check_pieces(&blocks(LOCKS, "", "python"), "locks.py");
-    check_pieces(&blocks("README.md", "\n## Models", "python"), "pydantic_model.py");
+    for (page, programs) in PAGES {
+        let blocks = blocks(page);
+        for (language, program) in programs {
+            let of_language = || blocks.iter().filter(|block| block.language == *language);
+            assert!(of_language().count() > 0, "no {language} is left on {page}");
+            check_pieces(of_language(), program);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_shown_that_does_not_run() {
+    for (page, programs) in PAGES {
+        for Block { language, text } in blocks(page) {
+            let runs = programs.iter().any(|(of, _)| *of == language) || language == SESSION;
+            assert!(runs, "{page} has a block of \"{language}\":\n{text}");
+        }
+    }
+    for file in fs::read_dir(format!("{ROOT}/docs")).expect("the folder is there") {
+        let name = file.expect("it can be read").file_name().into_string().expect("a plain name");
+        let page = format!("docs/{name}");
+        assert!(PAGES.iter().any(|(known, _)| *known == page), "{page} is not among the pages");
+    }
 }
 
 /// What redis-cli prints for the command; without the time it adds, `(0.62s)`, to a reply that took
@@ -142,16 +182,42 @@ fn fits(text: &str, pattern: &str) -> bool {
     rest.ends_with(last)
 }
 
+/// The commands of a session, each with its reply. A command goes on in the lines that are indented.
+fn exchanges(session: &str) -> Vec<(String, &str)> {
+    let session = session.strip_prefix("> ").expect("a session begins with a command");
+    let exchange = |exchange| {
+        let (mut command, mut rest) = take_line(exchange);
+        while let Some(more) = rest.strip_prefix(CONTINUED) {
+            let (line, after) = take_line(more);
+            command = format!("{command} {}", line.trim_start());
+            rest = after;
+        }
+        assert!(!rest.is_empty(), "no reply is shown to {command}");
+        (command, rest)
+    };
+    session.split("\n> ").map(exchange).collect()
+}
+
+const CONTINUED: &str = "    ";
+
+fn take_line(text: &str) -> (String, &str) {
+    let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
+    (line.to_owned(), rest)
+}
+
 /// Every session with redis-cli on a page, typed from top to bottom.
 fn check_sessions(page: &str) {
-    let sessions = blocks(page, "", "redis");
+    let blocks = blocks(page);
+    let sessions: Vec<&Block> = blocks.iter().filter(|block| block.language == SESSION).collect();
+    assert!(!sessions.is_empty(), "no session is left on {page}");
     on_every_server(|server| {
         for session in &sessions {
-            let session = session.strip_prefix("> ").expect("a session begins with a command");
-            for exchange in session.split("\n> ") {
-                let (command, expected) = exchange.split_once('\n').expect("a reply is shown");
-                let reply = typed(server, command);
-                assert!(fits(&reply, expected), "> {command}\n{reply}\n-- shown is\n{expected}");
+            for (command, expected) in exchanges(&session.text) {
+                let reply = typed(server, &command);
+                assert!(
+                    fits(&reply, expected),
+                    "{page}\n> {command}\n{reply}\n-- shown is\n{expected}"
+                );
             }
         }
     });
@@ -159,10 +225,19 @@ fn check_sessions(page: &str) {
 
 #[test]
 fn the_pages_show_what_the_server_says() {
-    check_sessions(PAGE);
-    check_sessions(TRANSACTIONS);
-    check_sessions(LOCKS);
-    check_sessions("README.md");
+    for (page, _) in PAGES {
+        check_sessions(page);
+    }
+}
+
+#[test]
+fn a_command_goes_on_in_indented_lines() {
+    let read = |session| exchanges(session);
+    assert_eq!(read("> a\n1"), [("a".to_owned(), "1")]);
+    assert_eq!(
+        read("> a\n    b\n       c\n1) 2\n   3\n> d\n4"),
+        [("a b c".to_owned(), "1) 2\n   3"), ("d".to_owned(), "4")]
+    );
 }
 
 #[test]

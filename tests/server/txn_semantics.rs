@@ -251,9 +251,9 @@ fn a_document_of_an_older_definition_is_renewed_when_it_is_written() {
 fn of_several_refusals_the_first_is_told() {
     const WRONG: [(&str, &str, &str, &str); 12] = [
         ("5 a b plain t u TOKEN plain AT x ON a IF zork INCR $.n", "ERR", "argument", "x"),
-        ("5 a b plain t u TOKEN plain AT 1 ON a IF zork INCR $.n", "WRONGTYPE", "key", "plain"),
-        ("5 a b plain t u TOKEN u AT 1 ON a INIT i {} IF zork INCR $.n", "EXPR", "expr", "zork"),
-        ("5 a b plain t u TOKEN u AT 1 ON a INIT i {} INCR $.n x", "ERR", "argument", "x"),
+        ("5 a b plain t u TOKEN plain AT 1 ON a IF zork INCR $.n", "EXPR", "expr", "zork"),
+        ("5 a b plain t u TOKEN plain AT 1 ON a INIT i {} INCR $.n x", "ERR", "argument", "x"),
+        ("5 a b plain t u TOKEN plain AT 1 ON a INIT i {}", "WRONGTYPE", "key", "plain"),
         (
             "5 a b plain t u TOKEN u AT 1 ON a CREATE c {} ON a INIT i {}",
             "TOKENMISMATCH",
