@@ -15,6 +15,7 @@
 //! ```
 
 mod documents;
+mod locks;
 mod rows;
 mod server;
 mod wire;
@@ -56,6 +57,12 @@ fn main() {
         eprintln!("bench: {version}, process {}", server.pid());
         let mut lines = commands(&server, &options);
         drop(server);
+        let wanted =
+            |work: &str| options.only.as_ref().is_none_or(|text| work.contains(text.as_str()));
+        let server = Server::start(program, &options.module, &cores, &dir.join("locks"));
+        let (measured, hand_overs) = locks::measure(&server, options.rounds, wanted);
+        lines.extend(measured);
+        drop(server);
         if options.only.is_none() {
             let start =
                 |name: &str| Server::start(program, &options.module, &cores, &dir.join(name));
@@ -65,6 +72,9 @@ fn main() {
             }
         }
         print_table(&version, &lines, options.rounds);
+        if !hand_overs.is_empty() {
+            locks::print(&hand_overs);
+        }
     }
     let _ = std::fs::remove_dir_all(&dir);
 }

@@ -60,13 +60,36 @@ pub struct Connection {
     buffer: Vec<u8>,
     /// How far the buffer was consumed.
     at: usize,
+    /// How much is read at once.
+    chunk: usize,
 }
 
 impl Connection {
     pub fn open(port: u16) -> std::io::Result<Connection> {
+        Connection::open_with(port, 1 << 18)
+    }
+
+    /// One of many, for small replies.
+    pub fn open_small(port: u16) -> std::io::Result<Connection> {
+        Connection::open_with(port, 1 << 9)
+    }
+
+    fn open_with(port: u16, chunk: usize) -> std::io::Result<Connection> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
-        Ok(Connection { stream, buffer: Vec::with_capacity(1 << 20), at: 0 })
+        Ok(Connection { stream, buffer: Vec::with_capacity(4 * chunk), at: 0, chunk })
+    }
+
+    /// Sends one command and leaves its reply for [`Connection::receive`].
+    pub fn send(&mut self, args: &[&str]) {
+        let mut requests = Requests::default();
+        requests.push(args);
+        self.stream.write_all(&requests.bytes).expect("the server takes requests");
+    }
+
+    /// The next reply, as it came.
+    pub fn receive(&mut self) -> &[u8] {
+        self.reply()
     }
 
     /// Sends every request, `window` at a time with the next window already on its way, and gives
@@ -129,7 +152,7 @@ impl Connection {
         self.buffer.drain(..self.at);
         self.at = 0;
         let filled = self.buffer.len();
-        self.buffer.resize(filled + (1 << 18), 0);
+        self.buffer.resize(filled + self.chunk, 0);
         let read = self.stream.read(&mut self.buffer[filled..]).expect("the server replies");
         assert!(read > 0, "the server closed the connection");
         self.buffer.truncate(filled + read);
