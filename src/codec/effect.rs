@@ -67,7 +67,12 @@ pub enum Change<'a> {
 
 impl<'a> Effect<'a> {
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(32);
+        let payload = match self.change {
+            Change::Edit { edits, .. } => edits.len(),
+            Change::Token(bytes) | Change::Locks(bytes) => bytes.len(),
+            Change::Put { .. } | Change::Touch => 0,
+        };
+        let mut out = Vec::with_capacity(32 + payload);
         out.push(VERSION);
         out.push(match self.change {
             Change::Edit { .. } => EDIT,

@@ -63,17 +63,19 @@ impl<'a> LockRequest<'a> {
     /// Asks for the lock on these documents. `many` says that the reply is an array.
     pub fn run(&self, host: &mut dyn Host, listed: &[Key<'_>], many: bool) -> Result<Outcome> {
         let mut keys: SmallVec<[Key<'_>; 1]> = SmallVec::new();
-        let mut order = Vec::new();
+        let mut order = many.then(|| Vec::with_capacity(listed.len()));
         for key in listed {
             let located = |error: Error| error.text("key", key.name);
             host.open(*key).map_err(located)?.ok_or_else(no_key).map_err(located)?;
             let known = keys.iter().position(|known| known.name == key.name);
-            order.push(known.unwrap_or(keys.len()));
+            if let Some(order) = &mut order {
+                order.push(known.unwrap_or(keys.len()));
+            }
             if known.is_none() {
                 keys.push(*key);
             }
         }
-        let form = LockReply { get: self.get, order: many.then_some(order) };
+        let form = LockReply { get: self.get, order };
         match self.ask(host, &keys)? {
             Answer::Busy => Ok(Reply::Null.into()),
             Answer::Waits(waiter) => {
@@ -82,7 +84,7 @@ impl<'a> LockRequest<'a> {
                 Ok(outcome)
             }
             Answer::Granted(grants) => {
-                let mut replies = Vec::with_capacity(keys.len());
+                let mut replies = SmallVec::<[Reply; 1]>::new();
                 for (key, grant) in keys.iter().zip(&grants) {
                     let document = host.read(*key)?.expect("it was there when it was locked");
                     replies.push(form.one(grant, document));
@@ -133,7 +135,7 @@ impl LockReply {
     }
 
     /// The reply, from those for each document.
-    pub fn all(&self, mut replies: Vec<Reply>) -> Reply {
+    pub fn all(&self, mut replies: SmallVec<[Reply; 1]>) -> Reply {
         match &self.order {
             None => replies.swap_remove(0),
             Some(order) => Reply::Array(order.iter().map(|nth| replies[*nth].clone()).collect()),

@@ -74,7 +74,7 @@ pub enum Woken {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settled {
     /// In order.
-    pub changes: Vec<(Place, LockEdit)>,
+    pub changes: SmallVec<[(Place, LockEdit); 1]>,
     pub wakes: Vec<Wake>,
 }
 
@@ -306,8 +306,10 @@ impl Engine {
 
     /// Makes a change of a document's locks, to be told to others.
     fn change(&mut self, locks: &mut Locks, at: At<'_>, edit: LockEdit) {
+        let before = self.leases.place(locks.watch(), at);
         self.make(locks, at, &edit);
-        self.settled.changes.push((at.to_place(), edit));
+        let place = before.or_else(|| self.leases.place(locks.watch(), at));
+        self.settled.changes.push((place.unwrap_or_else(|| at.to_place()), edit));
     }
 
     /// Makes a change of a document's locks, and keeps what this server knows of them.
@@ -418,7 +420,7 @@ impl Engine {
         let before = std::mem::take(&mut queue.holders);
         let holders = locks.holders(name).iter();
         let now: Vec<(Arc<[u8]>, Mode)> =
-            holders.map(|holder| (holder.owner.as_ref().into(), holder.mode)).collect();
+            holders.map(|holder| (holder.owner.clone(), holder.mode)).collect();
         queue.holders.clone_from(&now);
         for (owner, _) in now {
             *self.awaited.entry(owner).or_default() += 1;
@@ -508,7 +510,7 @@ impl Engine {
         if locks.holding(grant.name, grant.owner, grant.fence, moment.steady_ms).is_none() {
             return Err(lost(at.key, &grant));
         }
-        let (name, fence) = (grant.name.into(), grant.fence);
+        let (name, fence) = (locks.name(grant.name), grant.fence);
         self.change(locks, at, LockEdit::Release { name, fence });
         Ok(())
     }
@@ -540,7 +542,7 @@ impl Engine {
         told: bool,
     ) {
         let Some(locks) = store.locks(at) else { return };
-        let edit = LockEdit::Release { name: name.into(), fence };
+        let edit = LockEdit::Release { name: locks.name(name), fence };
         if self.make(locks, at, &edit) && !told {
             self.settled.changes.push((at.to_place(), edit));
         }
@@ -765,7 +767,7 @@ impl Engine {
         }
         // Who holds it already waits behind nobody.
         if let Some(locks) = store.locks(at) {
-            owners.extend(locks.holders(name).iter().map(|holder| holder.owner.as_ref().into()));
+            owners.extend(locks.holders(name).iter().map(|holder| holder.owner.clone()));
         }
         for owner in owners {
             let own = self.by_owner.get(&owner).cloned().unwrap_or_default();

@@ -1,5 +1,9 @@
 //! Who holds the locks of one document. Part of the document.
 
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
 /// Whether a lock is held alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -22,7 +26,7 @@ impl Mode {
 /// One grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    pub owner: Box<[u8]>,
+    pub owner: Arc<[u8]>,
     pub fence: u64,
     pub mode: Mode,
     /// The length of the lease.
@@ -47,18 +51,18 @@ impl Holder {
 /// A lock that is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedLock {
-    pub name: Box<[u8]>,
+    pub name: Arc<[u8]>,
     /// In the order of their grants; an exclusive one is alone.
-    pub holders: Vec<Holder>,
+    pub holders: SmallVec<[Holder; 1]>,
 }
 
 /// A change of a document's locks: what replicas are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LockEdit {
     /// The owner holds the lock by this grant, and by no other.
-    Grant { name: Box<[u8]>, holder: Holder },
+    Grant { name: Arc<[u8]>, holder: Holder },
     /// The grant is over.
-    Release { name: Box<[u8]>, fence: u64 },
+    Release { name: Arc<[u8]>, fence: u64 },
 }
 
 /// The locks of one document. One that was never locked needs no memory for it.
@@ -140,6 +144,11 @@ impl Locks {
         self.find(name).map_or(&[], |nth| &self.names()[nth].holders)
     }
 
+    /// A name, which needs no memory of its own where it is locked.
+    pub(super) fn name(&self, name: &[u8]) -> Arc<[u8]> {
+        self.find(name).map_or_else(|| name.into(), |nth| self.names()[nth].name.clone())
+    }
+
     /// How many grants there are, of all names.
     pub fn held(&self) -> usize {
         self.names().iter().map(|lock| lock.holders.len()).sum()
@@ -166,12 +175,16 @@ impl Locks {
         }
     }
 
-    fn grant(&mut self, name: &[u8], holder: Holder) -> Option<Holder> {
+    fn grant(&mut self, name: &Arc<[u8]>, holder: Holder) -> Option<Holder> {
         let found = self.find(name);
         let inner = self.0.get_or_insert_default();
         inner.last_fence = inner.last_fence.max(holder.fence);
         let nth = found.unwrap_or_else(|| {
-            inner.names.push(NamedLock { name: name.into(), holders: Vec::with_capacity(1) });
+            // Most documents have one lock.
+            if inner.names.is_empty() {
+                inner.names.reserve_exact(1);
+            }
+            inner.names.push(NamedLock { name: name.clone(), holders: SmallVec::new() });
             inner.names.len() - 1
         });
         let holders = &mut inner.names[nth].holders;
@@ -192,7 +205,9 @@ impl Locks {
         let released = holders.remove(at);
         if holders.is_empty() {
             inner.names.remove(nth);
-            inner.names.shrink_to(1);
+            if inner.names.len() < inner.names.capacity() / 4 {
+                inner.names.shrink_to(inner.names.len() * 2);
+            }
         }
         Some(released)
     }
@@ -245,10 +260,12 @@ impl Locks {
     /// Bytes of memory.
     pub fn heap_bytes(&self) -> usize {
         let Some(inner) = &self.0 else { return 0 };
-        let holder = |holder: &Holder| size_of::<Holder>() + holder.owner.len();
+        // Two counts stand before each name.
+        let text = |text: &Arc<[u8]>| 2 * size_of::<usize>() + text.len();
         let lock = |lock: &NamedLock| {
-            let holders: usize = lock.holders.iter().map(holder).sum();
-            size_of::<NamedLock>() + lock.name.len() + holders
+            let more = if lock.holders.spilled() { lock.holders.capacity() } else { 0 };
+            let owners: usize = lock.holders.iter().map(|holder| text(&holder.owner)).sum();
+            size_of::<NamedLock>() + text(&lock.name) + more * size_of::<Holder>() + owners
         };
         size_of::<Inner>() + inner.names.iter().map(lock).sum::<usize>()
     }

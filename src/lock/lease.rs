@@ -57,6 +57,12 @@ impl Leases {
         new
     }
 
+    /// The place under which a document is watched: no memory is taken for another.
+    pub fn place(&self, watch: u32, at: At<'_>) -> Option<Place> {
+        let known = self.watched.get(watch as usize)?.as_ref()?;
+        (known.place.at() == at).then(|| known.place.clone())
+    }
+
     /// Watches no longer.
     pub fn forget(&mut self, watch: u32, at: At<'_>) {
         let known = self.watched.get(watch as usize).and_then(Option::as_ref);

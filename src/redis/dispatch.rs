@@ -109,6 +109,7 @@ unsafe extern "C" fn handle<const NTH: usize>(
     }));
     if handled.is_err() {
         log::warning(ctx, "a command panicked; it was undone");
+        locks::after_panic();
         let error = Error::syntax("internal error in the module; the command was undone");
         // SAFETY: a command replies last, and nothing of a reply panics.
         unsafe { reply::send_error(ctx, &error) };

@@ -241,8 +241,13 @@ impl Host for ServerHost<'_> {
     }
 
     fn with_locks(&mut self, run: &mut WithLocks<'_>) {
+        let open = |name: &[u8]| {
+            let nth = self.names.find(name).filter(|nth| self.open[*nth].writable)?;
+            // SAFETY: the key is open. One that holds something else has no document.
+            Some(unsafe { data_type::at_key(self.open[nth].handle) }.ok().flatten())
+        };
         // SAFETY: as above; whoever calls borrows nothing of a document.
-        unsafe { locks::drive(self.ctx, run) };
+        unsafe { locks::drive(self.ctx, &open, run) };
     }
 
     fn take_journal(&mut self) -> Journal {

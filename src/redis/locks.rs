@@ -29,6 +29,8 @@ thread_local! {
     static NOTED: RefCell<Vec<Noted>> = const { RefCell::new(Vec::new()) };
     /// Whether the engine was driven, or something noted, since the last time it was settled.
     static TOUCHED: Cell<bool> = const { Cell::new(false) };
+    /// The moment at which the running command drove the engine last.
+    static DRIVEN: Cell<Option<Moment>> = const { Cell::new(None) };
     /// The timer that is running, and when it fires on the steady clock.
     static TIMER: Cell<Option<(raw::RedisModuleTimerID, u64)>> = const { Cell::new(None) };
     /// A document with locks has lost its key: perhaps for another one.
@@ -95,20 +97,26 @@ pub fn moment() -> Moment {
 
 /// Lends the locks of documents by their keys. Each is opened for a moment: a document stays where it is
 /// as long as nothing deletes it.
-pub struct Shelf {
+pub struct Shelf<'k> {
     ctx: *mut raw::RedisModuleCtx,
     home: c_int,
     selected: c_int,
+    /// What a command has open anyway.
+    open: Option<OpenKeys<'k>>,
 }
 
-impl Shelf {
+/// Finds the document at a key of the selected database by the key's name: `None` for a key that is not
+/// open.
+pub type OpenKeys<'k> = &'k dyn Fn(&[u8]) -> Option<Option<*mut Document>>;
+
+impl<'k> Shelf<'k> {
     /// # Safety
     ///
     /// `ctx` is valid as long as the shelf, and nothing deletes documents meanwhile.
-    pub unsafe fn new(ctx: *mut raw::RedisModuleCtx) -> Shelf {
+    unsafe fn new(ctx: *mut raw::RedisModuleCtx) -> Shelf<'k> {
         // SAFETY: the caller vouches for `ctx`.
         let home = unsafe { call!(RedisModule_GetSelectedDb(ctx)) };
-        Shelf { ctx, home, selected: home }
+        Shelf { ctx, home, selected: home, open: None }
     }
 
     fn select(&mut self, db: c_int) {
@@ -120,6 +128,11 @@ impl Shelf {
     }
 
     pub fn document(&mut self, at: At<'_>) -> Option<&mut Document> {
+        let open = self.open.filter(|_| at.db == self.home);
+        if let Some(found) = open.and_then(|open| open(at.key)) {
+            // SAFETY: the key is open, and nothing of its document is borrowed.
+            return found.map(|document| unsafe { &mut *document });
+        }
         self.select(at.db);
         let (start, len) = (at.key.as_ptr().cast::<c_char>(), at.key.len());
         let mode = raw::REDISMODULE_READ as c_int | raw::REDISMODULE_WRITE as c_int;
@@ -135,13 +148,13 @@ impl Shelf {
     }
 }
 
-impl Drop for Shelf {
+impl Drop for Shelf<'_> {
     fn drop(&mut self) {
         self.select(self.home);
     }
 }
 
-impl Store for Shelf {
+impl Store for Shelf<'_> {
     fn locks(&mut self, at: At<'_>) -> Option<&mut Locks> {
         self.document(at).map(|document| &mut document.locks)
     }
@@ -151,15 +164,19 @@ impl Store for Shelf {
 ///
 /// # Safety
 ///
-/// `ctx` is that of the running command; nothing of a document is borrowed.
+/// `ctx` is that of the running command, which has these keys open; nothing of a document is borrowed.
 pub unsafe fn drive(
     ctx: *mut raw::RedisModuleCtx,
+    open: OpenKeys<'_>,
     run: impl FnOnce(&mut Engine, &mut dyn Store, Moment),
 ) {
     TOUCHED.set(true);
+    let now = moment();
+    DRIVEN.set(Some(now));
     // SAFETY: the caller vouches for it.
     let mut shelf = unsafe { Shelf::new(ctx) };
-    ENGINE.with_borrow_mut(|engine| run(engine, &mut shelf, moment()));
+    shelf.open = Some(open);
+    ENGINE.with_borrow_mut(|engine| run(engine, &mut shelf, now));
 }
 
 /// When a command is over: carries out what the engine decided.
@@ -170,19 +187,21 @@ pub unsafe fn drive(
 #[inline]
 pub unsafe fn after_command(ctx: *mut raw::RedisModuleCtx) {
     if TOUCHED.get() {
+        let now = DRIVEN.take().unwrap_or_else(moment);
         // SAFETY: the caller vouches for it.
-        unsafe { settle(ctx) };
+        unsafe { settle(ctx, now) };
     }
+}
+
+/// As [`after_command`], where it will not be called.
+pub fn after_panic() {
+    DRIVEN.set(None);
 }
 
 /// # Safety
 ///
 /// As for [`after_command`].
-#[cold]
-unsafe fn settle(ctx: *mut raw::RedisModuleCtx) {
-    let now = moment();
-    // SAFETY: the caller vouches for `ctx`.
-    let master = unsafe { is_master(ctx) };
+unsafe fn settle(ctx: *mut raw::RedisModuleCtx, now: Moment) {
     loop {
         TOUCHED.set(false);
         let noted = NOTED.take();
@@ -192,7 +211,10 @@ unsafe fn settle(ctx: *mut raw::RedisModuleCtx) {
             for noted in noted {
                 take_note(engine, &mut shelf, now, noted);
             }
-            if master {
+            // SAFETY: as above.
+            if engine.next_end().is_some_and(|ends_ms| ends_ms <= now.steady_ms)
+                && unsafe { is_master(ctx) }
+            {
                 engine.tick(&mut shelf, now);
             }
             engine.settle(&mut shelf, now)
@@ -206,13 +228,17 @@ unsafe fn settle(ctx: *mut raw::RedisModuleCtx) {
     }
     ENGINE.with_borrow(|engine| {
         INFO.store(engine);
-        if let Some(ends_ms) = engine.next_end().filter(|_| master) {
+        let unwatched = |ends_ms: &u64| TIMER.get().is_none_or(|(_, fires_ms)| fires_ms > *ends_ms);
+        if let Some(ends_ms) = engine.next_end().filter(unwatched)
+            // SAFETY: as above.
+            && unsafe { is_master(ctx) }
+        {
             wake_at(ends_ms, now.steady_ms);
         }
     });
 }
 
-fn take_note(engine: &mut Engine, shelf: &mut Shelf, now: Moment, noted: Noted) {
+fn take_note(engine: &mut Engine, shelf: &mut Shelf<'_>, now: Moment, noted: Noted) {
     match noted {
         Noted::Removed(place, locks) => engine.remove(place.at(), &locks),
         Noted::Arrived(place) => engine.adopt(shelf, now, place.at()),
@@ -232,20 +258,30 @@ fn take_note(engine: &mut Engine, shelf: &mut Shelf, now: Moment, noted: Noted) 
 /// # Safety
 ///
 /// As for [`after_command`].
-unsafe fn carry_out(ctx: *mut raw::RedisModuleCtx, shelf: &mut Shelf, settled: Settled) {
-    let mut order: Vec<&Place> = Vec::new();
-    let mut edits: HashMap<&Place, Vec<&LockEdit>> = HashMap::new();
-    for (place, edit) in &settled.changes {
-        let known = edits.entry(place).or_default();
-        if known.is_empty() {
-            order.push(place);
+unsafe fn carry_out(ctx: *mut raw::RedisModuleCtx, shelf: &mut Shelf<'_>, settled: Settled) {
+    match &settled.changes[..] {
+        [] => {}
+        [(place, edit)] => {
+            shelf.select(place.db);
+            // SAFETY: the caller vouches for `ctx`.
+            unsafe { tell(ctx, place, &[edit]) };
         }
-        known.push(edit);
-    }
-    for place in order {
-        shelf.select(place.db);
-        // SAFETY: the caller vouches for `ctx`.
-        unsafe { tell(ctx, place, &edits[place]) };
+        changes => {
+            let mut order: Vec<&Place> = Vec::new();
+            let mut edits: HashMap<&Place, Vec<&LockEdit>> = HashMap::new();
+            for (place, edit) in changes {
+                let known = edits.entry(place).or_default();
+                if known.is_empty() {
+                    order.push(place);
+                }
+                known.push(edit);
+            }
+            for place in order {
+                shelf.select(place.db);
+                // SAFETY: as above.
+                unsafe { tell(ctx, place, &edits[place]) };
+            }
+        }
     }
     for wake in settled.wakes {
         // SAFETY: as above.
@@ -355,7 +391,7 @@ unsafe extern "C" fn on_timer(ctx: *mut raw::RedisModuleCtx, _data: *mut c_void)
             wake_at(now_ms + PAUSED_MS, now_ms);
         } else {
             // SAFETY: `ctx` is valid during the callback, and no key is open.
-            unsafe { settle(ctx) };
+            unsafe { settle(ctx, moment()) };
         }
     });
 }

@@ -81,7 +81,7 @@ pub unsafe fn block(ctx: *mut raw::RedisModuleCtx, waiting: Waiting, places: Vec
 /// # Safety
 ///
 /// Called on the main thread, while no document is borrowed.
-pub unsafe fn wake(shelf: &mut Shelf, wake: Wake) {
+pub unsafe fn wake(shelf: &mut Shelf<'_>, wake: Wake) {
     let Some(waiter) = BLOCKED.with_borrow_mut(|blocked| blocked.waiters.remove(&wake.waiter))
     else {
         return;
