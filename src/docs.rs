@@ -228,7 +228,13 @@ fn shell_words(words: &[&str]) -> String {
     let plain = |word: &str| {
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && !b"'\"\\".contains(&b))
     };
-    let quote = |word: &&str| if plain(word) { (*word).to_owned() } else { format!("'{word}'") };
+    let quote = |word: &&str| match plain(word) {
+        true => (*word).to_owned(),
+        false if word.contains('\'') => {
+            format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+        }
+        false => format!("'{word}'"),
+    };
     words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
@@ -240,5 +246,24 @@ fn errors_section(out: &mut String) {
     for code in ErrorCode::ALL {
         let retry = if code.retry_can_help() { "yes" } else { "no" };
         let _ = writeln!(out, "| `{}` | {} | {retry} |", code.word(), code.meaning());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell_words;
+
+    #[test]
+    fn words_are_quoted_so_that_redis_cli_reads_them() {
+        let quoted = [
+            ("$.n", "$.n"),
+            ("", "''"),
+            (r#"{"n": 1}"#, r#"'{"n": 1}'"#),
+            ("docs['a'].n", r#""docs['a'].n""#),
+            (r#"a == 'b' && c == "d\n""#, r#""a == 'b' && c == \"d\\n\"""#),
+        ];
+        for (word, expected) in quoted {
+            assert_eq!(shell_words(&["GET", word]), format!("GET {expected}"));
+        }
     }
 }

@@ -276,7 +276,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     if let Some(token) = &header.token {
         token.check_window(now_us)?;
     }
-    body.find_models(host.models())?;
+    body.find_models(host.models(), header.keys.names())?;
     let scope = Scope { header: &header, body: &body, settings: &settings, replaying, now_us };
     scope.run(host, digest)
 }
@@ -494,11 +494,13 @@ impl<'a> Body<'a> {
     }
 
     /// Looks up the models that blocks name.
-    fn find_models(&mut self, models: &Models) -> Result<()> {
+    fn find_models(&mut self, models: &Models, keys: &[&[u8]]) -> Result<()> {
         for (number, name) in &self.inits {
-            let found =
-                find_model(models, name).map_err(|error| error.integer("block", *number as i64))?;
-            if let Some((model, _)) = &mut self.blocks[*number].init {
+            let block = &mut self.blocks[*number];
+            let found = find_model(models, name).map_err(|error| {
+                error.integer("block", *number as i64).text("key", keys[block.slot])
+            })?;
+            if let Some((model, _)) = &mut block.init {
                 *model = found;
             }
         }
@@ -606,9 +608,10 @@ impl<'s, 'a> Scope<'s, 'a> {
                 }
                 let model = find_model(models, args[0].text().as_bytes()).map_err(|error| {
                     error
-                        .integer("block", number as i64)
                         .integer("statement", (nth - block.statements.start) as i64)
                         .text("operator", spec.name.as_bytes())
+                        .integer("block", number as i64)
+                        .text("key", self.header.keys.names()[block.slot])
                 })?;
                 found.push((nth, model));
             }
