@@ -365,20 +365,37 @@ fn wake_at(at_ms: u64, now_ms: u64) {
     if ctx.is_null() || running.is_some_and(|(_, fires_ms)| fires_ms <= at_ms) {
         return;
     }
-    let wait_ms = at_ms.saturating_sub(now_ms);
     // SAFETY: the detached context lives for ever; a timer is stopped once, and needs no data.
     unsafe {
         if let Some((timer, _)) = running {
             call!(RedisModule_StopTimer(ctx, timer, ptr::null_mut()));
         }
-        let wait_ms = wait_ms.min(TIMER_MS_MAX) as raw::mstime_t;
+        let wait_ms = at_ms.saturating_sub(now_ms) as raw::mstime_t;
         let timer = call!(RedisModule_CreateTimer(ctx, wait_ms, Some(on_timer), ptr::null_mut()));
         TIMER.set(Some((timer, at_ms)));
     }
 }
 
-/// A timer runs by the wall clock. No longer than this, so that a step of that clock cannot keep a lease.
-const TIMER_MS_MAX: u64 = 1000;
+/// How late a timer may be before another takes its place.
+const LATE_MS: u64 = 100;
+
+/// The server's own work, several times a second whatever the wall clock says. A timer waits by the wall
+/// clock: where that went back, it is started anew.
+unsafe extern "C" fn on_cron(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    _subevent: u64,
+    _data: *mut c_void,
+) {
+    let _ = catch_unwind(|| {
+        let Some((timer, fires_ms)) = TIMER.get() else { return };
+        let now_ms = moment().steady_ms;
+        if fires_ms.saturating_add(LATE_MS) < now_ms {
+            TIMER.set(Some((timer, u64::MAX)));
+            wake_at(now_ms, now_ms);
+        }
+    });
+}
 
 unsafe extern "C" fn on_timer(ctx: *mut raw::RedisModuleCtx, _data: *mut c_void) {
     let _ = catch_unwind(|| {
@@ -506,7 +523,8 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
     // SAFETY: `ctx` is valid while the module is being loaded.
     unsafe {
         DETACHED.store(call!(RedisModule_GetDetachedThreadSafeContext(ctx)), Ordering::Relaxed);
-        let events: [(u64, raw::RedisModuleEventCallback); 3] = [
+        let events: [(u64, raw::RedisModuleEventCallback); 4] = [
+            (raw::REDISMODULE_EVENT_CRON_LOOP, Some(on_cron)),
             (raw::REDISMODULE_EVENT_CLIENT_CHANGE, Some(on_client)),
             (raw::REDISMODULE_EVENT_FLUSHDB, Some(on_flush)),
             (raw::REDISMODULE_EVENT_SWAPDB, Some(on_swap)),

@@ -103,6 +103,8 @@ pub struct Server {
     pub port: u16,
     dir: PathBuf,
     child: Mutex<Option<Child>>,
+    /// A library that is loaded in front of all others.
+    preload: Option<PathBuf>,
     /// Crash markers that a test expects.
     tolerated: Mutex<Vec<String>>,
 }
@@ -138,6 +140,38 @@ impl Server {
         panic!("no free port found");
     }
 
+    /// As `start`, on a wall clock that [`Server::step_clock_back`] moves.
+    #[track_caller]
+    pub fn start_with_clock(flavor: Flavor) -> Server {
+        let load = format!("loadmodule {}", module_path().display());
+        let mut server = Server::prepare(flavor, &[&load]);
+        let library = server.dir.join("libstep.so");
+        let mut rustc = Command::new("rustc");
+        rustc.args([
+            "--edition",
+            "2024",
+            "--crate-type",
+            "cdylib",
+            "-C",
+            "panic=abort",
+            "-O",
+            "-o",
+        ]);
+        rustc.arg(&library).arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/clock/step.rs"));
+        let status = rustc.env("STEP", server.dir.join("step")).status();
+        assert!(status.expect("rustc is there").success(), "the clock is compiled");
+        server.preload = Some(library);
+        if let Err(e) = server.launch() {
+            panic!("{} did not start: {e}\n{}", flavor.name(), server.log_tail());
+        }
+        server
+    }
+
+    /// The wall clock of a server that was started with one goes back by an hour.
+    pub fn step_clock_back(&self) {
+        File::create(self.dir.join("step")).expect("the folder is there");
+    }
+
     /// Makes the folder and the configuration; nothing runs yet.
     fn prepare(flavor: Flavor, config: &[&str]) -> Server {
         let port = free_port();
@@ -149,14 +183,16 @@ impl Server {
             text += "\n";
         }
         fs::write(dir.join("server.conf"), text).expect("the configuration can be written");
-        Server { flavor, port, dir, child: Mutex::new(None), tolerated: Mutex::default() }
+        let (child, tolerated) = (Mutex::new(None), Mutex::default());
+        Server { flavor, port, dir, child, preload: None, tolerated }
     }
 
     /// Starts the process and waits until it answers and has loaded its data.
     fn launch(&self) -> Result<(), String> {
         let log = || OpenOptions::new().append(true).create(true).open(self.log_path());
         let streams = (log().map_err(|e| e.to_string())?, log().map_err(|e| e.to_string())?);
-        let child = spawn(self.flavor.program(), self.dir.join("server.conf"), streams);
+        let program = self.flavor.program();
+        let child = spawn(program, self.dir.join("server.conf"), streams, self.preload.as_deref());
         *self.child.lock().unwrap() = Some(child.map_err(|e| e.to_string())?);
         let end = Instant::now() + PATIENCE;
         loop {
@@ -460,7 +496,12 @@ fn fresh_dir(flavor: Flavor) -> PathBuf {
 ///
 /// The kernel's promise is about the thread that starts the process, and a test's thread ends with
 /// the test, before a shared server may. So one thread that lives as long as the process starts all of them.
-fn spawn(program: PathBuf, config: PathBuf, streams: (File, File)) -> io::Result<Child> {
+fn spawn(
+    program: PathBuf,
+    config: PathBuf,
+    streams: (File, File),
+    preload: Option<&Path>,
+) -> io::Result<Child> {
     type Order = (Command, Sender<io::Result<Child>>);
     static SPAWNER: LazyLock<Mutex<Sender<Order>>> = LazyLock::new(|| {
         let (orders, inbox) = channel::<Order>();
@@ -477,6 +518,7 @@ fn spawn(program: PathBuf, config: PathBuf, streams: (File, File)) -> io::Result
     let mut command = Command::new("setpriv");
     command.arg("--pdeathsig").arg("KILL").arg("--").arg(program).arg(config);
     command.stdin(Stdio::null()).stdout(streams.0).stderr(streams.1);
+    command.envs(preload.map(|library| ("LD_PRELOAD", library)));
     let (reply, answer) = channel();
     SPAWNER.lock().unwrap().send((command, reply)).expect("the spawner lives");
     answer.recv().expect("the spawner answers")

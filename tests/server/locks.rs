@@ -294,6 +294,29 @@ fn a_lease_that_ran_out_while_the_server_was_stopped_is_over() {
 }
 
 #[test]
+fn a_lease_ends_though_the_clock_goes_back() {
+    on_every_flavor(|flavor| {
+        let server = &Server::start_with_clock(flavor);
+        let conn = &mut server.conn();
+        make(conn, "k");
+        let wall = |conn: &mut Conn| conn.must(&["TIME"]).array()[0].text().parse::<u64>().unwrap();
+        let before = wall(conn);
+        let held = lock(conn, "k", "first");
+        conn.must(&["MODEL.RENEW", "k", "n", "first", &held, "LEASE", "1000"]);
+        let mut next = wait(server, "k", "next");
+        server.step_clock_back();
+        server.wait_until("the clock goes back", || wall(conn) < before - 3000);
+        let granted = answer(&mut next);
+        assert!(number(&fence(&granted)) > number(&held), "fences grow all the same");
+        // What is locked from now on ends as well.
+        conn.must(&["MODEL.LOCK", "k", "other", "x", "LEASE", "100"]);
+        server.wait_until("it is over", || server.info("model_locks_held") == "1");
+        conn.must(&["MODEL.UNLOCK", "k", "n", "next", &fence(&granted)]);
+        check_idle(server);
+    });
+}
+
+#[test]
 fn an_ephemeral_lock_ends_with_its_connection() {
     on_every_server(|server| {
         let conn = &mut server.conn();
