@@ -3,7 +3,7 @@
 //! something is refused.
 //!
 //! After every command the two agree on the word and the block of a refusal, on every reply, document,
-//! model and time to live; a second host that is fed the effects alone holds the same; a refused
+//! model, time to live and lock; a second host that is fed the effects alone holds the same; a refused
 //! transaction leaves every byte as it was and tells nobody; and a transaction that succeeded is tried
 //! again from the state before it with a false condition in each place, which has to change nothing.
 //!
@@ -48,6 +48,8 @@ struct Doc {
     /// Of the model `m`, or `any`.
     modelled: bool,
     ends_ms: Option<u64>,
+    /// The fence by which `o` holds the lock `n`.
+    lock: Option<u64>,
 }
 
 type State = BTreeMap<&'static str, Doc>;
@@ -65,6 +67,9 @@ enum Step {
     Revision,
     If(i64),
     IfRevision(bool),
+    /// With the fence that was given, or another.
+    Holding(bool),
+    Release(bool),
     Exists,
     Missing,
     Create(bool, Value),
@@ -101,7 +106,9 @@ fn draw_content(rng: &mut Rng) -> Value {
 
 fn draw_step(rng: &mut Rng) -> Step {
     let key = rng.pick(&KEYS);
-    match rng.below(20) {
+    match rng.below(23) {
+        20 => Step::Holding(!rng.one_in(6)),
+        21 | 22 => Step::Release(!rng.one_in(6)),
         0..=4 => Step::Incr(rng.below(31) as i64 - 12),
         5 => Step::Set(rng.pick(&[json!(1), json!("x"), json!(null)])),
         6 => Step::Del,
@@ -134,7 +141,11 @@ fn draw(rng: &mut Rng) -> Vec<Block> {
                 let step = draw_step(rng);
                 let guarded = !matches!(
                     step,
-                    Step::If(_) | Step::IfRevision(_) | Step::Exists | Step::Missing
+                    Step::If(_)
+                        | Step::IfRevision(_)
+                        | Step::Holding(_)
+                        | Step::Exists
+                        | Step::Missing
                 );
                 let least = (guarded && rng.one_in(6)).then(|| rng.below(40) as i64 - 10);
                 (least, step)
@@ -153,8 +164,15 @@ fn draw(rng: &mut Rng) -> Vec<Block> {
     (0..count).map(|_| block(rng)).collect()
 }
 
+/// What a client was told of the documents: their revisions, and the fences of their locks.
+#[derive(Default)]
+struct Known {
+    revisions: BTreeMap<&'static str, u64>,
+    fences: BTreeMap<&'static str, u64>,
+}
+
 /// The words of a transaction. A false condition stands in front of the step `fault`, among all.
-fn words(blocks: &[Block], revisions: &BTreeMap<&str, u64>, fault: Option<usize>) -> Vec<String> {
+fn words(blocks: &[Block], known: &Known, fault: Option<usize>) -> Vec<String> {
     let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let name = |modelled: bool| if modelled { "m" } else { "any" };
     // A key is listed twice.
@@ -193,8 +211,14 @@ fn words(blocks: &[Block], revisions: &BTreeMap<&str, u64>, fault: Option<usize>
                 Step::Revision => own(&["REVISION"]),
                 Step::If(least) => own(&["IF", &format!("self.n >= {least}")]),
                 Step::IfRevision(right) => {
-                    let revision = revisions.get(block.key).copied().unwrap_or(7);
+                    let revision = known.revisions.get(block.key).copied().unwrap_or(7);
                     own(&["IFREV", &(revision + u64::from(!right)).to_string()])
+                }
+                Step::Holding(right) => {
+                    own(&["HOLDING", "n", "o", &fence(known, block.key, *right)])
+                }
+                Step::Release(right) => {
+                    own(&["RELEASE", "n", "o", &fence(known, block.key, *right)])
                 }
                 Step::Exists => own(&["EXISTS"]),
                 Step::Missing => own(&["MISSING"]),
@@ -208,6 +232,10 @@ fn words(blocks: &[Block], revisions: &BTreeMap<&str, u64>, fault: Option<usize>
         fail(&mut nth, &mut out);
     }
     out
+}
+
+fn fence(known: &Known, key: &str, right: bool) -> String {
+    (known.fences.get(key).copied().unwrap_or(7) + u64::from(!right)).to_string()
 }
 
 /// The naive model: one transaction on a copy.
@@ -274,7 +302,8 @@ impl Naive {
         if modelled && let Some(members) = json.as_object_mut() {
             members.entry("by").or_insert(json!("default"));
         }
-        self.state.insert(key, Doc { json, modelled, ends_ms });
+        let lock = self.state.get(key).and_then(|doc| doc.lock);
+        self.state.insert(key, Doc { json, modelled, ends_ms, lock });
         self.changed.push(key);
     }
 
@@ -296,6 +325,13 @@ impl Naive {
             Step::Delete if exists => {
                 self.state.remove(key);
                 self.deleted.push(key);
+                return Ok(Some(Told::Int(1)));
+            }
+            Step::Holding(right) | Step::Release(right) => {
+                let doc = self.state.get_mut(key).filter(|doc| *right && doc.lock.is_some());
+                let doc = doc.ok_or("LOCKLOST")?;
+                let Step::Release(_) = step else { return Ok(None) };
+                doc.lock = None;
                 return Ok(Some(Told::Int(1)));
             }
             _ if !exists => return Err("NOKEY"),
@@ -417,6 +453,8 @@ fn compare(host: &MemoryHost, state: &State, shown: &str) {
         assert_eq!(found, doc.json, "{key}: {shown}");
         assert_eq!(document.model_name() == "m", doc.modelled, "{key}: {shown}");
         assert_eq!(host.expiries.get(key.as_bytes()).copied(), doc.ends_ms, "{key}: {shown}");
+        let holder = document.locks.holders(b"n").first().map(|holder| holder.fence);
+        assert_eq!(holder, doc.lock, "{key}: {shown}");
     }
 }
 
@@ -460,11 +498,21 @@ impl Coverage {
     }
 
     fn check(&self) {
-        assert_eq!(self.committed.len(), 15, "{:?}", self.committed);
-        assert_eq!(self.undone.len(), 15, "{:?}", self.undone);
+        assert_eq!(self.committed.len(), 17, "{:?}", self.committed);
+        assert_eq!(self.undone.len(), 17, "{:?}", self.undone);
         let least = self.committed.values().chain(self.undone.values()).min();
         assert!(least > Some(&10), "{:?} {:?}", self.committed, self.undone);
-        let words = ["BUSYKEY", "CONDITION", "EXPR", "NOKEY", "REVISION", "RULE", "SCHEMA", "TYPE"];
+        let words = [
+            "BUSYKEY",
+            "CONDITION",
+            "EXPR",
+            "LOCKLOST",
+            "NOKEY",
+            "REVISION",
+            "RULE",
+            "SCHEMA",
+            "TYPE",
+        ];
         assert_eq!(self.refused.keys().copied().collect::<Vec<_>>(), words, "{:?}", self.refused);
         assert!(self.refused.values().all(|n| *n > 5), "{:?}", self.refused);
         assert!(self.read_only > 20);
@@ -484,10 +532,37 @@ fn transactions_agree_with_a_naive_model() {
         let (mut master, mut replica, mut state) = (host(), host(), State::new());
         for _ in 0..16 {
             let blocks = draw(&mut rng);
+            if rng.one_in(2) {
+                lock(&mut master, &mut replica, &mut state, rng.pick(&KEYS));
+            }
             step(&mut master, &mut replica, &mut state, &blocks, &mut coverage);
         }
     }
     coverage.check();
+}
+
+/// Takes the lock of a document, if it is there.
+fn lock(master: &mut MemoryHost, replica: &mut MemoryHost, state: &mut State, key: &str) {
+    let Some(doc) = state.get_mut(key) else { return };
+    let outcome = master.call(&["MODEL.LOCK", key, "n", "o", "LEASE", "86400000"]).unwrap();
+    let Reply::Array(grant) = outcome.reply else { panic!("nobody else holds it") };
+    let Reply::Int(fence) = grant[0] else { panic!("a fence") };
+    assert!(doc.lock.is_none_or(|held| held == fence as u64), "it is held already");
+    doc.lock = Some(fence as u64);
+    assert!(tell(master, replica));
+}
+
+/// Tells the replica what became of locks; whether there was anything.
+fn tell(master: &mut MemoryHost, replica: &mut MemoryHost) -> bool {
+    replica.replaying = true;
+    replica.now_us = master.now_us;
+    let settled = master.settle();
+    for (place, edit) in &settled.changes {
+        let effect = command::lock_effect([edit].into_iter());
+        command::run(replica, &[b"MODEL.APPLY", &place.key, &effect]).expect("it is repeated");
+    }
+    replica.settle();
+    !settled.changes.is_empty()
 }
 
 /// One transaction, on all three.
@@ -499,11 +574,14 @@ fn step(
     coverage: &mut Coverage,
 ) {
     master.now_us += 1000;
-    let revisions: BTreeMap<&str, u64> = KEYS
-        .iter()
-        .filter_map(|key| Some((*key, master.documents.get(key.as_bytes())?.revision)))
-        .collect();
-    let words = words(blocks, &revisions, None);
+    let revision =
+        |key: &&'static str| Some((*key, master.documents.get(key.as_bytes())?.revision));
+    let fence = |(key, doc): (&&'static str, &Doc)| Some((*key, doc.lock?));
+    let known = Known {
+        revisions: KEYS.iter().filter_map(revision).collect(),
+        fences: state.iter().filter_map(fence).collect(),
+    };
+    let words = words(blocks, &known, None);
     let shown = format!("{words:?} on {state:?}");
     let mut naive = Naive {
         state: state.clone(),
@@ -514,7 +592,7 @@ fn step(
     let expected = naive.run(state, blocks);
     let before = bytes(master);
     let seen = master.revisions.seen();
-    check_faults(master, blocks, &revisions, &before, expected.is_ok());
+    check_faults(master, blocks, &known, &before, expected.is_ok());
     match (call(master, &words), expected) {
         (Ok(outcome), Ok(told)) => {
             compare(master, &naive.state, &shown);
@@ -522,9 +600,10 @@ fn step(
             let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
             replica.now_us = master.now_us;
             replica.replicate(&args, &outcome).expect("effects are repeated");
+            let told = tell(master, replica) || !outcome.effects.is_empty();
             assert_eq!(bytes(replica), bytes(master), "{shown}");
-            assert_eq!(outcome.effects.is_empty(), bytes(master) == before, "{shown}");
-            coverage.read_only += u32::from(outcome.effects.is_empty());
+            assert_eq!(told, bytes(master) != before, "{shown}");
+            coverage.read_only += u32::from(!told);
             Coverage::add(&mut coverage.committed, blocks);
             *state = naive.state;
         }
@@ -535,7 +614,7 @@ fn step(
                 _ => None,
             };
             assert_eq!(found, block, "{error} {shown}");
-            assert_eq!(bytes(master), before, "{shown}");
+            assert!(bytes(master) == before && !tell(master, replica), "{shown}");
             assert_eq!(master.revisions.seen(), seen, "a refusal uses no revision up");
             *coverage.refused.entry(word).or_default() += 1;
             Coverage::add(&mut coverage.undone, blocks);
@@ -548,16 +627,17 @@ fn step(
 fn check_faults(
     master: &mut MemoryHost,
     blocks: &[Block],
-    revisions: &BTreeMap<&str, u64>,
+    known: &Known,
     before: &BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>,
     succeeds: bool,
 ) {
     let places: usize = blocks.iter().map(|block| block.steps.len() + 1).sum();
     for fault in 0..places {
-        let refused = call(master, &words(blocks, revisions, Some(fault)));
+        let refused = call(master, &words(blocks, known, Some(fault)));
         let error = refused.expect_err("a condition is false").code().word();
         // Where nothing is there is nothing to be false of.
         assert!(!succeeds || ["CONDITION", "NOKEY"].contains(&error), "{error}");
         assert_eq!(bytes(master), *before, "the fault {fault} in {blocks:?}");
+        assert!(master.engine.is_settled(), "the fault {fault} in {blocks:?}");
     }
 }
