@@ -1,13 +1,4 @@
-//! A seeded simulation of the state machine of locks: clients that ask, wait, hold, vanish and crash,
-//! documents that come, go and move, clocks that step, and servers that start again.
-//!
-//! After every event that was settled: an exclusive holder is alone; nobody waits who could run; no owners
-//! wait for each other in a circle; a grant has passed nobody who came earlier and conflicts; fences have
-//! grown; everybody who waited was answered once; and a replica that is fed the changes has the same locks.
-//! Whether a request may be granted, and whether it closes a circle, is decided here once more, by looking
-//! at everything. When all is over, nothing is left behind.
-//!
-//! `SIMULATION_SEED=n cargo test --test locks` repeats a run, `SIMULATION_STEPS` makes it longer.
+//! One run of the simulation: a server, its clients, and what is known of both.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -17,8 +8,6 @@ use redis_model::lock::{
     Woken,
 };
 
-const STEPS: u64 = 150_000;
-const SEEDS: u64 = 6;
 const KEYS: [&[u8]; 5] = [b"a", b"b", b"c", b"d", b"e"];
 const NAMES: [&[u8]; 2] = [b"n", b"m"];
 const OWNERS: [&[u8]; 6] = [b"u", b"v", b"w", b"x", b"y", b"z"];
@@ -45,9 +34,9 @@ impl Rng {
 
 /// The documents of a server, by database and key.
 #[derive(Clone, Default)]
-struct Documents {
-    locks: HashMap<(i32, Vec<u8>), Locks>,
-    looked_at: usize,
+pub struct Documents {
+    pub locks: HashMap<(i32, Vec<u8>), Locks>,
+    pub looked_at: usize,
 }
 
 impl Store for Documents {
@@ -78,7 +67,7 @@ struct Known {
 /// Places, names and owners.
 type Holding = HashSet<(Place, Vec<u8>, Vec<u8>)>;
 
-struct Simulation {
+pub struct Simulation {
     rng: Rng,
     engine: Engine,
     documents: Documents,
@@ -89,13 +78,13 @@ struct Simulation {
     clients: u64,
     /// The highest fence of each key.
     fences: HashMap<Vec<u8>, u64>,
-    seen: BTreeMap<&'static str, u64>,
+    pub seen: BTreeMap<&'static str, u64>,
     /// What happened last, for a failure.
     last: Vec<&'static str>,
 }
 
 impl Simulation {
-    fn new(seed: u64) -> Simulation {
+    pub fn new(seed: u64) -> Simulation {
         Simulation {
             rng: Rng(seed | 1),
             engine: Engine::default(),
@@ -294,7 +283,7 @@ impl Simulation {
         lines.join("\n")
     }
 
-    fn check_replica(&self) {
+    pub fn check_replica(&self) {
         assert_eq!(self.replica.locks.len(), self.documents.locks.len());
         for (at, locks) in &self.documents.locks {
             assert_eq!(&self.replica.locks[at], locks, "{at:?}");
@@ -530,7 +519,7 @@ impl Simulation {
         self.note("restarted");
     }
 
-    fn step(&mut self) {
+    pub fn step(&mut self) {
         self.moment.steady_ms += self.rng.below(4) as u64;
         self.moment.unix_ms = match self.rng.below(200) {
             0 => self.moment.unix_ms - 5_000,
@@ -572,7 +561,7 @@ impl Simulation {
     }
 
     /// Everybody goes home: nobody hangs, and nothing is left.
-    fn finish(&mut self) {
+    pub fn finish(&mut self) {
         // Whoever holds a lock gives it back at last, so everybody who waits gets it.
         for _ in 0..10_000 {
             self.moment.steady_ms += 50;
@@ -590,267 +579,4 @@ impl Simulation {
         assert!(self.documents.locks.values().all(Locks::is_free));
         assert!(self.engine.is_idle() && self.engine.held() == 0, "something is left behind");
     }
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
-}
-
-#[test]
-fn the_simulation_holds() {
-    let start = number("SIMULATION_SEED").unwrap_or_else(|| {
-        std::time::UNIX_EPOCH.elapsed().expect("a clock").as_nanos() as u64 >> 10
-    });
-    let steps = number("SIMULATION_STEPS").unwrap_or(STEPS);
-    println!("SIMULATION_SEED={start}");
-    let runs: Vec<_> = (0..SEEDS)
-        .map(|nth| {
-            std::thread::spawn(move || {
-                let mut simulation = Simulation::new(start.wrapping_add(nth * 2));
-                for step in 0..steps {
-                    simulation.step();
-                    if step % 1000 == 0 {
-                        simulation.check_replica();
-                    }
-                }
-                simulation.finish();
-                simulation.seen
-            })
-        })
-        .collect();
-    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
-    for run in runs {
-        for (what, times) in run.join().expect("a run holds") {
-            *seen.entry(what).or_default() += times;
-        }
-    }
-    println!("{seen:?}");
-    for what in [
-        "woken",
-        "gone",
-        "missing",
-        "deadlock",
-        "busy",
-        "waits",
-        "granted",
-        "granted again",
-        "renewed",
-        "released",
-        "unlocked",
-        "lost",
-        "renamed",
-        "removed",
-        "disconnected",
-        "given back",
-        "cancelled",
-        "flushed",
-        "swapped",
-        "promoted",
-        "restarted",
-        "forced",
-        "ticked",
-    ] {
-        assert!(seen.get(what).is_some_and(|times| *times > 100), "{what}: {seen:?}");
-    }
-}
-
-/// One document, and an engine whose clock stands still.
-struct Bench {
-    engine: Engine,
-    documents: Documents,
-    moment: Moment,
-}
-
-impl Bench {
-    fn new(keys: &[&[u8]]) -> Bench {
-        let mut documents = Documents::default();
-        for key in keys {
-            documents.locks.insert((0, key.to_vec()), Locks::default());
-        }
-        let moment = Moment { steady_ms: 1, unix_ms: 1_700_000_000_000 };
-        Bench { engine: Engine::default(), documents, moment }
-    }
-
-    fn ask(&mut self, keys: &[&[u8]], owner: &str, mode: Mode) -> Result<Answer, ErrorCode> {
-        let documents: Vec<_> = keys.iter().map(|key| At { db: 0, key }).collect();
-        let ask = Ask {
-            documents: &documents,
-            name: b"n",
-            owner: owner.as_bytes(),
-            mode,
-            lease_ms: 1000,
-            ephemeral: None,
-            waits: true,
-        };
-        let limits = LockLimits { waiters: 20_000, names: 1, holders: 3, ..LockLimits::DEFAULT };
-        self.engine
-            .ask(&mut self.documents, self.moment, &limits, ask)
-            .map_err(|error| error.code())
-    }
-
-    fn fence(&mut self, keys: &[&[u8]], owner: &str, mode: Mode) -> u64 {
-        match self.ask(keys, owner, mode) {
-            Ok(Answer::Granted(grants)) => grants[0].fence,
-            other => panic!("{owner}: {other:?}"),
-        }
-    }
-
-    fn waits(&mut self, keys: &[&[u8]], owner: &str, mode: Mode) -> u64 {
-        match self.ask(keys, owner, mode) {
-            Ok(Answer::Waits(id)) => id,
-            other => panic!("{owner}: {other:?}"),
-        }
-    }
-
-    fn unlock(&mut self, key: &[u8], owner: &str, fence: u64) {
-        let held = Held { name: b"n", owner: owner.as_bytes(), fence };
-        let at = At { db: 0, key };
-        self.engine.unlock(&mut self.documents, self.moment, at, held).expect("it is held");
-    }
-
-    /// Who is woken, in order.
-    fn woken(&mut self) -> Vec<u64> {
-        let settled = self.engine.settle(&mut self.documents, self.moment);
-        settled.wakes.iter().map(|wake| wake.waiter).collect()
-    }
-}
-
-use Mode::{Exclusive, Shared};
-
-#[test]
-fn the_same_owner_gets_the_same_grant_and_its_lease_is_not_cut_short() {
-    let mut bench = Bench::new(&[b"a"]);
-    let fence = bench.fence(&[b"a"], "u", Exclusive);
-    bench.moment.steady_ms += 400;
-    for mode in [Exclusive, Shared] {
-        let Ok(Answer::Granted(grants)) = bench.ask(&[b"a"], "u", mode) else { panic!() };
-        assert_eq!((grants[0].fence, grants[0].lease_ms), (fence, 1000));
-    }
-    assert_eq!(bench.engine.counters().grants, 1);
-}
-
-#[test]
-fn who_shares_gets_it_alone_when_the_others_are_gone_and_passes_the_queue() {
-    let mut bench = Bench::new(&[b"a"]);
-    let first = bench.fence(&[b"a"], "u", Shared);
-    let other = bench.fence(&[b"a"], "v", Shared);
-    bench.waits(&[b"a"], "w", Exclusive);
-    let upgrade = bench.waits(&[b"a"], "u", Exclusive);
-    assert_eq!(bench.ask(&[b"a"], "v", Exclusive), Err(ErrorCode::Deadlock));
-    bench.unlock(b"a", "v", other);
-    assert_eq!(bench.woken(), [upgrade]);
-    let holders = bench.documents.locks[&(0, b"a".to_vec())].holders(b"n");
-    assert!(holders.len() == 1 && holders[0].fence > other && other > first);
-}
-
-#[test]
-fn sharers_at_the_front_are_woken_together_and_nobody_behind_them() {
-    let mut bench = Bench::new(&[b"a"]);
-    let fence = bench.fence(&[b"a"], "u", Exclusive);
-    let sharers = ["v", "w"].map(|owner| bench.waits(&[b"a"], owner, Shared));
-    bench.waits(&[b"a"], "x", Exclusive);
-    bench.waits(&[b"a"], "y", Shared);
-    bench.unlock(b"a", "u", fence);
-    assert_eq!(bench.woken(), sharers);
-}
-
-#[test]
-fn requests_for_several_documents_do_not_block_each_other() {
-    let mut bench = Bench::new(&[b"a", b"b"]);
-    let held = bench.fence(&[b"b"], "u", Exclusive);
-    let first = bench.waits(&[b"a", b"b"], "v", Exclusive);
-    let second = bench.waits(&[b"b", b"a"], "w", Exclusive);
-    bench.unlock(b"b", "u", held);
-    assert_eq!(bench.woken(), [first]);
-    for key in [&b"a"[..], b"b"] {
-        let fence = bench.documents.locks[&(0, key.to_vec())].holders(b"n")[0].fence;
-        bench.unlock(key, "v", fence);
-    }
-    assert_eq!(bench.woken(), [second]);
-}
-
-#[test]
-fn a_circle_of_any_length_is_refused() {
-    for length in [2, 3, 50] {
-        let keys: Vec<Vec<u8>> = (0..length).map(|nth| vec![nth as u8]).collect();
-        let refs: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-        let mut bench = Bench::new(&refs);
-        for (nth, key) in refs.iter().enumerate() {
-            bench.fence(&[*key], &nth.to_string(), Exclusive);
-        }
-        for nth in 0..length - 1 {
-            bench.waits(&[refs[nth + 1]], &nth.to_string(), Shared);
-        }
-        let last = (length - 1).to_string();
-        let all = [refs[0], refs[length / 2]];
-        let keys = if length > 2 { &all[..] } else { &all[..1] };
-        assert_eq!(bench.ask(keys, &last, Exclusive), Err(ErrorCode::Deadlock), "{length}");
-        assert_eq!(bench.engine.waiting(), length - 1, "the request left nothing behind");
-    }
-}
-
-#[test]
-fn a_lease_ends_at_its_end() {
-    let mut bench = Bench::new(&[b"a"]);
-    bench.fence(&[b"a"], "u", Exclusive);
-    let next = bench.waits(&[b"a"], "v", Exclusive);
-    bench.moment.steady_ms += 999;
-    bench.engine.tick(&mut bench.documents, bench.moment);
-    assert!(bench.woken().is_empty());
-    bench.moment.steady_ms += 1;
-    bench.engine.tick(&mut bench.documents, bench.moment);
-    assert_eq!(bench.woken(), [next]);
-    assert_eq!(bench.engine.counters().expired, 1);
-}
-
-#[test]
-fn limits_hold_at_their_maximum_and_not_one_past_it() {
-    let mut bench = Bench::new(&[b"a"]);
-    for owner in ["u", "v", "w"] {
-        bench.fence(&[b"a"], owner, Shared);
-    }
-    assert_eq!(bench.ask(&[b"a"], "x", Shared), Err(ErrorCode::Limit), "holders");
-    bench.fence(&[b"a"], "u", Shared);
-    let at = [At { db: 0, key: b"a" }];
-    let ask = Ask {
-        documents: &at,
-        name: b"other",
-        owner: b"u",
-        mode: Exclusive,
-        lease_ms: 1,
-        ephemeral: None,
-        waits: true,
-    };
-    let limits = LockLimits { waiters: 2, names: 1, holders: 3, ..LockLimits::DEFAULT };
-    let mut ask_with = |ask: Ask<'_>| {
-        let asked = bench.engine.ask(&mut bench.documents, bench.moment, &limits, ask);
-        asked.map_err(|error| error.code())
-    };
-    assert_eq!(ask_with(ask), Err(ErrorCode::Limit), "names");
-    for owner in ["x", "y"] {
-        let ask = Ask { name: b"n", owner: owner.as_bytes(), ..ask };
-        assert!(matches!(ask_with(ask), Ok(Answer::Waits(_))));
-    }
-    let ask = Ask { name: b"n", owner: b"z", ..ask };
-    assert_eq!(ask_with(ask), Err(ErrorCode::Limit), "waiters");
-}
-
-/// How often documents are looked at says how much is done.
-#[test]
-fn a_hand_over_and_a_request_cost_the_same_however_many_wait() {
-    let mut costs = BTreeSet::new();
-    for waiters in [2, 100, 10_000] {
-        let mut bench = Bench::new(&[b"a"]);
-        let fence = bench.fence(&[b"a"], "holder", Exclusive);
-        for nth in 0..waiters {
-            bench.waits(&[b"a"], &nth.to_string(), Exclusive);
-        }
-        bench.documents.looked_at = 0;
-        bench.waits(&[b"a"], "one more", Exclusive);
-        let asked = std::mem::take(&mut bench.documents.looked_at);
-        bench.unlock(b"a", "holder", fence);
-        assert_eq!(bench.woken().len(), 1);
-        costs.insert((asked, bench.documents.looked_at));
-    }
-    assert_eq!(costs.len(), 1, "{costs:?}");
 }

@@ -1,0 +1,163 @@
+//! What happens to documents, connections and clocks, and what was done elsewhere.
+
+use super::{Engine, Store, Wake, Woken};
+use crate::lock::held::{Holder, LockEdit, Locks};
+use crate::lock::queue::WaiterId;
+use crate::lock::{At, Moment, Place};
+
+impl Engine {
+    /// Repeats a change that was made elsewhere.
+    pub fn repeat(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>, edit: &LockEdit) {
+        let Some(locks) = store.locks(at) else { return };
+        if let LockEdit::Grant { holder, .. } = edit {
+            self.fences.see(holder.fence);
+        }
+        self.make(locks, at, edit);
+        locks.start(moment.steady_ms);
+        self.watch(locks, at);
+        self.suspicious |= self.queues_of(at).is_some();
+    }
+
+    /// A document came here with its locks: it was loaded, restored or renamed.
+    pub fn adopt(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>) {
+        let Some(locks) = store.locks(at) else { return };
+        self.fences.see(locks.last_fence());
+        locks.start(moment.steady_ms);
+        self.watch(locks, at);
+        for holder in locks.names().iter().flat_map(|lock| &lock.holders) {
+            if holder.client != 0 {
+                let held = self.ephemerals.entry(holder.client).or_default();
+                match held.iter_mut().find(|(_, fence)| *fence == holder.fence) {
+                    Some((place, _)) => *place = at.to_place(),
+                    None => held.push((at.to_place(), holder.fence)),
+                }
+            }
+        }
+        if self.queues_of(at).is_some() {
+            self.unsettle(at);
+            self.suspicious = true;
+        }
+    }
+
+    /// Ends all grants of a document that took the place of one that was deleted, and whose locks it
+    /// has; who waited for one of them is told that that one is gone.
+    pub fn end_all(&mut self, store: &mut dyn Store, at: At<'_>) {
+        self.send_away(at);
+        let Some(locks) = store.locks(at) else { return };
+        for edit in locks.ended(Holder::UNSTARTED) {
+            self.change(locks, at, edit);
+        }
+    }
+
+    /// A document is gone, with its locks. Who waited for one of them is told.
+    pub fn remove(&mut self, at: At<'_>, locks: &Locks) {
+        for holder in locks.names().iter().flat_map(|lock| &lock.holders) {
+            self.end_ephemeral(holder);
+        }
+        self.leases.forget(locks.watch(), at);
+        self.send_away(at);
+    }
+
+    fn send_away(&mut self, at: At<'_>) {
+        let Some(queues) = self.queues_of(at) else { return };
+        let gone: Vec<WaiterId> = queues.all().flat_map(|queue| &queue.all).copied().collect();
+        for id in gone {
+            let Some(waiter) = self.take_waiter(id) else { continue };
+            for place in waiter.places {
+                if place.at() != at && self.queues_of(place.at()).is_some() {
+                    self.unsettle(place.at());
+                }
+            }
+            self.settled.wakes.push(Wake { waiter: id, woken: Woken::Gone(at.to_place()) });
+        }
+    }
+
+    /// All documents of a database are gone, or of all.
+    pub fn flush(&mut self, db: Option<i32>) {
+        let of_db = |place: &Place| db.is_none_or(|db| place.db == db);
+        self.leases.flush(db);
+        self.ephemerals.retain(|_, held| {
+            held.retain(|(place, _)| !of_db(place));
+            !held.is_empty()
+        });
+        let gone: Vec<(WaiterId, Place)> = self
+            .waiters
+            .iter()
+            .filter_map(|(id, waiter)| {
+                waiter.places.iter().find(|place| of_db(place)).map(|place| (*id, place.clone()))
+            })
+            .collect();
+        for (id, place) in gone {
+            self.cancel(id);
+            self.settled.wakes.push(Wake { waiter: id, woken: Woken::Gone(place) });
+        }
+    }
+
+    /// Two databases change places. Who waits goes on where its connection is.
+    pub fn swap(&mut self, one: i32, other: i32) {
+        self.leases.swap(one, other);
+        for (place, _) in self.ephemerals.values_mut().flatten() {
+            if place.db == one {
+                place.db = other;
+            } else if place.db == other {
+                place.db = one;
+            }
+        }
+        for db in [one, other] {
+            let keys = self.queues.get(&db).into_iter().flatten();
+            let places: Vec<Place> = keys.map(|(key, _)| Place { db, key: key.clone() }).collect();
+            places.iter().for_each(|place| self.unsettle(place.at()));
+        }
+        self.suspicious = true;
+    }
+
+    /// A connection is closed: what was to end with it ends.
+    pub fn disconnect(&mut self, store: &mut dyn Store, client: u64) {
+        for (place, fence) in self.ephemerals.remove(&client).unwrap_or_default() {
+            self.give_back(store, place.at(), fence);
+        }
+    }
+
+    /// Ends a grant that nobody heard of, or that nobody holds any more.
+    pub fn give_back(&mut self, store: &mut dyn Store, at: At<'_>, fence: u64) {
+        let Some(locks) = store.locks(at) else { return };
+        let holds = |holders: &[Holder]| holders.iter().any(|holder| holder.fence == fence);
+        let name = locks.names().iter().find(|lock| holds(&lock.holders));
+        if let Some(name) = name.map(|lock| lock.name.clone()) {
+            self.change(locks, at, LockEdit::Release { name, fence });
+        }
+    }
+
+    /// Whether something is to end with this connection.
+    pub fn has_ephemerals(&self, client: u64) -> bool {
+        self.ephemerals.contains_key(&client)
+    }
+
+    /// This server has become the master: all leases begin anew, and no connection is its own.
+    pub fn restart_leases(&mut self, store: &mut dyn Store, moment: Moment) {
+        self.ephemerals.clear();
+        for place in self.leases.places() {
+            if let Some(locks) = store.locks(place.at()) {
+                locks.unstart();
+            }
+            self.adopt(store, moment, place.at());
+        }
+    }
+
+    /// Ends the leases that are over.
+    pub fn tick(&mut self, store: &mut dyn Store, moment: Moment) {
+        while let Some(place) = self.leases.take_ended(moment.steady_ms) {
+            self.end_leases(store, moment, place.at());
+        }
+    }
+
+    fn end_leases(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>) {
+        let Some(locks) = store.locks(at) else { return };
+        locks.start(moment.steady_ms);
+        for edit in locks.ended(moment.steady_ms) {
+            self.counters.expired += 1;
+            self.change(locks, at, edit);
+        }
+        self.watch(locks, at);
+    }
+}

@@ -1,0 +1,83 @@
+//! What holders do with their grants.
+
+use super::{Engine, Held, Store, lost};
+use crate::error::Result;
+use crate::lock::held::{Holder, LockEdit};
+use crate::lock::{At, Moment};
+
+impl Engine {
+    /// Begins a new lease; gives its length. `LOCKLOST` unless the grant holds the lock.
+    pub fn renew(
+        &mut self,
+        store: &mut dyn Store,
+        moment: Moment,
+        at: At<'_>,
+        grant: Held<'_>,
+        lease_ms: Option<u64>,
+    ) -> Result<u64> {
+        self.tick(store, moment);
+        let Some(locks) = store.locks(at) else { return Err(lost(at.key, &grant)) };
+        locks.start(moment.steady_ms);
+        let Some(holder) = locks.holding(grant.name, grant.owner, grant.fence, moment.steady_ms)
+        else {
+            return Err(lost(at.key, &grant));
+        };
+        let lease_ms = lease_ms.unwrap_or(holder.lease_ms);
+        let ends_ms = moment.steady_ms.saturating_add(lease_ms);
+        let holder = Holder { lease_ms, ends_ms, ..holder.clone() };
+        self.change(locks, at, LockEdit::Grant { name: grant.name.into(), holder });
+        Ok(lease_ms)
+    }
+
+    /// Ends a grant. `LOCKLOST` unless it holds the lock.
+    pub fn unlock(
+        &mut self,
+        store: &mut dyn Store,
+        moment: Moment,
+        at: At<'_>,
+        grant: Held<'_>,
+    ) -> Result<()> {
+        self.tick(store, moment);
+        let Some(locks) = store.locks(at) else { return Err(lost(at.key, &grant)) };
+        locks.start(moment.steady_ms);
+        if locks.holding(grant.name, grant.owner, grant.fence, moment.steady_ms).is_none() {
+            return Err(lost(at.key, &grant));
+        }
+        let (name, fence) = (locks.name(grant.name), grant.fence);
+        self.change(locks, at, LockEdit::Release { name, fence });
+        Ok(())
+    }
+
+    /// Ends all grants of a lock, whoever holds it; gives how many there were.
+    pub fn force(
+        &mut self,
+        store: &mut dyn Store,
+        moment: Moment,
+        at: At<'_>,
+        name: &[u8],
+    ) -> usize {
+        self.tick(store, moment);
+        let Some(locks) = store.locks(at) else { return 0 };
+        let fences: Vec<u64> = locks.holders(name).iter().map(|holder| holder.fence).collect();
+        for fence in &fences {
+            self.change(locks, at, LockEdit::Release { name: name.into(), fence: *fence });
+        }
+        fences.len()
+    }
+
+    /// Ends a grant that was judged already. `told` says that others hear of it in another way.
+    pub fn release(
+        &mut self,
+        store: &mut dyn Store,
+        at: At<'_>,
+        name: &[u8],
+        fence: u64,
+        told: bool,
+    ) {
+        let Some(locks) = store.locks(at) else { return };
+        let edit = LockEdit::Release { name: locks.name(name), fence };
+        if self.make(locks, at, &edit) && !told {
+            self.settled.changes.push((at.to_place(), edit));
+        }
+    }
+}
