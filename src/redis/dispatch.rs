@@ -135,6 +135,9 @@ unsafe fn run(
     let outcome = (spec.run)(&mut unsafe { ServerHost::new(ctx, argv) }, &args);
     match outcome {
         Ok(mut outcome) => unsafe {
+            if spec.keys == Keys::Counted && !outcome.effects.is_empty() {
+                info::TRANSACTIONS.record(outcome.effects.len() as u64);
+            }
             match outcome.waits.take() {
                 Some(waiting) => wait(ctx, spec, &args, waiting),
                 None => finish(ctx, argv, &outcome),

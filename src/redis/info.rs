@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use redis_module::raw;
 
 use super::api::{call, is_ok};
+use super::histogram::Histogram;
 use super::locks;
 use super::models::MODELS;
 use crate::error::ErrorCode;
@@ -18,6 +19,14 @@ pub static DOCUMENTS: AtomicU64 = AtomicU64::new(0);
 pub static TOKENS: AtomicU64 = AtomicU64::new(0);
 /// Commands that changed something.
 pub static COMMITS: AtomicU64 = AtomicU64::new(0);
+/// How long requests waited that were granted a lock, in milliseconds.
+pub static LOCK_WAITS: Histogram<9> =
+    Histogram::new("lock_wait_ms", [1, 5, 10, 50, 100, 500, 1_000, 5_000, 30_000]);
+/// How many documents each transaction changed, a token included, where it changed any.
+pub static TRANSACTIONS: Histogram<7> =
+    Histogram::new("transaction_changes", [1, 2, 5, 10, 50, 100, 500]);
+/// Requests for a lock whose time to wait was over.
+pub static LOCK_TIMEOUTS: AtomicU64 = AtomicU64::new(0);
 /// The cache of compiled expressions.
 pub static EXPRESSIONS: Expressions = Expressions {
     hits: AtomicU64::new(0),
@@ -76,6 +85,9 @@ unsafe extern "C" fn report(ctx: *mut raw::RedisModuleInfoCtx, _for_crash_report
         field("lock_grants", locks::INFO.grants.load(Ordering::Relaxed));
         field("lock_leases_expired", locks::INFO.expired.load(Ordering::Relaxed));
         field("lock_deadlocks", locks::INFO.deadlocks.load(Ordering::Relaxed));
+        field("lock_timeouts", LOCK_TIMEOUTS.load(Ordering::Relaxed));
+        LOCK_WAITS.report(field);
+        TRANSACTIONS.report(field);
         field("models", MODELS.names().len() as u64);
         field("expression_cache_hits", EXPRESSIONS.hits.load(Ordering::Relaxed));
         field("expression_cache_misses", EXPRESSIONS.misses.load(Ordering::Relaxed));

@@ -15,6 +15,7 @@ mod config;
 mod data_type;
 mod defrag;
 mod dispatch;
+mod histogram;
 mod host;
 mod info;
 mod locks;

@@ -12,6 +12,8 @@ use std::mem::ManuallyDrop;
 use std::net::TcpStream;
 use std::os::fd::FromRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use redis_module::raw;
 
@@ -39,6 +41,7 @@ struct Waiter {
     handle: *mut raw::RedisModuleBlockedClient,
     places: Vec<Place>,
     form: LockReply,
+    since: Instant,
 }
 
 /// How far a client has got.
@@ -71,7 +74,7 @@ pub unsafe fn block(ctx: *mut raw::RedisModuleCtx, waiting: Waiting, places: Vec
     };
     BLOCKED.with_borrow_mut(|blocked| {
         blocked.handles.insert(handle, Stage::Waits(waiting.waiter));
-        let waiter = Waiter { handle, places, form: waiting.form };
+        let waiter = Waiter { handle, places, form: waiting.form, since: Instant::now() };
         blocked.waiters.insert(waiting.waiter, waiter);
     });
 }
@@ -88,6 +91,7 @@ pub unsafe fn wake(shelf: &mut Shelf<'_>, wake: Wake) {
     };
     let (answer, grants) = match wake.woken {
         Woken::Granted(grants) => {
+            info::LOCK_WAITS.record(waiter.since.elapsed().as_millis() as u64);
             let replies = waiter.places.iter().zip(&grants).map(|(place, grant)| {
                 let document = shelf.document(place.at());
                 document.map_or(Reply::Null, |document| waiter.form.one(grant, document))
@@ -205,6 +209,7 @@ unsafe extern "C" fn on_timeout(
         unsafe {
             let handle = call!(RedisModule_GetBlockedClientHandle(ctx));
             leave(handle);
+            info::LOCK_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
             reply::send(ctx, &Reply::Null);
         }
     }));

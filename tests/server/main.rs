@@ -34,6 +34,7 @@ mod memory;
 mod model_keys;
 mod model_memory;
 mod models;
+mod operating;
 mod persistence;
 mod recording;
 mod refusals;

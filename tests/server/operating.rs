@@ -1,0 +1,96 @@
+//! docs/operating.md says what the servers say: every limit with its default, and every metric.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
+
+use crate::harness::{Server, on_every_server, on_every_server_with, on_every_shared};
+
+/// The rows of tables whose first cell begins like this: their cells, without quotes.
+fn rows(prefix: &str) -> Vec<Vec<String>> {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md"))
+        .expect("the page is there");
+    let cells = |line: &str| {
+        let cells = line.trim_matches('|').split('|');
+        cells.map(|cell| cell.trim().trim_matches('`').to_owned()).collect::<Vec<_>>()
+    };
+    let start = format!("| `{prefix}");
+    page.lines().filter(|line| line.starts_with(&start)).map(cells).collect()
+}
+
+#[test]
+fn limits_stand_in_the_servers_configuration() {
+    on_every_server_with(&["model.depth 3"], |server| {
+        let reply = server.call(&["MODEL.SET", "a", "any", "[[[[]]]]"]);
+        assert!(reply.error_word() == "LIMIT" && reply.error().contains("model.depth"));
+    });
+}
+
+#[test]
+fn every_limit_is_on_the_page_with_its_default() {
+    on_every_server(|server| {
+        let written: BTreeMap<String, String> =
+            rows("model.").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+        let configured = server.must(&["CONFIG", "GET", "model.*"]);
+        let pairs = configured.array().chunks(2);
+        let configured: BTreeMap<String, String> =
+            pairs.map(|pair| (pair[0].text().to_owned(), pair[1].text().to_owned())).collect();
+        assert_eq!(written, configured);
+    });
+}
+
+/// `INFO model`, name by name.
+fn metrics(server: &Server) -> BTreeMap<String, u64> {
+    let info = server.must(&["INFO", "model"]);
+    let fields = info.text().lines().filter_map(|line| line.split_once(':'));
+    fields.map(|(name, value)| (name.to_owned(), value.parse().expect("a number"))).collect()
+}
+
+#[test]
+fn every_metric_is_on_the_page() {
+    on_every_shared(|server| {
+        let written: BTreeSet<String> =
+            rows("model_").into_iter().map(|row| row[0].clone()).collect();
+        let general =
+            |name: String| match (name.rsplit_once("_le_"), name.starts_with("model_aborts_")) {
+                (Some((name, _)), _) => format!("{name}_le_N"),
+                (None, true) => "model_aborts_WORD".to_owned(),
+                (None, false) => name,
+            };
+        let found: BTreeSet<String> = metrics(server).into_keys().map(general).collect();
+        assert_eq!(written, found);
+    });
+}
+
+#[test]
+fn waits_and_transactions_are_counted_by_size() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        for key in ["a", "b"] {
+            conn.must(&["MODEL.SET", key, "any", r#"{"n":1}"#]);
+        }
+        let take = ["MODEL.LOCK", "a", "n", "u"];
+        let fence = conn.must(&take).array()[0].int().to_string();
+        conn.call(&["MODEL.LOCK", "a", "n", "late", "WAIT", "20"]);
+        let mut waiter = server.conn();
+        waiter.send(&["MODEL.LOCK", "a", "n", "v", "WAIT", "60000"]);
+        server.wait_until("it waits", || server.info("model_lock_waiters") == "1");
+        std::thread::sleep(Duration::from_millis(60));
+        conn.must(&["MODEL.UNLOCK", "a", "n", "u", &fence]);
+        waiter.recv_within(Duration::from_secs(20)).expect("it is granted");
+        conn.must(&["MODEL.TXN", "2", "a", "b", "ON", "a", "GET", "$"]);
+        conn.call(&["MODEL.TXN", "2", "a", "b", "ON", "a", "INCR", "$.n", "1", "IF", "false"]);
+        conn.must(&["MODEL.TXN", "2", "a", "b", "ON", "a", "INCR", "$.n", "1"]);
+        let both = ["ON", "a", "INCR", "$.n", "1", "ON", "b", "INCR", "$.n", "1"];
+        conn.must(&[&["MODEL.TXN", "3", "a", "b", "t", "TOKEN", "t"], &both[..]].concat());
+        let metrics = metrics(server);
+        let all = |name: &str| metrics[&format!("model_{name}")];
+        assert_eq!(all("lock_timeouts"), 1);
+        // Who had to wait, and not who was granted at once.
+        assert_eq!((all("lock_wait_ms_count"), all("lock_wait_ms_le_50")), (1, 0));
+        assert!(all("lock_wait_ms_sum") >= 60);
+        let changes = ["le_1", "le_2", "le_5", "le_500", "count", "sum"];
+        let changes = changes.map(|name| all(&format!("transaction_changes_{name}")));
+        assert_eq!(changes, [1, 1, 2, 2, 2, 4], "what was refused or only read does not count");
+    });
+}
