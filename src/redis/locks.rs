@@ -189,7 +189,21 @@ pub unsafe fn after_command(ctx: *mut raw::RedisModuleCtx) {
     if TOUCHED.get() {
         let now = DRIVEN.take().unwrap_or_else(moment);
         // SAFETY: the caller vouches for it.
-        unsafe { settle(ctx, now) };
+        unsafe { settle_unless_paused(ctx, now) };
+    }
+}
+
+/// While writes are paused, commands that only read go on: nothing may be told to replicas then.
+///
+/// # Safety
+///
+/// As for [`after_command`].
+unsafe fn settle_unless_paused(ctx: *mut raw::RedisModuleCtx, now: Moment) {
+    let avoid = unsafe { raw::RedisModule_AvoidReplicaTraffic };
+    // SAFETY: the pointer is set once at load; the caller vouches for `ctx`.
+    match avoid.is_some_and(|avoid| unsafe { avoid() != 0 }) {
+        true => wake_at(now.steady_ms + PAUSED_MS, now.steady_ms),
+        false => unsafe { settle(ctx, now) },
     }
 }
 
@@ -400,16 +414,8 @@ unsafe extern "C" fn on_cron(
 unsafe extern "C" fn on_timer(ctx: *mut raw::RedisModuleCtx, _data: *mut c_void) {
     let _ = catch_unwind(|| {
         TIMER.set(None);
-        // While writes are paused, nothing may be told to replicas.
-        let paused = unsafe { raw::RedisModule_AvoidReplicaTraffic }
-            .is_some_and(|avoid| unsafe { avoid() != 0 });
-        if paused {
-            let now_ms = moment().steady_ms;
-            wake_at(now_ms + PAUSED_MS, now_ms);
-        } else {
-            // SAFETY: `ctx` is valid during the callback, and no key is open.
-            unsafe { settle(ctx, moment()) };
-        }
+        // SAFETY: `ctx` is valid during the callback, and no key is open.
+        unsafe { settle_unless_paused(ctx, moment()) };
     });
 }
 
