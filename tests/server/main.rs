@@ -12,6 +12,7 @@ mod cluster;
 mod harness;
 #[allow(dead_code)]
 mod resp;
+mod soak;
 mod tour;
 #[allow(dead_code)]
 mod workload;
