@@ -9,25 +9,35 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::harness::{Flavor, Server, on_every_server};
+use crate::cluster::Cluster;
+use crate::harness::{Flavor, Server, on_every_flavor, on_every_server};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Every page, with the program that its blocks of a language are pieces of.
-const PAGES: [(&str, &[(&str, &str)]); 5] = [
+/// Every page, with the programs that its blocks of a language are pieces of.
+const PAGES: [(&str, &[(&str, &str)]); 6] = [
     ("README.md", &[("python", "pydantic_model.py")]),
     ("docs/models.md", &[("python", "pydantic_model.py"), ("js", "zod_model.mjs")]),
     ("docs/transactions.md", &[("python", "payment.py")]),
     ("docs/locks.md", &[("python", "locks.py")]),
-    (TABLES, &[]),
+    ("docs/operating.md", &[]),
+    (
+        "docs/clients.md",
+        &[
+            ("python", "asyncio_client.py"),
+            ("python", "cluster_client.py"),
+            ("js", "node_clients.mjs"),
+            ("rust", "../../examples/client.rs"),
+        ],
+    ),
 ];
 
 /// The language of sessions with redis-cli.
 const SESSION: &str = "redis";
 const FENCE: &str = "```";
 
-/// The page that is tables and nothing to type; another test holds it to what the servers say.
-const TABLES: &str = "docs/operating.md";
+/// Pages without sessions. Another test holds the tables of the second to what the servers say.
+const NOTHING_TO_TYPE: [&str; 2] = ["docs/clients.md", "docs/operating.md"];
 
 /// How the blocks begin that do not run: what goes wrong elsewhere, and commands of the shell.
 const NOT_RUN: [&str; 2] = ["doc = json.loads(r.get(\"sku:grinder\"))", "make run "];
@@ -43,14 +53,17 @@ fn clients() -> PathBuf {
 fn check_program(command: impl Fn(&str, &str) -> Command + Sync) {
     for protocol in ["2", "3"] {
         on_every_server(|server| {
-            let mut command = command(&server.port.to_string(), protocol);
-            let ran = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-            let said = String::from_utf8_lossy(&ran.stdout);
-            let complained = String::from_utf8_lossy(&ran.stderr);
-            assert!(ran.status.success(), "RESP{protocol}: {said}{complained}");
-            assert_eq!(said, "ok\n", "RESP{protocol}: {complained}");
+            check_run(&mut command(&server.port.to_string(), protocol), protocol);
         });
     }
+}
+
+fn check_run(command: &mut Command, protocol: &str) {
+    let ran = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let said = String::from_utf8_lossy(&ran.stdout);
+    let complained = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "RESP{protocol}: {said}{complained}");
+    assert_eq!(said, "ok\n", "RESP{protocol}: {complained}");
 }
 
 /// Runs a program in Python, as [`check_program`] does.
@@ -78,9 +91,51 @@ fn work_under_locks_loses_nothing() {
 }
 
 #[test]
-fn a_zod_model_is_kept_as_zod_would() {
+fn the_asyncio_client_has_all_of_it() {
+    check_python("asyncio_client.py");
+}
+
+#[test]
+fn the_cluster_client_finds_every_shard() {
+    on_every_flavor(|flavor| {
+        for protocol in ["2", "3"] {
+            let cluster = Cluster::start(flavor, 2, &[]);
+            let mut python = Command::new(clients().join("python"));
+            python.arg(format!("{ROOT}/tests/clients/cluster_client.py"));
+            python.args([&cluster.nodes[0].port.to_string(), protocol]);
+            check_run(&mut python, protocol);
+            let models = |node: &Server| node.must(&["MODEL.MODELS"]).array().len();
+            for node in &cluster.nodes {
+                node.wait_until("the model is on every shard", || models(node) == 1);
+            }
+        }
+    });
+}
+
+#[test]
+fn the_crate_redis_has_all_of_it() {
     check_program(|port, protocol| {
-        let program = format!("{ROOT}/tests/clients/zod_model.mjs");
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp is in it");
+        let mut program = Command::new(target.join("debug/examples/client"));
+        program.args([port, protocol]);
+        program
+    });
+}
+
+#[test]
+fn node_redis_and_ioredis_have_all_of_it() {
+    check_node("node_clients.mjs");
+}
+
+#[test]
+fn a_zod_model_is_kept_as_zod_would() {
+    check_node("zod_model.mjs");
+}
+
+/// Runs a program in JavaScript, as [`check_program`] does.
+fn check_node(program: &str) {
+    check_program(|port, protocol| {
+        let program = format!("{ROOT}/tests/clients/{program}");
         let mut node = Command::new(clients().join("node"));
         // Node looks for packages from where the program lies upwards; one from its standard input
         // lies in the current folder.
@@ -113,28 +168,33 @@ fn blocks(page: &str) -> Vec<Block> {
     blocks
 }
 
-/// The blocks of a language are pieces of this program, in its order.
-fn check_pieces<'a>(blocks: impl Iterator<Item = &'a Block>, program: &str) {
-    let source = fs::read_to_string(format!("{ROOT}/tests/clients/{program}")).unwrap();
-    let mut rest = source.as_str();
-    for Block { text, .. } in blocks {
-        let whole_lines = format!("\n{text}\n");
-        let at = rest.find(&whole_lines).unwrap_or_else(|| {
-            panic!("this is not in {program}, after what is shown before it:\n{text}")
-        });
-        rest = &rest[at + whole_lines.len() - 1..];
-    }
+/// Whether a block is whole lines of a program, which may stand further to the right there.
+fn is_piece(text: &str, program: &str) -> bool {
+    let indented = |indent: usize| {
+        let line = |line: &str| match line.is_empty() {
+            true => "\n".to_owned(),
+            false => format!("\n{}{line}", " ".repeat(indent)),
+        };
+        text.lines().map(line).collect::<String>() + "\n"
+    };
+    [0, 2, 4, 8].iter().any(|indent| program.contains(&indented(*indent)))
 }
 
 #[test]
 fn the_pages_show_pieces_of_the_programs() {
     for (page, programs) in PAGES {
         let blocks = blocks(page);
-        for (language, program) in programs {
-            let of_language = || blocks.iter().filter(|block| block.language == *language);
-            assert!(of_language().count() > 0, "no {language} is left on {page}");
-            check_pieces(of_language(), program);
+        let read = |program: &str| {
+            fs::read_to_string(format!("{ROOT}/tests/clients/{program}")).expect("it is there")
+        };
+        let mut shown = vec![false; programs.len()];
+        for Block { language, text } in blocks.iter().filter(|block| block.language != SESSION) {
+            let of =
+                |(of, program): &(&str, &str)| of == language && is_piece(text, &read(program));
+            let nth = programs.iter().position(of);
+            shown[nth.unwrap_or_else(|| panic!("this is in no program of {page}:\n{text}"))] = true;
         }
+        assert!(!shown.contains(&false), "{page} shows nothing of one of {programs:?}: {shown:?}");
     }
 }
 
@@ -213,7 +273,10 @@ fn take_line(text: &str) -> (String, &str) {
 fn check_sessions(page: &str) {
     let blocks = blocks(page);
     let sessions: Vec<&Block> = blocks.iter().filter(|block| block.language == SESSION).collect();
-    assert!(!sessions.is_empty() || page == TABLES, "no session is left on {page}");
+    assert!(
+        !sessions.is_empty() || NOTHING_TO_TYPE.contains(&page),
+        "no session is left on {page}"
+    );
     on_every_server(|server| {
         for session in &sessions {
             for (command, expected) in exchanges(&session.text) {
