@@ -25,6 +25,7 @@ mod command_info;
 mod commands;
 mod expression_attacks;
 mod expressions;
+mod importing;
 mod json_patch;
 mod jsonpath;
 mod jsonschema;
