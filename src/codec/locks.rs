@@ -127,7 +127,7 @@ fn read_holder(reader: &mut Reader<'_>) -> Result<Holder> {
     let mode = if flags & SHARED != 0 { Mode::Shared } else { Mode::Exclusive };
     let ephemeral = flags & EPHEMERAL != 0;
     let ends_ms = Holder::UNSTARTED;
-    Ok(Holder { owner, fence, mode, lease_ms, ephemeral, ends_ms, client: 0 })
+    Ok(Holder { owner, fence, mode, lease_ms, ephemeral, ends_ms, client: 0, again: false })
 }
 
 fn read_bytes<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8]> {
@@ -159,6 +159,7 @@ mod tests {
             ephemeral: fence % 2 == 1,
             ends_ms: Holder::UNSTARTED,
             client: 0,
+            again: false,
         }
     }
 

@@ -296,6 +296,7 @@ impl Engine {
             ephemeral: ask.ephemeral.is_some(),
             ends_ms,
             client: ask.ephemeral.unwrap_or(0),
+            again: standing == Standing::Held,
         };
         self.change(locks, at, LockEdit::Grant { name: ask.name.into(), holder });
         if self.queues_of(at).is_some() {

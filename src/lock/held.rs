@@ -37,6 +37,8 @@ pub struct Holder {
     pub ends_ms: u64,
     /// The connection that took it, where it is ephemeral and of this server; else 0.
     pub client: u64,
+    /// Its owner asked for it again, and has it: more than one client of this server may have been told.
+    pub again: bool,
 }
 
 impl Holder {
@@ -288,6 +290,7 @@ mod tests {
             ephemeral: false,
             ends_ms: Holder::UNSTARTED,
             client: 0,
+            again: false,
         }
     }
 

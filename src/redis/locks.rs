@@ -160,7 +160,8 @@ impl Store for Shelf<'_> {
     }
 }
 
-/// Drives the engine in a command's context.
+/// Drives the engine in a command's context, once it knows what has happened before: who is gone is granted
+/// nothing any more, and nobody what such a one has.
 ///
 /// # Safety
 ///
@@ -176,7 +177,13 @@ pub unsafe fn drive(
     // SAFETY: the caller vouches for it.
     let mut shelf = unsafe { Shelf::new(ctx) };
     shelf.open = Some(open);
-    ENGINE.with_borrow_mut(|engine| run(engine, &mut shelf, now));
+    ENGINE.with_borrow_mut(|engine| {
+        if !NOTED.with_borrow(Vec::is_empty) && !is_paused() {
+            // SAFETY: as above.
+            unsafe { take_notes(ctx, engine, &mut shelf, now) };
+        }
+        run(engine, &mut shelf, now);
+    });
 }
 
 /// When a command is over: carries out what the engine decided.
@@ -193,18 +200,26 @@ pub unsafe fn after_command(ctx: *mut raw::RedisModuleCtx) {
     }
 }
 
-/// While writes are paused, commands that only read go on: nothing may be told to replicas then.
+/// While writes are paused, commands that only read go on: nothing may be told to replicas then. What a
+/// command did all the same, in the transaction that paused, is told with it.
 ///
 /// # Safety
 ///
 /// As for [`after_command`].
 unsafe fn settle_unless_paused(ctx: *mut raw::RedisModuleCtx, now: Moment) {
-    let avoid = unsafe { raw::RedisModule_AvoidReplicaTraffic };
-    // SAFETY: the pointer is set once at load; the caller vouches for `ctx`.
-    match avoid.is_some_and(|avoid| unsafe { avoid() != 0 }) {
-        true => wake_at(now.steady_ms + PAUSED_MS, now.steady_ms),
-        false => unsafe { settle(ctx, now) },
+    let paused = is_paused();
+    if paused {
+        wake_at(now.steady_ms + PAUSED_MS, now.steady_ms);
     }
+    if !paused || !ENGINE.with_borrow(Engine::is_settled) {
+        // SAFETY: the caller vouches for `ctx`.
+        unsafe { settle(ctx, now, paused) };
+    }
+}
+
+fn is_paused() -> bool {
+    // SAFETY: the pointer is set once at load; the call has no preconditions.
+    unsafe { raw::RedisModule_AvoidReplicaTraffic.is_some_and(|avoid| avoid() != 0) }
 }
 
 /// As [`after_command`], where it will not be called.
@@ -215,21 +230,19 @@ pub fn after_panic() {
 /// # Safety
 ///
 /// As for [`after_command`].
-unsafe fn settle(ctx: *mut raw::RedisModuleCtx, now: Moment) {
+unsafe fn settle(ctx: *mut raw::RedisModuleCtx, now: Moment, paused: bool) {
     loop {
         TOUCHED.set(false);
-        let noted = NOTED.take();
         // SAFETY: as above.
         let mut shelf = unsafe { Shelf::new(ctx) };
         let settled = ENGINE.with_borrow_mut(|engine| {
-            for noted in noted {
-                take_note(engine, &mut shelf, now, noted);
-            }
-            // SAFETY: as above.
-            if engine.next_end().is_some_and(|ends_ms| ends_ms <= now.steady_ms)
-                && unsafe { is_master(ctx) }
-            {
-                engine.tick(&mut shelf, now);
+            if !paused {
+                // SAFETY: as above.
+                unsafe { take_notes(ctx, engine, &mut shelf, now) };
+                let ended = engine.next_end().is_some_and(|ends_ms| ends_ms <= now.steady_ms);
+                if ended && unsafe { is_master(ctx) } {
+                    engine.tick(&mut shelf, now);
+                }
             }
             engine.settle(&mut shelf, now)
         });
@@ -250,10 +263,35 @@ unsafe fn settle(ctx: *mut raw::RedisModuleCtx, now: Moment) {
             wake_at(ends_ms, now.steady_ms);
         }
     });
+    if let Some(ends_ms) = waiting::first_end() {
+        wake_at(ends_ms, now.steady_ms);
+    }
 }
 
-fn take_note(engine: &mut Engine, shelf: &mut Shelf<'_>, now: Moment, noted: Noted) {
+/// # Safety
+///
+/// As for [`drive`].
+unsafe fn take_notes(
+    ctx: *mut raw::RedisModuleCtx,
+    engine: &mut Engine,
+    shelf: &mut Shelf<'_>,
+    now: Moment,
+) {
+    let noted = NOTED.take();
+    if noted.is_empty() {
+        return;
+    }
+    // SAFETY: the caller vouches for `ctx`.
+    let master = unsafe { is_master(ctx) };
+    for noted in noted {
+        take_note(engine, shelf, now, noted, master);
+    }
+}
+
+fn take_note(engine: &mut Engine, shelf: &mut Shelf<'_>, now: Moment, noted: Noted, master: bool) {
     match noted {
+        // A replica's locks end when its master says so.
+        Noted::Disconnected(_) | Noted::Unheard(_) if !master => {}
         Noted::Removed(place, locks) => engine.remove(place.at(), &locks),
         Noted::Arrived(place) => engine.adopt(shelf, now, place.at()),
         Noted::Disconnected(client) => engine.disconnect(shelf, client),
@@ -414,8 +452,10 @@ unsafe extern "C" fn on_cron(
 unsafe extern "C" fn on_timer(ctx: *mut raw::RedisModuleCtx, _data: *mut c_void) {
     let _ = catch_unwind(|| {
         TIMER.set(None);
+        let now = moment();
+        waiting::end_waits(now.steady_ms);
         // SAFETY: `ctx` is valid during the callback, and no key is open.
-        unsafe { settle_unless_paused(ctx, moment()) };
+        unsafe { settle_unless_paused(ctx, now) };
     });
 }
 

@@ -6,14 +6,13 @@
 //! the next.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{c_int, c_longlong, c_void};
 use std::mem::ManuallyDrop;
 use std::net::TcpStream;
 use std::os::fd::FromRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use redis_module::raw;
 
@@ -35,13 +34,24 @@ struct Blocked {
     waiters: HashMap<u64, Waiter>,
     /// By the server's handle.
     handles: HashMap<*mut raw::RedisModuleBlockedClient, Stage>,
+    /// By when the time of each is up, on the steady clock, and its number.
+    ends: BTreeSet<(u64, u64)>,
+}
+
+impl Blocked {
+    fn remove(&mut self, waiter: u64) -> Option<Waiter> {
+        let removed = self.waiters.remove(&waiter)?;
+        self.ends.remove(&(removed.ends_ms, waiter));
+        Some(removed)
+    }
 }
 
 struct Waiter {
     handle: *mut raw::RedisModuleBlockedClient,
     places: Vec<Place>,
     form: LockReply,
-    since: Instant,
+    since_ms: u64,
+    ends_ms: u64,
 }
 
 /// How far a client has got.
@@ -54,7 +64,9 @@ enum Stage {
 /// What a client is told when its waiting is over.
 type Told = Result<Reply, Error>;
 
-/// Makes the client of a command wait.
+/// Makes the client of a command wait. Its time is measured here: on a clock that does not step, and because
+/// Redis 7.0 never replies to a client whose time, as the server measures it, was up between being woken and
+/// being replied to.
 ///
 /// # Safety
 ///
@@ -67,16 +79,48 @@ pub unsafe fn block(ctx: *mut raw::RedisModuleCtx, waiting: Waiting, places: Vec
             Some(on_reply),
             Some(on_timeout),
             Some(free_told),
-            waiting.wait_ms as c_longlong
+            0
         ));
         call!(RedisModule_SetDisconnectCallback(handle, Some(on_disconnect)));
         handle
     };
+    let since_ms = locks::moment().steady_ms;
+    let ends_ms = since_ms.saturating_add(waiting.wait_ms);
     BLOCKED.with_borrow_mut(|blocked| {
         blocked.handles.insert(handle, Stage::Waits(waiting.waiter));
-        let waiter = Waiter { handle, places, form: waiting.form, since: Instant::now() };
+        blocked.ends.insert((ends_ms, waiting.waiter));
+        let waiter = Waiter { handle, places, form: waiting.form, since_ms, ends_ms };
         blocked.waiters.insert(waiting.waiter, waiter);
     });
+}
+
+/// When the first client's time is up, on the steady clock.
+pub fn first_end() -> Option<u64> {
+    BLOCKED.with_borrow(|blocked| blocked.ends.first().map(|(ends_ms, _)| *ends_ms))
+}
+
+/// Lets those go whose time is up.
+pub fn end_waits(now_ms: u64) {
+    while let Some((id, handle)) = BLOCKED.with_borrow_mut(|blocked| {
+        let id = blocked.ends.first().filter(|(ends_ms, _)| *ends_ms <= now_ms)?.1;
+        let waiter = blocked.remove(id)?;
+        blocked.handles.remove(&waiter.handle);
+        Some((id, waiter.handle))
+    }) {
+        info::LOCK_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
+        locks::note_left(id);
+        // SAFETY: the handle is given back once, because it was taken out of those who wait.
+        unsafe { give_back(handle, Ok(Reply::Null)) };
+    }
+}
+
+/// # Safety
+///
+/// `handle` is that of a blocked client, and was not given back.
+unsafe fn give_back(handle: *mut raw::RedisModuleBlockedClient, answer: Told) {
+    let told: *mut Told = Box::into_raw(Box::new(answer));
+    // SAFETY: the caller vouches for the handle; the box comes back to `free_told`.
+    unsafe { call!(RedisModule_UnblockClient(handle, told.cast::<c_void>())) };
 }
 
 /// Tells a client that its waiting is over.
@@ -85,13 +129,12 @@ pub unsafe fn block(ctx: *mut raw::RedisModuleCtx, waiting: Waiting, places: Vec
 ///
 /// Called on the main thread, while no document is borrowed.
 pub unsafe fn wake(shelf: &mut Shelf<'_>, wake: Wake) {
-    let Some(waiter) = BLOCKED.with_borrow_mut(|blocked| blocked.waiters.remove(&wake.waiter))
-    else {
+    let Some(waiter) = BLOCKED.with_borrow_mut(|blocked| blocked.remove(wake.waiter)) else {
         return;
     };
     let (answer, grants) = match wake.woken {
         Woken::Granted(grants) => {
-            info::LOCK_WAITS.record(waiter.since.elapsed().as_millis() as u64);
+            info::LOCK_WAITS.record(locks::moment().steady_ms - waiter.since_ms);
             let replies = waiter.places.iter().zip(&grants).map(|(place, grant)| {
                 let document = shelf.document(place.at());
                 document.map_or(Reply::Null, |document| waiter.form.one(grant, document))
@@ -109,9 +152,8 @@ pub unsafe fn wake(shelf: &mut Shelf<'_>, wake: Wake) {
     BLOCKED.with_borrow_mut(|blocked| {
         blocked.handles.insert(waiter.handle, Stage::Granted(grants));
     });
-    let told: *mut Told = Box::into_raw(Box::new(answer));
     // SAFETY: the handle is given back once, because it was taken out of those who wait.
-    unsafe { call!(RedisModule_UnblockClient(waiter.handle, told.cast::<c_void>())) };
+    unsafe { give_back(waiter.handle, answer) };
 }
 
 /// Takes a client out; says how far it had got.
@@ -119,7 +161,7 @@ fn take(handle: *mut raw::RedisModuleBlockedClient) -> Option<Stage> {
     BLOCKED.with_borrow_mut(|blocked| {
         let stage = blocked.handles.remove(&handle);
         if let Some(Stage::Waits(waiter)) = &stage {
-            blocked.waiters.remove(waiter);
+            blocked.remove(*waiter);
         }
         stage
     })
@@ -199,17 +241,17 @@ fn has_hung_up(socket: c_int) -> bool {
     }
 }
 
+/// `CLIENT UNBLOCK`: times are measured here.
 unsafe extern "C" fn on_timeout(
     ctx: *mut raw::RedisModuleCtx,
     _argv: *mut *mut raw::RedisModuleString,
     _argc: c_int,
 ) -> c_int {
     let _ = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: `ctx` is that of a blocked client whose time is up.
+        // SAFETY: `ctx` is that of a blocked client that is told to go.
         unsafe {
             let handle = call!(RedisModule_GetBlockedClientHandle(ctx));
             leave(handle);
-            info::LOCK_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
             reply::send(ctx, &Reply::Null);
         }
     }));
@@ -245,7 +287,7 @@ unsafe fn leave(handle: *mut raw::RedisModuleBlockedClient) {
 unsafe extern "C" fn free_told(_ctx: *mut raw::RedisModuleCtx, told: *mut c_void) {
     let _ = catch_unwind(AssertUnwindSafe(|| {
         if !told.is_null() {
-            // SAFETY: the box was given to the server in `wake`, and comes back once.
+            // SAFETY: the box was given to the server in `give_back`, and comes back once.
             drop(unsafe { Box::from_raw(told.cast::<Told>()) });
         }
     }));

@@ -304,11 +304,16 @@ fn a_lease_ends_though_the_clock_goes_back() {
         let held = lock(conn, "k", "first");
         conn.must(&["MODEL.RENEW", "k", "n", "first", &held, "LEASE", "1000"]);
         let mut next = wait(server, "k", "next");
+        let mut late = server.conn();
+        late.send(&["MODEL.LOCK", "k", "n", "late", "WAIT", "500"]);
+        server.wait_until("both wait", || server.info("model_lock_waiters") == "2");
         server.step_clock_back();
         server.wait_until("the clock goes back", || wall(conn) < before - 3000);
+        assert_eq!(answer(&mut late), Reply::Null);
         let granted = answer(&mut next);
         assert!(number(&fence(&granted)) > number(&held), "fences grow all the same");
-        // What is locked from now on ends as well.
+        // What is locked and waited for from now on ends as well.
+        assert_eq!(conn.call(&["MODEL.LOCK", "k", "n", "late", "WAIT", "100"]), Reply::Null);
         conn.must(&["MODEL.LOCK", "k", "other", "x", "LEASE", "100"]);
         server.wait_until("it is over", || server.info("model_locks_held") == "1");
         conn.must(&["MODEL.UNLOCK", "k", "n", "next", &fence(&granted)]);

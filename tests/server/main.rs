@@ -31,6 +31,7 @@ mod jsonpath;
 mod jsonschema;
 mod keyspace;
 mod linearizability;
+mod lock_faults;
 mod locks;
 mod memory;
 mod model_keys;

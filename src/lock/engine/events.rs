@@ -114,12 +114,21 @@ impl Engine {
     /// A connection is closed: what was to end with it ends.
     pub fn disconnect(&mut self, store: &mut dyn Store, client: u64) {
         for (place, fence) in self.ephemerals.remove(&client).unwrap_or_default() {
-            self.give_back(store, place.at(), fence);
+            self.end(store, place.at(), fence);
         }
     }
 
-    /// Ends a grant that nobody heard of, or that nobody holds any more.
+    /// Ends a grant whose client is gone and did not hear of it; unless its owner has asked for it again,
+    /// and another client may have heard.
     pub fn give_back(&mut self, store: &mut dyn Store, at: At<'_>, fence: u64) {
+        let Some(locks) = store.locks(at) else { return };
+        let mut holders = locks.names().iter().flat_map(|lock| &lock.holders);
+        if holders.any(|holder| holder.fence == fence && !holder.again) {
+            self.end(store, at, fence);
+        }
+    }
+
+    fn end(&mut self, store: &mut dyn Store, at: At<'_>, fence: u64) {
         let Some(locks) = store.locks(at) else { return };
         let holds = |holders: &[Holder]| holders.iter().any(|holder| holder.fence == fence);
         let name = locks.names().iter().find(|lock| holds(&lock.holders));
