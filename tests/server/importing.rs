@@ -144,7 +144,7 @@ fn a_run_that_was_interrupted_goes_on() {
     assert!(!state.exists());
     for nth in 0..MANY {
         let json = target.conn().must(&["MODEL.GET", &format!("j:{nth}"), "$.n"]);
-        assert_eq!(json, Reply::bulk(&nth.to_string()));
+        assert_eq!(json, Reply::bulk(nth.to_string()));
     }
 }
 
@@ -192,6 +192,6 @@ fn keys_become_documents_in_place_while_others_write() {
         assert_eq!(conn.must(&["TYPE", key]), Reply::Simple("model-doc".into()));
     }
     assert!((1..=1_000_000).contains(&conn.must(&["PTTL", "j:2"]).int()));
-    assert_eq!(conn.must(&["MODEL.GET", "j:n", "$.n"]), Reply::bulk(&counted.to_string()));
+    assert_eq!(conn.must(&["MODEL.GET", "j:n", "$.n"]), Reply::bulk(counted.to_string()));
     assert_eq!(conn.must(&["DBSIZE"]), Reply::Int(8), "nothing is left aside");
 }
