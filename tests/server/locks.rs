@@ -4,57 +4,8 @@
 use std::time::Duration;
 
 use crate::harness::{Flavor, Server, on_every_flavor, on_every_server, on_every_server_with};
+use crate::locking::{LONG, PATIENCE, answer, check_idle, fence, lock, make, number, owners, wait};
 use crate::resp::{Conn, Reply};
-
-const PATIENCE: Duration = Duration::from_secs(20);
-const LONG: &str = "60000";
-
-fn make(conn: &mut Conn, key: &str) {
-    conn.must(&["MODEL.SET", key, "any", r#"{"n":1}"#]);
-}
-
-fn fence(reply: &Reply) -> String {
-    reply.array()[0].int().to_string()
-}
-
-fn number(fence: &str) -> u64 {
-    fence.parse().expect("a fence is a number")
-}
-
-/// Takes a lock that is free.
-fn lock(conn: &mut Conn, key: &str, owner: &str) -> String {
-    fence(&conn.must(&["MODEL.LOCK", key, "n", owner, "LEASE", LONG]))
-}
-
-/// A client that waits for a lock.
-fn wait(server: &Server, key: &str, owner: &str) -> Conn {
-    let waiting: u64 = server.info("model_lock_waiters").parse().unwrap();
-    let mut conn = server.conn();
-    conn.send(&["MODEL.LOCK", key, "n", owner, "LEASE", LONG, "WAIT", LONG, "GET"]);
-    server
-        .wait_until("it waits", || server.info("model_lock_waiters") == (waiting + 1).to_string());
-    conn
-}
-
-#[track_caller]
-fn answer(conn: &mut Conn) -> Reply {
-    conn.recv_within(PATIENCE).expect("a client that waits is answered")
-}
-
-fn owners(conn: &mut Conn, key: &str) -> Vec<String> {
-    let locks = conn.must(&["MODEL.LOCKS", key, "n"]);
-    let holders = locks.array().first().map(|lock| lock.field("holders").array().to_vec());
-    let owner = |holder: &Reply| holder.array()[0].text().to_owned();
-    holders.unwrap_or_default().iter().map(owner).collect()
-}
-
-/// Nobody holds or waits.
-fn check_idle(server: &Server) {
-    server.wait_until("nothing is left", || {
-        server.info("model_lock_waiters") == "0" && server.info("model_locks_held") == "0"
-    });
-    server.wait_until("nobody is blocked", || server.info("blocked_clients") == "0");
-}
 
 #[test]
 fn who_waits_is_granted_in_order_and_sees_what_was_saved() {

@@ -2,14 +2,15 @@
 //!
 //! One crate, so that it links once. A new file is a module here; `harness` starts and stops servers,
 //! `resp` is the connection and the replies, `cluster` puts servers together, and `harness_selftest`
-//! holds these to what they promise. `workload` makes random commands. The others are named for what
-//! they test.
+//! holds these to what they promise. `workload` makes random commands, `locking` takes locks and waits
+//! for them. The others are named for what they test.
 
 // Tests are added module by module, and not each uses all of the harness.
 #[allow(dead_code)]
 mod cluster;
 #[allow(dead_code)]
 mod harness;
+mod locking;
 #[allow(dead_code)]
 mod resp;
 mod soak;

@@ -1,0 +1,56 @@
+//! What tests of locks do to servers: take one, wait for one, and look who has it.
+
+use std::time::Duration;
+
+use crate::harness::Server;
+use crate::resp::{Conn, Reply};
+
+pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const LONG: &str = "60000";
+
+pub fn make(conn: &mut Conn, key: &str) {
+    conn.must(&["MODEL.SET", key, "any", r#"{"n":1}"#]);
+}
+
+pub fn fence(reply: &Reply) -> String {
+    reply.array()[0].int().to_string()
+}
+
+pub fn number(fence: &str) -> u64 {
+    fence.parse().expect("a fence is a number")
+}
+
+/// Takes a lock that is free.
+pub fn lock(conn: &mut Conn, key: &str, owner: &str) -> String {
+    fence(&conn.must(&["MODEL.LOCK", key, "n", owner, "LEASE", LONG]))
+}
+
+/// A client that waits for a lock.
+pub fn wait(server: &Server, key: &str, owner: &str) -> Conn {
+    let waiting: u64 = server.info("model_lock_waiters").parse().unwrap();
+    let mut conn = server.conn();
+    conn.send(&["MODEL.LOCK", key, "n", owner, "LEASE", LONG, "WAIT", LONG, "GET"]);
+    server
+        .wait_until("it waits", || server.info("model_lock_waiters") == (waiting + 1).to_string());
+    conn
+}
+
+#[track_caller]
+pub fn answer(conn: &mut Conn) -> Reply {
+    conn.recv_within(PATIENCE).expect("a client that waits is answered")
+}
+
+pub fn owners(conn: &mut Conn, key: &str) -> Vec<String> {
+    let locks = conn.must(&["MODEL.LOCKS", key, "n"]);
+    let holders = locks.array().first().map(|lock| lock.field("holders").array().to_vec());
+    let owner = |holder: &Reply| holder.array()[0].text().to_owned();
+    holders.unwrap_or_default().iter().map(owner).collect()
+}
+
+/// Nobody holds or waits.
+pub fn check_idle(server: &Server) {
+    server.wait_until("nothing is left", || {
+        server.info("model_lock_waiters") == "0" && server.info("model_locks_held") == "0"
+    });
+    server.wait_until("nobody is blocked", || server.info("blocked_clients") == "0");
+}
