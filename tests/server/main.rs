@@ -34,6 +34,7 @@ mod keyspace;
 mod linearizability;
 mod lock_faults;
 mod locks;
+mod locks_cluster;
 mod memory;
 mod model_keys;
 mod model_memory;

@@ -1,0 +1,337 @@
+//! Locks in a cluster: asked for where their documents are, and gone with them where these go; who waited
+//! for one that moved is told, and asks there.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::cluster::{Cluster, node_id};
+use crate::harness::{Flavor, Server, on_every_flavor};
+use crate::locking::{LONG, answer, check_idle, fence, lock, make, number, owners, wait};
+use crate::resp::{Conn, Reply};
+
+const KEYS: [&str; 2] = ["{k}a", "{k}b"];
+
+/// A slot on its way to another node.
+struct Move<'a> {
+    slot: String,
+    from: &'a Server,
+    to: &'a Server,
+}
+
+impl<'a> Move<'a> {
+    /// The slot of [`KEYS`], from where it was when the cluster was formed, or back.
+    fn new(cluster: &'a Cluster, back: bool) -> Move<'a> {
+        let home = cluster.node_of(KEYS[0]);
+        let other = cluster.nodes.iter().find(|node| node.port != home.port).expect("two nodes");
+        let (from, to) = if back { (other, home) } else { (home, other) };
+        Move { slot: cluster.slot(KEYS[0]).to_string(), from, to }
+    }
+
+    fn open(&self) {
+        let setslot = ["CLUSTER", "SETSLOT", &self.slot];
+        self.to.must(&[&setslot[..], &["IMPORTING", &node_id(self.from)]].concat());
+        self.from.must(&[&setslot[..], &["MIGRATING", &node_id(self.to)]].concat());
+    }
+
+    fn carry(&self, key: &str) {
+        let port = self.to.port.to_string();
+        self.from.must(&["MIGRATE", "127.0.0.1", &port, key, "0", "20000"]);
+    }
+
+    fn close(&self) {
+        let id = node_id(self.to);
+        for node in [self.to, self.from] {
+            node.must(&["CLUSTER", "SETSLOT", &self.slot, "NODE", &id]);
+        }
+    }
+
+    /// Key by key, as every server can.
+    fn by_keys(&self) {
+        self.open();
+        KEYS.iter().for_each(|key| self.carry(key));
+        self.close();
+    }
+
+    /// In one stream, as Valkey can.
+    fn by_stream(&self) {
+        let (slot, id) = (self.slot.as_str(), node_id(self.to));
+        self.from.must(&["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", &id]);
+        self.from.wait_until("the slot has moved", || {
+            let all = self.from.must(&["CLUSTER", "GETSLOTMIGRATIONS"]);
+            let states = all.array().iter().map(|one| one.field("state").text().to_owned());
+            let states: Vec<_> = states.collect();
+            assert!(!states.iter().any(|state| state == "failed"), "{all:?}");
+            states.iter().all(|state| state == "success")
+        });
+    }
+
+    /// Waits until both nodes see the same: a move that begins before can be lost to an older one.
+    fn agree(&self) {
+        let view = |node: &Server| {
+            let text = node.must(&["CLUSTER", "NODES"]).text().to_owned();
+            let line = |line: &str| {
+                let fields: Vec<&str> = line.split(' ').collect();
+                format!("{} {} {:?}", fields[0], fields[6], &fields[8..])
+            };
+            let mut lines: Vec<_> = text.lines().map(line).collect();
+            lines.sort();
+            lines
+        };
+        self.from.wait_until("the nodes agree", || view(self.from) == view(self.to));
+    }
+}
+
+#[test]
+fn requests_for_locks_are_routed_by_their_keys() {
+    on_every_flavor(|flavor| {
+        let cluster = Cluster::start(flavor, 2, &[]);
+        let way = Move::new(&cluster, false);
+        let (home, other) = (&mut way.from.conn(), &mut way.to.conn());
+        KEYS.iter().for_each(|key| make(home, key));
+        for (command, keys) in [
+            (&["MODEL.LOCK", KEYS[0], "n", "o"][..], &KEYS[..1]),
+            (&["MODEL.MLOCK", "2", KEYS[0], KEYS[1], "n", "o"], &KEYS),
+            (&["MODEL.RENEW", KEYS[0], "n", "o", "1"], &KEYS[..1]),
+            (&["MODEL.UNLOCK", KEYS[0], "n", "FORCE"], &KEYS[..1]),
+            (&["MODEL.UNLOCK", KEYS[1], "n", "FORCE"], &KEYS[1..]),
+            (&["MODEL.LOCKS", KEYS[0]], &KEYS[..1]),
+        ] {
+            let named = other.must(&[&["COMMAND", "GETKEYS"], command].concat());
+            let keys: Vec<_> = keys.iter().map(Reply::bulk).collect();
+            assert_eq!(named, Reply::Array(keys), "{command:?}");
+            assert_eq!(other.call(command).error_word(), "MOVED", "{command:?}");
+            let here = home.call(command);
+            assert!(!here.is_error() || here.error_word() == "LOCKLOST", "{command:?} {here:?}");
+        }
+        let across = ["MODEL.MLOCK", "2", KEYS[0], "elsewhere", "n", "o", "WAIT", LONG];
+        for conn in [home, other] {
+            assert_eq!(conn.call(&across).error_word(), "CROSSSLOT");
+        }
+        check_idle(way.from);
+    });
+}
+
+#[test]
+fn who_waits_for_a_document_that_moves_is_told_and_its_locks_go_along() {
+    on_every_flavor(|flavor| {
+        let cluster = Cluster::start(flavor, 2, &[]);
+        check_move(&Move::new(&cluster, false), Move::by_keys);
+    });
+}
+
+#[test]
+fn locks_go_along_with_a_slot_that_moves_in_one_stream() {
+    let cluster = Cluster::start(Flavor::Valkey91, 2, &[]);
+    check_move(&Move::new(&cluster, false), Move::by_stream);
+}
+
+fn check_move<'a>(way: &Move<'a>, go: impl Fn(&Move<'a>)) {
+    let conn = &mut way.from.conn();
+    KEYS.iter().for_each(|key| make(conn, key));
+    let held = lock(conn, KEYS[0], "holder");
+    let shared = ["MODEL.LOCK", KEYS[1], "s", "sharer", "SHARED", "LEASE", LONG];
+    let shared = fence(&conn.must(&shared));
+    let mut waiters = Vec::from(["one", "two"].map(|owner| wait(way.from, KEYS[0], owner)));
+    let mut many = way.from.conn();
+    many.send(&["MODEL.MLOCK", "2", KEYS[1], KEYS[0], "n", "many", "WAIT", LONG]);
+    waiters.push(many);
+    way.from.wait_until("all wait", || way.from.info("model_lock_waiters") == "3");
+    go(way);
+    for waiter in &mut waiters {
+        assert_eq!(answer(waiter).error_word(), "NOKEY");
+        let again = waiter.call(&["MODEL.LOCK", KEYS[0], "n", "again", "WAIT", LONG]);
+        assert_eq!(again.error_word(), "MOVED");
+    }
+    check_idle(way.from);
+    check_arrived(way.to, &held, &shared);
+}
+
+/// The grants are where the documents are: they are seen and count, and when one ends the next is
+/// granted.
+fn check_arrived(server: &Server, held: &str, shared: &str) {
+    let conn = &mut server.conn();
+    for (key, name, owner, fence) in
+        [(KEYS[0], "n", "holder", held), (KEYS[1], "s", "sharer", shared)]
+    {
+        let locks = conn.must(&["MODEL.LOCKS", key]);
+        let [lock] = locks.array() else { panic!("{locks:?}") };
+        let [holder] = lock.field("holders").array() else { panic!("{locks:?}") };
+        assert_eq!(lock.field("name").text(), name);
+        assert_eq!(holder.array()[..2], [Reply::bulk(owner), Reply::Int(number(fence) as i64)]);
+    }
+    let save = ["MODEL.FIELDOP", KEYS[0], "HOLDING", "n", "holder", held, "INCR", "$.n", "1"];
+    conn.must(&save);
+    conn.must(&["MODEL.RENEW", KEYS[0], "n", "holder", held]);
+    let mut next = wait(server, KEYS[0], "next");
+    conn.must(&[&save[..], &["RELEASE", "n", "holder", held]].concat());
+    let granted = answer(&mut next);
+    assert!(number(&fence(&granted)) > number(held), "fences grow");
+    assert_eq!(granted.array()[3].json()["n"], 3);
+    conn.must(&["MODEL.UNLOCK", KEYS[0], "n", "next", &fence(&granted)]);
+    conn.must(&["MODEL.UNLOCK", KEYS[1], "s", "sharer", shared]);
+    check_idle(server);
+}
+
+#[test]
+fn who_asks_while_the_slot_moves_is_sent_to_where_the_document_is() {
+    on_every_flavor(|flavor| {
+        let cluster = Cluster::start(flavor, 2, &[]);
+        let way = Move::new(&cluster, false);
+        let conn = &mut way.from.conn();
+        KEYS.iter().for_each(|key| make(conn, key));
+        let held = lock(conn, KEYS[0], "holder");
+        way.open();
+        // What is still here is waited for here.
+        let mut early = wait(way.from, KEYS[0], "early");
+        way.carry(KEYS[0]);
+        assert_eq!(answer(&mut early).error_word(), "NOKEY");
+        let ask = ["MODEL.LOCK", KEYS[0], "n", "early", "LEASE", LONG, "WAIT", LONG];
+        assert_eq!(early.call(&ask).error_word(), "ASK");
+        let both = ["MODEL.MLOCK", "2", KEYS[0], KEYS[1], "n", "both"];
+        assert_eq!(conn.call(&both).error_word(), "TRYAGAIN");
+        let mut asking = way.to.conn();
+        assert_eq!(asking.call(&ask).error_word(), "MOVED");
+        asking.must(&["ASKING"]);
+        asking.send(&ask);
+        way.to.wait_until("it waits", || way.to.info("model_lock_waiters") == "1");
+        way.carry(KEYS[1]);
+        way.close();
+        let there = &mut way.to.conn();
+        there.must(&["MODEL.UNLOCK", KEYS[0], "n", "holder", &held]);
+        let granted = fence(&answer(&mut asking));
+        assert!(number(&granted) > number(&held));
+        there.must(&["MODEL.UNLOCK", KEYS[0], "n", "early", &granted]);
+        [way.from, way.to].into_iter().for_each(check_idle);
+    });
+}
+
+/// A node that hears that the slot is another's drops what it has of it.
+#[test]
+fn who_waits_where_the_slot_is_taken_away_is_told() {
+    on_every_flavor(|flavor| {
+        let cluster = Cluster::start(flavor, 2, &[]);
+        let way = Move::new(&cluster, false);
+        let conn = &mut way.from.conn();
+        KEYS.iter().for_each(|key| make(conn, key));
+        lock(conn, KEYS[0], "holder");
+        let mut waiters = ["one", "two"].map(|owner| wait(way.from, KEYS[0], owner));
+        way.open();
+        way.to.must(&["CLUSTER", "SETSLOT", &way.slot, "NODE", &node_id(way.to)]);
+        for waiter in &mut waiters {
+            assert_eq!(answer(waiter).error_word(), "NOKEY");
+        }
+        check_idle(way.from);
+    });
+}
+
+/// A client that goes where it is sent.
+struct Wanderer<'a> {
+    nodes: &'a [Server],
+    conns: Vec<Conn>,
+    at: usize,
+}
+
+impl Wanderer<'_> {
+    fn new(cluster: &Cluster) -> Wanderer<'_> {
+        let conns = cluster.nodes.iter().map(Server::conn).collect();
+        Wanderer { nodes: &cluster.nodes, conns, at: 0 }
+    }
+
+    fn call(&mut self, command: &[&str]) -> Reply {
+        let mut reply = self.conns[self.at].call(command);
+        loop {
+            let Reply::Error(text) = &reply else { return reply };
+            let (word, rest) = text.split_once(' ').expect("an error has a text");
+            let port = rest.rsplit(':').next().and_then(|port| port.parse().ok());
+            let there = self.nodes.iter().position(|node| Some(node.port) == port);
+            match word {
+                "MOVED" => self.at = there.expect("a node of the cluster"),
+                "ASK" => {
+                    let conn = &mut self.conns[there.expect("a node of the cluster")];
+                    conn.must(&["ASKING"]);
+                    reply = conn.call(command);
+                    continue;
+                }
+                "TRYAGAIN" | "CLUSTERDOWN" => thread::sleep(Duration::from_millis(2)),
+                _ => return reply,
+            }
+            reply = self.conns[self.at].call(command);
+        }
+    }
+
+    /// Takes a lock; who waited for a document that moved asks again.
+    fn lock(&mut self, command: &[&str]) -> Reply {
+        loop {
+            let reply = self.call(command);
+            if !reply.is_error() || reply.error_word() != "NOKEY" {
+                return reply;
+            }
+        }
+    }
+
+    /// Locks, counts and releases, one document or both; gives how much was counted.
+    fn count(&mut self, owner: &str, both: bool) -> u64 {
+        let count = |fence| ["HOLDING", "n", owner, fence, "INCR", "$.n", "1"];
+        if both {
+            let request = ["MODEL.MLOCK", "2", KEYS[0], KEYS[1], "n", owner, "WAIT", LONG];
+            let granted = self.lock(&request);
+            let fences = [0, 1].map(|nth| fence(&granted.array()[nth]));
+            let mut command = vec!["MODEL.TXN", "2", KEYS[0], KEYS[1]];
+            for (key, fence) in KEYS.iter().zip(&fences) {
+                command.extend(["ON", key]);
+                command.extend(count(fence));
+                command.extend(["RELEASE", "n", owner, fence]);
+            }
+            let counted = self.call(&command);
+            assert!(!counted.is_error(), "{counted:?}");
+            return 2;
+        }
+        let held = fence(&self.lock(&["MODEL.LOCK", KEYS[0], "n", owner, "WAIT", LONG]));
+        let counted = self.call(&[&["MODEL.FIELDOP", KEYS[0]], &count(&held)[..]].concat());
+        assert!(!counted.is_error(), "{counted:?}");
+        let unlocked = self.call(&["MODEL.UNLOCK", KEYS[0], "n", owner, &held]);
+        assert_eq!(unlocked, Reply::Int(1));
+        1
+    }
+}
+
+#[test]
+fn a_slot_moves_back_and_forth_under_clients_that_hold_and_wait() {
+    on_every_flavor(|flavor| {
+        let cluster = Cluster::start(flavor, 2, &[]);
+        KEYS.iter().for_each(|key| make(&mut cluster.conn_of(key), key));
+        let (stop, counted) = (AtomicBool::new(false), AtomicU64::new(0));
+        thread::scope(|scope| {
+            for nth in 0..4 {
+                let (cluster, stop, counted) = (&cluster, &stop, &counted);
+                scope.spawn(move || {
+                    let mut client = Wanderer::new(cluster);
+                    while !stop.load(Ordering::Relaxed) {
+                        let more = client.count(&format!("client:{nth}"), nth % 2 == 0);
+                        counted.fetch_add(more, Ordering::Relaxed);
+                    }
+                });
+            }
+            for round in 0..6 {
+                let way = Move::new(&cluster, round % 2 == 1);
+                let before = counted.load(Ordering::Relaxed);
+                way.to.wait_until("they work", || counted.load(Ordering::Relaxed) > before + 10);
+                match flavor.is_valkey() && round >= 2 {
+                    true => way.by_stream(),
+                    false => way.by_keys(),
+                }
+                way.agree();
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        let mut client = Wanderer::new(&cluster);
+        let found = client.call(&["MODEL.MGET", "2", KEYS[0], KEYS[1], "$.n"]);
+        let number = |nth: usize| found.array()[nth].text().parse::<u64>().expect("n");
+        assert_eq!(number(0) + number(1) - 2, counted.into_inner());
+        for key in KEYS {
+            assert_eq!(owners(&mut cluster.conn_of(key), key), Vec::<String>::new());
+        }
+        cluster.nodes.iter().for_each(check_idle);
+    });
+}
