@@ -6,7 +6,7 @@ use crate::harness::{Flavor, Server, on_every_server};
 use crate::resp::Conn;
 
 /// A connection of a new user with these rules.
-fn user(server: &Server, rules: &[&str]) -> Conn {
+pub fn user(server: &Server, rules: &[&str]) -> Conn {
     server.must(&[&["ACL", "SETUSER", "someone", "reset", "on", "nopass"], rules].concat());
     let mut conn = server.conn();
     conn.must(&["AUTH", "someone", ""]);
@@ -15,7 +15,7 @@ fn user(server: &Server, rules: &[&str]) -> Conn {
 
 /// Each command of this list is refused by the access rules, and the others are not.
 #[track_caller]
-fn check(conn: &mut Conn, allowed: &[&[&str]], forbidden: &[&[&str]]) {
+pub fn check(conn: &mut Conn, allowed: &[&[&str]], forbidden: &[&[&str]]) {
     for command in allowed {
         let reply = conn.call(command);
         assert!(!reply.is_error() || reply.error_word() != "NOPERM", "{command:?}: {reply:?}");

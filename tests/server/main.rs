@@ -21,6 +21,7 @@ mod workload;
 mod harness_selftest;
 
 mod acl;
+mod acl_locks;
 mod clients;
 mod command_info;
 mod commands;
