@@ -34,6 +34,7 @@ mod jsonschema;
 mod keyspace;
 mod linearizability;
 mod lock_faults;
+mod lock_histories;
 mod locks;
 mod locks_cluster;
 mod memory;
