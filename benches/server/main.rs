@@ -12,8 +12,10 @@
 //!   --profile     our side of the rows alone, for a profiler to watch; no table
 //!   --short       200,000 documents for RDB instead of a million
 //!   --no-rdb      no RDB
+//!   --svg FILE    the table as a picture, of the last server
 //! ```
 
+mod chart;
 mod documents;
 mod locks;
 mod rows;
@@ -32,6 +34,7 @@ struct Options {
     only: Option<String>,
     profile: bool,
     rdb_documents: usize,
+    svg: Option<PathBuf>,
 }
 
 /// One line of the table.
@@ -72,6 +75,9 @@ fn main() {
             }
         }
         print_table(&version, &lines, options.rounds);
+        if let Some(file) = &options.svg {
+            std::fs::write(file, chart::svg(&version, &lines)).expect("the picture can be written");
+        }
         if !hand_overs.is_empty() {
             locks::print(&hand_overs);
         }
@@ -87,6 +93,7 @@ fn options() -> Options {
         only: None,
         profile: false,
         rdb_documents: 1_000_000,
+        svg: None,
     };
     let mut paths = Vec::new();
     let mut args = std::env::args().skip(1);
@@ -99,6 +106,7 @@ fn options() -> Options {
                 options.rounds = rounds.filter(|rounds| *rounds > 0).unwrap_or_else(|| usage());
             }
             "--only" => options.only = Some(args.next().unwrap_or_else(|| usage())),
+            "--svg" => options.svg = Some(args.next().unwrap_or_else(|| usage()).into()),
             "--profile" => options.profile = true,
             "--short" => options.rdb_documents = 200_000,
             "--no-rdb" => options.rdb_documents = 0,
@@ -121,7 +129,7 @@ fn options() -> Options {
 
 fn usage() -> ! {
     eprintln!(
-        "usage: bench [--rounds N] [--only TEXT] [--profile] [--short] [--no-rdb] <module.so> <server>..."
+        "usage: bench [--rounds N] [--only TEXT] [--profile] [--short] [--no-rdb] [--svg FILE] <module.so> <server>..."
     );
     std::process::exit(2);
 }

@@ -189,8 +189,10 @@ impl<'a> Client<'a> {
         let wait = if is_first { self.rng.pick(&waits) } else { LONG_WAIT };
         loop {
             let vanishes = self.rng.one_in(12).then(|| self.rng.below(10) as u64);
+            let sent = self.recorder.moment();
             let answer = self.ask(task, &locks, shared, wait, vanishes);
             let Some(answer) = answer else {
+                self.forget_replaced(task, &locks, sent);
                 self.hang_up(task);
                 // Were it shared, others could have a greater fence before this one is heard of.
                 if is_first && !shared && self.rng.one_in(2) {
@@ -206,6 +208,16 @@ impl<'a> Client<'a> {
                 task.grants.sort_by_key(|grant| grant.lock);
             }
             return;
+        }
+    }
+
+    /// A request that nobody was told of may have been granted in the place of what its owner held, and
+    /// have been given back.
+    fn forget_replaced(&mut self, task: &Task, locks: &[usize], sent: u64) {
+        let opened = self.line.as_ref().map_or(sent, |(_, opened)| *opened);
+        for grant in task.grants.iter().filter(|grant| locks.contains(&grant.lock)) {
+            let op = Op { sent, what: What::Unlock(*grant) };
+            self.records.push(Record { client: self.number, op, opened, told: None });
         }
     }
 
