@@ -37,6 +37,7 @@ mod lock_faults;
 mod lock_histories;
 mod locks;
 mod locks_cluster;
+mod locks_trouble;
 mod memory;
 mod model_keys;
 mod model_memory;

@@ -350,6 +350,22 @@ fn block(rng: &mut Rng, keys: &[String], command: &mut Vec<String>) {
     }
 }
 
+/// A lock is taken or ended, by one of three owners. Leases outlive any test.
+fn lock(rng: &mut Rng, key: &str, other: &str) -> Vec<String> {
+    let (name, owner) = (rng.pick(&["a", "n"]), rng.pick(&["u", "v", "w"]));
+    let mut command: Vec<&str> = match rng.below(7) {
+        0 => return ["MODEL.UNLOCK", key, name, "FORCE"].map(String::from).into(),
+        1 => vec!["MODEL.FIELDOP", key, "HOLDING", name, owner, "1", "RELEASE", name, owner, "1"],
+        2 => vec!["MODEL.RENEW", key, name, owner, "1", "LEASE", "500000"],
+        3 => vec!["MODEL.MLOCK", "2", key, other, name, owner, "LEASE", "600000"],
+        _ => vec!["MODEL.LOCK", key, name, owner, "LEASE", "600000"],
+    };
+    if command[0].ends_with("LOCK") && rng.one_in(2) {
+        command.push("SHARED");
+    }
+    command.into_iter().map(String::from).collect()
+}
+
 /// How many keys [`command`] uses.
 pub const KEYS: usize = 12;
 
@@ -358,7 +374,7 @@ pub fn command(rng: &mut Rng, prefix: &str) -> Vec<String> {
     let key = format!("{prefix}{}", rng.below(KEYS));
     let other = format!("{prefix}{}", rng.below(KEYS));
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    match rng.below(55) {
+    match rng.below(62) {
         0..24 => fieldop(rng, &key),
         24..30 => set(rng, &key),
         30 => words(&["DEL", &key]),
@@ -373,6 +389,7 @@ pub fn command(rng: &mut Rng, prefix: &str) -> Vec<String> {
         39 | 40 => define(rng),
         41 => words(&["MODEL.UNDEFINE", rng.pick(&MODELS)]),
         42 => words(&["MODEL.META", &key]),
+        43..50 => lock(rng, &key, &other),
         _ => transaction(rng, prefix),
     }
 }

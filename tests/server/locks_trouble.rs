@@ -1,0 +1,297 @@
+//! Locks when the server has other troubles: memory that is full, pauses, a master that hands over, data
+//! that is loaded anew. Who waits is answered, what is held stays held, and replicas have the same.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::harness::{Server, on_every_flavor, on_every_server_with};
+use crate::locking::{LONG, PATIENCE, answer, check_idle, fence, lock, make, number, owners, wait};
+use crate::resp::{Conn, Reply};
+
+/// A master whose stream holds nothing but what tests write.
+const QUIET: &str = "repl-ping-replica-period 3600";
+
+fn on_every_pair(body: impl Fn(&Server, &Server) + Sync) {
+    on_every_flavor(|flavor| {
+        let (master, replica) = (Server::start(flavor, &[QUIET]), Server::start(flavor, &[QUIET]));
+        replica.replica_of(&master);
+        body(&master, &replica);
+    });
+}
+
+#[track_caller]
+fn check_equal(master: &Server, replica: &Server) {
+    replica.wait_for_sync(master);
+    assert_eq!(replica.debug_digest(), master.debug_digest());
+}
+
+/// A lock that is over while the test goes on.
+fn lock_shortly(conn: &mut Conn, key: &str) -> String {
+    fence(&conn.must(&["MODEL.LOCK", key, "n", "holder", "LEASE", "60"]))
+}
+
+fn sleep_past_it() {
+    thread::sleep(Duration::from_millis(150));
+}
+
+#[track_caller]
+fn check_still_waits(conn: &mut Conn) {
+    assert_eq!(conn.recv_within(Duration::from_millis(100)), None);
+}
+
+#[track_caller]
+fn release(conn: &mut Conn, key: &str, owner: &str, fence: &str) {
+    let grant = ["n", owner, fence];
+    conn.must(&[&["MODEL.FIELDOP", key, "HOLDING"], &grant[..], &["RELEASE"], &grant].concat());
+}
+
+#[test]
+fn who_waits_for_a_document_that_is_evicted_is_told() {
+    on_every_server_with(&["maxmemory-policy allkeys-random"], |server| {
+        let conn = &mut server.conn();
+        ["a", "b"].iter().for_each(|key| make(conn, key));
+        let held = ["a", "b"].map(|key| lock(conn, key, "holder"));
+        let mut waiters = Vec::from(["a", "b", "a"].map(|key| wait(server, key, "w")));
+        let mut both = server.conn();
+        both.send(&["MODEL.MLOCK", "2", "a", "b", "n", "both", "WAIT", LONG]);
+        waiters.push(both);
+        server.wait_until("all wait", || server.info("model_lock_waiters") == "4");
+        conn.must(&["CONFIG", "SET", "maxmemory", "1"]);
+        // Everything goes until there is room, which there never is.
+        assert_eq!(conn.call(&["MODEL.LOCK", "a", "n", "late", "WAIT", LONG]).error_word(), "OOM");
+        for waiter in &mut waiters {
+            assert_eq!(answer(waiter).error_word(), "NOKEY");
+        }
+        conn.must(&["CONFIG", "SET", "maxmemory", "0"]);
+        assert_eq!(conn.must(&["DBSIZE"]), Reply::Int(0));
+        check_idle(server);
+        make(conn, "a");
+        assert!(number(&lock(conn, "a", "new")) > number(&held[1]), "fences grow");
+    });
+}
+
+#[test]
+fn nothing_is_granted_while_writes_are_paused() {
+    on_every_pair(|master, replica| {
+        let conn = &mut master.conn();
+        make(conn, "k");
+        let held = lock_shortly(conn, "k");
+        let [mut first, gone, mut last] = ["first", "gone", "last"].map(|w| wait(master, "k", w));
+        let mut ephemeral = master.conn();
+        ephemeral.must(&["MODEL.LOCK", "k", "e", "e", "EPHEMERAL", "LEASE", LONG]);
+        conn.must(&["CLIENT", "PAUSE", LONG, "WRITE"]);
+        let sent = master.info("master_repl_offset");
+        drop((gone, ephemeral));
+        sleep_past_it();
+        // Reads go on, and see that nothing has changed.
+        assert_eq!(owners(conn, "k"), ["holder"]);
+        assert_eq!(conn.must(&["MODEL.META", "k"]).field("locks"), &Reply::Int(2));
+        check_still_waits(&mut first);
+        check_still_waits(&mut last);
+        assert_eq!(master.info("master_repl_offset"), sent);
+        conn.must(&["CLIENT", "UNPAUSE"]);
+        let granted = fence(&answer(&mut first));
+        assert!(number(&granted) > number(&held));
+        release(conn, "k", "first", &granted);
+        let granted = fence(&answer(&mut last));
+        check_equal(master, replica);
+        release(conn, "k", "last", &granted);
+        check_idle(master);
+        check_equal(master, replica);
+    });
+}
+
+#[test]
+fn nothing_is_granted_while_everything_is_paused() {
+    on_every_pair(|master, replica| {
+        let conn = &mut master.conn();
+        make(conn, "k");
+        lock_shortly(conn, "k");
+        let mut waiter = wait(master, "k", "w");
+        let there = &mut replica.conn();
+        replica.wait_for_sync(master);
+        conn.must(&["CLIENT", "PAUSE", "600", "ALL"]);
+        sleep_past_it();
+        check_still_waits(&mut waiter);
+        assert_eq!(owners(there, "k"), ["holder"]);
+        let granted = fence(&answer(&mut waiter));
+        check_equal(master, replica);
+        assert_eq!(owners(there, "k"), ["w"]);
+        release(conn, "k", "w", &granted);
+        check_idle(master);
+    });
+}
+
+/// What comes first after a pause is a request that ends the lease itself.
+#[test]
+fn who_went_during_a_pause_is_not_granted_after_it() {
+    on_every_pair(|master, replica| {
+        let conn = &mut master.conn();
+        make(conn, "k");
+        lock_shortly(conn, "k");
+        let gone = wait(master, "k", "gone");
+        conn.must(&["CLIENT", "PAUSE", LONG, "WRITE"]);
+        drop(gone);
+        let mut next = master.conn();
+        next.send(&["MODEL.LOCK", "k", "n", "next", "LEASE", LONG, "WAIT", LONG]);
+        sleep_past_it();
+        conn.must(&["CLIENT", "UNPAUSE"]);
+        let granted = fence(&answer(&mut next));
+        release(conn, "k", "next", &granted);
+        check_idle(master);
+        check_equal(master, replica);
+    });
+}
+
+/// A transaction that pauses writes may still write.
+#[test]
+fn what_is_locked_by_the_transaction_that_pauses_is_sent_with_it() {
+    on_every_pair(|master, replica| {
+        let conn = &mut master.conn();
+        make(conn, "k");
+        let held = lock(conn, "k", "holder");
+        let mut waiter = wait(master, "k", "w");
+        conn.must(&["MULTI"]);
+        conn.must(&["CLIENT", "PAUSE", LONG, "WRITE"]);
+        conn.must(&["MODEL.LOCK", "k", "other", "o", "LEASE", LONG]);
+        conn.must(&["MODEL.UNLOCK", "k", "n", "holder", &held]);
+        assert!(conn.must(&["EXEC"]).array().iter().all(|reply| !reply.is_error()));
+        let granted = fence(&answer(&mut waiter));
+        check_equal(master, replica);
+        conn.must(&["CLIENT", "UNPAUSE"]);
+        release(conn, "k", "w", &granted);
+        conn.must(&["MODEL.UNLOCK", "k", "other", "FORCE"]);
+        check_idle(master);
+        check_equal(master, replica);
+    });
+}
+
+#[test]
+fn a_master_that_hands_over_leaves_nobody_waiting_and_its_locks_to_the_next() {
+    on_every_pair(|one, other| {
+        let conn = &mut one.conn();
+        make(conn, "k");
+        let held = lock(conn, "k", "holder");
+        let mut ephemeral = one.conn();
+        ephemeral.must(&["MODEL.LOCK", "k", "e", "e", "EPHEMERAL", "LEASE", LONG]);
+        let mut waiters = ["a", "b"].map(|owner| wait(one, "k", owner));
+        other.wait_for_sync(one);
+        conn.must(&["FAILOVER", "TO", "127.0.0.1", &other.port.to_string(), "TIMEOUT", LONG]);
+        for waiter in &mut waiters {
+            // The server says so itself, or hangs up.
+            let told = waiter.try_recv(PATIENCE);
+            assert!(told.map_or(true, |reply| reply.is_some_and(|reply| reply.is_error())));
+        }
+        other.wait_until("it is the master", || other.info("role") == "master");
+        one.wait_until("it is a replica", || one.info("master_link_status") == "up");
+        assert_eq!(one.info("model_lock_waiters"), "0");
+        // The new master does not know the connection, and the old one decides nothing any more.
+        drop(ephemeral);
+        let there = &mut other.conn();
+        let mut next = wait(other, "k", "next");
+        one.must(&["MODEL.LOCKS", "k"]);
+        check_equal(other, one);
+        release(there, "k", "holder", &held);
+        let granted = fence(&answer(&mut next));
+        assert!(number(&granted) > number(&held));
+        check_equal(other, one);
+        release(there, "k", "next", &granted);
+        there.must(&["MODEL.UNLOCK", "k", "e", "FORCE"]);
+        check_idle(other);
+        check_equal(other, one);
+    });
+}
+
+#[test]
+fn who_waits_while_the_data_is_loaded_anew_is_told_and_the_locks_come_back() {
+    on_every_server_with(&["appendonly yes", "appendfsync always"], |server| {
+        let conn = &mut server.conn();
+        make(conn, "k");
+        let mut held = lock(conn, "k", "holder");
+        for reload in [&["DEBUG", "RELOAD"][..], &["DEBUG", "LOADAOF"]] {
+            let mut waiters = ["a", "b"].map(|owner| wait(server, "k", owner));
+            conn.must(reload);
+            for waiter in &mut waiters {
+                assert_eq!(answer(waiter).error_word(), "NOKEY", "{reload:?}");
+            }
+            assert_eq!(owners(conn, "k"), ["holder"], "{reload:?}");
+            let mut next = wait(server, "k", "holder's next");
+            release(conn, "k", "holder", &held);
+            let granted = fence(&answer(&mut next));
+            assert!(number(&granted) > number(&held));
+            release(conn, "k", "holder's next", &granted);
+            check_idle(server);
+            held = lock(conn, "k", "holder");
+        }
+    });
+}
+
+#[test]
+fn who_waits_while_the_aof_is_rewritten_goes_on_waiting() {
+    for preamble in ["aof-use-rdb-preamble yes", "aof-use-rdb-preamble no"] {
+        let config = ["appendonly yes", "appendfsync always", preamble];
+        on_every_server_with(&config, |server| {
+            let conn = &mut server.conn();
+            make(conn, "k");
+            let held = lock(conn, "k", "holder");
+            let mut waiters = ["a", "b"].map(|owner| wait(server, "k", owner));
+            conn.must(&["BGREWRITEAOF"]);
+            release(conn, "k", "holder", &held);
+            let granted = fence(&answer(&mut waiters[0]));
+            server.wait_until("it is rewritten", || {
+                server.info("aof_rewrite_in_progress") == "0"
+                    && server.info("aof_rewrite_scheduled") == "0"
+            });
+            assert_eq!(server.info("aof_last_bgrewrite_status"), "ok");
+            check_still_waits(&mut waiters[1]);
+            let digest = server.debug_digest();
+            server.kill9();
+            server.restart();
+            assert_eq!(server.debug_digest(), digest);
+            let conn = &mut server.conn();
+            assert_eq!(owners(conn, "k"), ["a"]);
+            release(conn, "k", "a", &granted);
+            check_idle(server);
+        });
+    }
+}
+
+#[test]
+fn a_replica_that_had_other_locks_has_those_of_its_master() {
+    for load in ["repl-diskless-load disabled", "repl-diskless-load swapdb"] {
+        on_every_flavor(|flavor| {
+            let config = [QUIET, "repl-diskless-sync yes", load];
+            let (master, replica) =
+                (Server::start(flavor, &config), Server::start(flavor, &config));
+            let (conn, there) = (&mut master.conn(), &mut replica.conn());
+            ["k", "short"].iter().for_each(|key| make(conn, key));
+            let held = lock(conn, "k", "master's");
+            conn.must(&["MODEL.LOCK", "short", "n", "s", "LEASE", "3000"]);
+            ["k", "mine"].iter().for_each(|key| make(there, key));
+            lock(there, "k", "mine");
+            lock(there, "mine", "mine");
+            there.must(&["MODEL.LOCK", "k", "e", "e", "EPHEMERAL", "LEASE", LONG]);
+            let mut waiters = ["k", "mine"].map(|key| wait(&replica, key, "w"));
+            replica.replica_of(&master);
+            for waiter in &mut waiters {
+                let told = waiter.try_recv(PATIENCE);
+                assert!(told.map_or(true, |reply| reply.is_some_and(|reply| reply.is_error())));
+            }
+            check_equal(&master, &replica);
+            replica.wait_until("only the master's are held", || {
+                replica.must(&["MODEL.LOCKS", "k"]);
+                replica.info("model_locks_held") == "2" && replica.info("model_lock_waiters") == "0"
+            });
+            // It takes over: leases begin anew, and what it had before is forgotten.
+            master.kill9();
+            there.must(&["REPLICAOF", "NO", "ONE"]);
+            let mut next = ["k", "short"].map(|key| wait(&replica, key, "next"));
+            release(there, "k", "master's", &held);
+            let fences = [0, 1].map(|nth| fence(&answer(&mut next[nth])));
+            for (key, granted) in ["k", "short"].iter().zip(&fences) {
+                release(there, key, "next", granted);
+            }
+            check_idle(&replica);
+        });
+    }
+}
