@@ -290,33 +290,6 @@ fn an_ephemeral_lock_ends_with_its_connection() {
 }
 
 #[test]
-fn nothing_changes_while_writes_are_paused() {
-    on_every_server(|server| {
-        let conn = &mut server.conn();
-        make(conn, "k");
-        let mut holder = server.conn();
-        holder.must(&["MODEL.LOCK", "k", "n", "a", "EPHEMERAL", "LEASE", LONG]);
-        conn.must(&["MODEL.LOCK", "k", "short", "b", "LEASE", "100"]);
-        let mut next = wait(server, "k", "next");
-        conn.must(&["CLIENT", "PAUSE", "60000", "WRITE"]);
-        drop(holder);
-        std::thread::sleep(Duration::from_millis(200));
-        // Commands that read go on, and carry out nothing.
-        for _ in 0..3 {
-            conn.must(&["MODEL.GET", "k"]);
-            assert_eq!(owners(conn, "k"), ["a"]);
-            assert_eq!(server.info("model_lock_grants"), "2");
-            assert_eq!(server.info("model_lock_leases_expired"), "0");
-        }
-        conn.must(&["CLIENT", "UNPAUSE"]);
-        let granted = answer(&mut next);
-        server.wait_until("the lease ends", || server.info("model_lock_leases_expired") == "1");
-        conn.must(&["MODEL.UNLOCK", "k", "n", "next", &fence(&granted)]);
-        check_idle(server);
-    });
-}
-
-#[test]
 fn circles_are_refused_and_several_documents_are_locked_at_once() {
     on_every_server(|server| {
         let conn = &mut server.conn();

@@ -1,13 +1,15 @@
 //! Locks when the server has other troubles: memory that is full, pauses, a master that hands over, data
-//! that is loaded anew. Who waits is answered, what is held stays held, and replicas have the same.
+//! that is loaded anew, clients that leave or whose time is up just when somebody else acts. Who waits is
+//! answered, what is held stays held, and replicas have the same.
 
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Server, on_every_flavor, on_every_server_with};
+use crate::harness::{Server, on_every_flavor, on_every_server, on_every_server_with};
 use crate::locking::{LONG, PATIENCE, answer, check_idle, fence, lock, make, number, owners, wait};
 use crate::resp::{Conn, Reply};
 
+const EMPTY: &str = r#"{"a":0}"#;
 /// A master whose stream holds nothing but what tests write.
 const QUIET: &str = "repl-ping-replica-period 3600";
 
@@ -98,6 +100,33 @@ fn nothing_is_granted_while_writes_are_paused() {
         release(conn, "k", "last", &granted);
         check_idle(master);
         check_equal(master, replica);
+    });
+}
+
+#[test]
+fn nothing_changes_while_writes_are_paused() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        make(conn, "k");
+        let mut holder = server.conn();
+        holder.must(&["MODEL.LOCK", "k", "n", "a", "EPHEMERAL", "LEASE", LONG]);
+        conn.must(&["MODEL.LOCK", "k", "short", "b", "LEASE", "100"]);
+        let mut next = wait(server, "k", "next");
+        conn.must(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+        drop(holder);
+        std::thread::sleep(Duration::from_millis(200));
+        // Commands that read go on, and carry out nothing.
+        for _ in 0..3 {
+            conn.must(&["MODEL.GET", "k"]);
+            assert_eq!(owners(conn, "k"), ["a"]);
+            assert_eq!(server.info("model_lock_grants"), "2");
+            assert_eq!(server.info("model_lock_leases_expired"), "0");
+        }
+        conn.must(&["CLIENT", "UNPAUSE"]);
+        let granted = answer(&mut next);
+        server.wait_until("the lease ends", || server.info("model_lock_leases_expired") == "1");
+        conn.must(&["MODEL.UNLOCK", "k", "n", "next", &fence(&granted)]);
+        check_idle(server);
     });
 }
 
@@ -294,4 +323,95 @@ fn a_replica_that_had_other_locks_has_those_of_its_master() {
             check_idle(&replica);
         });
     }
+}
+
+/// The same owner on another connection is given the same grant: that it ends when the first
+/// connection turns out to be gone would take it from one who was told of it.
+#[test]
+fn a_grant_that_was_asked_for_again_outlives_the_client_that_hung_up() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        conn.must(&["MODEL.SET", "k", "any", EMPTY]);
+        for is_killed in [true, false] {
+            let granted = conn.must(&["MODEL.LOCK", "k", "a", "holder", "LEASE", LONG]);
+            let held = granted.array()[0].int().to_string();
+            let mut gone = server.conn();
+            let id = gone.must(&["CLIENT", "ID"]).int().to_string();
+            gone.send(&["MODEL.LOCK", "k", "a", "again", "LEASE", LONG, "WAIT", LONG]);
+            server.wait_until("it waits", || server.info("model_lock_waiters") == "1");
+            // All are read at once, and while the first one takes its time the client hangs up.
+            let mut commands = vec![
+                vec!["DEBUG", "SLEEP", "0.1"],
+                vec!["MODEL.UNLOCK", "k", "a", "holder", &held],
+                vec!["MODEL.LOCK", "k", "a", "again", "LEASE", LONG],
+            ];
+            if is_killed {
+                commands.insert(2, vec!["CLIENT", "KILL", "ID", &id]);
+            }
+            let replies = thread::scope(|scope| {
+                let replies = scope.spawn(|| conn.pipeline(&commands));
+                thread::sleep(Duration::from_millis(50));
+                if !is_killed {
+                    drop(gone);
+                }
+                replies.join().expect("they are answered")
+            });
+            let again = replies.last().expect("a reply").array()[0].int().to_string();
+            thread::sleep(Duration::from_millis(20));
+            let write = ["MODEL.FIELDOP", "k", "HOLDING", "a", "again", &again, "INCR", "$.a", "1"];
+            let release = ["RELEASE", "a", "again", &again];
+            conn.must(&[&write[..], &release].concat());
+            check_idle(server);
+        }
+    });
+}
+
+/// Its time is up just when it is granted.
+#[test]
+fn a_client_whose_time_is_up_when_it_is_granted_is_answered() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        conn.must(&["MODEL.SET", "k", "any", EMPTY]);
+        for lease in [LONG, "5000"] {
+            let granted = conn.must(&["MODEL.LOCK", "k", "a", "holder", "LEASE", LONG]);
+            let held = granted.array()[0].int().to_string();
+            let mut waiter = server.conn();
+            waiter.send(&["MODEL.LOCK", "k", "a", "late", "LEASE", lease, "WAIT", "100"]);
+            server.wait_until("it waits", || server.info("model_lock_waiters") == "1");
+            conn.pipeline(&[
+                vec!["DEBUG", "SLEEP", "0.2"],
+                vec!["MODEL.UNLOCK", "k", "a", "holder", &held],
+            ]);
+            let answer = waiter.recv_within(Duration::from_secs(5));
+            let answer = answer.expect("who waits is answered");
+            if answer != Reply::Null {
+                let fence = answer.array()[0].int().to_string();
+                conn.must(&["MODEL.UNLOCK", "k", "a", "late", &fence]);
+            }
+            check_idle(server);
+        }
+    });
+}
+
+/// Who left is granted nothing by a command that comes before the server has put that in order.
+#[test]
+fn who_left_is_granted_nothing() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        conn.must(&["MODEL.SET", "k", "any", EMPTY]);
+        conn.must(&["MODEL.SET", "other", "any", EMPTY]);
+        conn.must(&["MODEL.LOCK", "k", "a", "holder", "LEASE", "150"]);
+        let mut gone = server.conn();
+        let id = gone.must(&["CLIENT", "ID"]).int().to_string();
+        gone.send(&["MODEL.LOCK", "k", "a", "gone", "LEASE", "600000", "WAIT", LONG]);
+        server.wait_until("it waits", || server.info("model_lock_waiters") == "1");
+        // The holder's lease is over when the waiter is gone and the next command comes.
+        conn.pipeline(&[
+            vec!["DEBUG", "SLEEP", "0.2"],
+            vec!["CLIENT", "KILL", "ID", &id],
+            vec!["MODEL.LOCK", "other", "a", "next", "LEASE", "1"],
+        ]);
+        assert_eq!(conn.must(&["MODEL.LOCKS", "k"]), Reply::Array(Vec::new()));
+        check_idle(server);
+    });
 }

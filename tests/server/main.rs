@@ -33,7 +33,6 @@ mod jsonpath;
 mod jsonschema;
 mod keyspace;
 mod linearizability;
-mod lock_faults;
 mod lock_histories;
 mod locks;
 mod locks_cluster;
