@@ -50,7 +50,9 @@ fn record(
     let mut clients: Vec<Client> =
         (0..CLIENTS).map(|nth| Client::new(recorder, nth, seed, manner)).collect();
     thread::scope(|scope| {
-        let run = |client| scope.spawn(move || Client::run(client, TASKS));
+        // That no order explains a history is seen sooner in a short one.
+        let tasks = if manner == Manner::Honest { TASKS } else { 2 };
+        let run = |client| scope.spawn(move || Client::run(client, tasks));
         let running: Vec<_> = clients.iter_mut().map(run).collect();
         trouble(&|| running.iter().all(|client| client.is_finished()));
     });
@@ -318,7 +320,7 @@ fn a_server_that_forgets_what_it_acknowledged_is_found_out() {
                 wait_for_answers(server, &recorder, 50, done);
                 recorder.record_death(|| server.kill9(), || server.restart());
             });
-            check(&Held, &State::default(), &history).is_err()
+            find_lost_update(&history).is_some()
         });
         assert!(found_out, "a server that lost writes passed");
     });

@@ -70,13 +70,10 @@ impl Recorder {
         self.deaths.lock().unwrap().push((alive, gone, self.moment()));
     }
 
-    /// The history of these records. A request for a lock whose client was not told leaves no trace:
-    /// what it may have been granted nobody writes under, and is given back at any time.
+    /// The history of these records.
     pub fn history(&self, records: Vec<Record>) -> Vec<Call<Op, Told>> {
         let deaths = self.deaths.lock().unwrap();
         let bound = |opened| deaths.iter().find(|death| death.1 > opened).map(|death| death.1);
-        let told =
-            |record: &Record| record.told.is_some() || !matches!(record.op.what, What::Lock { .. });
         let call = |record: Record| {
             let outcome = match record.told {
                 Some(told) => Outcome::Answered { at: told.at, reply: told },
@@ -90,7 +87,7 @@ impl Recorder {
             let reply = Told { at, answer: Answer::Done };
             Call { client: usize::MAX, op, sent, outcome: Outcome::Answered { at, reply } }
         };
-        records.into_iter().filter(told).map(call).chain(deaths.iter().map(restart)).collect()
+        records.into_iter().map(call).chain(deaths.iter().map(restart)).collect()
     }
 }
 
@@ -189,10 +186,8 @@ impl<'a> Client<'a> {
         let wait = if is_first { self.rng.pick(&waits) } else { LONG_WAIT };
         loop {
             let vanishes = self.rng.one_in(12).then(|| self.rng.below(10) as u64);
-            let sent = self.recorder.moment();
             let answer = self.ask(task, &locks, shared, wait, vanishes);
             let Some(answer) = answer else {
-                self.forget_replaced(task, &locks, sent);
                 self.hang_up(task);
                 // Were it shared, others could have a greater fence before this one is heard of.
                 if is_first && !shared && self.rng.one_in(2) {
@@ -208,16 +203,6 @@ impl<'a> Client<'a> {
                 task.grants.sort_by_key(|grant| grant.lock);
             }
             return;
-        }
-    }
-
-    /// A request that nobody was told of may have been granted in the place of what its owner held, and
-    /// have been given back.
-    fn forget_replaced(&mut self, task: &Task, locks: &[usize], sent: u64) {
-        let opened = self.line.as_ref().map_or(sent, |(_, opened)| *opened);
-        for grant in task.grants.iter().filter(|grant| locks.contains(&grant.lock)) {
-            let op = Op { sent, what: What::Unlock(*grant) };
-            self.records.push(Record { client: self.number, op, opened, told: None });
         }
     }
 

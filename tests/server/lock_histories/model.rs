@@ -170,6 +170,17 @@ impl State {
         Some(())
     }
 
+    /// A request whose client was not told. What it may have been granted nobody writes under, and is
+    /// given back at any time; with it goes what it took the place of: a grant that was shared.
+    fn raise_unheard(&mut self, locks: &[usize], owner: &str, shared: bool) -> Option<()> {
+        let before = self.locks.clone();
+        for lock in locks {
+            let holders = &mut self.locks[*lock].holders;
+            holders.retain(|holder| shared || holder.owner != owner || !holder.shared);
+        }
+        (self.locks != before).then_some(())
+    }
+
     fn restart(&mut self, gone: u64, at: u64) {
         for lock in &mut self.locks {
             lock.holders.retain(|holder| !holder.ephemeral);
@@ -203,7 +214,10 @@ impl State {
         }
         match what {
             What::Lock { locks, owner, shared, ephemeral, lease } => {
-                let Some(Answer::Granted(granted)) = answer else { return Some(()) };
+                let Some(answer) = answer else {
+                    return self.raise_unheard(locks, owner, *shared);
+                };
+                let Answer::Granted(granted) = answer else { return Some(()) };
                 for (lock, (fence, count)) in locks.iter().zip(granted) {
                     let (owner, lease, shared, ephemeral) =
                         (owner.clone(), *lease, *shared, *ephemeral);
