@@ -1,0 +1,249 @@
+//! Agreement of `MODEL.TXN` with a naive model: random transactions on the host in memory, and an
+//! interpreter that copies all documents, does one thing after the other and throws the copy away when
+//! something is refused.
+//!
+//! After every command the two agree on the word and the block of a refusal, on every reply, document,
+//! model, time to live and lock; a second host that is fed the effects alone holds the same; a refused
+//! transaction leaves every byte as it was and tells nobody; and a transaction that succeeded is tried
+//! again from the state before it with a false condition in each place, which has to change nothing.
+//!
+//! `TRANSACTIONS_SEED=n cargo test --test transactions` repeats a run.
+
+mod naive;
+mod request;
+
+use std::collections::BTreeMap;
+
+use redis_model::codec::rdb;
+use redis_model::command::memory::MemoryHost;
+use redis_model::command::{self, Outcome};
+use redis_model::error::{Detail, Error};
+use redis_model::reply::Reply;
+use serde_json::Value;
+
+use naive::{Doc, Naive, State, TTL_S, Told};
+use request::{Block, KEYS, Known, Rng, draw, words};
+
+/// A host with the model defined.
+fn host() -> MemoryHost {
+    let mut host = MemoryHost::default();
+    let schema = r#"{"properties":{"n":{"type":"integer","maximum":50},"by":{"default":"default"}},"required":["n"]}"#;
+    let rules = ["RULE", "low", "self.n >= 0", "RULE", "jump", "self.n <= oldSelf.n + 20"];
+    let ttl = TTL_S.to_string();
+    host.call(&[&["MODEL.DEFINE", "m", schema], &rules[..], &["TTL", &ttl]].concat()).unwrap();
+    host
+}
+
+/// All a host holds, as bytes; and when keys end.
+fn bytes(host: &MemoryHost) -> BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)> {
+    let encoded = |(key, document): (&Vec<u8>, &redis_model::document::Document)| {
+        let mut out = Vec::new();
+        rdb::encode(document, &mut out);
+        (key.clone(), (out, host.expiries.get(key).copied()))
+    };
+    host.documents.iter().map(encoded).collect()
+}
+
+fn call(host: &mut MemoryHost, words: &[String]) -> Result<Outcome, Error> {
+    let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    command::run(host, &args)
+}
+
+/// Compares what the host holds with what the model does.
+fn compare(host: &MemoryHost, state: &State, shown: &str) {
+    assert_eq!(host.documents.len(), state.len(), "{shown}");
+    for (key, doc) in state {
+        let document = &host.documents[key.as_bytes()];
+        let text = redis_model::value::print::to_string(document.root.view());
+        let found: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(found, doc.json, "{key}: {shown}");
+        assert_eq!(document.model_name() == "m", doc.modelled, "{key}: {shown}");
+        assert_eq!(host.expiries.get(key.as_bytes()).copied(), doc.ends_ms, "{key}: {shown}");
+        let holder = document.locks.holders(b"n").first().map(|holder| holder.fence);
+        assert_eq!(holder, doc.lock, "{key}: {shown}");
+    }
+}
+
+fn compare_replies(host: &MemoryHost, blocks: &[Block], replies: &Reply, told: &[Vec<Told>]) {
+    let Reply::Array(found) = replies else { panic!("{replies:?}") };
+    assert_eq!(found.len(), told.len());
+    for ((block, found), told) in blocks.iter().zip(found).zip(told) {
+        let revision = host.documents.get(block.key.as_bytes()).map(|document| document.revision);
+        let expected = told.iter().map(|told| match told {
+            Told::Null => "(nil)".to_owned(),
+            Told::Int(n) => format!("(integer) {n}"),
+            Told::Json(json) => json.to_string(),
+            Told::Revision => {
+                revision.map_or("(nil)".to_owned(), |revision| format!("(integer) {revision}"))
+            }
+        });
+        let Reply::Array(found) = found else { panic!("{found:?}") };
+        // Values are compared, not the order of members, which is the document's own.
+        let parsed = |text: String| serde_json::from_str::<Value>(&text).map_err(|_| text);
+        let found: Vec<_> = found.iter().map(|reply| parsed(reply.notation())).collect();
+        assert_eq!(found, expected.map(parsed).collect::<Vec<_>>(), "{blocks:?}");
+    }
+}
+
+/// What was tried.
+#[derive(Default)]
+struct Coverage {
+    committed: BTreeMap<String, u32>,
+    undone: BTreeMap<String, u32>,
+    refused: BTreeMap<&'static str, u32>,
+    read_only: u32,
+}
+
+impl Coverage {
+    fn add(map: &mut BTreeMap<String, u32>, blocks: &[Block]) {
+        for (_, step) in blocks.iter().flat_map(|block| &block.steps) {
+            let name = format!("{step:?}");
+            let name = name.split('(').next().expect("a name").to_owned();
+            *map.entry(name).or_default() += 1;
+        }
+    }
+
+    fn check(&self) {
+        assert_eq!(self.committed.len(), 17, "{:?}", self.committed);
+        assert_eq!(self.undone.len(), 17, "{:?}", self.undone);
+        let least = self.committed.values().chain(self.undone.values()).min();
+        assert!(least > Some(&10), "{:?} {:?}", self.committed, self.undone);
+        let words = [
+            "BUSYKEY",
+            "CONDITION",
+            "EXPR",
+            "LOCKLOST",
+            "NOKEY",
+            "REVISION",
+            "RULE",
+            "SCHEMA",
+            "TYPE",
+        ];
+        assert_eq!(self.refused.keys().copied().collect::<Vec<_>>(), words, "{:?}", self.refused);
+        assert!(self.refused.values().all(|n| *n > 5), "{:?}", self.refused);
+        assert!(self.read_only > 20);
+    }
+}
+
+#[test]
+fn transactions_agree_with_a_naive_model() {
+    let seed = std::env::var("TRANSACTIONS_SEED").map_or_else(
+        |_| std::time::UNIX_EPOCH.elapsed().expect("a clock").as_nanos() as u64,
+        |seed| seed.parse().expect("a number"),
+    );
+    println!("TRANSACTIONS_SEED={seed}");
+    let mut rng = Rng(seed | 1);
+    let mut coverage = Coverage::default();
+    for _ in 0..600 {
+        let (mut master, mut replica, mut state) = (host(), host(), State::new());
+        for _ in 0..16 {
+            let blocks = draw(&mut rng);
+            if rng.one_in(2) {
+                lock(&mut master, &mut replica, &mut state, rng.pick(&KEYS));
+            }
+            step(&mut master, &mut replica, &mut state, &blocks, &mut coverage);
+        }
+    }
+    coverage.check();
+}
+
+/// Takes the lock of a document, if it is there.
+fn lock(master: &mut MemoryHost, replica: &mut MemoryHost, state: &mut State, key: &str) {
+    let Some(doc) = state.get_mut(key) else { return };
+    let outcome = master.call(&["MODEL.LOCK", key, "n", "o", "LEASE", "86400000"]).unwrap();
+    let Reply::Array(grant) = outcome.reply else { panic!("nobody else holds it") };
+    let Reply::Int(fence) = grant[0] else { panic!("a fence") };
+    assert!(doc.lock.is_none_or(|held| held == fence as u64), "it is held already");
+    doc.lock = Some(fence as u64);
+    assert!(tell(master, replica));
+}
+
+/// Tells the replica what became of locks; whether there was anything.
+fn tell(master: &mut MemoryHost, replica: &mut MemoryHost) -> bool {
+    replica.replaying = true;
+    replica.now_us = master.now_us;
+    let settled = master.settle();
+    for (place, edit) in &settled.changes {
+        let effect = command::lock_effect([edit].into_iter());
+        command::run(replica, &[b"MODEL.APPLY", &place.key, &effect]).expect("it is repeated");
+    }
+    replica.settle();
+    !settled.changes.is_empty()
+}
+
+/// One transaction, on all three.
+fn step(
+    master: &mut MemoryHost,
+    replica: &mut MemoryHost,
+    state: &mut State,
+    blocks: &[Block],
+    coverage: &mut Coverage,
+) {
+    master.now_us += 1000;
+    let revision =
+        |key: &&'static str| Some((*key, master.documents.get(key.as_bytes())?.revision));
+    let fence = |(key, doc): (&&'static str, &Doc)| Some((*key, doc.lock?));
+    let known = Known {
+        revisions: KEYS.iter().filter_map(revision).collect(),
+        fences: state.iter().filter_map(fence).collect(),
+    };
+    let words = words(blocks, &known, None);
+    let shown = format!("{words:?} on {state:?}");
+    let mut naive = Naive {
+        state: state.clone(),
+        deleted: Vec::new(),
+        changed: Vec::new(),
+        now_ms: master.now_us / 1000,
+    };
+    let expected = naive.run(state, blocks);
+    let before = bytes(master);
+    let seen = master.revisions.seen();
+    check_faults(master, blocks, &known, &before, expected.is_ok());
+    match (call(master, &words), expected) {
+        (Ok(outcome), Ok(told)) => {
+            compare(master, &naive.state, &shown);
+            compare_replies(master, blocks, &outcome.reply, &told);
+            let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+            replica.now_us = master.now_us;
+            replica.replicate(&args, &outcome).expect("effects are repeated");
+            let told = tell(master, replica) || !outcome.effects.is_empty();
+            assert_eq!(bytes(replica), bytes(master), "{shown}");
+            assert_eq!(told, bytes(master) != before, "{shown}");
+            coverage.read_only += u32::from(!told);
+            Coverage::add(&mut coverage.committed, blocks);
+            *state = naive.state;
+        }
+        (Err(error), Err((word, block))) => {
+            assert_eq!(error.code().word(), word, "{error} {shown}");
+            let found = match error.detail("block") {
+                Some(Detail::Integer(block)) => Some(*block as usize),
+                _ => None,
+            };
+            assert_eq!(found, block, "{error} {shown}");
+            assert!(bytes(master) == before && !tell(master, replica), "{shown}");
+            assert_eq!(master.revisions.seen(), seen, "a refusal uses no revision up");
+            *coverage.refused.entry(word).or_default() += 1;
+            Coverage::add(&mut coverage.undone, blocks);
+        }
+        (found, expected) => panic!("{found:?}, not {expected:?}: {shown}"),
+    }
+}
+
+/// A condition that is false in any place undoes everything.
+fn check_faults(
+    master: &mut MemoryHost,
+    blocks: &[Block],
+    known: &Known,
+    before: &BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>,
+    succeeds: bool,
+) {
+    let places: usize = blocks.iter().map(|block| block.steps.len() + 1).sum();
+    for fault in 0..places {
+        let refused = call(master, &words(blocks, known, Some(fault)));
+        let error = refused.expect_err("a condition is false").code().word();
+        // Where nothing is there is nothing to be false of.
+        assert!(!succeeds || ["CONDITION", "NOKEY"].contains(&error), "{error}");
+        assert_eq!(bytes(master), *before, "the fault {fault} in {blocks:?}");
+        assert!(master.engine.is_settled(), "the fault {fault} in {blocks:?}");
+    }
+}

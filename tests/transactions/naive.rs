@@ -1,0 +1,211 @@
+//! The naive model: documents as JSON values, and one transaction after the other on a copy of all.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::request::{Block, KEYS, Step};
+
+pub const TTL_S: u64 = 100;
+
+/// A document as the naive model knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Doc {
+    pub json: Value,
+    /// Of the model `m`, or `any`.
+    pub modelled: bool,
+    pub ends_ms: Option<u64>,
+    /// The fence by which `o` holds the lock `n`.
+    pub lock: Option<u64>,
+}
+
+pub type State = BTreeMap<&'static str, Doc>;
+
+/// What is replied for one step, before revisions are known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    Null,
+    Int(i64),
+    Json(Value),
+    Revision,
+}
+
+/// The naive model: one transaction on a copy.
+pub struct Naive {
+    pub state: State,
+    /// Keys that were deleted on the way: what they hold now is new.
+    pub deleted: Vec<&'static str>,
+    /// Whether the key is another document than before.
+    pub changed: Vec<&'static str>,
+    pub now_ms: u64,
+}
+
+pub type Refused = (&'static str, Option<usize>);
+
+impl Naive {
+    pub fn run(&mut self, start: &State, blocks: &[Block]) -> Result<Vec<Vec<Told>>, Refused> {
+        let mut replies = Vec::new();
+        for (number, block) in blocks.iter().enumerate() {
+            let told = self.block(start, block).map_err(|word| (word, Some(number)))?;
+            replies.push(told);
+        }
+        for key in KEYS {
+            self.judge(start, key).map_err(|word| (word, None))?;
+        }
+        Ok(replies)
+    }
+
+    fn block(&mut self, start: &State, block: &Block) -> Result<Vec<Told>, &'static str> {
+        let key = block.key;
+        if let (Some((modelled, json)), false) = (&block.init, self.state.contains_key(key)) {
+            self.make(key, *modelled, json);
+        }
+        let mut told = Vec::new();
+        for (least, step) in &block.steps {
+            if let Some(least) = least
+                && !self.guard(key, step, *least)?
+            {
+                told.push(Told::Null);
+                continue;
+            }
+            told.extend(self.step(start, key, step)?);
+        }
+        if let Some(ends) = block.ends {
+            let now_ms = self.now_ms;
+            let doc = self.state.get_mut(key).ok_or("NOKEY")?;
+            doc.ends_ms = ends.map(|seconds| now_ms + seconds * 1000);
+        }
+        Ok(told)
+    }
+
+    /// Only an operator on the key may be guarded where nothing is; `self` is not there then.
+    fn guard(&self, key: &str, step: &Step, least: i64) -> Result<bool, &'static str> {
+        let on_key = matches!(step, Step::Create(..) | Step::Put(..) | Step::Delete);
+        match self.state.get(key) {
+            None if on_key => Err("EXPR"),
+            None => Err("NOKEY"),
+            Some(doc) => at_least(doc, least),
+        }
+    }
+
+    fn make(&mut self, key: &'static str, modelled: bool, json: &Value) {
+        let ends_ms = modelled.then_some(self.now_ms + TTL_S * 1000);
+        let mut json = json.clone();
+        if modelled && let Some(members) = json.as_object_mut() {
+            members.entry("by").or_insert(json!("default"));
+        }
+        let lock = self.state.get(key).and_then(|doc| doc.lock);
+        self.state.insert(key, Doc { json, modelled, ends_ms, lock });
+        self.changed.push(key);
+    }
+
+    fn step(
+        &mut self,
+        start: &State,
+        key: &'static str,
+        step: &Step,
+    ) -> Result<Option<Told>, &'static str> {
+        let exists = self.state.contains_key(key);
+        match step {
+            Step::Exists => return if exists { Ok(None) } else { Err("CONDITION") },
+            Step::Missing => return if exists { Err("CONDITION") } else { Ok(None) },
+            Step::Create(..) if exists => return Err("BUSYKEY"),
+            Step::Create(modelled, json) | Step::Put(modelled, json) => {
+                self.make(key, *modelled, json);
+                return Ok(Some(Told::Revision));
+            }
+            Step::Delete if exists => {
+                self.state.remove(key);
+                self.deleted.push(key);
+                return Ok(Some(Told::Int(1)));
+            }
+            Step::Holding(right) | Step::Release(right) => {
+                let doc = self.state.get_mut(key).filter(|doc| *right && doc.lock.is_some());
+                let doc = doc.ok_or("LOCKLOST")?;
+                let Step::Release(_) = step else { return Ok(None) };
+                doc.lock = None;
+                return Ok(Some(Told::Int(1)));
+            }
+            _ if !exists => return Err("NOKEY"),
+            Step::IfRevision(right) => {
+                let known = start.contains_key(key) && !self.deleted.contains(&key);
+                return if *right && known { Ok(None) } else { Err("REVISION") };
+            }
+            Step::If(least) => {
+                return if at_least(&self.state[key], *least)? {
+                    Ok(None)
+                } else {
+                    Err("CONDITION")
+                };
+            }
+            Step::Revision => return Ok(Some(Told::Revision)),
+            _ => {}
+        }
+        let other = match step {
+            Step::Eval(other) => Some(self.state.get(other).map(|doc| doc.json["n"].clone())),
+            _ => None,
+        };
+        let doc = self.state.get_mut(key).expect("it exists");
+        let before = doc.json.clone();
+        let told = change(&mut doc.json, step, other)?;
+        // What is set to what it was is a change all the same.
+        if before != doc.json || matches!(step, Step::Incr(_) | Step::Set(_) | Step::Eval(_)) {
+            self.changed.push(key);
+        }
+        Ok(Some(told))
+    }
+
+    fn judge(&self, start: &State, key: &'static str) -> Result<(), &'static str> {
+        let Some(doc) = self.state.get(key) else { return Ok(()) };
+        if !doc.modelled || !self.changed.contains(&key) {
+            return Ok(());
+        }
+        let n = doc.json["n"].as_i64().filter(|n| *n <= 50).ok_or("SCHEMA")?;
+        let old = start.get(key).filter(|old| old.modelled && !self.deleted.contains(&key));
+        let jumped = old.is_some_and(|old| n > old.json["n"].as_i64().expect("it was judged") + 20);
+        if n < 0 || jumped { Err("RULE") } else { Ok(()) }
+    }
+}
+
+pub fn at_least(doc: &Doc, least: i64) -> Result<bool, &'static str> {
+    doc.json["n"].as_i64().map(|n| n >= least).ok_or("EXPR")
+}
+
+/// `other` is what `EVAL` reads of another document.
+pub fn change(
+    json: &mut Value,
+    step: &Step,
+    other: Option<Option<Value>>,
+) -> Result<Told, &'static str> {
+    let whole = json.clone();
+    let members = json.as_object_mut().expect("all are objects");
+    match step {
+        Step::Get => Ok(Told::Json(whole)),
+        Step::Incr(n) => {
+            let old = members.get("n").map_or(Some(0), Value::as_i64).ok_or("TYPE")?;
+            members.insert("n".into(), json!(old + n));
+            Ok(Told::Json(json!(old + n)))
+        }
+        Step::Set(value) => {
+            members.insert("n".into(), value.clone());
+            Ok(Told::Int(1))
+        }
+        Step::Del => Ok(Told::Int(i64::from(members.remove("n").is_some()))),
+        Step::Append(n) => {
+            let list = members.entry("l").or_insert(json!([]));
+            let list = list.as_array_mut().ok_or("TYPE")?;
+            list.push(json!(n));
+            Ok(Told::Int(list.len() as i64))
+        }
+        Step::Pop => {
+            let list = members.get_mut("l").and_then(Value::as_array_mut);
+            Ok(list.and_then(Vec::pop).map_or(Told::Null, Told::Json))
+        }
+        Step::Eval(_) => {
+            let n = other.flatten().and_then(|n| n.as_i64()).ok_or("EXPR")?;
+            members.insert("n".into(), json!(n + 1));
+            Ok(Told::Json(json!(n + 1)))
+        }
+        _ => unreachable!("it was done"),
+    }
+}
