@@ -22,9 +22,11 @@ fn fill(server: &Server, rng: &mut Rng) {
     conn.must(&["MODEL.DEFINE", "without documents", "{}"]);
     for _ in 0..500 {
         let key = format!("doc:{}", rng.below(40));
-        let command = match rng.below(6) {
+        let command = match rng.below(8) {
             0 => workload::set(rng, &key),
             1 | 2 => workload::transaction(rng, "doc:"),
+            3 => workload::lock(rng, "doc:"),
+            4 => workload::hold(rng, conn, "doc:"),
             _ => workload::fieldop(rng, &key),
         };
         conn.call(&command.iter().map(String::as_str).collect::<Vec<_>>());
@@ -39,6 +41,7 @@ fn fill(server: &Server, rng: &mut Rng) {
     let wide: Vec<_> = (0..20_000).map(|nth| format!(r#"{{"id":{nth},"x":{nth}.5}}"#)).collect();
     conn.must(&["MODEL.SET", "wide", "any", &format!("[{}]", wide.join(","))]);
     conn.must(&["MODEL.FIELDOP", "wide", "INCR", "$[777].id", "1", "DEL", "$[::7]"]);
+    conn.must(&["MODEL.LOCK", "wide", "n", "ann", "LEASE", "40000000"]);
     conn.must(&["SET", "string", "x"]);
 }
 
@@ -65,8 +68,11 @@ fn contents(server: &Server) -> (String, Vec<(String, Reply, Reply, Reply)>) {
 fn check_survives(server: &Server, again: impl Fn()) {
     let before = contents(server);
     assert!(before.1.len() > 50);
+    let held = server.info("model_locks_held");
+    assert_ne!(held, "0");
     again();
     let after = contents(server);
+    server.wait_until("it knows what is held", || server.info("model_locks_held") == held);
     for (before, after) in before.1.iter().zip(&after.1) {
         assert_eq!(before, after);
     }

@@ -41,6 +41,8 @@ fn check_equal(master: &Server, replica: &Server) {
     replica.wait_for_sync(master);
     assert_eq!(keyspace(replica), keyspace(master));
     assert_eq!(replica.debug_digest(), master.debug_digest());
+    let held = |server: &Server| server.info("model_locks_held");
+    replica.wait_until("it knows what is held", || held(replica) == held(master));
 }
 
 fn call(conn: &mut Conn, command: &[String]) -> Reply {
@@ -53,8 +55,12 @@ fn call(conn: &mut Conn, command: &[String]) -> Reply {
 fn run_workload(server: &Server, rng: &mut Rng, count: usize) {
     let conn = &mut server.conn();
     for _ in 0..count {
-        let commands: Vec<_> =
-            (0..1 + rng.below(3)).map(|_| workload::command(rng, "w:")).collect();
+        let commands: Vec<_> = (0..1 + rng.below(3))
+            .map(|_| match rng.one_in(6) {
+                true => workload::hold(rng, conn, "w:"),
+                false => workload::command(rng, "w:"),
+            })
+            .collect();
         match rng.below(10) {
             0 | 1 => {
                 conn.must(&["MULTI"]);

@@ -240,6 +240,13 @@ pub fn statement(rng: &mut Rng, spec: &OpSpec) -> Vec<String> {
     std::iter::once(spec.name.to_owned()).chain(operands.collect::<Vec<_>>()).collect()
 }
 
+/// One statement that seldom fails.
+fn simple_statement(rng: &mut Rng) -> Vec<String> {
+    let simple = ["SET", "SETNX", "GET", "REVISION", "MERGE", "NOW", "DEL", "EVAL"];
+    let spec = op::find(rng.pick(&simple).as_bytes()).expect("an operator");
+    statement(rng, spec)
+}
+
 /// `MODEL.FIELDOP key ...` with one to three statements of any operators, and options now and then.
 pub fn fieldop(rng: &mut Rng, key: &str) -> Vec<String> {
     let mut command = vec!["MODEL.FIELDOP".to_owned(), key.to_owned()];
@@ -334,11 +341,7 @@ fn block(rng: &mut Rng, keys: &[String], command: &mut Vec<String>) {
             4 => command.extend(["PUT".into(), model(rng), object(rng, 2)]),
             5 => command.extend(["EVAL".into(), "$.a".into(), "docs.map(k, docs[k])[0]".into()]),
             // Those that seldom fail, so that whole transactions succeed.
-            6..=9 => {
-                let simple = ["SET", "SETNX", "GET", "REVISION", "MERGE", "NOW", "DEL", "EVAL"];
-                let spec = op::find(rng.pick(&simple).as_bytes()).expect("an operator");
-                command.extend(statement(rng, spec));
-            }
+            6..=9 => command.extend(simple_statement(rng)),
             _ => {
                 if rng.one_in(8) {
                     command.extend(["WHEN".into(), rng.pick(&CONDITIONS).to_owned()]);
@@ -350,20 +353,76 @@ fn block(rng: &mut Rng, keys: &[String], command: &mut Vec<String>) {
     }
 }
 
-/// A lock is taken or ended, by one of three owners. Leases outlive any test.
-fn lock(rng: &mut Rng, key: &str, other: &str) -> Vec<String> {
-    let (name, owner) = (rng.pick(&["a", "n"]), rng.pick(&["u", "v", "w"]));
-    let mut command: Vec<&str> = match rng.below(7) {
-        0 => return ["MODEL.UNLOCK", key, name, "FORCE"].map(String::from).into(),
-        1 => vec!["MODEL.FIELDOP", key, "HOLDING", name, owner, "1", "RELEASE", name, owner, "1"],
-        2 => vec!["MODEL.RENEW", key, name, owner, "1", "LEASE", "500000"],
-        3 => vec!["MODEL.MLOCK", "2", key, other, name, owner, "LEASE", "600000"],
-        _ => vec!["MODEL.LOCK", key, name, owner, "LEASE", "600000"],
+/// Takes a lock, if it can be had: nobody waits, and no lease is over while a test runs.
+pub fn lock(rng: &mut Rng, prefix: &str) -> Vec<String> {
+    let keys: Vec<String> =
+        (0..1 + rng.below(3)).map(|_| format!("{prefix}{}", rng.below(KEYS))).collect();
+    let mut command = match keys.len() {
+        1 => vec!["MODEL.LOCK".to_owned()],
+        count => vec!["MODEL.MLOCK".into(), count.to_string()],
     };
-    if command[0].ends_with("LOCK") && rng.one_in(2) {
-        command.push("SHARED");
+    command.extend(keys);
+    command.extend([rng.pick(&["n", "né"]).to_owned(), rng.pick(&["ann", "bob", "%s"]).to_owned()]);
+    if rng.one_in(2) {
+        command.push("SHARED".into());
     }
-    command.into_iter().map(String::from).collect()
+    command.extend(lease(rng));
+    command
+}
+
+fn lease(rng: &mut Rng) -> [String; 2] {
+    ["LEASE".into(), (40_000_000 + rng.below(1000)).to_string()]
+}
+
+/// What a holder does: renews, releases, or saves under its lock. Takes one where nobody holds any.
+pub fn hold(rng: &mut Rng, conn: &mut Conn, prefix: &str) -> Vec<String> {
+    let key = format!("{prefix}{}", rng.below(KEYS));
+    let other = format!("{prefix}{}", rng.below(KEYS));
+    let Some([name, owner, fence]) = grant(rng, conn, &key) else { return lock(rng, prefix) };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let held = |word: &str| words(&[word, &name, &owner, &fence]);
+    match rng.below(8) {
+        0 => words(&["MODEL.RENEW", &key, &name, &owner, &fence]),
+        1 => {
+            let [word, lease] = lease(rng);
+            words(&["MODEL.RENEW", &key, &name, &owner, &fence, &word, &lease])
+        }
+        2 => words(&["MODEL.UNLOCK", &key, &name, &owner, &fence]),
+        3 => words(&["MODEL.UNLOCK", &key, &name, "FORCE"]),
+        4 | 5 => {
+            let mut command = words(&["MODEL.FIELDOP", &key]);
+            command.extend(held("HOLDING"));
+            command.extend(simple_statement(rng));
+            if rng.one_in(2) {
+                command.extend(held("RELEASE"));
+            }
+            command
+        }
+        _ => {
+            let mut command = words(&["MODEL.TXN", "2", &key, &other, "ON", &key]);
+            command.extend(held("HOLDING"));
+            command.extend(held("RELEASE"));
+            command.extend(words(&["ON", &other]));
+            command.extend(simple_statement(rng));
+            command
+        }
+    }
+}
+
+/// A grant of a lock of this document: name, owner and fence.
+fn grant(rng: &mut Rng, conn: &mut Conn, key: &str) -> Option<[String; 3]> {
+    // There may be no document.
+    let Reply::Array(locks) = conn.call(&["MODEL.LOCKS", key]) else { return None };
+    let holders = locks.iter().flat_map(|lock| {
+        let name = lock.field("name").text();
+        lock.field("holders").array().iter().map(move |holder| (name, holder.array()))
+    });
+    let all: Vec<_> = holders
+        .map(|(name, holder)| {
+            [name.to_owned(), holder[0].text().to_owned(), holder[1].int().to_string()]
+        })
+        .collect();
+    (!all.is_empty()).then(|| all[rng.below(all.len())].clone())
 }
 
 /// How many keys [`command`] uses.
@@ -374,7 +433,7 @@ pub fn command(rng: &mut Rng, prefix: &str) -> Vec<String> {
     let key = format!("{prefix}{}", rng.below(KEYS));
     let other = format!("{prefix}{}", rng.below(KEYS));
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    match rng.below(62) {
+    match rng.below(58) {
         0..24 => fieldop(rng, &key),
         24..30 => set(rng, &key),
         30 => words(&["DEL", &key]),
@@ -389,7 +448,7 @@ pub fn command(rng: &mut Rng, prefix: &str) -> Vec<String> {
         39 | 40 => define(rng),
         41 => words(&["MODEL.UNDEFINE", rng.pick(&MODELS)]),
         42 => words(&["MODEL.META", &key]),
-        43..50 => lock(rng, &key, &other),
+        43..46 => lock(rng, prefix),
         _ => transaction(rng, prefix),
     }
 }
