@@ -1,5 +1,6 @@
 //! What tests of locks do to servers: take one, wait for one, and look who has it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::harness::Server;
@@ -53,4 +54,13 @@ pub fn check_idle(server: &Server) {
         server.info("model_lock_waiters") == "0" && server.info("model_locks_held") == "0"
     });
     server.wait_until("nobody is blocked", || server.info("blocked_clients") == "0");
+}
+
+/// Tells other threads to stop when it is dropped: a test that fails does not leave them at work.
+pub struct Stops<'a>(pub &'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

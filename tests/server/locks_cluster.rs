@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cluster::{Cluster, node_id};
 use crate::harness::{Flavor, Server, on_every_flavor};
-use crate::locking::{LONG, answer, check_idle, fence, lock, make, number, owners, wait};
+use crate::locking::{LONG, Stops, answer, check_idle, fence, lock, make, number, owners, wait};
 use crate::resp::{Conn, Reply};
 
 const KEYS: [&str; 2] = ["{k}a", "{k}b"];
@@ -303,6 +303,7 @@ fn a_slot_moves_back_and_forth_under_clients_that_hold_and_wait() {
         KEYS.iter().for_each(|key| make(&mut cluster.conn_of(key), key));
         let (stop, counted) = (AtomicBool::new(false), AtomicU64::new(0));
         thread::scope(|scope| {
+            let _stops = Stops(&stop);
             for nth in 0..4 {
                 let (cluster, stop, counted) = (&cluster, &stop, &counted);
                 scope.spawn(move || {
@@ -323,7 +324,6 @@ fn a_slot_moves_back_and_forth_under_clients_that_hold_and_wait() {
                 }
                 way.agree();
             }
-            stop.store(true, Ordering::Relaxed);
         });
         let mut client = Wanderer::new(&cluster);
         let found = client.call(&["MODEL.MGET", "2", KEYS[0], KEYS[1], "$.n"]);

@@ -2,11 +2,14 @@
 //! that is loaded anew, clients that leave or whose time is up just when somebody else acts. Who waits is
 //! answered, what is held stays held, and replicas have the same.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use crate::harness::{Server, on_every_flavor, on_every_server, on_every_server_with};
-use crate::locking::{LONG, PATIENCE, answer, check_idle, fence, lock, make, number, owners, wait};
+use crate::locking::{
+    LONG, PATIENCE, Stops, answer, check_idle, fence, lock, make, number, owners, wait,
+};
 use crate::resp::{Conn, Reply};
 
 const EMPTY: &str = r#"{"a":0}"#;
@@ -27,12 +30,15 @@ fn check_equal(master: &Server, replica: &Server) {
     assert_eq!(replica.debug_digest(), master.debug_digest());
 }
 
-/// A lock that is over while the test goes on.
-fn lock_shortly(conn: &mut Conn, key: &str) -> String {
-    fence(&conn.must(&["MODEL.LOCK", key, "n", "holder", "LEASE", "60"]))
+/// Pauses, and lets the holder's lease end meanwhile.
+fn pause(conn: &mut Conn, held: &str, pause: &[&str]) {
+    conn.must(&["MULTI"]);
+    conn.must(&["MODEL.RENEW", "k", "n", "holder", held, "LEASE", "50"]);
+    conn.must(&[&["CLIENT", "PAUSE"], pause].concat());
+    assert!(conn.must(&["EXEC"]).array().iter().all(|reply| !reply.is_error()));
 }
 
-fn sleep_past_it() {
+fn sleep_past_lease() {
     thread::sleep(Duration::from_millis(150));
 }
 
@@ -77,19 +83,23 @@ fn nothing_is_granted_while_writes_are_paused() {
     on_every_pair(|master, replica| {
         let conn = &mut master.conn();
         make(conn, "k");
-        let held = lock_shortly(conn, "k");
+        let held = lock(conn, "k", "holder");
         let [mut first, gone, mut last] = ["first", "gone", "last"].map(|w| wait(master, "k", w));
         let mut ephemeral = master.conn();
         ephemeral.must(&["MODEL.LOCK", "k", "e", "e", "EPHEMERAL", "LEASE", LONG]);
-        conn.must(&["CLIENT", "PAUSE", LONG, "WRITE"]);
+        let mut late = master.conn();
+        late.send(&["MODEL.LOCK", "k", "n", "late", "WAIT", "300"]);
+        master.wait_until("all wait", || master.info("model_lock_waiters") == "4");
+        pause(conn, &held, &[LONG, "WRITE"]);
         let sent = master.info("master_repl_offset");
         drop((gone, ephemeral));
-        sleep_past_it();
+        sleep_past_lease();
         // Reads go on, and see that nothing has changed.
         assert_eq!(owners(conn, "k"), ["holder"]);
         assert_eq!(conn.must(&["MODEL.META", "k"]).field("locks"), &Reply::Int(2));
         check_still_waits(&mut first);
         check_still_waits(&mut last);
+        assert_eq!(answer(&mut late), Reply::Null, "its time is up all the same");
         assert_eq!(master.info("master_repl_offset"), sent);
         conn.must(&["CLIENT", "UNPAUSE"]);
         let granted = fence(&answer(&mut first));
@@ -104,43 +114,16 @@ fn nothing_is_granted_while_writes_are_paused() {
 }
 
 #[test]
-fn nothing_changes_while_writes_are_paused() {
-    on_every_server(|server| {
-        let conn = &mut server.conn();
-        make(conn, "k");
-        let mut holder = server.conn();
-        holder.must(&["MODEL.LOCK", "k", "n", "a", "EPHEMERAL", "LEASE", LONG]);
-        conn.must(&["MODEL.LOCK", "k", "short", "b", "LEASE", "100"]);
-        let mut next = wait(server, "k", "next");
-        conn.must(&["CLIENT", "PAUSE", "60000", "WRITE"]);
-        drop(holder);
-        std::thread::sleep(Duration::from_millis(200));
-        // Commands that read go on, and carry out nothing.
-        for _ in 0..3 {
-            conn.must(&["MODEL.GET", "k"]);
-            assert_eq!(owners(conn, "k"), ["a"]);
-            assert_eq!(server.info("model_lock_grants"), "2");
-            assert_eq!(server.info("model_lock_leases_expired"), "0");
-        }
-        conn.must(&["CLIENT", "UNPAUSE"]);
-        let granted = answer(&mut next);
-        server.wait_until("the lease ends", || server.info("model_lock_leases_expired") == "1");
-        conn.must(&["MODEL.UNLOCK", "k", "n", "next", &fence(&granted)]);
-        check_idle(server);
-    });
-}
-
-#[test]
 fn nothing_is_granted_while_everything_is_paused() {
     on_every_pair(|master, replica| {
         let conn = &mut master.conn();
         make(conn, "k");
-        lock_shortly(conn, "k");
+        let held = lock(conn, "k", "holder");
         let mut waiter = wait(master, "k", "w");
         let there = &mut replica.conn();
         replica.wait_for_sync(master);
-        conn.must(&["CLIENT", "PAUSE", "600", "ALL"]);
-        sleep_past_it();
+        pause(conn, &held, &["1000", "ALL"]);
+        sleep_past_lease();
         check_still_waits(&mut waiter);
         assert_eq!(owners(there, "k"), ["holder"]);
         let granted = fence(&answer(&mut waiter));
@@ -157,13 +140,13 @@ fn who_went_during_a_pause_is_not_granted_after_it() {
     on_every_pair(|master, replica| {
         let conn = &mut master.conn();
         make(conn, "k");
-        lock_shortly(conn, "k");
+        let held = lock(conn, "k", "holder");
         let gone = wait(master, "k", "gone");
-        conn.must(&["CLIENT", "PAUSE", LONG, "WRITE"]);
+        pause(conn, &held, &[LONG, "WRITE"]);
         drop(gone);
         let mut next = master.conn();
         next.send(&["MODEL.LOCK", "k", "n", "next", "LEASE", LONG, "WAIT", LONG]);
-        sleep_past_it();
+        sleep_past_lease();
         conn.must(&["CLIENT", "UNPAUSE"]);
         let granted = fence(&answer(&mut next));
         release(conn, "k", "next", &granted);
@@ -195,6 +178,12 @@ fn what_is_locked_by_the_transaction_that_pauses_is_sent_with_it() {
     });
 }
 
+/// Begins a failover, which a master refuses until it knows that its replica has all.
+fn hand_over(from: &Server, to: &Server) {
+    from.wait_until("the replica is online", || from.info("slave0").contains("state=online"));
+    from.must(&["FAILOVER", "TO", "127.0.0.1", &to.port.to_string()]);
+}
+
 #[test]
 fn a_master_that_hands_over_leaves_nobody_waiting_and_its_locks_to_the_next() {
     on_every_pair(|one, other| {
@@ -205,7 +194,7 @@ fn a_master_that_hands_over_leaves_nobody_waiting_and_its_locks_to_the_next() {
         ephemeral.must(&["MODEL.LOCK", "k", "e", "e", "EPHEMERAL", "LEASE", LONG]);
         let mut waiters = ["a", "b"].map(|owner| wait(one, "k", owner));
         other.wait_for_sync(one);
-        conn.must(&["FAILOVER", "TO", "127.0.0.1", &other.port.to_string(), "TIMEOUT", LONG]);
+        hand_over(one, other);
         for waiter in &mut waiters {
             // The server says so itself, or hangs up.
             let told = waiter.try_recv(PATIENCE);
@@ -214,18 +203,99 @@ fn a_master_that_hands_over_leaves_nobody_waiting_and_its_locks_to_the_next() {
         other.wait_until("it is the master", || other.info("role") == "master");
         one.wait_until("it is a replica", || one.info("master_link_status") == "up");
         assert_eq!(one.info("model_lock_waiters"), "0");
-        // The new master does not know the connection, and the old one decides nothing any more.
-        drop(ephemeral);
+        // The new master does not know the connection.
         let there = &mut other.conn();
         let mut next = wait(other, "k", "next");
-        one.must(&["MODEL.LOCKS", "k"]);
+        other.wait_until("it has ended", || other.info("model_locks_held") == "1");
+        drop(ephemeral);
         check_equal(other, one);
         release(there, "k", "holder", &held);
         let granted = fence(&answer(&mut next));
         assert!(number(&granted) > number(&held));
         check_equal(other, one);
         release(there, "k", "next", &granted);
-        there.must(&["MODEL.UNLOCK", "k", "e", "FORCE"]);
+        check_idle(other);
+        check_equal(other, one);
+    });
+}
+
+/// Calls whichever of two servers is the master.
+fn call_master(servers: [&Server; 2], at: &mut (usize, Conn), command: &[&str]) -> Reply {
+    loop {
+        let reply = at.1.call(command);
+        if !reply.is_error() || !["READONLY", "UNBLOCKED"].contains(&reply.error_word()) {
+            return reply;
+        }
+        // Who is told that it waits no longer is hung up on as well.
+        at.0 = 1 - at.0;
+        at.1 = servers[at.0].conn();
+    }
+}
+
+#[test]
+fn servers_hand_over_under_clients_that_hold_and_wait() {
+    on_every_pair(|one, other| {
+        make(&mut one.conn(), "k");
+        let (stop, counted) = (AtomicBool::new(false), AtomicU64::new(0));
+        thread::scope(|scope| {
+            let _stops = Stops(&stop);
+            for nth in 0..4 {
+                let (stop, counted) = (&stop, &counted);
+                scope.spawn(move || {
+                    let (servers, mut at) = ([one, other], (0, one.conn()));
+                    let owner = nth.to_string();
+                    while !stop.load(Ordering::Relaxed) {
+                        let request = ["MODEL.LOCK", "k", "n", &owner, "WAIT", LONG];
+                        let held = fence(&call_master(servers, &mut at, &request));
+                        let grant = ["n", &owner, &held];
+                        let save = [&["MODEL.FIELDOP", "k", "HOLDING"], &grant[..]].concat();
+                        let save = [&save[..], &["INCR", "$.n", "1", "RELEASE"], &grant].concat();
+                        let saved = call_master(servers, &mut at, &save);
+                        assert!(!saved.is_error(), "{saved:?}");
+                        counted.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            for round in 0..4 {
+                let (from, to) = if round % 2 == 0 { (one, other) } else { (other, one) };
+                let before = counted.load(Ordering::Relaxed);
+                to.wait_until("they work", || counted.load(Ordering::Relaxed) > before + 10);
+                hand_over(from, to);
+                from.wait_until("it is a replica", || {
+                    to.info("role") == "master" && from.info("master_link_status") == "up"
+                });
+            }
+        });
+        let found = one.must(&["MODEL.GET", "k", "$.n"]);
+        assert_eq!(found.text(), (counted.into_inner() + 1).to_string());
+        check_idle(one);
+        check_equal(one, other);
+    });
+}
+
+/// A client is granted and gone, and its server is a replica before it gets to give the lock back.
+#[test]
+fn a_replica_ends_no_lock_by_itself() {
+    on_every_pair(|one, other| {
+        let conn = &mut one.conn();
+        make(conn, "k");
+        let held = lock(conn, "k", "holder");
+        let mut gone = one.conn();
+        let id = gone.must(&["CLIENT", "ID"]).int().to_string();
+        gone.send(&["MODEL.LOCK", "k", "n", "gone", "LEASE", LONG, "WAIT", LONG]);
+        one.wait_until("it waits", || one.info("model_lock_waiters") == "1");
+        let port = other.port.to_string();
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let replies = conn.pipeline::<String>(&[
+            words(&["MODEL.UNLOCK", "k", "n", "holder", &held]),
+            words(&["CLIENT", "KILL", "ID", &id]),
+            words(&["REPLICAOF", "127.0.0.1", &port]),
+        ]);
+        assert!(replies.iter().all(|reply| !reply.is_error()), "{replies:?}");
+        one.must(&["MODEL.LOCKS", "k"]);
+        other.must(&["REPLICAOF", "NO", "ONE"]);
+        check_equal(other, one);
+        other.must(&["MODEL.UNLOCK", "k", "n", "FORCE"]);
         check_idle(other);
         check_equal(other, one);
     });
