@@ -1,6 +1,6 @@
 # `make` alone lists the targets. A target's line below `##` is its help.
 .DEFAULT_GOAL := help
-.PHONY: help build run test check bench bench-values docs fuzz install clean setup servers clients
+.PHONY: help build run cluster test check bench bench-values docs fuzz install clean setup servers clients
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 MODULE     := $(TARGET_DIR)/release/libredis_model.so
@@ -27,6 +27,9 @@ build: setup ## build the module: target/release/libredis_model.so
 
 run: servers ## start a server with the module and take the tour; Ctrl-C stops it
 	@scripts/run
+
+cluster: servers ## start three shards with a replica each; Ctrl-C stops them
+	@scripts/cluster
 
 test: servers clients build ## run all tests: core, real servers, a short fuzz run
 	cargo test

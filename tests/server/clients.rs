@@ -113,6 +113,18 @@ fn the_cluster_client_finds_every_shard() {
 }
 
 #[test]
+fn the_script_makes_clusters() {
+    for kind in [Flavor::Redis70, Flavor::Valkey91] {
+        let program = format!("{ROOT}/tests/clients/cluster_client.py");
+        let python = clients().join("python").display().to_string();
+        let mut script = Command::new(format!("{ROOT}/scripts/cluster"));
+        let run = format!("exec {python} {program} ${{PORTS%% *}} 3");
+        script.args([kind.name(), "sh", "-c", &run]);
+        check_run(&mut script, "3");
+    }
+}
+
+#[test]
 fn the_crate_redis_has_all_of_it() {
     check_program(|port, protocol| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp is in it");

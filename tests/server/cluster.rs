@@ -1,13 +1,21 @@
 //! A cluster of masters with the slots spread evenly, for tests of routing and migration.
 
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
 use crate::harness::{Flavor, Server};
-use crate::resp::Conn;
+use crate::resp::{Conn, Reply};
 
 const SLOTS: usize = 16384;
+/// How long nodes may take to agree.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Masters in the order of their slots; all are gone when it is dropped.
+/// Masters in the order of their slots, then what joined; all are gone when it is dropped.
 pub struct Cluster {
     pub nodes: Vec<Server>,
+    /// How many had slots when it was formed.
+    masters: usize,
 }
 
 impl Cluster {
@@ -26,8 +34,7 @@ impl Cluster {
     #[track_caller]
     fn form(masters: usize, start: impl Fn(&[&str]) -> Server) -> Cluster {
         let lines = ["cluster-enabled yes", "cluster-node-timeout 5000"];
-        let cluster = Cluster { nodes: (0..masters).map(|_| start(&lines)).collect() };
-        let first_port = cluster.nodes[0].port.to_string();
+        let cluster = Cluster { nodes: (0..masters).map(|_| start(&lines)).collect(), masters };
         for (index, node) in cluster.nodes.iter().enumerate() {
             let mut conn = node.conn();
             let (first, last) = (SLOTS * index / masters, SLOTS * (index + 1) / masters - 1);
@@ -35,17 +42,148 @@ impl Cluster {
             conn.must(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
             conn.must(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
             if index > 0 {
-                conn.must(&["CLUSTER", "MEET", "127.0.0.1", &first_port]);
+                cluster.meet(node);
             }
         }
-        for node in &cluster.nodes {
+        cluster.wait_until_whole();
+        cluster
+    }
+
+    /// As `start`, and gives each master a replica: those of the first half of the nodes are the second
+    /// half, in the same order.
+    #[track_caller]
+    pub fn start_with_replicas(flavor: Flavor, masters: usize, config: &[&str]) -> Cluster {
+        let mut cluster = Cluster::start(flavor, masters, config);
+        for index in 0..masters {
+            cluster.join(config);
+            let (node, master) = (&cluster.nodes[masters + index], node_id(&cluster.nodes[index]));
+            let known = || node.must(&["CLUSTER", "NODES"]).text().contains(&master);
+            node.wait_until("it knows its master", known);
+            node.must(&["CLUSTER", "REPLICATE", &master]);
+        }
+        for (master, replica) in cluster.nodes.iter().zip(&cluster.nodes[masters..]) {
+            replica.wait_for_sync(master);
+        }
+        cluster
+    }
+
+    /// Adds a node without slots.
+    #[track_caller]
+    pub fn join(&mut self, config: &[&str]) {
+        let lines = ["cluster-enabled yes", "cluster-node-timeout 5000"];
+        let node = Server::start(self.nodes[0].flavor, &[&lines, config].concat());
+        self.meet(&node);
+        self.nodes.push(node);
+        self.wait_until_whole();
+    }
+
+    fn meet(&self, node: &Server) {
+        node.must(&["CLUSTER", "MEET", "127.0.0.1", &self.nodes[0].port.to_string()]);
+    }
+
+    /// Waits until every node knows all others and that all slots are served.
+    #[track_caller]
+    pub fn wait_until_whole(&self) {
+        let nodes = self.nodes.len();
+        for node in &self.nodes {
             node.wait_until("the cluster is whole", || {
                 let info = node.must(&["CLUSTER", "INFO"]);
                 let has = |line: &str| info.text().lines().any(|found| found == line);
-                has("cluster_state:ok") && has(&format!("cluster_known_nodes:{masters}"))
+                has("cluster_state:ok") && has(&format!("cluster_known_nodes:{nodes}"))
             });
         }
-        cluster
+    }
+
+    /// redis-cli's administration of the cluster; whether it could, and what it said.
+    pub fn administer(&self, task: &[&str]) -> Result<String, String> {
+        let cli = Flavor::Redis70.folder().join("redis-cli");
+        let ran = Command::new(cli).arg("--cluster").args(task).output();
+        let ran = ran.expect("redis-cli is there");
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        // `reshard` gives success, too, when it stops half way.
+        match ran.status.success() && !said.contains("ERR") {
+            true => Ok(said),
+            false => Err(said + &String::from_utf8_lossy(&ran.stderr)),
+        }
+    }
+
+    /// Waits until all nodes agree about the slots: a move that begins before can be lost to an older one.
+    /// What was begun and not ended is ended.
+    #[track_caller]
+    pub fn wait_until_agreed(&self) {
+        let first = &self.nodes[0];
+        let at = format!("127.0.0.1:{}", first.port);
+        let end = Instant::now() + PATIENCE;
+        while let Err(said) = self.administer(&["check", &at]) {
+            assert!(Instant::now() < end, "the nodes do not agree: {said}");
+            if said.contains("slots are open") {
+                let _ = self.administer(&["fix", &at, "--cluster-yes"]);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Moves that many slots, the lowest, from one master to another, by `redis-cli --cluster reshard`.
+    /// It stops half way when a busy replica is late, which Valkey waits for, and is done again then.
+    #[track_caller]
+    pub fn reshard(&self, from: &Server, to: &Server, slots: usize) {
+        self.wait_until_agreed();
+        let (at, ids) =
+            (|node: &Server| format!("127.0.0.1:{}", node.port), [from, to].map(node_id));
+        let wanted = self.count_slots(to) + slots;
+        let mut said = Ok(String::new());
+        for _ in 0..10 {
+            let missing = wanted - self.count_slots(to);
+            if missing == 0 {
+                return;
+            }
+            said = self.administer(&[
+                "reshard",
+                &at(from),
+                "--cluster-from",
+                &ids[0],
+                "--cluster-to",
+                &ids[1],
+                "--cluster-slots",
+                &missing.to_string(),
+                "--cluster-yes",
+            ]);
+            self.wait_until_agreed();
+        }
+        panic!("the slots were not moved: {said:?}");
+    }
+
+    /// How many slots a master has, as it sees it itself.
+    #[track_caller]
+    fn count_slots(&self, master: &Server) -> usize {
+        let slots = master.must(&["CLUSTER", "SLOTS"]);
+        let ranges = slots.array().iter().map(Reply::array);
+        let own = ranges.filter(|range| range[2].array()[1].int() == i64::from(master.port));
+        own.map(|range| (range[1].int() - range[0].int()) as usize + 1).sum()
+    }
+
+    /// The master a slot belongs to now, as the first node that runs sees it.
+    #[track_caller]
+    pub fn master_of(&self, slot: usize) -> &Server {
+        let asked = self.nodes.iter().find(|node| node.is_running()).expect("a node runs");
+        let slots = asked.must(&["CLUSTER", "SLOTS"]);
+        let range = slots
+            .array()
+            .iter()
+            .map(Reply::array)
+            .find(|range| (range[0].int() as usize..=range[1].int() as usize).contains(&slot));
+        let port = range.expect("all slots are served")[2].array()[1].int();
+        self.at(port as u16)
+    }
+
+    #[track_caller]
+    pub fn at(&self, port: u16) -> &Server {
+        self.nodes.iter().find(|node| node.port == port).expect("a node of the cluster")
+    }
+
+    /// The first slot of a shard when the cluster was formed.
+    pub fn first_slot(&self, shard: usize) -> usize {
+        SLOTS * shard / self.masters
     }
 
     /// The slot of a key.
@@ -59,7 +197,7 @@ impl Cluster {
     pub fn node_of(&self, key: &str) -> &Server {
         let slot = self.slot(key);
         // The inverse of the ranges `form` gives out.
-        &self.nodes[((slot + 1) * self.nodes.len() - 1) / SLOTS]
+        &self.nodes[((slot + 1) * self.masters - 1) / SLOTS]
     }
 
     #[track_caller]

@@ -49,10 +49,15 @@ impl Flavor {
         self == Flavor::Valkey91
     }
 
+    /// Where its programs are.
+    pub fn folder(self) -> PathBuf {
+        target_dir().join("servers").join(self.name())
+    }
+
     /// The launcher, which `exec`s: its process id is the server's.
     fn program(self) -> PathBuf {
         let program = if self.is_valkey() { "valkey-server" } else { "redis-server" };
-        let path = target_dir().join("servers").join(self.name()).join(program);
+        let path = self.folder().join(program);
         assert!(path.exists(), "{} is missing: run scripts/servers", path.display());
         path
     }
@@ -105,6 +110,8 @@ pub struct Server {
     child: Mutex<Option<Child>>,
     /// A library that is loaded in front of all others.
     preload: Option<PathBuf>,
+    /// Words after the configuration.
+    args: &'static [&'static str],
     /// Crash markers that a test expects.
     tolerated: Mutex<Vec<String>>,
 }
@@ -138,6 +145,25 @@ impl Server {
             }
         }
         panic!("no free port found");
+    }
+
+    /// Starts a Sentinel that watches a pair of servers alone and promotes the replica when the master is
+    /// away for longer than this.
+    #[track_caller]
+    pub fn start_sentinel(master: &Server, pair: &str, away: Duration) -> Server {
+        let away = away.as_millis();
+        let config = [
+            format!("sentinel monitor {pair} 127.0.0.1 {} 1", master.port),
+            format!("sentinel down-after-milliseconds {pair} {away}"),
+            format!("sentinel failover-timeout {pair} 10000"),
+        ];
+        let config: Vec<&str> = config.iter().map(String::as_str).collect();
+        let mut sentinel = Server::prepare(master.flavor, &config);
+        sentinel.args = &["--sentinel"];
+        if let Err(e) = sentinel.launch() {
+            panic!("{} did not start: {e}\n{}", sentinel.flavor.name(), sentinel.log_tail());
+        }
+        sentinel
     }
 
     /// As `start`, on a wall clock that [`Server::step_clock_back`] moves.
@@ -184,7 +210,7 @@ impl Server {
         }
         fs::write(dir.join("server.conf"), text).expect("the configuration can be written");
         let (child, tolerated) = (Mutex::new(None), Mutex::default());
-        Server { flavor, port, dir, child, preload: None, tolerated }
+        Server { flavor, port, dir, child, preload: None, args: &[], tolerated }
     }
 
     /// Starts the process and waits until it answers and has loaded its data.
@@ -192,7 +218,11 @@ impl Server {
         let log = || OpenOptions::new().append(true).create(true).open(self.log_path());
         let streams = (log().map_err(|e| e.to_string())?, log().map_err(|e| e.to_string())?);
         let program = self.flavor.program();
-        let child = spawn(program, self.dir.join("server.conf"), streams, self.preload.as_deref());
+        let mut command = under_kernel_care(program);
+        command.arg(self.dir.join("server.conf")).args(self.args);
+        command.stdin(Stdio::null()).stdout(streams.0).stderr(streams.1);
+        command.envs(self.preload.iter().map(|library| ("LD_PRELOAD", library)));
+        let child = spawn(command);
         *self.child.lock().unwrap() = Some(child.map_err(|e| e.to_string())?);
         let end = Instant::now() + PATIENCE;
         loop {
@@ -269,6 +299,23 @@ impl Server {
             child.kill().expect("a server can be killed");
             child.wait().expect("a killed server can be waited for");
         }
+    }
+
+    /// SIGSTOP: the server does nothing until it is resumed, and its connections stay open.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT, after `pause`.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    #[track_caller]
+    fn signal(&self, name: &str) {
+        let pid = self.pid().expect("the server runs").to_string();
+        let kill = Command::new("kill").args([name, &pid]).status();
+        assert!(kill.expect("kill is there").success());
     }
 
     /// SHUTDOWN, which saves what the configuration says, and waits for the end of the process.
@@ -492,16 +539,17 @@ fn fresh_dir(flavor: Flavor) -> PathBuf {
     dir
 }
 
-/// Starts a server process that the kernel kills when this process ends.
-///
-/// The kernel's promise is about the thread that starts the process, and a test's thread ends with
-/// the test, before a shared server may. So one thread that lives as long as the process starts all of them.
-fn spawn(
-    program: PathBuf,
-    config: PathBuf,
-    streams: (File, File),
-    preload: Option<&Path>,
-) -> io::Result<Child> {
+/// A program that the kernel kills when the thread that starts it ends: setpriv, of util-linux, says
+/// prctl(PR_SET_PDEATHSIG) for us and execs, so there is no unsafe code here.
+fn under_kernel_care(program: PathBuf) -> Command {
+    let mut command = Command::new("setpriv");
+    command.arg("--pdeathsig").arg("KILL").arg("--").arg(program);
+    command
+}
+
+/// Starts a process from a thread that lives as long as this process does. A test's own thread ends with
+/// the test, before a shared server may.
+fn spawn(command: Command) -> io::Result<Child> {
     type Order = (Command, Sender<io::Result<Child>>);
     static SPAWNER: LazyLock<Mutex<Sender<Order>>> = LazyLock::new(|| {
         let (orders, inbox) = channel::<Order>();
@@ -513,12 +561,6 @@ fn spawn(
         });
         Mutex::new(orders)
     });
-
-    // setpriv, of util-linux, says prctl(PR_SET_PDEATHSIG) for us and execs: no unsafe code here.
-    let mut command = Command::new("setpriv");
-    command.arg("--pdeathsig").arg("KILL").arg("--").arg(program).arg(config);
-    command.stdin(Stdio::null()).stdout(streams.0).stderr(streams.1);
-    command.envs(preload.map(|library| ("LD_PRELOAD", library)));
     let (reply, answer) = channel();
     SPAWNER.lock().unwrap().send((command, reply)).expect("the spawner lives");
     answer.recv().expect("the spawner answers")

@@ -230,15 +230,10 @@ fn a_lease_that_ran_out_while_the_server_was_stopped_is_over() {
         let conn = &mut server.conn();
         make(conn, "k");
         let held = fence(&conn.must(&["MODEL.LOCK", "k", "n", "slow", "LEASE", "500"]));
-        let signal = |name: &str| {
-            let pid = server.pid().expect("it runs").to_string();
-            let kill = std::process::Command::new("kill").args([name, &pid]).status();
-            assert!(kill.expect("kill is there").success());
-        };
-        signal("-STOP");
+        server.pause();
         conn.send(&["MODEL.FIELDOP", "k", "HOLDING", "n", "slow", &held, "SET", "$.n", "7"]);
         std::thread::sleep(Duration::from_millis(700));
-        signal("-CONT");
+        server.resume();
         assert_eq!(conn.recv().error_word(), "LOCKLOST");
         server.wait_until("it is over", || server.info("model_locks_held") == "0");
     });

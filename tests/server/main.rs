@@ -48,6 +48,7 @@ mod refusals;
 mod replication;
 mod revisions;
 mod schema_attacks;
+mod shards;
 mod transfers;
 mod txn_faults;
 mod txn_guards;

@@ -14,21 +14,30 @@ use crate::workload::{self, Rng};
 const ACCOUNTS: usize = 6;
 const CLIENTS: usize = 6;
 const BALANCE: i64 = 300;
+const TAG: &str = "m";
 /// How long a server may be away.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn account(nth: usize) -> String {
-    format!("acct:{{m}}:{nth}")
+fn account(tag: &str, nth: usize) -> String {
+    format!("acct:{{{tag}}}:{nth}")
+}
+
+pub fn define(server: &Server) {
+    let schema = r#"{"properties":{"balance":{"type":"integer"}},"required":["balance"]}"#;
+    server.must(&["MODEL.DEFINE", "acct", schema, "RULE", "covered", "self.balance >= 0"]);
+}
+
+/// Fills the accounts of a hash tag.
+pub fn fill(conn: &mut Conn, tag: &str) {
+    for nth in 0..ACCOUNTS {
+        let json = format!(r#"{{"balance":{BALANCE},"log":[]}}"#);
+        conn.must(&["MODEL.SET", &account(tag, nth), "acct", &json]);
+    }
 }
 
 fn prepare(server: &Server) {
-    let conn = &mut server.conn();
-    let schema = r#"{"properties":{"balance":{"type":"integer"}},"required":["balance"]}"#;
-    conn.must(&["MODEL.DEFINE", "acct", schema, "RULE", "covered", "self.balance >= 0"]);
-    for nth in 0..ACCOUNTS {
-        let json = format!(r#"{{"balance":{BALANCE},"log":[]}}"#);
-        conn.must(&["MODEL.SET", &account(nth), "acct", &json]);
-    }
+    define(server);
+    fill(&mut server.conn(), TAG);
 }
 
 /// What a client knows of one transfer.
@@ -75,7 +84,7 @@ impl Bank {
             }
             let id = format!("{nth}:{number}");
             let with_token = !rng.one_in(4);
-            let request = request(&mut rng, &id, with_token);
+            let request = request(&mut rng, TAG, &id, with_token);
             let known = self.ask(&mut conn, &mut rng, &request, with_token);
             self.book.lock().unwrap().insert(id, known);
         }
@@ -144,13 +153,14 @@ impl Drop for Alarm<'_> {
     }
 }
 
-/// A transfer of any size between two accounts, which notes its id in both and sometimes leaves a receipt.
-fn request(rng: &mut Rng, id: &str, with_token: bool) -> Vec<u8> {
+/// A transfer of any size between two accounts of a hash tag, which notes its id in both and sometimes leaves
+/// a receipt.
+pub fn request(rng: &mut Rng, tag: &str, id: &str, with_token: bool) -> Vec<u8> {
     let from = rng.below(ACCOUNTS);
     let to = (from + 1 + rng.below(ACCOUNTS - 1)) % ACCOUNTS;
-    let (from, to, n) = (account(from), account(to), 1 + rng.below(80));
-    let receipt = rng.one_in(3).then(|| format!("receipt:{{m}}:{id}"));
-    let token = format!("token:{{m}}:{id}");
+    let (from, to, n) = (account(tag, from), account(tag, to), 1 + rng.below(80));
+    let receipt = rng.one_in(3).then(|| format!("receipt:{{{tag}}}:{id}"));
+    let token = format!("token:{{{tag}}}:{id}");
     let mut keys = vec![from.clone(), to.clone()];
     keys.extend(receipt.clone());
     keys.extend(with_token.then(|| token.clone()));
@@ -179,13 +189,13 @@ fn request(rng: &mut Rng, id: &str, with_token: bool) -> Vec<u8> {
     encode(&bytes)
 }
 
-/// What each transfer did to the accounts, by its id.
-fn sides(server: &Server) -> HashMap<String, Vec<i64>> {
-    let conn = &mut server.conn();
+/// What each transfer did to the accounts of a hash tag, by its id. The money is all there, and each
+/// transfer happened whole.
+pub fn sides(conn: &mut Conn, tag: &str) -> HashMap<String, Vec<i64>> {
     let mut sides: HashMap<String, Vec<i64>> = HashMap::new();
     let mut total = 0;
     for nth in 0..ACCOUNTS {
-        let document = conn.must(&["MODEL.GET", &account(nth)]).json();
+        let document = conn.must(&["MODEL.GET", &account(tag, nth)]).json();
         let log = document["log"].as_array().expect("a log").clone();
         let mut balance = BALANCE;
         for entry in log {
@@ -198,16 +208,16 @@ fn sides(server: &Server) -> HashMap<String, Vec<i64>> {
         total += balance;
     }
     assert_eq!(total, BALANCE * ACCOUNTS as i64, "no money came or went");
+    for (id, sides) in &sides {
+        assert!(sides.len() == 2 && sides[0] + sides[1] == 0, "{id}: {sides:?}");
+    }
     sides
 }
 
 /// Each transfer happened whole or not at all, and as often as the clients were told. What was
 /// acknowledged by another server than this may have been lost with it.
 fn check_book(server: &Server, bank: &Bank) {
-    let sides = sides(server);
-    for (id, sides) in &sides {
-        assert!(sides.len() == 2 && sides[0] + sides[1] == 0, "{id}: {sides:?}");
-    }
+    let sides = sides(&mut server.conn(), TAG);
     let book = bank.book.lock().unwrap();
     let mut committed = 0;
     for (id, known) in &*book {
@@ -299,15 +309,23 @@ fn money_is_conserved_when_a_replica_is_promoted() {
 fn watch_sum(server: &Server, bank: &Bank, done: &AtomicBool) {
     let _alarm = Alarm(bank);
     let conn = &mut server.conn();
-    let keys: Vec<String> = (0..ACCOUNTS).map(account).collect();
-    let count = ACCOUNTS.to_string();
-    let mut mget = vec!["MODEL.MGET", &count];
-    mget.extend(keys.iter().map(String::as_str));
-    mget.push("$.balance");
     while !done.load(Ordering::Relaxed) && !bank.has_failed() {
-        let found = conn.must(&mget);
-        let balance = |reply: &Reply| reply.text().parse::<i64>().expect("a balance");
-        let sum: i64 = found.array().iter().map(balance).sum();
-        assert_eq!(sum, BALANCE * ACCOUNTS as i64);
+        conn.send_raw(&look(TAG));
+        check_sum(&conn.recv());
     }
+}
+
+/// Asks for all balances of a hash tag at one moment.
+pub fn look(tag: &str) -> Vec<u8> {
+    let mut words = vec!["MODEL.MGET".to_owned(), ACCOUNTS.to_string()];
+    words.extend((0..ACCOUNTS).map(|nth| account(tag, nth)));
+    words.push("$.balance".to_owned());
+    let bytes: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    encode(&bytes)
+}
+
+pub fn check_sum(balances: &Reply) {
+    let balance = |reply: &Reply| reply.text().parse::<i64>().expect("a balance");
+    let sum: i64 = balances.array().iter().map(balance).sum();
+    assert_eq!(sum, BALANCE * ACCOUNTS as i64);
 }
