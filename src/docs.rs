@@ -66,7 +66,8 @@ fn arg_syntax(arg: &ArgSpec) -> String {
     };
     let value = match &arg.kind {
         ArgKind::Token => String::new(),
-        ArgKind::OneOf(args) => list(args, " | "),
+        ArgKind::OneOf(args) if arg.optional && arg.token.is_none() => list(args, " | "),
+        ArgKind::OneOf(args) => format!("<{}>", list(args, " | ")),
         ArgKind::Block(args) => list(args, " "),
         ArgKind::Key
         | ArgKind::String

@@ -122,7 +122,7 @@ impl ErrorCode {
             ErrorCode::Overflow => "the exact result does not fit a signed 64-bit integer",
             ErrorCode::Schema => "the document would violate its model's schema",
             ErrorCode::Rule => "the document would violate a rule of its model",
-            ErrorCode::Condition => "an IF, EXISTS or MISSING is false",
+            ErrorCode::Condition => "an IF, EXISTS or MISSING is false, or a test of a PATCH",
             ErrorCode::Revision => "the document's revision is another one",
             ErrorCode::Expr => "an expression does not compile, fails, or exceeds its budget",
             ErrorCode::LockLost => "the lock is no longer held by this grant",

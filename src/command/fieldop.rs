@@ -66,6 +66,7 @@ static FIELDOP: CommandSpec = CommandSpec {
         ErrorCode::NoKey,
         ErrorCode::Condition,
         ErrorCode::Revision,
+        ErrorCode::LockLost,
         ErrorCode::NoPath,
         ErrorCode::Type,
         ErrorCode::Range,

@@ -52,7 +52,12 @@ impl MemoryHost {
     pub fn call(&mut self, args: &[&str]) -> Result<Outcome> {
         let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
         self.now_us += 1000;
-        super::run(self, &args)
+        let done = super::run(self, &args);
+        if let (Err(error), Some(spec)) = (&done, args.first().and_then(|name| super::find(name))) {
+            let code = error.code();
+            assert!(spec.errors.contains(&code), "{} does not declare {code:?}", spec.name);
+        }
+        done
     }
 }
 

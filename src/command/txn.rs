@@ -96,6 +96,7 @@ static TXN: CommandSpec = CommandSpec {
         ErrorCode::BusyKey,
         ErrorCode::Condition,
         ErrorCode::Revision,
+        ErrorCode::LockLost,
         ErrorCode::NoPath,
         ErrorCode::Type,
         ErrorCode::Range,
