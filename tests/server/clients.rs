@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use redis_model::command::{self, ArgKind, ArgSpec};
 use redis_model::error::ErrorCode;
@@ -33,6 +34,7 @@ const PAGES: [(&str, &[(&str, &str)]); 7] = [
             ("python", "asyncio_client.py"),
             ("python", "cluster_client.py"),
             ("js", "node_clients.mjs"),
+            ("go", "go_client.go"),
             ("rust", "../../examples/client.rs"),
         ],
     ),
@@ -103,13 +105,19 @@ fn the_asyncio_client_has_all_of_it() {
 
 #[test]
 fn the_cluster_client_finds_every_shard() {
+    check_in_cluster(|port, protocol| {
+        let mut python = Command::new(clients().join("python"));
+        python.arg(format!("{ROOT}/tests/clients/cluster_client.py")).args([port, protocol]);
+        python
+    });
+}
+
+/// Runs a program against a cluster for every flavour and protocol. It says "ok", and has defined a model.
+fn check_in_cluster(command: impl Fn(&str, &str) -> Command + Sync) {
     on_every_flavor(|flavor| {
         for protocol in ["2", "3"] {
             let cluster = Cluster::start(flavor, 2, &[]);
-            let mut python = Command::new(clients().join("python"));
-            python.arg(format!("{ROOT}/tests/clients/cluster_client.py"));
-            python.args([&cluster.nodes[0].port.to_string(), protocol]);
-            check_run(&mut python, protocol);
+            check_run(&mut command(&cluster.nodes[0].port.to_string(), protocol), protocol);
             let models = |node: &Server| node.must(&["MODEL.MODELS"]).array().len();
             for node in &cluster.nodes {
                 node.wait_until("the model is on every shard", || models(node) == 1);
@@ -138,6 +146,37 @@ fn the_crate_redis_has_all_of_it() {
         program.args([port, protocol]);
         program
     });
+}
+
+#[test]
+fn go_redis_has_all_of_it() {
+    check_program(|port, protocol| {
+        let mut program = Command::new(go_client());
+        program.args([port, protocol]);
+        program
+    });
+}
+
+#[test]
+fn go_redis_has_all_of_it_in_a_cluster() {
+    check_in_cluster(|port, protocol| {
+        let mut program = Command::new(go_client());
+        program.args([port, protocol, "cluster"]);
+        program
+    });
+}
+
+/// The program in Go. Go itself knows whether what it compiled before is still good.
+fn go_client() -> &'static Path {
+    static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+    COMPILED.get_or_init(|| {
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go_client");
+        let mut go = Command::new(clients().join("go"));
+        go.args(["build", "-o"]).arg(&program).arg(format!("{ROOT}/tests/clients/go_client.go"));
+        let ran = go.output().unwrap_or_else(|e| panic!("{go:?}: {e}"));
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        program
+    })
 }
 
 #[test]
@@ -188,14 +227,14 @@ fn blocks(page: &str) -> Vec<Block> {
 
 /// Whether a block is whole lines of a program, which may stand further to the right there.
 fn is_piece(text: &str, program: &str) -> bool {
-    let indented = |indent: usize| {
+    let indented = |indent: &str| {
         let line = |line: &str| match line.is_empty() {
             true => "\n".to_owned(),
-            false => format!("\n{}{line}", " ".repeat(indent)),
+            false => format!("\n{indent}{line}"),
         };
         text.lines().map(line).collect::<String>() + "\n"
     };
-    [0, 2, 4, 8].iter().any(|indent| program.contains(&indented(*indent)))
+    ["", "  ", "    ", "        ", "\t"].iter().any(|indent| program.contains(&indented(indent)))
 }
 
 #[test]
