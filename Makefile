@@ -36,11 +36,12 @@ test: servers clients build ## run all tests: core, real servers, a short fuzz r
 	cargo test --features module --lib redis::
 	scripts/fuzz 20
 
-check: ## check formatting and lints, then run the tests
+check: ## check formatting, lints and dependencies, then run the tests
 	@scripts/setup --lints
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --all-targets --features module -- -D warnings
+	@scripts/deny
 	@$(MAKE) --no-print-directory test
 
 bench: servers build ## measure the table of speed and memory
