@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::lock::Locks;
+use crate::lock::{AHEAD_MS, Locks, believed_fence};
 use crate::model::{Model, VERSION_MAX};
 use crate::value::{Measured, Value};
 
@@ -81,15 +81,25 @@ impl Document {
         self.judged |= UNCERTAIN;
     }
 
+    /// Whether its numbers are believed when a stranger brings it.
+    pub fn is_believed(&self, now_us: u64) -> bool {
+        let fence = believed_fence(now_us / 1000);
+        self.revision <= believed_revision(now_us) && self.locks.last_fence() <= fence
+    }
+
     /// The document as it is right after its creation or replacement.
     pub fn content(&self) -> Measured {
         self.root.clone().into()
     }
 }
 
-/// The highest revision that is believed when it comes from outside (an RDB, a `RESTORE`, an effect):
-/// with later ones a forged payload could leave no room for more. The clock gets there in 2219.
-pub const REVISION_LOADED_MAX: u64 = REVISION_MAX - (1 << 50);
+/// The highest revision that is believed when a stranger brings it (a `RESTORE`, a client's own
+/// `MODEL.APPLY`): with later ones a forged payload could leave no room for more. What this server or its
+/// master wrote is believed up to [`REVISION_MAX`]. As the bound moves on with the clock, faster than
+/// revisions are issued, what a server issues after it believed one is believed by others, too.
+pub fn believed_revision(now_us: u64) -> u64 {
+    now_us.saturating_add(AHEAD_MS * 1000).min(REVISION_MAX - (1 << 50))
+}
 
 /// Issues the revisions of one server.
 ///

@@ -17,7 +17,7 @@
 //! It travels as `MODEL.APPLY key effect [json]`.
 
 use super::rdb::{read_definition_version, read_revision};
-use crate::document::REVISION_LOADED_MAX;
+use crate::document::REVISION_MAX;
 use crate::error::Result;
 use crate::value::wire::{self, Reader};
 
@@ -147,7 +147,7 @@ fn read_definition(reader: &mut Reader<'_>, version: u8) -> Result<u32> {
 
 fn read_ahead(reader: &mut Reader<'_>, revision: u64) -> Result<u64> {
     let ahead = reader.varint()?;
-    if revision.checked_add(ahead).is_none_or(|seen| seen > REVISION_LOADED_MAX) {
+    if revision.checked_add(ahead).is_none_or(|seen| seen > REVISION_MAX) {
         return Err(wire::corrupt("a revision is too large"));
     }
     Ok(ahead)

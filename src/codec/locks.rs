@@ -14,9 +14,7 @@
 //! A lease's end is not stored: it begins anew wherever it is read.
 
 use crate::error::Result;
-use crate::lock::{
-    FENCE_LOADED_MAX, Holder, LEASE_MS_LOADED_MAX, LockEdit, Locks, Mode, NAME_BYTES_MAX,
-};
+use crate::lock::{FENCE_MAX, Holder, LEASE_MS_LOADED_MAX, LockEdit, Locks, Mode, NAME_BYTES_MAX};
 use crate::value::wire::{self, Reader};
 
 const GRANT: u8 = 1;
@@ -140,7 +138,7 @@ fn read_bytes<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8]> {
 
 pub(super) fn read_fence(reader: &mut Reader<'_>) -> Result<u64> {
     let fence = reader.varint()?;
-    if fence > FENCE_LOADED_MAX {
+    if fence > FENCE_MAX {
         return Err(wire::corrupt("a fence is too large"));
     }
     Ok(fence)
@@ -223,7 +221,7 @@ mod tests {
         assert!(refused(&lock(&[b.clone(), holder("b", 7, Mode::Shared)])));
         assert!(refused(&lock(&[holder("", 7, Mode::Shared)])));
         assert!(refused(&lock(&[holder(&"o".repeat(257), 7, Mode::Shared)])));
-        assert!(refused(&lock(&[holder("a", FENCE_LOADED_MAX + 1, Mode::Shared)])));
+        assert!(refused(&lock(&[holder("a", FENCE_MAX + 1, Mode::Shared)])));
         let twice = [&[9, 2][..], &lock(one(&a))[2..], &lock(one(&b))[2..]].concat();
         assert!(refused(&twice));
         let long = Holder { lease_ms: LEASE_MS_LOADED_MAX + 1, ..a };

@@ -11,7 +11,7 @@
 //! version, kept by the server beside the payload.
 
 use super::locks;
-use crate::document::{ANY_NAME, Document, REVISION_LOADED_MAX};
+use crate::document::{ANY_NAME, Document, REVISION_MAX};
 use crate::error::Result;
 use crate::lock::Locks;
 use crate::model::{Models, NAME_BYTES_MAX, VERSION_MAX};
@@ -55,7 +55,7 @@ pub fn decode(bytes: &[u8], version: u32, models: &Models) -> Result<Document> {
 
 pub(super) fn read_revision(reader: &mut Reader<'_>) -> Result<u64> {
     let revision = reader.varint()?;
-    if revision > REVISION_LOADED_MAX {
+    if revision > REVISION_MAX {
         return Err(wire::corrupt("a revision is too large"));
     }
     Ok(revision)
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_revision_that_leaves_no_room_is_refused() {
         let mut bytes = Vec::new();
-        wire::put_varint(REVISION_LOADED_MAX + 1, &mut bytes);
+        wire::put_varint(REVISION_MAX + 1, &mut bytes);
         wire::put_text(ANY_NAME.as_bytes(), &mut bytes);
         bytes.extend([0, 0]);
         assert!(decode(&bytes, VERSION, &Models::new()).is_err());

@@ -10,13 +10,13 @@ use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::locks::decode_edits;
 use crate::codec::token::Token;
-use crate::document::{ANY_NAME, Document};
+use crate::document::{ANY_NAME, Document, believed_revision};
 use crate::error::{ErrorCode, Result};
-use crate::lock::{At, LockEdit};
+use crate::lock::{At, LockEdit, believed_fence};
 use crate::reply::Reply;
 use crate::txn::no_key;
 use crate::value::edit::Editor;
-use crate::value::{Limits, parse};
+use crate::value::{Limits, parse, wire};
 
 #[linkme::distributed_slice(COMMANDS)]
 static APPLY: CommandSpec = CommandSpec {
@@ -44,6 +44,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let key = args.key()?;
     let effect = Effect::decode(args.next("an effect")?)?;
+    believe(host, &effect)?;
     let limits = limits(host);
     // Who keeps what was read of a document need not know who holds it.
     let signalled = !matches!(effect.change, Change::Locks(_));
@@ -82,6 +83,10 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         Change::Locks(edits) => {
             args.finish()?;
             let edits = decode_edits(edits)?;
+            let fence = edits.iter().map(LockEdit::fence).max().unwrap_or(0);
+            if !host.replaying() && fence > believed_fence(host.now_us() / 1000) {
+                return Err(wire::corrupt("a fence is years ahead"));
+            }
             host.open(key)?.ok_or_else(no_key)?;
             repeat(host, key, &edits);
             let granted = edits.iter().any(|edit| matches!(edit, LockEdit::Grant { .. }));
@@ -132,6 +137,18 @@ fn edit(
         document.set_judged_by(definition);
     }
     host.keep_journal(journal);
+    Ok(())
+}
+
+/// Refuses what a client brings that is too far ahead of the clock.
+fn believe(host: &mut dyn Host, effect: &Effect<'_>) -> Result<()> {
+    let ahead = match effect.change {
+        Change::Put { ahead, .. } => ahead,
+        _ => 0,
+    };
+    if !host.replaying() && effect.revision + ahead > believed_revision(host.now_us()) {
+        return Err(wire::corrupt("a revision is years ahead"));
+    }
     Ok(())
 }
 

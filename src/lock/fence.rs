@@ -2,13 +2,27 @@
 
 /// Fences stay exact in clients whose numbers are doubles.
 pub const FENCE_MAX: u64 = (1 << 53) - 1;
-/// The highest fence that is believed when it comes from outside: with later ones a forged payload
-/// could leave no room for more.
-pub const FENCE_LOADED_MAX: u64 = FENCE_MAX - (1 << 51);
+/// The highest fence that a clock leads to. That of 2072 does.
+const FENCE_CLOCK_MAX: u64 = FENCE_MAX - (1 << 51);
 /// 2020-01-01, in unix milliseconds.
 const EPOCH_MS: u64 = 1_577_836_800_000;
 /// Fences of one millisecond.
 const PER_MS: u64 = 4096;
+
+/// The first fence of a millisecond.
+fn at(unix_ms: u64) -> u64 {
+    unix_ms.saturating_sub(EPOCH_MS).saturating_mul(PER_MS)
+}
+
+/// How far ahead of this server's clock a stranger's may be: ten years.
+pub const AHEAD_MS: u64 = 315_360_000_000;
+
+/// The highest fence that is believed when a stranger brings it (a `RESTORE`, a client's own
+/// `MODEL.APPLY`): with later ones a forged payload could leave no room for more. What this server or its
+/// master wrote is believed up to [`FENCE_MAX`].
+pub fn believed_fence(unix_ms: u64) -> u64 {
+    at(unix_ms.saturating_add(AHEAD_MS)).min(FENCE_MAX - (1 << 50))
+}
 
 /// Issues the fences of one server.
 ///
@@ -32,9 +46,9 @@ impl Fences {
     }
 
     pub fn issue(&mut self, unix_ms: u64) -> u64 {
-        let clock = unix_ms.saturating_sub(EPOCH_MS).saturating_mul(PER_MS);
+        let clock = at(unix_ms);
         // A clock that is out of its mind does not use fences up.
-        let clock = clock.min(FENCE_LOADED_MAX);
+        let clock = clock.min(FENCE_CLOCK_MAX);
         self.seen = (self.seen + 1).max(clock);
         assert!(self.seen <= FENCE_MAX, "fences last for centuries");
         self.seen
@@ -44,6 +58,16 @@ impl Fences {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_issued_after_a_strangers_fence_is_believed_elsewhere() {
+        let now = EPOCH_MS + 200_000_000_000;
+        let mut fences = Fences::default();
+        fences.see(believed_fence(now));
+        let next = fences.issue(now);
+        assert!(next > believed_fence(now) && next <= believed_fence(now + 1));
+        assert!(believed_fence(u64::MAX) < FENCE_MAX);
+    }
 
     #[test]
     fn fences_grow_whatever_the_clock_does() {

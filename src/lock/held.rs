@@ -67,6 +67,15 @@ pub enum LockEdit {
     Release { name: Arc<[u8]>, fence: u64 },
 }
 
+impl LockEdit {
+    pub fn fence(&self) -> u64 {
+        match self {
+            LockEdit::Grant { holder, .. } => holder.fence,
+            LockEdit::Release { fence, .. } => *fence,
+        }
+    }
+}
+
 /// The locks of one document. One that was never locked needs no memory for it.
 #[derive(Clone, Debug, Default)]
 pub struct Locks(Option<Box<Inner>>);

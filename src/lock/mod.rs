@@ -19,7 +19,7 @@ mod queue;
 pub use engine::{
     Answer, Ask, Counters, Engine, Grant, Held, Settled, Store, Wake, Woken, deadlock, lost,
 };
-pub use fence::{FENCE_LOADED_MAX, FENCE_MAX, Fences};
+pub use fence::{AHEAD_MS, FENCE_MAX, Fences, believed_fence};
 pub use held::{Holder, LockEdit, Locks, Mode, NamedLock};
 
 /// When an event happens.

@@ -116,6 +116,13 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
             models::with_loading(|models| rdb::decode(bytes, version as u32, models))
         };
         match unsafe { load_buffer(io, decode) }? {
+            // SAFETY: as above.
+            Ok(document) if !unsafe { is_own(io) } && !document.is_believed(role::now_us()) => {
+                let line = "a document cannot be restored: its revision or a fence is years ahead";
+                // SAFETY: as above.
+                unsafe { log::io_error(io, line) };
+                None
+            }
             Ok(mut document) => {
                 if !models::is_loading() {
                     document.distrust();
@@ -134,6 +141,16 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
         }
     });
     loaded.ok().flatten().unwrap_or(ptr::null_mut())
+}
+
+/// Whether what is read was written by this server or its master, and not brought by a client.
+///
+/// # Safety
+///
+/// `io` is valid.
+unsafe fn is_own(io: *mut raw::RedisModuleIO) -> bool {
+    // SAFETY: the caller vouches for `io`.
+    models::is_loading() || unsafe { role::is_replica(call!(RedisModule_GetContextFromIO(io))) }
 }
 
 /// # Safety
@@ -179,7 +196,7 @@ unsafe extern "C" fn aof_rewrite(
     let _ = catch_unwind(|| {
         // SAFETY: the server lends a live value.
         let document = unsafe { document(value) };
-        let ahead = role::REVISIONS.seen() - document.revision;
+        let ahead = role::REVISIONS.seen().saturating_sub(document.revision);
         let (model, definition) = (document.model_name(), document.definition_version());
         let change = Change::Put { model, definition, ahead };
         // The server writes the time to live itself.

@@ -38,6 +38,17 @@ pub unsafe fn is_replaying(ctx: *mut raw::RedisModuleCtx) -> bool {
     has(raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING)
 }
 
+/// Whether this server follows a master.
+///
+/// # Safety
+///
+/// `ctx` is valid.
+pub unsafe fn is_replica(ctx: *mut raw::RedisModuleCtx) -> bool {
+    // SAFETY: the caller vouches for `ctx`.
+    let flags = unsafe { call!(RedisModule_GetContextFlags(ctx)) };
+    flags & raw::REDISMODULE_CTX_FLAGS_SLAVE as c_int != 0
+}
+
 /// The system's clock, which the server's own is as well: microseconds since 1970.
 pub fn now_us() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
