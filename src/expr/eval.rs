@@ -32,7 +32,7 @@ pub(super) struct Eval<'a> {
 impl<'a> Eval<'a> {
     pub fn new(code: &'a Code, scope: &'a Scope<'a>, steps: u64) -> Eval<'a> {
         let mut variables = SmallVec::new();
-        variables.resize(code.variables as usize, Datum::Null);
+        variables.resize_with(code.variables as usize, || Datum::Null);
         Eval { code, scope, budget: Budget::new(steps), variables, pattern: None }
     }
 
