@@ -1,6 +1,6 @@
 # `make` alone lists the targets. A target's line below `##` is its help.
 .DEFAULT_GOAL := help
-.PHONY: help build run cluster test check bench bench-values docs fuzz install clean setup servers clients
+.PHONY: help build run cluster test check bench bench-values docs fuzz valgrind install clean setup servers clients
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 MODULE     := $(TARGET_DIR)/release/libredis_model.so
@@ -56,6 +56,9 @@ docs: setup ## write commands.md from the commands' own declarations
 
 fuzz: setup ## fuzz every parser and decoder: SECONDS=60 each, TARGETS=all
 	scripts/fuzz $(SECONDS) $(TARGETS)
+
+valgrind: servers build ## run tests of servers under valgrind: what the module loses or reads wrongly
+	scripts/valgrind
 
 install: build ## copy the module to where Debian's Redis finds it
 	install -D -m 644 $(MODULE) $(DESTDIR)$(MODULE_DIR)/libredis_model.so

@@ -18,9 +18,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::resp::{Conn, Reply};
+use crate::valgrind;
 
 /// How long a server may take over anything before the test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(60);
+static PATIENCE: LazyLock<Duration> = LazyLock::new(|| valgrind::patience(Duration::from_secs(60)));
 
 /// What a log holds when the server, or the module in it, broke.
 const CRASH_MARKERS: [&str; 5] =
@@ -95,7 +96,7 @@ pub fn on_every_shared(body: impl Fn(&Server) + Sync) {
 pub fn on_every_flavor(body: impl Fn(Flavor) + Sync) {
     let body = &body;
     thread::scope(|scope| {
-        for flavor in Flavor::ALL {
+        for flavor in Flavor::ALL.into_iter().filter(|flavor| valgrind::includes(*flavor)) {
             let thread = thread::Builder::new().name(flavor.name().to_owned());
             thread.spawn_scoped(scope, move || body(flavor)).expect("a thread starts");
         }
@@ -217,14 +218,13 @@ impl Server {
     fn launch(&self) -> Result<(), String> {
         let log = || OpenOptions::new().append(true).create(true).open(self.log_path());
         let streams = (log().map_err(|e| e.to_string())?, log().map_err(|e| e.to_string())?);
-        let program = self.flavor.program();
-        let mut command = under_kernel_care(program);
+        let mut command = under_kernel_care(self.flavor);
         command.arg(self.dir.join("server.conf")).args(self.args);
         command.stdin(Stdio::null()).stdout(streams.0).stderr(streams.1);
         command.envs(self.preload.iter().map(|library| ("LD_PRELOAD", library)));
         let child = spawn(command);
         *self.child.lock().unwrap() = Some(child.map_err(|e| e.to_string())?);
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + *PATIENCE;
         loop {
             if !self.is_running() {
                 self.forget_process();
@@ -246,7 +246,7 @@ impl Server {
             return false;
         };
         conn.send(&["PING"]);
-        matches!(conn.try_recv(PATIENCE), Ok(Some(Reply::Simple(pong))) if pong == "PONG")
+        matches!(conn.try_recv(*PATIENCE), Ok(Some(Reply::Simple(pong))) if pong == "PONG")
     }
 
     /// A connection that speaks RESP2, with typed replies: what most tests use.
@@ -323,7 +323,7 @@ impl Server {
     pub fn shutdown(&self) {
         let mut conn = self.conn();
         conn.send(&["SHUTDOWN"]);
-        if let Ok(Some(Reply::Error(text))) = conn.try_recv(PATIENCE) {
+        if let Ok(Some(Reply::Error(text))) = conn.try_recv(*PATIENCE) {
             panic!("SHUTDOWN was refused: {text}\n{}", self.log_tail());
         }
         self.wait_until("the process ends", || !self.is_running());
@@ -395,7 +395,7 @@ impl Server {
     /// Repeats `condition` until it holds; a test that waits for ever fails with the log's end instead.
     #[track_caller]
     pub fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + *PATIENCE;
         while !condition() {
             assert!(Instant::now() < end, "waited too long until {what}\n{}", self.log_tail());
             thread::sleep(Duration::from_millis(5));
@@ -451,6 +451,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let complaint = self.complaint(0);
+        valgrind::end(self);
         self.kill9();
         if thread::panicking() {
             eprintln!("{}", self.log_tail());
@@ -539,11 +540,12 @@ fn fresh_dir(flavor: Flavor) -> PathBuf {
     dir
 }
 
-/// A program that the kernel kills when the thread that starts it ends: setpriv, of util-linux, says
+/// A server that the kernel stops when the thread that starts it ends: setpriv, of util-linux, says
 /// prctl(PR_SET_PDEATHSIG) for us and execs, so there is no unsafe code here.
-fn under_kernel_care(program: PathBuf) -> Command {
+fn under_kernel_care(flavor: Flavor) -> Command {
     let mut command = Command::new("setpriv");
-    command.arg("--pdeathsig").arg("KILL").arg("--").arg(program);
+    command.arg("--pdeathsig").arg(valgrind::death_signal(flavor)).arg("--");
+    valgrind::add_server(&mut command, flavor, &flavor.program());
     command
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::harness::Server;
 use crate::resp::{Conn, Reply};
+use crate::valgrind::patience;
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const LONG: &str = "60000";
@@ -38,7 +39,7 @@ pub fn wait(server: &Server, key: &str, owner: &str) -> Conn {
 
 #[track_caller]
 pub fn answer(conn: &mut Conn) -> Reply {
-    conn.recv_within(PATIENCE).expect("a client that waits is answered")
+    conn.recv_within(patience(PATIENCE)).expect("a client that waits is answered")
 }
 
 pub fn owners(conn: &mut Conn, key: &str) -> Vec<String> {

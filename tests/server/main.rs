@@ -1,9 +1,9 @@
 //! Tests against real servers: every flavour the module supports, each test on all of them.
 //!
 //! One crate, so that it links once. A new file is a module here; `harness` starts and stops servers,
-//! `resp` is the connection and the replies, `cluster` puts servers together, and `harness_selftest`
-//! holds these to what they promise. `workload` makes random commands, `locking` takes locks and waits
-//! for them. The others are named for what they test.
+//! `valgrind` puts them under it when asked to, `resp` is the connection and the replies, `cluster` puts
+//! servers together, and `harness_selftest` holds these to what they promise. `workload` makes random
+//! commands, `locking` takes locks and waits for them. The others are named for what they test.
 
 // Tests are added module by module, and not each uses all of the harness.
 #[allow(dead_code)]
@@ -15,6 +15,7 @@ mod locking;
 mod resp;
 mod soak;
 mod tour;
+mod valgrind;
 #[allow(dead_code)]
 mod workload;
 

@@ -9,6 +9,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use crate::valgrind::patience;
+
 /// How long a reply may take before the test fails. Far above what any server needs, since the
 /// machine may be busy: tests never assert a time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -218,7 +220,7 @@ impl Conn {
 
     #[track_caller]
     pub fn recv(&mut self) -> Reply {
-        self.recv_within(PATIENCE).expect("no reply came")
+        self.recv_within(patience(PATIENCE)).expect("no reply came")
     }
 
     /// The next reply, or `None` when it has not come in this time; nothing is lost then.
