@@ -114,6 +114,12 @@ unsafe extern "C" fn handle<const NTH: usize>(
         // SAFETY: a command replies last, and nothing of a reply panics.
         unsafe { reply::send_error(ctx, &error) };
     }
+    // The command was answered: what it meant for others is apart from it, and so is a panic there.
+    // SAFETY: `ctx` is that of the command.
+    if catch_unwind(AssertUnwindSafe(|| unsafe { locks::after_command(ctx) })).is_err() {
+        log::warning(ctx, "telling others of a command's locks panicked");
+        locks::after_panic();
+    }
     raw::REDISMODULE_OK as c_int
 }
 
@@ -142,15 +148,11 @@ unsafe fn run(
                 Some(waiting) => wait(ctx, spec, &args, waiting),
                 None => finish(ctx, argv, &outcome),
             }
-            locks::after_command(ctx);
         },
         Err(error) => {
             info::count_abort(error.code());
             // SAFETY: as above.
-            unsafe {
-                reply::send_error(ctx, &error);
-                locks::after_command(ctx);
-            }
+            unsafe { reply::send_error(ctx, &error) };
         }
     }
 }

@@ -202,7 +202,10 @@ impl Host for ServerHost<'_> {
 
     fn expires_at(&mut self, key: Key<'_>) -> Option<u64> {
         let handle = self.handle(key, false);
-        // SAFETY: the key is open.
+        if handle.is_null() {
+            return None;
+        }
+        // SAFETY: the key is open and there.
         let unix_ms = unsafe { call!(RedisModule_GetAbsExpire(handle)) };
         u64::try_from(unix_ms).ok()
     }

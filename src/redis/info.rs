@@ -65,7 +65,11 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
     if is_ok(status) { Ok(()) } else { Err("the server refused the INFO section") }
 }
 
-unsafe extern "C" fn report(ctx: *mut raw::RedisModuleInfoCtx, _for_crash_report: c_int) {
+unsafe extern "C" fn report(ctx: *mut raw::RedisModuleInfoCtx, for_crash_report: c_int) {
+    // A handler of signals must not wait for what the crash left locked.
+    if for_crash_report != 0 {
+        return;
+    }
     let _ = catch_unwind(|| {
         // SAFETY: `ctx` is valid during the callback.
         if !is_ok(unsafe { call!(RedisModule_InfoAddSection(ctx, c"".as_ptr())) }) {

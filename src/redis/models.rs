@@ -174,6 +174,7 @@ unsafe fn rewrites_aof(ctx: *mut raw::RedisModuleCtx) -> bool {
 ///
 /// `ctx` is valid.
 pub unsafe fn replicate(ctx: *mut raw::RedisModuleCtx, entry: &[u8]) {
+    // SAFETY: set once, while the module was loaded.
     let replicate = unsafe { raw::RedisModule_Replicate }
         .expect("RedisModule_Replicate exists on every supported server");
     // SAFETY: the caller vouches for `ctx`; the buffer is copied.
