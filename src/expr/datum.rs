@@ -10,6 +10,8 @@ use super::budget::{Budget, Fault};
 use super::{Documents, Scope};
 use crate::value::{ArrayView, ObjectView, Text, View};
 
+mod collections;
+
 /// A value.
 #[derive(Clone)]
 pub(super) enum Datum<'a> {
@@ -433,146 +435,6 @@ fn deep_equals(a: &Datum<'_>, b: &Datum<'_>, budget: &mut Budget) -> Result<bool
 fn check_scalar(x: &Datum<'_>, y: &Datum<'_>, budget: &mut Budget) -> Result<bool, Fault> {
     budget.charge(1)?;
     x.scalar_equals(y, budget)
-}
-
-impl<'a> List<'a> {
-    pub fn len(&self) -> usize {
-        match self {
-            List::Document(array) => array.len(),
-            List::Constant(items) => items.len(),
-            List::Made(items) => items.len(),
-        }
-    }
-
-    pub fn get(&self, index: usize) -> Option<Datum<'a>> {
-        match self {
-            List::Document(array) => array.get(index).map(Datum::from),
-            List::Constant(items) => items.get(index).map(Constant::lend),
-            List::Made(items) => items.get(index).cloned(),
-        }
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = Datum<'a>> + use<'_, 'a> {
-        match self {
-            List::Document(array) => Either::A(array.iter().map(Datum::from)),
-            List::Constant(items) => Either::B(items.iter().map(Constant::lend)),
-            List::Made(items) => Either::C(items.iter().cloned()),
-        }
-    }
-}
-
-impl<'a> Map<'a> {
-    pub fn len(&self) -> usize {
-        match self {
-            Map::Document(object) => object.len(),
-            Map::Constant(entries) => entries.len(),
-            Map::Made(entries) => entries.len(),
-            Map::Documents(docs) => docs.count(),
-        }
-    }
-
-    /// The value under a name.
-    #[inline]
-    pub fn get_name(&self, name: &str, budget: &mut Budget) -> Result<Option<Datum<'a>>, Fault> {
-        match self {
-            Map::Document(object) => Ok(object.get(name).map(Datum::from)),
-            _ => self.get(&Datum::Str(Text::from(name)), budget),
-        }
-    }
-
-    /// The value under a key, numbers by their value.
-    pub fn get(&self, key: &Datum<'_>, budget: &mut Budget) -> Result<Option<Datum<'a>>, Fault> {
-        match self {
-            Map::Document(object) => match key.as_str() {
-                Some(name) => {
-                    budget.scan(name.len())?;
-                    Ok(object.get(name).map(Datum::from))
-                }
-                None => Ok(None),
-            },
-            Map::Documents(docs) => {
-                budget.charge(4)?;
-                Ok(key.utf8().and_then(|key| docs.get(key)).map(Datum::from))
-            }
-            Map::Constant(entries) => {
-                let entries = entries.iter().map(|(key, value)| (key.lend(), value.lend()));
-                find(entries, key, budget)
-            }
-            Map::Made(entries) => find(entries.iter().cloned(), key, budget),
-        }
-    }
-
-    /// Every key with its value, in order.
-    pub fn entries(&self) -> impl Iterator<Item = (Datum<'a>, Datum<'a>)> + use<'_, 'a> {
-        match self {
-            Map::Document(object) => {
-                Either::A(object.iter().map(|(name, value)| (Datum::Str(name), Datum::from(value))))
-            }
-            Map::Constant(entries) => {
-                Either::B(entries.iter().map(|(key, value)| (key.lend(), value.lend())))
-            }
-            Map::Made(entries) => Either::C(Either3::Made(entries.iter().cloned())),
-            Map::Documents(docs) => {
-                let docs = *docs;
-                Either::C(Either3::Documents(
-                    (0..docs.count()).filter_map(move |nth| docs.nth(nth)),
-                ))
-            }
-        }
-    }
-}
-
-/// Maps that are no documents come from the source of an expression and are small.
-fn find<'a>(
-    mut entries: impl Iterator<Item = (Datum<'a>, Datum<'a>)>,
-    key: &Datum<'_>,
-    budget: &mut Budget,
-) -> Result<Option<Datum<'a>>, Fault> {
-    entries
-        .find_map(|(own, value)| match check_scalar(&own, key, budget) {
-            Ok(true) => Some(Ok(value)),
-            Ok(false) => None,
-            Err(fault) => Some(Err(fault)),
-        })
-        .transpose()
-}
-
-/// One of several iterators over the same items.
-enum Either<A, B, C> {
-    A(A),
-    B(B),
-    C(C),
-}
-
-impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>, C: Iterator<Item = T>> Iterator
-    for Either<A, B, C>
-{
-    type Item = T;
-
-    #[inline]
-    fn next(&mut self) -> Option<T> {
-        match self {
-            Either::A(items) => items.next(),
-            Either::B(items) => items.next(),
-            Either::C(items) => items.next(),
-        }
-    }
-}
-
-enum Either3<A, B> {
-    Made(A),
-    Documents(B),
-}
-
-impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Either3<A, B> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        match self {
-            Either3::Made(items) => items.next(),
-            Either3::Documents(items) => items.next(),
-        }
-    }
 }
 
 #[cfg(test)]
