@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::pattern::Pattern;
+use super::pattern::{self, PATTERN_BYTES_MAX, Pattern};
 use super::query::{Budget, Query};
 use super::singular::Step;
 use crate::error::Result;
@@ -349,6 +349,9 @@ impl PatternCache {
         budget: &mut Budget,
     ) -> Result<Rc<Option<Pattern>>> {
         let bytes = source.as_bytes();
+        if bytes.len() > PATTERN_BYTES_MAX {
+            return Err(pattern::too_long());
+        }
         budget.charge_bytes(bytes.len())?;
         if let Some(hit) = self.entries.iter().find(|e| e.whole == whole && *e.source == *bytes) {
             return Ok(hit.pattern.clone());

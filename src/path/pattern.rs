@@ -11,9 +11,12 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use crate::error::{Error, Result};
 
-/// How heavy a pattern may be, counted after its repetitions are unrolled: one for a character, more
-/// for classes. Bounds what compiling takes, and how much one byte of text may cost.
+/// How heavy a pattern may be, counted after its repetitions are unrolled: one for a character,
+/// a group and a bar, more for classes. Bounds what compiling takes, and how much one byte of text may cost.
 pub const PATTERN_WEIGHT_MAX: u64 = 4096;
+
+/// The longest pattern found in a document. What is written out is no longer than its path.
+pub const PATTERN_BYTES_MAX: usize = 4096;
 
 /// Groups inside groups.
 const GROUP_DEPTH_MAX: usize = 64;
@@ -60,6 +63,11 @@ impl Pattern {
     pub fn weight(&self) -> u64 {
         self.weight
     }
+}
+
+#[cold]
+pub(super) fn too_long() -> Error {
+    Error::limit("pattern-bytes", PATTERN_BYTES_MAX as u64)
 }
 
 #[cold]
@@ -110,16 +118,17 @@ impl Translator<'_> {
         match c {
             '(' => {
                 self.out.push_str("(?:");
-                self.open.push(0);
+                self.open.push(1);
                 self.atom = None;
             }
             ')' => {
                 let weight = self.open.pop().filter(|_| !self.open.is_empty())?;
                 self.out.push(')');
-                self.add_atom(weight.max(1));
+                self.add_atom(weight);
             }
             '|' => {
                 self.out.push('|');
+                self.add_atom(1);
                 self.atom = None;
             }
             '*' | '+' | '?' => {
@@ -407,6 +416,9 @@ mod tests {
     fn heavy_patterns_are_refused_before_they_are_compiled() {
         assert!(Pattern::compile("a{4096}", false).unwrap().is_some());
         assert!(Pattern::compile(r"\p{L}{64}", true).unwrap().is_some());
+        assert!(Pattern::compile(&"|".repeat(4096), true).unwrap().is_some());
+        assert!(Pattern::compile(&"()".repeat(4096), true).unwrap().is_some());
+        assert!(Pattern::compile("(|||){1024}", true).unwrap().is_some());
         let deep = |n| "(".repeat(n) + "a" + &")".repeat(n);
         assert!(Pattern::compile(&deep(GROUP_DEPTH_MAX - 1), true).unwrap().is_some());
         for pattern in [
@@ -415,6 +427,9 @@ mod tests {
             "(((a{16}){16}){16}){2}".to_owned(),
             "((){1000000}){1000000}".to_owned(),
             r"\p{L}{65}".to_owned(),
+            "|".repeat(4097),
+            "()".repeat(4097),
+            "(|||){1025}".to_owned(),
             deep(GROUP_DEPTH_MAX),
         ] {
             let error = Pattern::compile(&pattern, true).unwrap_err();

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::pattern::PATTERN_BYTES_MAX;
 use super::*;
 use crate::error::Detail;
 use crate::value::{Limits, ObjectView, Value, View, array, parse, print};
@@ -293,6 +294,24 @@ fn patterns_of_one_path_share_a_weight() {
     let text = |n| format!("$[?{}]", vec!["match(@,'a{1024}')"; n].join("||"));
     assert!(Path::parse(text(4).as_bytes(), &LIMITS).is_ok());
     assert_eq!(code(&text(5)), ErrorCode::Limit);
+}
+
+#[test]
+fn a_pattern_from_the_document_is_no_longer_than_the_limit() {
+    for function in ["match", "search"] {
+        let query = query(&format!("$.a[?{function}(@, $.p)]"));
+        let select = |pattern: String| {
+            let value = document(&format!("{{\"a\":[\"x\"],\"p\":\"{pattern}\"}}"));
+            query.select(value.view(), &LIMITS).map(|found| found.len())
+        };
+        assert_eq!(select("x*".repeat(PATTERN_BYTES_MAX / 2)), Ok(1));
+        assert_eq!(select("|".repeat(PATTERN_BYTES_MAX)), Ok(usize::from(function == "search")));
+        for long in ["|".repeat(PATTERN_BYTES_MAX + 1), "(".repeat(900_000)] {
+            let error = select(long).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::Limit);
+            assert_eq!(error.detail("limit"), Some(&Detail::Text("pattern-bytes".to_owned())));
+        }
+    }
 }
 
 #[test]
