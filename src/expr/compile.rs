@@ -509,7 +509,10 @@ impl Compiler<'_> {
             refusal(self.source, &why, at)
         })?;
         self.code.patterns.push(compiled);
-        if self.code.patterns.iter().map(Pattern::kib).sum::<usize>() > pattern::TOTAL_KIB_MAX {
+        let patterns = &self.code.patterns;
+        if patterns.iter().map(Pattern::kib).sum::<usize>() > pattern::TOTAL_KIB_MAX
+            || patterns.iter().map(Pattern::reading_steps).sum::<u64>() > pattern::TOTAL_READING_MAX
+        {
             return Err(self.refuse("the regular expressions are too large together"));
         }
         Ok(self.add(Node::Matches { text, pattern: self.code.patterns.len() as u32 - 1 }))

@@ -26,7 +26,7 @@ pub(super) struct Eval<'a> {
     /// The variables of macros, outermost first.
     variables: SmallVec<[Datum<'a>; 2]>,
     /// The pattern compiled last, for `matches` with one that is not written out.
-    pattern: Option<Box<(Box<str>, Pattern)>>,
+    pattern: Option<Box<Pattern>>,
 }
 
 impl<'a> Eval<'a> {
@@ -389,13 +389,11 @@ impl<'a> Eval<'a> {
     #[inline(never)]
     pub fn matches(&mut self, text: &[u8], pattern: &str) -> Result<bool, Fault> {
         self.budget.scan(pattern.len())?;
-        if self.pattern.as_ref().is_none_or(|known| *known.0 != *pattern) {
-            self.budget.charge(Pattern::COMPILE_STEPS)?;
-            let compiled = Pattern::compile(pattern).map_err(Fault::text)?;
-            self.pattern = Some(Box::new((pattern.into(), compiled)));
+        if self.pattern.as_ref().is_none_or(|known| !known.is(pattern)) {
+            self.pattern = Some(Box::new(Pattern::compile_within(pattern, &mut self.budget)?));
         }
         let known = self.pattern.as_ref().expect("the pattern was compiled");
-        known.1.is_match(text, &mut self.budget)
+        known.is_match(text, &mut self.budget)
     }
 
     /// Calls `body` for every element of the range, with the variable set to it, until it says that

@@ -147,6 +147,35 @@ fn patterns_are_bounded_together() {
 }
 
 #[test]
+fn patterns_from_a_document_are_bounded_before_they_are_read() {
+    on_small_stack(|| {
+        let matched = |pattern: &str, source: &str| {
+            let quoted = pattern.replace('\\', "\\\\");
+            code(run(source, &json(&format!("{{\"p\":\"{quoted}\"}}")), &LIMITS))
+        };
+        let from_document = "'abc'.matches(self.p)";
+        assert_eq!(matched(&"[ab]".repeat(1024), from_document), None);
+        assert_eq!(matched(&("[ab]".repeat(1024) + "c"), from_document), Some(ErrorCode::Limit));
+        assert_eq!(matched(&"(a|b)".repeat(100_000), from_document), Some(ErrorCode::Limit));
+        // Nothing absorbs it.
+        let absorbed = "'abc'.matches(self.p) || true";
+        assert_eq!(matched(&"(".repeat(4097), absorbed), Some(ErrorCode::Limit));
+        assert_eq!(matched(&"(".repeat(4096), absorbed), None);
+        // A short one that takes long to read is too much too, wherever it is written.
+        let dear = r"(?i:[^\W\D\S])".repeat(100);
+        let spent = run(from_document, &json(&format!("{{\"p\":{dear:?}}}")), &LIMITS).unwrap_err();
+        assert!(spent.message().contains("more steps"), "{spent}");
+        let constant = |count: usize| {
+            let one = |nth| format!(r"'a'.matches(r'(?i:[^\W\D\S]){{{nth}}}')");
+            let all: Vec<String> = (1..=count).map(one).collect();
+            Program::compile(&all.join(" || "), Names::RULE, &LIMITS).map(|_| ())
+        };
+        assert_eq!(constant(4), Ok(()));
+        assert!(constant(10).unwrap_err().message().contains("too large together"));
+    });
+}
+
+#[test]
 fn patterns_are_bounded() {
     on_small_stack(|| {
         for pattern in
