@@ -154,6 +154,49 @@ fn a_schema_that_stays_on_one_value_is_refused() {
     }
 }
 
+/// A schema whose items are those, and a document of `count` items like the last of them.
+fn items_of(options: &[String], count: usize) -> (String, Value) {
+    let text = format!("{{\"items\":{{\"enum\":[{}]}}}}", options.join(","));
+    let last = options.last().unwrap().as_str();
+    (text, value(&format!("[{}]", vec![last; count].join(","))))
+}
+
+#[test]
+fn looking_for_a_value_in_an_enum_is_paid_for() {
+    let objects: Vec<String> = (0..100).map(|nth| format!("{{\"a\":{nth}}}")).collect();
+    let floats: Vec<String> = (0..100).map(|nth| format!("{nth}.5")).collect();
+    let arrays: Vec<String> = (0..100).map(|nth| format!("[1,2,3,{nth}]")).collect();
+    for options in [objects, floats, arrays] {
+        let (text, document) = items_of(&options, 100);
+        let passes = |steps| {
+            let limits = SchemaLimits { steps, ..SchemaLimits::DEFAULT };
+            let schema = Schema::compile(text.as_bytes(), &limits).unwrap();
+            schema.check(document.view()).map_err(|error| error.code())
+        };
+        // A comparison for each option and item at least.
+        assert_eq!(passes(100 * 100), Err(ErrorCode::Limit), "{text:.100}");
+        assert_eq!(passes(100 * 100 * 40), Ok(()), "{text:.100}");
+    }
+    // Nor does anything go on when nothing equals anything any more.
+    let text = "{\"items\":{\"not\":{\"enum\":[1,[0]]}}}";
+    let document = value(&format!("[{}]", vec!["[9]"; 100_000].join(",")));
+    let limits = SchemaLimits { steps: 200_000, ..SchemaLimits::DEFAULT };
+    let schema = Schema::compile(text.as_bytes(), &limits).unwrap();
+    assert_eq!(schema.check(document.view()).unwrap_err().code(), ErrorCode::Limit);
+}
+
+#[test]
+fn enums_of_thousands_are_affordable() {
+    let texts: Vec<String> = (0..4000).map(|nth| format!("\"code-{nth}\"")).collect();
+    let mixed: Vec<String> =
+        texts.iter().cloned().chain(["true".to_owned(), "2.5".to_owned()]).collect();
+    let objects: Vec<String> = (0..2000).map(|nth| format!("{{\"id\":{nth},\"x\":1}}")).collect();
+    for options in [texts, mixed, objects] {
+        let (text, document) = items_of(&options, 1000);
+        assert_eq!(schema(&text).check(document.view()), Ok(()), "{text:.100}");
+    }
+}
+
 /// `levels` definitions of which each refers twice to the next.
 fn doubling(levels: usize, around: impl Fn(&str) -> String) -> String {
     let reference = |nth| around(&format!("{{\"$ref\":\"#/$defs/d{nth}\"}}"));

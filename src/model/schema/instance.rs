@@ -1,8 +1,9 @@
 //! Document values as the `jsonschema` crate sees them: read in place, nothing copied or converted.
 //!
-//! A run carries a [`Meter`]: every step down into a container is charged to it, and once it is spent
-//! containers look empty, so that a run ends soon whatever the schema multiplies. The verdict of such
-//! a run means nothing, and [`Meter::verdict`] makes a `LIMIT` of it.
+//! A run carries a [`Meter`]: every step down into a container is charged to it, and so is every
+//! comparison with a value of the schema. Once it is spent containers look empty, also to who is in the
+//! middle of one, and nothing equals anything, so that a run ends soon whatever the schema multiplies.
+//! The verdict of such a run means nothing, and [`Meter::verdict`] makes a `LIMIT` of it.
 //!
 //! Must never convert a document to `serde_json` outside a cold path: errors carry a placeholder,
 //! because what is said of a violation is our own.
@@ -31,6 +32,13 @@ pub(super) struct Meter {
     stack_bytes: usize,
 }
 
+/// What comparing two values costs, those inside not counted: the time of that many steps.
+const COMPARISON_STEPS: u64 = 4;
+/// Bytes of a text that are compared for one step.
+const TEXT_BYTES: usize = 32;
+/// Digits of a number in the schema that are read for one step; they are read at every comparison.
+const NUMBER_DIGITS: usize = 8;
+
 impl Meter {
     pub fn new(steps: u64, charge: u64, stack_bytes: usize) -> Meter {
         let here = 0_u8;
@@ -53,10 +61,24 @@ impl Meter {
         true
     }
 
+    /// Charges the comparison of two values that takes so many steps more than most. `false`: they are
+    /// to look different.
+    #[inline]
+    fn compare(&self, more: usize) -> bool {
+        let left = self.left.get().saturating_sub(COMPARISON_STEPS + more as u64);
+        self.left.set(left);
+        left > 0
+    }
+
+    #[inline]
+    fn is_spent(&self) -> bool {
+        self.left.get() == 0
+    }
+
     /// The verdict of the runs so far, which means something only if the meter is not spent.
     #[inline]
     pub fn verdict(&self, valid: bool) -> Result<bool> {
-        if self.left.get() == 0 {
+        if self.is_spent() {
             return Err(Error::limit("model.schema-steps", self.limit));
         }
         Ok(valid)
@@ -180,7 +202,7 @@ impl<'a> json::Node<'a, Document> for Node<'a> {
     }
 
     fn equals_value(&self, expected: &Serde) -> bool {
-        self.view().is_some_and(|view| equals(view, expected))
+        self.view().is_some_and(|view| equals(view, expected, self.meter))
     }
 
     /// Never asked for on the way to a verdict.
@@ -200,8 +222,17 @@ impl<'a> json::Node<'a, Document> for Node<'a> {
     }
 }
 
-/// JSON Schema's equality of a value with one written in the schema.
-fn equals(view: View<'_>, expected: &Serde) -> bool {
+/// JSON Schema's equality of a value with one written in the schema, paid for as far as it looks. The
+/// crate asks for it once for each value of an `enum` that is not of texts or integers alone.
+fn equals(view: View<'_>, expected: &Serde, meter: Option<&Meter>) -> bool {
+    let more = match (view, expected) {
+        (View::Str(a), Serde::String(b)) if a.as_bytes().len() == b.len() => b.len() / TEXT_BYTES,
+        (View::Int(_) | View::Float(_), Serde::Number(b)) => b.as_str().len() / NUMBER_DIGITS,
+        _ => 0,
+    };
+    if !meter.is_none_or(|meter| meter.compare(more)) {
+        return false;
+    }
     match (view, expected) {
         (View::Null, Serde::Null) => true,
         (View::Bool(a), Serde::Bool(b)) => a == *b,
@@ -211,11 +242,12 @@ fn equals(view: View<'_>, expected: &Serde) -> bool {
             json::cmp::equal_numbers(&a, b)
         }
         (View::Array(a), Serde::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(x, y)| equals(x, y))
+            a.len() == b.len() && a.iter().zip(b).all(|(x, y)| equals(x, y, meter))
         }
         (View::Object(a), Serde::Object(b)) => {
             a.len() == b.len()
-                && a.iter().all(|(name, x)| b.get(name.as_str()).is_some_and(|y| equals(x, y)))
+                && a.iter()
+                    .all(|(name, x)| b.get(name.as_str()).is_some_and(|y| equals(x, y, meter)))
         }
         _ => false,
     }
@@ -337,6 +369,9 @@ impl<'a> Iterator for MembersIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<(&'a str, Node<'a>)> {
+        if self.meter.is_some_and(Meter::is_spent) {
+            return None;
+        }
         let (name, view) = match &mut self.members {
             Rest::Members(members) => {
                 let (name, view) = members.next()?;
@@ -420,7 +455,69 @@ impl<'a> Iterator for ElementsIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Node<'a>> {
+        if self.meter.is_some_and(Meter::is_spent) {
+            return None;
+        }
         let view = self.items.as_mut()?.next()?;
         Some(Node { what: What::View(view), meter: self.meter })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonschema::json::{Array as _, Node as _, Object as _};
+    use serde_json::json;
+
+    use super::*;
+    use crate::value::{Limits, Value, parse};
+
+    fn value(json: &str) -> Value {
+        parse::json(json.as_bytes(), &Limits::NONE).unwrap().value
+    }
+
+    /// What one comparison is charged, and what it says.
+    fn comparison(document: &str, expected: &Serde, steps: u64) -> (u64, bool) {
+        let (document, meter) = (value(document), Meter::new(steps, 1, usize::MAX));
+        let node = Node { what: What::View(document.view()), meter: Some(&meter) };
+        let equal = node.equals_value(expected);
+        (steps - meter.left.get(), equal)
+    }
+
+    #[test]
+    fn comparisons_are_paid_for_as_far_as_they_look() {
+        let long = "x".repeat(320);
+        for (document, expected, cost, equal) in [
+            ("null", json!(null), 4, true),
+            ("1", json!("1"), 4, false),
+            ("1", json!(1), 4, true),
+            ("1.5", json!(1.5), 4, true),
+            ("\"a\"", json!("a"), 4, true),
+            (&*format!("\"{long}\""), json!(long), 14, true),
+            (&*format!("\"{long}y\""), json!(long), 4, false),
+            ("[1,2,3]", json!([1, 2, 3]), 16, true),
+            ("[1,2,3]", json!([0, 2, 3]), 8, false),
+            ("[1,2,3]", json!([1, 2]), 4, false),
+            ("{\"a\":[1]}", json!({"a": [1]}), 12, true),
+            ("{\"a\":1}", json!({"b": 1}), 4, false),
+        ] {
+            assert_eq!(comparison(document, &expected, 1000), (cost, equal), "{document}");
+        }
+        let digits = serde_json::from_str(&format!("0.{}", "0".repeat(798))).unwrap();
+        assert_eq!(comparison("0.5", &digits, 1000), (104, false));
+    }
+
+    #[test]
+    fn a_spent_meter_ends_comparisons_and_what_looks_through_a_container() {
+        assert_eq!(comparison("[1,2,3]", &json!([1, 2, 3]), 17), (16, true));
+        assert_eq!(comparison("[1,2,3]", &json!([1, 2, 3]), 16), (16, false));
+        let (array, object) = (value("[1,1,1,1]"), value(r#"{"a":1,"b":1,"c":1}"#));
+        let meter = Meter::new(1000, 1, usize::MAX);
+        let node = |view| Node { what: What::View(view), meter: Some(&meter) };
+        let mut items = node(array.view()).as_array().unwrap().elements();
+        let mut members = node(object.view()).as_object().unwrap().members();
+        assert!(items.next().is_some() && members.next().is_some());
+        while meter.compare(0) {}
+        assert!(items.next().is_none() && members.next().is_none());
+        assert!(meter.verdict(true).is_err());
     }
 }
