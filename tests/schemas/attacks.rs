@@ -186,6 +186,29 @@ fn looking_for_a_value_in_an_enum_is_paid_for() {
 }
 
 #[test]
+fn telling_elements_apart_at_every_level_is_paid_for() {
+    let text = r##"{"uniqueItems":true,"items":{"$ref":"#"}}"##;
+    let levels = 50;
+    let items: Vec<String> = (0..1000).map(|nth| nth.to_string()).collect();
+    let open = "[0,1,2,3,4,5,6,7,8,".repeat(levels);
+    let document = value(&format!("{open}[{}]{}", items.join(","), "]".repeat(levels)));
+    let change = [Change { place: Place::new(), kind: ChangeKind::Value }];
+    for changes in [None, Some(&change)] {
+        let passes = |steps| {
+            let limits = SchemaLimits { steps, ..SchemaLimits::DEFAULT };
+            let schema = Schema::compile(text.as_bytes(), &limits).unwrap();
+            let verdict = match changes {
+                None => schema.check(document.view()),
+                Some(changes) => schema.check_changes(document.view(), changes),
+            };
+            verdict.map_err(|error| error.code())
+        };
+        assert_eq!(passes(1000 * levels as u64), Err(ErrorCode::Limit));
+        assert_eq!(passes(2000 * levels as u64), Ok(()));
+    }
+}
+
+#[test]
 fn enums_of_thousands_are_affordable() {
     let texts: Vec<String> = (0..4000).map(|nth| format!("\"code-{nth}\"")).collect();
     let mixed: Vec<String> =

@@ -70,6 +70,22 @@ impl Meter {
         left > 0
     }
 
+    /// Charges for looking at everything in a value. `false`: it is too much.
+    fn look_through(&self, view: View<'_>) -> bool {
+        let more = match view {
+            View::Str(text) => text.as_bytes().len() / TEXT_BYTES,
+            _ => 0,
+        };
+        let left = self.left.get().saturating_sub(1 + more as u64);
+        self.left.set(left);
+        left > 0
+            && match view {
+                View::Array(array) => array.iter().all(|item| self.look_through(item)),
+                View::Object(object) => object.iter().all(|(_, member)| self.look_through(member)),
+                _ => true,
+            }
+    }
+
     #[inline]
     fn is_spent(&self) -> bool {
         self.left.get() == 0
@@ -410,12 +426,20 @@ impl<'a> json::Array<'a, Document> for Array<'a> {
     }
 
     fn is_unique(&self) -> bool {
-        self.array.is_none_or(is_unique)
+        self.array.is_none_or(|array| match self.meter {
+            Some(meter) => is_unique_within(array, meter),
+            None => is_unique(array),
+        })
     }
 }
 
+/// Whether no two elements are equal, as far as the meter lets tell.
+pub(super) fn is_unique_within(array: ArrayView<'_>, meter: &Meter) -> bool {
+    meter.look_through(View::Array(array)) && is_unique(array)
+}
+
 /// Whether no two elements are equal.
-pub(super) fn is_unique(array: ArrayView<'_>) -> bool {
+fn is_unique(array: ArrayView<'_>) -> bool {
     const PAIRWISE_MAX: usize = 8;
     if array.len() <= PAIRWISE_MAX {
         return array
@@ -504,6 +528,24 @@ mod tests {
         }
         let digits = serde_json::from_str(&format!("0.{}", "0".repeat(798))).unwrap();
         assert_eq!(comparison("0.5", &digits, 1000), (104, false));
+    }
+
+    #[test]
+    fn telling_elements_apart_is_paid_for() {
+        for (document, cost, unique) in [
+            ("[]", 1, true),
+            ("[1,2,[3,{\"a\":4}]]", 7, true),
+            (&*format!("[\"{}\",1,1]", "x".repeat(320)), 14, false),
+        ] {
+            let document = value(document);
+            let unique_within = |steps| {
+                let meter = Meter::new(steps, 1, usize::MAX);
+                let array = Array { array: document.view().as_array(), meter: Some(&meter) };
+                meter.verdict(array.is_unique()).ok()
+            };
+            assert_eq!(unique_within(cost), None);
+            assert_eq!(unique_within(cost + 1), Some(unique));
+        }
     }
 
     #[test]

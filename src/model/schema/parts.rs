@@ -13,10 +13,10 @@ use serde_json::{Map, Value as Serde};
 
 use super::SchemaLimits;
 use super::explain::Schema;
-use super::instance::{Document, Meter, Node};
+use super::instance::{self, Document, Meter, Node};
 use super::outline::{cut, refuse};
 use crate::error::{Error, Result};
-use crate::value::View;
+use crate::value::{ArrayView, View};
 
 /// Where the user's schema is registered; it may give itself another name.
 ///
@@ -141,6 +141,12 @@ impl Run<'_> {
         let node = Node::member(&name, view, &self.meter);
         let valid = self.parts.validator.is_valid(node);
         self.meter.verdict(valid)
+    }
+
+    /// Whether no two elements of an array are equal, which is paid for.
+    pub fn is_unique(&self, array: ArrayView<'_>) -> Result<bool> {
+        let unique = instance::is_unique_within(array, &self.meter);
+        self.meter.verdict(unique)
     }
 
     /// Where a value that does not pass a part violates it. `None` where saying so would cost too much.

@@ -374,7 +374,9 @@ impl<'w> Walk<'w> {
             let node = self.node(*id);
             for ask in &node.deep {
                 let passes = match (&ask.test, view) {
-                    (Test::UniqueItems, View::Array(array)) => is_unique(array, below, depth),
+                    (Test::UniqueItems, View::Array(array)) => {
+                        is_unique(array, below, depth, self.run)?
+                    }
                     (test, view) => test.passes(view, self.run)?,
                 };
                 if !passes {
@@ -459,16 +461,21 @@ impl<'w> Walk<'w> {
 }
 
 /// Whether no two elements of an array are equal, as they were not before `changes`.
-fn is_unique(array: ArrayView<'_>, changes: &[&Change], depth: usize) -> bool {
+fn is_unique(
+    array: ArrayView<'_>,
+    changes: &[&Change],
+    depth: usize,
+    run: &Run<'_>,
+) -> Result<bool> {
     // A few elements are compared with all others; many are as well hashed along with them.
     const COMPARED_MAX: usize = 4;
     let mut indexes: SmallVec<[u32; 8]> =
         changes.iter().map(|change| change.place[depth]).collect();
     indexes.dedup();
     if indexes.len() > COMPARED_MAX {
-        return instance::is_unique(array);
+        return run.is_unique(array);
     }
-    indexes.iter().all(|index| instance::is_unique_at(array, *index as usize))
+    Ok(indexes.iter().all(|index| instance::is_unique_at(array, *index as usize)))
 }
 
 #[cold]
