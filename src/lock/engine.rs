@@ -90,6 +90,8 @@ pub struct Counters {
     /// Leases that were over before their holder released the lock.
     pub expired: u64,
     pub deadlocks: u64,
+    /// Holders and requests that were looked at in search of circles.
+    pub steps: u64,
 }
 
 /// The waiting of one server.
@@ -107,12 +109,30 @@ pub struct Engine {
     ephemerals: HashMap<u64, Vec<(Place, u64)>>,
     /// Documents where something has changed.
     unsettled: Vec<Place>,
-    /// Whether holders came from elsewhere to where somebody waits: those who wait may now do so for each
-    /// other.
-    suspicious: bool,
+    suspects: Suspects,
     settled: Settled,
     fences: Fences,
     counters: Counters,
+}
+
+/// Through whom a circle may go that was not there when its requests began to wait.
+#[derive(Default)]
+enum Suspects {
+    #[default]
+    Nobody,
+    One(Arc<[u8]>),
+    /// Holders came from elsewhere to where somebody waits, or it is about several.
+    Anybody,
+}
+
+impl Suspects {
+    fn add(&mut self, owner: &Arc<[u8]>) {
+        match self {
+            Suspects::Nobody => *self = Suspects::One(owner.clone()),
+            Suspects::One(known) if known == owner => {}
+            Suspects::One(_) | Suspects::Anybody => *self = Suspects::Anybody,
+        }
+    }
 }
 
 /// A request that waits.
@@ -234,7 +254,10 @@ impl Engine {
             return Err(Error::limit("model.lock-waiters", limits.waiters).text("key", at.key));
         }
         let waiter = self.enqueue(store, &ask);
-        if graph::closes_cycle(self, waiter) {
+        let mut steps = 0;
+        let closes = graph::closes_cycle(self, waiter, &mut steps);
+        self.counters.steps += steps;
+        if closes {
             self.counters.deadlocks += 1;
             self.cancel(waiter);
             self.settle_all(store, moment);
@@ -299,15 +322,20 @@ impl Engine {
             again: standing == Standing::Held,
         };
         self.change(locks, at, LockEdit::Grant { name: ask.name.into(), holder });
-        if self.queues_of(at).is_some() {
-            // Who waits to share it, or to hold alone what it shares, now waits for one owner more.
-            let waits = |(owner, _): &(Arc<[u8]>, Mode)| self.by_owner.contains_key(owner);
-            let queue = self.queues_of(at).and_then(|queues| queues.find(ask.name));
-            let sharer = standing == Standing::Free && ask.mode == Mode::Shared;
-            self.suspicious |= standing == Standing::Upgrade
-                || (sharer && queue.is_some_and(|queue| queue.holders.iter().any(waits)));
-        }
+        self.suspect_holder(at, ask, standing);
         Grant { fence, lease_ms: ends_ms - now_ms }
+    }
+
+    /// Who waits to share what was granted, or to hold alone what it shares, now waits for one owner more.
+    /// That makes a circle only if that one waits, too.
+    fn suspect_holder(&mut self, at: At<'_>, ask: &Ask<'_>, standing: Standing) {
+        let Some((owner, _)) = self.by_owner.get_key_value(ask.owner) else { return };
+        let queue = self.queues_of(at).and_then(|queues| queues.find(ask.name));
+        let sharer = standing == Standing::Free && ask.mode == Mode::Shared;
+        let upgraders = |queue: &Queue| !queue.holders.is_empty() && !queue.exclusive.is_empty();
+        if queue.is_some_and(|queue| standing == Standing::Upgrade || sharer && upgraders(queue)) {
+            self.suspects.add(&owner.clone());
+        }
     }
 
     /// Makes a change of a document's locks, to be told to others.
@@ -334,9 +362,12 @@ impl Engine {
         if self.queues_of(at).is_some() {
             self.unsettle(at);
             // Who waited to hold it alone, and holds it no longer, now waits for those before it, too.
-            let released = over.as_ref().filter(|_| matches!(edit, LockEdit::Release { .. }));
-            self.suspicious |=
-                released.is_some_and(|over| self.by_owner.contains_key(&*over.owner));
+            if let (LockEdit::Release { name, .. }, Some(over)) = (edit, &over)
+                && self.by_owner.contains_key(&over.owner)
+                && self.queues_of(at).is_some_and(|queues| queues.find(name).is_some())
+            {
+                self.suspects.add(&over.owner);
+            }
         }
         over.is_some()
     }

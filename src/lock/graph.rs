@@ -9,39 +9,69 @@ use super::queue::{Queue, WaiterId};
 
 /// Whether the newest request closes a circle. Nobody can wait for an owner who holds nothing that is
 /// waited for and has no other request: that is most of them, and is seen without a search.
-pub fn closes_cycle(engine: &Engine, newest: WaiterId) -> bool {
+pub fn closes_cycle(engine: &Engine, newest: WaiterId, steps: &mut u64) -> bool {
     let owner = &engine.waiters[&newest].owner;
     let awaited = engine.awaited.contains_key(owner) || engine.by_owner[owner].len() > 1;
-    awaited && is_in_cycle(engine, newest)
+    awaited && is_in_cycle(engine, owner, &[newest], steps)
 }
 
-/// Whether somebody whom this request waits for waits for its owner. The request stands in its queues.
+/// Whether an owner waits, over others, for itself.
+pub fn waits_for_itself(engine: &Engine, owner: &[u8], steps: &mut u64) -> bool {
+    let waiting = engine.by_owner.get_key_value(owner);
+    waiting.is_some_and(|(owner, own)| is_in_cycle(engine, owner, own, steps))
+}
+
+/// Whether a request waits for one of these owners.
+pub fn waits_for_any(
+    engine: &Engine,
+    id: WaiterId,
+    owners: &HashSet<Arc<[u8]>>,
+    steps: &mut u64,
+) -> bool {
+    let mut search = Search::new(engine);
+    search.follow(id);
+    *steps += search.steps;
+    search.open.iter().any(|owner| owners.contains(owner))
+}
+
+/// Whether somebody whom these requests wait for waits for their owner. They stand in their queues.
 ///
 /// An owner waits for the holders that keep its requests out, and for conflicting requests that came
 /// earlier. Of those, the last one that wants the lock alone stands for all before it, which it waits for
 /// itself; so the search takes steps in the number of owners, not of pairs.
-pub fn is_in_cycle(engine: &Engine, waiter: WaiterId) -> bool {
-    let owner = &engine.waiters[&waiter].owner;
-    let mut search = Search { engine, seen: HashSet::new(), open: Vec::new() };
-    search.follow(waiter);
+fn is_in_cycle(engine: &Engine, owner: &Arc<[u8]>, own: &[WaiterId], steps: &mut u64) -> bool {
+    let mut search = Search::new(engine);
+    own.iter().for_each(|id| search.follow(*id));
+    let mut found = false;
     while let Some(next) = search.open.pop() {
         if next == *owner {
-            return true;
+            found = true;
+            break;
         }
         for id in engine.by_owner.get(&next).into_iter().flatten() {
             search.follow(*id);
         }
     }
-    false
+    *steps += search.steps;
+    found
 }
 
 struct Search<'e> {
     engine: &'e Engine,
     seen: HashSet<Arc<[u8]>>,
     open: Vec<Arc<[u8]>>,
+    /// All holders of these were added.
+    held: HashSet<*const Queue>,
+    /// How many holders and requests were looked at.
+    steps: u64,
 }
 
-impl Search<'_> {
+impl<'e> Search<'e> {
+    fn new(engine: &'e Engine) -> Search<'e> {
+        let (seen, open, held) = (HashSet::new(), Vec::new(), HashSet::new());
+        Search { engine, seen, open, held, steps: 0 }
+    }
+
     fn add(&mut self, owner: &Arc<[u8]>) {
         if self.seen.insert(owner.clone()) {
             self.open.push(owner.clone());
@@ -58,15 +88,30 @@ impl Search<'_> {
         }
     }
 
+    /// How an owner holds what a queue is for. Most who wait hold nothing that is waited for.
+    fn own(&mut self, queue: &Queue, owner: &Arc<[u8]>) -> Option<Mode> {
+        self.steps += 1;
+        if !self.engine.awaited.contains_key(owner) {
+            return None;
+        }
+        self.steps += queue.holders.len() as u64;
+        queue.holders.iter().find(|(known, _)| known == owner).map(|(_, mode)| *mode)
+    }
+
     fn follow_queue(&mut self, id: WaiterId, waiter: &Waiter, queue: &Queue) {
         let mine = |owner: &Arc<[u8]>| *owner == waiter.owner;
-        let own = queue.holders.iter().find(|(owner, _)| mine(owner));
-        if own.is_some_and(|(_, mode)| mode.covers(waiter.mode)) {
+        let own = self.own(queue, &waiter.owner);
+        if own.is_some_and(|mode| mode.covers(waiter.mode)) {
             return;
         }
-        for (owner, mode) in &queue.holders {
-            if !mine(owner) && mode.conflicts(waiter.mode) {
-                self.add(owner);
+        // Whoever does not hold it, and wants it alone, waits for the same ones.
+        let all = own.is_none() && waiter.mode == Mode::Exclusive;
+        if !all || self.held.insert(queue) {
+            self.steps += queue.holders.len() as u64;
+            for (owner, mode) in &queue.holders {
+                if !mine(owner) && mode.conflicts(waiter.mode) {
+                    self.add(owner);
+                }
             }
         }
         // Who holds it already waits for other holders alone.
@@ -76,13 +121,13 @@ impl Search<'_> {
         let ahead = if waiter.mode == Mode::Exclusive { &queue.all } else { &queue.exclusive };
         for earlier in ahead.range(..id).rev() {
             let other = &self.engine.waiters[earlier];
+            self.steps += 1;
             if mine(&other.owner) {
                 continue;
             }
             self.add(&other.owner);
             // Who holds it already does not wait for those before it.
-            let holds = queue.holders.iter().any(|(owner, _)| *owner == other.owner);
-            if other.mode == Mode::Exclusive && !holds {
+            if other.mode == Mode::Exclusive && self.own(queue, &other.owner).is_none() {
                 break;
             }
         }

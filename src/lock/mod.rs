@@ -9,6 +9,7 @@
 //! What always holds: an exclusive holder is alone; a request is granted only when no conflicting one came
 //! earlier; fences grow; and when an event is settled, nobody waits who could run.
 
+mod circles;
 mod engine;
 mod fence;
 mod graph;

@@ -283,3 +283,65 @@ fn a_hand_over_and_a_request_cost_the_same_however_many_wait() {
     }
     assert_eq!(costs.len(), 1, "{costs:?}");
 }
+
+#[test]
+fn an_upgrade_searches_nothing_for_those_who_wait_for_another_lock() {
+    let mut bench = Bench::new(&[b"a"]);
+    bench.fence(&[b"a"], "holder", Exclusive);
+    for nth in 0..1000 {
+        bench.waits(&[b"a"], &nth.to_string(), Exclusive);
+    }
+    let before = bench.engine.counters();
+    let documents = [At { db: 0, key: b"a" }];
+    for mode in [Shared, Exclusive] {
+        let ask = Ask {
+            documents: &documents,
+            name: b"other",
+            owner: b"u",
+            mode,
+            lease_ms: 1000,
+            ephemeral: None,
+            waits: true,
+        };
+        let asked = bench.engine.ask(&mut bench.documents, bench.moment, &LockLimits::DEFAULT, ask);
+        assert!(matches!(asked, Ok(Answer::Granted(_))));
+    }
+    assert!(bench.woken().is_empty());
+    assert_eq!(bench.engine.counters().steps, before.steps);
+}
+
+/// A ring of owners, which is closed when databases are swapped: each waits for the next one.
+#[test]
+fn a_circle_of_many_is_found_in_one_pass_and_its_first_request_refused() {
+    let mut steps = Vec::new();
+    for length in [500u64, 2000] {
+        let keys: Vec<Vec<u8>> = (0..length).map(|nth| nth.to_be_bytes().to_vec()).collect();
+        let refs: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        let mut bench = Bench::new(&refs);
+        for (nth, key) in refs.iter().enumerate() {
+            bench.fence(&[*key], &((nth as u64 + 1) % length).to_string(), Exclusive);
+        }
+        let swap = |bench: &mut Bench| {
+            let moved = std::mem::take(&mut bench.documents.locks).into_iter();
+            let moved = moved.map(|((db, key), locks)| ((1 - db, key), locks));
+            bench.documents.locks = moved.collect();
+            bench.engine.swap(0, 1);
+        };
+        swap(&mut bench);
+        bench.woken();
+        for key in &keys {
+            bench.documents.locks.insert((0, key.clone()), Locks::default());
+            bench.fence(&[key], "nobody else", Exclusive);
+        }
+        let waiters: Vec<u64> = (0..length)
+            .map(|nth| bench.waits(&[refs[nth as usize]], &nth.to_string(), Exclusive))
+            .collect();
+        let before = bench.engine.counters();
+        swap(&mut bench);
+        assert_eq!(bench.woken(), waiters[..1]);
+        let after = bench.engine.counters();
+        assert_eq!(after.deadlocks - before.deadlocks, 1);
+        steps.push(after.steps - before.steps);
+    }
+    assert!(steps[0] > 0 && steps[1] < 5 * steps[0], "{steps:?}");
+}

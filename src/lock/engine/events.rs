@@ -1,6 +1,6 @@
 //! What happens to documents, connections and clocks, and what was done elsewhere.
 
-use super::{Engine, Store, Wake, Woken};
+use super::{Engine, Store, Suspects, Wake, Woken};
 use crate::lock::held::{Holder, LockEdit, Locks};
 use crate::lock::queue::WaiterId;
 use crate::lock::{At, Moment, Place};
@@ -15,7 +15,10 @@ impl Engine {
         self.make(locks, at, edit);
         locks.start(moment.steady_ms);
         self.watch(locks, at);
-        self.suspicious |= self.queues_of(at).is_some();
+        let (LockEdit::Grant { name, .. } | LockEdit::Release { name, .. }) = edit;
+        if self.queues_of(at).is_some_and(|queues| queues.find(name).is_some()) {
+            self.suspects = Suspects::Anybody;
+        }
     }
 
     /// A document came here with its locks: it was loaded, restored or renamed.
@@ -35,7 +38,7 @@ impl Engine {
         }
         if self.queues_of(at).is_some() {
             self.unsettle(at);
-            self.suspicious = true;
+            self.suspects = Suspects::Anybody;
         }
     }
 
@@ -106,9 +109,11 @@ impl Engine {
         for db in [one, other] {
             let keys = self.queues.get(&db).into_iter().flatten();
             let places: Vec<Place> = keys.map(|(key, _)| Place { db, key: key.clone() }).collect();
+            if !places.is_empty() {
+                self.suspects = Suspects::Anybody;
+            }
             places.iter().for_each(|place| self.unsettle(place.at()));
         }
-        self.suspicious = true;
     }
 
     /// A connection is closed: what was to end with it ends.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
 
-use super::{Ask, Engine, Settled, Standing, Store, Wake, Woken, standing};
-use crate::lock::graph;
+use super::{Ask, Engine, Settled, Standing, Store, Suspects, Wake, Woken, standing};
 use crate::lock::held::{Locks, Mode};
 use crate::lock::queue::WaiterId;
 use crate::lock::{At, Moment, Place};
+use crate::lock::{circles, graph};
 
 /// What a waiter would find.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,24 +29,45 @@ impl Engine {
 
     pub(super) fn settle_all(&mut self, store: &mut dyn Store, moment: Moment) {
         self.serve_all(store, moment);
-        while std::mem::take(&mut self.suspicious) {
-            self.refuse_all_cycles();
+        loop {
+            match std::mem::take(&mut self.suspects) {
+                Suspects::Nobody => return,
+                Suspects::One(owner) => {
+                    let mut steps = 0;
+                    let waits = graph::waits_for_itself(self, &owner, &mut steps);
+                    self.counters.steps += steps;
+                    if waits {
+                        self.refuse_circles();
+                    }
+                }
+                Suspects::Anybody => self.refuse_circles(),
+            }
             self.serve_all(store, moment);
         }
     }
 
-    /// Refuses those who wait for each other, the first of them first.
-    fn refuse_all_cycles(&mut self) {
+    /// Refuses those who wait for each other, the first of each circle first.
+    fn refuse_circles(&mut self) {
+        let mut steps = 0;
         let all: Vec<WaiterId> = self.waiters.keys().copied().collect();
-        all.into_iter().for_each(|id| self.refuse_cycle(id));
+        let mut open = circles::find(self, &all, &mut steps);
+        while let Some(mut circle) = open.pop() {
+            let owners = circle.iter().map(|id| self.waiters[id].owner.clone()).collect();
+            let first = circle
+                .iter()
+                .position(|id| graph::waits_for_any(self, *id, &owners, &mut steps))
+                .expect("a circle is closed by requests");
+            self.refuse(circle.remove(first));
+            // Requests that end close no circle: what is left of this one is among its own.
+            open.extend(circles::find(self, &circle, &mut steps));
+        }
+        self.counters.steps += steps;
     }
 
-    fn refuse_cycle(&mut self, id: WaiterId) {
-        if graph::is_in_cycle(self, id) {
-            self.counters.deadlocks += 1;
-            self.cancel(id);
-            self.settled.wakes.push(Wake { waiter: id, woken: Woken::Deadlock });
-        }
+    fn refuse(&mut self, id: WaiterId) {
+        self.counters.deadlocks += 1;
+        self.cancel(id);
+        self.settled.wakes.push(Wake { waiter: id, woken: Woken::Deadlock });
     }
 
     fn serve_all(&mut self, store: &mut dyn Store, moment: Moment) {
