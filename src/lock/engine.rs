@@ -241,10 +241,9 @@ impl Engine {
             check_room(locks, &ask, limits)?;
         }
         if ask.documents.iter().all(|at| self.is_free(store, *at, &ask)) {
-            let grants = ask.documents.iter();
-            let grants = grants.map(|at| self.grant(store, moment, *at, &ask)).collect();
+            let granted = self.grant_all(store, moment, &ask);
             self.settle_all(store, moment);
-            return Ok(Answer::Granted(grants));
+            return granted.map(Answer::Granted).map_err(|at| no_key(at.key));
         }
         if !ask.waits {
             return Ok(Answer::Busy);
@@ -292,8 +291,41 @@ impl Engine {
         ahead.range(..before).any(|waiter| *self.waiters[waiter].owner != *owner)
     }
 
-    fn grant(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>, ask: &Ask<'_>) -> Grant {
-        let locks = store.locks(at).expect("the document is there");
+    /// Grants all that is asked for, which was free; or nothing, and gives a document that is gone.
+    fn grant_all<'a>(
+        &mut self,
+        store: &mut dyn Store,
+        moment: Moment,
+        ask: &Ask<'a>,
+    ) -> std::result::Result<SmallVec<[Grant; 1]>, At<'a>> {
+        // All are looked at first, so that hardly ever anything has to be taken back.
+        if let Some(gone) = ask.documents.iter().find(|at| store.locks(**at).is_none()) {
+            return Err(*gone);
+        }
+        let mut grants: SmallVec<[Grant; 1]> = SmallVec::new();
+        for at in ask.documents {
+            match self.grant(store, moment, *at, ask) {
+                Some(grant) => grants.push(grant),
+                None => {
+                    for (at, grant) in ask.documents.iter().zip(&grants) {
+                        self.give_back(store, *at, grant.fence);
+                    }
+                    return Err(*at);
+                }
+            }
+        }
+        Ok(grants)
+    }
+
+    /// `None` where the document is gone: outside of commands a key can expire between any two looks.
+    fn grant(
+        &mut self,
+        store: &mut dyn Store,
+        moment: Moment,
+        at: At<'_>,
+        ask: &Ask<'_>,
+    ) -> Option<Grant> {
+        let locks = store.locks(at)?;
         let now_ms = moment.steady_ms;
         let mut ends_ms = now_ms.saturating_add(ask.lease_ms);
         let mut mode = ask.mode;
@@ -323,7 +355,7 @@ impl Engine {
         };
         self.change(locks, at, LockEdit::Grant { name: ask.name.into(), holder });
         self.suspect_holder(at, ask, standing);
-        Grant { fence, lease_ms: ends_ms - now_ms }
+        Some(Grant { fence, lease_ms: ends_ms - now_ms })
     }
 
     /// Who waits to share what was granted, or to hold alone what it shares, now waits for one owner more.

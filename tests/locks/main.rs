@@ -14,7 +14,7 @@ mod simulation;
 use std::collections::{BTreeMap, BTreeSet};
 
 use redis_model::error::ErrorCode;
-use redis_model::lock::{Answer, Ask, At, Engine, Held, LockLimits, Locks, Mode, Moment};
+use redis_model::lock::{Answer, Ask, At, Engine, Held, LockLimits, Locks, Mode, Moment, Woken};
 
 use simulation::{Documents, Simulation};
 
@@ -344,4 +344,43 @@ fn a_circle_of_many_is_found_in_one_pass_and_its_first_request_refused() {
         steps.push(after.steps - before.steps);
     }
     assert!(steps[0] > 0 && steps[1] < 5 * steps[0], "{steps:?}");
+}
+
+/// Outside of commands, the server's clock of keys goes on between two looks.
+#[test]
+fn a_document_that_expires_while_its_lock_is_handed_over_is_gone() {
+    let (mut granted, mut gone) = (0, 0);
+    for key in [&b"a"[..], b"b"] {
+        for looks in 1..30 {
+            let mut bench = Bench::new(&[b"a", b"b"]);
+            let held = bench.fence(&[b"a"], "u", Exclusive);
+            let first = bench.waits(&[b"a", b"b"], "v", Exclusive);
+            let second = bench.waits(&[b"a"], "w", Exclusive);
+            bench.unlock(b"a", "u", held);
+            bench.documents.expires = Some((bench.documents.looked_at + looks, key.to_vec()));
+            let mut wakes = bench.engine.settle(&mut bench.documents, bench.moment).wakes;
+            if !bench.documents.locks.contains_key(&(0, key.to_vec())) {
+                // The server says so when the engine is at rest.
+                bench.engine.remove(At { db: 0, key }, &Locks::default());
+                wakes.extend(bench.engine.settle(&mut bench.documents, bench.moment).wakes);
+            }
+            let woken = |id| wakes.iter().find(|wake| wake.waiter == id);
+            match &woken(first).expect("its waiting is over").woken {
+                Woken::Granted(grants) => {
+                    granted += 1;
+                    assert_eq!(grants.len(), 2);
+                }
+                Woken::Gone(place) => {
+                    gone += 1;
+                    assert_eq!(*place.key, *key);
+                    let left = bench.documents.locks.values().flat_map(Locks::names);
+                    let mut left = left.flat_map(|lock| &lock.holders);
+                    assert!(left.all(|holder| *holder.owner == *b"w"), "all or nothing");
+                    assert!(woken(second).is_some(), "who comes next is not forgotten");
+                }
+                Woken::Deadlock => panic!("{looks}"),
+            }
+        }
+    }
+    assert!(granted > 0 && gone > 0, "{granted} {gone}");
 }

@@ -37,11 +37,16 @@ impl Rng {
 pub struct Documents {
     pub locks: HashMap<(i32, Vec<u8>), Locks>,
     pub looked_at: usize,
+    /// A key that expires after so many looks.
+    pub expires: Option<(usize, Vec<u8>)>,
 }
 
 impl Store for Documents {
     fn locks(&mut self, at: At<'_>) -> Option<&mut Locks> {
         self.looked_at += 1;
+        if let Some((_, key)) = self.expires.take_if(|(looks, _)| *looks <= self.looked_at) {
+            self.locks.remove(&(0, key));
+        }
         self.locks.get_mut(&(at.db, at.key.to_vec()))
     }
 }

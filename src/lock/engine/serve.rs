@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use super::{Ask, Engine, Settled, Standing, Store, Suspects, Wake, Woken, standing};
 use crate::lock::held::{Locks, Mode};
@@ -163,13 +163,15 @@ impl Engine {
             ephemeral: waiter.ephemeral,
             waits: true,
         };
-        let mut grants = smallvec![];
+        let woken = match self.grant_all(store, moment, &ask) {
+            Ok(grants) => Woken::Granted(grants),
+            Err(gone) => Woken::Gone(gone.to_place()),
+        };
         for at in &documents {
-            grants.push(self.grant(store, moment, *at, &ask));
             if self.queues_of(*at).is_some() {
                 self.unsettle(*at);
             }
         }
-        self.settled.wakes.push(Wake { waiter: id, woken: Woken::Granted(grants) });
+        self.settled.wakes.push(Wake { waiter: id, woken });
     }
 }
