@@ -105,8 +105,8 @@ pub struct Engine {
     pub(super) awaited: HashMap<Arc<[u8]>, u32>,
     last_waiter: WaiterId,
     leases: Leases,
-    /// What ends with a connection: where, and by which fence.
-    ephemerals: HashMap<u64, Vec<(Place, u64)>>,
+    /// What ends with a connection: by which fence, and where.
+    ephemerals: HashMap<u64, BTreeMap<u64, Place>>,
     /// Documents where something has changed.
     unsettled: Vec<Place>,
     suspects: Suspects,
@@ -387,8 +387,8 @@ impl Engine {
         if let LockEdit::Grant { holder, .. } = edit
             && holder.client != 0
         {
-            let entry = (at.to_place(), holder.fence);
-            self.ephemerals.entry(holder.client).or_default().push(entry);
+            let held = self.ephemerals.entry(holder.client).or_default();
+            held.insert(holder.fence, at.to_place());
         }
         self.watch(locks, at);
         if self.queues_of(at).is_some() {
@@ -409,7 +409,7 @@ impl Engine {
             return;
         }
         if let Some(held) = self.ephemerals.get_mut(&over.client) {
-            held.retain(|(_, fence)| *fence != over.fence);
+            held.remove(&over.fence);
             if held.is_empty() {
                 self.ephemerals.remove(&over.client);
             }

@@ -384,3 +384,35 @@ fn a_document_that_expires_while_its_lock_is_handed_over_is_gone() {
     }
     assert!(granted > 0 && gone > 0, "{granted} {gone}");
 }
+
+/// In the square of their number this takes minutes.
+#[test]
+fn many_grants_of_one_connection_end_one_by_one() {
+    const GRANTS: u32 = 100_000;
+    let mut bench = Bench::new(&[]);
+    for nth in 0..GRANTS {
+        let key = nth.to_be_bytes();
+        bench.documents.locks.insert((0, key.to_vec()), Locks::default());
+        let documents = [At { db: 0, key: &key }];
+        let ask = Ask {
+            documents: &documents,
+            name: b"n",
+            owner: b"u",
+            mode: Exclusive,
+            lease_ms: 1000,
+            ephemeral: Some(7),
+            waits: false,
+        };
+        let asked = bench.engine.ask(&mut bench.documents, bench.moment, &LockLimits::DEFAULT, ask);
+        assert!(matches!(asked, Ok(Answer::Granted(_))));
+    }
+    for nth in (1..GRANTS).rev() {
+        let key = nth.to_be_bytes();
+        let locks = bench.documents.locks.remove(&(0, key.to_vec())).expect("it is there");
+        bench.engine.remove(At { db: 0, key: &key }, &locks);
+    }
+    assert!(bench.engine.has_ephemerals(7));
+    bench.engine.disconnect(&mut bench.documents, 7);
+    bench.woken();
+    assert!(!bench.engine.has_ephemerals(7) && bench.engine.is_idle());
+}

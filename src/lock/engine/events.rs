@@ -1,5 +1,7 @@
 //! What happens to documents, connections and clocks, and what was done elsewhere.
 
+use std::collections::BTreeMap;
+
 use super::{Engine, Store, Suspects, Wake, Woken};
 use crate::lock::held::{Holder, LockEdit, Locks};
 use crate::lock::queue::WaiterId;
@@ -30,10 +32,7 @@ impl Engine {
         for holder in locks.names().iter().flat_map(|lock| &lock.holders) {
             if holder.client != 0 {
                 let held = self.ephemerals.entry(holder.client).or_default();
-                match held.iter_mut().find(|(_, fence)| *fence == holder.fence) {
-                    Some((place, _)) => *place = at.to_place(),
-                    None => held.push((at.to_place(), holder.fence)),
-                }
+                held.insert(holder.fence, at.to_place());
             }
         }
         if self.queues_of(at).is_some() {
@@ -80,7 +79,7 @@ impl Engine {
         let of_db = |place: &Place| db.is_none_or(|db| place.db == db);
         self.leases.flush(db);
         self.ephemerals.retain(|_, held| {
-            held.retain(|(place, _)| !of_db(place));
+            held.retain(|_, place| !of_db(place));
             !held.is_empty()
         });
         let gone: Vec<(WaiterId, Place)> = self
@@ -99,7 +98,7 @@ impl Engine {
     /// Two databases change places. Who waits goes on where its connection is.
     pub fn swap(&mut self, one: i32, other: i32) {
         self.leases.swap(one, other);
-        for (place, _) in self.ephemerals.values_mut().flatten() {
+        for place in self.ephemerals.values_mut().flat_map(BTreeMap::values_mut) {
             if place.db == one {
                 place.db = other;
             } else if place.db == other {
@@ -118,7 +117,7 @@ impl Engine {
 
     /// A connection is closed: what was to end with it ends.
     pub fn disconnect(&mut self, store: &mut dyn Store, client: u64) {
-        for (place, fence) in self.ephemerals.remove(&client).unwrap_or_default() {
+        for (fence, place) in self.ephemerals.remove(&client).unwrap_or_default() {
             self.end(store, place.at(), fence);
         }
     }
