@@ -13,8 +13,14 @@
 //!
 //! A lease's end is not stored: it begins anew wherever it is read.
 
+use std::collections::HashSet;
+
+use smallvec::SmallVec;
+
 use crate::error::Result;
-use crate::lock::{FENCE_MAX, Holder, LEASE_MS_LOADED_MAX, LockEdit, Locks, Mode, NAME_BYTES_MAX};
+use crate::lock::{
+    FENCE_MAX, Holder, LEASE_MS_LOADED_MAX, LockEdit, Locks, Mode, NAME_BYTES_MAX, NamedLock,
+};
 use crate::value::wire::{self, Reader};
 
 const GRANT: u8 = 1;
@@ -32,31 +38,40 @@ pub fn encode(locks: &Locks, out: &mut Vec<u8>) {
     }
 }
 
+/// Takes time in the number of holders: a payload can have as many as fit.
 pub fn decode(reader: &mut Reader<'_>) -> Result<Locks> {
-    let mut locks = Locks::default();
-    locks.see_fence(read_fence(reader)?);
+    let last_fence = read_fence(reader)?;
+    let mut names = Vec::new();
+    let mut known = HashSet::new();
     for _ in 0..reader.count()? {
         let name = read_bytes(reader)?;
-        if !locks.holders(name).is_empty() {
+        if !known.insert(name) {
             return Err(wire::corrupt("a lock is there twice"));
         }
-        let count = reader.count()?;
-        for _ in 0..count {
-            let holder = read_holder(reader)?;
-            let crowded = count > 1 && holder.mode == Mode::Exclusive;
-            if crowded || locks.holders(name).iter().any(|known| known.fence == holder.fence) {
-                return Err(wire::corrupt("holders that cannot be"));
-            }
-            let grant = LockEdit::Grant { name: name.into(), holder };
-            if locks.apply(&grant).is_some() {
-                return Err(wire::corrupt("an owner holds a lock twice"));
-            }
-        }
-        if count == 0 {
-            return Err(wire::corrupt("a lock without holders"));
-        }
+        names.push(NamedLock { name: name.into(), holders: read_holders(reader)? });
     }
-    Ok(locks)
+    Ok(Locks::of_names(last_fence, names))
+}
+
+fn read_holders(reader: &mut Reader<'_>) -> Result<SmallVec<[Holder; 1]>> {
+    let count = reader.count()?;
+    if count == 0 {
+        return Err(wire::corrupt("a lock without holders"));
+    }
+    let mut holders: SmallVec<[Holder; 1]> = SmallVec::new();
+    let (mut owners, mut fences) = (HashSet::new(), HashSet::new());
+    for _ in 0..count {
+        let holder = read_holder(reader)?;
+        let crowded = count > 1 && holder.mode == Mode::Exclusive;
+        if crowded || !fences.insert(holder.fence) {
+            return Err(wire::corrupt("holders that cannot be"));
+        }
+        if !owners.insert(holder.owner.clone()) {
+            return Err(wire::corrupt("an owner holds a lock twice"));
+        }
+        holders.push(holder);
+    }
+    Ok(holders)
 }
 
 pub fn encode_edits<'e>(edits: impl ExactSizeIterator<Item = &'e LockEdit>) -> Vec<u8> {
@@ -200,6 +215,23 @@ mod tests {
         assert_eq!(decode_edits(&bytes).unwrap(), edits);
         for cut in 0..bytes.len() {
             assert!(decode_edits(&bytes[..cut]).is_err());
+        }
+    }
+
+    /// In the square of their number this takes minutes.
+    #[test]
+    fn many_holders_and_many_names_are_read_in_one_pass() {
+        const COUNT: u64 = 100_000;
+        let held = |nth: u64| holder(&nth.to_string(), nth, Mode::Shared);
+        let lock = |name: String, holders| NamedLock { name: name.as_bytes().into(), holders };
+        let crowd = vec![lock("n".into(), (0..COUNT).map(held).collect())];
+        let alone = |nth: u64| lock(nth.to_string(), SmallVec::from_buf([held(nth)]));
+        for names in [crowd, (0..COUNT).map(alone).collect()] {
+            let locks = Locks::of_names(0, names);
+            let mut bytes = Vec::new();
+            encode(&locks, &mut bytes);
+            let again = decode(&mut Reader::new(&bytes)).unwrap();
+            assert!(again == locks && again.last_fence() == COUNT - 1);
         }
     }
 
