@@ -136,7 +136,7 @@ impl Value {
         count.min(enough)
     }
 
-    fn is_tree(&self) -> bool {
+    pub(super) fn is_tree(&self) -> bool {
         matches!(self.0, Node::Array(_) | Node::Object(_))
     }
 
@@ -289,15 +289,12 @@ impl Array {
 
     /// Inserts in the middle at the cost of the shorter side.
     pub(super) fn insert(&mut self, index: usize, new: Vec<Value>) {
-        if index * 2 < self.items.len() {
-            let front: Vec<Value> = self.items.drain(..index).collect();
-            for value in front.into_iter().chain(new).rev() {
-                self.items.push_front(value);
-            }
-        } else {
-            let back: Vec<Value> = self.items.drain(index..).collect();
-            self.items.extend(new.into_iter().chain(back));
-        }
+        // A rotation moves the shorter side of the ring in blocks and copies nothing aside: the gap is
+        // turned to the end, filled, and turned back.
+        let count = new.len();
+        self.items.rotate_left(index);
+        self.items.extend(new);
+        self.items.rotate_right(index + count);
     }
 
     pub(super) fn remove(&mut self, index: usize, count: usize) -> Vec<Value> {
@@ -579,5 +576,41 @@ impl<'a> Iterator for Members<'a> {
 impl Drop for Object {
     fn drop(&mut self) {
         drop_flat(self.slots.drain(..).map(|slot| slot.value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The buffer is neither rebuilt nor grown where there is room, at whichever place of the ring its
+    /// first element stands, and undoing an insertion gives back what was there.
+    #[test]
+    fn elements_are_inserted_where_they_belong_and_in_place() {
+        for (len, front, count) in
+            (0..12).flat_map(|n| (0..=n).flat_map(move |f| (0..4).map(move |c| (n, f, c))))
+        {
+            for index in 0..=len {
+                let mut array = Array { items: VecDeque::with_capacity(16) };
+                (front..len).for_each(|n| array.items.push_back((n as i64).into()));
+                (0..front).rev().for_each(|n| array.items.push_front((n as i64).into()));
+                let capacity = array.items.capacity();
+                let new: Vec<i64> = (100..100 + count as i64).collect();
+                let mut expected: Vec<i64> = (0..len as i64).collect();
+                expected.splice(index..index, new.iter().copied());
+                let numbers = |array: &Array| -> Vec<i64> {
+                    let int = |item: &Value| match item.view() {
+                        View::Int(int) => int,
+                        _ => unreachable!("only integers were put in"),
+                    };
+                    array.iter().map(int).collect()
+                };
+                array.insert(index, new.into_iter().map(Value::from).collect());
+                assert_eq!(numbers(&array), expected, "{len} {front} {count} at {index}");
+                assert_eq!(array.items.capacity(), capacity);
+                array.remove(index, count);
+                assert_eq!(numbers(&array), (0..len as i64).collect::<Vec<_>>());
+            }
+        }
     }
 }
