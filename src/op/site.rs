@@ -5,7 +5,9 @@ use crate::expr::{Documents, ExprLimits, Program, Scope};
 use crate::path::{Blocked, ItemIndex, PathLimits, Singular, Target};
 use crate::reply::Reply;
 use crate::value::edit::Editor;
-use crate::value::{ArrayView, Kind, Limits, Measured, Number, ObjectView, Place, Text, View};
+use crate::value::{
+    ArrayView, Kind, Limits, Measured, Number, ObjectView, Place, Text, View, nested, nested_size,
+};
 
 /// The moment a command runs at, the same for all its statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,9 +251,10 @@ impl<'a> Site<'_, 'a> {
             Spot::Present(place) => self.editor.replace(place, new),
             Spot::Member { parent, name, deeper } => {
                 let new = new.into();
-                let depth = parent.len() as u32 + 1 + deeper.len() as u32 + new.depth;
-                self.editor.limits().check_depth(depth)?;
-                let nested = deeper.iter().rev().fold(new, |inner, name| wrap(name, inner));
+                // Whether it may be put in is asked before anything is built.
+                let (size, depth) = nested_size(deeper, &new);
+                self.editor.check_member(parent, name, size, depth)?;
+                let nested = nested(deeper, new);
                 let position = self.editor.insert_member(parent, name, nested)?;
                 let mut place = parent.clone();
                 place.push(position);
@@ -404,9 +407,4 @@ impl<'a> Site<'_, 'a> {
     pub fn new_value(&self) -> Reply {
         Reply::value(self.present())
     }
-}
-
-fn wrap(name: &str, inner: Measured) -> Measured {
-    let value = crate::value::object([(name.into(), inner.value.view())]);
-    Measured { value, size: inner.size + 4 + 2 + name.len() as u64, depth: inner.depth + 1 }
 }

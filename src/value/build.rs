@@ -384,6 +384,30 @@ impl Builder {
     }
 }
 
+/// `inner` as the only member of an object in another, by `names` from the outside in. A large value is
+/// moved into its place, a small one written there once.
+pub fn nested(names: &[&str], inner: Measured) -> Measured {
+    let (size, depth) = nested_size(names, &inner);
+    let mut builder = Builder::new(&Limits::NONE);
+    let within = "what was measured is within the representation's limits";
+    for name in names {
+        builder.begin_object().and_then(|()| builder.name(name)).expect(within);
+    }
+    if inner.value.is_tree() {
+        builder.push(inner.value);
+    } else {
+        builder.events(inner.value.view()).expect(within);
+    }
+    names.iter().for_each(|_| builder.end());
+    Measured { value: builder.finish().value, size, depth }
+}
+
+/// The size and the depth of what [`nested`] makes, before it is made.
+pub fn nested_size(names: &[&str], inner: &Measured) -> (u64, u32) {
+    let around = names.iter().map(|name| 4 + text_size((*name).into())).sum::<u64>();
+    (inner.size + around, inner.depth + names.len() as u32)
+}
+
 /// Builds an array of values.
 pub fn array<'a>(items: impl IntoIterator<Item = View<'a>>) -> Value {
     let mut builder = Builder::new(&Limits::NONE);
@@ -407,4 +431,47 @@ pub fn object<'a>(members: impl IntoIterator<Item = (Text<'a>, View<'a>)>) -> Va
     }
     builder.end();
     builder.finish().value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::parse;
+
+    /// The array that stands below `names`.
+    fn array_below<'v>(mut view: View<'v>, names: &[&str]) -> &'v Array {
+        for name in names {
+            view = view.as_object().unwrap().get(name).unwrap();
+        }
+        let View::Array(ArrayView::Tree(array)) = view else { panic!("it is a large array") };
+        array
+    }
+
+    #[test]
+    fn a_large_value_is_moved_into_its_parents() {
+        let long_name = "n".repeat(2000);
+        let names: Vec<&str> = ["a", "b", &long_name].into_iter().cycle().take(120).collect();
+        let text = format!("[{}]", vec!["7"; 2000].join(","));
+        let inner = parse::json(text.as_bytes(), &Limits::NONE).unwrap();
+        let first: *const Value = array_below(inner.value.view(), &[]).get(0).unwrap();
+        let made = nested(&names, inner);
+        let moved: *const Value = array_below(made.value.view(), &names).get(0).unwrap();
+        assert_eq!(first, moved, "the elements are where they were");
+        assert_eq!((made.size, made.depth), (made.value.view().size(), made.value.view().depth()));
+    }
+
+    #[test]
+    fn what_is_nested_is_what_its_text_says() {
+        for inner in ["1", "null", "[1,{\"b\":2}]", "{}", &format!("\"{}\"", "x".repeat(3000))] {
+            for names in [&[][..], &["a"], &["a", "a", "long enough to be no shared name"]] {
+                let measured = parse::json(inner.as_bytes(), &Limits::NONE).unwrap();
+                let made = nested(names, measured);
+                let start: String = names.iter().map(|name| format!("{{\"{name}\":")).collect();
+                let text = format!("{start}{inner}{}", "}".repeat(names.len()));
+                assert_eq!(format!("{:?}", made.value), text);
+                assert_eq!(made.size, made.value.view().size());
+                assert_eq!(made.depth, made.value.view().depth());
+            }
+        }
+    }
 }

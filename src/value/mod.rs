@@ -26,7 +26,7 @@ mod tree;
 mod view;
 pub mod wire;
 
-pub use build::{Builder, Measured, array, object};
+pub use build::{Builder, Measured, array, nested, nested_size, object};
 pub use limits::Limits;
 pub use number::Number;
 pub use tree::{Relocate, Value};

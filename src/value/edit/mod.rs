@@ -250,6 +250,12 @@ impl<'a> Editor<'a> {
         Ok(())
     }
 
+    /// Whether limits allow a member of this size and depth in the object at `place`.
+    pub fn check_member(&self, place: &[u32], name: &str, size: u64, depth: u32) -> Result<()> {
+        let growth = (text_size(name.into()) + size) as i64;
+        self.check(place.len() as u32 + 1 + depth, size, growth)
+    }
+
     /// Adds a member the object at `place` does not have, behind all others; gives its position.
     pub fn insert_member(
         &mut self,
@@ -259,7 +265,7 @@ impl<'a> Editor<'a> {
     ) -> Result<u32> {
         let new = new.into();
         let growth = (text_size(name.into()) + new.size) as i64;
-        self.check(place.len() as u32 + 1 + new.depth, new.size, growth)?;
+        self.check_member(place, name, new.size, new.depth)?;
         self.record(effect::INSERT_MEMBER, place, |out| {
             wire::put_text(name.as_bytes(), out);
             wire::put_value(new.value.view(), out);
