@@ -194,3 +194,38 @@ fn errors_of_a_transaction_come_in_their_order() {
     host.settings.paths.path_bytes = 4096;
     assert!(host.documents.len() == 1 && host.tokens.len() == 1);
 }
+
+/// What is sent to replicas spells the names on the way to each change: it is bounded for a command, and for all
+/// keys of a transaction together. Who repeats it is not refused.
+#[test]
+fn what_replicas_are_sent_is_bounded() {
+    let mut host = MemoryHost::default();
+    let document = format!("{{\"{}\":[0,1,2,3,4,5,6,7,8]}}", "n".repeat(10_000));
+    host.settings.document.bytes = 20_000;
+    for key in ["a", "b", "c"] {
+        host.call(&["MODEL.SET", key, "any", &document]).unwrap();
+    }
+    let one = ["MODEL.FIELDOP", "a", "INCR", "$.*[*]", "1"];
+    let all = ["MODEL.TXN", "3", "a", "b", "c", "ON", "a", "INCR", "$.*[0:3]", "1"];
+    let rest = ["ON", "b", "INCR", "$.*[0:3]", "1", "ON", "c", "INCR", "$.*[0:3]", "1"];
+    let all = [&all[..], &rest].concat();
+    for words in [&one[..], &all] {
+        let refused = host.call(words).unwrap_err().to_string();
+        assert!(refused.starts_with("LIMIT") && refused.contains("journal-bytes"), "{refused}");
+        for key in ["a", "b", "c"] {
+            let found = host.documents[key.as_bytes()].root.view();
+            assert_eq!(redis_model::value::print::to_string(found), document);
+        }
+    }
+    let fewer = ["MODEL.FIELDOP", "a", "INCR", "$.*[0:7]", "1"];
+    let outcome = host.call(&fewer).unwrap();
+    let mut replica = MemoryHost::default();
+    let made = ["MODEL.SET", "a", "any", &document];
+    replica.call(&made).unwrap();
+    replica.settings.document.bytes = 10;
+    replica.replicate(&fewer.map(str::as_bytes), &outcome).unwrap();
+    let shown = |host: &MemoryHost| {
+        redis_model::value::print::to_string(host.documents[&b"a"[..]].root.view())
+    };
+    assert_eq!(shown(&replica), shown(&host));
+}

@@ -49,13 +49,13 @@ fn del(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
             let mut site = frame.site(path);
             let there = site.value().is_some();
             if there {
-                site.remove();
+                site.remove()?;
             }
             Ok(Reply::count(there.into()))
         }
         Path::Query(query) => {
             let mut places = query.places(frame.view(), frame.paths)?;
-            remove_all(frame.editor, &mut places);
+            remove_all(frame.editor, &mut places)?;
             Ok(Reply::count(places.len()))
         }
     }
@@ -63,7 +63,7 @@ fn del(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
 
 /// Removes children of one container together, in one pass over it; what stands deeper goes first, so
 /// that every place is still where it was when its turn comes.
-fn remove_all(editor: &mut Editor<'_>, places: &mut [Place]) {
+fn remove_all(editor: &mut Editor<'_>, places: &mut [Place]) -> Result<()> {
     places.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     for siblings in
         places.chunk_by(|a, b| a.len() == b.len() && a[..a.len() - 1] == b[..b.len() - 1])
@@ -71,9 +71,12 @@ fn remove_all(editor: &mut Editor<'_>, places: &mut [Place]) {
         let (_, parent) = siblings[0].split_last().expect("a query never names the root");
         let positions = siblings.iter().map(|place| place[parent.len()]);
         if editor.at(parent).as_array().is_some() {
-            editor.remove_each(parent, &positions.collect::<Vec<_>>());
+            editor.remove_each(parent, &positions.collect::<Vec<_>>())?;
         } else {
-            positions.rev().for_each(|position| editor.remove_member(parent, position));
+            for position in positions.rev() {
+                editor.remove_member(parent, position)?;
+            }
         }
     }
+    Ok(())
 }

@@ -97,7 +97,7 @@ fn merge_members(
             (None, _) => {
                 editor.insert_member(place, name.as_str(), without_nulls(patch))?;
             }
-            (Some(position), View::Null) => editor.remove_member(place, position),
+            (Some(position), View::Null) => editor.remove_member(place, position)?,
             (Some(position), _) => {
                 place.push(position);
                 merge_at(editor, place, patch)?;

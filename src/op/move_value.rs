@@ -159,7 +159,7 @@ fn move_value(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     if target.is_inside(&from) {
         return no_path("a value cannot be moved into itself");
     }
-    let moved = target.take(&from);
+    let moved = target.take(&from)?;
     target.put(moved)?;
     Ok(Reply::Int(1))
 }

@@ -239,8 +239,7 @@ impl Patched<'_, '_> {
             Operation::Add { path, value } => self.add(&path, value.to_value().into()),
             Operation::Remove { path } => {
                 let place = self.find(&path)?;
-                self.editor.remove(&place);
-                Ok(())
+                self.editor.remove(&place)
             }
             Operation::Replace { path, value } => {
                 let place = self.find(&path)?;
@@ -269,7 +268,7 @@ impl Patched<'_, '_> {
             return Ok(());
         }
         let moved = self.carry(&place)?;
-        self.editor.remove(&place);
+        self.editor.remove(&place)?;
         self.add(path, moved)
     }
 

@@ -57,6 +57,6 @@ fn pop(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     };
     let reply = Reply::value(array.get(index).expect("the index is inside"));
     let (editor, place) = site.parts();
-    editor.remove_items(place, index, 1);
+    editor.remove_items(place, index, 1)?;
     Ok(reply)
 }

@@ -48,6 +48,6 @@ fn popitem(site: &mut Site<'_, '_>, _: &[Arg<'_>]) -> Result<Reply> {
     };
     let reply = Reply::Array(vec![Reply::Text(name.as_bytes().to_vec()), Reply::value(value)]);
     let (editor, place) = site.parts();
-    editor.remove_member(place, position);
+    editor.remove_member(place, position)?;
     Ok(reply)
 }

@@ -62,6 +62,6 @@ fn popkey(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     };
     let reply = Reply::value(value);
     let (editor, place) = site.parts();
-    editor.remove_member(place, position);
+    editor.remove_member(place, position)?;
     Ok(reply)
 }

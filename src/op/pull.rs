@@ -83,7 +83,7 @@ static PULL: OpSpec = OpSpec {
 fn pull(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let found = matches(site.present_array()?, args[1].integer(), args[2].json().value.view());
     let (editor, place) = site.parts();
-    editor.remove_each(place, &found);
+    editor.remove_each(place, &found)?;
     Ok(Reply::count(found.len()))
 }
 

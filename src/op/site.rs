@@ -285,12 +285,12 @@ impl<'a> Site<'_, 'a> {
     }
 
     /// Takes away what is here, which is not the root. Later uses of this site are mistakes.
-    pub fn remove(&mut self) {
+    pub fn remove(&mut self) -> Result<()> {
         self.number = None;
         let Spot::Present(place) = &self.spot else {
             panic!("the operator is run only where something is")
         };
-        self.editor.remove(place);
+        self.editor.remove(place)
     }
 
     /// Puts what `change` makes of the number that is there; replies the new value. Only for
@@ -331,7 +331,7 @@ impl<'a> Site<'_, 'a> {
 
     /// Takes away the value at `other`, which is neither here nor around here. This site stays where
     /// it is, whatever shifts.
-    pub fn take(&mut self, other: &[u32]) -> Measured {
+    pub fn take(&mut self, other: &[u32]) -> Result<Measured> {
         self.number = None;
         let taken = self.editor.at(other).to_value().into();
         let (removed, container) = other.split_last().expect("the root is never removed");
@@ -345,19 +345,19 @@ impl<'a> Site<'_, 'a> {
         match (self.editor.at(container), through) {
             (View::Array(_), Some(index)) => {
                 *index -= u32::from(*index > *removed);
-                self.editor.remove(other);
+                self.editor.remove(other)?;
             }
             (View::Object(object), Some(position)) => {
                 let (name, _) = object.member(*position).expect("the place exists");
                 let name = name.as_str().to_owned();
-                self.editor.remove(other);
+                self.editor.remove(other)?;
                 let object =
                     self.editor.at(container).as_object().expect("the object is still there");
                 *position = object.find(&name).expect("the member is still there").0;
             }
-            (_, _) => self.editor.remove(other),
+            (_, _) => self.editor.remove(other)?,
         }
-        taken
+        Ok(taken)
     }
 
     /// Where this is, for the editor.

@@ -95,7 +95,7 @@ fn sort(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let len = array.len();
     let (range, moved) = sorted(array, args[1].choice() == 1, args[2].singular())?;
     let (editor, place) = site.parts();
-    editor.remove_items(place, range.start, range.len());
+    editor.remove_items(place, range.start, range.len())?;
     editor.insert_items(place, range.start, moved)?;
     Ok(Reply::count(len))
 }

@@ -86,10 +86,10 @@ fn trim(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let kept = index::inclusive(args[1].integer(), args[2].integer(), len);
     let (editor, place) = site.parts();
     if kept.is_empty() {
-        editor.remove_items(place, 0, len);
+        editor.remove_items(place, 0, len)?;
     } else {
-        editor.remove_items(place, kept.end, len - kept.end);
-        editor.remove_items(place, 0, kept.start);
+        editor.remove_items(place, kept.end, len - kept.end)?;
+        editor.remove_items(place, 0, kept.start)?;
     }
     Ok(Reply::count(kept.len()))
 }

@@ -157,6 +157,11 @@ impl<'h> Slot<'h> {
         self.journal.put_in() + self.put_into_made
     }
 
+    /// The bytes of the changes that are written down for others so far.
+    pub fn written(&self) -> u64 {
+        self.journal.written()
+    }
+
     /// Calls with an editor of the document as it stands, with none where there is none, and with its
     /// locks. What is edited stays when the call succeeds, and is undone with the slot. `scratch` is
     /// empty before and after.

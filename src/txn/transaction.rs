@@ -19,7 +19,7 @@ use crate::model::{Judging, Model};
 use crate::op::{Arg, Around, Clock, KeyChange, OpSpec, Run};
 use crate::path::PathLimits;
 use crate::reply::Reply;
-use crate::value::edit::{JOURNAL_DOCUMENTS_MAX, Journal};
+use crate::value::edit::{Journal, check_put_in, check_written};
 use crate::value::{Measured, View};
 
 /// One block as it was asked for.
@@ -57,12 +57,14 @@ pub struct Transaction<'p, 'a, 'h> {
     scratch: Journal,
     /// Bytes put in so far: all changes together are bounded, as those of one document are.
     put_in: u64,
+    /// Bytes written down for others so far, bounded alike.
+    written: u64,
 }
 
 impl<'p, 'a, 'h> Transaction<'p, 'a, 'h> {
     /// `slots` are of different keys.
     pub fn new(plan: &'p Plan<'p, 'a>, slots: Vec<Slot<'h>>) -> Transaction<'p, 'a, 'h> {
-        Transaction { plan, slots, scratch: Journal::default(), put_in: 0 }
+        Transaction { plan, slots, scratch: Journal::default(), put_in: 0, written: 0 }
     }
 
     /// Runs all statements, and judges what changed. One array of replies for each block.
@@ -103,14 +105,14 @@ impl<'p, 'a, 'h> Transaction<'p, 'a, 'h> {
         running.slot.set_used();
         running.init()?;
         for (number, nth) in block.statements.clone().enumerate() {
-            let put_in_before = running.slot.put_in();
+            let (put_in_before, written_before) = (running.slot.put_in(), running.slot.written());
             let reply = running.statement(number, nth)?;
             replies.extend(reply);
             self.put_in += running.slot.put_in().saturating_sub(put_in_before);
-            let most = plan.changing.limits.bytes.saturating_mul(JOURNAL_DOCUMENTS_MAX);
-            if self.put_in > most {
-                return Err(Error::limit("journal-bytes", most).integer("statement", number as i64));
-            }
+            self.written += running.slot.written().saturating_sub(written_before);
+            check_put_in(plan.changing.limits, self.put_in)
+                .and_then(|()| check_written(plan.changing.limits, self.written))
+                .map_err(|error| error.integer("statement", number as i64))?;
         }
         running.expire()?;
         Ok(replies)

@@ -70,7 +70,7 @@ pub fn apply(editor: &mut Editor<'_>, edit: &Edit) -> Option<()> {
             let positions: Vec<u32> =
                 editor.at(&place).as_object()?.entries().map(|(position, ..)| position).collect();
             if !positions.is_empty() {
-                editor.remove_member(&place, *which.get(&positions));
+                editor.remove_member(&place, *which.get(&positions)).unwrap();
             }
         }
         Edit::InsertItems(way, at, new) => {
@@ -82,7 +82,7 @@ pub fn apply(editor: &mut Editor<'_>, edit: &Edit) -> Option<()> {
             let place = nearest(editor, way, is_array)?;
             let len = editor.at(&place).as_array()?.len();
             let index = at.index(len + 1);
-            editor.remove_items(&place, index, count.index(len - index + 1));
+            editor.remove_items(&place, index, count.index(len - index + 1)).unwrap();
         }
         Edit::RemoveEach(way, all) => {
             let place = nearest(editor, way, is_array)?;
@@ -91,7 +91,7 @@ pub fn apply(editor: &mut Editor<'_>, edit: &Edit) -> Option<()> {
                 let mut positions: Vec<u32> = all.iter().map(|at| at.index(len) as u32).collect();
                 positions.sort_unstable();
                 positions.dedup();
-                editor.remove_each(&place, &positions);
+                editor.remove_each(&place, &positions).unwrap();
             }
         }
     }

@@ -25,7 +25,7 @@ fn become_another(editor: &mut Editor<'_>, place: &mut Place, new: &Json) {
                 .collect();
             for name in gone {
                 let position = editor.at(place).as_object().unwrap().find(&name).unwrap().0;
-                editor.remove_member(place, position);
+                editor.remove_member(place, position).unwrap();
             }
             for (name, new) in members {
                 match editor.at(place).as_object().unwrap().find(name) {
@@ -43,7 +43,7 @@ fn become_another(editor: &mut Editor<'_>, place: &mut Place, new: &Json) {
         Json::Array(items) if is_array => {
             let len = editor.at(place).as_array().unwrap().len();
             if items.len() < len {
-                editor.remove_items(place, items.len(), len - items.len());
+                editor.remove_items(place, items.len(), len - items.len()).unwrap();
             }
             for (nth, new) in items.iter().take(len).enumerate() {
                 place.push(nth as u32);

@@ -56,8 +56,7 @@ impl Editor<'_> {
                 let found = object.find(reader.text()?);
                 let (position, _) =
                     found.ok_or_else(|| wire::corrupt("a member to be removed is not there"))?;
-                self.remove_member(&place, position);
-                Ok(())
+                self.remove_member(&place, position)
             }
             (effect::INSERT_ITEMS, Some(len), _) => {
                 let index = reader.varint()?;
@@ -76,8 +75,7 @@ impl Editor<'_> {
                 if index.checked_add(count).is_none_or(|end| end > len as u64) {
                     return Err(wire::corrupt("an index is outside its array"));
                 }
-                self.remove_items(&place, index as usize, count as usize);
-                Ok(())
+                self.remove_items(&place, index as usize, count as usize)
             }
             (effect::REMOVE_EACH, Some(len), _) => {
                 let mut positions = Vec::new();
@@ -90,8 +88,7 @@ impl Editor<'_> {
                     positions.push(position as u32);
                     next = position + 1;
                 }
-                self.remove_each(&place, &positions);
-                Ok(())
+                self.remove_each(&place, &positions)
             }
             _ => Err(wire::corrupt("an effect does not fit the document")),
         }

@@ -27,8 +27,11 @@ use super::view::{View, text_size};
 use super::{Place, wire};
 use crate::error::{Error, Result};
 
-/// The changes of one command take at most as many bytes as this many documents of the largest size.
-pub const JOURNAL_DOCUMENTS_MAX: u64 = 4;
+/// What one command puts into a document, and what it writes down for others to repeat it, are each at most
+/// as many bytes as this many documents of the largest size. A change is written down with the names on
+/// the way to it: one of every member of a document with names of ordinary length takes about as many bytes as the
+/// document does, while a name of a megabyte above a thousand members would be written a thousand times.
+const JOURNAL_DOCUMENTS_MAX: u64 = 4;
 
 /// What a command did to a document so far.
 #[derive(Default)]
@@ -88,6 +91,11 @@ impl Journal {
     /// The size of all that was put in so far, whatever became of it.
     pub fn put_in(&self) -> u64 {
         self.put_in
+    }
+
+    /// How many bytes the changes in portable form are so far.
+    pub fn written(&self) -> u64 {
+        self.effects.len() as u64
     }
 
     /// The changes in portable form, in order.
@@ -239,6 +247,7 @@ impl<'a> Editor<'a> {
         }
         if self.effects == Effects::Recorded {
             wire::put_value(new.value.view(), &mut self.journal.effects);
+            check_effects(&self.limits, &mut self.journal.effects, start)?;
         }
         self.journal.put_in += new.size;
         let old = match found.replace(new.value) {
@@ -269,7 +278,7 @@ impl<'a> Editor<'a> {
         self.record(effect::INSERT_MEMBER, place, |out| {
             wire::put_text(name.as_bytes(), out);
             wire::put_value(new.value.view(), out);
-        });
+        })?;
         self.journal.put_in += new.size;
         let position = push_member(self.root, place, name, new.value);
         self.note(|changes| changes.inserted(place, position, 1));
@@ -278,18 +287,19 @@ impl<'a> Editor<'a> {
     }
 
     /// Takes the member at `position` out of the object at `place`.
-    pub fn remove_member(&mut self, place: &[u32], position: u32) {
+    pub fn remove_member(&mut self, place: &[u32], position: u32) -> Result<()> {
         let object = self.at(place).as_object().expect("the place is an object");
         let (name, value) = object.member(position).expect("the member is there");
         let name: Box<str> = name.as_str().into();
         let growth = -((text_size((&*name).into()) + value.size()) as i64);
-        self.record(effect::REMOVE_MEMBER, place, |out| wire::put_text(name.as_bytes(), out));
+        self.record(effect::REMOVE_MEMBER, place, |out| wire::put_text(name.as_bytes(), out))?;
         let (old, has_holes) = take_member(self.root, place, position);
         if has_holes {
             self.journal.holes.push(place.into());
         }
         self.note(|changes| changes.removed(place, position, 1, !has_holes));
         self.push(Undo::PutMemberBack { place: place.into(), position, name, old }, growth);
+        Ok(())
     }
 
     /// Inserts elements before `index` of the array at `place`; at its length, behind all.
@@ -305,7 +315,7 @@ impl<'a> Editor<'a> {
             wire::put_varint(index as u64, out);
             wire::put_varint(new.len() as u64, out);
             new.iter().for_each(|item| wire::put_value(item.value.view(), out));
-        });
+        })?;
         self.journal.put_in += size;
         let count = new.len() as u32;
         put_items(self.root, place, index, new.into_iter().map(|item| item.value).collect());
@@ -315,24 +325,27 @@ impl<'a> Editor<'a> {
     }
 
     /// Takes `count` elements out of the array at `place`, from `index` on.
-    pub fn remove_items(&mut self, place: &[u32], index: usize, count: usize) {
+    pub fn remove_items(&mut self, place: &[u32], index: usize, count: usize) -> Result<()> {
         if count == 0 {
-            return;
+            return Ok(());
         }
         self.record(effect::REMOVE_ITEMS, place, |out| {
             wire::put_varint(index as u64, out);
             wire::put_varint(count as u64, out);
-        });
+        })?;
         let old = take_items(self.root, place, index, count);
         let growth = -(old.iter().map(|value| value.view().size() as i64).sum::<i64>());
         self.note(|changes| changes.removed(place, index as u32, count as u32, true));
         self.push(Undo::PutItemsBack { place: place.into(), index: index as u32, old }, growth);
+        Ok(())
     }
 
     /// Takes elements out of the array at `place` wherever they stand, in one pass over it.
     /// `positions` ascend and exist.
-    pub fn remove_each(&mut self, place: &[u32], positions: &[u32]) {
-        let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return };
+    pub fn remove_each(&mut self, place: &[u32], positions: &[u32]) -> Result<()> {
+        let (Some(first), Some(last)) = (positions.first(), positions.last()) else {
+            return Ok(());
+        };
         if (last - first) as usize + 1 == positions.len() {
             return self.remove_items(place, *first as usize, positions.len());
         }
@@ -343,16 +356,17 @@ impl<'a> Editor<'a> {
                 wire::put_varint((position - next).into(), out);
                 next = position + 1;
             }
-        });
+        })?;
         let old = take_each(self.root, place, positions);
         let growth = -(old.iter().map(|value| value.view().size() as i64).sum::<i64>());
         self.note(|changes| changes.removed_each(place, positions));
         let undo = Undo::PutEachBack { place: place.into(), positions: positions.into(), old };
         self.push(undo, growth);
+        Ok(())
     }
 
     /// Takes away whatever child stands at `place`, which is not the root.
-    pub fn remove(&mut self, place: &[u32]) {
+    pub fn remove(&mut self, place: &[u32]) -> Result<()> {
         let (position, parent) = place.split_last().expect("the root is never removed");
         match self.at(parent) {
             View::Array(_) => self.remove_items(parent, *position as usize, 1),
@@ -407,12 +421,20 @@ impl<'a> Editor<'a> {
         check(&self.limits, self.journal, self.size(), depth, size, growth)
     }
 
-    /// Writes the change down before it is made.
-    fn record(&mut self, tag: u8, place: &[u32], operands: impl FnOnce(&mut Vec<u8>)) {
-        if self.effects == Effects::Recorded {
-            spell(self.root, tag, place, &mut self.journal.effects);
-            operands(&mut self.journal.effects);
+    /// Writes the change down before it is made; nothing is written where that would be too much.
+    fn record(
+        &mut self,
+        tag: u8,
+        place: &[u32],
+        operands: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<()> {
+        if self.effects == Effects::Unrecorded {
+            return Ok(());
         }
+        let start = self.journal.effects.len();
+        spell(self.root, tag, place, &mut self.journal.effects);
+        operands(&mut self.journal.effects);
+        check_effects(&self.limits, &mut self.journal.effects, start)
     }
 
     fn note(&mut self, change: impl FnOnce(&mut Changes)) {
@@ -447,12 +469,30 @@ fn check(
     limits.check_depth(depth)?;
     // The journal is bounded too: statements that put in and take out large values in turn
     // would let it grow without the document growing.
-    let most = limits.bytes.saturating_mul(JOURNAL_DOCUMENTS_MAX);
-    if journal.put_in + put_in > most {
-        return Err(Error::limit("journal-bytes", most));
-    }
+    check_put_in(limits, journal.put_in + put_in)?;
     if growth > 0 {
         limits.check_bytes(size + growth as u64)?;
+    }
+    Ok(())
+}
+
+/// What was written from `start` on is taken back where it is too much. One change is no longer than the
+/// names on one way through the document and what it puts in, so that asking after each is soon enough.
+fn check_effects(limits: &Limits, effects: &mut Vec<u8>, start: usize) -> Result<()> {
+    check_written(limits, effects.len() as u64).inspect_err(|_| effects.truncate(start))
+}
+
+/// Whether all that one command writes down for others is little enough. Who repeats what another has
+/// judged does so under [`Limits::NONE`], and is never refused.
+pub fn check_written(limits: &Limits, bytes: u64) -> Result<()> {
+    if *limits == Limits::NONE { Ok(()) } else { check_put_in(limits, bytes) }
+}
+
+/// Whether all that one command puts in is little enough.
+pub fn check_put_in(limits: &Limits, bytes: u64) -> Result<()> {
+    let most = limits.bytes.saturating_mul(JOURNAL_DOCUMENTS_MAX);
+    if bytes > most {
+        return Err(Error::limit("journal-bytes", most));
     }
     Ok(())
 }

@@ -48,6 +48,83 @@ fn what_one_command_puts_in_is_bounded() {
     assert_eq!(put_in_and_out().unwrap_err().code(), ErrorCode::Limit);
 }
 
+/// Changes every element below a name of `name_bytes`, or takes members out, until it is refused; gives how
+/// many changes were made and the most bytes of effects there were.
+fn changes_until_refused(
+    name_bytes: usize,
+    limits: Limits,
+    effects: Effects,
+    change: impl Fn(&mut Editor<'_>, u32) -> Result<()>,
+) -> (u32, usize) {
+    let items: Vec<String> = (0..500).map(|n| format!("{{\"a\":[{n},0,{n}]}}")).collect();
+    let text = format!("{{\"{}\":[{}]}}", "n".repeat(name_bytes), items.join(","));
+    let Measured { value: mut root, size, .. } = value(&text);
+    let before = wire_of(&root);
+    let mut journal = Journal::default();
+    let mut editor = Editor::new(&mut root, size, limits, &mut journal).with_effects(effects);
+    for nth in 0..500 {
+        let (now, written) = (wire_of(editor.root), editor.journal.effects.clone());
+        if let Err(refusal) = change(&mut editor, nth) {
+            assert_eq!(refusal.code(), ErrorCode::Limit);
+            assert!(refusal.to_string().contains("journal-bytes"), "{refusal}");
+            assert!(wire_of(editor.root) == now && editor.journal.effects == written);
+            let bytes = written.len();
+            drop(editor);
+            assert_eq!(wire_of(&root), before);
+            return (nth, bytes);
+        }
+    }
+    (500, editor.journal.effects.len())
+}
+
+#[test]
+fn what_is_written_down_to_be_repeated_is_bounded() {
+    let limits = Limits { depth: 8, bytes: 100_000 };
+    let most = 4 * limits.bytes as usize;
+    type Change = fn(&mut Editor<'_>, u32) -> Result<()>;
+    let changes: [Change; 5] = [
+        |editor, nth| editor.replace(&[0, nth, 0, 1], value("true")),
+        |editor, nth| editor.insert_member(&[0, nth], "b", value("1")).map(drop),
+        |editor, nth| editor.insert_items(&[0, nth, 0], 1, vec![value("1")]),
+        |editor, nth| editor.remove(&[0, nth, 0]),
+        |editor, nth| editor.remove_each(&[0, nth, 0], &[0, 2]),
+    ];
+    for change in changes {
+        let run = |name_bytes, limits, effects| {
+            changes_until_refused(name_bytes, limits, effects, change)
+        };
+        let (made, bytes) = run(40_000, limits, Effects::Recorded);
+        assert_eq!(made, 9);
+        assert!(bytes <= most && bytes + 41_000 > most, "{bytes}");
+        // Ordinary names; nobody to be sent anything; what another has judged.
+        let (made, bytes) = run(20, limits, Effects::Recorded);
+        assert_eq!(made, 500);
+        assert!(bytes < 500 * 50, "{bytes}");
+        assert_eq!(run(40_000, limits, Effects::Unrecorded), (500, 0));
+        assert_eq!(run(4_000, Limits::NONE, Effects::Recorded).0, 500);
+    }
+}
+
+/// A document as large as the limit allows, every member of which is changed at once.
+#[test]
+fn a_change_of_every_member_of_the_largest_document_is_within_the_bound() {
+    for (start, member) in [("{", "\"NNNNN\":1"), ("[", "{\"n\":NNNNN}"), ("[", "NNNNN")] {
+        let members: Vec<String> =
+            (0..3000).map(|n| member.replace("NNNNN", &format!("{:05}", 10_000 + n))).collect();
+        let end = if start == "{" { "}" } else { "]" };
+        let Measured { value: mut root, size, .. } =
+            value(&format!("{start}{}{end}", members.join(",")));
+        let limits = Limits { depth: 8, bytes: size };
+        let mut journal = Journal::default();
+        let mut editor = Editor::new(&mut root, size, limits, &mut journal);
+        for nth in 0..3000 {
+            let place: &[u32] = if member.starts_with('{') { &[nth, 0] } else { &[nth] };
+            editor.replace(place, value("123456789012")).unwrap();
+        }
+        assert!((editor.journal.effects.len() as u64) < 2 * size, "{member}");
+    }
+}
+
 #[test]
 fn a_panic_on_the_way_leaves_nothing_behind() {
     let Measured { value: mut root, size, .. } = value(r#"{"a":[1],"b":"x"}"#);
@@ -56,7 +133,7 @@ fn a_panic_on_the_way_leaves_nothing_behind() {
         let mut journal = Journal::default();
         let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
         editor.insert_items(&[0], 0, vec![value("[2,3]")]).unwrap();
-        editor.remove_member(&[], 1);
+        editor.remove_member(&[], 1).unwrap();
         panic!("a mistake of ours");
     }));
     assert!(panicked.is_err());
@@ -82,7 +159,7 @@ fn holes_close_when_a_command_is_over() {
     let mut journal = Journal::default();
     let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
     for position in 0..490 {
-        editor.remove_member(&[], position);
+        editor.remove_member(&[], position).unwrap();
     }
     editor.commit();
     assert_eq!(root.view().as_object().unwrap().len(), 10);
@@ -214,18 +291,18 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Step) 
                 (0..len as u32).filter(|nth| bits >> (nth % 64) & 1 == 1).collect();
             let items = node.as_array_mut().unwrap();
             positions.iter().rev().for_each(|position| drop(items.remove(*position as usize)));
-            editor.remove_each(place, &positions);
+            editor.remove_each(place, &positions).unwrap();
         }
         Step::Remove(_, index) => {
             if let Some(len) = array_len.filter(|len| *len > 0) {
                 let index = index % len;
                 let count = (len - index).min(3);
                 node.as_array_mut().unwrap().drain(index..index + count);
-                editor.remove_items(place, index, count);
+                editor.remove_items(place, index, count).unwrap();
             } else if !positions.is_empty() {
                 let (position, name) = &positions[index % positions.len()];
                 node.as_object_mut().unwrap().shift_remove(name);
-                editor.remove_member(place, *position);
+                editor.remove_member(place, *position).unwrap();
             }
         }
     }
@@ -295,9 +372,9 @@ fn places_that_changed_follow_what_moves_them() {
     assert_eq!(noted(&editor), expected);
     // The packed member behind the one that goes moves up.
     editor.replace(&[1, 1], value("3")).unwrap();
-    editor.remove_member(&[1], 0);
+    editor.remove_member(&[1], 0).unwrap();
     assert_eq!(noted(&editor)[4..], [(vec![1, 0], new), (vec![1], members)]);
-    editor.remove_items(&[0], 0, 2);
+    editor.remove_items(&[0], 0, 2).unwrap();
     assert_eq!(noted(&editor)[..2], [(vec![0, 1, 0], new), (vec![0], members)]);
     // A value that is new as a whole says it all.
     editor.replace(&[0], value("[]")).unwrap();
