@@ -393,15 +393,42 @@ impl Engine {
         self.watch(locks, at);
         if self.queues_of(at).is_some() {
             self.unsettle(at);
-            // Who waited to hold it alone, and holds it no longer, now waits for those before it, too.
-            if let (LockEdit::Release { name, .. }, Some(over)) = (edit, &over)
-                && self.by_owner.contains_key(&over.owner)
-                && self.queues_of(at).is_some_and(|queues| queues.find(name).is_some())
-            {
-                self.suspects.add(&over.owner);
+            if let (LockEdit::Release { name, .. }, Some(over)) = (edit, &over) {
+                self.suspect_former(at, name, over);
             }
         }
         over.is_some()
+    }
+
+    /// Who waited to hold it alone, and holds it no longer, now waits for those before it, too.
+    fn suspect_former(&mut self, at: At<'_>, name: &[u8], over: &Holder) {
+        let waits = self.by_owner.contains_key(&over.owner);
+        if waits && self.queues_of(at).is_some_and(|queues| queues.find(name).is_some()) {
+            self.suspects.add(&over.owner);
+        }
+    }
+
+    /// Ends all grants that are over at once; gives how many there were.
+    fn release_all(
+        &mut self,
+        locks: &mut Locks,
+        at: At<'_>,
+        is_over: impl Fn(&[u8], &Holder) -> bool,
+    ) -> usize {
+        let place = self.leases.place(locks.watch(), at).unwrap_or_else(|| at.to_place());
+        let released = locks.release_all(is_over);
+        let count = released.len();
+        for (name, over) in released {
+            self.end_ephemeral(&over);
+            self.suspect_former(at, &name, &over);
+            let edit = LockEdit::Release { name, fence: over.fence };
+            self.settled.changes.push((place.clone(), edit));
+        }
+        self.watch(locks, at);
+        if count > 0 && self.queues_of(at).is_some() {
+            self.unsettle(at);
+        }
+        count
     }
 
     fn end_ephemeral(&mut self, over: &Holder) {

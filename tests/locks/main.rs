@@ -14,7 +14,9 @@ mod simulation;
 use std::collections::{BTreeMap, BTreeSet};
 
 use redis_model::error::ErrorCode;
-use redis_model::lock::{Answer, Ask, At, Engine, Held, LockLimits, Locks, Mode, Moment, Woken};
+use redis_model::lock::{
+    Answer, Ask, At, Engine, Held, Holder, LockLimits, Locks, Mode, Moment, NamedLock, Woken,
+};
 
 use simulation::{Documents, Simulation};
 
@@ -415,4 +417,30 @@ fn many_grants_of_one_connection_end_one_by_one() {
     bench.engine.disconnect(&mut bench.documents, 7);
     bench.woken();
     assert!(!bench.engine.has_ephemerals(7) && bench.engine.is_idle());
+}
+
+/// In the square of their number this takes minutes.
+#[test]
+fn many_leases_end_in_one_pass() {
+    const HOLDERS: u64 = 100_000;
+    let mut bench = Bench::new(&[]);
+    let holder = |nth: u64| Holder {
+        owner: nth.to_string().as_bytes().into(),
+        fence: nth + 1,
+        mode: Shared,
+        lease_ms: 10,
+        ephemeral: false,
+        ends_ms: Holder::UNSTARTED,
+        client: 0,
+        again: false,
+    };
+    let holders = (0..HOLDERS).map(holder).collect();
+    let locks = Locks::of_names(0, vec![NamedLock { name: b"n"[..].into(), holders }]);
+    bench.documents.locks.insert((0, b"a".to_vec()), locks);
+    bench.engine.adopt(&mut bench.documents, bench.moment, At { db: 0, key: b"a" });
+    bench.moment.steady_ms += 10;
+    bench.engine.tick(&mut bench.documents, bench.moment);
+    let settled = bench.engine.settle(&mut bench.documents, bench.moment);
+    assert_eq!(settled.changes.len() as u64, HOLDERS);
+    assert!(bench.engine.counters().expired == HOLDERS && bench.engine.is_idle());
 }

@@ -46,9 +46,7 @@ impl Engine {
     pub fn end_all(&mut self, store: &mut dyn Store, at: At<'_>) {
         self.send_away(at);
         let Some(locks) = store.locks(at) else { return };
-        for edit in locks.ended(Holder::UNSTARTED) {
-            self.change(locks, at, edit);
-        }
+        self.release_all(locks, at, |_, _| true);
     }
 
     /// A document is gone, with its locks. Who waited for one of them is told.
@@ -167,10 +165,7 @@ impl Engine {
     fn end_leases(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>) {
         let Some(locks) = store.locks(at) else { return };
         locks.start(moment.steady_ms);
-        for edit in locks.ended(moment.steady_ms) {
-            self.counters.expired += 1;
-            self.change(locks, at, edit);
-        }
-        self.watch(locks, at);
+        let ended = |_: &[u8], holder: &Holder| holder.has_ended(moment.steady_ms);
+        self.counters.expired += self.release_all(locks, at, ended) as u64;
     }
 }

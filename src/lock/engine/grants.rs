@@ -58,11 +58,7 @@ impl Engine {
     ) -> usize {
         self.tick(store, moment);
         let Some(locks) = store.locks(at) else { return 0 };
-        let fences: Vec<u64> = locks.holders(name).iter().map(|holder| holder.fence).collect();
-        for fence in &fences {
-            self.change(locks, at, LockEdit::Release { name: name.into(), fence: *fence });
-        }
-        fences.len()
+        self.release_all(locks, at, |known, _| known == name)
     }
 
     /// Ends a grant that was judged already. `told` says that others hear of it in another way.
