@@ -105,7 +105,7 @@ unsafe extern "C" fn handle<const NTH: usize>(
         let spec = command::all()[NTH];
         // SAFETY: the server passes `argc` valid strings that live as long as the call.
         let argv = unsafe { std::slice::from_raw_parts(argv, argc as usize) };
-        unsafe { run(ctx, spec, argv) };
+        unsafe { run(ctx, spec, argv) }
     }));
     if handled.is_err() {
         log::warning(ctx, "a command panicked; it was undone");
@@ -113,6 +113,9 @@ unsafe extern "C" fn handle<const NTH: usize>(
         let error = Error::syntax("internal error in the module; the command was undone");
         // SAFETY: a command replies last, and nothing of a reply panics.
         unsafe { reply::send_error(ctx, &error) };
+    }
+    if !matches!(handled, Ok(true)) {
+        return raw::REDISMODULE_OK as c_int;
     }
     // The command was answered: what it meant for others is apart from it, and so is a panic there.
     // SAFETY: `ctx` is that of the command.
@@ -123,6 +126,8 @@ unsafe extern "C" fn handle<const NTH: usize>(
     raw::REDISMODULE_OK as c_int
 }
 
+/// Answers the command, or says where its keys are; whether it was the former.
+///
 /// # Safety
 ///
 /// `ctx` and `argv` are those of the command being run.
@@ -130,12 +135,14 @@ unsafe fn run(
     ctx: *mut raw::RedisModuleCtx,
     spec: &'static CommandSpec,
     argv: &[*mut raw::RedisModuleString],
-) {
+) -> bool {
     // SAFETY: the strings live as long as the call and are not changed.
     let args: SmallVec<[&[u8]; 24]> = argv.iter().map(|string| unsafe { bytes(*string) }).collect();
     // SAFETY: the caller vouches for `ctx`.
     if spec.keys == Keys::Counted && unsafe { call!(RedisModule_IsKeysPositionRequest(ctx)) } != 0 {
-        return unsafe { report_keys(ctx, spec, &args) };
+        // The server asks in the middle of other things.
+        unsafe { report_keys(ctx, spec, &args) };
+        return false;
     }
     // SAFETY: as above. The host closes its keys before anything is propagated or announced.
     let outcome = (spec.run)(&mut unsafe { ServerHost::new(ctx, argv) }, &args);
@@ -155,6 +162,7 @@ unsafe fn run(
             unsafe { reply::send_error(ctx, &error) };
         }
     }
+    true
 }
 
 /// Makes the client wait for the locks of its keys.
