@@ -11,7 +11,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::reply::Reply;
 use crate::value::wire::{self, Reader};
 
@@ -77,11 +77,16 @@ impl Token {
         [&self.digest.0, &*self.reply].concat()
     }
 
-    pub fn decode(bytes: &[u8]) -> Result<Token> {
+    /// `LIMIT` where the reply is longer than `reply_bytes`, before anything is made of it: it takes many
+    /// times as much then. What this server or its master wrote is read under no limit, `u64::MAX`.
+    pub fn decode(bytes: &[u8], reply_bytes: u64) -> Result<Token> {
         let mut reader = Reader::new(bytes);
         let digest = reader.bytes(32)?;
         let digest = Digest(digest.try_into().expect("so many were read"));
         let reply = reader.take_rest();
+        if reply.len() as u64 > reply_bytes {
+            return Err(Error::limit("model.token-reply-bytes", reply_bytes));
+        }
         let mut reader = Reader::new(reply);
         decode_reply(&mut reader, REPLY_DEPTH_MAX)?;
         reader.finish()?;
@@ -143,6 +148,7 @@ fn decode_reply(reader: &mut Reader<'_>, depth: u32) -> Result<Reply> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorCode;
     use crate::value::Number;
 
     fn digest(args: &[&str]) -> Digest {
@@ -166,16 +172,16 @@ mod tests {
         let token = Token::new(digest(&["a"]), &reply);
         assert_eq!(token.reply().notation(), reply.notation());
         let bytes = token.encode();
-        assert_eq!(Token::decode(&bytes).unwrap(), token);
+        assert_eq!(Token::decode(&bytes, u64::MAX).unwrap(), token);
         for cut in 0..bytes.len() {
-            assert!(Token::decode(&bytes[..cut]).is_err());
+            assert!(Token::decode(&bytes[..cut], u64::MAX).is_err());
         }
-        assert!(Token::decode(&[&bytes[..], &[0]].concat()).is_err());
+        assert!(Token::decode(&[&bytes[..], &[0]].concat(), u64::MAX).is_err());
     }
 
     #[test]
     fn what_cannot_be_is_refused() {
-        let with = |reply: &[u8]| Token::decode(&[&[7; 32], reply].concat());
+        let with = |reply: &[u8]| Token::decode(&[&[7; 32], reply].concat(), u64::MAX);
         assert!(with(&[NULL]).is_ok());
         assert!(with(&[9]).is_err());
         assert!(with(&[ARRAY, 0xff, 0xff, 0xff, 0xff, 0x0f]).is_err());
@@ -183,6 +189,17 @@ mod tests {
         assert!(with(&[[ARRAY, 1].repeat(8), vec![NULL]].concat()).is_ok());
         assert!(with(&[[ARRAY, 1].repeat(9), vec![NULL]].concat()).is_err());
         assert!(with(&[ARRAY, 1].repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn a_reply_is_as_long_as_the_limit_and_no_longer() {
+        // Damage behind the limit is not found: nothing was read.
+        let with = |reply: &[u8], most| Token::decode(&[&[7; 32], reply].concat(), most);
+        assert!(with(&[ARRAY, 2, NULL, NULL], 4).is_ok());
+        let refused = |reply| with(reply, 3).unwrap_err();
+        assert_eq!(refused(&[ARRAY, 2, NULL, NULL]).code(), ErrorCode::Limit);
+        assert_eq!(refused(&[9; 4]).code(), ErrorCode::Limit);
+        assert_ne!(refused(&[9; 3]).code(), ErrorCode::Limit);
     }
 
     /// A digest outlives a release: this is SHA-256 of the bytes written out.

@@ -75,7 +75,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         }
         Change::Token(token) => {
             args.finish()?;
-            let token = Token::decode(token)?;
+            let token = Token::decode(token, u64::MAX)?;
             host.token(key)?;
             host.put_token(key, token);
             Some(c"model.token")

@@ -116,8 +116,7 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
             models::with_loading(|models| rdb::decode(bytes, version as u32, models))
         };
         match unsafe { load_buffer(io, decode) }? {
-            // SAFETY: as above.
-            Ok(document) if !unsafe { is_own(io) } && !document.is_believed(role::now_us()) => {
+            Ok(document) if !is_own() && !document.is_believed(role::now_us()) => {
                 let line = "a document cannot be restored: its revision or a fence is years ahead";
                 // SAFETY: as above.
                 unsafe { log::io_error(io, line) };
@@ -144,13 +143,8 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
 }
 
 /// Whether what is read was written by this server or its master, and not brought by a client.
-///
-/// # Safety
-///
-/// `io` is valid.
-unsafe fn is_own(io: *mut raw::RedisModuleIO) -> bool {
-    // SAFETY: the caller vouches for `io`.
-    models::is_loading() || unsafe { role::is_replica(call!(RedisModule_GetContextFromIO(io))) }
+fn is_own() -> bool {
+    models::is_loading() || !role::is_master()
 }
 
 /// # Safety

@@ -5,6 +5,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::panic::catch_unwind;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis_module::raw;
@@ -38,15 +39,11 @@ pub unsafe fn is_replaying(ctx: *mut raw::RedisModuleCtx) -> bool {
     has(raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING)
 }
 
-/// Whether this server follows a master.
-///
-/// # Safety
-///
-/// `ctx` is valid.
-pub unsafe fn is_replica(ctx: *mut raw::RedisModuleCtx) -> bool {
-    // SAFETY: the caller vouches for `ctx`.
-    let flags = unsafe { call!(RedisModule_GetContextFlags(ctx)) };
-    flags & raw::REDISMODULE_CTX_FLAGS_SLAVE as c_int != 0
+/// Whether this server is a master. For what is called without a command's context.
+pub fn is_master() -> bool {
+    // SAFETY: the server takes no context as well: it then answers for itself alone.
+    let flags = unsafe { call!(RedisModule_GetContextFlags(ptr::null_mut())) };
+    flags & raw::REDISMODULE_CTX_FLAGS_MASTER as c_int != 0
 }
 
 /// The system's clock, which the server's own is as well: microseconds since 1970.

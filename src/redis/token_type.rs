@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use redis_module::raw;
 
 use super::api::call;
-use super::{data_type, defrag, info, log};
+use super::{config, data_type, defrag, info, log, models, role};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::token::{self, Token};
+use crate::error::ErrorCode;
 
 /// Nine characters, as the server demands; part of the RDB format.
 const TYPE_NAME: &std::ffi::CStr = c"model-txn";
@@ -92,16 +93,26 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
         if version != token::VERSION as c_int {
             return None;
         }
+        let most = reply_bytes_loaded();
         // SAFETY: `io` is valid during the callback.
-        unsafe { data_type::load_buffer(io, |bytes| Token::decode(bytes).ok()) }.flatten()
+        unsafe { data_type::load_buffer(io, |bytes| Token::decode(bytes, most)) }
     });
-    match loaded {
-        Ok(Some(token)) => into_raw(token),
-        _ => {
-            // SAFETY: as above.
-            unsafe { log::io_error(io, "a token cannot be loaded: damaged or of a newer release") };
-            ptr::null_mut()
-        }
+    let reason = match loaded {
+        Ok(Some(Ok(token))) => return into_raw(token),
+        Ok(Some(Err(error))) if error.code() == ErrorCode::Limit => error.to_string(),
+        _ => "damaged or of a newer release".to_owned(),
+    };
+    // SAFETY: as above.
+    unsafe { log::io_error(io, &format!("a token cannot be loaded: {reason}")) };
+    ptr::null_mut()
+}
+
+/// The longest reply of a token that may be loaded now: what a client restores is limited, and what this
+/// server or its master wrote under limits of their own is not.
+fn reply_bytes_loaded() -> u64 {
+    match models::is_loading() || !role::is_master() {
+        true => u64::MAX,
+        false => config::settings().transactions.token_reply_bytes,
     }
 }
 

@@ -175,6 +175,25 @@ fn the_recorded_reply_is_bounded() {
 }
 
 #[test]
+fn a_restored_reply_is_bounded_and_the_servers_own_is_not() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        prepare(conn);
+        let told = conn.must(&pay(&[]));
+        let dump = conn.must(&["DUMP", "t"]);
+        let Reply::Bulk(payload) = dump else { panic!("{dump:?}") };
+        let restore: [&[u8]; 4] = [b"RESTORE", b"u", b"0", &payload];
+        server.tolerate("a token cannot be loaded");
+        conn.must(&["CONFIG", "SET", "model.token-reply-bytes", "1"]);
+        assert!(conn.call_bytes(&restore).is_error());
+        conn.must(&["DEBUG", "RELOAD"]);
+        assert_eq!(conn.must(&pay(&[])), told);
+        conn.must(&["CONFIG", "SET", "model.token-reply-bytes", "1000"]);
+        assert_eq!(conn.call_bytes(&restore), Reply::ok());
+    });
+}
+
+#[test]
 fn a_token_is_a_key_like_any_other() {
     on_every_server(|server| {
         let conn = &mut server.conn();
