@@ -1,5 +1,7 @@
 //! What a command answers, before any protocol.
 
+use crate::error::Result;
+use crate::path::Allowance;
 use crate::value::{Number, View, print};
 
 /// A reply. JSON values travel as JSON text in bulk strings; counts, lengths and revisions as integers.
@@ -22,7 +24,31 @@ pub enum Reply {
     Map(Vec<(&'static str, Reply)>),
 }
 
+/// A reply takes at least so many bytes in memory.
+const BYTES_MIN: u64 = 64;
+
 impl Reply {
+    /// About the bytes it takes until it is sent, as `model.reply-bytes` counts them: those of its text,
+    /// and at least 64; those of its parts.
+    #[inline]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Reply::Json(text) | Reply::Text(text) => (text.len() as u64).max(BYTES_MIN),
+            Reply::Array(items) => items.iter().map(Reply::bytes).sum(),
+            Reply::Map(members) => members.iter().map(|(_, reply)| reply.bytes()).sum(),
+            Reply::Null | Reply::Int(_) | Reply::Number(_) | Reply::Ok | Reply::Revision => {
+                BYTES_MIN
+            }
+        }
+    }
+
+    /// The reply, where the command may give it besides those before it; else `LIMIT`.
+    #[inline]
+    pub fn within(self, allowance: &Allowance<'_>) -> Result<Reply> {
+        allowance.reply(self.bytes())?;
+        Ok(self)
+    }
+
     /// A value as JSON text.
     #[inline]
     pub fn value(view: View<'_>) -> Reply {

@@ -125,6 +125,124 @@ fn a_query_cannot_multiply_a_large_value_without_bound() {
     assert!(host.call(&["MODEL.GET", "k", "$['a','a']"]).is_ok());
 }
 
+/// What a refusal by `LIMIT` names.
+fn limit(host: &mut MemoryHost, args: &[&str]) -> String {
+    let refused = host.call(args).expect_err("it is beyond a limit");
+    assert_eq!(refused.code(), redis_model::error::ErrorCode::Limit, "{refused}");
+    let line = refused.line();
+    let (_, name) = line.split_once(r#""limit":""#).expect("it is named");
+    name.split('"').next().expect("a name ends").to_owned()
+}
+
+#[test]
+fn all_replies_of_a_command_keep_one_limit() {
+    let mut host = MemoryHost::default();
+    let large = format!(r#"{{"n":1,"a":"{}"}}"#, "x".repeat(998));
+    host.call(&["MODEL.SET", "k", "any", &large]).unwrap();
+    host.settings.paths.reply_bytes = 3000;
+    // Three texts of a thousand bytes; a number counts 64.
+    for (fits, exceeds) in [
+        ("MODEL.GET k $.a $.a $.a", "MODEL.GET k $.a $.a $.a $.n"),
+        ("MODEL.MGET 3 k k k $.a", "MODEL.MGET 4 k k k k $.a"),
+        (
+            "MODEL.FIELDOP k GET $.a GET $.a GET $.a",
+            "MODEL.FIELDOP k SET $.n 2 GET $.a GET $.a GET $.a",
+        ),
+        (
+            "MODEL.TXN 1 k ON k GET $.a GET $.a ON k GET $.a",
+            "MODEL.TXN 1 k ON k SET $.n 2 GET $.a GET $.a ON k GET $.a",
+        ),
+    ] {
+        host.call(&fits.split(' ').collect::<Vec<_>>()).expect(fits);
+        let args: Vec<&str> = exceeds.split(' ').collect();
+        assert_eq!(limit(&mut host, &args), "model.reply-bytes", "{exceeds}");
+        let number = host.call(&["MODEL.GET", "k", "$.n"]).unwrap();
+        assert_eq!(number.reply.notation(), "1", "{exceeds} changed nothing");
+    }
+    host.settings.paths.reply_bytes = 1000;
+    assert_eq!(limit(&mut host, &["MODEL.GET", "k"]), "model.reply-bytes");
+}
+
+#[test]
+fn one_statement_at_many_places_is_refused_before_all_of_it_is_told() {
+    let mut host = MemoryHost::default();
+    host.call(&["MODEL.SET", "k", "any", &format!("[{}]", vec!["1"; 100].join(","))]).unwrap();
+    host.settings.paths.reply_bytes = 100 * 64;
+    host.call(&["MODEL.FIELDOP", "k", "INCR", "$[*]", "1"]).unwrap();
+    host.settings.paths.reply_bytes -= 1;
+    assert_eq!(limit(&mut host, &["MODEL.FIELDOP", "k", "INCR", "$[*]", "1"]), "model.reply-bytes");
+    // One text, and one number.
+    host.settings.paths.reply_bytes = 201;
+    assert!(host.call(&["MODEL.GET", "k", "$[*]"]).is_ok());
+    assert!(host.call(&["MODEL.FIELDOP", "k", "CLEAR", "$[*]"]).is_ok());
+    host.settings.paths.reply_bytes = 200;
+    assert_eq!(limit(&mut host, &["MODEL.GET", "k", "$[*]"]), "model.reply-bytes");
+}
+
+#[test]
+fn reading_takes_as_many_paths_as_the_limit_and_no_more() {
+    let mut host = MemoryHost::default();
+    host.call(&["MODEL.SET", "k", "any", "1"]).unwrap();
+    for head in [&["MODEL.GET", "k"][..], &["MODEL.MGET", "1", "k"]] {
+        assert!(host.call(&[head, &["$"; 1024][..]].concat()).is_ok());
+        assert_eq!(limit(&mut host, &[head, &["$"; 1025][..]].concat()), "paths");
+    }
+}
+
+#[test]
+fn all_queries_of_a_command_keep_one_limit() {
+    let mut host = MemoryHost::default();
+    host.call(&["MODEL.SET", "k", "any", "[1,2,3,4,5,6,7,8,9,10]"]).unwrap();
+    host.settings.paths.query_nodes = 20;
+    for (head, statement) in [
+        ("MODEL.GET k", "$[*]"),
+        ("MODEL.MGET 1 k", "$[*]"),
+        ("MODEL.FIELDOP k", "GET $[*]"),
+        ("MODEL.FIELDOP k", "INCR $[*] 1"),
+        ("MODEL.TXN 1 k", "ON k GET $[*]"),
+    ] {
+        let words = |count| format!("{head}{}", format!(" {statement}").repeat(count));
+        let (fits, exceeds) = (words(2), words(3));
+        host.call(&fits.split(' ').collect::<Vec<_>>()).expect(&fits);
+        let args: Vec<&str> = exceeds.split(' ').collect();
+        assert_eq!(limit(&mut host, &args), "model.query-nodes", "{exceeds}");
+    }
+    host.call(&["MODEL.MGET", "2", "k", "k", "$[*]"]).unwrap();
+    assert_eq!(limit(&mut host, &["MODEL.MGET", "3", "k", "k", "k", "$[*]"]), "model.query-nodes");
+}
+
+#[test]
+fn what_operators_do_with_large_arrays_counts() {
+    let mut host = MemoryHost::default();
+    let array = format!("[{}]", vec!["1"; 800].join(","));
+    for (statement, nodes) in [
+        (&["PULL", "$", "0", "2"][..], 100),
+        (&["ADDUNIQ", "$", "[1]"], 100),
+        (&["SORT", "$", "ASC", "@"], 100),
+        (&["INSERT", "$", "400", "[1]"], 50),
+        (&["INSERT", "$", "-80", "[1]"], 10),
+        (&["DELRANGE", "$", "80", "90"], 10),
+        (&["POP", "$", "400"], 50),
+        (&["DEL", "$[400]"], 50),
+        (&["MOVE", "$[400]", "$[-1]"], 50),
+        (&["PATCH", "$", r#"[{"op":"add","path":"/400","value":1}]"#], 50),
+        (&["PATCH", "$", r#"[{"op":"remove","path":"/400"}]"#], 50),
+    ] {
+        host.settings.paths.query_nodes = 1_000_000;
+        host.call(&["MODEL.SET", "k", "any", &array]).unwrap();
+        let args = [&["MODEL.FIELDOP", "k"], statement].concat();
+        host.settings.paths.query_nodes = nodes - 1;
+        assert_eq!(limit(&mut host, &args), "model.query-nodes", "{statement:?}");
+        host.settings.paths.query_nodes = nodes;
+        host.call(&args).unwrap_or_else(|error| panic!("{statement:?}: {error}"));
+    }
+    // At the ends nothing moves.
+    host.settings.paths.query_nodes = 1;
+    for statement in [&["APPEND", "$", "[1]"][..], &["PREPEND", "$", "[1]"], &["POP", "$", "0"]] {
+        host.call(&[&["MODEL.FIELDOP", "k"], statement].concat()).unwrap();
+    }
+}
+
 /// One pass over the array, whatever is removed: done element by element this would take hours.
 #[test]
 fn removing_every_second_of_many_elements_is_one_pass() {

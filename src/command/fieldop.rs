@@ -13,6 +13,7 @@ use crate::document::Document;
 use crate::error::{ErrorCode, Result};
 use crate::model::{Judging, Model, ReadDefinition, Refresh};
 use crate::op::{Around, Clock, Parsing};
+use crate::path::Allowance;
 use crate::reply::Reply;
 use crate::txn::{
     self, Block, EndsAt, ExpiryOption, HeldLocks, Ran, Released, Standing, Statement, Statements,
@@ -489,7 +490,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    /// Runs all statements, from the first on.
+    /// Runs all statements, from the first on, with all that the command may do.
     fn run_block(
         &self,
         editor: Option<&mut Editor<'_>>,
@@ -497,9 +498,12 @@ impl Scope<'_, '_> {
         locks: &mut HeldLocks<'_>,
     ) -> Result<Ran> {
         locks.released.clear();
-        let (paths, make_path) = (&self.settings.paths, self.request.make_path);
+        let (allowance, make_path) = (Allowance::new(&self.settings.paths), self.request.make_path);
         let locks = HeldLocks { released: &mut *locks.released, ..*locks };
-        run_block(Block { editor, around, paths, make_path, locks }, &self.request.statements)
+        run_block(
+            Block { editor, around, allowance: &allowance, make_path, locks },
+            &self.request.statements,
+        )
     }
 
     /// `events` are those of the content and of the time to live.

@@ -9,7 +9,7 @@ use crate::codec::effect::{Change, Effect, Expiry};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Definition, Refresh};
 use crate::op::read_path;
-use crate::path::Path;
+use crate::path::{Allowance, Path};
 use crate::reply::Reply;
 use crate::txn::REFRESH_SLACK;
 
@@ -45,7 +45,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let key = args.key()?;
     let paths = parse_paths(&mut args, &settings)?;
-    let reply = reply(host, key, &paths, &settings)?;
+    let reply = reply(host, key, &paths, &Allowance::new(&settings.paths))?;
     let mut outcome = Outcome::from(reply);
     outcome.effects.extend(refresh(host, key)?);
     Ok(outcome)
@@ -86,6 +86,9 @@ pub(super) fn refresh(host: &mut dyn Host, key: Key<'_>) -> Result<Option<KeyEff
     }))
 }
 
+/// The most paths one command may name.
+pub const PATHS_MAX: usize = 1024;
+
 /// `[path ...]` up to the last argument.
 pub(super) fn parse_paths<'a>(
     args: &mut Args<'a>,
@@ -96,29 +99,29 @@ pub(super) fn parse_paths<'a>(
     };
     let mut paths = SmallVec::new();
     for arg in args.rest() {
+        if paths.len() == PATHS_MAX {
+            return Err(Error::limit("paths", PATHS_MAX as u64));
+        }
         paths.push(parse(arg)?);
     }
     Ok(paths)
 }
 
-/// The reply for one key.
+/// The reply for one key, within what the command may still do.
 pub(super) fn reply(
     host: &mut dyn Host,
     key: Key<'_>,
     paths: &[Path<'_>],
-    settings: &Settings,
+    allowance: &Allowance<'_>,
 ) -> Result<Reply> {
     let Some(document) = host.read(key).map_err(|error| error.text("key", key.name))? else {
         return Ok(Reply::Null);
     };
     let root = document.root.view();
+    let read = |path| read_path(root, path, allowance)?.within(allowance);
     match paths {
-        [] => Ok(Reply::value(root)),
-        [path] => read_path(root, path, &settings.paths),
-        _ => paths
-            .iter()
-            .map(|path| read_path(root, path, &settings.paths))
-            .collect::<Result<_>>()
-            .map(Reply::Array),
+        [] => Reply::value(root).within(allowance),
+        [path] => read(path),
+        _ => paths.iter().map(read).collect::<Result<_>>().map(Reply::Array),
     }
 }

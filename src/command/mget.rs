@@ -4,6 +4,7 @@ use super::args::Args;
 use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, get};
 use crate::error::{ErrorCode, Result};
+use crate::path::Allowance;
 use crate::reply::Reply;
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -37,9 +38,10 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let keys = args.counted_keys()?;
     let paths = get::parse_paths(&mut args, &settings)?;
+    let allowance = Allowance::new(&settings.paths);
     let mut replies = Vec::with_capacity(keys.len());
     for key in &keys {
-        replies.push(get::reply(host, *key, &paths, &settings)?);
+        replies.push(get::reply(host, *key, &paths, &allowance)?);
     }
     let mut outcome = Outcome::from(Reply::Array(replies));
     for key in &keys {

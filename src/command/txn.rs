@@ -18,6 +18,7 @@ use crate::document::{ANY_NAME, Document};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Model, Models};
 use crate::op::{Clock, Run};
+use crate::path::Allowance;
 use crate::reply::Reply;
 use crate::txn::{
     Became, Changing, Committed, EndsAt, ExpiryOption, Plan, Slot, Statement, Transaction,
@@ -295,6 +296,7 @@ impl<'s, 'a> Scope<'s, 'a> {
         let found = host.open_all(slots)?;
         let repeats = may_repeat && (self.replaying || self.repeat_as_they_are(&found));
         let effects = if repeats { Effects::Unrecorded } else { Effects::Recorded };
+        let allowance = Allowance::new(&self.settings.paths);
         let plan = Plan {
             keys: &self.header.keys,
             blocks: &self.body.blocks,
@@ -303,7 +305,7 @@ impl<'s, 'a> Scope<'s, 'a> {
             args: self.body.args.as_ref().map(|args| args.value.view()),
             clock: Clock::at(self.now_us),
             expressions: &self.settings.expressions,
-            paths: &self.settings.paths,
+            allowance: &allowance,
             changing: Changing {
                 limits: &self.settings.document,
                 effects,

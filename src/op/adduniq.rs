@@ -83,6 +83,7 @@ fn adduniq(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
         return Ok(Reply::count(added));
     };
     let len = there.len();
+    site.allowance().scan(len)?;
     let new: Vec<Measured> = new_elements(Some(there), args[1].array())
         .into_iter()
         .map(|item| item.to_value().into())

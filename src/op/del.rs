@@ -5,7 +5,6 @@ use crate::error::Result;
 use crate::path::Path;
 use crate::reply::Reply;
 use crate::value::Place;
-use crate::value::edit::Editor;
 
 #[linkme::distributed_slice(OPERATORS)]
 static DEL: OpSpec = OpSpec {
@@ -54,8 +53,8 @@ fn del(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
             Ok(Reply::count(there.into()))
         }
         Path::Query(query) => {
-            let mut places = query.places(frame.view(), frame.paths)?;
-            remove_all(frame.editor, &mut places)?;
+            let mut places = query.places(frame.view(), frame.allowance)?;
+            remove_all(frame, &mut places)?;
             Ok(Reply::count(places.len()))
         }
     }
@@ -63,14 +62,16 @@ fn del(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
 
 /// Removes children of one container together, in one pass over it; what stands deeper goes first, so
 /// that every place is still where it was when its turn comes.
-fn remove_all(editor: &mut Editor<'_>, places: &mut [Place]) -> Result<()> {
+fn remove_all(frame: &mut Frame<'_, '_>, places: &mut [Place]) -> Result<()> {
+    let editor = &mut *frame.editor;
     places.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     for siblings in
         places.chunk_by(|a, b| a.len() == b.len() && a[..a.len() - 1] == b[..b.len() - 1])
     {
         let (_, parent) = siblings[0].split_last().expect("a query never names the root");
         let positions = siblings.iter().map(|place| place[parent.len()]);
-        if editor.at(parent).as_array().is_some() {
+        if let Some(array) = editor.at(parent).as_array() {
+            frame.allowance.scan(array.len())?;
             editor.remove_each(parent, &positions.collect::<Vec<_>>())?;
         } else {
             for position in positions.rev() {

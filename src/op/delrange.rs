@@ -84,6 +84,7 @@ static DELRANGE: OpSpec = OpSpec {
 fn delrange(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let len = site.present_array()?.len();
     let doomed = index::slice(args[1].integer(), args[2].integer(), len);
+    site.allowance().scan(doomed.start.min(len - doomed.end))?;
     let (editor, place) = site.parts();
     editor.remove_items(place, doomed.start, doomed.len())?;
     Ok(Reply::count(len - doomed.len()))

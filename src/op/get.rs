@@ -2,7 +2,7 @@
 
 use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
 use crate::error::{Error, Result};
-use crate::path::{Path, PathLimits};
+use crate::path::{Allowance, Path};
 use crate::reply::Reply;
 use crate::value::{View, print};
 
@@ -48,26 +48,28 @@ static GET: OpSpec = OpSpec {
 };
 
 fn get(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
-    read(frame.view(), args[0].path(), frame.paths)
+    read(frame.view(), args[0].path(), frame.allowance)
 }
 
-/// Reads what a path names, as `MODEL.GET` does.
-pub fn read(root: View<'_>, path: &Path<'_>, limits: &PathLimits) -> Result<Reply> {
+/// Reads what a path names, as `MODEL.GET` does. The reply is counted by whoever gives it.
+pub fn read(root: View<'_>, path: &Path<'_>, allowance: &Allowance<'_>) -> Result<Reply> {
     let query = match path {
         Path::Singular(singular) => {
             return Ok(singular.find(root).map_or(Reply::Null, Reply::value));
         }
         Path::Query(query) => query,
     };
+    let most = allowance.limits().query_bytes;
     let mut text = vec![b'['];
-    for (nth, view) in query.select(root, limits)?.into_iter().enumerate() {
+    for (nth, view) in query.select(root, allowance)?.into_iter().enumerate() {
         if nth > 0 {
             text.push(b',');
         }
         print::json(view, &mut text);
-        if text.len() as u64 > limits.query_bytes {
-            return Err(Error::limit("model.query-bytes", limits.query_bytes));
+        if text.len() as u64 > most {
+            return Err(Error::limit("model.query-bytes", most));
         }
+        allowance.check_reply(text.len() as u64)?;
     }
     text.push(b']');
     Ok(Reply::Json(text))

@@ -77,7 +77,9 @@ static INSERT: OpSpec = OpSpec {
 
 fn insert(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let len = site.present_array()?.len();
+    let gap = index::gap(args[1].integer(), len);
+    site.allowance().shift(gap, len)?;
     let (editor, place) = site.parts();
-    editor.insert_items(place, index::gap(args[1].integer(), len), args[2].items())?;
+    editor.insert_items(place, gap, args[2].items())?;
     Ok(Reply::count(len + args[2].array().len()))
 }

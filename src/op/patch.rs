@@ -4,9 +4,10 @@
 //! it. A patch is checked whole before anything is looked up. What can only be known from the
 //! document fails the statement, and so the command: no operation of a patch stays without the others.
 
+use super::site::allow_shift;
 use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{Error, ErrorCode, Result};
-use crate::path::{Blocked, ItemIndex, PathLimits, Singular, Target};
+use crate::path::{Allowance, Blocked, ItemIndex, PathLimits, Singular, Target};
 use crate::reply::Reply;
 use crate::value::edit::Editor;
 use crate::value::{Limits, Measured, ObjectView, Place, View, parse};
@@ -210,13 +211,19 @@ fn target_stays() -> Error {
 // --- Applying --------------------------------------------------------------------------------
 
 fn patch(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    let allowance = site.allowance();
     let (editor, target) = site.parts();
-    apply(editor, target, args[1].patch())?;
+    apply(editor, target, args[1].patch(), allowance)?;
     Ok(site.new_value())
 }
 
-fn apply(editor: &mut Editor<'_>, target: &Place, patch: &Patch) -> Result<()> {
-    let mut patched = Patched { editor, target, carried: 0 };
+fn apply(
+    editor: &mut Editor<'_>,
+    target: &Place,
+    patch: &Patch,
+    allowance: &Allowance<'_>,
+) -> Result<()> {
+    let mut patched = Patched { editor, target, allowance, carried: 0 };
     for (number, operation) in patch.operations().enumerate() {
         patched
             .apply(operation.expect("the patch was checked"))
@@ -229,6 +236,7 @@ fn apply(editor: &mut Editor<'_>, target: &Place, patch: &Patch) -> Result<()> {
 struct Patched<'e, 'a> {
     editor: &'e mut Editor<'a>,
     target: &'e Place,
+    allowance: &'e Allowance<'e>,
     /// The size of all that was copied and moved so far.
     carried: u64,
 }
@@ -239,7 +247,7 @@ impl Patched<'_, '_> {
             Operation::Add { path, value } => self.add(&path, value.to_value().into()),
             Operation::Remove { path } => {
                 let place = self.find(&path)?;
-                self.editor.remove(&place)
+                self.remove(&place)
             }
             Operation::Replace { path, value } => {
                 let place = self.find(&path)?;
@@ -268,8 +276,13 @@ impl Patched<'_, '_> {
             return Ok(());
         }
         let moved = self.carry(&place)?;
-        self.editor.remove(&place)?;
+        self.remove(&place)?;
         self.add(path, moved)
+    }
+
+    fn remove(&mut self, place: &Place) -> Result<()> {
+        allow_shift(self.editor, place, self.allowance)?;
+        self.editor.remove(place)
     }
 
     /// A copy of what is at `place`. All that one patch carries fits a document: a short patch cannot
@@ -285,7 +298,10 @@ impl Patched<'_, '_> {
     fn add(&mut self, path: &Singular<'_>, new: Measured) -> Result<()> {
         match path.resolve(self.editor.at(self.target)) {
             Target::Present { place, .. } => match self.element(&place) {
-                Some((array, index)) => self.editor.insert_items(&array, index, vec![new]),
+                Some((array, index)) => {
+                    allow_shift(self.editor, &self.inside(&place), self.allowance)?;
+                    self.editor.insert_items(&array, index, vec![new])
+                }
                 None => self.editor.replace(&self.inside(&place), new),
             },
             Target::AbsentMember { parent, name } => {
@@ -363,7 +379,8 @@ mod tests {
         let document = parse::json(document.as_bytes(), &Limits::NONE)?;
         let (mut root, mut journal) = (document.value, Journal::default());
         let mut editor = Editor::new(&mut root, document.size, limits, &mut journal);
-        apply(&mut editor, &Place::new(), &patch)?;
+        let allowance = Allowance::new(&PathLimits::DEFAULT);
+        apply(&mut editor, &Place::new(), &patch, &allowance)?;
         Ok((print::to_string(editor.view()), editor.changed()))
     }
 

@@ -55,6 +55,7 @@ fn pop(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let Some(index) = index::element(args[1].integer(), array.len()) else {
         return Ok(Reply::Null);
     };
+    site.allowance().shift(index, array.len())?;
     let reply = Reply::value(array.get(index).expect("the index is inside"));
     let (editor, place) = site.parts();
     editor.remove_items(place, index, 1)?;

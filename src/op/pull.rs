@@ -81,7 +81,9 @@ static PULL: OpSpec = OpSpec {
 };
 
 fn pull(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
-    let found = matches(site.present_array()?, args[1].integer(), args[2].json().value.view());
+    let array = site.present_array()?;
+    site.allowance().scan(array.len())?;
+    let found = matches(array, args[1].integer(), args[2].json().value.view());
     let (editor, place) = site.parts();
     editor.remove_each(place, &found)?;
     Ok(Reply::count(found.len()))

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{Documents, ExprLimits, Program, Scope};
-use crate::path::{Blocked, ItemIndex, PathLimits, Singular, Target};
+use crate::path::{Allowance, Blocked, ItemIndex, Singular, Target};
 use crate::reply::Reply;
 use crate::value::edit::Editor;
 use crate::value::{
@@ -71,7 +71,7 @@ impl<'c> Around<'c> {
 pub struct Frame<'f, 'a> {
     pub editor: &'f mut Editor<'a>,
     pub around: &'f Around<'f>,
-    pub paths: &'f PathLimits,
+    pub allowance: &'f Allowance<'f>,
     /// Whether missing parents are created.
     pub make_path: bool,
 }
@@ -89,7 +89,7 @@ impl<'f, 'a> Frame<'f, 'a> {
             _ => None,
         };
         let spot = Spot::of(target, self.make_path);
-        Site { editor: self.editor, around: self.around, spot, number }
+        Site { editor: self.editor, around: self.around, allowance: self.allowance, spot, number }
     }
 
     /// The place a singular path leads to; `None` where nothing is.
@@ -102,7 +102,13 @@ impl<'f, 'a> Frame<'f, 'a> {
 
     /// The site of a value that is there.
     pub fn site_at(&mut self, place: Place) -> Site<'_, 'a> {
-        Site { editor: self.editor, around: self.around, spot: Spot::Present(place), number: None }
+        Site {
+            editor: self.editor,
+            around: self.around,
+            allowance: self.allowance,
+            spot: Spot::Present(place),
+            number: None,
+        }
     }
 }
 
@@ -110,6 +116,7 @@ impl<'f, 'a> Frame<'f, 'a> {
 pub struct Site<'s, 'a> {
     editor: &'s mut Editor<'a>,
     around: &'s Around<'s>,
+    allowance: &'s Allowance<'s>,
     spot: Spot<'s>,
     /// The number that was found here, until anything is changed: it need not be looked up again.
     number: Option<Number>,
@@ -167,7 +174,7 @@ fn wrong_kind(expected: &str, found: Kind) -> Error {
     Error::new(ErrorCode::Type, format!("expected {expected}, found {}", found.name()))
 }
 
-impl<'a> Site<'_, 'a> {
+impl<'s, 'a> Site<'s, 'a> {
     /// What is there now.
     #[inline]
     pub fn value(&self) -> Option<View<'_>> {
@@ -290,6 +297,7 @@ impl<'a> Site<'_, 'a> {
         let Spot::Present(place) = &self.spot else {
             panic!("the operator is run only where something is")
         };
+        allow_shift(self.editor, place, self.allowance)?;
         self.editor.remove(place)
     }
 
@@ -333,6 +341,7 @@ impl<'a> Site<'_, 'a> {
     /// it is, whatever shifts.
     pub fn take(&mut self, other: &[u32]) -> Result<Measured> {
         self.number = None;
+        allow_shift(self.editor, other, self.allowance)?;
         let taken = self.editor.at(other).to_value().into();
         let (removed, container) = other.split_last().expect("the root is never removed");
         let own = match &mut self.spot {
@@ -383,6 +392,12 @@ impl<'a> Site<'_, 'a> {
         (self.editor, place)
     }
 
+    /// What the command may still do.
+    #[inline]
+    pub fn allowance(&self) -> &'s Allowance<'s> {
+        self.allowance
+    }
+
     /// The size of the whole document.
     pub fn size(&self) -> u64 {
         self.editor.size()
@@ -406,5 +421,19 @@ impl<'a> Site<'_, 'a> {
     #[inline]
     pub fn new_value(&self) -> Reply {
         Reply::value(self.present())
+    }
+}
+
+/// `LIMIT` where the command may do no more of what it takes to put something at `place` or take it away:
+/// in an array the elements beside it move.
+pub(super) fn allow_shift(
+    editor: &Editor<'_>,
+    place: &[u32],
+    allowance: &Allowance<'_>,
+) -> Result<()> {
+    let Some((position, parent)) = place.split_last() else { return Ok(()) };
+    match editor.at(parent) {
+        View::Array(array) => allowance.shift(*position as usize, array.len()),
+        _ => Ok(()),
     }
 }

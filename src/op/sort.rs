@@ -93,6 +93,7 @@ static SORT: OpSpec = OpSpec {
 fn sort(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let array = site.present_array()?;
     let len = array.len();
+    site.allowance().scan(len)?;
     let (range, moved) = sorted(array, args[1].choice() == 1, args[2].singular())?;
     let (editor, place) = site.parts();
     editor.remove_items(place, range.start, range.len())?;

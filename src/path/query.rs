@@ -4,7 +4,7 @@
 //! needs values only, writing needs places too; one evaluation serves both, through [`Track`], and
 //! reading pays nothing for it. Nothing recurses over the document; the budget bounds time and memory.
 
-use super::PathLimits;
+use super::Allowance;
 use super::filter::{Context, Logical};
 use super::singular::{Singular, Step, from_end};
 use crate::error::{Error, Result};
@@ -39,15 +39,20 @@ pub(super) struct Slice {
     pub step: i64,
 }
 
-/// The work one evaluation may still do, counted in nodes.
+/// The work a command may still do while one of its queries is evaluated, counted in nodes.
 pub(super) struct Budget {
     left: u64,
     max: u64,
 }
 
 impl Budget {
-    pub fn new(limits: &PathLimits) -> Budget {
-        Budget { left: limits.query_nodes, max: limits.query_nodes }
+    fn of(allowance: &Allowance<'_>) -> Budget {
+        Budget { left: allowance.nodes_left(), max: allowance.limits().query_nodes }
+    }
+
+    /// The evaluation is over.
+    fn give_back(&self, allowance: &Allowance<'_>) {
+        allowance.set_nodes_left(self.left);
     }
 
     #[inline]
@@ -112,8 +117,11 @@ impl Query {
     }
 
     /// The values of all matches, in order, duplicates kept.
-    pub fn select<'v>(&self, root: View<'v>, limits: &PathLimits) -> Result<Vec<View<'v>>> {
-        self.select_from(root, &mut Context::new(root, Budget::new(limits)))
+    pub fn select<'v>(&self, root: View<'v>, allowance: &Allowance<'_>) -> Result<Vec<View<'v>>> {
+        let mut context = Context::new(root, Budget::of(allowance));
+        let found = self.select_from(root, &mut context)?;
+        context.budget.give_back(allowance);
+        Ok(found)
     }
 
     pub(super) fn select_from<'v>(
@@ -125,9 +133,9 @@ impl Query {
     }
 
     /// The places of all matches, in the order of their first match, each once.
-    pub fn places(&self, root: View<'_>, limits: &PathLimits) -> Result<Vec<Place>> {
+    pub fn places(&self, root: View<'_>, allowance: &Allowance<'_>) -> Result<Vec<Place>> {
         let mut links = Links::default();
-        let mut context = Context::new(root, Budget::new(limits));
+        let mut context = Context::new(root, Budget::of(allowance));
         let nodes = self.run((root, Links::ROOT), &mut links, &mut context)?;
         let mut places = Vec::with_capacity(nodes.len());
         for (_, id) in nodes {
@@ -135,6 +143,7 @@ impl Query {
             context.budget.charge_place(&place)?;
             places.push(place);
         }
+        context.budget.give_back(allowance);
         if self.may_repeat() {
             keep_first(&mut places);
         }

@@ -28,7 +28,7 @@ fn query(text: &str) -> Query {
 fn select<'v>(path: &Path<'_>, root: View<'v>) -> Vec<View<'v>> {
     match path {
         Path::Singular(singular) => singular.find(root).into_iter().collect(),
-        Path::Query(query) => query.select(root, &LIMITS).unwrap(),
+        Path::Query(query) => query.select(root, &Allowance::new(&LIMITS)).unwrap(),
     }
 }
 
@@ -38,7 +38,7 @@ fn places(path: &Path<'_>, root: View<'_>) -> Vec<Place> {
             Target::Present { place, .. } => vec![place],
             _ => vec![],
         },
-        Path::Query(query) => query.places(root, &LIMITS).unwrap(),
+        Path::Query(query) => query.places(root, &Allowance::new(&LIMITS)).unwrap(),
     }
 }
 
@@ -208,10 +208,10 @@ fn more_patterns_than_are_kept_match_alike() {
 fn every_place_is_given_once_and_sorts_into_document_order() {
     let value = document(r#"{"a":[1,[2]],"b":{"c":3}}"#);
     let root = value.view();
-    assert_eq!(query("$['b','a','b']").places(root, &LIMITS).unwrap().len(), 2);
-    assert_eq!(query("$..*..*").places(root, &LIMITS).unwrap().len(), 4);
-    let mut found = query("$['b','a']..*").places(root, &LIMITS).unwrap();
-    found.extend(query("$.*").places(root, &LIMITS).unwrap());
+    assert_eq!(query("$['b','a','b']").places(root, &Allowance::new(&LIMITS)).unwrap().len(), 2);
+    assert_eq!(query("$..*..*").places(root, &Allowance::new(&LIMITS)).unwrap().len(), 4);
+    let mut found = query("$['b','a']..*").places(root, &Allowance::new(&LIMITS)).unwrap();
+    found.extend(query("$.*").places(root, &Allowance::new(&LIMITS)).unwrap());
     document_order(&mut found);
     let order: Vec<_> = found.iter().map(|place| place.as_slice()).collect();
     assert_eq!(order, [&[0][..], &[0, 0], &[0, 1], &[0, 1, 0], &[1], &[1, 0]]);
@@ -320,13 +320,13 @@ fn a_query_visits_as_many_nodes_as_the_limit_and_no_more() {
     let root = value.view();
     let limit = |nodes| PathLimits { query_nodes: nodes, ..LIMITS };
     let wildcard = query("$.*");
-    assert_eq!(wildcard.select(root, &limit(10)).unwrap().len(), 10);
-    let error = wildcard.select(root, &limit(9)).err().unwrap();
+    assert_eq!(wildcard.select(root, &Allowance::new(&limit(10))).unwrap().len(), 10);
+    let error = wildcard.select(root, &Allowance::new(&limit(9))).err().unwrap();
     assert_eq!(error.code(), ErrorCode::Limit);
     assert_eq!(error.detail("limit"), Some(&Detail::Text("model.query-nodes".to_owned())));
     assert_eq!(error.detail("value"), Some(&Detail::Integer(9)));
-    assert!(wildcard.places(root, &limit(10)).is_ok());
-    assert!(wildcard.places(root, &limit(9)).is_err());
+    assert!(wildcard.places(root, &Allowance::new(&limit(10))).is_ok());
+    assert!(wildcard.places(root, &Allowance::new(&limit(9))).is_err());
 }
 
 #[test]
@@ -336,10 +336,10 @@ fn places_deep_down_cost_more_than_values() {
     let limit = |nodes| PathLimits { query_nodes: nodes, ..LIMITS };
     let root = value.view();
     // One for each step down and each item; a place of 64 positions costs four more.
-    assert_eq!(deepest.select(root, &limit(63 + 3)).unwrap().len(), 3);
-    assert!(deepest.select(root, &limit(63 + 2)).is_err());
-    assert_eq!(deepest.places(root, &limit(63 + 3 + 12)).unwrap().len(), 3);
-    assert!(deepest.places(root, &limit(63 + 3 + 11)).is_err());
+    assert_eq!(deepest.select(root, &Allowance::new(&limit(63 + 3))).unwrap().len(), 3);
+    assert!(deepest.select(root, &Allowance::new(&limit(63 + 2))).is_err());
+    assert_eq!(deepest.places(root, &Allowance::new(&limit(63 + 3 + 12))).unwrap().len(), 3);
+    assert!(deepest.places(root, &Allowance::new(&limit(63 + 3 + 11))).is_err());
 }
 
 /// A document of 100 objects in 100 arrays, and one long text.
@@ -372,11 +372,11 @@ fn a_query_that_asks_too_much_is_refused() {
     ] {
         let query = query(text);
         assert_eq!(
-            query.select(root, &LIMITS).err().map(|e| e.code()),
+            query.select(root, &Allowance::new(&LIMITS)).err().map(|e| e.code()),
             Some(ErrorCode::Limit),
             "{text}"
         );
-        assert!(query.places(root, &LIMITS).is_err(), "{text}");
+        assert!(query.places(root, &Allowance::new(&LIMITS)).is_err(), "{text}");
     }
     assert_eq!(select(&path("$..a"), root).len(), 10_000);
     assert_eq!(select(&path("$.rows[*][?@.a==1].c[::-1]"), root).len(), 30_000);
@@ -387,7 +387,8 @@ fn a_document_as_deep_as_can_be_is_walked() {
     let depth = crate::value::limits::DEPTH_MAX as usize;
     let value = document(&("[".repeat(depth) + &"]".repeat(depth)));
     assert_eq!(select(&path("$..*"), value.view()).len(), depth - 1);
-    let deepest = query("$..[0]").places(value.view(), &LIMITS).unwrap().pop().unwrap();
+    let deepest =
+        query("$..[0]").places(value.view(), &Allowance::new(&LIMITS)).unwrap().pop().unwrap();
     assert_eq!(deepest.len(), depth - 1);
 }
 

@@ -48,6 +48,8 @@ static QUERY_NODES: Entry =
 static QUERY_BYTES: Entry =
     Entry::new(c"query-bytes", DEFAULT.paths.query_bytes, 1, BYTES_MAX, true);
 
+static REPLY_BYTES: Entry = Entry::new(c"reply-bytes", DEFAULT.paths.reply_bytes, 1, 1 << 40, true);
+
 static EXPRESSION_BYTES: Entry =
     Entry::new(c"expression-bytes", DEFAULT.expressions.bytes as u64, 1, 1 << 20, true);
 static EXPRESSION_DEPTH: Entry = Entry::new(
@@ -82,12 +84,13 @@ static LOCK_LEASE_MIN: Entry =
 static LOCK_LEASE_MAX: Entry =
     Entry::new(c"lock-lease-max", DEFAULT.locks.lease_ms_max, 1, LEASE_MS_LOADED_MAX, false);
 
-static ENTRIES: [&Entry; 17] = [
+static ENTRIES: [&Entry; 18] = [
     &DEPTH,
     &DOCUMENT_BYTES,
     &PATH_BYTES,
     &QUERY_NODES,
     &QUERY_BYTES,
+    &REPLY_BYTES,
     &EXPRESSION_BYTES,
     &EXPRESSION_DEPTH,
     &EXPRESSION_STEPS,
@@ -116,6 +119,7 @@ pub fn settings() -> Settings {
             path_bytes: PATH_BYTES.get() as usize,
             query_nodes: QUERY_NODES.get(),
             query_bytes: QUERY_BYTES.get(),
+            reply_bytes: REPLY_BYTES.get(),
         },
         expressions: ExprLimits {
             bytes: EXPRESSION_BYTES.get() as usize,

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Program;
 use crate::lock::{Held, Locks, lost};
 use crate::op::{Absent, Arg, Around, Frame, OpSpec, Run, Site};
-use crate::path::{Path, PathLimits};
+use crate::path::{Allowance, Path};
 use crate::reply::Reply;
 use crate::value::Place;
 use crate::value::edit::Editor;
@@ -17,7 +17,7 @@ pub struct Block<'b, 'a> {
     /// The document, if it exists by now.
     pub editor: Option<&'b mut Editor<'a>>,
     pub around: &'b Around<'b>,
-    pub paths: &'b PathLimits,
+    pub allowance: &'b Allowance<'b>,
     pub make_path: bool,
     pub locks: HeldLocks<'b>,
 }
@@ -185,10 +185,10 @@ fn operate(block: &mut Block<'_, '_>, spec: &OpSpec, args: &[Arg<'_>]) -> Result
         return release(block, args);
     }
     let editor = block.editor.as_deref_mut().ok_or_else(no_key)?;
-    let mut frame =
-        Frame { editor, around: block.around, paths: block.paths, make_path: block.make_path };
+    let (around, allowance) = (block.around, block.allowance);
+    let mut frame = Frame { editor, around, allowance, make_path: block.make_path };
     match spec.run {
-        Run::Once(run) => run(&mut frame, args),
+        Run::Once(run) => run(&mut frame, args)?.within(allowance),
         Run::Each(run) => each(&mut frame, spec, args, run, Reply::Array),
         Run::Total(run) => each(&mut frame, spec, args, run, total),
         Run::Release => unreachable!("it was run above"),
@@ -217,7 +217,7 @@ fn each(
         Path::Singular(path) => {
             let mut site = frame.site(path);
             if site.is_present() {
-                return run(&mut site, args);
+                return run(&mut site, args)?.within(site.allowance());
             }
             match spec.absent {
                 Absent::Null => Ok(Reply::Null),
@@ -225,31 +225,35 @@ fn each(
                 Absent::NoPath => Err(Error::new(ErrorCode::NoPath, "nothing is at the path")),
                 Absent::Create => match site.blocked() {
                     Some(error) => Err(error.clone()),
-                    None => run(&mut site, args),
+                    None => run(&mut site, args)?.within(site.allowance()),
                 },
                 Absent::Own => unreachable!("an operator that looks for itself runs once"),
             }
         }
         Path::Query(query) => {
-            let places = query.places(frame.view(), frame.paths)?;
-            at_places(frame, places, args, run).map(gather)
+            let places = query.places(frame.view(), frame.allowance)?;
+            let counted = matches!(spec.run, Run::Each(_));
+            at_places(frame, places, args, run, counted).map(gather)
         }
     }
 }
 
 /// Runs back to front, so that no change moves a place that is still to come: what stands behind a
-/// place or inside it is done before it. Replies stand in the order of the matches.
+/// place or inside it is done before it. Replies stand in the order of the matches; `counted` are those
+/// that are given as they are.
 fn at_places(
     frame: &mut Frame<'_, '_>,
     places: Vec<Place>,
     args: &[Arg<'_>],
     run: RunEach,
+    counted: bool,
 ) -> Result<Vec<Reply>> {
     let mut replies = vec![Reply::Null; places.len()];
     let mut order: Vec<usize> = (0..places.len()).collect();
     order.sort_unstable_by(|a, b| places[*b].cmp(&places[*a]));
     for nth in order {
-        replies[nth] = run(&mut frame.site_at(places[nth].clone()), args)?;
+        let reply = run(&mut frame.site_at(places[nth].clone()), args)?;
+        replies[nth] = if counted { reply.within(frame.allowance)? } else { reply };
     }
     Ok(replies)
 }

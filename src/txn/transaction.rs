@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{Documents, ExprLimits, Program};
 use crate::model::{Judging, Model};
 use crate::op::{Arg, Around, Clock, KeyChange, OpSpec, Run};
-use crate::path::PathLimits;
+use crate::path::Allowance;
 use crate::reply::Reply;
 use crate::value::edit::{Journal, check_put_in, check_written};
 use crate::value::{Measured, View};
@@ -45,7 +45,7 @@ pub struct Plan<'p, 'a> {
     pub args: Option<View<'p>>,
     pub clock: Clock,
     pub expressions: &'p ExprLimits,
-    pub paths: &'p PathLimits,
+    pub allowance: &'p Allowance<'p>,
     pub changing: Changing<'p>,
 }
 
@@ -209,8 +209,8 @@ impl Running<'_, '_, '_, '_> {
         let (plan, block) = (self.plan, self.block);
         let around = around(plan, self.slot.key, self.slot.revision(), &self.others);
         let done = self.slot.edit(plan.changing, self.scratch, |editor, locks| {
-            let (paths, make_path) = (plan.paths, block.make_path);
-            let mut block = Block { editor, around: &around, paths, make_path, locks };
+            let (allowance, make_path) = (plan.allowance, block.make_path);
+            let mut block = Block { editor, around: &around, allowance, make_path, locks };
             run_statement(&mut block, number, statement)
         })?;
         if matches!(done, Done::Ran(_)) && statement.may_write() {

@@ -27,6 +27,20 @@ fn limits_stand_in_the_servers_configuration() {
 }
 
 #[test]
+fn a_reply_is_bounded_while_the_server_runs() {
+    on_every_server(|server| {
+        server.must(&["MODEL.SET", "a", "any", &format!("\"{}\"", "x".repeat(998))]);
+        server.must(&["CONFIG", "SET", "model.reply-bytes", "2000"]);
+        server.must(&["MODEL.GET", "a", "$", "$"]);
+        for command in [&["MODEL.GET", "a", "$", "$", "$"][..], &["MODEL.MGET", "3", "a", "a", "a"]]
+        {
+            let reply = server.call(command);
+            assert!(reply.error_word() == "LIMIT" && reply.error().contains("model.reply-bytes"));
+        }
+    });
+}
+
+#[test]
 fn every_limit_is_on_the_page_with_its_default() {
     on_every_server(|server| {
         let written: BTreeMap<String, String> =
