@@ -14,9 +14,9 @@ fuzz_target!(|bytes: &[u8]| {
         let again = rdb::aux::decode(&encoded, rdb::aux::VERSION);
         assert_eq!(again.expect("what was encoded is decoded"), aux);
     }
-    if let Ok(token) = Token::decode(bytes) {
+    if let Ok(token) = Token::decode(bytes, u64::MAX) {
         token.reply();
-        assert_eq!(Token::decode(&token.encode()).expect("what was encoded is decoded"), token);
+        assert_eq!(Token::decode(&token.encode(), u64::MAX).expect("what was encoded is decoded"), token);
     }
     if let Ok(entry) = definition::decode(bytes) {
         let again = definition::decode(&definition::encode(&entry));
