@@ -82,14 +82,14 @@ fn change(editor: &mut Editor<'_>, edit: &[u8], values: &Value) -> Option<()> {
         }
         (2, View::Object(object)) if !object.is_empty() => {
             let position = object.entries().nth(which % object.len())?.0;
-            editor.remove_member(&place, position);
+            editor.remove_member(&place, position).ok()?;
         }
         (2, View::Array(array)) if !array.is_empty() => {
-            editor.remove_items(&place, which % array.len(), 1);
+            editor.remove_items(&place, which % array.len(), 1).ok()?;
         }
         (3, View::Array(array)) => {
             let positions: Vec<u32> = (0..array.len() as u32).filter(|nth| nth % 2 == 0).collect();
-            editor.remove_each(&place, &positions);
+            editor.remove_each(&place, &positions).ok()?;
         }
         _ => {}
     }
