@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::{Duration, Instant};
 
 use redis_model::value::edit::{Editor, Journal};
-use redis_model::value::{Limits, Number, Place, Value, View, parse, print};
+use redis_model::value::{Limits, Number, Place, Root, Value, View, parse, print};
 
 /// Counts what is allocated at the moment.
 struct Counting;
@@ -189,7 +189,7 @@ fn ijson_place<'v>(value: &'v mut ijson::IValue, path: &[Step]) -> &'v mut ijson
 struct Ours;
 
 struct OurValue {
-    root: Value,
+    root: Root<[u8; 0]>,
     size: u64,
     journal: Journal,
 }
@@ -200,7 +200,7 @@ impl Representation for Ours {
 
     fn parse(text: &str) -> OurValue {
         let parsed = parse::json(text.as_bytes(), &Limits::DEFAULT).expect("valid JSON");
-        OurValue { root: parsed.value, size: parsed.size, journal: Journal::default() }
+        OurValue { root: Root::bare(parsed.value), size: parsed.size, journal: Journal::default() }
     }
 
     fn print(value: &OurValue, out: &mut Vec<u8>) {

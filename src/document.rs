@@ -1,21 +1,25 @@
 //! A document: a value with its model, its revision, and who holds locks on it.
 
+use std::fmt;
+use std::mem::{self, offset_of};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::lock::{AHEAD_MS, Locks, believed_fence};
 use crate::model::{Model, VERSION_MAX};
-use crate::value::{Measured, Value};
+use crate::value::{Measured, ROOT_BYTES, Root, Tail};
 
 /// The name of the built-in model of documents without a schema.
 pub const ANY_NAME: &str = "any";
 
-/// What one key holds.
-#[derive(Clone, Debug)]
-pub struct Document {
+/// What one key holds: one block of memory, whose end is the tail of the [`Root`].
+///
+/// One that is made is a [`NewDocument`], which may be used wherever a document may; it is stored when it
+/// was [settled](NewDocument::settle).
+#[repr(C)]
+pub struct Document<T: ?Sized = [u8]> {
     /// Grows with every command that changes the content; below 2^53.
     pub revision: u64,
-    pub root: Value,
     /// None for the built-in model.
     pub model: Option<Arc<Model>>,
     /// Who holds it. Locks do not change the revision.
@@ -24,28 +28,76 @@ pub struct Document {
     size: u32,
     /// The version of the definition it was judged by last, and whether that is certain.
     judged: u32,
+    pub root: Root<T>,
 }
+
+/// A document that is nowhere yet.
+pub type NewDocument = Document<[u8; 0]>;
+
+/// The bytes in front of the tail.
+const HEAD_BYTES: usize = offset_of!(NewDocument, root) + ROOT_BYTES;
 
 /// Revisions stay exact in clients whose numbers are doubles.
 pub const REVISION_MAX: u64 = (1 << 53) - 1;
 /// Set where a document says it was judged, and nobody else does.
 const UNCERTAIN: u32 = 1 << 31;
 
-impl Document {
+impl NewDocument {
     /// `version` is that of the definition it was judged by; 0 for the built-in model.
     pub fn new(
         content: Measured,
         model: Option<Arc<Model>>,
         version: u32,
         revision: u64,
-    ) -> Document {
+    ) -> NewDocument {
         assert!(revision <= REVISION_MAX, "a revision is below 2^53");
         assert!(version <= VERSION_MAX, "a definition's version leaves a bit free");
         let size = u32::try_from(content.size).expect("sizes are limited to 1 GiB");
-        let locks = Locks::default();
-        Document { revision, root: content.value, model, locks, size, judged: version }
+        let (locks, root) = (Locks::default(), Root::bare(content.value));
+        Document { revision, model, locks, size, judged: version, root }
     }
 
+    /// In a block of its own, with a tail that fits.
+    pub fn settle(self) -> Box<Document> {
+        /// Blocks of these sizes, which are those of jemalloc.
+        macro_rules! in_block_of {
+            ($($bytes:literal)*) => {
+                match self.root.tail_wanted() {
+                    0 => self.with_tail::<0>(),
+                    $(wanted if HEAD_BYTES + wanted <= $bytes => {
+                        self.with_tail::<{ $bytes - HEAD_BYTES }>()
+                    })*
+                    _ => unreachable!("what is packed fits the largest"),
+                }
+            };
+        }
+        in_block_of!(64 80 96 112 128 160 192 224 256 320 384 448 512 640 768 896 1024 1280)
+    }
+
+    fn with_tail<const N: usize>(mut self) -> Box<Document> {
+        let root = Root::<[u8; N]>::with_tail(self.root.take());
+        let Document { revision, model, locks, size, judged, .. } = self;
+        Box::new(Document { revision, model, locks, size, judged, root })
+    }
+}
+
+impl Document {
+    /// Whether its block fits what it holds, see [`Root::is_settled`].
+    #[inline]
+    pub fn is_settled(&self) -> bool {
+        self.root.is_settled()
+    }
+
+    /// The same document in another block, which fits; this one is left empty.
+    pub fn resettle(&mut self) -> Box<Document> {
+        let root = Root::bare(self.root.take());
+        let (model, locks) = (self.model.take(), mem::take(&mut self.locks));
+        let (revision, size, judged) = (self.revision, self.size, self.judged);
+        Document { revision, model, locks, size, judged, root }.settle()
+    }
+}
+
+impl<T: Tail + ?Sized> Document<T> {
     pub fn model_name(&self) -> &str {
         self.model.as_ref().map_or(ANY_NAME, |model| model.name())
     }
@@ -87,9 +139,24 @@ impl Document {
         self.revision <= believed_revision(now_us) && self.locks.last_fence() <= fence
     }
 
-    /// The document as it is right after its creation or replacement.
-    pub fn content(&self) -> Measured {
-        self.root.clone().into()
+    /// The same document again.
+    pub fn copy(&self) -> NewDocument {
+        let (model, locks) = (self.model.clone(), self.locks.clone());
+        let (revision, size, judged) = (self.revision, self.size, self.judged);
+        let root = Root::bare(self.root.to_value());
+        Document { revision, model, locks, size, judged, root }
+    }
+
+    /// The bytes allocated for it, not counting the allocator's rounding.
+    pub fn heap_bytes(&self) -> usize {
+        size_of_val(self) + self.root.heap_bytes() + self.locks.heap_bytes()
+    }
+}
+
+impl<T: Tail + ?Sized> fmt::Debug for Document<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (model, revision, locks) = (self.model_name(), self.revision, &self.locks);
+        write!(f, "{model} {revision} {:?} {locks:?}", self.root.to_value())
     }
 }
 
@@ -188,6 +255,89 @@ impl Clone for Revisions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::edit::{Editor, Journal};
+    use crate::value::{Limits, Number, parse, print};
+
+    fn document(json: &str) -> NewDocument {
+        let content = parse::json(json.as_bytes(), &Limits::NONE).unwrap();
+        let mut document = NewDocument::new(content, None, 0, 7);
+        document.locks = Locks::default();
+        document
+    }
+
+    #[test]
+    fn a_block_fits_what_it_holds() {
+        for len in 0..1200 {
+            let json = format!("[\"{}\",{len}]", "x".repeat(len));
+            let settled = document(&json).settle();
+            let packed = settled.root.tail_wanted();
+            assert!(settled.is_settled() && print::to_string(settled.root.view()) == json);
+            assert_eq!((settled.revision, settled.size()), (7, settled.root.view().size()));
+            match packed {
+                0 => assert!(len > 1000 && size_of_val(&*settled) == size_of::<NewDocument>()),
+                _ => {
+                    let (least, block) = (HEAD_BYTES + packed, size_of_val(&*settled));
+                    assert!(
+                        least <= block && block <= least.max(64) * 5 / 4 + 16,
+                        "{packed} {block}"
+                    );
+                    assert_eq!(settled.root.heap_bytes(), 0);
+                }
+            }
+        }
+        for scalar in ["1", "null", "\"a string that is too long to be part of a value\""] {
+            let settled = document(scalar).settle();
+            assert!(settled.is_settled() && print::to_string(settled.root.view()) == scalar);
+        }
+    }
+
+    /// Members come one by one and go again; whatever the block, the content is the same. Gives the sizes of
+    /// the blocks.
+    fn grow_and_shrink(members: i64) -> Vec<usize> {
+        let (mut settled, mut plain) = (document("{}").settle(), document("{}"));
+        let mut blocks = Vec::new();
+        let mut change = |change: &dyn Fn(&mut Editor<'_>)| {
+            for root in [&mut settled.root, &mut plain.root as &mut Root] {
+                let (size, mut journal) = (root.view().size(), Journal::default());
+                let mut editor = Editor::new(root, size, Limits::NONE, &mut journal);
+                change(&mut editor);
+                editor.rollback();
+                change(&mut editor);
+                editor.commit();
+            }
+            assert!(settled.root.view().identical(plain.root.view()));
+            if !settled.is_settled() {
+                settled = settled.resettle();
+                assert!(settled.is_settled() && settled.root.view().identical(plain.root.view()));
+                assert_eq!(settled.copy().settle().root.to_value(), plain.root.to_value());
+                blocks.push(size_of_val(&*settled));
+            }
+        };
+        for nth in 0..members {
+            change(&|editor| {
+                editor.insert_member(&[], &format!("member {nth}"), Number::Int(nth)).unwrap();
+            });
+        }
+        for _ in 0..members {
+            change(&|editor| {
+                let members = editor.view().as_object().expect("an object");
+                let (first, _, _) = members.entries().next().expect("a member");
+                editor.remove_member(&[], first).unwrap();
+            });
+        }
+        blocks
+    }
+
+    #[test]
+    fn a_document_that_grows_or_shrinks_gets_another_block() {
+        let packed = grow_and_shrink(70);
+        let largest = packed.iter().position(|block| block == packed.iter().max().unwrap());
+        let (up, down) = packed.split_at(largest.unwrap() + 1);
+        assert!(up.is_sorted() && up.len() > 10 && up.last() >= Some(&896), "{packed:?}");
+        assert!(down.iter().rev().is_sorted() && down.last() < Some(&200), "{packed:?}");
+        // What has become a tree has no use for a tail.
+        assert_eq!(grow_and_shrink(200).last(), Some(&64));
+    }
 
     #[test]
     fn replicas_are_told_unless_they_can_count_along() {

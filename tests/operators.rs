@@ -80,7 +80,7 @@ fn run(before: &str, options: &[&str], statement: &[&str]) -> Ran {
         Err(error) => (error.code().word().to_owned(), error.line(), 0),
     };
     let document = &host.documents[&b"doc"[..]];
-    let text = format!("{:?}", document.root);
+    let text = format!("{:?}", &document.root);
     Ran { reply, error, text, revised: document.revision != revision, effects }
 }
 
@@ -263,7 +263,7 @@ fn run_within(bytes: u64, before: &str, statement: &[&str]) -> (String, String) 
         Ok(outcome) => outcome.reply.notation(),
         Err(error) => error.code().word().to_owned(),
     };
-    (reply, format!("{:?}", host.documents[&b"doc"[..]].root))
+    (reply, format!("{:?}", &host.documents[&b"doc"[..]].root))
 }
 
 #[test]

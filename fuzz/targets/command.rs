@@ -11,7 +11,7 @@ use redis_model::value::Limits;
 const DOCUMENT: &str = r#"{"n":1,"f":2.5,"s":"text","b":true,"z":null,"a":[3,1,2],"o":{"x":{"y":[{"k":1},{"k":0}]}},"t":"2024-02-29T23:59:59.5+01:00"}"#;
 
 fn text(host: &MemoryHost) -> String {
-    host.documents.get(&b"key"[..]).map_or(String::new(), |document| format!("{} {:?}", document.revision, document.root))
+    host.documents.get(&b"key"[..]).map_or(String::new(), |document| format!("{} {:?}", document.revision, &document.root))
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -20,7 +20,7 @@ fuzz_target!(|input: &[u8]| {
     host.settings.paths.query_nodes = 10_000;
     host.call(&["MODEL.SET", "key", "any", DOCUMENT]).expect("the document is JSON");
     let mut replica = MemoryHost {
-        documents: host.documents.clone(),
+        documents: host.documents.iter().map(|(key, document)| (key.clone(), document.copy().settle())).collect(),
         revisions: host.revisions.clone(),
         ..MemoryHost::default()
     };

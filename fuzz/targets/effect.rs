@@ -6,6 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use redis_model::codec::effect::{Change, Effect};
 use redis_model::codec::locks::{decode_edits, encode_edits};
 use redis_model::lock::Locks;
+use redis_model::document::NewDocument;
 use redis_model::value::edit::{Editor, Journal};
 use redis_model::value::{Limits, parse};
 
@@ -18,9 +19,11 @@ fuzz_target!(|bytes: &[u8]| {
         _ => return,
     };
     let before = parse::json(DOCUMENT, &Limits::DEFAULT).expect("the document is JSON");
-    let mut root = before.value.clone();
+    // The way it is stored.
+    let mut document = NewDocument::new(before.clone(), None, 0, 1).settle();
+    let root = &mut document.root;
     let mut journal = Journal::default();
-    let mut editor = Editor::new(&mut root, before.size, Limits::DEFAULT, &mut journal);
+    let mut editor = Editor::new(root, before.size, Limits::DEFAULT, &mut journal);
     let accepted = editor.apply_effects(edits).is_ok();
     let size = editor.size();
     if accepted {
@@ -28,7 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     // Not committed: everything is undone.
     drop(editor);
-    assert!(root.view().identical(before.value.view()));
+    assert!(document.root.view().identical(before.value.view()));
 });
 
 /// Changes of locks are encoded to what gives them back, and can be made.

@@ -8,6 +8,7 @@
 use libfuzzer_sys::fuzz_target;
 use redis_model::error::ErrorCode;
 use redis_model::model::schema::{Schema, SchemaLimits};
+use redis_model::document::NewDocument;
 use redis_model::value::edit::{Editor, Journal};
 use redis_model::value::{Limits, Measured, Place, Value, View, parse};
 
@@ -26,9 +27,13 @@ fuzz_target!(|bytes: &[u8]| {
             return;
         }
     };
-    let Ok(Measured { value: mut root, size, .. }) = parse::json(document, &LIMITS) else { return };
+    let Ok(document) = parse::json(document, &LIMITS) else { return };
+    let size = document.size;
+    // The way it is stored.
+    let mut document = NewDocument::new(document, None, 0, 1).settle();
+    let root = &mut document.root;
     let mut journal = Journal::default();
-    let mut editor = Editor::new(&mut root, size, LIMITS, &mut journal);
+    let mut editor = Editor::new(root, size, LIMITS, &mut journal);
     if schema.fill_defaults(&mut editor).is_err() {
         return;
     }
@@ -39,7 +44,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(values) = parse::json(values, &LIMITS) else { return };
     let mut journal = Journal::default();
     let size = root.view().size();
-    let mut editor = Editor::new(&mut root, size, LIMITS, &mut journal).track_changes(true);
+    let mut editor = Editor::new(root, size, LIMITS, &mut journal).track_changes(true);
     for edit in edits.chunks_exact(4).take(8) {
         change(&mut editor, edit, &values.value);
     }

@@ -11,7 +11,7 @@
 //! version, kept by the server beside the payload.
 
 use super::locks;
-use crate::document::{ANY_NAME, Document, REVISION_MAX};
+use crate::document::{ANY_NAME, Document, NewDocument, REVISION_MAX};
 use crate::error::Result;
 use crate::lock::Locks;
 use crate::model::{Models, NAME_BYTES_MAX, VERSION_MAX};
@@ -33,7 +33,7 @@ pub fn encode(document: &Document, out: &mut Vec<u8>) {
 }
 
 /// Reads a document. `version` is what it was written with.
-pub fn decode(bytes: &[u8], version: u32, models: &Models) -> Result<Document> {
+pub fn decode(bytes: &[u8], version: u32, models: &Models) -> Result<NewDocument> {
     if version == 0 || version > VERSION {
         return Err(wire::corrupt("written by a newer release"));
     }
@@ -48,7 +48,7 @@ pub fn decode(bytes: &[u8], version: u32, models: &Models) -> Result<Document> {
     let content = reader.value(&Limits::NONE)?;
     reader.finish()?;
     let model = (name != ANY_NAME).then(|| models.of_document(name));
-    let mut document = Document::new(content, model, definition, revision);
+    let mut document = NewDocument::new(content, model, definition, revision);
     document.locks = locks;
     Ok(document)
 }
@@ -174,7 +174,7 @@ mod tests {
     fn a_document_keeps_its_model_and_the_version_that_judged_it() {
         let models = Models::new();
         let model = Some(models.of_document("item"));
-        let document = Document::new(crate::value::Value::NULL.into(), model, 5, 9);
+        let document = NewDocument::new(crate::value::Value::NULL.into(), model, 5, 9);
         let mut bytes = Vec::new();
         encode(&document, &mut bytes);
         // Elsewhere nobody knows the model: the document is kept all the same.

@@ -10,7 +10,7 @@ use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::locks::decode_edits;
 use crate::codec::token::Token;
-use crate::document::{ANY_NAME, Document, believed_revision};
+use crate::document::{ANY_NAME, NewDocument, believed_revision};
 use crate::error::{ErrorCode, Result};
 use crate::lock::{At, LockEdit, believed_fence};
 use crate::reply::Reply;
@@ -55,7 +55,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             args.finish()?;
             let locks = locking::take_over(host, key)?;
             let model = (*model != ANY_NAME).then(|| host.models().of_document(model));
-            let mut document = Document::new(content, model, *definition, effect.revision);
+            let mut document = NewDocument::new(content, model, *definition, effect.revision);
             document.locks = locks;
             if !host.replaying() {
                 document.distrust();

@@ -9,7 +9,7 @@ use super::args::{Args, find_model};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
-use crate::document::Document;
+use crate::document::{Document, NewDocument};
 use crate::error::{ErrorCode, Result};
 use crate::model::{Judging, Model, ReadDefinition, Refresh};
 use crate::op::{Around, Clock, Parsing};
@@ -288,7 +288,7 @@ impl Scope<'_, '_> {
             return match &self.request.init {
                 Some((_, content)) => {
                     let version = model.as_ref().map_or(0, |model| model.read().version());
-                    let document = Document::new(content.clone(), model.clone(), version, next);
+                    let document = NewDocument::new(content.clone(), model.clone(), version, next);
                     self.create(host, document, (clock, now_ms), journal).map(Some)
                 }
                 None => self.run_without_document(clock, now_ms).map(Some),
@@ -335,7 +335,7 @@ impl Scope<'_, '_> {
     fn create(
         &self,
         host: &mut dyn Host,
-        mut document: Document,
+        mut document: NewDocument,
         (clock, now_ms): (Clock, u64),
         journal: &mut Journal,
     ) -> Result<Outcome> {

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::codec::effect::Expiry;
 use crate::codec::token::Token;
-use crate::document::{Document, Revisions};
+use crate::document::{Document, NewDocument, Revisions};
 use crate::error::Result;
 use crate::expr::{ExprLimits, Names, Program};
 use crate::lock::{Engine, LockLimits, Moment, Store};
@@ -102,7 +102,7 @@ pub trait Host {
     fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Vec<Option<&mut Document>>>;
 
     /// Stores a document, in the place of one that may be there. The time to live stays as it was.
-    fn put(&mut self, key: Key<'_>, document: Document);
+    fn put(&mut self, key: Key<'_>, document: NewDocument);
 
     /// Deletes a key that holds a document.
     fn remove(&mut self, key: Key<'_>);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::host::{Host, JsonText, Key, Outcome, Sent, Settings, WithLocks};
 use crate::codec::effect::Expiry;
 use crate::codec::token::Token;
-use crate::document::{Document, Revisions};
+use crate::document::{Document, NewDocument, Revisions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::cache::Cache;
 use crate::expr::{ExprLimits, Names, Program};
@@ -16,7 +16,7 @@ use crate::value::edit::Journal;
 
 /// Keys in a map and a clock that is set by hand.
 pub struct MemoryHost {
-    pub documents: HashMap<Vec<u8>, Document>,
+    pub documents: HashMap<Vec<u8>, Box<Document>>,
     pub tokens: HashMap<Vec<u8>, Token>,
     /// When keys expire, in unix milliseconds. Nothing expires by itself.
     pub expiries: HashMap<Vec<u8>, u64>,
@@ -117,8 +117,17 @@ impl MemoryHost {
     }
 }
 
+/// A document to be changed. What grew out of its block the last time is given another one first; the
+/// server's shell does so right after the change.
+fn open(document: &mut Box<Document>) -> &mut Document {
+    if !document.is_settled() {
+        *document = document.resettle();
+    }
+    document
+}
+
 /// Lends the locks of documents.
-struct Shelf<'h>(&'h mut HashMap<Vec<u8>, Document>);
+struct Shelf<'h>(&'h mut HashMap<Vec<u8>, Box<Document>>);
 
 impl Store for Shelf<'_> {
     fn locks(&mut self, at: At<'_>) -> Option<&mut Locks> {
@@ -166,12 +175,12 @@ impl Host for MemoryHost {
 
     fn read(&mut self, key: Key<'_>) -> Result<Option<&Document>> {
         self.check_type(key, false)?;
-        Ok(self.documents.get(key.name))
+        Ok(self.documents.get(key.name).map(|document| &**document))
     }
 
     fn open(&mut self, key: Key<'_>) -> Result<Option<&mut Document>> {
         self.check_type(key, false)?;
-        Ok(self.documents.get_mut(key.name))
+        Ok(self.documents.get_mut(key.name).map(open))
     }
 
     fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Vec<Option<&mut Document>>> {
@@ -181,14 +190,14 @@ impl Host for MemoryHost {
         let mut found: Vec<Option<&mut Document>> = keys.iter().map(|_| None).collect();
         for (name, document) in &mut self.documents {
             if let Some(nth) = keys.iter().position(|key| key.name == name) {
-                found[nth] = Some(document);
+                found[nth] = Some(open(document));
             }
         }
         Ok(found)
     }
 
-    fn put(&mut self, key: Key<'_>, document: Document) {
-        self.documents.insert(key.name.to_vec(), document);
+    fn put(&mut self, key: Key<'_>, document: NewDocument) {
+        self.documents.insert(key.name.to_vec(), document.settle());
     }
 
     fn remove(&mut self, key: Key<'_>) {

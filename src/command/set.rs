@@ -9,7 +9,7 @@ use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
 use super::locking;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
-use crate::document::{ANY_NAME, Document};
+use crate::document::{ANY_NAME, Document, NewDocument};
 use crate::error::{ErrorCode, Result};
 use crate::model::{Before, Judging};
 use crate::reply::Reply;
@@ -138,7 +138,7 @@ fn store(host: &mut dyn Host, request: Request<'_>, settings: &Settings) -> Resu
     }
     let now_us = host.now_us();
     let revision = host.revisions().next_at(now_us);
-    let mut document = Document::new(request.content, model, 0, revision);
+    let mut document = NewDocument::new(request.content, model, 0, revision);
     let judged = judge(host, request.key, &mut document, found, now_us, settings)?;
     let definition = document.definition_version();
     let expiry = match (request.expiry, judged.ends_at) {

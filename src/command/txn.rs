@@ -14,7 +14,7 @@ use super::locking;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::token::{Digest, Token};
-use crate::document::{ANY_NAME, Document};
+use crate::document::{ANY_NAME, Document, NewDocument};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Model, Models};
 use crate::op::{Clock, Run};
@@ -452,7 +452,7 @@ impl<'s, 'a> Scope<'s, 'a> {
         &self,
         host: &mut dyn Host,
         key: Key<'_>,
-        document: Document,
+        document: NewDocument,
         option: Option<ExpiryOption>,
         ends_at: Option<EndsAt>,
     ) -> KeyEffect {

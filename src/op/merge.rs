@@ -132,13 +132,13 @@ fn build(builder: &mut Builder, patch: View<'_>) -> Result<()> {
 mod tests {
     use super::*;
     use crate::value::edit::Journal;
-    use crate::value::{parse, print};
+    use crate::value::{Root, parse, print};
 
     /// The document after, and whether anything changed. Undoing restores the document.
     fn check(target: &str, patch: &str) -> (String, bool) {
         let document = parse::json(target.as_bytes(), &Limits::NONE).unwrap();
         let patch = parse::json(patch.as_bytes(), &Limits::NONE).unwrap();
-        let (mut root, mut journal) = (document.value, Journal::default());
+        let (mut root, mut journal) = (Root::bare(document.value), Journal::default());
         let mut editor = Editor::new(&mut root, document.size, Limits::NONE, &mut journal);
         merge_at(&mut editor, &mut Place::new(), patch.value.view()).unwrap();
         let after = (print::to_string(editor.view()), editor.changed());

@@ -363,7 +363,7 @@ fn nothing_there(target: &Target<'_, '_>) -> Error {
 mod tests {
     use super::*;
     use crate::value::edit::Journal;
-    use crate::value::print;
+    use crate::value::{Root, print};
 
     fn parse_patch(patch: &str) -> Result<Patch> {
         Patch::parse(patch.as_bytes(), &Limits::DEFAULT, &PathLimits::DEFAULT)
@@ -377,7 +377,7 @@ mod tests {
     fn check_within(document: &str, patch: &str, limits: Limits) -> Result<(String, bool)> {
         let patch = parse_patch(patch)?;
         let document = parse::json(document.as_bytes(), &Limits::NONE)?;
-        let (mut root, mut journal) = (document.value, Journal::default());
+        let (mut root, mut journal) = (Root::bare(document.value), Journal::default());
         let mut editor = Editor::new(&mut root, document.size, limits, &mut journal);
         let allowance = Allowance::new(&PathLimits::DEFAULT);
         apply(&mut editor, &Place::new(), &patch, &allowance)?;

@@ -1,4 +1,4 @@
-//! The data type `model-doc`: a boxed [`Document`] behind each key.
+//! The data type `model-doc`: a boxed [`Document`] behind each key, as a thin pointer.
 //!
 //! The server owns the pointer from the moment it is stored until it calls `free`, which happens on a
 //! background thread as often as not: nothing a document owns is bound to a thread.
@@ -16,7 +16,7 @@ use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::locks::edits_of;
 use crate::codec::rdb;
 use crate::command::lock_effect;
-use crate::document::Document;
+use crate::document::{Document, NewDocument};
 use crate::value::print;
 
 /// Nine characters, as the server demands; part of the RDB format.
@@ -33,10 +33,10 @@ pub fn handle() -> *mut raw::RedisModuleType {
 }
 
 /// Hands a document to the server.
-pub fn into_raw(document: Document) -> *mut c_void {
+pub fn into_raw(document: NewDocument) -> *mut c_void {
     role::REVISIONS.see(document.revision);
     info::DOCUMENTS.fetch_add(1, Ordering::Relaxed);
-    Box::into_raw(Box::new(document)).cast()
+    Box::into_raw(document.settle()).cast()
 }
 
 /// Takes a document back from the server and drops it.
@@ -46,8 +46,38 @@ pub fn into_raw(document: Document) -> *mut c_void {
 /// `value` came from [`into_raw`] and the server will not use it again.
 pub unsafe fn drop_raw(value: *mut c_void) {
     // SAFETY: the caller vouches for it.
-    drop(unsafe { Box::from_raw(value.cast::<Document>()) });
+    drop(unsafe { Box::from_raw(from_raw(value)) });
     info::DOCUMENTS.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// The document behind a value of this type.
+///
+/// # Safety
+///
+/// `value` is a live value of this type.
+#[inline]
+pub unsafe fn from_raw(value: *mut c_void) -> *mut Document {
+    fetch(value);
+    // A pointer to a document without its tail has the same address, and knows no length.
+    let head = ptr::slice_from_raw_parts_mut(value.cast::<u8>(), 0) as *mut Document;
+    // SAFETY: the caller vouches for the value. One without a tail is no larger than any other, and what is
+    // in front of the tail is at the same place in all: their type is `repr(C)`.
+    let tail_bytes = unsafe { (*head).root.tail_bytes() };
+    ptr::slice_from_raw_parts_mut(value.cast::<u8>(), tail_bytes.into()) as *mut Document
+}
+
+/// Has the processor fetch what most documents take of memory, all at once rather than one line after the other
+/// as they turn out to be needed. A hint: an address where nothing is does no harm.
+#[inline]
+fn fetch(value: *mut c_void) {
+    #[cfg(target_arch = "x86_64")]
+    for line in 0..4 {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: nothing is read; every processor of this architecture has the instruction.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(value.cast::<i8>().wrapping_add(line * 64)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
 }
 
 pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
@@ -95,7 +125,7 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
 /// `value` is a live value of this type, and nobody changes it during `'a`.
 unsafe fn document<'a>(value: *const c_void) -> &'a Document {
     // SAFETY: the caller vouches for it.
-    unsafe { &*value.cast::<Document>() }
+    unsafe { &*from_raw(value.cast_mut()) }
 }
 
 unsafe extern "C" fn rdb_save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
@@ -225,10 +255,7 @@ unsafe extern "C" fn aof_rewrite(
 
 unsafe extern "C" fn mem_usage(value: *const c_void) -> usize {
     // SAFETY: the server lends a live value.
-    let measured = catch_unwind(|| {
-        let document = unsafe { document(value) };
-        size_of::<Document>() + document.root.heap_bytes() + document.locks.heap_bytes()
-    });
+    let measured = catch_unwind(|| unsafe { document(value) }.heap_bytes());
     measured.unwrap_or_default()
 }
 
@@ -265,7 +292,7 @@ unsafe extern "C" fn copy(
 ) -> *mut c_void {
     // SAFETY: the server lends a live value.
     let copied = catch_unwind(|| {
-        let mut copy = unsafe { document(value) }.clone();
+        let mut copy = unsafe { document(value) }.copy();
         // Nobody holds the copy.
         copy.locks.clear();
         into_raw(copy)
@@ -330,7 +357,25 @@ unsafe extern "C" fn aux_load(io: *mut raw::RedisModuleIO, _version: c_int, _whe
 #[inline]
 pub unsafe fn at_key(key: *mut raw::RedisModuleKey) -> Result<Option<*mut Document>, ()> {
     // SAFETY: the caller vouches for `key`.
-    unsafe { value_at_key(key, handle()).map(|value| value.map(|value| value.cast::<Document>())) }
+    unsafe { value_at_key(key, handle()).map(|value| value.map(|value| from_raw(value))) }
+}
+
+/// Gives the document at a key another block of memory where the one it has does not fit any more.
+///
+/// # Safety
+///
+/// `key` is open for writing, holds this document, and nothing of it is borrowed.
+#[inline]
+pub unsafe fn settle(key: *mut raw::RedisModuleKey, document: *mut Document) {
+    // SAFETY: the caller vouches for both; what was replaced is ours again.
+    unsafe {
+        if (*document).is_settled() {
+            return;
+        }
+        let fitting = Box::into_raw((*document).resettle());
+        let old = put_value(key, handle(), fitting.cast());
+        drop(Box::from_raw(from_raw(old.expect("the document is at the key"))));
+    }
 }
 
 /// The value of this type at an open key: `Ok(None)` when the key is empty, `Err` when it holds
@@ -366,7 +411,7 @@ pub(super) unsafe fn value_at_key(
 /// # Safety
 ///
 /// `key` is open for writing and holds a document or nothing.
-pub unsafe fn put(key: *mut raw::RedisModuleKey, document: Document) {
+pub unsafe fn put(key: *mut raw::RedisModuleKey, document: NewDocument) {
     // SAFETY: the caller vouches for `key`; a value that was replaced is ours again.
     unsafe {
         if let Some(old) = put_value(key, handle(), into_raw(document)) {

@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use redis_module::raw;
 
 use super::api::{call, is_ok};
+use super::data_type;
 use crate::codec::token::Token;
-use crate::document::Document;
 use crate::value::Relocate;
 
 /// What the mover asks of the server; driven by a unit test as well.
@@ -97,7 +97,7 @@ unsafe fn step(context: &mut dyn Context, value: &mut *mut c_void, start: usize)
         }
     }
     // SAFETY: the caller vouches for the document; if it was moved, it is at its new place whole.
-    let document = unsafe { &mut *value.cast::<Document>() };
+    let document = unsafe { &mut *data_type::from_raw(*value) };
     document.root.relocate(&mut Mover { context }, start)
 }
 
@@ -155,6 +155,7 @@ impl<T: ?Sized> WithAddrOf for *mut T {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::NewDocument;
     use crate::value::edit::{Editor, Journal};
     use crate::value::{Limits, parse, print};
 
@@ -192,12 +193,12 @@ mod tests {
 
     fn text(value: *mut c_void) -> String {
         // SAFETY: the tests own the document.
-        print::to_string(unsafe { &*value.cast::<Document>() }.root.view())
+        print::to_string(unsafe { &*data_type::from_raw(value) }.root.view())
     }
 
     fn boxed(json: &str) -> *mut c_void {
         let content = parse::json(json.as_bytes(), &Limits::NONE).unwrap();
-        Box::into_raw(Box::new(Document::new(content, None, 0, 1))).cast()
+        Box::into_raw(NewDocument::new(content, None, 0, 1).settle()).cast()
     }
 
     /// Runs all steps, with `between` after each; gives how many steps and moves it took.
@@ -242,7 +243,7 @@ mod tests {
                 "{steps} steps, {moved} moves"
             );
             // SAFETY: the test owns it; every buffer is freed where it was moved to.
-            drop(unsafe { Box::from_raw(value.cast::<Document>()) });
+            drop(unsafe { Box::from_raw(data_type::from_raw(value)) });
         }
     }
 
@@ -266,19 +267,19 @@ mod tests {
         let mut left = 300;
         run(&mut value, |value| {
             // SAFETY: the test owns it.
-            let document = unsafe { &mut *value.cast::<Document>() };
+            let document = unsafe { &mut *data_type::from_raw(value) };
             let mut journal = Journal::default();
             let size = document.size();
             let mut editor = Editor::new(&mut document.root, size, Limits::NONE, &mut journal);
             let (position, _, _) = editor.view().as_object().unwrap().entries().next().unwrap();
-            editor.remove_member(&[], position);
+            editor.remove_member(&[], position).unwrap();
             let size = editor.size();
             editor.commit();
             document.set_size(size);
             left -= 1;
         });
         // SAFETY: as above.
-        let document = unsafe { Box::from_raw(value.cast::<Document>()) };
+        let document = unsafe { Box::from_raw(data_type::from_raw(value)) };
         assert_eq!(document.root.view().as_object().unwrap().len(), left + 1);
         assert_eq!(document.size(), document.root.view().size());
     }

@@ -136,8 +136,10 @@ unsafe fn run(
     spec: &'static CommandSpec,
     argv: &[*mut raw::RedisModuleString],
 ) -> bool {
+    // Filled in place: collected, it would be moved.
+    let mut args: SmallVec<[&[u8]; 24]> = SmallVec::new();
     // SAFETY: the strings live as long as the call and are not changed.
-    let args: SmallVec<[&[u8]; 24]> = argv.iter().map(|string| unsafe { bytes(*string) }).collect();
+    args.extend(argv.iter().map(|string| unsafe { bytes(*string) }));
     // SAFETY: the caller vouches for `ctx`.
     if spec.keys == Keys::Counted && unsafe { call!(RedisModule_IsKeysPositionRequest(ctx)) } != 0 {
         // The server asks in the middle of other things.
@@ -145,21 +147,21 @@ unsafe fn run(
         return false;
     }
     // SAFETY: as above. The host closes its keys before anything is propagated or announced.
-    let outcome = (spec.run)(&mut unsafe { ServerHost::new(ctx, argv) }, &args);
-    match outcome {
-        Ok(mut outcome) => unsafe {
+    let mut outcome = (spec.run)(&mut unsafe { ServerHost::new(ctx, argv) }, &args);
+    match &mut outcome {
+        Ok(outcome) => unsafe {
             if spec.keys == Keys::Counted && !outcome.effects.is_empty() {
                 info::TRANSACTIONS.record(outcome.effects.len() as u64);
             }
             match outcome.waits.take() {
                 Some(waiting) => wait(ctx, spec, &args, waiting),
-                None => finish(ctx, argv, &outcome),
+                None => finish(ctx, argv, outcome),
             }
         },
         Err(error) => {
             info::count_abort(error.code());
             // SAFETY: as above.
-            unsafe { reply::send_error(ctx, &error) };
+            unsafe { reply::send_error(ctx, error) };
         }
     }
     true

@@ -12,7 +12,7 @@ use super::{config, data_type, info, locks, models, role, token_type};
 use crate::codec::effect::Expiry;
 use crate::codec::token::Token;
 use crate::command::{Host, Key, Settings, WithLocks, expression};
-use crate::document::{Document, Revisions};
+use crate::document::{Document, NewDocument, Revisions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::cache::Cache;
 use crate::expr::{ExprLimits, Names, Program};
@@ -35,12 +35,20 @@ struct OpenKey {
     /// Null for a missing key that was opened for reading.
     handle: *mut raw::RedisModuleKey,
     writable: bool,
+    /// The document that may be changed, as long as it is there.
+    document: Option<*mut Document>,
 }
 
 impl Drop for OpenKey {
     fn drop(&mut self) {
-        // SAFETY: the handle was opened by this host and is closed once; a null one is ignored.
-        unsafe { call!(RedisModule_CloseKey(self.handle)) };
+        // SAFETY: the handle was opened by this host and is closed once; a null one is ignored. The document
+        // is at the key, and nothing of it is borrowed any more.
+        unsafe {
+            if let Some(document) = self.document {
+                data_type::settle(self.handle, document);
+            }
+            call!(RedisModule_CloseKey(self.handle));
+        }
     }
 }
 
@@ -58,12 +66,12 @@ impl<'c> ServerHost<'c> {
     /// The handle of a key: the same for the same name, however often the command names it. Keys are
     /// found by name, not by argument, so that two handles never stand for one key.
     #[inline]
-    fn handle(&mut self, key: Key<'_>, write: bool) -> *mut raw::RedisModuleKey {
+    fn key(&mut self, key: Key<'_>, write: bool) -> &mut OpenKey {
         let known = self.names.find(key.name);
         if let Some(nth) = known
             && (self.open[nth].writable || !write)
         {
-            return self.open[nth].handle;
+            return &mut self.open[nth];
         }
         let mode = raw::REDISMODULE_READ as c_int
             | if write { raw::REDISMODULE_WRITE as c_int } else { 0 };
@@ -72,20 +80,46 @@ impl<'c> ServerHost<'c> {
         let (handle, name) = unsafe {
             (call!(RedisModule_OpenKey(self.ctx, string, mode)), super::api::bytes(string))
         };
-        let open = OpenKey { handle, writable: write };
+        let open = OpenKey { handle, writable: write, document: None };
         match known {
             // It was open for reading: nothing is borrowed through that any more.
-            Some(nth) => self.open[nth] = open,
+            Some(nth) => {
+                self.open[nth] = open;
+                &mut self.open[nth]
+            }
             None => {
                 self.names.push(name);
                 self.open.push(open);
+                self.open.last_mut().expect("one was pushed")
             }
         }
-        handle
+    }
+
+    fn handle(&mut self, key: Key<'_>, write: bool) -> *mut raw::RedisModuleKey {
+        self.key(key, write).handle
     }
 
     fn writable_handle(&mut self, key: Key<'_>) -> *mut raw::RedisModuleKey {
         self.handle(key, true)
+    }
+
+    /// The document at a key, to be changed; `WRONGTYPE` if it holds something else.
+    #[inline]
+    fn writable_document(&mut self, key: Key<'_>) -> Result<Option<*mut Document>> {
+        let open = self.key(key, true);
+        if open.document.is_none() {
+            // SAFETY: the key stays open as long as the host, and so is there what it holds, unless the host
+            // puts something else there.
+            open.document = unsafe { data_type::at_key(open.handle) }.map_err(|()| wrong_type())?;
+        }
+        Ok(open.document)
+    }
+
+    /// A key opened for writing whose document is about to go.
+    fn given_up_handle(&mut self, key: Key<'_>) -> *mut raw::RedisModuleKey {
+        let open = self.key(key, true);
+        open.document = None;
+        open.handle
     }
 }
 
@@ -139,19 +173,16 @@ impl Host for ServerHost<'_> {
     }
 
     fn open(&mut self, key: Key<'_>) -> Result<Option<&mut Document>> {
-        let handle = self.writable_handle(key);
+        let found = self.writable_document(key)?;
         // SAFETY: as above; there is one handle for one key, and the host is borrowed exclusively.
-        let found = unsafe { data_type::at_key(handle) }.map_err(|()| wrong_type())?;
         Ok(found.map(|document| unsafe { &mut *document }))
     }
 
     fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Vec<Option<&mut Document>>> {
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
-            let handle = self.writable_handle(*key);
-            // SAFETY: the key stays open as long as the host.
-            let document = unsafe { data_type::at_key(handle) };
-            found.push(document.map_err(|()| wrong_type().text("key", key.name))?);
+            let document = self.writable_document(*key);
+            found.push(document.map_err(|error| error.text("key", key.name))?);
         }
         assert!(are_different(&found), "the names of the keys differ");
         // SAFETY: each points to a document of its own, and the host is borrowed exclusively.
@@ -159,7 +190,7 @@ impl Host for ServerHost<'_> {
     }
 
     fn remove(&mut self, key: Key<'_>) {
-        let handle = self.writable_handle(key);
+        let handle = self.given_up_handle(key);
         // SAFETY: the key is open for writing, and nothing of its document is borrowed any more.
         unsafe { call!(RedisModule_UnlinkKey(handle)) };
     }
@@ -177,8 +208,8 @@ impl Host for ServerHost<'_> {
         unsafe { token_type::put(handle, token) };
     }
 
-    fn put(&mut self, key: Key<'_>, document: Document) {
-        let handle = self.writable_handle(key);
+    fn put(&mut self, key: Key<'_>, document: NewDocument) {
+        let handle = self.given_up_handle(key);
         // SAFETY: the command looked at the key first: it holds a document or nothing.
         unsafe { data_type::put(handle, document) };
     }
@@ -273,9 +304,9 @@ const JOURNALS_KEPT: usize = 16;
 /// Whether no two are the same document.
 fn are_different(found: &[Option<*mut Document>]) -> bool {
     if found.len() <= 2 {
-        return !matches!(found, [Some(one), Some(other)] if one == other);
+        return !matches!(found, [Some(one), Some(other)] if std::ptr::addr_eq(*one, *other));
     }
-    let mut known: Vec<_> = found.iter().flatten().collect();
+    let mut known: Vec<_> = found.iter().flatten().map(|document| document.cast::<()>()).collect();
     known.sort_unstable();
     known.windows(2).all(|pair| pair[0] != pair[1])
 }

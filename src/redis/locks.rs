@@ -466,7 +466,7 @@ const PAUSED_MS: u64 = 50;
 pub unsafe extern "C" fn on_unlink(ctx: *mut raw::RedisModuleKeyOptCtx, value: *const c_void) {
     let _ = catch_unwind(|| {
         // SAFETY: the server lends a live value of the type.
-        let locks = &unsafe { &*value.cast::<Document>() }.locks;
+        let locks = &unsafe { &*data_type::from_raw(value.cast_mut()) }.locks;
         let waited_for = INFO.waiting.load(Ordering::Relaxed) > 0;
         if locks.is_free() && !waited_for && !TOUCHED.get() {
             return;

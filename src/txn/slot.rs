@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::judge::Standing;
 use super::run::{HeldLocks, Released};
 use super::ttl::{EndsAt, ExpiryOption, Use};
-use crate::document::Document;
+use crate::document::{Document, NewDocument};
 use crate::error::Result;
 use crate::model::{Before, Judging, Model, ReadDefinition};
 use crate::value::edit::{Editor, Effects, Journal};
@@ -65,7 +65,7 @@ enum State {
     Found,
     /// Made by this transaction.
     Made {
-        document: Document,
+        document: NewDocument,
         /// It took the place of one that was found and is of the same model: rules compare the two.
         replaces: bool,
     },
@@ -212,7 +212,7 @@ impl<'h> Slot<'h> {
         let definition = held.as_ref().and_then(ReadDefinition::get);
         let version = definition.map_or(0, |definition| definition.version);
         // The revision is known when the transaction is over.
-        let mut document = Document::new(content.clone(), model.clone(), version, 0);
+        let mut document = NewDocument::new(content.clone(), model.clone(), version, 0);
         if let Some(definition) = definition {
             edit_made(&mut document, changing, scratch, &mut self.put_into_made, |editor| {
                 definition.fill_defaults(editor.expect("it was just made"))
@@ -243,7 +243,7 @@ impl<'h> Slot<'h> {
         if changing.replaying || !self.is_changed() {
             return Ok(());
         }
-        let (document, standing_new, changes) = match &self.state {
+        let (document, standing_new, changes): (&Document, _, _) = match &self.state {
             State::Missing => return Ok(()),
             State::Found => {
                 let document = self.found.as_deref().expect("a found document is there");
@@ -388,7 +388,7 @@ pub enum Became {
     },
     /// To be stored.
     Made {
-        document: Document,
+        document: NewDocument,
         /// The one that was there was deleted first: it took its locks along.
         anew: bool,
     },

@@ -6,7 +6,7 @@
 //! Two representations live behind one interface. A container whose encoding takes at most
 //! [`pack::LEAF_BYTES_MAX`] bytes is *packed*: one buffer holds it and everything inside. A larger one
 //! is a *tree* node whose children are values again, packed where they are small. A small document is
-//! therefore one allocation, and a change in a large one touches one leaf. Readers see neither: they
+//! therefore one allocation with its [`Root`], and a change in a large one touches one leaf. Readers see neither: they
 //! use [`View`]. Writers use [`edit::Editor`], which records how to undo what it did.
 //!
 //! Nothing here depends on the representation being one or the other; no result of a public
@@ -22,6 +22,7 @@ pub mod number;
 mod pack;
 pub mod parse;
 pub mod print;
+mod root;
 mod tree;
 mod view;
 pub mod wire;
@@ -29,6 +30,7 @@ pub mod wire;
 pub use build::{Builder, Measured, array, nested, nested_size, object};
 pub use limits::Limits;
 pub use number::Number;
+pub use root::{ROOT_BYTES, Root, Tail};
 pub use tree::{Relocate, Value};
 pub use view::{ArrayView, Items, Kind, Members, ObjectView, Text, View};
 

@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 
 use super::names::{self, NameId};
 use super::number::Number;
-use super::pack::{self, Leaf};
+use super::pack::{self, Leaf, LeafRef};
 use super::view::{ArrayView, ObjectView, Text, View};
 
 /// An owned JSON value of any size: 24 bytes and what they point to.
@@ -84,7 +84,7 @@ impl Value {
             Node::Float(value) => View::Float(*value),
             Node::Short(text) => View::Str(Text::new(text.as_bytes())),
             Node::Str(text) => View::Str(Text::new(text.as_bytes())),
-            Node::Leaf(leaf) => leaf.view(),
+            Node::Leaf(leaf) => leaf.get().view(),
             Node::Array(array) => View::Array(ArrayView::Tree(array)),
             Node::Object(object) => View::Object(ObjectView::Tree(object)),
         }
@@ -157,7 +157,12 @@ impl Value {
     /// Turns a leaf at the top of this value into a tree node whose children are values.
     pub(super) fn unpack_top(&mut self) {
         let Node::Leaf(leaf) = &self.0 else { panic!("only a leaf can be unpacked") };
-        self.0 = match leaf.view() {
+        *self = Value::unpacked(leaf.get());
+    }
+
+    /// A tree node whose children are those of the leaf, as values.
+    pub(super) fn unpacked(leaf: LeafRef<'_>) -> Value {
+        Value(match leaf.view() {
             View::Array(items) => {
                 Node::Array(Box::new(Array { items: items.iter().map(View::to_value).collect() }))
             }
@@ -169,7 +174,7 @@ impl Value {
                 Node::Object(Box::new(object))
             }
             _ => unreachable!("a leaf is a container"),
-        };
+        })
     }
 
     /// Lets `mover` move every buffer the value owns, from the node numbered `start` on, in a fixed

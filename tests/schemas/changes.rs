@@ -4,10 +4,11 @@ use std::cell::Cell;
 
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+use redis_model::document::NewDocument;
 use redis_model::error::ErrorCode;
 use redis_model::model::schema::{Schema, SchemaLimits};
 use redis_model::value::edit::{Editor, Journal};
-use redis_model::value::{Limits, Measured, Place, Value, View, parse, print};
+use redis_model::value::{Limits, Measured, Place, Root, View, parse, print};
 
 use crate::draw::{self, Edit};
 
@@ -137,8 +138,9 @@ fn agree(
         .build(schema)
         .map_err(|error| TestCaseError::fail(format!("{error}\nschema: {text}")))?;
     for document in documents {
-        let Measured { value: mut root, .. } = value(document);
-        let verdict = compiled.check(root.view());
+        // The way it is stored.
+        let mut stored = NewDocument::new(value(document), None, 0, 1).settle();
+        let verdict = compiled.check(stored.root.view());
         if verdict.is_ok() != judge.is_valid(document) {
             return Err(TestCaseError::fail(format!(
                 "the crate judges otherwise than {verdict:?}\ndocument: {document}\nschema: {text}"
@@ -148,7 +150,7 @@ fn agree(
             continue;
         }
         for command in commands {
-            one_command(&compiled, &mut root, command, seen)
+            one_command(&compiled, &mut stored.root, command, seen)
                 .map_err(|error| TestCaseError::fail(format!("{error}\nschema: {text}")))?;
         }
     }
@@ -157,7 +159,7 @@ fn agree(
 
 fn one_command(
     schema: &Schema,
-    root: &mut Value,
+    root: &mut Root,
     command: &[Edit],
     seen: &Seen,
 ) -> Result<(), TestCaseError> {

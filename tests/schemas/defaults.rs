@@ -3,7 +3,7 @@
 use redis_model::error::ErrorCode;
 use redis_model::model::schema::{Schema, SchemaLimits};
 use redis_model::value::edit::{Editor, Journal};
-use redis_model::value::{Limits, Value, parse, print};
+use redis_model::value::{Limits, Root, parse, print};
 
 fn schema(json: &str) -> Schema {
     Schema::compile(json.as_bytes(), &SchemaLimits::DEFAULT).expect(json)
@@ -11,8 +11,8 @@ fn schema(json: &str) -> Schema {
 
 /// The document as it is after filling in; undoing gives it back, and the effects repeat it.
 fn fill(schema: &Schema, json: &str) -> String {
-    let mut root = parse::json(json.as_bytes(), &Limits::NONE).unwrap().value;
-    let (before, mut copy) = (root.clone(), root.clone());
+    let before = parse::json(json.as_bytes(), &Limits::NONE).unwrap().value;
+    let (mut root, mut copy) = (Root::bare(before.clone()), Root::bare(before.clone()));
     let mut journal = Journal::default();
     let size = root.view().size();
     let mut editor = Editor::new(&mut root, size, Limits::DEFAULT, &mut journal);
@@ -23,7 +23,7 @@ fn fill(schema: &Schema, json: &str) -> String {
     let effects = journal.effects().to_vec();
     repeat(&mut copy, &effects, &filled);
 
-    let mut root = before.clone();
+    let mut root = Root::bare(before.clone());
     let mut journal = Journal::default();
     let mut editor = Editor::new(&mut root, size, Limits::DEFAULT, &mut journal);
     schema.fill_defaults(&mut editor).unwrap();
@@ -33,7 +33,7 @@ fn fill(schema: &Schema, json: &str) -> String {
     filled
 }
 
-fn repeat(copy: &mut Value, effects: &[u8], expected: &str) {
+fn repeat(copy: &mut Root, effects: &[u8], expected: &str) {
     let mut journal = Journal::default();
     let size = copy.view().size();
     let mut editor = Editor::new(copy, size, Limits::NONE, &mut journal);

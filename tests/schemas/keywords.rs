@@ -3,7 +3,7 @@
 use redis_model::error::{Detail, Error, ErrorCode};
 use redis_model::model::schema::{Schema, SchemaLimits};
 use redis_model::value::edit::{Editor, Journal};
-use redis_model::value::{Limits, Place};
+use redis_model::value::{Limits, Place, Root};
 use serde_json::Value as Json;
 
 use crate::changes::value;
@@ -83,7 +83,7 @@ fn every_keyword_says_where_and_why() {
             continue;
         }
         let valid: Json = serde_json::from_str(valid).expect(valid);
-        let mut root = value(&valid).value;
+        let mut root = Root::bare(value(&valid).value);
         if let Err(error) = compiled.check(root.view()) {
             wrong.push(format!("{schema} of {valid}: {error}"));
         }

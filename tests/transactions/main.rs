@@ -36,12 +36,13 @@ fn host() -> MemoryHost {
 
 /// All a host holds, as bytes; and when keys end.
 fn bytes(host: &MemoryHost) -> BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)> {
-    let encoded = |(key, document): (&Vec<u8>, &redis_model::document::Document)| {
+    let mut all = BTreeMap::new();
+    for (key, document) in &host.documents {
         let mut out = Vec::new();
         rdb::encode(document, &mut out);
-        (key.clone(), (out, host.expiries.get(key).copied()))
-    };
-    host.documents.iter().map(encoded).collect()
+        all.insert(key.clone(), (out, host.expiries.get(key).copied()));
+    }
+    all
 }
 
 fn call(host: &mut MemoryHost, words: &[String]) -> Result<Outcome, Error> {

@@ -12,7 +12,7 @@ use super::plan::{Children, NONE, Plan};
 use super::walk::Active;
 use crate::error::{ErrorCode, Result};
 use crate::value::edit::{Editor, Effects, Journal};
-use crate::value::{Limits, Place, Text, View};
+use crate::value::{Limits, Place, Root, Text, View};
 
 /// One run over a document.
 pub(super) struct Fill<'f> {
@@ -38,7 +38,8 @@ impl Fill<'_> {
             }
             let mut active = Active::default();
             active.add_through(self.plan, *id);
-            let (mut root, mut journal) = (default.value.clone(), Journal::default());
+            let mut root = Root::bare(default.value.clone());
+            let mut journal = Journal::default();
             let within = Limits { bytes: default.size + left, ..Limits::DEFAULT };
             let mut editor = Editor::new(&mut root, default.size, within, &mut journal)
                 .with_effects(Effects::Unrecorded);

@@ -4,7 +4,7 @@
 
 use super::Editor;
 use crate::error::Result;
-use crate::value::{Place, Value, View, wire};
+use crate::value::{Place, Root, View, wire};
 
 /// Tags of effects: tag, path, operands.
 pub(super) mod effect {
@@ -118,7 +118,7 @@ impl Editor<'_> {
 }
 
 /// Begins an effect: its tag, and the path in names and indexes. Gives what is at the place.
-pub(super) fn spell<'v>(root: &'v Value, tag: u8, place: &[u32], out: &mut Vec<u8>) -> View<'v> {
+pub(super) fn spell<'v>(root: &'v Root, tag: u8, place: &[u32], out: &mut Vec<u8>) -> View<'v> {
     out.push(tag);
     wire::put_varint(place.len() as u64, out);
     place.iter().fold(root.view(), |view, position| match view {

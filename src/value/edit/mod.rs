@@ -22,6 +22,7 @@ use self::place::{
 };
 use super::build::Measured;
 use super::limits::Limits;
+use super::root::Root;
 use super::tree::{Node, Value};
 use super::view::{View, text_size};
 use super::{Place, wire};
@@ -132,7 +133,7 @@ pub enum Effects {
 
 /// Changes one document within limits.
 pub struct Editor<'a> {
-    root: &'a mut Value,
+    root: &'a mut Root,
     journal: &'a mut Journal,
     limits: Limits,
     /// The document's size when the journal was empty.
@@ -144,7 +145,7 @@ pub struct Editor<'a> {
 impl<'a> Editor<'a> {
     /// `size` is the document's, as [`View::size`] counts it.
     pub fn new(
-        root: &'a mut Value,
+        root: &'a mut Root,
         size: u64,
         limits: Limits,
         journal: &'a mut Journal,
@@ -156,7 +157,7 @@ impl<'a> Editor<'a> {
     /// Goes on where an editor of the same document, that was suspended, left this journal. `size` is
     /// what the document's was when the journal was empty.
     pub fn resume(
-        root: &'a mut Value,
+        root: &'a mut Root,
         size: u64,
         limits: Limits,
         journal: &'a mut Journal,

@@ -6,29 +6,74 @@
 use crate::value::Place;
 use crate::value::names;
 use crate::value::number::Number;
-use crate::value::pack::{self, Leaf, PackedNumber};
-use crate::value::tree::{Node, Value};
+use crate::value::pack::{self, LeafRef, PackedNumber, Splice};
+use crate::value::root::Root;
+use crate::value::tree::{Array, Node, Object, Value};
 use crate::value::view::View;
 
 /// What a walk to a place ends at.
 pub(super) enum Spot<'v, 's> {
     /// A value of its own.
     Value(&'v mut Value),
-    /// A node inside the leaf that is this value's, with the steps that lead there.
-    Packed(&'v mut Value, &'s [u32]),
+    /// The root itself, which the document's tail holds.
+    Tail(&'v mut Root),
+    /// A node inside a leaf, with the steps that lead there.
+    Packed(Home<'v>, &'s [u32]),
 }
 
-pub(super) fn walk<'v, 's>(root: &'v mut Value, place: &'s [u32]) -> Spot<'v, 's> {
+/// Where a leaf is.
+pub(super) enum Home<'v> {
+    /// It is this value's.
+    Value(&'v mut Value),
+    /// It is in this document's tail.
+    Tail(&'v mut Root),
+}
+
+impl Home<'_> {
+    #[inline]
+    fn leaf(&self) -> LeafRef<'_> {
+        match self {
+            Home::Value(Value(Node::Leaf(leaf))) => leaf.get(),
+            Home::Value(_) => unreachable!("a packed spot is a leaf"),
+            Home::Tail(root) => root.leaf().expect("a packed spot is a leaf"),
+        }
+    }
+
+    #[inline]
+    fn splice(&mut self, splice: &Splice<'_>) {
+        match self {
+            Home::Value(Value(Node::Leaf(leaf))) => leaf.splice(splice),
+            Home::Value(_) => unreachable!("a packed spot is a leaf"),
+            Home::Tail(root) => root.splice(splice),
+        }
+    }
+
+    /// Turns the leaf into a tree node whose children are values.
+    fn unpack(self) {
+        match self {
+            Home::Value(value) => value.unpack_top(),
+            Home::Tail(root) => root.unpack(),
+        }
+    }
+}
+
+pub(super) fn walk<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Spot<'v, 's> {
     try_walk(root, place).expect("the place exists")
 }
 
 /// `None` where a step leads through something that has no children.
-pub(super) fn try_walk<'v, 's>(root: &'v mut Value, place: &'s [u32]) -> Option<Spot<'v, 's>> {
-    let mut value = root;
+pub(super) fn try_walk<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Option<Spot<'v, 's>> {
+    if root.leaf().is_some() {
+        return Some(match place {
+            [] => Spot::Tail(root),
+            steps => Spot::Packed(Home::Tail(root), steps),
+        });
+    }
+    let mut value = root.own_mut().expect("what is not in the tail is a value");
     let mut rest = place;
     while let Some((position, deeper)) = rest.split_first() {
         if matches!(value.0, Node::Leaf(_)) {
-            return Some(Spot::Packed(value, rest));
+            return Some(Spot::Packed(Home::Value(value), rest));
         }
         value = match &mut value.0 {
             Node::Array(array) => array.items.get_mut(*position as usize)?,
@@ -42,17 +87,28 @@ pub(super) fn try_walk<'v, 's>(root: &'v mut Value, place: &'s [u32]) -> Option<
     Some(Spot::Value(value))
 }
 
-/// The container at `place`: a tree node, or a leaf and the steps inside it.
-fn walk_container<'v, 's>(root: &'v mut Value, place: &'s [u32]) -> Spot<'v, 's> {
-    match walk(root, place) {
-        Spot::Value(value) if matches!(value.0, Node::Leaf(_)) => Spot::Packed(value, &[]),
-        spot => spot,
-    }
+/// A container.
+enum Container<'v, 's> {
+    Array(&'v mut Array),
+    Object(&'v mut Object),
+    /// Inside a leaf, with the steps that lead there.
+    Packed(Home<'v>, &'s [u32]),
 }
 
-fn leaf_of(value: &mut Value) -> &mut Leaf {
-    let Node::Leaf(leaf) = &mut value.0 else { unreachable!("a packed spot is a leaf") };
-    leaf
+fn walk_container<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Container<'v, 's> {
+    let value = match walk(root, place) {
+        Spot::Value(value) => value,
+        Spot::Tail(root) => return Container::Packed(Home::Tail(root), &[]),
+        Spot::Packed(home, steps) => return Container::Packed(home, steps),
+    };
+    if matches!(value.0, Node::Leaf(_)) {
+        return Container::Packed(Home::Value(value), &[]);
+    }
+    match &mut value.0 {
+        Node::Array(array) => Container::Array(array),
+        Node::Object(object) => Container::Object(object),
+        _ => unreachable!("the place is a container"),
+    }
 }
 
 /// The packed bytes of a value small enough to stand inside a leaf.
@@ -67,7 +123,7 @@ impl Packed<'_> {
         Some(match &value.0 {
             Node::Int(number) => Packed::Number(PackedNumber::new(Number::Int(*number))),
             Node::Float(number) => Packed::Number(PackedNumber::new(Number::Float(*number))),
-            Node::Leaf(leaf) => Packed::Node(leaf.node()),
+            Node::Leaf(leaf) => Packed::Node(leaf.get().node()),
             Node::Array(_) | Node::Object(_) => return None,
             _ => {
                 let mut out = Vec::new();
@@ -96,18 +152,20 @@ impl Packed<'_> {
 /// What stands at a place that exists, to be read and then replaced.
 pub(super) enum Found<'v> {
     Value(&'v mut Value),
-    /// A node inside the leaf that is this value's.
-    Packed(&'v mut Value, pack::Spot),
+    Tail(&'v mut Root),
+    /// A node inside a leaf.
+    Packed(Home<'v>, pack::Spot),
 }
 
 impl<'v> Found<'v> {
     #[inline]
-    pub(super) fn at(root: &'v mut Value, place: &[u32]) -> Found<'v> {
+    pub(super) fn at(root: &'v mut Root, place: &[u32]) -> Found<'v> {
         match walk(root, place) {
             Spot::Value(value) => Found::Value(value),
-            Spot::Packed(value, steps) => {
-                let spot = leaf_of(value).locate(steps);
-                Found::Packed(value, spot)
+            Spot::Tail(root) => Found::Tail(root),
+            Spot::Packed(home, steps) => {
+                let spot = home.leaf().locate(steps);
+                Found::Packed(home, spot)
             }
         }
     }
@@ -116,21 +174,26 @@ impl<'v> Found<'v> {
     pub(super) fn view(&mut self) -> View<'_> {
         match self {
             Found::Value(value) => value.view(),
-            Found::Packed(value, spot) => pack::view(leaf_of(value).node(), spot.value),
+            Found::Tail(root) => root.view(),
+            Found::Packed(home, spot) => pack::view(home.leaf().node(), spot.value),
         }
     }
 
     /// Gives what was there; or `new` back where it does not fit the leaf.
     #[inline]
     pub(super) fn replace(self, new: Value) -> std::result::Result<Value, Value> {
-        let (leaf, spot) = match self {
+        let (mut home, spot) = match self {
             Found::Value(value) => return Ok(std::mem::replace(value, new)),
-            Found::Packed(value, spot) => (leaf_of(value), spot),
+            Found::Tail(root) => return Ok(root.replace(new)),
+            Found::Packed(home, spot) => (home, spot),
         };
+        let leaf = home.leaf();
         match Packed::new(&new) {
             Some(packed) if leaf.has_room(spot.end - spot.value, packed.as_bytes().len()) => {
                 let old = Value::from_packed(&leaf.node()[spot.value..spot.end]);
-                leaf.splice(&spot.headers, spot.value, spot.end, packed.as_bytes(), 0);
+                let bytes = packed.as_bytes();
+                let (headers, start, end) = (&spot.headers, spot.value, spot.end);
+                home.splice(&Splice { headers, start, end, bytes, count_change: 0 });
                 Ok(old)
             }
             _ => Err(new),
@@ -139,26 +202,26 @@ impl<'v> Found<'v> {
 }
 
 /// Puts `new` at a place that exists and gives what was there.
-pub(super) fn swap(root: &mut Value, place: &[u32], mut new: Value) -> Value {
+pub(super) fn swap(root: &mut Root, place: &[u32], mut new: Value) -> Value {
     loop {
         match Found::at(root, place).replace(new) {
             Ok(old) => return old,
             Err(unfit) => new = unfit,
         }
-        let Spot::Packed(value, _) = walk(root, place) else {
+        let Spot::Packed(home, _) = walk(root, place) else {
             unreachable!("only a leaf can be too small")
         };
-        value.unpack_top();
+        home.unpack();
     }
 }
 
 /// Appends a member to the object at `place`; gives its position.
-pub(super) fn push_member(root: &mut Value, place: &[u32], name: &str, new: Value) -> u32 {
+pub(super) fn push_member(root: &mut Root, place: &[u32], name: &str, new: Value) -> u32 {
     let position = match walk_container(root, place) {
-        Spot::Value(Value(Node::Object(object))) => return object.push(name, new),
-        Spot::Value(_) => unreachable!("members are added to objects"),
-        Spot::Packed(value, steps) => {
-            leaf_of(value).view_at(steps).as_object().expect("members are added to objects").len()
+        Container::Object(object) => return object.push(name, new),
+        Container::Array(_) => unreachable!("members are added to objects"),
+        Container::Packed(home, steps) => {
+            home.leaf().view_at(steps).as_object().expect("members are added to objects").len()
                 as u32
         }
     };
@@ -168,7 +231,7 @@ pub(super) fn push_member(root: &mut Value, place: &[u32], name: &str, new: Valu
 
 /// Puts a member at the position it had; a position at the end appends.
 pub(super) fn restore_member(
-    root: &mut Value,
+    root: &mut Root,
     place: &[u32],
     position: u32,
     name: &str,
@@ -176,21 +239,26 @@ pub(super) fn restore_member(
 ) {
     loop {
         match walk_container(root, place) {
-            Spot::Value(Value(Node::Object(object))) => return object.restore(position, name, new),
-            Spot::Value(_) => unreachable!("members are added to objects"),
-            Spot::Packed(value, steps) => {
-                let leaf = leaf_of(value);
+            Container::Object(object) => return object.restore(position, name, new),
+            Container::Array(_) => unreachable!("members are added to objects"),
+            Container::Packed(mut home, steps) => {
                 let bytes = Packed::new(&new).map(|packed| packed_member(name, packed.as_bytes()));
                 match bytes {
-                    Some(bytes) if leaf.has_room(0, bytes.len()) => {
-                        let gap = leaf.locate_gap(steps, position as usize);
-                        return leaf.splice(&gap.headers, gap.start, gap.end, &bytes, 1);
+                    Some(bytes) if home.leaf().has_room(0, bytes.len()) => {
+                        let gap = home.leaf().locate_gap(steps, position as usize);
+                        return home.splice(&fill(&gap, &bytes, 1));
                     }
-                    _ => value.unpack_top(),
+                    _ => home.unpack(),
                 }
             }
         }
     }
+}
+
+/// Puts children into a gap.
+fn fill<'s>(gap: &'s pack::Spot, bytes: &'s [u8], count: usize) -> Splice<'s> {
+    let (headers, start, end) = (&gap.headers, gap.start, gap.end);
+    Splice { headers, start, end, bytes, count_change: count as isize }
 }
 
 fn packed_member(name: &str, value: &[u8]) -> Vec<u8> {
@@ -206,46 +274,36 @@ fn packed_member(name: &str, value: &[u8]) -> Vec<u8> {
 }
 
 /// Takes a member out; also says whether the object may have holes now.
-pub(super) fn take_member(root: &mut Value, place: &[u32], position: u32) -> (Value, bool) {
+pub(super) fn take_member(root: &mut Root, place: &[u32], position: u32) -> (Value, bool) {
     match walk_container(root, place) {
-        Spot::Value(Value(Node::Object(object))) => (object.remove(position).1, true),
-        Spot::Value(_) => unreachable!("members are taken from objects"),
-        Spot::Packed(value, steps) => (take_packed(leaf_of(value), steps, position), false),
+        Container::Object(object) => (object.remove(position).1, true),
+        Container::Array(_) => unreachable!("members are taken from objects"),
+        Container::Packed(mut home, steps) => (take_packed(&mut home, steps, position), false),
     }
 }
 
-fn take_packed(leaf: &mut Leaf, steps: &[u32], position: u32) -> Value {
+fn take_packed(home: &mut Home<'_>, steps: &[u32], position: u32) -> Value {
     let mut inside: Place = steps.into();
     inside.push(position);
-    let spot = leaf.locate(&inside);
-    let old = Value::from_packed(&leaf.node()[spot.value..spot.end]);
-    leaf.splice(&spot.headers, spot.start, spot.end, &[], -1);
+    let spot = home.leaf().locate(&inside);
+    let old = Value::from_packed(&home.leaf().node()[spot.value..spot.end]);
+    let (headers, start, end) = (&spot.headers, spot.start, spot.end);
+    home.splice(&Splice { headers, start, end, bytes: &[], count_change: -1 });
     old
 }
 
-pub(super) fn put_items(root: &mut Value, place: &[u32], index: usize, mut new: Vec<Value>) {
+pub(super) fn put_items(root: &mut Root, place: &[u32], index: usize, new: Vec<Value>) {
     loop {
         match walk_container(root, place) {
-            Spot::Value(Value(Node::Array(array))) => {
-                return array.insert(index, std::mem::take(&mut new));
-            }
-            Spot::Value(_) => unreachable!("elements are added to arrays"),
-            Spot::Packed(value, steps) => {
-                let leaf = leaf_of(value);
-                match packed_items(&new) {
-                    Some(bytes) if leaf.has_room(0, bytes.len()) => {
-                        let gap = leaf.locate_gap(steps, index);
-                        return leaf.splice(
-                            &gap.headers,
-                            gap.start,
-                            gap.end,
-                            &bytes,
-                            new.len() as isize,
-                        );
-                    }
-                    _ => value.unpack_top(),
+            Container::Array(array) => return array.insert(index, new),
+            Container::Object(_) => unreachable!("elements are added to arrays"),
+            Container::Packed(mut home, steps) => match packed_items(&new) {
+                Some(bytes) if home.leaf().has_room(0, bytes.len()) => {
+                    let gap = home.leaf().locate_gap(steps, index);
+                    return home.splice(&fill(&gap, &bytes, new.len()));
                 }
-            }
+                _ => home.unpack(),
+            },
         }
     }
 }
@@ -262,37 +320,32 @@ fn packed_items(items: &[Value]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-pub(super) fn take_items(
-    root: &mut Value,
-    place: &[u32],
-    index: usize,
-    count: usize,
-) -> Vec<Value> {
+pub(super) fn take_items(root: &mut Root, place: &[u32], index: usize, count: usize) -> Vec<Value> {
     match walk_container(root, place) {
-        Spot::Value(Value(Node::Array(array))) => array.remove(index, count),
-        Spot::Value(_) => unreachable!("elements are taken from arrays"),
-        Spot::Packed(value, steps) => {
-            let leaf = leaf_of(value);
+        Container::Array(array) => array.remove(index, count),
+        Container::Object(_) => unreachable!("elements are taken from arrays"),
+        Container::Packed(mut home, steps) => {
+            let leaf = home.leaf();
             let items = leaf.view_at(steps).as_array().expect("elements are taken from arrays");
             let old = items.iter().skip(index).take(count).map(View::to_value).collect();
-            let start = leaf.locate_gap(steps, index);
+            let from = leaf.locate_gap(steps, index);
             let end = leaf.locate_gap(steps, index + count).start;
-            leaf.splice(&start.headers, start.start, end, &[], -(count as isize));
+            let (headers, start, count_change) = (&from.headers, from.start, -(count as isize));
+            home.splice(&Splice { headers, start, end, bytes: &[], count_change });
             old
         }
     }
 }
 
-pub(super) fn take_each(root: &mut Value, place: &[u32], positions: &[u32]) -> Vec<Value> {
+pub(super) fn take_each(root: &mut Root, place: &[u32], positions: &[u32]) -> Vec<Value> {
     match walk_container(root, place) {
-        Spot::Value(Value(Node::Array(array))) => array.remove_each(positions),
-        Spot::Value(_) => unreachable!("elements are taken from arrays"),
-        Spot::Packed(value, steps) => {
-            let leaf = leaf_of(value);
+        Container::Array(array) => array.remove_each(positions),
+        Container::Object(_) => unreachable!("elements are taken from arrays"),
+        Container::Packed(mut home, steps) => {
             let mut old: Vec<_> = positions
                 .iter()
                 .rev()
-                .map(|position| take_packed(leaf, steps, *position))
+                .map(|position| take_packed(&mut home, steps, *position))
                 .collect();
             old.reverse();
             old
@@ -300,8 +353,8 @@ pub(super) fn take_each(root: &mut Value, place: &[u32], positions: &[u32]) -> V
     }
 }
 
-pub(super) fn put_each_back(root: &mut Value, place: &[u32], positions: &[u32], old: Vec<Value>) {
-    if let Spot::Value(Value(Node::Array(array))) = walk_container(root, place) {
+pub(super) fn put_each_back(root: &mut Root, place: &[u32], positions: &[u32], old: Vec<Value>) {
+    if let Container::Array(array) = walk_container(root, place) {
         return array.restore_each(positions, old);
     }
     for (position, value) in positions.iter().zip(old) {

@@ -10,15 +10,40 @@ fn value(json: &str) -> Measured {
     parse::json(json.as_bytes(), &Limits::NONE).unwrap()
 }
 
-fn wire_of(value: &Value) -> Vec<u8> {
+fn wire_of(view: View<'_>) -> Vec<u8> {
     let mut out = Vec::new();
-    wire::put_value(value.view(), &mut out);
+    wire::put_value(view, &mut out);
     out
+}
+
+/// A root of its own, or in a tail that just fits or has room for more.
+fn root(value: Value, tail: usize) -> Box<Root> {
+    let bare = Root::bare(value);
+    match bare.tail_wanted() + [0, 1, 400][tail % 3] {
+        _ if tail.is_multiple_of(3) || bare.tail_wanted() == 0 => Box::new(bare),
+        0..=16 => with_tail::<16>(bare),
+        17..=64 => with_tail::<64>(bare),
+        65..=256 => with_tail::<256>(bare),
+        257..=512 => with_tail::<512>(bare),
+        _ => with_tail::<1424>(bare),
+    }
+}
+
+fn with_tail<const N: usize>(mut bare: Root<[u8; 0]>) -> Box<Root> {
+    let root = Root::<[u8; N]>::with_tail(bare.take());
+    assert_eq!(Root::tail_bytes(&root), N as u16);
+    Box::new(root)
+}
+
+/// A document with a tail, and its size.
+fn rooted(json: &str) -> (Box<Root>, u64) {
+    let document = value(json);
+    (root(document.value, 1), document.size)
 }
 
 #[test]
 fn a_limit_refuses_before_anything_changes() {
-    let Measured { value: mut root, size, .. } = value(r#"{"a":[1]}"#);
+    let (mut root, size) = rooted(r#"{"a":[1]}"#);
     let limits = Limits { depth: 2, bytes: size + 9 };
     let mut journal = Journal::default();
     let mut editor = Editor::new(&mut root, size, limits, &mut journal);
@@ -35,7 +60,7 @@ fn a_limit_refuses_before_anything_changes() {
 
 #[test]
 fn what_one_command_puts_in_is_bounded() {
-    let Measured { value: mut root, size, .. } = value(r#"{"a":1}"#);
+    let (mut root, size) = rooted(r#"{"a":1}"#);
     let limits = Limits { depth: 8, bytes: 1000 };
     let mut journal = Journal::default();
     let mut editor = Editor::new(&mut root, size, limits, &mut journal);
@@ -58,19 +83,19 @@ fn changes_until_refused(
 ) -> (u32, usize) {
     let items: Vec<String> = (0..500).map(|n| format!("{{\"a\":[{n},0,{n}]}}")).collect();
     let text = format!("{{\"{}\":[{}]}}", "n".repeat(name_bytes), items.join(","));
-    let Measured { value: mut root, size, .. } = value(&text);
-    let before = wire_of(&root);
+    let (mut root, size) = rooted(&text);
+    let before = wire_of(root.view());
     let mut journal = Journal::default();
     let mut editor = Editor::new(&mut root, size, limits, &mut journal).with_effects(effects);
     for nth in 0..500 {
-        let (now, written) = (wire_of(editor.root), editor.journal.effects.clone());
+        let (now, written) = (wire_of(editor.view()), editor.journal.effects.clone());
         if let Err(refusal) = change(&mut editor, nth) {
             assert_eq!(refusal.code(), ErrorCode::Limit);
             assert!(refusal.to_string().contains("journal-bytes"), "{refusal}");
-            assert!(wire_of(editor.root) == now && editor.journal.effects == written);
+            assert!(wire_of(editor.view()) == now && editor.journal.effects == written);
             let bytes = written.len();
             drop(editor);
-            assert_eq!(wire_of(&root), before);
+            assert_eq!(wire_of(root.view()), before);
             return (nth, bytes);
         }
     }
@@ -112,8 +137,7 @@ fn a_change_of_every_member_of_the_largest_document_is_within_the_bound() {
         let members: Vec<String> =
             (0..3000).map(|n| member.replace("NNNNN", &format!("{:05}", 10_000 + n))).collect();
         let end = if start == "{" { "}" } else { "]" };
-        let Measured { value: mut root, size, .. } =
-            value(&format!("{start}{}{end}", members.join(",")));
+        let (mut root, size) = rooted(&format!("{start}{}{end}", members.join(",")));
         let limits = Limits { depth: 8, bytes: size };
         let mut journal = Journal::default();
         let mut editor = Editor::new(&mut root, size, limits, &mut journal);
@@ -127,8 +151,8 @@ fn a_change_of_every_member_of_the_largest_document_is_within_the_bound() {
 
 #[test]
 fn a_panic_on_the_way_leaves_nothing_behind() {
-    let Measured { value: mut root, size, .. } = value(r#"{"a":[1],"b":"x"}"#);
-    let before = wire_of(&root);
+    let (mut root, size) = rooted(r#"{"a":[1],"b":"x"}"#);
+    let before = wire_of(root.view());
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let mut journal = Journal::default();
         let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
@@ -137,12 +161,12 @@ fn a_panic_on_the_way_leaves_nothing_behind() {
         panic!("a mistake of ours");
     }));
     assert!(panicked.is_err());
-    assert_eq!(wire_of(&root), before);
+    assert_eq!(wire_of(root.view()), before);
 }
 
 #[test]
 fn an_identical_value_is_no_change() {
-    let Measured { value: mut root, size, .. } = value(r#"{"a":[1,{"b":"x"}]}"#);
+    let (mut root, size) = rooted(r#"{"a":[1,{"b":"x"}]}"#);
     let mut journal = Journal::default();
     let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
     editor.replace(&[0], value(r#"[1,{"b":"x"}]"#)).unwrap();
@@ -154,7 +178,7 @@ fn an_identical_value_is_no_change() {
 #[test]
 fn holes_close_when_a_command_is_over() {
     let members: Vec<String> = (0..500).map(|i| format!("\"member number {i}\":{i}")).collect();
-    let Measured { value: mut root, size, .. } = value(&format!("{{{}}}", members.join(",")));
+    let (mut root, size) = rooted(&format!("{{{}}}", members.join(",")));
     let heap_before = root.heap_bytes();
     let mut journal = Journal::default();
     let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
@@ -356,7 +380,7 @@ impl Noted<'_> {
 
 #[test]
 fn places_that_changed_follow_what_moves_them() {
-    let Measured { value: mut root, size, .. } = value(r#"{"a":[0,1,[2],3],"b":{"c":1,"d":2}}"#);
+    let (mut root, size) = rooted(r#"{"a":[0,1,[2],3],"b":{"c":1,"d":2}}"#);
     let mut journal = Journal::default();
     let mut editor =
         Editor::new(&mut root, size, Limits::DEFAULT, &mut journal).track_changes(true);
@@ -386,7 +410,7 @@ fn places_that_changed_follow_what_moves_them() {
 #[test]
 fn very_many_changes_are_noted_as_one() {
     let items = vec!["1"; CHANGES_MAX + 1].join(",");
-    let Measured { value: mut root, size, .. } = value(&format!("[{items}]"));
+    let (mut root, size) = rooted(&format!("[{items}]"));
     let mut journal = Journal::default();
     let mut editor =
         Editor::new(&mut root, size, Limits::DEFAULT, &mut journal).track_changes(true);
@@ -404,22 +428,23 @@ proptest! {
 
     /// Changes agree with a naive model, effects repeat them elsewhere, undo gives the bytes back.
     #[test]
-    fn changes_effects_and_undo_agree(start in json_text(), commands in prop::collection::vec(prop::collection::vec(change(), 1..8), 1..4)) {
-        let Measured { value: mut root, mut size, .. } = value(&start);
-        let mut replica = root.clone();
+    fn changes_effects_and_undo_agree(start in json_text(), tail in 0..3usize, commands in prop::collection::vec(prop::collection::vec(change(), 1..8), 1..4)) {
+        let Measured { value: document, mut size, .. } = value(&start);
+        let mut replica = root(document.clone(), 0);
+        let mut root = root(document, tail);
         let mut model: serde_json::Value = serde_json::from_str(&start).unwrap();
         for changes in &commands {
-            let before = wire_of(&root);
+            let before = wire_of(root.view());
             let mut journal = Journal::default();
 
             let mut scratch = model.clone();
             let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
             changes.iter().for_each(|change| apply(&mut editor, &mut scratch, change));
             drop(editor);
-            prop_assert_eq!(&wire_of(&root), &before);
+            prop_assert_eq!(&wire_of(root.view()), &before);
             prop_assert!(journal.is_empty() && journal.size_change() == 0);
 
-            let old = root.clone();
+            let old = root.view().to_value();
             let mut editor =
                 Editor::new(&mut root, size, Limits::NONE, &mut journal).track_changes(true);
             changes.iter().for_each(|change| apply(&mut editor, &mut model, change));
@@ -437,7 +462,7 @@ proptest! {
             let mut editor = Editor::new(&mut replica, replica_size, Limits::NONE, &mut elsewhere);
             editor.apply_effects(journal.effects()).unwrap();
             editor.commit();
-            prop_assert_eq!(wire_of(&replica), wire_of(&root));
+            prop_assert_eq!(wire_of(replica.view()), wire_of(root.view()));
         }
     }
 
@@ -446,23 +471,23 @@ proptest! {
         let parsed = value(&text);
         prop_assert_eq!(parsed.size, parsed.value.view().size());
         prop_assert_eq!(parsed.depth, parsed.value.view().depth());
-        let bytes = wire_of(&parsed.value);
+        let bytes = wire_of(parsed.value.view());
         let decoded = wire::Reader::new(&bytes).value(&Limits::NONE).unwrap();
-        prop_assert_eq!(wire_of(&decoded.value), bytes);
+        prop_assert_eq!(wire_of(decoded.value.view()), bytes);
         prop_assert!(decoded.value.view().identical(parsed.value.view()));
         prop_assert_eq!(format!("{:?}", value(&format!("{:?}", decoded.value)).value), format!("{:?}", parsed.value));
     }
 
     #[test]
     fn corrupt_effects_change_nothing(start in json_text(), effects in prop::collection::vec(0u8..8, 0..60)) {
-        let Measured { value: mut root, size, .. } = value(&start);
-        let before = wire_of(&root);
+        let (mut root, size) = rooted(&start);
+        let before = wire_of(root.view());
         let mut journal = Journal::default();
         let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
         let refused = editor.apply_effects(&effects).is_err();
         drop(editor);
         if refused {
-            prop_assert_eq!(wire_of(&root), before);
+            prop_assert_eq!(wire_of(root.view()), before);
         }
     }
 }
