@@ -1,6 +1,6 @@
 # `make` alone lists the targets. A target's line below `##` is its help.
 .DEFAULT_GOAL := help
-.PHONY: help build run cluster test check bench bench-values docs fuzz valgrind install clean setup servers clients
+.PHONY: help build run cluster test check bench bench-values flame docs fuzz valgrind install clean setup servers clients
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 MODULE     := $(TARGET_DIR)/release/libredis_model.so
@@ -49,6 +49,9 @@ bench: servers build ## measure the table of speed and memory
 
 bench-values: setup ## measure representations of values, and evaluators, side by side
 	@scripts/bench --values
+
+flame: ## draw flame graphs of the rows that miss their target, or of ROWS='part of a name'
+	@scripts/flame $(if $(ROWS),'$(ROWS)')
 
 docs: setup ## write commands.md from the commands' own declarations
 	cargo run --quiet --release --example commands > commands.md.new
