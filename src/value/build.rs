@@ -76,6 +76,8 @@ struct Scratch {
     /// The mark of each name in each open packed object, to notice repeated names. Two names with one
     /// mark are taken for repeated, which costs time and changes nothing.
     seen: Vec<Mark>,
+    /// The elements of all open arrays that are trees: their number is known when they are moved to the array.
+    values: Vec<Value>,
 }
 
 thread_local! {
@@ -96,6 +98,8 @@ impl Scratch {
         self.buffer.clear();
         self.frames.clear();
         self.seen.clear();
+        self.values.clear();
+        self.values.shrink_to(KEEP / size_of::<Value>());
         self.buffer.shrink_to(KEEP);
         self.frames.shrink_to(KEEP / size_of::<Frame>());
         self.seen.shrink_to(KEEP / size_of::<Mark>());
@@ -123,7 +127,8 @@ struct Frame {
 }
 
 enum Tree {
-    Array(Array),
+    /// Its elements are the values from this one on.
+    Array(usize),
     Object(Object, Option<Box<str>>),
 }
 
@@ -257,7 +262,10 @@ impl Builder {
             }
             Some(tree) => {
                 let value = match tree {
-                    Tree::Array(array) => Value(Node::Array(Box::new(array))),
+                    Tree::Array(start) => {
+                        let items = self.scratch.values.drain(start..).collect();
+                        Value(Node::Array(Box::new(Array { items })))
+                    }
                     Tree::Object(object, _) => Value(Node::Object(Box::new(object))),
                 };
                 if frame.repack {
@@ -319,7 +327,7 @@ impl Builder {
         };
         self.unpack(top);
         match self.scratch.frames[top].tree.as_mut().expect("the frame was unpacked") {
-            Tree::Array(array) => array.items.push_back(value),
+            Tree::Array(_) => self.scratch.values.push(value),
             Tree::Object(object, awaited) => {
                 object.set(&awaited.take().expect("a value in an object follows a name"), value);
             }
@@ -343,7 +351,9 @@ impl Builder {
                 frame.name_at.map(|at| pack::name_text(&self.scratch.buffer, at).as_str().into());
             Tree::Object(object, awaited)
         } else {
-            Tree::Array(Array { items: body.items().map(View::to_value).collect() })
+            let start = self.scratch.values.len();
+            self.scratch.values.extend(body.items().map(View::to_value));
+            Tree::Array(start)
         };
         frame.tree = Some(tree);
         self.scratch.buffer.truncate(frame.start);

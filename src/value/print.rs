@@ -112,7 +112,10 @@ impl<'o> Printer<'o> {
     fn array(&mut self, array: ArrayView<'_>) {
         self.byte(b'[');
         match array {
-            ArrayView::Packed(body) => self.items(body.items()),
+            ArrayView::Packed(body) => body.each_item(|item| {
+                self.value(item);
+                self.byte(b',');
+            }),
             ArrayView::Tree(array) => self.items(array.iter().map(|value| value.view())),
         }
         self.close(b']');
@@ -129,16 +132,14 @@ impl<'o> Printer<'o> {
     fn object(&mut self, object: ObjectView<'_>) {
         self.byte(b'{');
         match object {
-            ObjectView::Packed(body) => {
-                for (name, member) in body.members() {
-                    match name {
-                        PackedName::Shared(id) => self.shared_name(id),
-                        PackedName::Text(text) => self.name(text),
-                    }
-                    self.value(member);
-                    self.byte(b',');
+            ObjectView::Packed(body) => body.each_member(|name, member| {
+                match name {
+                    PackedName::Shared(id) => self.shared_name(id),
+                    PackedName::Text(text) => self.name(text),
                 }
-            }
+                self.value(member);
+                self.byte(b',');
+            }),
             ObjectView::Tree(object) => {
                 for (_, name, member) in object.members() {
                     match name {

@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use super::build::{Builder, Measured};
 use super::limits::Limits;
 use super::number::Number;
-use super::view::View;
+use super::view::{ArrayView, ObjectView, Text, View};
 use crate::error::{Error, Result};
 
 const NULL: u8 = 0;
@@ -47,14 +47,27 @@ pub fn put_value(view: View<'_>, out: &mut Vec<u8>) {
         View::Array(array) => {
             out.push(ARRAY);
             put_varint(array.len() as u64, out);
-            array.iter().for_each(|item| put_value(item, out));
+            match array {
+                ArrayView::Packed(body) => body.each_item(|item| put_value(item, out)),
+                ArrayView::Tree(array) => array.iter().for_each(|item| put_value(item.view(), out)),
+            }
         }
         View::Object(object) => {
             out.push(OBJECT);
             put_varint(object.len() as u64, out);
-            for (name, value) in object.iter() {
+            let mut put_member = |name: Text<'_>, value| {
                 put_text(name.as_bytes(), out);
                 put_value(value, out);
+            };
+            match object {
+                ObjectView::Packed(body) => {
+                    body.each_member(|name, value| put_member(name.text(), value));
+                }
+                ObjectView::Tree(object) => {
+                    object
+                        .members()
+                        .for_each(|(_, name, value)| put_member(name.text(), value.view()));
+                }
             }
         }
     }
