@@ -44,7 +44,10 @@ impl Drop for OpenKey {
         // SAFETY: the handle was opened by this host and is closed once; a null one is ignored. The document
         // is at the key, and nothing of it is borrowed any more.
         unsafe {
-            if let Some(document) = self.document {
+            // After a panic the document is as it was before, but nothing more is asked of it.
+            if let Some(document) = self.document
+                && !std::thread::panicking()
+            {
                 data_type::settle(self.handle, document);
             }
             call!(RedisModule_CloseKey(self.handle));

@@ -5,11 +5,13 @@
 
 use std::cell::Cell;
 
+use super::leaf::Leaf;
 use super::limits::Limits;
 use super::names::{Mark, Sequence};
 use super::number::Number;
-use super::pack::{self, Body, Leaf};
-use super::tree::{Array, Node, Object, Value};
+use super::object::Object;
+use super::pack::{self, Body};
+use super::tree::{Array, Node, Value};
 use super::view::{ArrayView, ObjectView, Text, View, text_size};
 use crate::error::Result;
 

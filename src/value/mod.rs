@@ -16,9 +16,11 @@ mod build;
 
 pub mod edit;
 mod hash;
+mod leaf;
 pub mod limits;
 pub mod names;
 pub mod number;
+mod object;
 mod pack;
 pub mod parse;
 pub mod print;

@@ -15,10 +15,8 @@
 //!
 //! Numbers are little-endian. The buffer of a leaf starts with the container's own tag and may be
 //! longer than what is used, so that small growth needs no new buffer. Packed bytes never leave the
-//! process (they hold numbers of shared names), so what is in a leaf was written by this file: a byte
+//! process (they hold numbers of shared names), so what is in one was written here or by [`super::leaf`]: a byte
 //! it cannot have written is a broken invariant, not an input error.
-
-use smallvec::SmallVec;
 
 use super::names::{self, NameId};
 use super::number::Number;
@@ -155,7 +153,7 @@ pub fn close_container(start: usize, count: usize, out: &mut [u8]) {
     set_header(&mut out[start..], body, count);
 }
 
-fn set_header(header: &mut [u8], body: usize, count: usize) {
+pub(super) fn set_header(header: &mut [u8], body: usize, count: usize) {
     header[1..3].copy_from_slice(&u16::try_from(body).expect("a leaf is small").to_le_bytes());
     header[3..5].copy_from_slice(&u16::try_from(count).expect("a leaf is small").to_le_bytes());
 }
@@ -163,7 +161,7 @@ fn set_header(header: &mut [u8], body: usize, count: usize) {
 // --- Reading ---------------------------------------------------------------------------------
 
 #[inline]
-fn u16_at(bytes: &[u8], at: usize) -> usize {
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> usize {
     usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
 }
 
@@ -232,7 +230,7 @@ pub struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn at(bytes: &'a [u8], at: usize) -> Body<'a> {
+    pub(super) fn at(bytes: &'a [u8], at: usize) -> Body<'a> {
         let start = at + HEADER_BYTES;
         let end = start + u16_at(bytes, at + 1);
         Body { bytes: &bytes[start..end], count: u16_at(bytes, at + 3) as u16 }
@@ -247,9 +245,8 @@ impl<'a> Body<'a> {
         self.count.into()
     }
 
-    /// How long the packed form is.
-    pub fn bytes_len(self) -> usize {
-        self.bytes.len()
+    pub(super) fn bytes(self) -> &'a [u8] {
+        self.bytes
     }
 
     /// Where the container's tag stands in memory: no other container that is there at the same time
@@ -271,7 +268,7 @@ impl<'a> Body<'a> {
         Some(view(self.bytes, self.item_offset(index)))
     }
 
-    fn item_offset(self, index: usize) -> usize {
+    pub(super) fn item_offset(self, index: usize) -> usize {
         (0..index).fold(0, |at, _| at + node_len(self.bytes, at))
     }
 
@@ -313,7 +310,7 @@ impl<'a> Body<'a> {
         Some((name, view(self.bytes, value_at)))
     }
 
-    fn member_offset(self, position: usize) -> usize {
+    pub(super) fn member_offset(self, position: usize) -> usize {
         (0..position).fold(0, |at, _| {
             let value_at = at + name_len(self.bytes, at);
             value_at + node_len(self.bytes, value_at)
@@ -425,228 +422,11 @@ pub fn name_text(bytes: &[u8], at: usize) -> Text<'_> {
 }
 
 #[inline]
-fn name_len(bytes: &[u8], at: usize) -> usize {
+pub(super) fn name_len(bytes: &[u8], at: usize) -> usize {
     match bytes[at] {
         0..NAME_WIDE => 1,
         NAME_WIDE..NAME_TEXT => 2,
         NAME_LONG => 3 + u16_at(bytes, at + 1),
         tag => 1 + usize::from(tag & 0x3f),
     }
-}
-
-// --- Leaves ----------------------------------------------------------------------------------
-
-/// A packed container that owns its buffer.
-#[derive(Clone)]
-pub struct Leaf(Box<[u8]>);
-
-/// A packed container at the start of a buffer, whoever owns that.
-#[derive(Clone, Copy)]
-pub struct LeafRef<'a>(&'a [u8]);
-
-/// Where a node stands inside a leaf: the byte range of the node itself (for an object's member
-/// with its name in front) and the headers of the containers around it, outermost first.
-pub struct Spot {
-    pub headers: SmallVec<[u16; 8]>,
-    pub start: usize,
-    /// Where the value begins; `start` unless a name stands before it.
-    pub value: usize,
-    pub end: usize,
-}
-
-/// One change in a leaf: `bytes` take the place of `start..end`, and the count of the innermost container
-/// changes by `count_change`. The headers are those of a [`Spot`].
-pub struct Splice<'s> {
-    pub headers: &'s [u16],
-    pub start: usize,
-    pub end: usize,
-    pub bytes: &'s [u8],
-    pub count_change: isize,
-}
-
-impl Leaf {
-    /// `node` is one packed container.
-    pub fn new(node: &[u8]) -> Leaf {
-        debug_assert!(matches!(node[0], ARRAY | OBJECT) && node_len(node, 0) == node.len());
-        debug_assert!(node.len() <= LEAF_BYTES_MAX);
-        let mut buffer = Vec::with_capacity(rounded(node.len()));
-        buffer.extend_from_slice(node);
-        Leaf::with_slack(buffer)
-    }
-
-    pub fn from_body(tag: u8, body: Body<'_>) -> Leaf {
-        let used = HEADER_BYTES + body.bytes.len();
-        let mut buffer = Vec::with_capacity(rounded(used));
-        buffer.extend_from_slice(&[tag, 0, 0, 0, 0]);
-        set_header(&mut buffer, body.bytes.len(), body.len());
-        buffer.extend_from_slice(body.bytes);
-        Leaf::with_slack(buffer)
-    }
-
-    /// Fills the buffer up to its capacity, so that none of it is given back.
-    fn with_slack(mut buffer: Vec<u8>) -> Leaf {
-        buffer.resize(buffer.capacity(), 0);
-        Leaf(buffer.into_boxed_slice())
-    }
-
-    pub fn empty(tag: u8) -> Leaf {
-        Leaf::new(&[tag, 0, 0, 0, 0])
-    }
-
-    #[inline]
-    pub fn get(&self) -> LeafRef<'_> {
-        LeafRef(&self.0)
-    }
-
-    pub fn buffer_bytes(&self) -> usize {
-        self.0.len()
-    }
-
-    pub fn buffer_mut(&mut self) -> &mut Box<[u8]> {
-        &mut self.0
-    }
-
-    /// There is room for it, see [`LeafRef::has_room`].
-    #[inline]
-    pub fn splice(&mut self, splice: &Splice<'_>) {
-        let after = splice.used_after(self.get());
-        if self.0.len() > rounded(after) * 2 || !splice.in_place(&mut self.0) {
-            *self = splice.elsewhere(self.get());
-        }
-    }
-}
-
-impl Splice<'_> {
-    fn used_after(&self, leaf: LeafRef<'_>) -> usize {
-        leaf.used() - (self.end - self.start) + self.bytes.len()
-    }
-
-    /// Makes the change within the buffer of the leaf; says whether it could.
-    #[inline]
-    pub fn in_place(&self, buffer: &mut [u8]) -> bool {
-        let used = LeafRef(buffer).used();
-        let after = self.used_after(LeafRef(buffer));
-        assert!(after <= LEAF_BYTES_MAX, "the caller asked whether there is room");
-        if after > buffer.len() {
-            return false;
-        }
-        if after != used {
-            buffer.copy_within(self.end..used, self.start + self.bytes.len());
-        }
-        buffer[self.start..self.start + self.bytes.len()].copy_from_slice(self.bytes);
-        if after != used || self.count_change != 0 {
-            self.correct_headers(buffer);
-        }
-        true
-    }
-
-    /// The leaf as it is after the change, in a buffer of its own.
-    pub fn elsewhere(&self, leaf: LeafRef<'_>) -> Leaf {
-        let after = self.used_after(leaf);
-        assert!(after <= LEAF_BYTES_MAX, "the caller asked whether there is room");
-        let mut buffer = Vec::with_capacity(rounded(after));
-        buffer.extend_from_slice(&leaf.0[..self.start]);
-        buffer.extend_from_slice(self.bytes);
-        buffer.extend_from_slice(&leaf.0[self.end..leaf.used()]);
-        self.correct_headers(&mut buffer);
-        Leaf::with_slack(buffer)
-    }
-
-    fn correct_headers(&self, buffer: &mut [u8]) {
-        let growth = self.bytes.len() as isize - (self.end - self.start) as isize;
-        for (nth, header) in self.headers.iter().rev().enumerate() {
-            let header = usize::from(*header);
-            let body = (u16_at(buffer, header + 1) as isize + growth) as usize;
-            let count =
-                u16_at(buffer, header + 3) as isize + if nth == 0 { self.count_change } else { 0 };
-            set_header(&mut buffer[header..], body, count as usize);
-        }
-    }
-}
-
-impl<'a> LeafRef<'a> {
-    #[inline]
-    pub fn new(buffer: &'a [u8]) -> LeafRef<'a> {
-        LeafRef(buffer)
-    }
-
-    /// The packed node, without the slack behind it.
-    pub fn node(self) -> &'a [u8] {
-        &self.0[..self.used()]
-    }
-
-    #[inline]
-    pub fn used(self) -> usize {
-        node_len(self.0, 0)
-    }
-
-    #[inline]
-    pub fn view(self) -> View<'a> {
-        view(self.0, 0)
-    }
-
-    /// The view of the node at a place inside this leaf.
-    pub fn view_at(self, steps: &[u32]) -> View<'a> {
-        if steps.is_empty() {
-            return self.view();
-        }
-        view(self.0, self.locate(steps).value)
-    }
-
-    /// Finds the node at a place inside this leaf. The place exists.
-    #[inline]
-    pub fn locate(self, steps: &[u32]) -> Spot {
-        let mut spot = Spot { headers: SmallVec::new(), start: 0, value: 0, end: 0 };
-        for step in steps {
-            let header = spot.value;
-            let body = Body::at(self.0, header);
-            assert!((*step as usize) < body.len(), "a place names a node that is there");
-            let inside = header + HEADER_BYTES;
-            spot.headers.push(header as u16);
-            if self.0[header] == ARRAY {
-                spot.start = inside + body.item_offset(*step as usize);
-                spot.value = spot.start;
-            } else {
-                spot.start = inside + body.member_offset(*step as usize);
-                spot.value = spot.start + name_len(self.0, spot.start);
-            }
-        }
-        spot.end = spot.value + node_len(self.0, spot.value);
-        spot
-    }
-
-    /// The gap before the child at `position` of the container at `steps`; behind the last when
-    /// `position` is the number of children. The headers include the container's own.
-    pub fn locate_gap(self, steps: &[u32], position: usize) -> Spot {
-        let mut spot = self.locate(steps);
-        let header = spot.value;
-        let body = Body::at(self.0, header);
-        assert!(position <= body.len(), "a gap is inside its container");
-        spot.headers.push(header as u16);
-        let offset = if self.0[header] == ARRAY {
-            body.item_offset(position)
-        } else {
-            body.member_offset(position)
-        };
-        spot.start = header + HEADER_BYTES + offset;
-        spot.value = spot.start;
-        spot.end = spot.start;
-        spot
-    }
-
-    /// Whether `added` bytes in the place of `removed` leave the leaf within its size.
-    pub fn has_room(self, removed: usize, added: usize) -> bool {
-        self.used() - removed + added <= LEAF_BYTES_MAX
-    }
-}
-
-/// The size of the allocator's class for `bytes`, as jemalloc spaces them: what is allocated anyway.
-pub fn rounded(bytes: usize) -> usize {
-    let step = match bytes {
-        0..=128 => 16,
-        129..=256 => 32,
-        257..=512 => 64,
-        _ => 128,
-    };
-    bytes.next_multiple_of(step)
 }

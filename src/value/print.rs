@@ -5,9 +5,9 @@
 
 use super::names::{NameId, PRINTED_BLOCK};
 use super::number::Number;
+use super::object::SlotName;
 use super::pack::PackedName;
 use super::parse::{plain_len, specials};
-use super::tree::SlotName;
 use super::view::{ArrayView, ObjectView, View};
 
 /// Appends the value's JSON text.

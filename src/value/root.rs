@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::pack::{LeafRef, Splice, rounded};
+use super::leaf::{LeafRef, Splice, rounded};
 use super::tree::{Node, Relocate, Value};
 use super::view::View;
 

@@ -3,8 +3,9 @@
 use std::collections::vec_deque;
 
 use super::number::Number;
+use super::object::{self, Object};
 use super::pack::{self, Body};
-use super::tree::{self, Array, Object, Value};
+use super::tree::{Array, Value};
 
 /// A borrowed value. Cheap to copy.
 #[derive(Clone, Copy)]
@@ -203,7 +204,7 @@ impl<'a> View<'a> {
         match self {
             View::Str(text) => text.as_bytes().len() + 8,
             View::Array(ArrayView::Packed(body)) | View::Object(ObjectView::Packed(body)) => {
-                body.bytes_len() * 2 + 16
+                body.bytes().len() * 2 + 16
             }
             View::Array(_) | View::Object(_) => LARGE,
             _ => 32,
@@ -378,7 +379,7 @@ impl<'a> Iterator for Items<'a> {
 
 /// Iterates the members of an object.
 #[derive(Clone)]
-pub struct Members<'a>(Either<pack::Members<'a>, tree::Members<'a>>);
+pub struct Members<'a>(Either<pack::Members<'a>, object::Members<'a>>);
 
 impl<'a> Iterator for Members<'a> {
     type Item = (Text<'a>, View<'a>);

@@ -372,6 +372,41 @@ fn memory_usage_grows_and_shrinks_with_content() {
     });
 }
 
+/// Its block of memory is replaced when it is outgrown or much too large, by whichever command changed it.
+#[test]
+fn a_document_that_was_changed_takes_no_more_than_one_that_was_set() {
+    on_every_shared(|server| {
+        let conn = &mut server.conn();
+        let (changed, set) = ("keyspace:block:a", "keyspace:block:b");
+        let usage = |conn: &mut Conn, key: &str| conn.must(&["MEMORY", "USAGE", key]).int();
+        let mut check = |command: &[&str], most: i64| {
+            conn.must(command);
+            let text = conn.must(&["MODEL.GET", changed]).text().to_string();
+            // A name is shared when it was seen often enough, which both have to know.
+            (0..10).for_each(|_| drop(conn.must(&["MODEL.SET", set, "any", &text])));
+            let (ours, least) = (usage(conn, changed), usage(conn, set));
+            assert!(least <= ours && ours <= least * most, "{text}: {ours}, and {least} when set");
+        };
+        let (on, end) = (["MODEL.TXN", "1", changed, "ON", changed], "$.list");
+        check(&["MODEL.SET", changed, "any", r#"{"list":[]}"#], 1);
+        check(&["MODEL.SET", changed, "any", r#"{"list":[]}"#], 1);
+        for nth in 0..60 {
+            let items = format!("[\"item {nth}\"]");
+            match nth % 2 {
+                0 => check(&["MODEL.FIELDOP", changed, "APPEND", end, &items], 1),
+                _ => check(&[&on[..], &["APPEND", end, &items]].concat(), 1),
+            }
+        }
+        // Half of a block may be left empty.
+        for nth in 0..60 {
+            match nth % 2 {
+                0 => check(&["MODEL.FIELDOP", changed, "DEL", "$.list[0]"], 2),
+                _ => check(&[&on[..], &["DEL", "$.list[0]"]].concat(), 2),
+            }
+        }
+    });
+}
+
 /// A document of about this many nodes, and one as deep as may be.
 fn large(nodes: usize) -> String {
     let items: Vec<_> =

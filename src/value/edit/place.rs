@@ -4,11 +4,13 @@
 //! here records anything: that is the editor's.
 
 use crate::value::Place;
+use crate::value::leaf::{self, LeafRef, Splice};
 use crate::value::names;
 use crate::value::number::Number;
-use crate::value::pack::{self, LeafRef, PackedNumber, Splice};
+use crate::value::object::Object;
+use crate::value::pack::{self, PackedNumber};
 use crate::value::root::Root;
-use crate::value::tree::{Array, Node, Object, Value};
+use crate::value::tree::{Array, Node, Value};
 use crate::value::view::View;
 
 /// What a walk to a place ends at.
@@ -154,7 +156,7 @@ pub(super) enum Found<'v> {
     Value(&'v mut Value),
     Tail(&'v mut Root),
     /// A node inside a leaf.
-    Packed(Home<'v>, pack::Spot),
+    Packed(Home<'v>, leaf::Spot),
 }
 
 impl<'v> Found<'v> {
@@ -256,7 +258,7 @@ pub(super) fn restore_member(
 }
 
 /// Puts children into a gap.
-fn fill<'s>(gap: &'s pack::Spot, bytes: &'s [u8], count: usize) -> Splice<'s> {
+fn fill<'s>(gap: &'s leaf::Spot, bytes: &'s [u8], count: usize) -> Splice<'s> {
     let (headers, start, end) = (&gap.headers, gap.start, gap.end);
     Splice { headers, start, end, bytes, count_change: count as isize }
 }

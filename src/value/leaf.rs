@@ -1,0 +1,223 @@
+//! Packed containers in buffers: reading, and changing them in place.
+
+use smallvec::SmallVec;
+
+use super::pack::{
+    ARRAY, Body, HEADER_BYTES, LEAF_BYTES_MAX, OBJECT, name_len, node_len, set_header, u16_at, view,
+};
+use super::view::View;
+
+/// A packed container that owns its buffer.
+#[derive(Clone)]
+pub struct Leaf(Box<[u8]>);
+
+/// A packed container at the start of a buffer, whoever owns that.
+#[derive(Clone, Copy)]
+pub struct LeafRef<'a>(&'a [u8]);
+
+/// Where a node stands inside a leaf: the byte range of the node itself (for an object's member
+/// with its name in front) and the headers of the containers around it, outermost first.
+pub struct Spot {
+    pub headers: SmallVec<[u16; 8]>,
+    pub start: usize,
+    /// Where the value begins; `start` unless a name stands before it.
+    pub value: usize,
+    pub end: usize,
+}
+
+/// One change in a leaf: `bytes` take the place of `start..end`, and the count of the innermost container
+/// changes by `count_change`. The headers are those of a [`Spot`].
+pub struct Splice<'s> {
+    pub headers: &'s [u16],
+    pub start: usize,
+    pub end: usize,
+    pub bytes: &'s [u8],
+    pub count_change: isize,
+}
+
+impl Leaf {
+    /// `node` is one packed container.
+    pub fn new(node: &[u8]) -> Leaf {
+        debug_assert!(matches!(node[0], ARRAY | OBJECT) && node_len(node, 0) == node.len());
+        debug_assert!(node.len() <= LEAF_BYTES_MAX);
+        let mut buffer = Vec::with_capacity(rounded(node.len()));
+        buffer.extend_from_slice(node);
+        Leaf::with_slack(buffer)
+    }
+
+    pub fn from_body(tag: u8, body: Body<'_>) -> Leaf {
+        let used = HEADER_BYTES + body.bytes().len();
+        let mut buffer = Vec::with_capacity(rounded(used));
+        buffer.extend_from_slice(&[tag, 0, 0, 0, 0]);
+        set_header(&mut buffer, body.bytes().len(), body.len());
+        buffer.extend_from_slice(body.bytes());
+        Leaf::with_slack(buffer)
+    }
+
+    /// Fills the buffer up to its capacity, so that none of it is given back.
+    fn with_slack(mut buffer: Vec<u8>) -> Leaf {
+        buffer.resize(buffer.capacity(), 0);
+        Leaf(buffer.into_boxed_slice())
+    }
+
+    pub fn empty(tag: u8) -> Leaf {
+        Leaf::new(&[tag, 0, 0, 0, 0])
+    }
+
+    #[inline]
+    pub fn get(&self) -> LeafRef<'_> {
+        LeafRef(&self.0)
+    }
+
+    pub fn buffer_bytes(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn buffer_mut(&mut self) -> &mut Box<[u8]> {
+        &mut self.0
+    }
+
+    /// There is room for it, see [`LeafRef::has_room`].
+    #[inline]
+    pub fn splice(&mut self, splice: &Splice<'_>) {
+        let after = splice.used_after(self.get());
+        if self.0.len() > rounded(after) * 2 || !splice.in_place(&mut self.0) {
+            *self = splice.elsewhere(self.get());
+        }
+    }
+}
+
+impl Splice<'_> {
+    fn used_after(&self, leaf: LeafRef<'_>) -> usize {
+        leaf.used() - (self.end - self.start) + self.bytes.len()
+    }
+
+    /// Makes the change within the buffer of the leaf; says whether it could.
+    #[inline]
+    pub fn in_place(&self, buffer: &mut [u8]) -> bool {
+        let used = LeafRef(buffer).used();
+        let after = self.used_after(LeafRef(buffer));
+        assert!(after <= LEAF_BYTES_MAX, "the caller asked whether there is room");
+        if after > buffer.len() {
+            return false;
+        }
+        if after != used {
+            buffer.copy_within(self.end..used, self.start + self.bytes.len());
+        }
+        buffer[self.start..self.start + self.bytes.len()].copy_from_slice(self.bytes);
+        if after != used || self.count_change != 0 {
+            self.correct_headers(buffer);
+        }
+        true
+    }
+
+    /// The leaf as it is after the change, in a buffer of its own.
+    pub fn elsewhere(&self, leaf: LeafRef<'_>) -> Leaf {
+        let after = self.used_after(leaf);
+        assert!(after <= LEAF_BYTES_MAX, "the caller asked whether there is room");
+        let mut buffer = Vec::with_capacity(rounded(after));
+        buffer.extend_from_slice(&leaf.0[..self.start]);
+        buffer.extend_from_slice(self.bytes);
+        buffer.extend_from_slice(&leaf.0[self.end..leaf.used()]);
+        self.correct_headers(&mut buffer);
+        Leaf::with_slack(buffer)
+    }
+
+    fn correct_headers(&self, buffer: &mut [u8]) {
+        let growth = self.bytes.len() as isize - (self.end - self.start) as isize;
+        for (nth, header) in self.headers.iter().rev().enumerate() {
+            let header = usize::from(*header);
+            let body = (u16_at(buffer, header + 1) as isize + growth) as usize;
+            let count =
+                u16_at(buffer, header + 3) as isize + if nth == 0 { self.count_change } else { 0 };
+            set_header(&mut buffer[header..], body, count as usize);
+        }
+    }
+}
+
+impl<'a> LeafRef<'a> {
+    #[inline]
+    pub fn new(buffer: &'a [u8]) -> LeafRef<'a> {
+        LeafRef(buffer)
+    }
+
+    /// The packed node, without the slack behind it.
+    pub fn node(self) -> &'a [u8] {
+        &self.0[..self.used()]
+    }
+
+    #[inline]
+    pub fn used(self) -> usize {
+        node_len(self.0, 0)
+    }
+
+    #[inline]
+    pub fn view(self) -> View<'a> {
+        view(self.0, 0)
+    }
+
+    /// The view of the node at a place inside this leaf.
+    pub fn view_at(self, steps: &[u32]) -> View<'a> {
+        if steps.is_empty() {
+            return self.view();
+        }
+        view(self.0, self.locate(steps).value)
+    }
+
+    /// Finds the node at a place inside this leaf. The place exists.
+    #[inline]
+    pub fn locate(self, steps: &[u32]) -> Spot {
+        let mut spot = Spot { headers: SmallVec::new(), start: 0, value: 0, end: 0 };
+        for step in steps {
+            let header = spot.value;
+            let body = Body::at(self.0, header);
+            assert!((*step as usize) < body.len(), "a place names a node that is there");
+            let inside = header + HEADER_BYTES;
+            spot.headers.push(header as u16);
+            if self.0[header] == ARRAY {
+                spot.start = inside + body.item_offset(*step as usize);
+                spot.value = spot.start;
+            } else {
+                spot.start = inside + body.member_offset(*step as usize);
+                spot.value = spot.start + name_len(self.0, spot.start);
+            }
+        }
+        spot.end = spot.value + node_len(self.0, spot.value);
+        spot
+    }
+
+    /// The gap before the child at `position` of the container at `steps`; behind the last when
+    /// `position` is the number of children. The headers include the container's own.
+    pub fn locate_gap(self, steps: &[u32], position: usize) -> Spot {
+        let mut spot = self.locate(steps);
+        let header = spot.value;
+        let body = Body::at(self.0, header);
+        assert!(position <= body.len(), "a gap is inside its container");
+        spot.headers.push(header as u16);
+        let offset = if self.0[header] == ARRAY {
+            body.item_offset(position)
+        } else {
+            body.member_offset(position)
+        };
+        spot.start = header + HEADER_BYTES + offset;
+        spot.value = spot.start;
+        spot.end = spot.start;
+        spot
+    }
+
+    /// Whether `added` bytes in the place of `removed` leave the leaf within its size.
+    pub fn has_room(self, removed: usize, added: usize) -> bool {
+        self.used() - removed + added <= LEAF_BYTES_MAX
+    }
+}
+
+/// The size of the allocator's class for `bytes`, as jemalloc spaces them: what is allocated anyway.
+pub fn rounded(bytes: usize) -> usize {
+    let step = match bytes {
+        0..=128 => 16,
+        129..=256 => 32,
+        257..=512 => 64,
+        _ => 128,
+    };
+    bytes.next_multiple_of(step)
+}
