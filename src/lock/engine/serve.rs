@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Ask, Engine, Settled, Standing, Store, Suspects, Wake, Woken, standing};
+use super::asking::{Standing, standing};
+use super::{Ask, Engine, Settled, Store, Suspects, Wake, Woken};
 use crate::lock::held::{Locks, Mode};
 use crate::lock::queue::WaiterId;
 use crate::lock::{At, Moment, Place};

@@ -1,0 +1,200 @@
+//! A request: what it asks for is granted, or it waits, or it is refused.
+
+use smallvec::SmallVec;
+
+use super::{Answer, Ask, Engine, Grant, Store, deadlock};
+use crate::error::{Error, ErrorCode, Result};
+use crate::lock::held::{Holder, LockEdit, Locks, Mode};
+use crate::lock::queue::{Queue, WaiterId};
+use crate::lock::{At, LockLimits, Moment, graph};
+
+/// What stands between a request and its lock on one document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The owner has it already, or more.
+    Held,
+    /// Nobody else holds it, but the owner wants it alone now.
+    Upgrade,
+    /// No holder is in the way; who came earlier may be.
+    Free,
+    /// A holder is.
+    Blocked,
+}
+
+pub(super) fn standing(locks: &Locks, name: &[u8], owner: &[u8], mode: Mode) -> Standing {
+    let holders = locks.holders(name);
+    let own = holders.iter().find(|holder| *holder.owner == *owner);
+    if own.is_some_and(|own| own.mode.covers(mode)) {
+        return Standing::Held;
+    }
+    let blocks = |holder: &Holder| *holder.owner != *owner && holder.mode.conflicts(mode);
+    match own {
+        _ if holders.iter().any(blocks) => Standing::Blocked,
+        Some(_) => Standing::Upgrade,
+        None => Standing::Free,
+    }
+}
+
+impl Engine {
+    /// A request. `NOKEY` where a document is missing, `DEADLOCK` where waiting would never end.
+    pub fn ask(
+        &mut self,
+        store: &mut dyn Store,
+        moment: Moment,
+        limits: &LockLimits,
+        ask: Ask<'_>,
+    ) -> Result<Answer> {
+        self.tick(store, moment);
+        self.settle_all(store, moment);
+        for at in ask.documents {
+            let locks = store.locks(*at).ok_or_else(|| no_key(at.key))?;
+            check_room(locks, &ask, limits)?;
+        }
+        if ask.documents.iter().all(|at| self.is_free(store, *at, &ask)) {
+            let granted = self.grant_all(store, moment, &ask);
+            self.settle_all(store, moment);
+            return granted.map(Answer::Granted).map_err(|at| no_key(at.key));
+        }
+        if !ask.waits {
+            return Ok(Answer::Busy);
+        }
+        let crowded = |at: &&At<'_>| self.waiters_of(**at, ask.name) as u64 >= limits.waiters;
+        if let Some(at) = ask.documents.iter().find(crowded) {
+            return Err(Error::limit("model.lock-waiters", limits.waiters).text("key", at.key));
+        }
+        let waiter = self.enqueue(store, &ask);
+        let mut steps = 0;
+        let closes = graph::closes_cycle(self, waiter, &mut steps);
+        self.counters.steps += steps;
+        if closes {
+            self.counters.deadlocks += 1;
+            self.cancel(waiter);
+            self.settle_all(store, moment);
+            return Err(deadlock().text("name", ask.name).text("owner", ask.owner));
+        }
+        Ok(Answer::Waits(waiter))
+    }
+
+    /// Whether a request that has just come can be granted on a document, which is there.
+    fn is_free(&self, store: &mut dyn Store, at: At<'_>, ask: &Ask<'_>) -> bool {
+        let Some(locks) = store.locks(at) else { return false };
+        match standing(locks, ask.name, ask.owner, ask.mode) {
+            Standing::Held | Standing::Upgrade => true,
+            Standing::Blocked => false,
+            Standing::Free => !self.is_behind(at, ask.name, ask.owner, ask.mode, WaiterId::MAX),
+        }
+    }
+
+    /// Whether a conflicting request of another owner came before this number.
+    pub(super) fn is_behind(
+        &self,
+        at: At<'_>,
+        name: &[u8],
+        owner: &[u8],
+        mode: Mode,
+        before: WaiterId,
+    ) -> bool {
+        let Some(queue) = self.queues_of(at).and_then(|queues| queues.find(name)) else {
+            return false;
+        };
+        let ahead = if mode == Mode::Exclusive { &queue.all } else { &queue.exclusive };
+        ahead.range(..before).any(|waiter| *self.waiters[waiter].owner != *owner)
+    }
+
+    /// Grants all that is asked for, which was free; or nothing, and gives a document that is gone.
+    pub(super) fn grant_all<'a>(
+        &mut self,
+        store: &mut dyn Store,
+        moment: Moment,
+        ask: &Ask<'a>,
+    ) -> std::result::Result<SmallVec<[Grant; 1]>, At<'a>> {
+        // All are looked at first, so that hardly ever anything has to be taken back.
+        if let Some(gone) = ask.documents.iter().find(|at| store.locks(**at).is_none()) {
+            return Err(*gone);
+        }
+        let mut grants: SmallVec<[Grant; 1]> = SmallVec::new();
+        for at in ask.documents {
+            match self.grant(store, moment, *at, ask) {
+                Some(grant) => grants.push(grant),
+                None => {
+                    for (at, grant) in ask.documents.iter().zip(&grants) {
+                        self.give_back(store, *at, grant.fence);
+                    }
+                    return Err(*at);
+                }
+            }
+        }
+        Ok(grants)
+    }
+
+    /// `None` where the document is gone: outside of commands a key can expire between any two looks.
+    fn grant(
+        &mut self,
+        store: &mut dyn Store,
+        moment: Moment,
+        at: At<'_>,
+        ask: &Ask<'_>,
+    ) -> Option<Grant> {
+        let locks = store.locks(at)?;
+        let now_ms = moment.steady_ms;
+        let mut ends_ms = now_ms.saturating_add(ask.lease_ms);
+        let mut mode = ask.mode;
+        let standing = standing(locks, ask.name, ask.owner, ask.mode);
+        let fence = match locks.holder_mut(ask.name, ask.owner) {
+            // The same grant again, whose lease is not cut short.
+            Some(own) if standing == Standing::Held => {
+                ends_ms = ends_ms.max(own.ends_ms);
+                mode = own.mode;
+                own.fence
+            }
+            _ => {
+                self.fences.see(locks.last_fence());
+                self.counters.grants += 1;
+                self.fences.issue(moment.unix_ms)
+            }
+        };
+        let holder = Holder {
+            owner: ask.owner.into(),
+            fence,
+            mode,
+            lease_ms: ask.lease_ms,
+            ephemeral: ask.ephemeral.is_some(),
+            ends_ms,
+            client: ask.ephemeral.unwrap_or(0),
+            again: standing == Standing::Held,
+        };
+        self.change(locks, at, LockEdit::Grant { name: ask.name.into(), holder });
+        self.suspect_holder(at, ask, standing);
+        Some(Grant { fence, lease_ms: ends_ms - now_ms })
+    }
+
+    /// Who waits to share what was granted, or to hold alone what it shares, now waits for one owner more.
+    /// That makes a circle only if that one waits, too.
+    fn suspect_holder(&mut self, at: At<'_>, ask: &Ask<'_>, standing: Standing) {
+        let Some((owner, _)) = self.by_owner.get_key_value(ask.owner) else { return };
+        let queue = self.queues_of(at).and_then(|queues| queues.find(ask.name));
+        let sharer = standing == Standing::Free && ask.mode == Mode::Shared;
+        let upgraders = |queue: &Queue| !queue.holders.is_empty() && !queue.exclusive.is_empty();
+        if queue.is_some_and(|queue| standing == Standing::Upgrade || sharer && upgraders(queue)) {
+            self.suspects.add(&owner.clone());
+        }
+    }
+}
+
+#[cold]
+fn no_key(key: &[u8]) -> Error {
+    Error::new(ErrorCode::NoKey, "the key is missing").text("key", key)
+}
+
+/// `LIMIT` where a document would have too many locks, or a lock too many holders.
+fn check_room(locks: &Locks, ask: &Ask<'_>, limits: &LockLimits) -> Result<()> {
+    let holders = locks.holders(ask.name);
+    if holders.is_empty() && locks.names().len() as u64 >= limits.names {
+        return Err(Error::limit("model.lock-names", limits.names));
+    }
+    let new = !holders.iter().any(|holder| *holder.owner == *ask.owner);
+    if new && ask.mode == Mode::Shared && holders.len() as u64 >= limits.holders {
+        return Err(Error::limit("model.lock-holders", limits.holders));
+    }
+    Ok(())
+}

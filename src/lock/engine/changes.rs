@@ -1,0 +1,102 @@
+//! Changes of the locks of one document, and what this server keeps of them.
+
+use super::Engine;
+use crate::lock::At;
+use crate::lock::held::{Holder, LockEdit, Locks};
+
+impl Engine {
+    /// Makes a change of a document's locks, to be told to others.
+    pub(super) fn change(&mut self, locks: &mut Locks, at: At<'_>, edit: LockEdit) {
+        let before = self.leases.place(locks.watch(), at);
+        self.make(locks, at, &edit);
+        let place = before.or_else(|| self.leases.place(locks.watch(), at));
+        self.settled.changes.push((place.unwrap_or_else(|| at.to_place()), edit));
+    }
+
+    /// Makes a change of a document's locks, and keeps what this server knows of them.
+    pub(super) fn make(&mut self, locks: &mut Locks, at: At<'_>, edit: &LockEdit) -> bool {
+        let over = locks.apply(edit);
+        if let Some(over) = &over {
+            self.end_ephemeral(over);
+        }
+        if let LockEdit::Grant { holder, .. } = edit
+            && holder.client != 0
+        {
+            let held = self.ephemerals.entry(holder.client).or_default();
+            held.insert(holder.fence, at.to_place());
+        }
+        self.watch(locks, at);
+        if self.queues_of(at).is_some() {
+            self.unsettle(at);
+            if let (LockEdit::Release { name, .. }, Some(over)) = (edit, &over) {
+                self.suspect_former(at, name, over);
+            }
+        }
+        over.is_some()
+    }
+
+    /// Who waited to hold it alone, and holds it no longer, now waits for those before it, too.
+    fn suspect_former(&mut self, at: At<'_>, name: &[u8], over: &Holder) {
+        let waits = self.by_owner.contains_key(&over.owner);
+        if waits && self.queues_of(at).is_some_and(|queues| queues.find(name).is_some()) {
+            self.suspects.add(&over.owner);
+        }
+    }
+
+    /// Ends all grants that are over at once; gives how many there were.
+    pub(super) fn release_all(
+        &mut self,
+        locks: &mut Locks,
+        at: At<'_>,
+        is_over: impl Fn(&[u8], &Holder) -> bool,
+    ) -> usize {
+        let place = self.leases.place(locks.watch(), at).unwrap_or_else(|| at.to_place());
+        let released = locks.release_all(is_over);
+        let count = released.len();
+        for (name, over) in released {
+            self.end_ephemeral(&over);
+            self.suspect_former(at, &name, &over);
+            let edit = LockEdit::Release { name, fence: over.fence };
+            self.settled.changes.push((place.clone(), edit));
+        }
+        self.watch(locks, at);
+        if count > 0 && self.queues_of(at).is_some() {
+            self.unsettle(at);
+        }
+        count
+    }
+
+    pub(super) fn end_ephemeral(&mut self, over: &Holder) {
+        if over.client == 0 {
+            return;
+        }
+        if let Some(held) = self.ephemerals.get_mut(&over.client) {
+            held.remove(&over.fence);
+            if held.is_empty() {
+                self.ephemerals.remove(&over.client);
+            }
+        }
+    }
+
+    /// Looks at the document when its first lease ends.
+    pub(super) fn watch(&mut self, locks: &mut Locks, at: At<'_>) {
+        match locks.first_end() {
+            Some(Holder::UNSTARTED) | None => {
+                if locks.watch() != 0 {
+                    self.leases.forget(locks.watch(), at);
+                    locks.set_watch(0);
+                }
+            }
+            Some(ends_ms) => {
+                let (watch, held) = (locks.watch(), locks.held());
+                locks.set_watch(self.leases.watch(watch, at, ends_ms, held));
+            }
+        }
+    }
+
+    pub(super) fn unsettle(&mut self, at: At<'_>) {
+        if !self.unsettled.iter().any(|known| known.at() == at) {
+            self.unsettled.push(at.to_place());
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The requests that wait: their queues, and whom they wait for.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{Ask, Engine, Store, Waiter};
+use crate::lock::held::Mode;
+use crate::lock::queue::{Queue, Queues, WaiterId};
+use crate::lock::{At, Place};
+
+impl Engine {
+    pub(in crate::lock) fn queues_of(&self, at: At<'_>) -> Option<&Queues> {
+        self.queues.get(&at.db)?.get(at.key)
+    }
+
+    fn queue_mut(&mut self, at: At<'_>, name: &[u8]) -> Option<&mut Queue> {
+        self.queues.get_mut(&at.db)?.get_mut(at.key)?.find_mut(name)
+    }
+
+    pub(super) fn enqueue(&mut self, store: &mut dyn Store, ask: &Ask<'_>) -> WaiterId {
+        self.last_waiter += 1;
+        let id = self.last_waiter;
+        let name = ask
+            .documents
+            .iter()
+            .find_map(|at| self.queues_of(*at)?.find(ask.name).map(|queue| queue.name.clone()));
+        let name = name.unwrap_or_else(|| ask.name.into());
+        let owner: Arc<[u8]> = match self.by_owner.get_key_value(ask.owner) {
+            Some((owner, _)) => owner.clone(),
+            None => ask.owner.into(),
+        };
+        self.by_owner.entry(owner.clone()).or_default().push(id);
+        let places: SmallVec<[Place; 1]> = ask.documents.iter().map(|at| at.to_place()).collect();
+        for place in &places {
+            let queues = self.queues.entry(place.db).or_default();
+            queues.entry(place.key.clone()).or_default().push(&name, id, ask.mode);
+        }
+        let waiter = Waiter {
+            places: places.clone(),
+            name,
+            owner,
+            mode: ask.mode,
+            lease_ms: ask.lease_ms,
+            ephemeral: ask.ephemeral,
+        };
+        self.waiters.insert(id, waiter);
+        for place in &places {
+            self.learn_holders(store, place.at(), ask.name);
+        }
+        id
+    }
+
+    /// Keeps what a queue knows of its holders as it is.
+    pub(super) fn learn_holders(&mut self, store: &mut dyn Store, at: At<'_>, name: &[u8]) {
+        let Some(locks) = store.locks(at) else { return };
+        let Some(queue) = self.queue_mut(at, name) else { return };
+        if queue.knows(locks) {
+            return;
+        }
+        let before = std::mem::take(&mut queue.holders);
+        let holders = locks.holders(name).iter();
+        let now: Vec<(Arc<[u8]>, Mode)> =
+            holders.map(|holder| (holder.owner.clone(), holder.mode)).collect();
+        queue.holders.clone_from(&now);
+        for (owner, _) in now {
+            *self.awaited.entry(owner).or_default() += 1;
+        }
+        self.forget_holders(&before);
+    }
+
+    fn forget_holders(&mut self, holders: &[(Arc<[u8]>, Mode)]) {
+        for (owner, _) in holders {
+            let count = self.awaited.get_mut(owner).expect("each was counted");
+            *count -= 1;
+            if *count == 0 {
+                self.awaited.remove(owner);
+            }
+        }
+    }
+
+    /// A waiter waits no longer. Nothing happens if it did not.
+    pub fn cancel(&mut self, id: WaiterId) {
+        let Some(waiter) = self.take_waiter(id) else { return };
+        for place in waiter.places {
+            if self.queues_of(place.at()).is_some() {
+                self.unsettle(place.at());
+            }
+        }
+    }
+
+    pub(super) fn take_waiter(&mut self, id: WaiterId) -> Option<Waiter> {
+        let waiter = self.waiters.remove(&id)?;
+        if let Some(ids) = self.by_owner.get_mut(&waiter.owner) {
+            ids.retain(|known| *known != id);
+            if ids.is_empty() {
+                self.by_owner.remove(&waiter.owner);
+            }
+        }
+        for place in &waiter.places {
+            let keys = self.queues.get_mut(&place.db).expect("a waiter stands in its queues");
+            let queues = keys.get_mut(&place.key).expect("a waiter stands in its queues");
+            let left = queues.remove(&waiter.name, id);
+            if queues.is_empty() {
+                keys.remove(&place.key);
+                if keys.is_empty() {
+                    self.queues.remove(&place.db);
+                }
+            }
+            if let Some(left) = left {
+                self.forget_holders(&left.holders);
+            }
+        }
+        Some(waiter)
+    }
+}
