@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::host::{Key, Settings};
+use super::{ArgKind, ArgSpec};
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Model, Models};
@@ -14,6 +15,34 @@ use crate::value::{Measured, parse};
 
 /// The keys of a command that says how many there are; two in place, because many have no more.
 pub type CountedKeys<'a> = SmallVec<[Key<'a>; 2]>;
+
+pub const EX: ArgSpec = ArgSpec::new("seconds", ArgKind::Integer).token("EX");
+pub const PX: ArgSpec = ArgSpec::new("milliseconds", ArgKind::Integer).token("PX");
+pub const EXAT: ArgSpec = ArgSpec::new("unix-time-seconds", ArgKind::UnixTime).token("EXAT");
+pub const PXAT: ArgSpec = ArgSpec::new("unix-time-milliseconds", ArgKind::UnixTime).token("PXAT");
+
+/// What [`Args::expiry_option`] reads.
+pub const EXPIRY: ArgSpec = ArgSpec::new(
+    "expiry",
+    ArgKind::OneOf(&[EX, PX, EXAT, PXAT, ArgSpec::new("persist", ArgKind::Token).token("PERSIST")]),
+)
+.optional();
+
+/// The document that is created where none is.
+pub const INIT: ArgSpec = ArgSpec::new(
+    "init",
+    ArgKind::Block(&[
+        ArgSpec::new("model", ArgKind::String),
+        ArgSpec::new("json", ArgKind::String),
+    ]),
+)
+.token("INIT")
+.optional();
+
+/// The object that expressions read as `args`.
+pub const ARGS: ArgSpec = ArgSpec::new("args", ArgKind::String).token("ARGS").optional();
+
+pub const MKPATH: ArgSpec = ArgSpec::new("mkpath", ArgKind::Token).token("MKPATH").optional();
 
 /// A cursor over the arguments of one command.
 pub struct Args<'a> {

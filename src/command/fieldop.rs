@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use super::args::{Args, find_model};
+use super::args::{ARGS, Args, EXPIRY, INIT, MKPATH, find_model};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::effect::{Change, Effect, Expiry};
@@ -34,28 +34,10 @@ static FIELDOP: CommandSpec = CommandSpec {
     tips: &[],
     args: &[
         ArgSpec::new("key", ArgKind::Key),
-        ArgSpec::new(
-            "init",
-            ArgKind::Block(&[
-                ArgSpec::new("model", ArgKind::String),
-                ArgSpec::new("json", ArgKind::String),
-            ]),
-        )
-        .token("INIT")
-        .optional(),
-        ArgSpec::new("args", ArgKind::String).token("ARGS").optional(),
-        ArgSpec::new("mkpath", ArgKind::Token).token("MKPATH").optional(),
-        ArgSpec::new(
-            "expiry",
-            ArgKind::OneOf(&[
-                ArgSpec::new("seconds", ArgKind::Integer).token("EX"),
-                ArgSpec::new("milliseconds", ArgKind::Integer).token("PX"),
-                ArgSpec::new("unix-time-seconds", ArgKind::UnixTime).token("EXAT"),
-                ArgSpec::new("unix-time-milliseconds", ArgKind::UnixTime).token("PXAT"),
-                ArgSpec::new("persist", ArgKind::Token).token("PERSIST"),
-            ]),
-        )
-        .optional(),
+        INIT,
+        ARGS,
+        MKPATH,
+        EXPIRY,
         ArgSpec::new("statement", ArgKind::Statement).multiple(),
     ],
     reply: "an array with one reply for each operator, in order; null for one whose WHEN is false",

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::locking::LockRequest;
+use super::locking::{EPHEMERAL, GET, LEASE, LockRequest, SHARED, WAIT};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::error::{ErrorCode, Result};
 
@@ -50,16 +50,6 @@ static LOCK: CommandSpec = CommandSpec {
     ])],
     run,
 };
-
-pub(super) const SHARED: ArgSpec =
-    ArgSpec::new("shared", ArgKind::Token).token("SHARED").optional();
-pub(super) const LEASE: ArgSpec =
-    ArgSpec::new("milliseconds", ArgKind::Integer).token("LEASE").optional();
-pub(super) const WAIT: ArgSpec =
-    ArgSpec::new("milliseconds", ArgKind::Integer).token("WAIT").optional();
-pub(super) const EPHEMERAL: ArgSpec =
-    ArgSpec::new("ephemeral", ArgKind::Token).token("EPHEMERAL").optional();
-pub(super) const GET: ArgSpec = ArgSpec::new("get", ArgKind::Token).token("GET").optional();
 
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let settings = host.settings();

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::args::Args;
 use super::host::{Host, Key, LockReply, Outcome, Settings, Waiting};
+use super::{ArgKind, ArgSpec};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::locks::encode_edits;
 use crate::document::Document;
@@ -18,6 +19,13 @@ use crate::value::print;
 pub const LEASE_MS_DEFAULT: u64 = 30_000;
 /// The longest that a request may wait: about ten years.
 pub const WAIT_MS_MAX: u64 = 315_360_000_000;
+
+pub const SHARED: ArgSpec = ArgSpec::new("shared", ArgKind::Token).token("SHARED").optional();
+pub const LEASE: ArgSpec = ArgSpec::new("milliseconds", ArgKind::Integer).token("LEASE").optional();
+pub const WAIT: ArgSpec = ArgSpec::new("milliseconds", ArgKind::Integer).token("WAIT").optional();
+pub const EPHEMERAL: ArgSpec =
+    ArgSpec::new("ephemeral", ArgKind::Token).token("EPHEMERAL").optional();
+pub const GET: ArgSpec = ArgSpec::new("get", ArgKind::Token).token("GET").optional();
 
 /// What a request for a lock says behind its keys.
 pub struct LockRequest<'a> {

@@ -2,8 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::lock::{EPHEMERAL, GET, LEASE, SHARED, WAIT};
-use super::locking::LockRequest;
+use super::locking::{EPHEMERAL, GET, LEASE, LockRequest, SHARED, WAIT};
 use super::txn::KEYS_MAX;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::error::{Error, ErrorCode, Result};

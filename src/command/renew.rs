@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::locking::{parse_held, parse_lease};
+use super::locking::{LEASE, parse_held, parse_lease};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::error::{ErrorCode, Result};
 use crate::lock::At;
@@ -23,7 +23,7 @@ static RENEW: CommandSpec = CommandSpec {
         ArgSpec::new("name", ArgKind::String),
         ArgSpec::new("owner", ArgKind::String),
         ArgSpec::new("fence", ArgKind::Integer),
-        super::lock::LEASE,
+        LEASE,
     ],
     reply: "the length of the lease in milliseconds: the one given, else the one it had",
     errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType, ErrorCode::LockLost],

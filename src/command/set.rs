@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use super::args::{Args, find_model};
+use super::args::{Args, EX, EXAT, PX, PXAT, find_model};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
 use super::locking;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
@@ -43,10 +43,10 @@ static SET: CommandSpec = CommandSpec {
         ArgSpec::new(
             "expiry",
             ArgKind::OneOf(&[
-                ArgSpec::new("seconds", ArgKind::Integer).token("EX"),
-                ArgSpec::new("milliseconds", ArgKind::Integer).token("PX"),
-                ArgSpec::new("unix-time-seconds", ArgKind::UnixTime).token("EXAT"),
-                ArgSpec::new("unix-time-milliseconds", ArgKind::UnixTime).token("PXAT"),
+                EX,
+                PX,
+                EXAT,
+                PXAT,
                 ArgSpec::new("keepttl", ArgKind::Token).token("KEEPTTL"),
             ]),
         )
@@ -104,7 +104,7 @@ struct Request<'a> {
     json_arg: usize,
     only: Option<Only>,
     revision: Option<u64>,
-    expiry: Option<ExpiryOption>,
+    expiry: Option<TimeToLive>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -114,9 +114,9 @@ enum Only {
 }
 
 #[derive(Clone, Copy)]
-enum ExpiryOption {
-    Keep,
-    Set(ExpiryArg),
+enum TimeToLive {
+    Kept,
+    Given(ExpiryArg),
 }
 
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
@@ -144,9 +144,9 @@ fn store(host: &mut dyn Host, request: Request<'_>, settings: &Settings) -> Resu
     let expiry = match (request.expiry, judged.ends_at) {
         (None, None) => Expiry::Persist,
         (None, Some(unix_ms)) => Expiry::At(unix_ms),
-        (Some(ExpiryOption::Keep), Some(unix_ms)) if found.is_none() => Expiry::At(unix_ms),
-        (Some(ExpiryOption::Keep), _) => Expiry::Keep,
-        (Some(ExpiryOption::Set(expiry)), _) => expiry.at(now_us),
+        (Some(TimeToLive::Kept), Some(unix_ms)) if found.is_none() => Expiry::At(unix_ms),
+        (Some(TimeToLive::Kept), _) => Expiry::Keep,
+        (Some(TimeToLive::Given(expiry)), _) => expiry.at(now_us),
     };
     let json = match judged.filled {
         true => JsonText::Made(print::to_string(document.root.view()).into_bytes()),
@@ -234,11 +234,11 @@ fn parse<'a>(args: &'a [&'a [u8]], settings: &Settings) -> Result<Request<'a>> {
         } else if revision.is_none() && args.keyword("IFREV") {
             revision = Some(parse_revision(args.next("a revision")?)?);
         } else if expiry.is_none() && args.keyword("KEEPTTL") {
-            expiry = Some(ExpiryOption::Keep);
+            expiry = Some(TimeToLive::Kept);
         } else if expiry.is_none()
             && let Some(set) = args.expiry()?
         {
-            expiry = Some(ExpiryOption::Set(set));
+            expiry = Some(TimeToLive::Given(set));
         } else {
             break;
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use self::request::{Body, Header, TokenOption};
-use super::args::{Args, find_model};
+use super::args::{ARGS, Args, EXPIRY, INIT, MKPATH, find_model};
 use super::fieldop::{expiry_event, repeats_as_it_is};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
 use super::locking;
@@ -51,32 +51,14 @@ static TXN: CommandSpec = CommandSpec {
         )
         .token("TOKEN")
         .optional(),
-        ArgSpec::new("args", ArgKind::String).token("ARGS").optional(),
+        ARGS,
         ArgSpec::new(
             "block",
             ArgKind::Block(&[
                 ArgSpec::new("block-key", ArgKind::Key),
-                ArgSpec::new(
-                    "init",
-                    ArgKind::Block(&[
-                        ArgSpec::new("model", ArgKind::String),
-                        ArgSpec::new("json", ArgKind::String),
-                    ]),
-                )
-                .token("INIT")
-                .optional(),
-                ArgSpec::new("mkpath", ArgKind::Token).token("MKPATH").optional(),
-                ArgSpec::new(
-                    "expiry",
-                    ArgKind::OneOf(&[
-                        ArgSpec::new("seconds", ArgKind::Integer).token("EX"),
-                        ArgSpec::new("milliseconds", ArgKind::Integer).token("PX"),
-                        ArgSpec::new("unix-time-seconds", ArgKind::UnixTime).token("EXAT"),
-                        ArgSpec::new("unix-time-milliseconds", ArgKind::UnixTime).token("PXAT"),
-                        ArgSpec::new("persist", ArgKind::Token).token("PERSIST"),
-                    ]),
-                )
-                .optional(),
+                INIT,
+                MKPATH,
+                EXPIRY,
                 ArgSpec::new("statement", ArgKind::TransactionStatement).optional().multiple(),
             ]),
         )
