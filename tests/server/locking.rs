@@ -27,14 +27,34 @@ pub fn lock(conn: &mut Conn, key: &str, owner: &str) -> String {
     fence(&conn.must(&["MODEL.LOCK", key, "n", owner, "LEASE", LONG]))
 }
 
+/// Gives back a lock that is held.
+#[track_caller]
+pub fn unlock(conn: &mut Conn, key: &str, owner: &str, fence: &str) {
+    conn.must(&["MODEL.UNLOCK", key, "n", owner, fence]);
+}
+
+/// Saves under a lock that is held, and gives it back in the same step.
+#[track_caller]
+pub fn save(conn: &mut Conn, key: &str, owner: &str, fence: &str, statements: &[&str]) {
+    let grant = ["n", owner, fence];
+    let held = [&["MODEL.FIELDOP", key, "HOLDING"], &grant[..], statements].concat();
+    conn.must(&[&held[..], &["RELEASE"], &grant].concat());
+}
+
 /// A client that waits for a lock.
 pub fn wait(server: &Server, key: &str, owner: &str) -> Conn {
     let waiting: u64 = server.info("model_lock_waiters").parse().unwrap();
     let mut conn = server.conn();
     conn.send(&["MODEL.LOCK", key, "n", owner, "LEASE", LONG, "WAIT", LONG, "GET"]);
-    server
-        .wait_until("it waits", || server.info("model_lock_waiters") == (waiting + 1).to_string());
+    until_waiting(server, waiting + 1);
     conn
+}
+
+/// So many requests wait.
+#[track_caller]
+pub fn until_waiting(server: &Server, count: u64) {
+    let count = count.to_string();
+    server.wait_until(&format!("{count} wait"), || server.info("model_lock_waiters") == count);
 }
 
 #[track_caller]

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use crate::harness::{Flavor, Server, on_every_flavor, on_every_server, on_every_server_with};
-use crate::locking::{LONG, PATIENCE, answer, check_idle, fence, lock, make, number, owners, wait};
+use crate::locking::{
+    LONG, PATIENCE, answer, check_idle, fence, lock, make, number, owners, save, unlock,
+    until_waiting, wait,
+};
 use crate::resp::{Conn, Reply};
 
 #[test]
@@ -17,21 +20,7 @@ fn who_waits_is_granted_in_order_and_sees_what_was_saved() {
         for (nth, waiter) in waiters.iter_mut().enumerate() {
             let owner = if nth == 0 { "first".into() } else { format!("w{}", nth - 1) };
             // Saved and released in one step; the next one has the lock before this reply is read.
-            conn.must(&[
-                "MODEL.FIELDOP",
-                "k",
-                "HOLDING",
-                "n",
-                &owner,
-                &held,
-                "INCR",
-                "$.n",
-                "1",
-                "RELEASE",
-                "n",
-                &owner,
-                &held,
-            ]);
+            save(conn, "k", &owner, &held, &["INCR", "$.n", "1"]);
             assert_eq!(owners(conn, "k"), [format!("w{nth}")]);
             let granted = answer(waiter);
             assert!(number(&fence(&granted)) > number(&held), "fences grow");
@@ -39,7 +28,7 @@ fn who_waits_is_granted_in_order_and_sees_what_was_saved() {
             assert_eq!(granted.array()[3].json()["n"], nth as i64 + 2);
             held = fence(&granted);
         }
-        conn.must(&["MODEL.UNLOCK", "k", "n", "w4", &held]);
+        unlock(conn, "k", "w4", &held);
         check_idle(server);
         assert_eq!(server.info("model_lock_grants"), "6");
     });
@@ -80,7 +69,7 @@ fn waiting_ends_in_every_way_there_is() {
                 // It goes on as any client.
                 waiter.must(&["PING"]);
             }
-            server.wait_until("nobody waits", || server.info("model_lock_waiters") == "0");
+            until_waiting(server, 0);
         }
         conn.must(&["FLUSHALL"]);
         check_idle(server);
@@ -104,7 +93,7 @@ fn a_client_that_stops_waiting_leaves_nothing_behind() {
         for (nth, client) in clients.iter_mut().enumerate() {
             send(client, &nth.to_string());
         }
-        server.wait_until("all wait", || server.info("model_lock_waiters") == "4");
+        until_waiting(server, 4);
         conn.must(&["CLIENT", "UNBLOCK", &ids[0], "TIMEOUT"]);
         assert_eq!(answer(&mut clients[0]), Reply::Null);
         conn.must(&["CLIENT", "UNBLOCK", &ids[1], "ERROR"]);
@@ -112,14 +101,14 @@ fn a_client_that_stops_waiting_leaves_nothing_behind() {
         conn.must(&["CLIENT", "KILL", "ID", &ids[2]]);
         let [first, _, _, last] = clients;
         drop(last);
-        server.wait_until("nobody waits", || server.info("model_lock_waiters") == "0");
+        until_waiting(server, 0);
         // A client that waited once can wait again.
         let mut first = first;
         send(&mut first, "again");
-        server.wait_until("it waits", || server.info("model_lock_waiters") == "1");
-        conn.must(&["MODEL.UNLOCK", "k", "n", "holder", &held]);
+        until_waiting(server, 1);
+        unlock(conn, "k", "holder", &held);
         let granted = answer(&mut first);
-        conn.must(&["MODEL.UNLOCK", "k", "n", "again", &fence(&granted)]);
+        unlock(conn, "k", "again", &fence(&granted));
         check_idle(server);
     });
 }
@@ -134,32 +123,27 @@ fn a_grant_whose_client_is_gone_is_handed_on() {
             let mut gone = server.conn();
             let id = gone.must(&["CLIENT", "ID"]).int().to_string();
             gone.send(&["MODEL.LOCK", "k", "n", "gone", "LEASE", LONG, "WAIT", LONG]);
-            server.wait_until("it waits", || server.info("model_lock_waiters") == "1");
+            until_waiting(server, 1);
             let mut next = wait(server, "k", "next");
-            let unlock = ["MODEL.UNLOCK", "k", "n", "holder", &held].map(str::as_bytes).to_vec();
+            let free = ["MODEL.UNLOCK", "k", "n", "holder", &held].map(str::as_bytes).to_vec();
             if round % 2 == 0 {
                 // It is granted and killed before the server gets to reply to it.
                 let kill = ["CLIENT", "KILL", "ID", &id].map(str::as_bytes).to_vec();
-                conn.pipeline(&[unlock, kill]);
+                conn.pipeline(&[free, kill]);
             } else {
                 // It hangs up just when it is granted.
-                conn.send_bytes(&unlock);
+                conn.send_bytes(&free);
                 drop(gone);
                 assert_eq!(conn.recv(), Reply::Int(1));
             }
             // Where the reply was on its way already, the lock was held when its client went: a lease.
-            match next.recv_within(Duration::from_millis(if round % 2 == 0 { 20_000 } else { 300 }))
-            {
-                Some(granted) => {
-                    conn.must(&["MODEL.UNLOCK", "k", "n", "next", &fence(&granted)]);
-                }
-                None => {
-                    assert!(round % 2 == 1 && owners(conn, "k") == ["gone"]);
-                    conn.must(&["MODEL.UNLOCK", "k", "n", "FORCE"]);
-                    let granted = answer(&mut next);
-                    conn.must(&["MODEL.UNLOCK", "k", "n", "next", &fence(&granted)]);
-                }
-            }
+            let patience = Duration::from_millis(if round % 2 == 0 { 20_000 } else { 300 });
+            let granted = next.recv_within(patience).unwrap_or_else(|| {
+                assert!(round % 2 == 1 && owners(conn, "k") == ["gone"]);
+                conn.must(&["MODEL.UNLOCK", "k", "n", "FORCE"]);
+                answer(&mut next)
+            });
+            unlock(conn, "k", "next", &fence(&granted));
         }
         check_idle(server);
     });
@@ -178,10 +162,10 @@ fn five_hundred_sockets_queue_and_vanish() {
                 socket
             })
             .collect();
-        server.wait_until("all wait", || server.info("model_lock_waiters") == "500");
+        until_waiting(server, 500);
         let mut last = wait(server, "k", "last");
         drop(sockets);
-        conn.must(&["MODEL.UNLOCK", "k", "n", "holder", &held]);
+        unlock(conn, "k", "holder", &held);
         // Some may have been granted while they hung up; none keeps the lock for its lease.
         let granted = loop {
             if let Some(granted) = last.recv_within(Duration::from_millis(200)) {
@@ -189,7 +173,7 @@ fn five_hundred_sockets_queue_and_vanish() {
             }
             conn.must(&["MODEL.UNLOCK", "k", "n", "FORCE"]);
         };
-        conn.must(&["MODEL.UNLOCK", "k", "n", "last", &fence(&granted)]);
+        unlock(conn, "k", "last", &fence(&granted));
         check_idle(server);
     });
 }
@@ -212,14 +196,14 @@ fn a_lease_ends_by_itself_and_nobody_saves_under_it() {
         }
         assert_eq!(conn.must(&["MODEL.GET", "k", "$.n"]), Reply::bulk("1"));
         assert_eq!(server.info("model_lock_leases_expired"), "1");
-        conn.must(&["MODEL.UNLOCK", "k", "n", "next", &fence(&granted)]);
+        unlock(conn, "k", "next", &fence(&granted));
         // Renewed again and again, it holds.
         let held = fence(&conn.must(&["MODEL.LOCK", "k", "n", "busy", "LEASE", "400"]));
         for _ in 0..10 {
             std::thread::sleep(Duration::from_millis(50));
             assert_eq!(conn.must(&["MODEL.RENEW", "k", "n", "busy", &held]), Reply::Int(400));
         }
-        conn.must(&["MODEL.UNLOCK", "k", "n", "busy", &held]);
+        unlock(conn, "k", "busy", &held);
         check_idle(server);
     });
 }
@@ -252,7 +236,7 @@ fn a_lease_ends_though_the_clock_goes_back() {
         let mut next = wait(server, "k", "next");
         let mut late = server.conn();
         late.send(&["MODEL.LOCK", "k", "n", "late", "WAIT", "500"]);
-        server.wait_until("both wait", || server.info("model_lock_waiters") == "2");
+        until_waiting(server, 2);
         server.step_clock_back();
         server.wait_until("the clock goes back", || wall(conn) < before - 3000);
         assert_eq!(answer(&mut late), Reply::Null);
@@ -262,7 +246,7 @@ fn a_lease_ends_though_the_clock_goes_back() {
         assert_eq!(conn.call(&["MODEL.LOCK", "k", "n", "late", "WAIT", "100"]), Reply::Null);
         conn.must(&["MODEL.LOCK", "k", "other", "x", "LEASE", "100"]);
         server.wait_until("it is over", || server.info("model_locks_held") == "1");
-        conn.must(&["MODEL.UNLOCK", "k", "n", "next", &fence(&granted)]);
+        unlock(conn, "k", "next", &fence(&granted));
         check_idle(server);
     });
 }
@@ -299,17 +283,17 @@ fn circles_are_refused_and_several_documents_are_locked_at_once() {
         assert_eq!(conn.call(&["MODEL.LOCK", "a", "n", "v"]), Reply::Null);
         let mut many = server.conn();
         many.send(&["MODEL.MLOCK", "3", "c", "a", "c", "n", "w", "WAIT", LONG]);
-        server.wait_until("both wait", || server.info("model_lock_waiters") == "2");
+        until_waiting(server, 2);
         assert_eq!(owners(conn, "c"), Vec::<String>::new(), "while it waits it holds nothing");
-        conn.must(&["MODEL.UNLOCK", "b", "n", "v", &b]);
+        unlock(conn, "b", "v", &b);
         let b = fence(&answer(&mut u));
-        conn.must(&["MODEL.UNLOCK", "a", "n", "u", &a]);
+        unlock(conn, "a", "u", &a);
         let granted = answer(&mut many);
         let granted = granted.array();
         assert!(granted.len() == 3 && granted[0] == granted[2], "a key that is listed twice");
-        conn.must(&["MODEL.UNLOCK", "b", "n", "u", &b]);
-        conn.must(&["MODEL.UNLOCK", "c", "n", "w", &fence(&granted[0])]);
-        conn.must(&["MODEL.UNLOCK", "a", "n", "w", &fence(&granted[1])]);
+        unlock(conn, "b", "u", &b);
+        unlock(conn, "c", "w", &fence(&granted[0]));
+        unlock(conn, "a", "w", &fence(&granted[1]));
         assert_eq!(server.info("model_lock_deadlocks"), "1");
         check_idle(server);
     });
@@ -324,7 +308,7 @@ fn nobody_waits_in_transactions_and_scripts() {
         let ask = ["MODEL.LOCK", "k", "n", "other", "WAIT", LONG];
         conn.must(&["MULTI"]);
         conn.must(&ask);
-        conn.must(&["MODEL.UNLOCK", "k", "n", "holder", &held]);
+        unlock(conn, "k", "holder", &held);
         conn.must(&ask);
         let replies = conn.must(&["EXEC"]);
         let [Reply::Null, Reply::Int(1), granted] = replies.array() else { panic!("{replies:?}") };
@@ -358,7 +342,7 @@ fn check_restart(flavor: Flavor, config: &[&str]) {
     conn.must(&["MODEL.LOCK", "k", "shared", "b", "SHARED", "LEASE", LONG]);
     conn.must(&["MODEL.LOCK", "gone", "n", "c", "EPHEMERAL", "LEASE", LONG]);
     let released = lock(conn, "gone", "c");
-    conn.must(&["MODEL.UNLOCK", "gone", "n", "c", &released]);
+    unlock(conn, "gone", "c", &released);
     conn.must(&["MODEL.LOCK", "gone", "m", "c", "EPHEMERAL", "LEASE", LONG]);
     if config[0].starts_with("appendonly") {
         conn.must(&["BGREWRITEAOF"]);
@@ -376,7 +360,7 @@ fn check_restart(flavor: Flavor, config: &[&str]) {
     assert_ne!(after, digest, "the lock of a connection that is gone has ended");
     // The grant still counts, and later ones are above it.
     let mut next = wait(&server, "k", "next");
-    conn.must(&["MODEL.FIELDOP", "k", "HOLDING", "n", "a", &held, "RELEASE", "n", "a", &held]);
+    save(conn, "k", "a", &held, &[]);
     assert!(number(&fence(&answer(&mut next))) > number(&held));
 }
 
@@ -391,21 +375,7 @@ fn replicas_have_the_locks_and_one_that_is_promoted_goes_on() {
         make(conn, "k");
         let held = lock(conn, "k", "a");
         let mut waiter = wait(&master, "k", "b");
-        conn.must(&[
-            "MODEL.FIELDOP",
-            "k",
-            "HOLDING",
-            "n",
-            "a",
-            &held,
-            "INCR",
-            "$.n",
-            "1",
-            "RELEASE",
-            "n",
-            "a",
-            &held,
-        ]);
+        save(conn, "k", "a", &held, &["INCR", "$.n", "1"]);
         let second = fence(&answer(&mut waiter));
         let short = conn.must(&["MODEL.LOCK", "k", "short", "c", "LEASE", "50"]);
         master.wait_until("it is over", || master.info("model_lock_leases_expired") == "1");
@@ -428,7 +398,7 @@ fn replicas_have_the_locks_and_one_that_is_promoted_goes_on() {
         assert!(stranded.try_recv(PATIENCE).map_or(true, |reply| reply.is_none()));
         there.must(&["REPLICAOF", "NO", "ONE"]);
         let mut next = wait(&replica, "k", "next");
-        there.must(&["MODEL.UNLOCK", "k", "n", "b", &second]);
+        unlock(there, "k", "b", &second);
         let third = fence(&answer(&mut next));
         assert!(number(&third) > number(&second) && number(&third) > number(&fence(&short)));
     });
@@ -446,7 +416,7 @@ fn a_master_that_becomes_a_replica_lets_everybody_go() {
         // The server says so itself, or hangs up.
         let told = waiter.try_recv(PATIENCE);
         assert!(told.map_or(true, |reply| reply.is_none_or(|reply| reply.is_error())));
-        one.wait_until("nobody waits", || one.info("model_lock_waiters") == "0");
+        until_waiting(&one, 0);
     });
 }
 
@@ -475,7 +445,7 @@ fn locks_travel_with_their_document_and_not_with_a_copy() {
         }
         let after = conn.must(&["MODEL.META", "k"]).field("revision").int();
         assert!(after > before);
-        conn.must(&["MODEL.UNLOCK", "k", "n", "a", &held]);
+        unlock(conn, "k", "a", &held);
         let free = conn.must(&["MODEL.META", "k"]).field("revision").int();
         assert_eq!(free, after, "locks do not change the revision");
         let new = lock(conn, "k", "b");
@@ -497,7 +467,7 @@ fn who_watches_is_not_disturbed_and_who_listens_is_told() {
         let mut watcher = server.conn();
         watcher.must(&["WATCH", "k"]);
         let held = lock(conn, "k", "a");
-        conn.must(&["MODEL.UNLOCK", "k", "n", "a", &held]);
+        unlock(conn, "k", "a", &held);
         watcher.must(&["MULTI"]);
         watcher.must(&["PING"]);
         assert_ne!(watcher.must(&["EXEC"]), Reply::Null);

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::harness::{Server, on_every_flavor, on_every_server, on_every_server_with};
 use crate::locking::{
-    LONG, PATIENCE, Stops, answer, check_idle, fence, lock, make, number, owners, wait,
+    LONG, PATIENCE, Stops, answer, check_idle, fence, lock, make, number, owners, save, unlock,
+    until_waiting, wait,
 };
 use crate::resp::{Conn, Reply};
 
@@ -49,8 +50,7 @@ fn check_still_waits(conn: &mut Conn) {
 
 #[track_caller]
 fn release(conn: &mut Conn, key: &str, owner: &str, fence: &str) {
-    let grant = ["n", owner, fence];
-    conn.must(&[&["MODEL.FIELDOP", key, "HOLDING"], &grant[..], &["RELEASE"], &grant].concat());
+    save(conn, key, owner, fence, &[]);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn who_waits_for_a_document_that_is_evicted_is_told() {
         let mut both = server.conn();
         both.send(&["MODEL.MLOCK", "2", "a", "b", "n", "both", "WAIT", LONG]);
         waiters.push(both);
-        server.wait_until("all wait", || server.info("model_lock_waiters") == "4");
+        until_waiting(server, 4);
         conn.must(&["CONFIG", "SET", "maxmemory", "1"]);
         // Everything goes until there is room, which there never is.
         assert_eq!(conn.call(&["MODEL.LOCK", "a", "n", "late", "WAIT", LONG]).error_word(), "OOM");
@@ -89,7 +89,7 @@ fn nothing_is_granted_while_writes_are_paused() {
         ephemeral.must(&["MODEL.LOCK", "k", "e", "e", "EPHEMERAL", "LEASE", LONG]);
         let mut late = master.conn();
         late.send(&["MODEL.LOCK", "k", "n", "late", "WAIT", "300"]);
-        master.wait_until("all wait", || master.info("model_lock_waiters") == "4");
+        until_waiting(master, 4);
         pause(conn, &held, &[LONG, "WRITE"]);
         let sent = master.info("master_repl_offset");
         drop((gone, ephemeral));
@@ -166,7 +166,7 @@ fn what_is_locked_by_the_transaction_that_pauses_is_sent_with_it() {
         conn.must(&["MULTI"]);
         conn.must(&["CLIENT", "PAUSE", LONG, "WRITE"]);
         conn.must(&["MODEL.LOCK", "k", "other", "o", "LEASE", LONG]);
-        conn.must(&["MODEL.UNLOCK", "k", "n", "holder", &held]);
+        unlock(conn, "k", "holder", &held);
         assert!(conn.must(&["EXEC"]).array().iter().all(|reply| !reply.is_error()));
         let granted = fence(&answer(&mut waiter));
         check_equal(master, replica);
@@ -283,7 +283,7 @@ fn a_replica_ends_no_lock_by_itself() {
         let mut gone = one.conn();
         let id = gone.must(&["CLIENT", "ID"]).int().to_string();
         gone.send(&["MODEL.LOCK", "k", "n", "gone", "LEASE", LONG, "WAIT", LONG]);
-        one.wait_until("it waits", || one.info("model_lock_waiters") == "1");
+        until_waiting(one, 1);
         let port = other.port.to_string();
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let replies = conn.pipeline::<String>(&[
@@ -408,7 +408,7 @@ fn a_grant_that_was_asked_for_again_outlives_the_client_that_hung_up() {
             let mut gone = server.conn();
             let id = gone.must(&["CLIENT", "ID"]).int().to_string();
             gone.send(&["MODEL.LOCK", "k", "a", "again", "LEASE", LONG, "WAIT", LONG]);
-            server.wait_until("it waits", || server.info("model_lock_waiters") == "1");
+            until_waiting(server, 1);
             // All are read at once, and while the first one takes its time the client hangs up.
             let mut commands = vec![
                 vec!["DEBUG", "SLEEP", "0.1"],
@@ -447,7 +447,7 @@ fn a_client_whose_time_is_up_when_it_is_granted_is_answered() {
             let held = granted.array()[0].int().to_string();
             let mut waiter = server.conn();
             waiter.send(&["MODEL.LOCK", "k", "a", "late", "LEASE", lease, "WAIT", "100"]);
-            server.wait_until("it waits", || server.info("model_lock_waiters") == "1");
+            until_waiting(server, 1);
             conn.pipeline(&[
                 vec!["DEBUG", "SLEEP", "0.2"],
                 vec!["MODEL.UNLOCK", "k", "a", "holder", &held],
@@ -474,7 +474,7 @@ fn who_left_is_granted_nothing() {
         let mut gone = server.conn();
         let id = gone.must(&["CLIENT", "ID"]).int().to_string();
         gone.send(&["MODEL.LOCK", "k", "a", "gone", "LEASE", "600000", "WAIT", LONG]);
-        server.wait_until("it waits", || server.info("model_lock_waiters") == "1");
+        until_waiting(server, 1);
         // The holder's lease is over when the waiter is gone and the next command comes.
         conn.pipeline(&[
             vec!["DEBUG", "SLEEP", "0.2"],
