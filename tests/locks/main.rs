@@ -9,6 +9,7 @@
 //!
 //! `SIMULATION_SEED=n cargo test --test locks` repeats a run, `SIMULATION_STEPS` makes it longer.
 
+mod random;
 mod simulation;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,29 +8,12 @@ use redis_model::lock::{
     Woken,
 };
 
+use crate::random::Rng;
+
 const KEYS: [&[u8]; 5] = [b"a", b"b", b"c", b"d", b"e"];
 const NAMES: [&[u8]; 2] = [b"n", b"m"];
 const OWNERS: [&[u8]; 6] = [b"u", b"v", b"w", b"x", b"y", b"z"];
 const WAITERS_MAX: usize = 12;
-
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
-    }
-
-    fn one_in(&mut self, chances: usize) -> bool {
-        self.below(chances) == 0
-    }
-
-    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())]
-    }
-}
 
 /// The documents of a server, by database and key.
 #[derive(Clone, Default)]
@@ -91,7 +74,7 @@ pub struct Simulation {
 impl Simulation {
     pub fn new(seed: u64) -> Simulation {
         Simulation {
-            rng: Rng(seed | 1),
+            rng: Rng::new(seed),
             engine: Engine::default(),
             documents: Documents::default(),
             replica: Documents::default(),

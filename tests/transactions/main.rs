@@ -10,6 +10,8 @@
 //! `TRANSACTIONS_SEED=n cargo test --test transactions` repeats a run.
 
 mod naive;
+#[path = "../locks/random.rs"]
+mod random;
 mod request;
 
 use std::collections::BTreeMap;
@@ -22,7 +24,8 @@ use redis_model::reply::Reply;
 use serde_json::Value;
 
 use naive::{Doc, Naive, State, TTL_S, Told};
-use request::{Block, KEYS, Known, Rng, draw, words};
+use random::Rng;
+use request::{Block, KEYS, Known, draw, words};
 
 /// A host with the model defined.
 fn host() -> MemoryHost {
@@ -133,7 +136,7 @@ fn transactions_agree_with_a_naive_model() {
         |seed| seed.parse().expect("a number"),
     );
     println!("TRANSACTIONS_SEED={seed}");
-    let mut rng = Rng(seed | 1);
+    let mut rng = Rng::new(seed);
     let mut coverage = Coverage::default();
     for _ in 0..600 {
         let (mut master, mut replica, mut state) = (host(), host(), State::new());
