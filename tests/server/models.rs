@@ -241,6 +241,8 @@ fn definitions_reach_every_shard_and_nodes_that_come_later() {
         // A document that moves finds its model where it comes to.
         let (a, b) = (cluster.conn_of("a"), cluster.conn_of("b"));
         drop((a, b));
+        // On a slow machine a node can be taken for gone meanwhile.
+        cluster.wait_until_whole();
         for node in nodes {
             assert_eq!(word(&mut node.conn(), &["MODEL.SET", "none", "other", "{}"]), {
                 let own = std::ptr::eq(cluster.node_of("none"), node);
