@@ -323,6 +323,7 @@ impl<'s, 'a> Scope<'s, 'a> {
             host.revisions().issue(highest);
         }
         let mut outcome = Outcome::from(reply);
+        outcome.effects.reserve(self.header.slots.len() + usize::from(token.is_some()));
         for (key, committed) in self.header.slots.iter().zip(committed) {
             outcome.effects.extend(self.finish(host, *key, committed, repeats));
         }

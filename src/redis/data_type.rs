@@ -173,7 +173,7 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
 }
 
 /// Whether what is read was written by this server or its master, and not brought by a client.
-fn is_own() -> bool {
+pub(super) fn is_own() -> bool {
     models::is_loading() || !role::is_master()
 }
 

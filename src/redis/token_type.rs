@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use redis_module::raw;
 
 use super::api::call;
-use super::{config, data_type, defrag, info, log, models, role};
+use super::{config, data_type, defrag, info, log};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::token::{self, Token};
 use crate::error::ErrorCode;
@@ -110,7 +110,7 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
 /// The longest reply of a token that may be loaded now: what a client restores is limited, and what this
 /// server or its master wrote under limits of their own is not.
 fn reply_bytes_loaded() -> u64 {
-    match models::is_loading() || !role::is_master() {
+    match data_type::is_own() {
         true => u64::MAX,
         false => config::settings().transactions.token_reply_bytes,
     }

@@ -15,6 +15,7 @@ use crate::op::{Parsing, operand_integer};
 use crate::txn::{BLOCK, BlockPlan, KeyIndex, Statement, Statements, parse_block};
 use crate::value::Measured;
 
+/// The statements of an ordinary transaction of few keys.
 const STATEMENTS_RESERVED: usize = 4;
 
 /// What comes before the blocks.
@@ -176,8 +177,10 @@ impl<'a> Body<'a> {
             transaction: true,
             replaying,
         };
-        // Statements are large: room for those of most transactions at once.
-        self.statements.reserve(cursor.left().len().min(STATEMENTS_RESERVED));
+        // Statements are large: room for those of most transactions at once, which have a block for each key.
+        let keys = header.slots.len();
+        self.statements.reserve(cursor.left().len().min(STATEMENTS_RESERVED.max(keys)));
+        self.blocks.reserve(keys);
         while !cursor.is_finished() || self.blocks.is_empty() {
             let number = self.blocks.len() as i64;
             self.parse_block(&mut cursor, header, settings, &mut parsing)
