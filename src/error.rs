@@ -117,7 +117,7 @@ impl ErrorCode {
             ErrorCode::NoPath => "nothing is at the path, or its parent is missing",
             ErrorCode::Type => "the value at the path is of the wrong kind",
             ErrorCode::Range => {
-                "an index is out of range, a division by zero, or a number that is not finite or has no exact integer"
+                "an index is out of range, a division by zero, a number that is not finite or has no exact integer, or arithmetic of a double with an integer that no double equals"
             }
             ErrorCode::Overflow => "the exact result does not fit a signed 64-bit integer",
             ErrorCode::Schema => "the document would violate its model's schema",

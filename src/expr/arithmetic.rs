@@ -1,11 +1,13 @@
 //! `+ - * / %` and negation.
 //!
 //! As CEL has them, and between integers and doubles as well: `self.price * 2` is what people write
-//! about JSON. Integers are exact or a fault; with a double on either side the result is a double.
+//! about JSON. Integers are exact or a fault; with a double on either side the result is a double, and
+//! an integer on the other side has to be one exactly.
 
 use super::budget::{Budget, Fault};
 use super::code::Operator;
 use super::datum::{Datum, List};
+use crate::value::{NO_SUCH_DOUBLE, exact_double};
 
 type Made<'a> = Result<Datum<'a>, Fault>;
 
@@ -99,7 +101,7 @@ fn mixed<'a>(operator: Operator, left: &Datum<'_>, right: &Datum<'_>) -> Made<'a
     if matches!(operator, Operator::Divide) && integer(right) == Some(0) {
         return Err(BY_ZERO);
     }
-    doubles(operator, double(left), double(right))
+    doubles(operator, double(left)?, double(right)?)
 }
 
 /// An int and a uint: exact, and an int.
@@ -123,12 +125,11 @@ fn integer(number: &Datum<'_>) -> Option<i128> {
     }
 }
 
-fn double(number: &Datum<'_>) -> f64 {
+/// A number for arithmetic in doubles.
+fn double(number: &Datum<'_>) -> Result<f64, Fault> {
     match number {
-        Datum::Int(value) => *value as f64,
-        Datum::Uint(value) => *value as f64,
-        Datum::Double(value) => *value,
-        _ => unreachable!("only numbers are made doubles"),
+        Datum::Double(value) => Ok(*value),
+        _ => integer(number).and_then(exact_double).ok_or(Fault::Range(NO_SUCH_DOUBLE)),
     }
 }
 

@@ -73,6 +73,8 @@ pub(super) enum Fault {
     /// No member of that name, a number into the program's names.
     NoMember(u32),
     Because(&'static str),
+    /// A number outside of what can be calculated with exactly.
+    Range(&'static str),
     Text(Box<str>),
 }
 
@@ -81,7 +83,7 @@ impl Fault {
     pub fn is_final(&self) -> bool {
         match self {
             Fault::Exhausted | Fault::Refused(_) => true,
-            Fault::NoMember(_) | Fault::Because(_) | Fault::Text(_) => false,
+            Fault::NoMember(_) | Fault::Because(_) | Fault::Range(_) | Fault::Text(_) => false,
         }
     }
 
@@ -101,13 +103,18 @@ impl Fault {
     /// As the error a client sees.
     #[cold]
     pub(super) fn into_error(self, code: &Code, source: &str) -> Error {
+        let mut code_of_fault = ErrorCode::Expr;
         let message = match self {
             Fault::Refused(error) => return error.text("expr", source.as_bytes()),
+            Fault::Range(message) => {
+                code_of_fault = ErrorCode::Range;
+                Cow::Borrowed(message)
+            }
             Fault::Exhausted => "the expression takes more steps than it may".into(),
             Fault::NoMember(name) => format!("no such member: {}", code.name(name)).into(),
             Fault::Because(message) => Cow::Borrowed(message),
             Fault::Text(message) => String::from(message).into(),
         };
-        Error::new(ErrorCode::Expr, message).text("expr", source.as_bytes())
+        Error::new(code_of_fault, message).text("expr", source.as_bytes())
     }
 }

@@ -15,7 +15,7 @@ static EVAL: OpSpec = OpSpec {
     accepts: "any",
     absent: Absent::Create,
     reply: "the new value as JSON text",
-    errors: &[ErrorCode::Expr],
+    errors: &[ErrorCode::Expr, ErrorCode::Range],
     complexity: "that of the expression",
     // A replica is sent the value, not the expression.
     repeats: Repeats::Differently,
@@ -50,6 +50,12 @@ static EVAL: OpSpec = OpSpec {
             statement: &["EVAL", "$.n", "value / 0"],
             reply: "EXPR",
             after: r#"{"n":1}"#,
+        },
+        Example {
+            before: r#"{"n":9007199254740993}"#,
+            statement: &["EVAL", "$.n", "value * 1.5"],
+            reply: "RANGE",
+            after: r#"{"n":9007199254740993}"#,
         },
         Example {
             before: r#"{"n":1}"#,

@@ -58,6 +58,12 @@ static INCR: OpSpec = OpSpec {
             after: r#"{"a":1e308}"#,
         },
         Example {
+            before: r#"{"a":9007199254740993}"#,
+            statement: &["INCR", "$.a", "0.5"],
+            reply: "RANGE",
+            after: r#"{"a":9007199254740993}"#,
+        },
+        Example {
             before: r#"{"a":"1"}"#,
             statement: &["INCR", "$.a", "1"],
             reply: "TYPE",

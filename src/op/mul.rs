@@ -56,6 +56,12 @@ static MUL: OpSpec = OpSpec {
             reply: "RANGE",
             after: r#"{"a":1e300}"#,
         },
+        Example {
+            before: r#"{"a":1.5}"#,
+            statement: &["MUL", "$.a", "9007199254740993"],
+            reply: "RANGE",
+            after: r#"{"a":1.5}"#,
+        },
         Example { before: "{}", statement: &["MUL", "$.a", "2"], reply: "NOPATH", after: "{}" },
         Example {
             before: r#"{"a":"4"}"#,

@@ -31,7 +31,7 @@ pub mod wire;
 
 pub use build::{Builder, Measured, array, nested, nested_size, object};
 pub use limits::Limits;
-pub use number::Number;
+pub use number::{NO_SUCH_DOUBLE, Number, exact_double};
 pub use root::{ROOT_BYTES, Root, Tail};
 pub use tree::{Relocate, Value};
 pub use view::{ArrayView, Items, Kind, Members, ObjectView, Text, View};

@@ -21,11 +21,26 @@ impl Number {
         Ok(Number::Float(value))
     }
 
-    /// The nearest double.
+    /// The nearest double, for what rounds anyway. Arithmetic asks `exact_double` instead.
     pub fn as_f64(self) -> f64 {
         match self {
             Number::Int(value) => value as f64,
             Number::Float(value) => value,
+        }
+    }
+
+    /// Both as doubles, for arithmetic that is done in doubles; `RANGE` where that would round one.
+    fn doubles(self, other: Number) -> Result<(f64, f64)> {
+        match (self.exact_f64(), other.exact_f64()) {
+            (Some(a), Some(b)) => Ok((a, b)),
+            _ => Err(Error::new(ErrorCode::Range, NO_SUCH_DOUBLE)),
+        }
+    }
+
+    fn exact_f64(self) -> Option<f64> {
+        match self {
+            Number::Int(value) => exact_double(value.into()),
+            Number::Float(value) => Some(value),
         }
     }
 
@@ -35,7 +50,7 @@ impl Number {
             (Number::Int(a), Number::Int(b)) => {
                 a.checked_add(b).map(Number::Int).ok_or_else(overflow)
             }
-            _ => Number::from_f64(self.as_f64() + other.as_f64()),
+            _ => self.doubles(other).and_then(|(a, b)| Number::from_f64(a + b)),
         }
     }
 
@@ -45,7 +60,7 @@ impl Number {
             (Number::Int(a), Number::Int(b)) => {
                 a.checked_mul(b).map(Number::Int).ok_or_else(overflow)
             }
-            _ => Number::from_f64(self.as_f64() * other.as_f64()),
+            _ => self.doubles(other).and_then(|(a, b)| Number::from_f64(a * b)),
         }
     }
 
@@ -55,7 +70,7 @@ impl Number {
         other.check_divisor()?;
         match (self, other) {
             (Number::Int(a), Number::Int(b)) => Ok(Number::Float(divide_ints(a, b))),
-            _ => Number::from_f64(self.as_f64() / other.as_f64()),
+            _ => self.doubles(other).and_then(|(a, b)| Number::from_f64(a / b)),
         }
     }
 
@@ -69,7 +84,10 @@ impl Number {
                 let rounded_up = a % b != 0 && (a < 0) != (b < 0);
                 Ok(Number::Int(truncated - i64::from(rounded_up)))
             }
-            _ => Number::from_f64(floor_divide_doubles(self.as_f64(), other.as_f64())),
+            _ => {
+                let (a, b) = self.doubles(other)?;
+                Number::from_f64(floor_divide_doubles(a, b))
+            }
         }
     }
 
@@ -84,7 +102,7 @@ impl Number {
                 let rest = a.wrapping_rem(b);
                 Ok(Number::Int(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }))
             }
-            _ => Number::from_f64(modulo_doubles(self.as_f64(), other.as_f64())),
+            _ => self.doubles(other).and_then(|(a, b)| Number::from_f64(modulo_doubles(a, b))),
         }
     }
 
@@ -95,7 +113,7 @@ impl Number {
         if let (Number::Int(base), Number::Int(exponent @ 0..)) = (self, other) {
             return power_of_int(base, exponent).map(Number::Int).ok_or_else(overflow);
         }
-        let (base, exponent) = (self.as_f64(), other.as_f64());
+        let (base, exponent) = self.doubles(other)?;
         if base == 0.0 && exponent < 0.0 {
             return Err(Error::new(ErrorCode::Range, "zero to a negative power"));
         }
@@ -145,6 +163,23 @@ impl Number {
             (Number::Float(a), Number::Int(b)) => compare_int_float(b, a).reverse(),
         }
     }
+}
+
+/// Says why arithmetic with `exact_double` is refused.
+pub const NO_SUCH_DOUBLE: &str = "no double equals this integer, so arithmetic with a double would round it: use two integers or two doubles";
+
+/// The double that equals an integer, if there is one: every integer up to 2^53, and larger ones with
+/// enough zeros at their end. The one place that decides which integers arithmetic may mix with
+/// doubles. Any other integer would be rounded before the first operation, and a balance of
+/// 9007199254740993 be one less without a word.
+#[inline]
+pub fn exact_double(integer: i128) -> Option<f64> {
+    const ALL_EXACT: u128 = 1 << f64::MANTISSA_DIGITS;
+    if integer.unsigned_abs() <= ALL_EXACT {
+        return Some(integer as i64 as f64);
+    }
+    let double = integer as f64;
+    (double as i128 == integer).then_some(double)
 }
 
 impl PartialEq for Number {
@@ -502,6 +537,48 @@ mod tests {
         assert_eq!(int(-1).compare(float(-1.5)), Ordering::Greater);
         assert_eq!(int(1).compare(float(1.5)), Ordering::Less);
         assert_eq!(float(1e300).compare(int(5)), Ordering::Greater);
+    }
+
+    #[test]
+    fn an_integer_that_no_double_equals_takes_no_part_in_arithmetic_with_doubles() {
+        let rounded = [(1 << 53) + 1, -(1 << 53) - 1, (1 << 54) + 2 + 1, i64::MAX, i64::MIN + 1];
+        let exact = [0, 1 << 53, -(1 << 53), (1 << 53) + 2, (1 << 54) + 4, 3 << 61, i64::MIN];
+        let operations: [fn(Number, Number) -> Result<Number>; 6] = [
+            Number::plus,
+            Number::times,
+            Number::divide,
+            Number::floor_divide,
+            Number::modulo,
+            Number::power,
+        ];
+        let refused = |result: Result<Number>| {
+            result.is_err_and(|error| error.to_string().contains(NO_SUCH_DOUBLE))
+        };
+        for (nth, operation) in operations.iter().enumerate() {
+            for double in [0.5, -3.0, 1e300, (1u64 << 53) as f64, 5e-324] {
+                for int in rounded {
+                    let result = operation(Number::Int(int), Number::Float(double));
+                    assert!(refused(result), "{nth}: {int} and {double}");
+                    let result = operation(Number::Float(double), Number::Int(int));
+                    assert!(refused(result), "{nth}: {double} and {int}");
+                }
+                for int in exact {
+                    for (a, b) in [
+                        (Number::Int(int), Number::Float(double)),
+                        (Number::Float(double), Number::Int(int)),
+                    ] {
+                        assert!(!refused(operation(a, b)), "{nth}: {a:?} and {b:?}");
+                    }
+                }
+            }
+        }
+        // A negative exponent makes doubles of two integers; a division rounds its exact quotient.
+        let large = Number::Int((1 << 53) + 1);
+        assert!(refused(large.power(Number::Int(-1))) && !refused(Number::Int(2).power(large)));
+        assert!(refused(Number::Int(2).power(Number::Int(-(1 << 53) - 1))));
+        assert!(!refused(large.divide(Number::Int(3))));
+        assert_eq!(exact_double(u64::MAX.into()), None);
+        assert_eq!(exact_double(1 << 63), Some(TWO_POW_63));
     }
 
     /// What CPython 3.11 gives for every pair of numbers that once made somebody's division wrong.

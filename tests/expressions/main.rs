@@ -196,7 +196,9 @@ fn arithmetic_of_one_type_and_of_several() {
         ("-9223372036854775807 - 1", "-9223372036854775808"),
         ("self.min + 0", "-9223372036854775808"),
         ("self.min / 2", "-4611686018427387904"),
-        ("self.max * 1.0 > 9.2e18", "true"),
+        ("double(self.max) * 1.0 > 9.2e18", "true"),
+        ("self.min * 1.0 < -9.2e18", "true"),
+        ("9007199254740994 + 0.5", "9007199254740994.0"),
         ("1.0 / 0.0 > self.big", "true"),
         ("0.0 / 0.0 == 0.0 / 0.0", "false"),
         ("0.0 / 0.0 != 0.0 / 0.0", "true"),
@@ -233,6 +235,25 @@ fn arithmetic_of_one_type_and_of_several() {
         "18446744073709551615u",
         "9223372036854775808",
     ]);
+}
+
+#[test]
+fn an_integer_that_no_double_equals_is_not_mixed_with_doubles() {
+    for source in [
+        "self.max * 1.0",
+        "1.0 * self.max",
+        "9007199254740993 + 0.5",
+        "0.5 - 9007199254740993",
+        "-9007199254740993 / 2.0",
+        "18446744073709551615u / 2.0",
+        "9007199254740993 + 0.5 > 0.0",
+        "self.items.all(i, i.qty + 0.5 + self.max > 0.0)",
+    ] {
+        let error = evaluate(source).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Range, "{source}: {error}");
+    }
+    // Comparing is exact, and `||` absorbs this fault as any other.
+    check_true(&["self.max > 0.5", "self.max + 0.5 > 0.0 || true", "9007199254740993u > 1.5"]);
 }
 
 #[test]

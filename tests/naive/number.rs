@@ -42,6 +42,14 @@ impl Num {
         }
     }
 
+    /// Tells an integer that its double does not equal: the digits differ.
+    fn is_rounded(self) -> bool {
+        match self {
+            Num::Int(int) => format!("{:.0}", int as f64) != int.to_string(),
+            Num::Float(_) => false,
+        }
+    }
+
     pub fn compare(self, other: Num) -> Ordering {
         match (self, other) {
             (Num::Float(a), Num::Float(b)) => a.partial_cmp(&b).unwrap(),
@@ -84,6 +92,9 @@ pub fn arithmetic(operator: &str, a: Num, b: Num) -> Result<Num, Word> {
         }
     }
     let (x, y) = (a.double(), b.double());
+    if !matches!(operator, "MIN" | "MAX") && [a, b].iter().any(|number| number.is_rounded()) {
+        return Err("RANGE");
+    }
     match operator {
         "INCR" => finite(x + y),
         "MUL" => finite(x * y),

@@ -354,6 +354,37 @@ fn values_come_back_as_they_were_written() {
 }
 
 #[test]
+fn an_integer_that_no_double_equals_is_never_rounded_by_arithmetic() {
+    on_every_shared(|server| {
+        let conn = &mut server.conn();
+        let key = "commands:rounded";
+        let document = r#"{"n":9007199254740993,"x":1.5}"#;
+        conn.must(&["MODEL.SET", key, "any", document]);
+        for statement in [
+            &["INCR", "$.n", "0.5"][..],
+            &["INCR", "$.x", "9007199254740993"],
+            &["MUL", "$.n", "2.0"],
+            &["DIV", "$.x", "9007199254740993"],
+            &["FLOORDIV", "$.n", "2.0"],
+            &["MOD", "$.n", "2.0"],
+            &["POW", "$.n", "0.5"],
+            &["POW", "$.n", "-1"],
+            &["EVAL", "$.n", "value + 0.5"],
+            &["IF", "self.n + self.x > 0.0", "GET", "$.n"],
+            &["WHEN", "self.n + self.x > 0.0", "GET", "$.n"],
+        ] {
+            let reply = conn.call(&[&["MODEL.FIELDOP", key], statement].concat());
+            assert_eq!(reply.error_word(), "RANGE", "{statement:?}");
+            let txn = [&["MODEL.TXN", "1", key, "ON", key], statement].concat();
+            assert_eq!(conn.call(&txn).error_word(), "RANGE", "{txn:?}");
+        }
+        assert_eq!(conn.call(&["MODEL.GET", key]), Reply::bulk(document));
+        let compared = conn.must(&["MODEL.FIELDOP", key, "MIN", "$.n", "9007199254740992.0"]);
+        assert_eq!(notation(&compared), "[9007199254740992.0]");
+    });
+}
+
+#[test]
 fn mget_reads_every_key_in_order() {
     on_every_shared(|server| {
         for conn in &mut [server.conn(), server.conn_resp3()] {
