@@ -14,6 +14,7 @@ pub mod model;
 pub mod op;
 pub mod path;
 pub mod reply;
+pub mod time;
 pub mod txn;
 pub mod value;
 

@@ -13,7 +13,6 @@
 //! [`find_key_operator`], because no other command has them. So is the one on locks ([`Run::Release`]),
 //! which changes no value.
 
-mod duration;
 mod index;
 mod operand;
 mod site;
@@ -70,7 +69,6 @@ use linkme::distributed_slice;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
-pub use duration::Duration;
 pub use get::read as read_path;
 pub use operand::{
     Arg, Operand, OperandKind, Parsing, fence, integer as operand_integer, lock_name,

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::bytesappend;
-use super::duration::Duration;
 use super::patch::Patch;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{Names, Program};
 use crate::lock::NAME_BYTES_MAX;
 use crate::path::{Path, PathLimits, Singular};
+use crate::time::Duration;
 use crate::value::{ArrayView, Limits, Measured, Number, ObjectView, parse};
 
 /// One operand of an operator.

@@ -1,6 +1,6 @@
-//! `TIMEADD`: adds to a RFC 3339 date and time.
+//! `TIMEADD`: adds to a RFC 3339 date and time, with an offset or naive.
 //!
-//! The text keeps its form: its offset (`Z`, `+02:00`, `-00:00`), the separator and its case (`T`, `t` or a
+//! The text keeps its form: its offset (`Z`, `+02:00`, `-00:00`, or none), the separator and its case (`T`, `t` or a
 //! space), and as many digits of a second as it had; where the duration needs more it gets three, six or nine.
 //! Months and years are added first, on the calendar of the text's own offset, and a day the month does not
 //! have becomes its last one. Everything else is exact time; with a fixed offset a day is 24 hours.
@@ -14,10 +14,10 @@ use std::fmt::Write;
 use jiff::Span;
 use jiff::civil::{Date, DateTime, Time};
 
-use super::duration::Duration;
 use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
+use crate::time::Duration;
 use crate::value::Value;
 
 #[linkme::distributed_slice(OPERATORS)]
@@ -27,8 +27,8 @@ static TIMEADD: OpSpec = OpSpec {
         Operand { name: "path", kind: OperandKind::Path },
         Operand { name: "duration", kind: OperandKind::Duration },
     ],
-    summary: "Adds a duration (-1h30m, 250ms, with the units ns us ms s m h d w; or ISO 8601: P1DT2H, -P1M) to RFC 3339 text, which keeps its offset and precision",
-    accepts: "string with a RFC 3339 date and time in the years 0000 to 9999, no leap second, at most nine digits of a second",
+    summary: "Adds a duration (-1h30m, 250ms, with the units ns us ms s m h d w; or ISO 8601: P1DT2H, -P1M) to RFC 3339 text, which keeps its offset (or none) and precision",
+    accepts: "string with a RFC 3339 date and time, its offset optional, in the years 0000 to 9999, no leap second, at most nine digits of a second",
     absent: Absent::NoPath,
     reply: "the new value as JSON text",
     errors: &[ErrorCode::Type, ErrorCode::Range],
@@ -59,6 +59,12 @@ static TIMEADD: OpSpec = OpSpec {
             statement: &["TIMEADD", "$[0]", "-P1M"],
             reply: r#""2024-02-29 10:00:00z""#,
             after: r#"["2024-02-29 10:00:00z"]"#,
+        },
+        Example {
+            before: r#"["2026-11-21T06:12:47.5"]"#,
+            statement: &["TIMEADD", "$[0]", "PT2H3S"],
+            reply: r#""2026-11-21T08:12:50.5""#,
+            after: r#"["2026-11-21T08:12:50.5"]"#,
         },
         Example {
             before: r#"["2026-11-21T06:12:47Z"]"#,
@@ -214,10 +220,10 @@ fn fraction(text: &[u8]) -> Option<(i32, usize, &[u8])> {
     Some((value as i32, count, &text[count..]))
 }
 
-/// `Z`, `z`, or hours and minutes with a sign.
+/// `Z`, `z`, hours and minutes with a sign, or nothing: a naive time keeps its form.
 fn checked_offset(text: &[u8]) -> Option<&str> {
     let sound = match text {
-        b"Z" | b"z" => true,
+        b"" | b"Z" | b"z" => true,
         [b'+' | b'-', h1, h2, b':', m1, m2] => {
             digits(&[*h1, *h2])? <= 23 && digits(&[*m1, *m2])? <= 59
         }
@@ -264,6 +270,13 @@ mod tests {
     }
 
     #[test]
+    fn naive_times_keep_their_form() {
+        check("2026-11-21T23:12:47", "1h", "2026-11-22T00:12:47");
+        check("2026-11-21 06:12:47.250", "PT0.75S", "2026-11-21 06:12:48.000");
+        check("2024-02-29T06:12:47.123456", "P1Y35D", "2025-04-04T06:12:47.123456");
+    }
+
+    #[test]
     fn months_end_where_they_end() {
         check("2024-01-31T00:00:00Z", "P1M", "2024-02-29T00:00:00Z");
         check("2023-01-31T00:00:00Z", "P1M", "2023-02-28T00:00:00Z");
@@ -307,7 +320,7 @@ mod tests {
             "",
             "2026-11-21",
             "2026-11-21T06:12Z",
-            "2026-11-21T06:12:47",
+            "2026-11-21T06:12:47.",
             "2026-11-21T06:12:47.Z",
             "2026-11-21T06:12:47,5Z",
             "2026-11-21T06:12:47.1234567890Z",

@@ -109,7 +109,7 @@ fn parse(text: &str) -> Option<Stamp> {
     let [year, month, day] = [number(0, 4), number(5, 7), number(8, 10)];
     let [hour, minute, second] = [number(11, 13), number(14, 16), number(17, 19)];
     let (fraction, offset) = match text[19..].strip_prefix('.') {
-        Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?),
+        Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())),
         None => ("0", &text[19..]),
     };
     let fraction_digits = if text[19..].starts_with('.') { fraction.len() } else { 0 };
@@ -133,7 +133,7 @@ fn parse(text: &str) -> Option<Stamp> {
 
 fn is_offset(text: &str) -> bool {
     let digits = |range| text.get(range).and_then(|digits: &str| digits.parse::<u32>().ok());
-    matches!(text, "Z" | "z")
+    matches!(text, "" | "Z" | "z")
         || (text.len() == 6
             && text.starts_with(['+', '-'])
             && &text[3..4] == ":"
