@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::command::{self, ArgKind, ArgSpec, CommandSpec, Flag};
 use crate::error::ErrorCode;
-use crate::op::{self, Absent, OpSpec, OperandKind};
+use crate::op::{self, Absent, OpSpec, OperandKind, Target};
 use crate::txn::{ASSERTIONS, AssertionSpec, GUARD};
 
 /// The lines of `MODEL.HELP`, none wider than a terminal.
@@ -15,10 +15,10 @@ pub fn help() -> Vec<String> {
         lines.push(format!("    {}.", spec.summary));
     }
     lines.push("Operators of MODEL.FIELDOP and MODEL.TXN are:".to_owned());
-    op::all().iter().for_each(|spec| push_operator(&mut lines, spec));
-    op::lock_operators().iter().for_each(|spec| push_operator(&mut lines, spec));
+    op::of(Target::Value).iter().for_each(|spec| push_operator(&mut lines, spec));
+    op::of(Target::Lock).iter().for_each(|spec| push_operator(&mut lines, spec));
     lines.push("Operators of MODEL.TXN, besides those, are:".to_owned());
-    op::key_operators().iter().for_each(|spec| push_operator(&mut lines, spec));
+    op::of(Target::Key).iter().for_each(|spec| push_operator(&mut lines, spec));
     let assertions: Vec<_> = ASSERTIONS.iter().map(assertion_syntax).collect();
     let assertions = assertions.join(", ");
     let text = format!("Assertions: {assertions}. Before any operator: {GUARD} expr.");
@@ -136,14 +136,14 @@ pub fn commands_md() -> String {
          single change, whatever comes after it. The revision grows when anything was changed, even if \
          it was\nchanged back.\n\n",
     );
-    for spec in op::all() {
+    for spec in op::of(Target::Value) {
         operator_section(spec, &mut out);
     }
     out.push_str(
         "# Operators on locks\n\nStatements of `MODEL.FIELDOP` and `MODEL.TXN` that change no value. What they do is seen by the statements \
          behind them, and\nhappens when the command does.\n\n",
     );
-    for spec in op::lock_operators() {
+    for spec in op::of(Target::Lock) {
         operator_section(spec, &mut out);
     }
     out.push_str(
@@ -151,7 +151,7 @@ pub fn commands_md() -> String {
          them see what\nthey did. Before `CREATE` and `PUT`, `WHEN` may stand where there is no document; it then reads \
          `args` and `docs`.\n\n",
     );
-    for spec in op::key_operators() {
+    for spec in op::of(Target::Key) {
         operator_section(spec, &mut out);
     }
     assertions_section(&mut out);
@@ -203,7 +203,7 @@ fn operator_section(spec: &OpSpec, out: &mut String) {
             out,
             "| {} | {} | {} | {} |",
             cell(example.before),
-            cell(&shell_words(example.statement)),
+            cell(example.statement),
             cell(example.reply),
             cell(example.after)
         );

@@ -2,11 +2,13 @@
 //! in memory, and each declaration says enough.
 
 use std::collections::BTreeSet;
+use std::panic::Location;
 
 use redis_model::command::memory::MemoryHost;
 use redis_model::error::ErrorCode;
-use redis_model::op::{self, Absent, Example, OpSpec, OperandKind, Run};
+use redis_model::op::{self, Absent, Example, OpSpec, OperandKind, Run, Target};
 use redis_model::path::{Path, PathLimits};
+use redis_model::reply::Reply;
 
 /// The operators of the contract, but for `EVAL`, which needs expressions.
 const CONTRACT: [&str; 39] = [
@@ -84,9 +86,16 @@ fn run(before: &str, options: &[&str], statement: &[&str]) -> Ran {
     Ran { reply, error, text, revised: document.revision != revision, effects }
 }
 
+#[track_caller]
 fn check(before: &str, options: &[&str], statement: &[&str], reply: &str, after: &str) {
+    check_at(Location::caller(), (before, options, statement), reply, after);
+}
+
+/// `at` is where the case is written down.
+fn check_at(at: &Location<'_>, case: (&str, &[&str], &[&str]), reply: &str, after: &str) {
+    let (before, options, statement) = case;
     let ran = run(before, options, statement);
-    let shown = format!("{before} {options:?} {statement:?} {}", ran.error);
+    let shown = format!("{at}: {before} {options:?} {statement:?} {}", ran.error);
     // `REVISION` replies a number that only this run knows.
     if reply != "(revision)" {
         assert_eq!(ran.reply, reply, "{shown}");
@@ -103,31 +112,84 @@ fn is_error(reply: &str) -> bool {
 
 /// Whether the example's first operand is a path to any number of places.
 fn is_query(example: &Example) -> bool {
-    let path = example.statement.get(1).map(|path| path.as_bytes());
+    let path = example.words().get(1).map(|path| path.as_bytes());
     path.and_then(|path| Path::parse(path, &PathLimits::DEFAULT).ok())
         .is_some_and(|path| !path.is_singular())
 }
 
 fn each_operator(check: impl Fn(&'static OpSpec)) {
-    op::all().iter().for_each(|spec| check(spec));
+    op::of(Target::Value).iter().for_each(|spec| check(spec));
 }
 
 #[test]
 fn examples_do_what_they_say() {
-    let operators = op::all().iter().chain(op::lock_operators());
-    operators.for_each(|spec| {
+    for spec in op::of(Target::Value).iter().chain(op::of(Target::Lock)) {
         for example in spec.examples {
-            assert_eq!(example.statement[0], spec.name, "an example is of its own operator");
-            check(example.before, &[], example.statement, example.reply, example.after);
+            let case = (example.before, &[][..], &example.words()[..]);
+            check_at(example.at, case, example.reply, example.after);
+        }
+    }
+}
+
+/// Examples of operators on keys run as a block of a transaction.
+#[test]
+fn examples_of_operators_on_keys_do_what_they_say() {
+    for example in op::of(Target::Key).iter().flat_map(|spec| spec.examples) {
+        let mut host = MemoryHost::default();
+        if !example.before.is_empty() {
+            host.call(&["MODEL.SET", "doc", "any", example.before]).expect("a sound document");
+        }
+        let words = [&["MODEL.TXN", "1", "doc", "ON", "doc"], &example.words()[..]].concat();
+        let reply = match host.call(&words).map(|outcome| outcome.reply) {
+            Ok(Reply::Array(blocks)) => match &blocks[..] {
+                [Reply::Array(replies)] if matches!(replies[..], [Reply::Revision]) => {
+                    "(revision)".to_owned()
+                }
+                [Reply::Array(replies)] => replies[0].notation(),
+                _ => panic!("{}: {blocks:?}", example.at),
+            },
+            Ok(other) => panic!("{}: {other:?}", example.at),
+            Err(error) => error.code().word().to_owned(),
+        };
+        let is_revision = reply.starts_with("(integer) 17") && example.reply == "(revision)";
+        assert!(reply == example.reply || is_revision, "{}: {reply}", example.at);
+        let document = host.documents.get(&b"doc"[..]);
+        let after = document.map(|document| format!("{:?}", &document.root));
+        assert_eq!(after.as_deref().unwrap_or(""), example.after, "{}", example.at);
+    }
+}
+
+#[test]
+fn an_example_is_of_its_own_operator_and_shows_errors_that_are_declared() {
+    for spec in op::all() {
+        for example in spec.examples {
+            assert_eq!(example.words()[0], spec.name, "{}", example.at);
             if is_error(example.reply) {
-                assert_eq!(
-                    example.before, example.after,
-                    "{}: a refusal changes nothing",
-                    spec.name
-                );
+                assert_eq!(example.before, example.after, "{}: a refusal changes", example.at);
+                let own = spec.errors.iter().any(|code| code.word() == example.reply);
+                let declared = own || of_operands(spec).contains(&example.reply);
+                assert!(declared, "{}: {} is not declared", example.at, example.reply);
             }
         }
-    });
+        let shown = |word: &str| spec.examples.iter().any(|example| example.reply == word);
+        for code in spec.errors {
+            assert!(shown(code.word()), "{}: no example for {}", spec.name, code.word());
+        }
+    }
+}
+
+/// The errors an operator has because of its operands, before its own code runs. They are not declared.
+fn of_operands(spec: &OpSpec) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    if !spec.operands.is_empty() {
+        words.push("ERR");
+    }
+    match spec.absent {
+        Absent::NoPath => words.push("NOPATH"),
+        Absent::Create => words.extend(["NOPATH", "TYPE", "RANGE"]),
+        Absent::Null | Absent::Zero | Absent::Own => {}
+    }
+    words
 }
 
 #[test]
@@ -138,7 +200,7 @@ fn examples_do_the_same_deep_inside_a_large_document() {
         for example in spec.examples.iter().filter(|example| example.reply != "ERR") {
             let wrap = |inner: &str| format!(r#"{{"pad":"{padding}","doc":{inner},"tail":[0]}}"#);
             let statement: Vec<String> = example
-                .statement
+                .words()
                 .iter()
                 .enumerate()
                 .map(|(nth, word)| {
@@ -154,7 +216,9 @@ fn examples_do_the_same_deep_inside_a_large_document() {
                 })
                 .collect();
             let statement: Vec<&str> = statement.iter().map(String::as_str).collect();
-            check(&wrap(example.before), &[], &statement, example.reply, &wrap(example.after));
+            let before = wrap(example.before);
+            let case = (&before[..], &[][..], &statement[..]);
+            check_at(example.at, case, example.reply, &wrap(example.after));
         }
     });
 }
@@ -170,10 +234,6 @@ fn declarations_are_complete() {
         let OpSpec { name, examples, .. } = spec;
         assert!(name.len() <= 16 && name.bytes().all(|b| b.is_ascii_uppercase()), "{name}");
         assert!(examples.iter().any(|example| !is_error(example.reply)), "{name}: no success");
-        let refused = |word: &str| examples.iter().any(|example| example.reply == word);
-        for code in spec.errors {
-            assert!(refused(code.word()), "{name}: no example for {}", code.word());
-        }
         let texts = [spec.summary, spec.accepts, spec.reply, spec.complexity, spec.since];
         assert!(texts.iter().all(|text| !text.is_empty() && !text.ends_with('.')), "{name}");
         if matches!(spec.run, Run::Each(_) | Run::Total(_)) {
@@ -197,7 +257,7 @@ fn shows_absence(spec: &OpSpec, example: &Example) -> bool {
         &redis_model::value::Limits::NONE,
     );
     let before = before.expect("the document before is sound").value;
-    let path = Path::parse(example.statement[1].as_bytes(), &PathLimits::DEFAULT);
+    let path = Path::parse(example.words()[1].as_bytes(), &PathLimits::DEFAULT);
     let Ok(Path::Singular(path)) = path else { return false };
     let reply = match spec.absent {
         Absent::Null => example.reply == "(nil)",
@@ -211,16 +271,18 @@ fn shows_absence(spec: &OpSpec, example: &Example) -> bool {
 
 #[test]
 fn names_are_sorted_and_unique() {
-    let names: Vec<_> = op::all().iter().map(|spec| spec.name).collect();
-    assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
-    for name in names {
-        assert_eq!(op::find(name.to_lowercase().as_bytes()).map(|spec| spec.name), Some(name));
+    for target in [Target::Value, Target::Lock, Target::Key] {
+        let names: Vec<_> = op::of(target).iter().map(|spec| spec.name).collect();
+        assert!(!names.is_empty() && names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
+        for name in names {
+            assert_eq!(op::find(name.to_lowercase().as_bytes()).map(|spec| spec.name), Some(name));
+        }
     }
 }
 
 #[test]
 fn every_operator_of_the_contract_is_there() {
-    let registered: BTreeSet<_> = op::all().iter().map(|spec| spec.name).collect();
+    let registered: BTreeSet<_> = op::of(Target::Value).iter().map(|spec| spec.name).collect();
     let missing: Vec<_> = CONTRACT.iter().filter(|name| !registered.contains(*name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
@@ -230,7 +292,7 @@ fn every_operator_undoes_itself() {
     // Behind each example stands a statement that fails.
     each_operator(|spec| {
         for example in spec.examples.iter().filter(|example| !is_error(example.reply)) {
-            let statement = [example.statement, &["SET", "$.no.such['parent']", "1"]].concat();
+            let statement = [&example.words()[..], &["SET", "$.no.such['parent']", "1"]].concat();
             let ran = run(example.before, &[], &statement);
             assert!(["NOPATH", "TYPE"].contains(&&*ran.reply), "{statement:?} {}", ran.error);
             assert_eq!(ran.text, example.before, "{statement:?}");

@@ -20,42 +20,12 @@ static APPEND: OpSpec = OpSpec {
     repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
-        Example {
-            before: r#"{"a":[1]}"#,
-            statement: &["APPEND", "$.a", r#"[2,[3]]"#],
-            reply: "(integer) 3",
-            after: r#"{"a":[1,2,[3]]}"#,
-        },
-        Example {
-            before: r#"{"a":[1]}"#,
-            statement: &["APPEND", "$.a", "[]"],
-            reply: "(integer) 1",
-            after: r#"{"a":[1]}"#,
-        },
-        Example {
-            before: "{}",
-            statement: &["APPEND", "$.a", "[1,2]"],
-            reply: "(integer) 2",
-            after: r#"{"a":[1,2]}"#,
-        },
-        Example {
-            before: "[[1],[]]",
-            statement: &["APPEND", "$[*]", "[0]"],
-            reply: "[(integer) 2 (integer) 1]",
-            after: "[[1,0],[0]]",
-        },
-        Example {
-            before: r#"{"a":"x"}"#,
-            statement: &["APPEND", "$.a", "[1]"],
-            reply: "TYPE",
-            after: r#"{"a":"x"}"#,
-        },
-        Example {
-            before: r#"{"a":[1]}"#,
-            statement: &["APPEND", "$.a", "2"],
-            reply: "ERR",
-            after: r#"{"a":[1]}"#,
-        },
+        Example::new(r#"{"a":[1]}"#, "APPEND $.a [2,[3]]", "(integer) 3", r#"{"a":[1,2,[3]]}"#),
+        Example::new(r#"{"a":[1]}"#, "APPEND $.a []", "(integer) 1", r#"{"a":[1]}"#),
+        Example::new("{}", "APPEND $.a [1,2]", "(integer) 2", r#"{"a":[1,2]}"#),
+        Example::new("[[1],[]]", "APPEND $[*] [0]", "[(integer) 2 (integer) 1]", "[[1,0],[0]]"),
+        Example::new(r#"{"a":"x"}"#, "APPEND $.a [1]", "TYPE", r#"{"a":"x"}"#),
+        Example::new(r#"{"a":[1]}"#, "APPEND $.a 2", "ERR", r#"{"a":[1]}"#),
     ],
     run: Run::Each(append),
 };

@@ -16,23 +16,15 @@ static COPY: OpSpec = OpSpec {
     accepts: "any",
     absent: Absent::Own,
     reply: "1",
-    errors: &[ErrorCode::NoPath],
+    errors: &[ErrorCode::NoPath, ErrorCode::Type, ErrorCode::Range],
     complexity: "O(N) with N the size of the value",
     repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
-        Example {
-            before: r#"{"a":[1]}"#,
-            statement: &["COPY", "$.a", "$.b"],
-            reply: "(integer) 1",
-            after: r#"{"a":[1],"b":[1]}"#,
-        },
-        Example {
-            before: r#"{"a":1}"#,
-            statement: &["COPY", "$.b", "$.a"],
-            reply: "NOPATH",
-            after: r#"{"a":1}"#,
-        },
+        Example::new(r#"{"a":[1]}"#, "COPY $.a $.b", "(integer) 1", r#"{"a":[1],"b":[1]}"#),
+        Example::new(r#"{"a":1}"#, "COPY $.b $.a", "NOPATH", r#"{"a":1}"#),
+        Example::new(r#"{"a":1}"#, "COPY $.a $.a.b", "TYPE", r#"{"a":1}"#),
+        Example::new("[1]", "COPY $[0] $[2]", "RANGE", "[1]"),
     ],
     run: Run::Once(copy),
 };

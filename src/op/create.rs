@@ -1,11 +1,9 @@
 //! `CREATE`: a new document at a key that has none.
 
-use super::{
-    Absent, Example, KEY_OPERATORS, KeyChange, OpSpec, Operand, OperandKind, Repeats, Run,
-};
+use super::{Absent, Example, KeyChange, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
 use crate::error::ErrorCode;
 
-#[linkme::distributed_slice(KEY_OPERATORS)]
+#[linkme::distributed_slice(OPERATORS)]
 static CREATE: OpSpec = OpSpec {
     name: "CREATE",
     operands: &[
@@ -21,19 +19,9 @@ static CREATE: OpSpec = OpSpec {
     repeats: Repeats::Differently,
     since: "0.3.0",
     examples: &[
-        Example {
-            before: "",
-            statement: &["CREATE", "any", r#"{"n":1}"#],
-            reply: "(revision)",
-            after: r#"{"n":1}"#,
-        },
-        Example {
-            before: r#"{"n":1}"#,
-            statement: &["CREATE", "any", "{}"],
-            reply: "BUSYKEY",
-            after: r#"{"n":1}"#,
-        },
-        Example { before: "", statement: &["CREATE", "none", "{}"], reply: "NOMODEL", after: "" },
+        Example::new("", r#"CREATE any '{"n":1}'"#, "(revision)", r#"{"n":1}"#),
+        Example::new(r#"{"n":1}"#, "CREATE any {}", "BUSYKEY", r#"{"n":1}"#),
+        Example::new("", "CREATE none {}", "NOMODEL", ""),
     ],
     run: Run::Key(KeyChange::Create),
 };

@@ -19,25 +19,10 @@ static DEL: OpSpec = OpSpec {
     repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
-        Example {
-            before: r#"{"a":1,"b":2}"#,
-            statement: &["DEL", "$.a"],
-            reply: "(integer) 1",
-            after: r#"{"b":2}"#,
-        },
-        Example {
-            before: r#"{"b":2}"#,
-            statement: &["DEL", "$.a"],
-            reply: "(integer) 0",
-            after: r#"{"b":2}"#,
-        },
-        Example {
-            before: "[1,2,3,4]",
-            statement: &["DEL", "$[0,2]"],
-            reply: "(integer) 2",
-            after: "[2,4]",
-        },
-        Example { before: "[1]", statement: &["DEL", "$"], reply: "ERR", after: "[1]" },
+        Example::new(r#"{"a":1,"b":2}"#, "DEL $.a", "(integer) 1", r#"{"b":2}"#),
+        Example::new(r#"{"b":2}"#, "DEL $.a", "(integer) 0", r#"{"b":2}"#),
+        Example::new("[1,2,3,4]", "DEL $[0,2]", "(integer) 2", "[2,4]"),
+        Example::new("[1]", "DEL $", "ERR", "[1]"),
     ],
     run: Run::Once(del),
 };

@@ -1,9 +1,9 @@
 //! `DELETE`: the document goes, and the key with it.
 
-use super::{Absent, Example, KEY_OPERATORS, KeyChange, OpSpec, Repeats, Run};
+use super::{Absent, Example, KeyChange, OPERATORS, OpSpec, Repeats, Run};
 use crate::error::ErrorCode;
 
-#[linkme::distributed_slice(KEY_OPERATORS)]
+#[linkme::distributed_slice(OPERATORS)]
 static DELETE: OpSpec = OpSpec {
     name: "DELETE",
     operands: &[],
@@ -16,8 +16,8 @@ static DELETE: OpSpec = OpSpec {
     repeats: Repeats::Differently,
     since: "0.3.0",
     examples: &[
-        Example { before: r#"{"n":1}"#, statement: &["DELETE"], reply: "(integer) 1", after: "" },
-        Example { before: "", statement: &["DELETE"], reply: "NOKEY", after: "" },
+        Example::new(r#"{"n":1}"#, "DELETE", "(integer) 1", ""),
+        Example::new("", "DELETE", "NOKEY", ""),
     ],
     run: Run::Key(KeyChange::Delete),
 };

@@ -19,30 +19,10 @@ static GET: OpSpec = OpSpec {
     repeats: Repeats::Nothing,
     since: "0.1.0",
     examples: &[
-        Example {
-            before: r#"{"a":[1,2.0]}"#,
-            statement: &["GET", "$.a"],
-            reply: "[1,2.0]",
-            after: r#"{"a":[1,2.0]}"#,
-        },
-        Example {
-            before: r#"{"a":null}"#,
-            statement: &["GET", "$.a"],
-            reply: "null",
-            after: r#"{"a":null}"#,
-        },
-        Example {
-            before: r#"{"a":null}"#,
-            statement: &["GET", "$.b"],
-            reply: "(nil)",
-            after: r#"{"a":null}"#,
-        },
-        Example {
-            before: r#"{"a":[1,2]}"#,
-            statement: &["GET", "$.a[*]"],
-            reply: "[1,2]",
-            after: r#"{"a":[1,2]}"#,
-        },
+        Example::new(r#"{"a":[1,2.0]}"#, "GET $.a", "[1,2.0]", r#"{"a":[1,2.0]}"#),
+        Example::new(r#"{"a":null}"#, "GET $.a", "null", r#"{"a":null}"#),
+        Example::new(r#"{"a":null}"#, "GET $.b", "(nil)", r#"{"a":null}"#),
+        Example::new(r#"{"a":[1,2]}"#, "GET $.a[*]", "[1,2]", r#"{"a":[1,2]}"#),
     ],
     run: Run::Once(get),
 };

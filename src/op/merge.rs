@@ -25,42 +25,27 @@ static MERGE: OpSpec = OpSpec {
     repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
-        Example {
-            before: r#"{"a":{"b":1,"c":2},"d":3}"#,
-            statement: &["MERGE", "$", r#"{"a":{"b":null,"e":4},"d":[null]}"#],
-            reply: r#"{"a":{"c":2,"e":4},"d":[null]}"#,
-            after: r#"{"a":{"c":2,"e":4},"d":[null]}"#,
-        },
-        Example {
-            before: r#"{"a":1}"#,
-            statement: &["MERGE", "$", r#"{"a":1,"b":null}"#],
-            reply: r#"{"a":1}"#,
-            after: r#"{"a":1}"#,
-        },
-        Example {
-            before: r#"{"a":[1]}"#,
-            statement: &["MERGE", "$.a", r#"{"b":{"c":null}}"#],
-            reply: r#"{"b":{}}"#,
-            after: r#"{"a":{"b":{}}}"#,
-        },
-        Example {
-            before: "{}",
-            statement: &["MERGE", "$.a", r#"{"b":1,"c":null}"#],
-            reply: r#"{"b":1}"#,
-            after: r#"{"a":{"b":1}}"#,
-        },
-        Example {
-            before: r#"{"a":1}"#,
-            statement: &["MERGE", "$.a", "null"],
-            reply: "null",
-            after: r#"{"a":null}"#,
-        },
-        Example {
-            before: r#"[{"a":1},{"b":2}]"#,
-            statement: &["MERGE", "$[*]", r#"{"a":null}"#],
-            reply: r#"[{} {"b":2}]"#,
-            after: r#"[{},{"b":2}]"#,
-        },
+        Example::new(
+            r#"{"a":{"b":1,"c":2},"d":3}"#,
+            r#"MERGE $ '{"a":{"b":null,"e":4},"d":[null]}'"#,
+            r#"{"a":{"c":2,"e":4},"d":[null]}"#,
+            r#"{"a":{"c":2,"e":4},"d":[null]}"#,
+        ),
+        Example::new(r#"{"a":1}"#, r#"MERGE $ '{"a":1,"b":null}'"#, r#"{"a":1}"#, r#"{"a":1}"#),
+        Example::new(
+            r#"{"a":[1]}"#,
+            r#"MERGE $.a '{"b":{"c":null}}'"#,
+            r#"{"b":{}}"#,
+            r#"{"a":{"b":{}}}"#,
+        ),
+        Example::new("{}", r#"MERGE $.a '{"b":1,"c":null}'"#, r#"{"b":1}"#, r#"{"a":{"b":1}}"#),
+        Example::new(r#"{"a":1}"#, "MERGE $.a null", "null", r#"{"a":null}"#),
+        Example::new(
+            r#"[{"a":1},{"b":2}]"#,
+            r#"MERGE $[*] '{"a":null}'"#,
+            r#"[{} {"b":2}]"#,
+            r#"[{},{"b":2}]"#,
+        ),
     ],
     run: Run::Each(merge),
 };

@@ -9,10 +9,10 @@
 //! something can be created) or a [`Frame`] (the whole document) and changes values through them,
 //! which records the undo. Its arguments were parsed and checked before anything was looked up.
 //!
-//! Three operators of transactions change a key as a whole ([`Run::Key`]). They are found apart, by
-//! [`find_key_operator`], because no other command has them. So is the one on locks ([`Run::Release`]),
-//! which changes no value.
+//! Three operators change a key as a whole ([`Run::Key`]) and stand in transactions alone; one releases a lock
+//! ([`Run::Release`]) and changes no value. [`OpSpec::target`] tells them apart.
 
+mod example;
 mod index;
 mod operand;
 mod site;
@@ -69,6 +69,7 @@ use linkme::distributed_slice;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
+pub use example::Example;
 pub use get::read as read_path;
 pub use operand::{
     Arg, Operand, OperandKind, Parsing, fence, integer as operand_integer, lock_name,
@@ -98,6 +99,28 @@ pub struct OpSpec {
     pub since: &'static str,
     pub examples: &'static [Example],
     pub run: Run,
+}
+
+impl OpSpec {
+    /// The part of a request the operator works on.
+    pub const fn target(&self) -> Target {
+        match self.run {
+            Run::Each(_) | Run::Total(_) | Run::Once(_) => Target::Value,
+            Run::Release => Target::Lock,
+            Run::Key(_) => Target::Key,
+        }
+    }
+}
+
+/// The part of a request an operator works on. It decides where the operator may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// Values of the document: in `MODEL.FIELDOP` and in every block of `MODEL.TXN`.
+    Value,
+    /// Locks of the document: likewise.
+    Lock,
+    /// The key as a whole: in `MODEL.TXN` alone.
+    Key,
 }
 
 /// What happens where nothing is at a singular path.
@@ -153,67 +176,29 @@ pub enum KeyChange {
     Delete,
 }
 
-/// An example that runs as a test and stands in the documentation.
-pub struct Example {
-    /// The document before, as JSON; empty where there is none.
-    pub before: &'static str,
-    /// The statement, split as a shell splits it.
-    pub statement: &'static [&'static str],
-    /// The reply in the notation of [`Reply::notation`], or the error's word.
-    pub reply: &'static str,
-    /// The document after, as JSON; empty where there is none.
-    pub after: &'static str,
-}
-
-/// All operators, in the order the linker found them. Use [`all`].
+/// All operators, in the order the linker found them. Use [`all`], [`of`] or [`find`].
 #[distributed_slice]
 pub static OPERATORS: [OpSpec];
 
-/// The operators of transactions that change a key as a whole. Use [`key_operators`].
-#[distributed_slice]
-pub static KEY_OPERATORS: [OpSpec];
-
-/// The operators on locks of a document. Use [`lock_operators`].
-#[distributed_slice]
-pub static LOCK_OPERATORS: [OpSpec];
-
-/// All operators on places of a document, by name.
+/// All operators: those on values, then those on locks, then those on keys, each group by name.
 pub fn all() -> &'static [&'static OpSpec] {
     static SORTED: OnceLock<Vec<&'static OpSpec>> = OnceLock::new();
-    SORTED.get_or_init(|| sorted(&OPERATORS))
+    SORTED.get_or_init(|| {
+        let mut specs: Vec<_> = OPERATORS.iter().collect();
+        specs.sort_by_key(|spec| (spec.target(), spec.name));
+        specs
+    })
 }
 
-/// All operators on keys, by name.
-pub fn key_operators() -> &'static [&'static OpSpec] {
-    static SORTED: OnceLock<Vec<&'static OpSpec>> = OnceLock::new();
-    SORTED.get_or_init(|| sorted(&KEY_OPERATORS))
+/// The operators that work on this, by name.
+pub fn of(target: Target) -> &'static [&'static OpSpec] {
+    let all = all();
+    let first = all.partition_point(|spec| spec.target() < target);
+    let end = all.partition_point(|spec| spec.target() <= target);
+    &all[first..end]
 }
 
-/// All operators on locks, by name.
-pub fn lock_operators() -> &'static [&'static OpSpec] {
-    static SORTED: OnceLock<Vec<&'static OpSpec>> = OnceLock::new();
-    SORTED.get_or_init(|| sorted(&LOCK_OPERATORS))
-}
-
-fn sorted(specs: &'static [OpSpec]) -> Vec<&'static OpSpec> {
-    let mut specs: Vec<_> = specs.iter().collect();
-    specs.sort_by_key(|spec| spec.name);
-    let unique = specs.windows(2).all(|pair| pair[0].name < pair[1].name);
-    assert!(unique, "operator names are unique");
-    specs
-}
-
-/// The operator on keys of that name, in any case of letters.
-pub fn find_key_operator(name: &[u8]) -> Option<&'static OpSpec> {
-    key_operators().iter().find(|spec| name.eq_ignore_ascii_case(spec.name.as_bytes())).copied()
-}
-
-/// The operator on locks of that name, in any case of letters.
-pub fn find_lock_operator(name: &[u8]) -> Option<&'static OpSpec> {
-    lock_operators().iter().find(|spec| name.eq_ignore_ascii_case(spec.name.as_bytes())).copied()
-}
-
-/// The operator on places of that name, in any case of letters.
+/// The operator of that name, in any case of letters.
 #[inline]
 pub fn find(name: &[u8]) -> Option<&'static OpSpec> {
     static KEYS: OnceLock<Vec<(u128, &'static OpSpec)>> = OnceLock::new();
@@ -223,6 +208,8 @@ pub fn find(name: &[u8]) -> Option<&'static OpSpec> {
         };
         let mut keys: Vec<_> = all().iter().map(key).collect();
         keys.sort_by_key(|(key, _)| *key);
+        let unique = keys.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        assert!(unique, "operator names are unique");
         keys
     });
     let key = name_key(name)?;

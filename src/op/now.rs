@@ -26,32 +26,22 @@ static NOW: OpSpec = OpSpec {
     repeats: Repeats::Differently,
     since: "0.1.0",
     examples: &[
-        Example {
-            before: "{}",
-            statement: &["NOW", "$.a", "ISO"],
-            reply: r#""2023-11-14T22:13:20.123Z""#,
-            after: r#"{"a":"2023-11-14T22:13:20.123Z"}"#,
-        },
-        Example {
-            before: r#"{"a":[]}"#,
-            statement: &["NOW", "$.a", "MS"],
-            reply: "1700000000123",
-            after: r#"{"a":1700000000123}"#,
-        },
-        Example {
-            before: "[null,null]",
-            statement: &["NOW", "$[*]", "s"],
-            reply: "[1700000000 1700000000]",
-            after: "[1700000000,1700000000]",
-        },
-        Example {
-            before: r#"{"a":1700000000}"#,
-            statement: &["NOW", "$.a", "S"],
-            reply: "1700000000",
-            after: r#"{"a":1700000000}"#,
-        },
-        Example { before: "{}", statement: &["NOW", "$.a.b", "S"], reply: "NOPATH", after: "{}" },
-        Example { before: "{}", statement: &["NOW", "$.a", "US"], reply: "ERR", after: "{}" },
+        Example::new(
+            "{}",
+            "NOW $.a ISO",
+            r#""2023-11-14T22:13:20.123Z""#,
+            r#"{"a":"2023-11-14T22:13:20.123Z"}"#,
+        ),
+        Example::new(r#"{"a":[]}"#, "NOW $.a MS", "1700000000123", r#"{"a":1700000000123}"#),
+        Example::new(
+            "[null,null]",
+            "NOW $[*] s",
+            "[1700000000 1700000000]",
+            "[1700000000,1700000000]",
+        ),
+        Example::new(r#"{"a":1700000000}"#, "NOW $.a S", "1700000000", r#"{"a":1700000000}"#),
+        Example::new("{}", "NOW $.a.b S", "NOPATH", "{}"),
+        Example::new("{}", "NOW $.a US", "ERR", "{}"),
     ],
     run: Run::Each(now),
 };

@@ -17,27 +17,12 @@ static POPITEM: OpSpec = OpSpec {
     repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
-        Example {
-            before: r#"{"b":1,"a":"x"}"#,
-            statement: &["POPITEM", "$"],
-            reply: r#"[a "x"]"#,
-            after: r#"{"b":1}"#,
-        },
-        Example {
-            before: r#"{"a":null}"#,
-            statement: &["POPITEM", "$"],
-            reply: "[a null]",
-            after: "{}",
-        },
-        Example { before: "{}", statement: &["POPITEM", "$"], reply: "(nil)", after: "{}" },
-        Example { before: "{}", statement: &["POPITEM", "$.a"], reply: "(nil)", after: "{}" },
-        Example {
-            before: r#"[{"a":1},{}]"#,
-            statement: &["POPITEM", "$[*]"],
-            reply: "[[a 1] (nil)]",
-            after: "[{},{}]",
-        },
-        Example { before: "[1]", statement: &["POPITEM", "$"], reply: "TYPE", after: "[1]" },
+        Example::new(r#"{"b":1,"a":"x"}"#, "POPITEM $", r#"[a "x"]"#, r#"{"b":1}"#),
+        Example::new(r#"{"a":null}"#, "POPITEM $", "[a null]", "{}"),
+        Example::new("{}", "POPITEM $", "(nil)", "{}"),
+        Example::new("{}", "POPITEM $.a", "(nil)", "{}"),
+        Example::new(r#"[{"a":1},{}]"#, "POPITEM $[*]", "[[a 1] (nil)]", "[{},{}]"),
+        Example::new("[1]", "POPITEM $", "TYPE", "[1]"),
     ],
     run: Run::Each(popitem),
 };

@@ -20,42 +20,12 @@ static PREPEND: OpSpec = OpSpec {
     repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
-        Example {
-            before: r#"{"a":[3]}"#,
-            statement: &["PREPEND", "$.a", "[1,2]"],
-            reply: "(integer) 3",
-            after: r#"{"a":[1,2,3]}"#,
-        },
-        Example {
-            before: r#"{"a":[1]}"#,
-            statement: &["PREPEND", "$.a", "[]"],
-            reply: "(integer) 1",
-            after: r#"{"a":[1]}"#,
-        },
-        Example {
-            before: "{}",
-            statement: &["PREPEND", "$.a", "[1,2]"],
-            reply: "(integer) 2",
-            after: r#"{"a":[1,2]}"#,
-        },
-        Example {
-            before: "[[1],[]]",
-            statement: &["PREPEND", "$[*]", "[0]"],
-            reply: "[(integer) 2 (integer) 1]",
-            after: "[[0,1],[0]]",
-        },
-        Example {
-            before: r#"{"a":{}}"#,
-            statement: &["PREPEND", "$.a", "[1]"],
-            reply: "TYPE",
-            after: r#"{"a":{}}"#,
-        },
-        Example {
-            before: r#"{"a":[1]}"#,
-            statement: &["PREPEND", "$.a", "2"],
-            reply: "ERR",
-            after: r#"{"a":[1]}"#,
-        },
+        Example::new(r#"{"a":[3]}"#, "PREPEND $.a [1,2]", "(integer) 3", r#"{"a":[1,2,3]}"#),
+        Example::new(r#"{"a":[1]}"#, "PREPEND $.a []", "(integer) 1", r#"{"a":[1]}"#),
+        Example::new("{}", "PREPEND $.a [1,2]", "(integer) 2", r#"{"a":[1,2]}"#),
+        Example::new("[[1],[]]", "PREPEND $[*] [0]", "[(integer) 2 (integer) 1]", "[[0,1],[0]]"),
+        Example::new(r#"{"a":{}}"#, "PREPEND $.a [1]", "TYPE", r#"{"a":{}}"#),
+        Example::new(r#"{"a":[1]}"#, "PREPEND $.a 2", "ERR", r#"{"a":[1]}"#),
     ],
     run: Run::Each(prepend),
 };

@@ -1,11 +1,9 @@
 //! `PUT`: a new document at a key, in the place of one that may be there.
 
-use super::{
-    Absent, Example, KEY_OPERATORS, KeyChange, OpSpec, Operand, OperandKind, Repeats, Run,
-};
+use super::{Absent, Example, KeyChange, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
 use crate::error::ErrorCode;
 
-#[linkme::distributed_slice(KEY_OPERATORS)]
+#[linkme::distributed_slice(OPERATORS)]
 static PUT: OpSpec = OpSpec {
     name: "PUT",
     operands: &[
@@ -21,14 +19,9 @@ static PUT: OpSpec = OpSpec {
     repeats: Repeats::Differently,
     since: "0.3.0",
     examples: &[
-        Example {
-            before: r#"{"n":1}"#,
-            statement: &["PUT", "any", r#"{"m":2}"#],
-            reply: "(revision)",
-            after: r#"{"m":2}"#,
-        },
-        Example { before: "", statement: &["PUT", "any", "[]"], reply: "(revision)", after: "[]" },
-        Example { before: "", statement: &["PUT", "none", "{}"], reply: "NOMODEL", after: "" },
+        Example::new(r#"{"n":1}"#, r#"PUT any '{"m":2}'"#, "(revision)", r#"{"m":2}"#),
+        Example::new("", "PUT any []", "(revision)", "[]"),
+        Example::new("", "PUT none {}", "NOMODEL", ""),
     ],
     run: Run::Key(KeyChange::Put),
 };

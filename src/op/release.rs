@@ -1,9 +1,9 @@
 //! `RELEASE`: ends a lock, in the same step as what was saved.
 
-use super::{Absent, Example, LOCK_OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
+use super::{Absent, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
 use crate::error::ErrorCode;
 
-#[linkme::distributed_slice(LOCK_OPERATORS)]
+#[linkme::distributed_slice(OPERATORS)]
 static RELEASE: OpSpec = OpSpec {
     name: "RELEASE",
     operands: &[
@@ -19,11 +19,6 @@ static RELEASE: OpSpec = OpSpec {
     complexity: "O(N) with N the number of locks held on the document",
     repeats: Repeats::Exactly,
     since: "0.4.0",
-    examples: &[Example {
-        before: "{}",
-        statement: &["RELEASE", "profile", "task:7", "897412300800"],
-        reply: "LOCKLOST",
-        after: "{}",
-    }],
+    examples: &[Example::new("{}", "RELEASE profile task:7 897412300800", "LOCKLOST", "{}")],
     run: Run::Release,
 };

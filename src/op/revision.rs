@@ -16,12 +16,7 @@ static REVISION: OpSpec = OpSpec {
     complexity: "O(1)",
     repeats: Repeats::Nothing,
     since: "0.1.0",
-    examples: &[Example {
-        before: "{}",
-        statement: &["REVISION"],
-        reply: "(revision)",
-        after: "{}",
-    }],
+    examples: &[Example::new("{}", "REVISION", "(revision)", "{}")],
     run: Run::Once(revision),
 };
 

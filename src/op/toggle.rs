@@ -18,37 +18,12 @@ static TOGGLE: OpSpec = OpSpec {
     repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
-        Example {
-            before: r#"{"a":true}"#,
-            statement: &["TOGGLE", "$.a"],
-            reply: "false",
-            after: r#"{"a":false}"#,
-        },
-        Example {
-            before: r#"{"a":false}"#,
-            statement: &["TOGGLE", "$.a"],
-            reply: "true",
-            after: r#"{"a":true}"#,
-        },
-        Example {
-            before: "[true,false]",
-            statement: &["TOGGLE", "$[*]"],
-            reply: "[false true]",
-            after: "[false,true]",
-        },
-        Example {
-            before: "[true,0]",
-            statement: &["TOGGLE", "$[*]"],
-            reply: "TYPE",
-            after: "[true,0]",
-        },
-        Example {
-            before: r#"{"a":0}"#,
-            statement: &["TOGGLE", "$.a"],
-            reply: "TYPE",
-            after: r#"{"a":0}"#,
-        },
-        Example { before: "{}", statement: &["TOGGLE", "$.a"], reply: "NOPATH", after: "{}" },
+        Example::new(r#"{"a":true}"#, "TOGGLE $.a", "false", r#"{"a":false}"#),
+        Example::new(r#"{"a":false}"#, "TOGGLE $.a", "true", r#"{"a":true}"#),
+        Example::new("[true,false]", "TOGGLE $[*]", "[false true]", "[false,true]"),
+        Example::new("[true,0]", "TOGGLE $[*]", "TYPE", "[true,0]"),
+        Example::new(r#"{"a":0}"#, "TOGGLE $.a", "TYPE", r#"{"a":0}"#),
+        Example::new("{}", "TOGGLE $.a", "NOPATH", "{}"),
     ],
     run: Run::Each(toggle),
 };

@@ -8,7 +8,7 @@ use redis_module::raw;
 
 use super::api::{call, is_ok};
 use crate::command::{ArgKind, ArgSpec, CommandSpec, Flag, Keys};
-use crate::op::{self, OpSpec, Operand, OperandKind};
+use crate::op::{self, OpSpec, Operand, OperandKind, Target};
 use crate::txn::{self, AssertionOperand};
 
 /// The version of the structures below, with their sizes as the server checks them.
@@ -200,18 +200,18 @@ impl Arena {
             }
             ArgKind::Statement => {
                 arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF;
-                arg.subargs = self.statements(&[op::lock_operators()]);
+                arg.subargs = self.statements(&[Target::Value, Target::Lock]);
             }
             ArgKind::TransactionStatement => {
                 arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF;
-                arg.subargs = self.statements(&[op::lock_operators(), op::key_operators()]);
+                arg.subargs = self.statements(&[Target::Value, Target::Lock, Target::Key]);
             }
         }
         arg
     }
 
-    /// All statements, and these operators besides those on places.
-    fn statements(&mut self, others: &[&[&OpSpec]]) -> *mut raw::RedisModuleCommandArg {
+    /// The assertions, the guard, and the operators on these.
+    fn statements(&mut self, targets: &[Target]) -> *mut raw::RedisModuleCommandArg {
         let mut args = Vec::new();
         for spec in &txn::ASSERTIONS {
             let mut arg = self.named(&spec.name.to_lowercase(), Some(spec.name));
@@ -238,7 +238,7 @@ impl Arena {
         let mut guard = self.named(&txn::GUARD.to_lowercase(), Some(txn::GUARD));
         guard.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING;
         args.push(guard);
-        for spec in op::all().iter().chain(others.iter().copied().flatten()) {
+        for spec in targets.iter().flat_map(|target| op::of(*target)) {
             args.push(self.operator(spec));
         }
         self.list(args)

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Program;
-use crate::op::{self, Arg, OpSpec, Parsing, Repeats, Run, operand_integer, parse_operands};
+use crate::op::{self, Arg, OpSpec, Parsing, Repeats, Target, operand_integer, parse_operands};
 
 /// One statement, ready to run.
 pub enum Statement<'a> {
@@ -51,7 +51,7 @@ impl Statement<'_> {
     pub fn concerns_locks(&self) -> bool {
         match self {
             Statement::Assert(assertion) => matches!(assertion, Assertion::Holding { .. }),
-            Statement::Operate { spec, .. } => matches!(spec.run, Run::Release),
+            Statement::Operate { spec, .. } => spec.target() == Target::Lock,
         }
     }
 
@@ -239,11 +239,8 @@ fn parse_statement<'a>(
 }
 
 fn find_operator(word: &[u8], parsing: &Parsing<'_>) -> Result<Option<&'static OpSpec>> {
-    if let Some(spec) = op::find(word).or_else(|| op::find_lock_operator(word)) {
-        return Ok(Some(spec));
-    }
-    match op::find_key_operator(word) {
-        Some(spec) if !parsing.transaction => {
+    match op::find(word) {
+        Some(spec) if spec.target() == Target::Key && !parsing.transaction => {
             Err(Error::syntax("this operator is one of MODEL.TXN")
                 .text("operator", spec.name.as_bytes()))
         }

@@ -51,7 +51,7 @@ pub fn statement(draw: &mut Draw<'_>, document: Option<&Value>, revision: u64) -
 }
 
 fn operation(draw: &mut Draw<'_>, document: Option<&Value>) -> Statement {
-    let spec = draw.pick(op::all());
+    let spec = draw.pick(op::of(op::Target::Value));
     let nothing = json!({});
     let document = document.unwrap_or(&nothing);
     let mut context = Context { document, operator: spec.name, target: None };

@@ -107,7 +107,7 @@ impl Coverage {
             eprintln!("{:?}\n{:?}\n{:?}", self.succeeded, self.changed, self.refused);
         }
         let mut outside = 0;
-        for spec in op::all() {
+        for spec in op::of(op::Target::Value) {
             let name = spec.name;
             let times = |map: &BTreeMap<&str, u32>| map.get(name).copied().unwrap_or(0);
             assert!(times(&self.succeeded) >= 10, "{name} hardly ever succeeded");

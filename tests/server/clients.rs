@@ -371,14 +371,13 @@ fn what_is_offered_to_those_who_come_exists() {
         known.insert(spec.name);
         keywords(spec.args, &mut known);
     }
-    for operators in [op::all(), op::key_operators(), op::lock_operators()] {
-        known.extend(operators.iter().map(|spec| spec.name));
-    }
+    known.extend(op::all().iter().map(|spec| spec.name));
     known.extend(txn::ASSERTIONS.iter().map(|spec| spec.name));
     known.extend(ErrorCode::ALL.map(ErrorCode::word));
 
     let page = fs::read_to_string(format!("{ROOT}/docs/coming-from.md")).expect("it is there");
-    let mut operators: HashSet<&str> = op::all().iter().map(|spec| spec.name).collect();
+    let mut operators: HashSet<&str> =
+        op::of(op::Target::Value).iter().map(|spec| spec.name).collect();
     for row in page.lines().filter(|line| line.starts_with("| ")) {
         let (_, ours) = row.trim_matches(['|', ' ']).split_once(" | ").expect("two columns");
         for code in ours.split('`').skip(1).step_by(2) {

@@ -173,11 +173,11 @@ fn check_arg(found: &Reply, declared: &ArgSpec, of: &str) {
             "block"
         }
         ArgKind::Statement => {
-            check_statements(arguments(), op::lock_operators().to_vec());
+            check_statements(arguments(), op::of(op::Target::Lock).to_vec());
             "oneof"
         }
         ArgKind::TransactionStatement => {
-            let others = [op::lock_operators(), op::key_operators()].concat();
+            let others = [op::of(op::Target::Lock), op::of(op::Target::Key)].concat();
             check_statements(arguments(), others);
             "oneof"
         }
@@ -189,11 +189,11 @@ fn check_arg(found: &Reply, declared: &ArgSpec, of: &str) {
 
 /// The statements are the assertions, then every operator with its operands, then these others.
 fn check_statements(found: &[Reply], others: Vec<&'static OpSpec>) {
-    let count = op::all().len() + others.len();
+    let count = op::of(op::Target::Value).len() + others.len();
     let (assertions, operators) = found.split_at(found.len() - count);
     let tokens: Vec<_> = assertions.iter().map(|arg| arg.field("token").text()).collect();
     assert_eq!(tokens, ["IF", "IFREV", "HOLDING", "EXISTS", "MISSING", "WHEN"]);
-    for (found, spec) in operators.iter().zip(op::all().iter().chain(&others)) {
+    for (found, spec) in operators.iter().zip(op::of(op::Target::Value).iter().chain(&others)) {
         check_operator(found, spec);
     }
 }

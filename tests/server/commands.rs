@@ -89,7 +89,7 @@ fn check_example(conn: &mut Conn, resp3: bool, example: &command::Example) {
 #[test]
 fn examples_of_operators_are_true() {
     for_both_protocols(|conn, _| {
-        for spec in op::all() {
+        for spec in op::of(op::Target::Value) {
             for example in spec.examples {
                 check_operator(conn, example);
             }
@@ -99,8 +99,8 @@ fn examples_of_operators_are_true() {
 
 fn check_operator(conn: &mut Conn, example: &op::Example) {
     let revision = conn.must(&["MODEL.SET", "doc", "any", example.before]).int();
-    let found = conn.call(&[&["MODEL.FIELDOP", "doc"], example.statement].concat());
-    if example.statement[0] == "NOW" && !found.is_error() {
+    let found = conn.call(&[&["MODEL.FIELDOP", "doc"], &*example.words()].concat());
+    if example.words()[0] == "NOW" && !found.is_error() {
         // What the clock says is another thing on every run; see `now_is_the_servers_clock`.
         return;
     }
@@ -292,17 +292,17 @@ fn a_command_happens_whole_or_not_at_all() {
         let key = "commands:atomic";
         conn.must(&["MODEL.SET", key, "any", r#"{"n":0,"s":"x","list":[1,2,3]}"#]);
         let before = (conn.must(&["MODEL.GET", key]), conn.must(&["MODEL.META", key]));
-        for spec in op::all() {
+        for spec in op::of(op::Target::Value) {
             for example in spec.examples.iter().filter(|example| !is_word(example.reply)) {
                 conn.must(&["MODEL.SET", "commands:scratch", "any", example.before]);
                 let was = conn.must(&["DUMP", "commands:scratch"]);
                 let failing = ["POP", "$", "nonsense"];
                 let command =
-                    [&["MODEL.FIELDOP", "commands:scratch"], example.statement, &failing].concat();
+                    [&["MODEL.FIELDOP", "commands:scratch"], &*example.words(), &failing].concat();
                 assert_eq!(conn.call(&command).error_word(), "ERR");
                 let failing = ["SET", "$.no.such.parent", "1"];
                 let command =
-                    [&["MODEL.FIELDOP", "commands:scratch"], example.statement, &failing].concat();
+                    [&["MODEL.FIELDOP", "commands:scratch"], &*example.words(), &failing].concat();
                 assert!(conn.call(&command).is_error(), "{command:?}");
                 assert_eq!(conn.must(&["DUMP", "commands:scratch"]), was, "{command:?}");
             }

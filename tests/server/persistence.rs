@@ -31,10 +31,12 @@ fn fill(server: &Server, rng: &mut Rng) {
         };
         conn.call(&command.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    for (nth, example) in op::all().iter().flat_map(|spec| spec.examples).enumerate() {
+    for (nth, example) in
+        op::of(op::Target::Value).iter().flat_map(|spec| spec.examples).enumerate()
+    {
         let key = format!("example:{nth}");
         conn.must(&["MODEL.SET", &key, "any", example.before]);
-        conn.call(&[&["MODEL.FIELDOP", &key], example.statement].concat());
+        conn.call(&[&["MODEL.FIELDOP", &key], &*example.words()].concat());
     }
     conn.must(&["CONFIG", "SET", "model.depth", "512"]);
     conn.must(&["MODEL.SET", "deep", "any", &("[".repeat(512) + &"]".repeat(512))]);

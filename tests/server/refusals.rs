@@ -147,7 +147,7 @@ fn each_operators_refusals_leave_everything_as_it_was() {
     on_every_recording(|server| {
         let conn = &mut server.conn();
         let is_word = |reply: &str| ErrorCode::ALL.iter().any(|code| code.word() == reply);
-        let refusals = op::all()
+        let refusals = op::of(op::Target::Value)
             .iter()
             .flat_map(|spec| spec.examples)
             .filter(|example| is_word(example.reply));
@@ -155,10 +155,10 @@ fn each_operators_refusals_leave_everything_as_it_was() {
             conn.must(&["MODEL.SET", "doc", "any", example.before, "PXAT", "4000000000000"]);
             let before = state(conn, "doc");
             let statements =
-                [&["MODEL.FIELDOP", "doc", "PERSIST", "SET", "/", "0"][..], example.statement];
+                [&["MODEL.FIELDOP", "doc", "PERSIST", "SET", "/", "0"][..], &example.words()];
             // The statement in front makes a change that has to be undone, where it can.
             for command in
-                [statements.concat(), [&["MODEL.FIELDOP", "doc"], example.statement].concat()]
+                [statements.concat(), [&["MODEL.FIELDOP", "doc"], &*example.words()].concat()]
             {
                 let refused = conn.call(&command);
                 check_error_line(&refused);
@@ -293,8 +293,8 @@ fn sound_commands() -> Vec<Vec<String>> {
         own(&["MODEL.DESCRIBE", "m"]),
         own(&["MODEL.INSTALL", "\u{1}\u{1}m\u{1}\u{1}\u{2}{}\0\0\0"]),
     ];
-    for OpSpec { examples, .. } in op::all() {
-        commands.push([own(&["MODEL.FIELDOP", "doc"]), own(examples[0].statement)].concat());
+    for OpSpec { examples, .. } in op::of(op::Target::Value) {
+        commands.push([own(&["MODEL.FIELDOP", "doc"]), own(&examples[0].words())].concat());
     }
     commands
 }

@@ -137,10 +137,10 @@ fn every_operator_is_undone() {
         let conn = &mut server.conn();
         let is_word = |reply: &str| ErrorCode::ALL.iter().any(|code| code.word() == reply);
         let mut nth = 0;
-        for example in op::all().iter().flat_map(|spec| spec.examples) {
+        for example in op::of(op::Target::Value).iter().flat_map(|spec| spec.examples) {
             prepare(conn, example.before);
             let before = world(conn);
-            let operator = [&["ON", "b"][..], example.statement].concat();
+            let operator = [&["ON", "b"][..], &example.words()].concat();
             if is_word(example.reply) {
                 let step = nth % (1 + STEPS.len() / 2);
                 let blocks = [&STEPS[..step], &[&operator[..]], &STEPS[step..]].concat();

@@ -73,7 +73,7 @@ impl Chain {
         conn.must(&["FLUSHALL", "SYNC"]);
         conn.must(&["MODEL.DEFINE", "open", "{}", "RULE", "true", "true"]);
         let mut chain = Chain { keys: Vec::new(), blocks: Vec::new() };
-        for (number, spec) in op::all().iter().enumerate() {
+        for (number, spec) in op::of(op::Target::Value).iter().enumerate() {
             let sound: Vec<_> =
                 spec.examples.iter().filter(|example| !is_word(example.reply)).collect();
             let Some(example) = sound.get(nth % sound.len().max(1)) else { continue };
@@ -84,7 +84,7 @@ impl Chain {
                 conn.must(&["PEXPIREAT", &key, &format!("40000000000{number:02}")]);
             }
             chain.keys.push(key);
-            chain.blocks.push(example.statement.to_vec());
+            chain.blocks.push(example.words());
         }
         chain
     }

@@ -266,7 +266,7 @@ pub fn fieldop(rng: &mut Rng, key: &str) -> Vec<String> {
         if rng.one_in(8) {
             command.extend(["WHEN".into(), rng.pick(&CONDITIONS).to_owned()]);
         }
-        let spec = op::all()[rng.below(op::all().len())];
+        let spec = op::of(op::Target::Value)[rng.below(op::of(op::Target::Value).len())];
         command.extend(statement(rng, spec));
     }
     command
@@ -346,7 +346,7 @@ fn block(rng: &mut Rng, keys: &[String], command: &mut Vec<String>) {
                 if rng.one_in(8) {
                     command.extend(["WHEN".into(), rng.pick(&CONDITIONS).to_owned()]);
                 }
-                let spec = op::all()[rng.below(op::all().len())];
+                let spec = op::of(op::Target::Value)[rng.below(op::of(op::Target::Value).len())];
                 command.extend(statement(rng, spec));
             }
         }
