@@ -348,10 +348,19 @@ fn what_only_changes_places_fits_where_it_was() {
         (r#"[1,"abcdefgh"]"#, 23, ["SWAP", "$[0]", "$[1]"], r#"["abcdefgh",1]"#),
         (r#"{"a":"abcdefgh"}"#, 17, ["MOVE", "$.a", "$.b"], r#"{"b":"abcdefgh"}"#),
         (r#"["abcdefgh",1]"#, 23, ["MOVE", "$[0]", "/-"], r#"[1,"abcdefgh"]"#),
+        (r#"{"a":{"b":"abcdefgh"}}"#, 24, ["MOVE", "$.a.b", "$.a"], r#"{"a":"abcdefgh"}"#),
     ] {
         let expected = ("[(integer) 1]".to_owned(), after.to_owned());
         assert_eq!(run_within(bytes, before, &statement), expected);
     }
+}
+
+#[test]
+fn a_value_moves_to_a_name_that_fits_and_to_no_longer_one() {
+    let (before, after) = (r#"{"a":"abcdefgh"}"#, r#"{"bbb":"abcdefgh"}"#);
+    let statement = ["MOVE", "$.a", "$.bbb"];
+    assert_eq!(run_within(19, before, &statement), ("[(integer) 1]".into(), after.into()));
+    assert_eq!(run_within(18, before, &statement), ("LIMIT".into(), before.into()));
 }
 
 mod moving {

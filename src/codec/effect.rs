@@ -1,7 +1,7 @@
 //! What is replicated: the effect of a command on one key, never the command itself.
 //!
 //! ```text
-//! effect := 2:version kind varint:revision expiry rest
+//! effect := 3:version kind varint:revision expiry rest
 //! kind   := 1 edit   rest is varint:definition and the edits (see `value::edit`); the document exists
 //!         | 2 put    rest is text:model varint:definition varint:ahead; the document's JSON is the next
 //!                    argument; the sender had seen revisions up to `ahead` above this one
@@ -12,7 +12,8 @@
 //! ```
 //!
 //! `definition` is the version of the definition that judged the document; 0 where there is none, and for
-//! an edit where it stays as it was. Version 1 had no `definition` and is still read.
+//! an edit where it stays as it was. Version 1 had no `definition`; version 2 had no edits that exchange or
+//! lift values. Both are still read.
 //!
 //! It travels as `MODEL.APPLY key effect [json]`.
 
@@ -21,7 +22,7 @@ use crate::document::REVISION_MAX;
 use crate::error::Result;
 use crate::value::wire::{self, Reader};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const EDIT: u8 = 1;
 const PUT: u8 = 2;
 const TOUCH: u8 = 3;
@@ -193,11 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn effects_of_the_first_release_are_read() {
+    fn effects_of_earlier_releases_are_read() {
+        let edit = Effect::decode(&[2, EDIT, 5, 0, 7, b'x']).unwrap();
+        assert_eq!(edit.change, Change::Edit { edits: b"x", definition: 7 });
         let edit = Effect::decode(&[1, EDIT, 5, 0, b'x']).unwrap();
         assert_eq!(edit.change, Change::Edit { edits: b"x", definition: 0 });
         let put = Effect::decode(&[1, PUT, 5, 0, 3, b'a', b'n', b'y', 2]).unwrap();
         assert_eq!(put.change, Change::Put { model: "any", definition: 0, ahead: 2 });
-        assert!(Effect::decode(&[3, TOUCH, 5, 0]).is_err());
+        assert!(Effect::decode(&[VERSION + 1, TOUCH, 5, 0]).is_err());
     }
 }

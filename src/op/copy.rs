@@ -33,6 +33,8 @@ fn copy(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let source = args[0].singular().find(frame.view());
     let source =
         source.ok_or_else(|| Error::new(ErrorCode::NoPath, "nothing is at the source path"))?;
+    // Paid for before it is made.
+    frame.allowance.copy(source.size())?;
     let copied: Measured = source.to_value().into();
     frame.site(args[1].singular()).put(copied)?;
     Ok(Reply::Int(1))

@@ -22,7 +22,7 @@ static MOVE: OpSpec = OpSpec {
     absent: Absent::Own,
     reply: "1; `NOPATH` where nothing is at the source, or the target is inside of it",
     errors: &[ErrorCode::NoPath, ErrorCode::Type, ErrorCode::Range],
-    complexity: "O(N) with N the size of the value and of what it replaces, and the elements that shift",
+    complexity: "O(N) with N the size of what is replaced, and the elements that shift; moved deeper, of the value",
     repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
@@ -64,7 +64,6 @@ fn move_value(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     if target.is_inside(&from) {
         return no_path("a value cannot be moved into itself");
     }
-    let moved = target.take(&from)?;
-    target.put(moved)?;
+    target.put_from(&from)?;
     Ok(Reply::Int(1))
 }

@@ -6,7 +6,8 @@ use crate::path::{Allowance, Blocked, ItemIndex, Singular, Target};
 use crate::reply::Reply;
 use crate::value::edit::Editor;
 use crate::value::{
-    ArrayView, Kind, Limits, Measured, Number, ObjectView, Place, Text, View, nested, nested_size,
+    ArrayView, Kind, Limits, Measured, Number, ObjectView, Place, Text, Value, View, nested,
+    nested_size,
 };
 
 /// The moment a command runs at, the same for all its statements.
@@ -337,36 +338,29 @@ impl<'s, 'a> Site<'s, 'a> {
         }
     }
 
-    /// Takes away the value at `other`, which is neither here nor around here. This site stays where
-    /// it is, whatever shifts.
-    pub fn take(&mut self, other: &[u32]) -> Result<Measured> {
-        self.number = None;
-        allow_shift(self.editor, other, self.allowance)?;
-        let taken = self.editor.at(other).to_value().into();
-        let (removed, container) = other.split_last().expect("the root is never removed");
-        let own = match &mut self.spot {
-            Spot::Present(place)
-            | Spot::Member { parent: place, .. }
-            | Spot::Append { parent: place } => place,
-            Spot::Blocked(_) => panic!("nothing is taken for a place that cannot be"),
-        };
-        let through = own.starts_with(container).then(|| own.get_mut(container.len())).flatten();
-        match (self.editor.at(container), through) {
-            (View::Array(_), Some(index)) => {
-                *index -= u32::from(*index > *removed);
-                self.editor.remove(other)?;
-            }
-            (View::Object(object), Some(position)) => {
-                let (name, _) = object.member(*position).expect("the place exists");
-                let name = name.as_str().to_owned();
-                self.editor.remove(other)?;
-                let object =
-                    self.editor.at(container).as_object().expect("the object is still there");
-                *position = object.find(&name).expect("the member is still there").0;
-            }
-            (_, _) => self.editor.remove(other)?,
+    /// Moves the value at `from` here. Both places mean the document before the move; `from` is neither this
+    /// place nor around it.
+    pub fn put_from(&mut self, from: &[u32]) -> Result<()> {
+        if let Spot::Present(place) = &self.spot
+            && from.starts_with(place)
+        {
+            return self.editor.lift(from, place);
         }
-        Ok(taken)
+        allow_shift(self.editor, from, self.allowance)?;
+        // Where nothing is here yet, a null makes the place. The document ends no larger than it may be.
+        let relaxed = self.editor.relax();
+        let moved = self.put_and_remove(from);
+        self.editor.end_relaxed(relaxed).and(moved)
+    }
+
+    fn put_and_remove(&mut self, from: &[u32]) -> Result<()> {
+        if !matches!(self.spot, Spot::Present(_)) {
+            self.put(Value::NULL)?;
+        }
+        let (editor, place) = self.parts();
+        let looked_at = editor.exchange(from, place)?;
+        self.allowance.scan(looked_at as usize)?;
+        self.editor.remove(from)
     }
 
     /// Where this is, for the editor.

@@ -5,7 +5,6 @@
 use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
-use crate::value::Measured;
 
 #[linkme::distributed_slice(OPERATORS)]
 static SWAP: OpSpec = OpSpec {
@@ -19,7 +18,7 @@ static SWAP: OpSpec = OpSpec {
     absent: Absent::Own,
     reply: "1; `NOPATH` where nothing is at one of the paths, or one is inside of the other",
     errors: &[ErrorCode::NoPath],
-    complexity: "O(N) with N the size of the values",
+    complexity: "O(1); O(N) with N the number of values in what is moved deeper, or is equal on both sides",
     repeats: Repeats::Exactly,
     since: "0.1.0",
     examples: &[
@@ -56,15 +55,7 @@ fn swap(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
             "a value cannot be swapped with a part of itself",
         ));
     }
-    let value_at = |place: &crate::value::Place| Measured::from(frame.editor.at(place).to_value());
-    let (at_a, at_b) = (value_at(&a), value_at(&b));
-    // The document shrinks first and grows back then: on the way it is never larger than at the ends.
-    if at_a.size >= at_b.size {
-        frame.editor.replace(&a, at_b)?;
-        frame.editor.replace(&b, at_a)?;
-    } else {
-        frame.editor.replace(&b, at_a)?;
-        frame.editor.replace(&a, at_b)?;
-    }
+    let looked_at = frame.editor.exchange(&a, &b)?;
+    frame.allowance.scan(looked_at as usize)?;
     Ok(Reply::Int(1))
 }

@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 
 /// So many elements that an operator goes over or moves count as one node: that is what they take.
 const ELEMENTS_OF_A_NODE: u64 = 8;
+/// So many bytes of a value that is copied count as one element.
+const BYTES_OF_AN_ELEMENT: u64 = 16;
 
 /// What is left of a command's limits. Shared by whatever is run for it.
 #[derive(Debug)]
@@ -46,6 +48,12 @@ impl<'l> Allowance<'l> {
     #[inline]
     pub fn shift(&self, index: usize, len: usize) -> Result<()> {
         self.scan(index.min(len - index))
+    }
+
+    /// For an operator that copies a value of this size.
+    #[inline]
+    pub fn copy(&self, bytes: u64) -> Result<()> {
+        self.scan((bytes / BYTES_OF_AN_ELEMENT) as usize)
     }
 
     /// For a reply of so many bytes.

@@ -154,18 +154,27 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Whether both are the same document text: `1` and `1.0` differ, and so does member order.
+    /// Flag: both are the same document text. `1` and `1.0` differ, and so does member order.
     pub fn identical(self, other: View<'_>) -> bool {
+        self.identical_counting(other, &mut 0)
+    }
+
+    /// As [`View::identical`]; adds the number of values compared to `count`.
+    pub fn identical_counting(self, other: View<'_>, count: &mut u64) -> bool {
+        *count += 1;
         match (self, other) {
             (View::Int(a), View::Int(b)) => a == b,
             (View::Float(a), View::Float(b)) => a.to_bits() == b.to_bits(),
             (View::Int(_), View::Float(_)) | (View::Float(_), View::Int(_)) => false,
             (View::Array(a), View::Array(b)) => {
-                a.len() == b.len() && a.iter().zip(b.iter()).all(|(x, y)| x.identical(y))
+                a.len() == b.len()
+                    && a.iter().zip(b.iter()).all(|(x, y)| x.identical_counting(y, count))
             }
             (View::Object(a), View::Object(b)) => {
                 a.len() == b.len()
-                    && a.iter().zip(b.iter()).all(|((n, x), (m, y))| n == m && x.identical(y))
+                    && a.iter()
+                        .zip(b.iter())
+                        .all(|((n, x), (m, y))| n == m && x.identical_counting(y, count))
             }
             _ => self.equals(other),
         }
@@ -173,10 +182,19 @@ impl<'a> View<'a> {
 
     /// How deep the value nests: 0 for a scalar, 1 for `[]`.
     pub fn depth(self) -> u32 {
+        self.depth_counting(&mut 0)
+    }
+
+    /// As [`View::depth`]; adds the number of values looked at to `count`.
+    pub fn depth_counting(self, count: &mut u64) -> u32 {
+        *count += 1;
         match self {
-            View::Array(array) => 1 + array.iter().map(View::depth).max().unwrap_or(0),
+            View::Array(array) => {
+                1 + array.iter().map(|item| item.depth_counting(count)).max().unwrap_or(0)
+            }
             View::Object(object) => {
-                1 + object.iter().map(|(_, value)| value.depth()).max().unwrap_or(0)
+                let depths = object.iter().map(|(_, value)| value.depth_counting(count));
+                1 + depths.max().unwrap_or(0)
             }
             _ => 0,
         }
@@ -187,13 +205,21 @@ impl<'a> View<'a> {
     /// its parts. The same for equal content everywhere, whatever the representation.
     pub fn size(self) -> u64 {
         match self {
-            View::Null | View::Bool(_) => 1,
-            View::Int(_) | View::Float(_) => 9,
-            View::Str(text) => text_size(text),
             View::Array(array) => 4 + array.iter().map(View::size).sum::<u64>(),
             View::Object(object) => {
                 4 + object.iter().map(|(name, value)| text_size(name) + value.size()).sum::<u64>()
             }
+            scalar => scalar.scalar_size(),
+        }
+    }
+
+    /// As [`View::size`], of a value that is no container.
+    pub(super) const fn scalar_size(self) -> u64 {
+        match self {
+            View::Null | View::Bool(_) => 1,
+            View::Int(_) | View::Float(_) => 9,
+            View::Str(text) => text_size(text),
+            View::Array(_) | View::Object(_) => panic!("a container is no scalar"),
         }
     }
 
@@ -217,8 +243,8 @@ impl<'a> View<'a> {
     }
 }
 
-pub(super) fn text_size(text: Text<'_>) -> u64 {
-    2 + text.as_bytes().len() as u64
+pub(super) const fn text_size(text: Text<'_>) -> u64 {
+    2 + text.0.len() as u64
 }
 
 /// A borrowed array.

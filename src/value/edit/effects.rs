@@ -20,6 +20,10 @@ pub(super) mod effect {
     pub const REMOVE_ITEMS: u8 = 5;
     /// path of the array, count, and for each index how many elements stay before it since the last
     pub const REMOVE_EACH: u8 = 6;
+    /// path, path of another value, neither inside the other
+    pub const EXCHANGE: u8 = 7;
+    /// path, path of a part of the value there, which takes its place
+    pub const LIFT: u8 = 8;
 
     /// A path is a count of steps; each is `NAME text` or `INDEX varint`.
     pub const NAME: u8 = 0;
@@ -90,6 +94,20 @@ impl Editor<'_> {
                 }
                 self.remove_each(&place, &positions)
             }
+            (effect::EXCHANGE, _, _) => {
+                let other = self.read_path(reader)?;
+                if place.starts_with(&other) || other.starts_with(&place) {
+                    return Err(wire::corrupt("a value is exchanged with a part of itself"));
+                }
+                self.exchange(&place, &other).map(drop)
+            }
+            (effect::LIFT, _, _) => {
+                let from = self.read_path(reader)?;
+                if from.len() <= place.len() || !from.starts_with(&place) {
+                    return Err(wire::corrupt("a value is lifted from outside of its new place"));
+                }
+                self.lift(&from, &place)
+            }
             _ => Err(wire::corrupt("an effect does not fit the document")),
         }
     }
@@ -120,6 +138,11 @@ impl Editor<'_> {
 /// Begins an effect: its tag, and the path in names and indexes. Gives what is at the place.
 pub(super) fn spell<'v>(root: &'v Root, tag: u8, place: &[u32], out: &mut Vec<u8>) -> View<'v> {
     out.push(tag);
+    spell_path(root, place, out)
+}
+
+/// Writes a path in names and indexes. Gives what is at the place.
+pub(super) fn spell_path<'v>(root: &'v Root, place: &[u32], out: &mut Vec<u8>) -> View<'v> {
     wire::put_varint(place.len() as u64, out);
     place.iter().fold(root.view(), |view, position| match view {
         View::Object(object) => {

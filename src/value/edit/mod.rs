@@ -1,7 +1,7 @@
 //! Changes to a document, each recorded twice: how to undo it here, and how to repeat it elsewhere.
 //!
 //! Everything that changes a document goes through [`Editor`]: operators, merges, patches, and the
-//! effects a replica receives. Six primitives suffice. Each checks the limits before it changes
+//! effects a replica receives. Eight primitives suffice. Each checks the limits before it changes
 //! anything, and each that changed nothing records nothing. [`Editor::rollback`] replays the undo log
 //! backwards, after which the document has the same content as before, to the byte.
 //!
@@ -10,10 +10,12 @@
 
 mod changes;
 mod effects;
+mod exchange;
 mod place;
 
 use self::changes::Changes;
 pub use self::changes::{CHANGES_MAX, Change, ChangeKind};
+pub use self::exchange::Relaxed;
 
 use self::effects::{effect, spell};
 use self::place::{
@@ -76,6 +78,15 @@ enum Undo {
         place: Place,
         index: u32,
         old: Vec<Value>,
+    },
+    Exchange {
+        a: Place,
+        b: Place,
+    },
+    Lift {
+        from: Place,
+        to: Place,
+        old: Value,
     },
 }
 
@@ -400,6 +411,8 @@ impl<'a> Editor<'a> {
                 Undo::PutItemsBack { place, index, old } => {
                     put_items(self.root, &place, index as usize, old)
                 }
+                Undo::Exchange { a, b } => exchange::exchange(self.root, &a, &b),
+                Undo::Lift { from, to, old } => exchange::lower(self.root, &from, &to, old),
             }
         }
         self.journal.clear();

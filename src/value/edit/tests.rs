@@ -176,6 +176,41 @@ fn an_identical_value_is_no_change() {
 }
 
 #[test]
+fn values_that_change_places_are_not_copied_and_keep_to_the_depth() {
+    let long = format!("[{}]", vec!["7"; 100_000].join(","));
+    let (mut root, size) = rooted(&format!(r#"{{"a":{long},"b":[1,{long}]}}"#));
+    let before = wire_of(root.view());
+    let address = |view: View<'_>| view.as_array().unwrap().address();
+    let limits = Limits { depth: 3, bytes: size };
+    let mut journal = Journal::default();
+    let mut editor = Editor::new(&mut root, size, limits, &mut journal);
+    let [a, b] = [editor.at(&[0]), editor.at(&[1, 1])].map(address);
+    // Equal values change nothing, and comparing them is paid for.
+    assert!(editor.exchange(&[0], &[1, 1]).unwrap() >= 100_000 && !editor.changed());
+    editor.replace(&[0, 0], value("8")).unwrap();
+    assert!(editor.exchange(&[0], &[1, 1]).unwrap() >= 100_000, "what sinks is looked at");
+    assert_eq!([editor.at(&[1, 1]), editor.at(&[0])].map(address), [a, b]);
+    assert!(
+        editor.exchange(&[0], &[1]).unwrap() < 10,
+        "at the same depth nothing else is looked at"
+    );
+    assert_eq!(address(editor.at(&[0, 1])), a);
+    editor.lift(&[0, 1], &[0]).unwrap();
+    assert_eq!(address(editor.at(&[0])), a);
+    assert_eq!(editor.size(), editor.view().size());
+    assert!(editor.journal.effects().len() < 100);
+    editor.rollback();
+    assert_eq!([editor.at(&[0]), editor.at(&[1, 1])].map(address), [a, b]);
+    let deep = Limits { depth: 2, ..limits };
+    drop(editor);
+    assert_eq!(wire_of(root.view()), before);
+    let mut editor = Editor::new(&mut root, size, deep, &mut journal);
+    editor.replace(&[1, 0], value("8")).unwrap();
+    let refused = editor.exchange(&[0], &[1, 0]).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::Limit);
+}
+
+#[test]
 fn holes_close_when_a_command_is_over() {
     let members: Vec<String> = (0..500).map(|i| format!("\"member number {i}\":{i}")).collect();
     let (mut root, size) = rooted(&format!("{{{}}}", members.join(",")));
@@ -201,6 +236,8 @@ enum Step {
     Insert(usize, usize, String),
     Remove(usize, usize),
     RemoveEach(usize, u64),
+    Exchange(usize, usize),
+    Lift(usize, usize),
 }
 
 fn json_text() -> impl Strategy<Value = String> {
@@ -232,6 +269,8 @@ fn change() -> impl Strategy<Value = Step> {
         (any::<usize>(), any::<usize>(), json_text()).prop_map(|(at, i, v)| Step::Insert(at, i, v)),
         (any::<usize>(), any::<usize>()).prop_map(|(at, i)| Step::Remove(at, i)),
         (any::<usize>(), any::<u64>()).prop_map(|(at, bits)| Step::RemoveEach(at, bits)),
+        (any::<usize>(), any::<usize>()).prop_map(|(a, b)| Step::Exchange(a, b)),
+        (any::<usize>(), any::<usize>()).prop_map(|(from, up)| Step::Lift(from, up)),
     ]
 }
 
@@ -276,6 +315,7 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Step) 
     let at = match change {
         Step::Replace(at, _) | Step::Insert(at, _, _) => at,
         Step::Remove(at, _) | Step::RemoveEach(at, _) => at,
+        Step::Exchange(at, _) | Step::Lift(at, _) => at,
     };
     let place = &places[at % places.len()];
     let node = model_at(model, editor.view(), place);
@@ -316,6 +356,22 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Step) 
             let items = node.as_array_mut().unwrap();
             positions.iter().rev().for_each(|position| drop(items.remove(*position as usize)));
             editor.remove_each(place, &positions).unwrap();
+        }
+        Step::Exchange(_, other) => {
+            let other = &places[other % places.len()];
+            if place.starts_with(other) || other.starts_with(place) {
+                return;
+            }
+            let at_place = node.take();
+            let at_other = std::mem::replace(model_at(model, editor.view(), other), at_place);
+            *model_at(model, editor.view(), place) = at_other;
+            editor.exchange(place, other).unwrap();
+        }
+        Step::Lift(_, up) => {
+            let Some(depth) = up.checked_rem(place.len()) else { return };
+            let lifted = node.take();
+            *model_at(model, editor.view(), &place[..depth]) = lifted;
+            editor.lift(place, &place[..depth]).unwrap();
         }
         Step::Remove(_, index) => {
             if let Some(len) = array_len.filter(|len| *len > 0) {
@@ -479,7 +535,7 @@ proptest! {
     }
 
     #[test]
-    fn corrupt_effects_change_nothing(start in json_text(), effects in prop::collection::vec(0u8..8, 0..60)) {
+    fn corrupt_effects_change_nothing(start in json_text(), effects in prop::collection::vec(0u8..10, 0..60)) {
         let (mut root, size) = rooted(&start);
         let before = wire_of(root.view());
         let mut journal = Journal::default();
