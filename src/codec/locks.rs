@@ -19,7 +19,8 @@ use smallvec::SmallVec;
 
 use crate::error::Result;
 use crate::lock::{
-    FENCE_MAX, Holder, LEASE_MS_LOADED_MAX, LockEdit, Locks, Mode, NAME_BYTES_MAX, NamedLock,
+    Clients, FENCE_MAX, Holder, LEASE_MS_LOADED_MAX, LockEdit, Locks, Mode, NAME_BYTES_MAX,
+    NamedLock,
 };
 use crate::value::wire::{self, Reader};
 
@@ -140,7 +141,16 @@ fn read_holder(reader: &mut Reader<'_>) -> Result<Holder> {
     let mode = if flags & SHARED != 0 { Mode::Shared } else { Mode::Exclusive };
     let ephemeral = flags & EPHEMERAL != 0;
     let ends_ms = Holder::UNSTARTED;
-    Ok(Holder { owner, fence, mode, lease_ms, ephemeral, ends_ms, client: 0, again: false })
+    Ok(Holder {
+        owner,
+        fence,
+        mode,
+        lease_ms,
+        ephemeral,
+        ends_ms,
+        clients: Clients::default(),
+        again: false,
+    })
 }
 
 fn read_bytes<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8]> {
@@ -171,7 +181,7 @@ mod tests {
             lease_ms: 30_000,
             ephemeral: fence % 2 == 1,
             ends_ms: Holder::UNSTARTED,
-            client: 0,
+            clients: Clients::default(),
             again: false,
         }
     }

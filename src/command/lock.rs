@@ -26,7 +26,7 @@ static LOCK: CommandSpec = CommandSpec {
         EPHEMERAL,
         GET,
     ],
-    reply: "an array: the fence, the lease in milliseconds, the document's revision, and with GET its JSON, else null; null where others hold the lock and WAIT (default 0) is over. The same owner asking again for what it holds gets the same grant",
+    reply: "an array: the fence, the lease in milliseconds, the document's revision, and with GET its JSON, else null; null where others hold the lock and WAIT (default 0) is over. The same owner asking again for what it holds gets the same grant, and keeps the longer of both leases",
     errors: &[
         ErrorCode::Err,
         ErrorCode::Limit,

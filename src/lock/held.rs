@@ -29,14 +29,15 @@ pub struct Holder {
     pub owner: Arc<[u8]>,
     pub fence: u64,
     pub mode: Mode,
-    /// The length of the lease.
+    /// The length of the lease, which is what other servers and later lives of this one start anew. At least what
+    /// the holder was told last.
     pub lease_ms: u64,
-    /// It ends with the connection that took it.
+    /// Flag: the grant ends when all connections that asked for it have closed.
     pub ephemeral: bool,
     /// When the lease is over, on this server's steady clock. It starts anew on every server.
     pub ends_ms: u64,
-    /// The connection that took it, where it is ephemeral and of this server; else 0.
-    pub client: u64,
+    /// The open connections that asked for an ephemeral grant; none where it came from elsewhere.
+    pub clients: Clients,
     /// Its owner asked for it again, and has it: more than one client of this server may have been told.
     pub again: bool,
 }
@@ -47,6 +48,42 @@ impl Holder {
 
     pub fn has_ended(&self, now_ms: u64) -> bool {
         self.ends_ms <= now_ms
+    }
+}
+
+/// Connections of this server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Clients(SmallVec<[u64; 1]>);
+
+impl Clients {
+    /// One connection; 0 is one that is not known, of which nobody hears when it closes.
+    pub fn of(client: Option<u64>) -> Clients {
+        Clients(client.into_iter().filter(|client| *client != 0).collect())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Adds connections, each at most once.
+    pub(super) fn join(&mut self, others: &Clients) {
+        for client in others.iter() {
+            if !self.0.contains(&client) {
+                self.0.push(client);
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, client: u64) {
+        self.0.retain(|known| *known != client);
+    }
+
+    fn heap_bytes(&self) -> usize {
+        if self.0.spilled() { self.0.capacity() * size_of::<u64>() } else { 0 }
     }
 }
 
@@ -180,10 +217,22 @@ impl Locks {
         })
     }
 
-    pub(super) fn holder_mut(&mut self, name: &[u8], owner: &[u8]) -> Option<&mut Holder> {
-        let nth = self.find(name)?;
-        let lock = &mut self.0.as_mut()?.names[nth];
-        lock.holders.iter_mut().find(|holder| *holder.owner == *owner)
+    /// The grant of an owner.
+    pub(super) fn holder(&self, name: &[u8], owner: &[u8]) -> Option<&Holder> {
+        self.holders(name).iter().find(|holder| *holder.owner == *owner)
+    }
+
+    /// Takes a connection that has closed off a grant. Returns the lock's name if the grant is to end, because
+    /// no connection is left that asked for it.
+    pub(super) fn disconnect(&mut self, fence: u64, client: u64) -> Option<Arc<[u8]>> {
+        for lock in &mut self.0.as_mut()?.names {
+            if let Some(holder) = lock.holders.iter_mut().find(|holder| holder.fence == fence) {
+                holder.clients.remove(client);
+                let ends = holder.ephemeral && holder.clients.is_empty();
+                return ends.then(|| lock.name.clone());
+            }
+        }
+        None
     }
 
     /// Makes a change; gives the grant whose place it took or that is over, if there was one.
@@ -235,7 +284,7 @@ impl Locks {
     pub(super) fn start(&mut self, now_ms: u64) {
         self.for_each(|holder| {
             if holder.ends_ms == Holder::UNSTARTED {
-                let gone = holder.ephemeral && holder.client == 0;
+                let gone = holder.ephemeral && holder.clients.is_empty();
                 holder.ends_ms = if gone { now_ms } else { now_ms.saturating_add(holder.lease_ms) };
             }
         });
@@ -245,7 +294,7 @@ impl Locks {
     pub fn unstart(&mut self) {
         self.for_each(|holder| {
             holder.ends_ms = Holder::UNSTARTED;
-            holder.client = 0;
+            holder.clients = Clients::default();
         });
     }
 
@@ -291,7 +340,8 @@ impl Locks {
         let text = |text: &Arc<[u8]>| 2 * size_of::<usize>() + text.len();
         let lock = |lock: &NamedLock| {
             let more = if lock.holders.spilled() { lock.holders.capacity() } else { 0 };
-            let owners: usize = lock.holders.iter().map(|holder| text(&holder.owner)).sum();
+            let own = |holder: &Holder| text(&holder.owner) + holder.clients.heap_bytes();
+            let owners: usize = lock.holders.iter().map(own).sum();
             size_of::<NamedLock>() + text(&lock.name) + more * size_of::<Holder>() + owners
         };
         size_of::<Inner>() + inner.names.iter().map(lock).sum::<usize>()
@@ -314,7 +364,7 @@ mod tests {
             lease_ms: 10,
             ephemeral: false,
             ends_ms: Holder::UNSTARTED,
-            client: 0,
+            clients: Clients::default(),
             again: false,
         }
     }

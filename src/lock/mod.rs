@@ -21,7 +21,7 @@ pub use engine::{
     Answer, Ask, Counters, Engine, Grant, Held, Settled, Store, Wake, Woken, deadlock, lost,
 };
 pub use fence::{AHEAD_MS, FENCE_MAX, Fences, believed_fence};
-pub use held::{Holder, LockEdit, Locks, Mode, NamedLock};
+pub use held::{Clients, Holder, LockEdit, Locks, Mode, NamedLock};
 
 /// When an event happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

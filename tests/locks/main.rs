@@ -3,7 +3,8 @@
 //!
 //! After every event that was settled: an exclusive holder is alone; nobody waits who could run; no owners
 //! wait for each other in a circle; a grant has passed nobody who came earlier and conflicts; fences have
-//! grown; everybody who waited was answered once; and a replica that is fed the changes has the same locks.
+//! grown; everybody who waited was answered once; a replica that is fed the changes has the same locks; and what
+//! a client was told of its grant (its lease, whether it ends with a connection) holds here and is recorded there.
 //! Whether a request may be granted, and whether it closes a circle, is decided here once more, by looking
 //! at everything. When all is over, nothing is left behind.
 //!
@@ -16,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis_model::error::ErrorCode;
 use redis_model::lock::{
-    Answer, Ask, At, Engine, Held, Holder, LockLimits, Locks, Mode, Moment, NamedLock, Woken,
+    Answer, Ask, At, Clients, Engine, Held, Holder, LockLimits, Locks, Mode, Moment, NamedLock,
+    Woken,
 };
 
 use simulation::{Documents, Simulation};
@@ -432,7 +434,7 @@ fn many_leases_end_in_one_pass() {
         lease_ms: 10,
         ephemeral: false,
         ends_ms: Holder::UNSTARTED,
-        client: 0,
+        clients: Clients::default(),
         again: false,
     };
     let holders = (0..HOLDERS).map(holder).collect();

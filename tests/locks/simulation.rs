@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use redis_model::error::ErrorCode;
 use redis_model::lock::{
-    Answer, Ask, At, Engine, Held, Holder, LockLimits, Locks, Mode, Moment, Place, Settled, Store,
-    Woken,
+    Answer, Ask, At, Engine, Grant, Held, Holder, LockLimits, Locks, Mode, Moment, Place, Settled,
+    Store, Woken,
 };
 
 use crate::random::Rng;
@@ -52,6 +52,17 @@ struct Known {
     fence: u64,
 }
 
+/// What the clients that hold by one grant were told of it.
+#[derive(Clone, Debug)]
+struct Promise {
+    name: &'static [u8],
+    owner: &'static [u8],
+    /// Until when it holds, at least.
+    ends_ms: u64,
+    /// The connections it ends with; `None` once a request did not agree to that.
+    clients: Option<BTreeSet<u64>>,
+}
+
 /// Places, names and owners.
 type Holding = HashSet<(Place, Vec<u8>, Vec<u8>)>;
 
@@ -64,6 +75,8 @@ pub struct Simulation {
     known: Vec<Known>,
     moment: Moment,
     clients: u64,
+    /// By fence.
+    promises: HashMap<u64, Promise>,
     /// The highest fence of each key.
     fences: HashMap<Vec<u8>, u64>,
     pub seen: BTreeMap<&'static str, u64>,
@@ -82,6 +95,7 @@ impl Simulation {
             known: Vec::new(),
             moment: Moment { steady_ms: 1, unix_ms: 1_700_000_000_000 },
             clients: 1,
+            promises: HashMap::new(),
             fences: HashMap::new(),
             seen: BTreeMap::new(),
             last: Vec::new(),
@@ -155,6 +169,7 @@ impl Simulation {
     /// Settles what happened, and holds the result against everything that has to be true.
     fn settle(&mut self) {
         let (before, held) = (self.waiters.clone(), self.holding());
+        let last = self.last.last().copied().unwrap_or_default();
         let Settled { changes, wakes } = self.engine.settle(&mut self.documents, self.moment);
         for (place, edit) in &changes {
             if let Some(locks) = self.replica.locks.get_mut(&(place.db, place.key.to_vec())) {
@@ -169,6 +184,7 @@ impl Simulation {
                     self.note("woken");
                     assert_eq!(grants.len(), waiter.places.len());
                     granted.push(wake.waiter);
+                    grants.iter().for_each(|grant| self.promise(&waiter, *grant));
                     let known = waiter.places.iter().zip(&grants).map(|(place, grant)| Known {
                         place: place.clone(),
                         name: waiter.name,
@@ -186,6 +202,61 @@ impl Simulation {
         }
         self.check_order(&before, &held, &granted);
         self.check();
+        self.check_promises(last);
+    }
+
+    /// Records what a client is told of a grant.
+    fn promise(&mut self, waiter: &Waiter, grant: Grant) {
+        let ends_ms = self.moment.steady_ms + grant.lease_ms;
+        let clients = waiter.client.map(|client| BTreeSet::from([client]));
+        let (name, owner) = (waiter.name, waiter.owner);
+        match self.promises.get_mut(&grant.fence) {
+            None => {
+                let promise = Promise { name, owner, ends_ms, clients };
+                self.promises.insert(grant.fence, promise);
+            }
+            Some(known) => {
+                known.ends_ms = known.ends_ms.max(ends_ms);
+                match (&mut known.clients, clients) {
+                    (Some(known), Some(clients)) => known.extend(clients),
+                    (known, _) => *known = None,
+                }
+            }
+        }
+    }
+
+    /// What was promised is held here, and recorded for replicas, as long as nobody takes it back.
+    fn check_promises(&mut self, last: &str) {
+        fn by_fence(documents: &Documents) -> HashMap<u64, &Holder> {
+            let locks = documents.locks.values().flat_map(Locks::names);
+            let holders = locks.flat_map(|lock| &lock.holders);
+            holders.map(|holder| (holder.fence, holder)).collect()
+        }
+        let (held, recorded) = (by_fence(&self.documents), by_fence(&self.replica));
+        let now_ms = self.moment.steady_ms;
+        let takes_back = ["unlocked", "released", "given back", "forced", "removed"];
+        let takes_away = ["renamed", "flushed", "restarted", "promoted"];
+        let documents = &self.documents.locks;
+        self.promises.retain(|fence, promise| {
+            let Some(holder) = held.get(fence) else {
+                let over = promise.ends_ms <= now_ms;
+                let gone = promise.clients.as_ref().is_some_and(BTreeSet::is_empty);
+                let ended = takes_back.contains(&last) || takes_away.contains(&last);
+                let mut holders = documents.values().flat_map(|locks| locks.holders(promise.name));
+                let upgraded =
+                    holders.any(|new| *new.owner == *promise.owner && new.fence > *fence);
+                assert!(over || gone || ended || upgraded, "{last} broke {fence}: {promise:?}");
+                return false;
+            };
+            let left_ms = promise.ends_ms.saturating_sub(now_ms);
+            let recorded = &recorded[fence];
+            let gone = promise.clients.as_ref().is_some_and(BTreeSet::is_empty);
+            let holds = gone || holder.ends_ms >= promise.ends_ms;
+            assert!(holds, "{last}: {holder:?} {promise:?}");
+            assert!(recorded.lease_ms >= left_ms, "{last}: {recorded:?} {left_ms}");
+            assert_eq!(recorded.ephemeral, promise.clients.is_some(), "{last}: {promise:?}");
+            true
+        });
     }
 
     /// Nobody who still waits came before one who was granted, conflicts, and is another owner; but where
@@ -356,6 +427,7 @@ impl Simulation {
                     let again = own[nth] == Some(grant.fence);
                     assert!(again || Some(grant.fence) > heard[nth], "a fence grows");
                     self.note(if again { "granted again" } else { "granted" });
+                    self.promise(&waiter, *grant);
                     let fence = grant.fence;
                     self.known.push(Known { place: place.clone(), name, owner, fence });
                 }
@@ -388,6 +460,11 @@ impl Simulation {
                 let renewed =
                     self.engine.renew(&mut self.documents, self.moment, at, held, lease_ms);
                 self.known.push(known.clone());
+                if let Ok(lease_ms) = renewed
+                    && let Some(promise) = self.promises.get_mut(&known.fence)
+                {
+                    promise.ends_ms = self.moment.steady_ms + lease_ms;
+                }
                 renewed.map(|_| "renewed")
             }
             1 if is_held => {
@@ -443,10 +520,14 @@ impl Simulation {
             0 => {
                 let client = 1 + self.rng.below(self.clients as usize) as u64;
                 self.clients += 1;
+                let promised = self.promises.values_mut();
+                for clients in promised.filter_map(|promise| promise.clients.as_mut()) {
+                    clients.remove(&client);
+                }
                 self.engine.disconnect(&mut self.documents, client);
                 let held = self.documents.locks.values().flat_map(Locks::names);
                 let mut holders = held.flat_map(|lock| &lock.holders);
-                assert!(holders.all(|holder| holder.client != client), "it ended with it");
+                assert!(holders.all(|holder| holder.clients.iter().all(|known| known != client)));
                 self.note("disconnected");
             }
             1 => {
@@ -487,6 +568,9 @@ impl Simulation {
     /// The server starts again from what a replica or a file holds, or a replica takes its place.
     fn restart(&mut self) {
         self.check_replica();
+        // No connection is known there: ephemeral grants end.
+        let promised = self.promises.values_mut();
+        promised.filter_map(|promise| promise.clients.as_mut()).for_each(BTreeSet::clear);
         if self.rng.one_in(2) {
             self.engine.restart_leases(&mut self.documents, self.moment);
             self.note("promoted");

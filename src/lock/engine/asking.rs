@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::{Answer, Ask, Engine, Grant, Store, deadlock};
 use crate::error::{Error, ErrorCode, Result};
-use crate::lock::held::{Holder, LockEdit, Locks, Mode};
+use crate::lock::held::{Clients, Holder, LockEdit, Locks, Mode};
 use crate::lock::queue::{Queue, WaiterId};
 use crate::lock::{At, LockLimits, Moment, graph};
 
@@ -137,35 +137,20 @@ impl Engine {
     ) -> Option<Grant> {
         let locks = store.locks(at)?;
         let now_ms = moment.steady_ms;
-        let mut ends_ms = now_ms.saturating_add(ask.lease_ms);
-        let mut mode = ask.mode;
+        locks.start(now_ms);
         let standing = standing(locks, ask.name, ask.owner, ask.mode);
-        let fence = match locks.holder_mut(ask.name, ask.owner) {
-            // The same grant again, whose lease is not cut short.
-            Some(own) if standing == Standing::Held => {
-                ends_ms = ends_ms.max(own.ends_ms);
-                mode = own.mode;
-                own.fence
-            }
+        let holder = match locks.holder(ask.name, ask.owner) {
+            Some(own) if standing == Standing::Held => extend(own, ask, now_ms),
             _ => {
                 self.fences.see(locks.last_fence());
                 self.counters.grants += 1;
-                self.fences.issue(moment.unix_ms)
+                new_holder(ask, self.fences.issue(moment.unix_ms), now_ms)
             }
         };
-        let holder = Holder {
-            owner: ask.owner.into(),
-            fence,
-            mode,
-            lease_ms: ask.lease_ms,
-            ephemeral: ask.ephemeral.is_some(),
-            ends_ms,
-            client: ask.ephemeral.unwrap_or(0),
-            again: standing == Standing::Held,
-        };
+        let grant = Grant { fence: holder.fence, lease_ms: holder.ends_ms - now_ms };
         self.change(locks, at, LockEdit::Grant { name: ask.name.into(), holder });
         self.suspect_holder(at, ask, standing);
-        Some(Grant { fence, lease_ms: ends_ms - now_ms })
+        Some(grant)
     }
 
     /// Who waits to share what was granted, or to hold alone what it shares, now waits for one owner more.
@@ -178,6 +163,39 @@ impl Engine {
         if queue.is_some_and(|queue| standing == Standing::Upgrade || sharer && upgraders(queue)) {
             self.suspects.add(&owner.clone());
         }
+    }
+}
+
+fn new_holder(ask: &Ask<'_>, fence: u64, now_ms: u64) -> Holder {
+    Holder {
+        owner: ask.owner.into(),
+        fence,
+        mode: ask.mode,
+        lease_ms: ask.lease_ms,
+        ephemeral: ask.ephemeral.is_some(),
+        ends_ms: now_ms.saturating_add(ask.lease_ms),
+        clients: Clients::of(ask.ephemeral),
+        again: false,
+    }
+}
+
+/// The same grant, asked for again: nothing that its owner was told before is taken back. Replicas, the AOF and
+/// the RDB record the length of the lease and the flag, so these must hold for both requests: the longer
+/// lease, and no end with a connection unless both agreed to it, and then with the last of their connections.
+fn extend(own: &Holder, ask: &Ask<'_>, now_ms: u64) -> Holder {
+    let ephemeral = own.ephemeral && ask.ephemeral.is_some();
+    let mut clients = Clients::default();
+    if ephemeral {
+        clients.join(&own.clients);
+        clients.join(&Clients::of(ask.ephemeral));
+    }
+    Holder {
+        lease_ms: own.lease_ms.max(ask.lease_ms),
+        ends_ms: own.ends_ms.max(now_ms.saturating_add(ask.lease_ms)),
+        ephemeral,
+        clients,
+        again: true,
+        ..own.clone()
     }
 }
 

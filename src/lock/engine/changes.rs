@@ -19,11 +19,8 @@ impl Engine {
         if let Some(over) = &over {
             self.end_ephemeral(over);
         }
-        if let LockEdit::Grant { holder, .. } = edit
-            && holder.client != 0
-        {
-            let held = self.ephemerals.entry(holder.client).or_default();
-            held.insert(holder.fence, at.to_place());
+        if let LockEdit::Grant { holder, .. } = edit {
+            self.begin_ephemeral(at, holder);
         }
         self.watch(locks, at);
         if self.queues_of(at).is_some() {
@@ -67,14 +64,19 @@ impl Engine {
     }
 
     pub(super) fn end_ephemeral(&mut self, over: &Holder) {
-        if over.client == 0 {
-            return;
-        }
-        if let Some(held) = self.ephemerals.get_mut(&over.client) {
-            held.remove(&over.fence);
-            if held.is_empty() {
-                self.ephemerals.remove(&over.client);
+        for client in over.clients.iter() {
+            if let Some(held) = self.ephemerals.get_mut(&client) {
+                held.remove(&over.fence);
+                if held.is_empty() {
+                    self.ephemerals.remove(&client);
+                }
             }
+        }
+    }
+
+    pub(super) fn begin_ephemeral(&mut self, at: At<'_>, holder: &Holder) {
+        for client in holder.clients.iter() {
+            self.ephemerals.entry(client).or_default().insert(holder.fence, at.to_place());
         }
     }
 

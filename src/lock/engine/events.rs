@@ -30,10 +30,7 @@ impl Engine {
         locks.start(moment.steady_ms);
         self.watch(locks, at);
         for holder in locks.names().iter().flat_map(|lock| &lock.holders) {
-            if holder.client != 0 {
-                let held = self.ephemerals.entry(holder.client).or_default();
-                held.insert(holder.fence, at.to_place());
-            }
+            self.begin_ephemeral(at, holder);
         }
         if self.queues_of(at).is_some() {
             self.unsettle(at);
@@ -113,10 +110,13 @@ impl Engine {
         }
     }
 
-    /// A connection is closed: what was to end with it ends.
+    /// A connection is closed: ephemeral grants end that no other connection asked for.
     pub fn disconnect(&mut self, store: &mut dyn Store, client: u64) {
         for (fence, place) in self.ephemerals.remove(&client).unwrap_or_default() {
-            self.end(store, place.at(), fence);
+            let Some(locks) = store.locks(place.at()) else { continue };
+            if let Some(name) = locks.disconnect(fence, client) {
+                self.change(locks, place.at(), LockEdit::Release { name, fence });
+            }
         }
     }
 
