@@ -460,7 +460,76 @@ fn definitions_are_limited() {
         &["MODEL.DEFINE", "m", "{}", "TTL", "5", "REFRESH", "NEVER"],
         &["MODEL.DEFINE", "m", "{}", "REFRESH", "READ"],
         &["MODEL.DEFINE", "m", "{}", "TTL", "5", "RULE", "a", "true"],
+        &["MODEL.DEFINE", "m", "{}", "TTL", "5", "TTL", "5"],
+        &["MODEL.DEFINE", "m", "{}", "NODEFAULTS", "NODEFAULTS"],
+        &["MODEL.DEFINE", "m", "{}", "FORMATS"],
+        &["MODEL.DEFINE", "m", "{}", "FORMATS", "SOME"],
+        &["MODEL.DEFINE", "m", "{}", "FORMATS", "ASSERT", "FORMATS", "ASSERT"],
+        &["MODEL.DEFINE", "m", "{}", "IFVERSION", "-1"],
+        &["MODEL.DEFINE", "m", "{}", "IFVERSION", "4294967296"],
+        &["MODEL.DEFINE", "m", "{}", "IFVERSION", "1", "IFVERSION", "1"],
     ] {
         assert_eq!(pair.call(wrong), "ERR", "{wrong:?}");
     }
+}
+
+#[test]
+fn schemas_are_compared_as_json_values() {
+    let mut pair = Pair::new();
+    let first = r#"{"type":"object","properties":{"n":{"minimum":1}}}"#;
+    assert_eq!(pair.call(&["MODEL.DEFINE", "m", first]), "(integer) 1");
+    for same in [
+        r#"{ "type" : "object", "properties" : { "n" : { "minimum" : 1 } } }"#,
+        r#"{"properties":{"n":{"minimum":1}},"type":"object"}"#,
+        r#"{"type":"obj\u0065ct","properties":{"n":{"minimum":1}}}"#,
+    ] {
+        assert_eq!(pair.call(&["MODEL.DEFINE", "m", same]), "(integer) 1", "{same}");
+    }
+    // What was given first is what is described.
+    assert!(pair.call(&["MODEL.DESCRIBE", "m"]).contains(first));
+    let other = r#"{"type":"object","properties":{"n":{"minimum":2}}}"#;
+    assert_eq!(pair.call(&["MODEL.DEFINE", "m", other]), "(integer) 2");
+    for (nth, more) in
+        [&["TTL", "9"][..], &["NODEFAULTS"], &["FORMATS", "ANNOTATE"]].iter().enumerate()
+    {
+        let define = [&["MODEL.DEFINE", "m", other], *more].concat();
+        let version = format!("(integer) {}", nth + 3);
+        assert_eq!(pair.call(&define), version, "{more:?}");
+        assert_eq!(pair.call(&define), version, "{more:?}");
+    }
+}
+
+#[test]
+fn an_older_program_does_not_define_its_model_back() {
+    let mut pair = Pair::new();
+    let (old, new) = (r#"{"title":"old"}"#, r#"{"title":"new"}"#);
+    assert_eq!(pair.call(&["MODEL.DEFINE", "m", old, "IFVERSION", "1"]), "REVISION");
+    assert_eq!(pair.call(&["MODEL.DEFINE", "m", old, "IFVERSION", "0"]), "(integer) 1");
+    assert_eq!(pair.call(&["MODEL.DEFINE", "m", new, "IFVERSION", "1"]), "(integer) 2");
+    let error = pair.refused(&["MODEL.DEFINE", "m", old, "IFVERSION", "0"]);
+    assert_eq!(error.code().word(), "REVISION");
+    assert_eq!(error.detail("definition-version"), Some(&Detail::Integer(2)));
+    // A program that defines what is in force may repeat itself.
+    assert_eq!(pair.call(&["MODEL.DEFINE", "m", new, "IFVERSION", "1"]), "(integer) 2");
+    // An ended definition is none.
+    assert_eq!(pair.call(&["MODEL.UNDEFINE", "m"]), "OK");
+    assert_eq!(pair.call(&["MODEL.DEFINE", "m", old, "IFVERSION", "2"]), "REVISION");
+    assert_eq!(pair.call(&["MODEL.DEFINE", "m", old, "IFVERSION", "0"]), "(integer) 4");
+}
+
+#[test]
+fn the_documents_of_a_model_are_listed_part_by_part() {
+    let mut pair = Pair::new();
+    pair.call(&["MODEL.DEFINE", "m", "{}"]);
+    for nth in 0..10 {
+        let model = if nth % 2 == 0 { "m" } else { "any" };
+        pair.call(&["MODEL.SET", &format!("k{nth}"), model, "{}"]);
+    }
+    assert_eq!(pair.call(&["MODEL.DOCUMENTS", "m", "COUNT", "4"]), "[4 [k0 k2]]");
+    assert_eq!(pair.call(&["MODEL.DOCUMENTS", "m", "CURSOR", "4", "COUNT", "6"]), "[0 [k4 k6 k8]]");
+    for wrong in [&["CURSOR", "x"][..], &["CURSOR", "-1"], &["COUNT", "0"], &["COUNT"], &["more"]] {
+        assert_eq!(pair.call(&[&["MODEL.DOCUMENTS", "m"], wrong].concat()), "ERR", "{wrong:?}");
+    }
+    assert_eq!(pair.call(&["MODEL.DOCUMENTS", "m", "COUNT", "10000"]), "[0 [k0 k2 k4 k6 k8]]");
+    assert_eq!(pair.call(&["MODEL.DOCUMENTS", "m", "COUNT", "10001"]), "LIMIT");
 }

@@ -1,21 +1,28 @@
 //! What is known of one model, as it is stored in RDB and sent to replicas, the AOF and other shards.
 //!
 //! ```text
-//! entry := 1:version text:name varint:definition state
-//! state := 0 ended | 1 text:schema varint:count (text:rule text:expr)* ttl refresh
+//! entry := 2:version text:name varint:definition state
+//! state := 0 ended | 1 text:schema varint:count (text:rule text:expr)* ttl refresh formats defaults
 //! ttl   := varint: 0 none, otherwise seconds
 //! refresh := 0 never | 1 write | 2 read
+//! formats := 0 assert | 1 annotate
+//! defaults := 0 filled | 1 ignored
 //! ```
 //!
 //! `definition` is the version of the definition, or of its end. It travels as `MODEL.INSTALL entry`.
+//! Entries of version 1 are read too: they end before `formats`, and mean `assert` and `filled`.
 
 use super::rdb::read_definition_version;
 use crate::document::ANY_NAME;
 use crate::error::Result;
-use crate::model::{Entry, NAME_BYTES_MAX, Refresh, RuleSource, Source, TTL_MAX_S};
+use crate::model::{
+    Defaults, Entry, Formats, NAME_BYTES_MAX, Refresh, RuleSource, Source, TTL_MAX_S,
+};
 use crate::value::wire::{self, Reader};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Without what is said of formats and defaults.
+const VERSION_1: u8 = 1;
 const ENDED: u8 = 0;
 const DEFINED: u8 = 1;
 
@@ -40,13 +47,16 @@ pub fn encode(entry: &Entry) -> Vec<u8> {
         Refresh::Write => 1,
         Refresh::Read => 2,
     });
+    out.push(u8::from(source.formats == Formats::Annotate));
+    out.push(u8::from(source.defaults == Defaults::Ignored));
     out
 }
 
 /// Reads what may be corrupt or hostile. Whether it compiles is not looked at.
 pub fn decode(bytes: &[u8]) -> Result<Entry> {
     let mut reader = Reader::new(bytes);
-    if reader.byte()? != VERSION {
+    let encoding = reader.byte()?;
+    if ![VERSION, VERSION_1].contains(&encoding) {
         return Err(wire::corrupt("a definition of a newer release"));
     }
     let name = reader.text()?;
@@ -59,14 +69,14 @@ pub fn decode(bytes: &[u8]) -> Result<Entry> {
     }
     let source = match reader.byte()? {
         ENDED => None,
-        DEFINED => Some(decode_source(&mut reader)?),
+        DEFINED => Some(decode_source(&mut reader, encoding)?),
         _ => return Err(wire::corrupt("an unknown state of a definition")),
     };
     reader.finish()?;
     Ok(Entry { name: name.into(), version, source })
 }
 
-fn decode_source(reader: &mut Reader<'_>) -> Result<Source> {
+fn decode_source(reader: &mut Reader<'_>, encoding: u8) -> Result<Source> {
     let schema = reader.text()?.as_bytes().into();
     let mut rules = Vec::new();
     for _ in 0..reader.count()? {
@@ -84,7 +94,20 @@ fn decode_source(reader: &mut Reader<'_>) -> Result<Source> {
         2 => Refresh::Read,
         _ => return Err(wire::corrupt("an unknown refresh")),
     };
-    Ok(Source { schema, rules, ttl_s, refresh })
+    let mut source = Source { schema, rules, ttl_s, refresh, ..Source::default() };
+    if encoding >= VERSION {
+        source.formats = match reader.byte()? {
+            0 => Formats::Assert,
+            1 => Formats::Annotate,
+            _ => return Err(wire::corrupt("an unknown treatment of formats")),
+        };
+        source.defaults = match reader.byte()? {
+            0 => Defaults::Filled,
+            1 => Defaults::Ignored,
+            _ => return Err(wire::corrupt("an unknown treatment of defaults")),
+        };
+    }
+    Ok(source)
 }
 
 #[cfg(test)]
@@ -99,6 +122,8 @@ mod tests {
             rules: vec![rule],
             ttl_s: Some(TTL_MAX_S),
             refresh: Refresh::Read,
+            formats: Formats::Annotate,
+            defaults: Defaults::Ignored,
         };
         for source in [None, Some(Source::default()), Some(source)] {
             let entry = Entry { name: "item".into(), version: 7, source };
@@ -109,6 +134,15 @@ mod tests {
             }
             assert!(decode(&[&bytes[..], &[0]].concat()).is_err());
         }
+    }
+
+    #[test]
+    fn definitions_of_version_1_are_read() {
+        let source = Source { schema: b"{}"[..].into(), ..Source::default() };
+        let entry = Entry { name: "m".into(), version: 2, source: Some(source) };
+        assert_eq!(decode(b"\x01\x01m\x02\x01\x02{}\0\0\0").unwrap(), entry);
+        assert!(decode(b"\x02\x01m\x02\x01\x02{}\0\0\0").is_err(), "version 2 says more");
+        assert!(decode(b"\x03\x01m\x02\x01\x02{}\0\0\0\0\0").is_err());
     }
 
     #[test]

@@ -6,7 +6,9 @@ use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::codec::definition;
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::{RULES_MAX, Refresh, RuleSource, Source, TTL_MAX_S, check_name};
+use crate::model::{
+    Defaults, Formats, RULES_MAX, Refresh, RuleSource, Source, TTL_MAX_S, VERSION_MAX, check_name,
+};
 use crate::reply::Reply;
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -49,9 +51,20 @@ static DEFINE: CommandSpec = CommandSpec {
         )
         .token("TTL")
         .optional(),
+        ArgSpec::new("nodefaults", ArgKind::Token).token("NODEFAULTS").optional(),
+        ArgSpec::new(
+            "formats",
+            ArgKind::OneOf(&[
+                ArgSpec::new("assert", ArgKind::Token).token("ASSERT"),
+                ArgSpec::new("annotate", ArgKind::Token).token("ANNOTATE"),
+            ]),
+        )
+        .token("FORMATS")
+        .optional(),
+        ArgSpec::new("version", ArgKind::Integer).token("IFVERSION").optional(),
     ],
-    reply: "the definition's version, counting up from 1; the version in force where it is the same definition again",
-    errors: &[ErrorCode::Err, ErrorCode::Expr, ErrorCode::Limit],
+    reply: "the definition's version, counting up from 1; the version in force where it is the same definition again, with the schemas compared as JSON values",
+    errors: &[ErrorCode::Err, ErrorCode::Revision, ErrorCode::Expr, ErrorCode::Limit],
     replicated: "the definition with its version; nothing where it is the same again",
     examples: &[
         Example(&[
@@ -79,25 +92,46 @@ static DEFINE: CommandSpec = CommandSpec {
             (&["MODEL.DEFINE", "session", "{}", "RULE", "r", "self.a +"], "EXPR"),
             (&["MODEL.DEFINE", "any", "{}"], "ERR"),
         ]),
+        Example(&[
+            (&["MODEL.DEFINE", "user", r#"{"title":"a"}"#, "IFVERSION", "0"], "(integer) 1"),
+            (&["MODEL.DEFINE", "user", r#"{"title":"b"}"#, "IFVERSION", "1"], "(integer) 2"),
+            (&["MODEL.DEFINE", "user", r#"{"title":"a"}"#, "IFVERSION", "0"], "REVISION"),
+            (&["MODEL.DEFINE", "user", r#"{ "title": "b" }"#, "IFVERSION", "0"], "(integer) 2"),
+            (&["MODEL.DEFINE", "user", "{}", "NODEFAULTS", "FORMATS", "ANNOTATE"], "(integer) 3"),
+        ]),
     ],
     run,
 };
 
+/// What one command asks for.
+struct Request<'a> {
+    name: &'a str,
+    source: Source,
+    /// The version that has to be in force; 0 where the model is not to be defined.
+    if_version: Option<u32>,
+}
+
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
-    let (name, source) = parse(args)?;
+    let Request { name, source, if_version } = parse(args)?;
     let settings = host.settings();
     let models = host.models();
     let with_model = |error: Error| error.text("model", name.as_bytes());
     let Some(entry) = models.next(name, source).map_err(with_model)? else {
         return Ok(Reply::Int(models.version(name).into()).into());
     };
+    let version = models.version(name);
+    if if_version.is_some_and(|wanted| wanted != version) {
+        let message = "another version of the model is defined";
+        return Err(with_model(Error::new(ErrorCode::Revision, message))
+            .integer("definition-version", version.into()));
+    }
     models.define(&entry, &settings.schemas, &settings.expressions).map_err(with_model)?;
     let mut outcome = Outcome::from(Reply::Int(entry.version.into()));
     outcome.definition = Some(definition::encode(&entry));
     Ok(outcome)
 }
 
-fn parse<'a>(args: &'a [&'a [u8]]) -> Result<(&'a str, Source)> {
+fn parse<'a>(args: &'a [&'a [u8]]) -> Result<Request<'a>> {
     let mut args = Args::new(args);
     let name = check_name(args.next("a model")?, ANY_NAME)?;
     let mut source = Source { schema: args.next("a schema")?.into(), ..Source::default() };
@@ -111,22 +145,51 @@ fn parse<'a>(args: &'a [&'a [u8]]) -> Result<(&'a str, Source)> {
         }
         source.rules.push(rule);
     }
-    if args.keyword("TTL") {
-        let seconds = args.integer("seconds")?;
-        let valid = u64::try_from(seconds).ok().filter(|ttl| (1..=TTL_MAX_S).contains(ttl));
-        source.ttl_s = Some(valid.ok_or_else(|| {
-            Error::syntax("a time to live is at least a second").integer("seconds", seconds)
-        })?);
-        if args.keyword("REFRESH") {
-            source.refresh = match () {
-                () if args.keyword("WRITE") => Refresh::Write,
-                () if args.keyword("READ") => Refresh::Read,
-                () => return Err(Error::syntax("REFRESH needs WRITE or READ")),
+    let (mut has_formats, mut if_version) = (false, None);
+    while !args.is_finished() {
+        if source.ttl_s.is_none() && args.keyword("TTL") {
+            parse_ttl(&mut args, &mut source)?;
+        } else if source.defaults == Defaults::Filled && args.keyword("NODEFAULTS") {
+            source.defaults = Defaults::Ignored;
+        } else if !has_formats && args.keyword("FORMATS") {
+            has_formats = true;
+            source.formats = match () {
+                () if args.keyword("ASSERT") => Formats::Assert,
+                () if args.keyword("ANNOTATE") => Formats::Annotate,
+                () => return Err(Error::syntax("FORMATS needs ASSERT or ANNOTATE")),
             };
+        } else if if_version.is_none() && args.keyword("IFVERSION") {
+            if_version = Some(parse_version(&mut args)?);
+        } else {
+            break;
         }
     }
     args.finish()?;
-    Ok((name, source))
+    Ok(Request { name, source, if_version })
+}
+
+fn parse_ttl(args: &mut Args<'_>, source: &mut Source) -> Result<()> {
+    let seconds = args.integer("seconds")?;
+    let valid = u64::try_from(seconds).ok().filter(|ttl| (1..=TTL_MAX_S).contains(ttl));
+    source.ttl_s = Some(valid.ok_or_else(|| {
+        Error::syntax("a time to live is at least a second").integer("seconds", seconds)
+    })?);
+    if args.keyword("REFRESH") {
+        source.refresh = match () {
+            () if args.keyword("WRITE") => Refresh::Write,
+            () if args.keyword("READ") => Refresh::Read,
+            () => return Err(Error::syntax("REFRESH needs WRITE or READ")),
+        };
+    }
+    Ok(())
+}
+
+fn parse_version(args: &mut Args<'_>) -> Result<u32> {
+    let version = args.integer("a version")?;
+    let valid = u32::try_from(version).ok().filter(|version| *version <= VERSION_MAX);
+    valid.ok_or_else(|| {
+        Error::syntax("a version is a number from 0 on").integer("definition-version", version)
+    })
 }
 
 fn parse_rule(args: &mut Args<'_>) -> Result<RuleSource> {

@@ -18,14 +18,14 @@ static DESCRIBE: CommandSpec = CommandSpec {
     keys: Keys::None,
     tips: &[],
     args: &[ArgSpec::new("model", ArgKind::String)],
-    reply: "a map: name, version, schema (as it was given), rules (an array of [name, expression]), ttl (seconds, or null), refresh (WRITE, READ or null), documents (those in the memory of this server)",
+    reply: "a map: name, version, schema (as it was given), rules (an array of [name, expression]), ttl (seconds, or null), refresh (WRITE, READ or null), formats (ASSERT or ANNOTATE), defaults (FILLED or IGNORED), documents (those in the memory of this server)",
     errors: &[ErrorCode::NoModel],
     replicated: "nothing",
     examples: &[Example(&[
         (&["MODEL.DEFINE", "item", "{}", "RULE", "r", "self.n > 0", "TTL", "60"], "(integer) 1"),
         (
             &["MODEL.DESCRIBE", "item"],
-            "{name item version (integer) 1 schema {} rules [[r self.n > 0]] ttl (integer) 60 refresh (nil) documents (integer) 0}",
+            "{name item version (integer) 1 schema {} rules [[r self.n > 0]] ttl (integer) 60 refresh (nil) formats ASSERT defaults FILLED documents (integer) 0}",
         ),
         (&["MODEL.DESCRIBE", "none"], "NOMODEL"),
     ])],
@@ -47,6 +47,8 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         ("rules", Reply::Array(source.rules.iter().map(rule).collect())),
         ("ttl", source.ttl_s.map_or(Reply::Null, |ttl_s| Reply::Int(ttl_s as i64))),
         ("refresh", source.refresh.word().map_or(Reply::Null, text)),
+        ("formats", text(source.formats.word())),
+        ("defaults", text(source.defaults.word())),
         ("documents", Reply::count(documents)),
     ];
     Ok(Reply::Map(members).into())

@@ -123,6 +123,10 @@ pub trait Host {
     /// while writes are paused.
     fn may_refresh(&mut self) -> bool;
 
+    /// Goes on through the keyspace where `cursor` says, from 0 on, over about `count` keys. Gives the
+    /// next cursor, 0 at the end, and the keys met whose documents are of that model.
+    fn scan(&mut self, model: &str, cursor: u64, count: usize) -> (u64, Vec<Vec<u8>>);
+
     /// The database the command runs in.
     fn database(&mut self) -> i32;
 

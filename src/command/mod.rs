@@ -12,6 +12,7 @@ pub mod memory;
 mod apply;
 mod define;
 mod describe;
+mod documents;
 mod fieldop;
 mod get;
 mod help;

@@ -9,11 +9,66 @@ use crate::value::{Text, View};
 /// A definition as it was given: what is stored and sent, and compiled again where it arrives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source {
-    /// JSON Schema 2020-12, as JSON text.
+    /// JSON Schema of any draft from 4 on, as JSON text.
     pub schema: Box<[u8]>,
     pub rules: Vec<RuleSource>,
     pub ttl_s: Option<u64>,
     pub refresh: Refresh,
+    pub formats: Formats,
+    pub defaults: Defaults,
+}
+
+impl Source {
+    /// Compares two definitions with their schemas as JSON values: spacing and the order of members do
+    /// not make another definition.
+    pub fn is_same(&self, other: &Source) -> bool {
+        let others = |source: &Source| {
+            let Source { schema: _, rules, ttl_s, refresh, formats, defaults } = source.clone();
+            (rules, ttl_s, refresh, formats, defaults)
+        };
+        others(self) == others(other) && is_same_json(&self.schema, &other.schema)
+    }
+}
+
+fn is_same_json(a: &[u8], b: &[u8]) -> bool {
+    let value = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).ok();
+    a == b || value(a).is_some_and(|a| value(b).is_some_and(|b| a == b))
+}
+
+/// Whether the values of `format` are validated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Formats {
+    #[default]
+    Assert,
+    Annotate,
+}
+
+impl Formats {
+    /// As the syntax spells it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Formats::Assert => "ASSERT",
+            Formats::Annotate => "ANNOTATE",
+        }
+    }
+}
+
+/// Whether missing members get their `default`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Defaults {
+    #[default]
+    Filled,
+    Ignored,
+}
+
+impl Defaults {
+    /// As a description spells it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Defaults::Filled => "FILLED",
+            Defaults::Ignored => "IGNORED",
+        }
+    }
 }
 
 /// A rule as it was given.
@@ -88,7 +143,7 @@ impl Definition {
         schemas: &SchemaLimits,
         expressions: &ExprLimits,
     ) -> Result<Definition> {
-        let schema = Schema::compile(&source.schema, schemas)?;
+        let schema = Schema::compile_with(&source.schema, source.formats, schemas)?;
         let rules = source
             .rules
             .iter()
@@ -129,7 +184,10 @@ impl Definition {
 
     /// Puts in the members that are missing and have a default.
     pub fn fill_defaults(&self, editor: &mut Editor<'_>) -> Result<()> {
-        if self.schema.has_defaults() { self.schema.fill_defaults(editor) } else { Ok(()) }
+        match self.source.defaults {
+            Defaults::Filled if self.schema.has_defaults() => self.schema.fill_defaults(editor),
+            _ => Ok(()),
+        }
     }
 
     /// Keeps what rules will ask for of the document as it is before a command.

@@ -9,7 +9,8 @@ mod registry;
 pub mod schema;
 
 pub use definition::{
-    Before, Definition, Judging, RULES_MAX, Refresh, RuleSource, Source, TTL_MAX_S,
+    Before, Defaults, Definition, Formats, Judging, RULES_MAX, Refresh, RuleSource, Source,
+    TTL_MAX_S,
 };
 pub use registry::{
     Entry, MODELS_MAX, Model, Models, NAME_BYTES_MAX, ReadDefinition, VERSION_MAX, check_name,

@@ -141,7 +141,8 @@ impl Models {
         let by_name = self.read();
         let current = by_name.get(name).map(|model| model.entry());
         let version = current.as_ref().map_or(0, |entry| entry.version);
-        if current.is_some_and(|entry| entry.source.as_ref() == Some(&source)) {
+        let known = current.and_then(|entry| entry.source);
+        if known.is_some_and(|known| known.is_same(&source)) {
             return Ok(None);
         }
         let known = by_name.values().filter(|model| model.is_known()).count();

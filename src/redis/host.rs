@@ -254,6 +254,11 @@ impl Host for ServerHost<'_> {
         }
     }
 
+    fn scan(&mut self, model: &str, cursor: u64, count: usize) -> (u64, Vec<Vec<u8>>) {
+        // SAFETY: the context is that of the running command.
+        unsafe { super::scan::documents(self.ctx, model, cursor, count) }
+    }
+
     fn database(&mut self) -> i32 {
         // SAFETY: the context is that of the running command.
         unsafe { call!(RedisModule_GetSelectedDb(self.ctx)) }

@@ -23,6 +23,7 @@ mod log;
 mod models;
 mod reply;
 mod role;
+mod scan;
 mod token_type;
 mod waiting;
 

@@ -179,17 +179,18 @@ const UNDEFINE: &[&str] = &["MODEL.UNDEFINE", "item"];
 const INSTALL: &[&str] = &["MODEL.INSTALL", "x"];
 const MODELS: &[&str] = &["MODEL.MODELS"];
 const DESCRIBE: &[&str] = &["MODEL.DESCRIBE", "item"];
+const DOCUMENTS: &[&str] = &["MODEL.DOCUMENTS", "item"];
 
 /// Definitions are no keys: commands alone are what rules can speak of.
 #[test]
 fn definitions_are_guarded_by_their_commands() {
     on_every_server(|server| {
         let mut conn = user(server, &["+@all", "-model.install", "resetkeys"]);
-        check(&mut conn, &[DEFINE, MODELS, DESCRIBE, UNDEFINE], &[INSTALL, GET, SET]);
+        check(&mut conn, &[DEFINE, MODELS, DESCRIBE, DOCUMENTS, UNDEFINE], &[INSTALL, GET, SET]);
         let mut conn = user(server, &["+@all", "-model.define", "-model.undefine", "allkeys"]);
         check(&mut conn, &[MODELS, DESCRIBE, INSTALL, SET], &[DEFINE, UNDEFINE]);
         let mut conn = user(server, &["+model.models", "+model.describe"]);
-        check(&mut conn, &[MODELS, DESCRIBE], &[DEFINE, UNDEFINE, INSTALL, GET]);
+        check(&mut conn, &[MODELS, DESCRIBE], &[DEFINE, UNDEFINE, INSTALL, GET, DOCUMENTS]);
         let script = "return redis.pcall('MODEL.DEFINE', 'scripted', '{}')";
         let mut conn = user(server, &["+@all", "-model.define", "allkeys"]);
         assert!(conn.call(&["EVAL", script, "0"]).is_error());
@@ -199,7 +200,7 @@ fn definitions_are_guarded_by_their_commands() {
         }
         for (category, commands) in [
             ("write", &["MODEL.DEFINE", "MODEL.UNDEFINE", "MODEL.INSTALL"][..]),
-            ("read", &["MODEL.MODELS", "MODEL.DESCRIBE"]),
+            ("read", &["MODEL.MODELS", "MODEL.DESCRIBE", "MODEL.DOCUMENTS"]),
             ("dangerous", &["MODEL.INSTALL"]),
             ("admin", &["MODEL.INSTALL"]),
         ] {

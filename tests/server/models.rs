@@ -138,7 +138,6 @@ fn definitions_survive_in_the_rdb_and_in_both_kinds_of_aof() {
             };
             stop();
             again("a restart");
-            server.must(&["BGREWRITEAOF"]);
             server.wait_until("the AOF is rewritten", || {
                 server.info("aof_rewrite_in_progress") == "0"
                     && server.info("aof_rewrite_scheduled") == "0"
@@ -295,5 +294,68 @@ fn of_two_definitions_made_at_once_one_counts() {
             let described = first.must(&["MODEL.DESCRIBE", "item"]);
             assert_eq!(described.field("version"), &Reply::Int(2));
         }
+    });
+}
+
+/// All keys of a model, by as many calls as it takes.
+fn documents(conn: &mut Conn, model: &str, count: &str) -> Vec<String> {
+    let (mut cursor, mut keys) = ("0".to_owned(), Vec::new());
+    loop {
+        let args = ["MODEL.DOCUMENTS", model, "CURSOR", &cursor, "COUNT", count];
+        let [next, part] = conn.must(&args).array().to_vec().try_into().expect("cursor and keys");
+        keys.extend(part.array().iter().map(|key| key.text().to_owned()));
+        cursor = next.text().to_owned();
+        if cursor == "0" {
+            keys.sort();
+            keys.dedup();
+            return keys;
+        }
+    }
+}
+
+#[test]
+fn the_documents_of_a_model_are_listed_whatever_else_is_there() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        define(conn);
+        let mut expected = Vec::new();
+        for nth in 0..300 {
+            conn.must(&["MODEL.SET", &format!("item:{nth}"), "item", r#"{"stock":1}"#]);
+            conn.must(&["MODEL.SET", &format!("any:{nth}"), "any", "{}"]);
+            conn.must(&["SET", &format!("text:{nth}"), "x"]);
+            expected.push(format!("item:{nth}"));
+        }
+        expected.sort();
+        assert_eq!(documents(conn, "item", "10"), expected);
+        assert_eq!(documents(conn, "item", "10000"), expected);
+        assert_eq!(documents(conn, "any", "1000").len(), 300);
+        // One database is listed, as by SCAN.
+        conn.must(&["SELECT", "3"]);
+        assert_eq!(documents(conn, "item", "100"), Vec::<String>::new());
+        conn.must(&["SELECT", "0"]);
+        assert_eq!(word(conn, &["MODEL.DOCUMENTS", "none"]), "NOMODEL");
+        conn.must(&["DEL", "item:1"]);
+        assert_eq!(documents(conn, "item", "100").len(), 299);
+    });
+}
+
+#[test]
+fn what_a_definition_says_of_formats_and_defaults_survives() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        let schema = r#"{"properties":{"at":{"format":"date"},"n":{"default":1}}}"#;
+        conn.must(&["MODEL.DEFINE", "m", schema, "NODEFAULTS", "FORMATS", "ANNOTATE"]);
+        let check = |conn: &mut Conn| {
+            conn.must(&["MODEL.SET", "k", "m", r#"{"at":"noon"}"#]);
+            assert_eq!(conn.must(&["MODEL.GET", "k"]), Reply::bulk(r#"{"at":"noon"}"#));
+            let described = conn.must(&["MODEL.DESCRIBE", "m"]);
+            assert_eq!(described.field("formats"), &Reply::bulk("ANNOTATE"));
+            assert_eq!(described.field("defaults"), &Reply::bulk("IGNORED"));
+        };
+        check(conn);
+        conn.must(&["DEBUG", "RELOAD"]);
+        check(conn);
+        conn.must(&["MODEL.DEFINE", "m", schema]);
+        assert_eq!(word(conn, &["MODEL.SET", "k", "m", r#"{"at":"noon"}"#]), "SCHEMA");
     });
 }

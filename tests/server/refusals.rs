@@ -291,6 +291,7 @@ fn sound_commands() -> Vec<Vec<String>> {
         own(&["MODEL.UNDEFINE", "m"]),
         own(&["MODEL.MODELS"]),
         own(&["MODEL.DESCRIBE", "m"]),
+        own(&["MODEL.DOCUMENTS", "m", "CURSOR", "0", "COUNT", "10"]),
         own(&["MODEL.INSTALL", "\u{1}\u{1}m\u{1}\u{1}\u{2}{}\0\0\0"]),
     ];
     for OpSpec { examples, .. } in op::of(op::Target::Value) {

@@ -28,6 +28,7 @@ use self::parts::{Parts, Run};
 use self::plan::{Plan, Planner, WHOLE};
 use self::walk::{Verdict, Walk};
 use crate::error::{Error, ErrorCode, Result};
+use crate::model::Formats;
 use crate::value::View;
 use crate::value::edit::{CHANGES_MAX, Change, Editor};
 
@@ -95,6 +96,11 @@ impl Schema {
     /// Compiles a schema. What is wrong with it is `ERR`, with the place of the schema; what is too much
     /// is `LIMIT`.
     pub fn compile(text: &[u8], limits: &SchemaLimits) -> Result<Schema> {
+        Schema::compile_with(text, Formats::Assert, limits)
+    }
+
+    /// As [`Schema::compile`], with formats validated or not.
+    pub fn compile_with(text: &[u8], formats: Formats, limits: &SchemaLimits) -> Result<Schema> {
         let document = parse(text, limits)?;
         jsonschema::draft202012::meta::validate(&document).map_err(|error| {
             refuse(
@@ -112,7 +118,7 @@ impl Schema {
         let flat = outline.flattened(&document);
         let flat_registry = flat.as_ref().map(parts::registry).transpose()?;
         let registry = flat_registry.as_ref().unwrap_or(&registry);
-        let parts = parts.compile(registry, patterns, limits)?;
+        let parts = parts.compile(registry, patterns, formats, limits)?;
         // What the crate allocates cannot be asked. Measured, it is about this for each place and part,
         // within a third for schemas of all shapes.
         let crate_bytes = (outline.places.len() + count) * 1100 + text.len() * 6;

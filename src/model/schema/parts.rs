@@ -16,6 +16,7 @@ use super::explain::Schema;
 use super::instance::{self, Document, Meter, Node};
 use super::outline::{cut, refuse};
 use crate::error::{Error, Result};
+use crate::model::Formats;
 use crate::value::{ArrayView, View};
 
 /// Where the user's schema is registered; it may give itself another name.
@@ -84,6 +85,7 @@ impl Collected {
         self,
         registry: &Registry<'_>,
         patterns: usize,
+        formats: Formats,
         limits: &SchemaLimits,
     ) -> Result<Parts> {
         // What the patterns may take together is shared out evenly, so that many small ones fit and a
@@ -98,7 +100,7 @@ impl Collected {
             .with_base_uri(PARTS_URI)
             .with_retriever(NoRemote)
             .with_pattern_options(pattern_options)
-            .should_validate_formats(true)
+            .should_validate_formats(formats == Formats::Assert)
             .build(&schema)
             .map_err(|error| {
                 let place = error.schema_path().to_string();

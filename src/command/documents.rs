@@ -1,0 +1,85 @@
+//! `MODEL.DOCUMENTS`: the keys of a model's documents, part by part.
+
+use super::args::{Args, find_model};
+use super::host::{Host, Outcome};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::document::ANY_NAME;
+use crate::error::{Error, ErrorCode, Result};
+use crate::reply::Reply;
+
+/// Keys looked at by one call where the client does not say.
+const COUNT_DEFAULT: usize = 100;
+/// The most keys one call may be asked to look at, so that it does not hold the server.
+const COUNT_MAX: usize = 10_000;
+
+#[linkme::distributed_slice(COMMANDS)]
+static DOCUMENTS: CommandSpec = CommandSpec {
+    name: "MODEL.DOCUMENTS",
+    summary: "Lists the keys of a model's documents in this database, part by part",
+    since: "0.4.0",
+    complexity: "O(N) with N the number of keys looked at, of whatever kind; a whole pass looks at every key once",
+    arity: -2,
+    flags: &[Flag::ReadOnly],
+    keys: Keys::None,
+    tips: &["request_policy:special", "nondeterministic_output"],
+    args: &[
+        ArgSpec::new("model", ArgKind::String),
+        ArgSpec::new("cursor", ArgKind::Integer).token("CURSOR").optional(),
+        ArgSpec::new("count", ArgKind::Integer).token("COUNT").optional(),
+    ],
+    reply: "an array: the cursor to go on with, as text, which is 0 at the end, and an array of keys, which may be empty before the end. About count keys are looked at (100; at most 10000, `count`), as SCAN does: a key that is there during the whole pass is given at least once",
+    errors: &[ErrorCode::Err, ErrorCode::NoModel, ErrorCode::Limit],
+    replicated: "nothing",
+    examples: &[Example(&[
+        (&["MODEL.DEFINE", "item", "{}"], "(integer) 1"),
+        (&["MODEL.SET", "sku:1", "item", "{}"], "(revision)"),
+        (&["MODEL.SET", "note", "any", "{}"], "(revision)"),
+        (&["MODEL.DOCUMENTS", "item"], "[0 [sku:1]]"),
+        (&["MODEL.DOCUMENTS", "item", "CURSOR", "0", "COUNT", "1000"], "[0 [sku:1]]"),
+        (&["MODEL.DOCUMENTS", "any"], "[0 [note]]"),
+        (&["MODEL.DOCUMENTS", "none"], "NOMODEL"),
+        (&["MODEL.DOCUMENTS", "item", "COUNT", "0"], "ERR"),
+        (&["MODEL.DOCUMENTS", "item", "COUNT", "10001"], "LIMIT"),
+    ])],
+    run,
+};
+
+fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let mut args = Args::new(args);
+    let name = args.next("a model")?;
+    let (mut cursor, mut count) = (None, None);
+    while !args.is_finished() {
+        if cursor.is_none() && args.keyword("CURSOR") {
+            cursor = Some(parse_cursor(args.next("a cursor")?)?);
+        } else if count.is_none() && args.keyword("COUNT") {
+            count = Some(parse_count(args.integer("a count")?)?);
+        } else {
+            break;
+        }
+    }
+    args.finish()?;
+    let model = find_model(host.models(), name)?;
+    let model = model.as_ref().map_or(ANY_NAME, |model| model.name());
+    let (next, keys) = host.scan(model, cursor.unwrap_or(0), count.unwrap_or(COUNT_DEFAULT));
+    let keys = keys.into_iter().map(Reply::Text).collect();
+    let next = Reply::Text(next.to_string().into_bytes());
+    Ok(Reply::Array(vec![next, Reply::Array(keys)]).into())
+}
+
+fn parse_cursor(arg: &[u8]) -> Result<u64> {
+    let digits =
+        std::str::from_utf8(arg).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
+        Error::syntax("a cursor is 0 or what the call before replied").text("argument", arg)
+    })
+}
+
+fn parse_count(count: i64) -> Result<usize> {
+    if count < 1 {
+        return Err(Error::syntax("a count is at least 1").integer("count", count));
+    }
+    match usize::try_from(count) {
+        Ok(count) if count <= COUNT_MAX => Ok(count),
+        _ => Err(Error::limit("count", COUNT_MAX as u64)),
+    }
+}
