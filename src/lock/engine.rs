@@ -24,10 +24,16 @@ use super::queue::{Queues, WaiterId};
 use super::{At, Place};
 use crate::error::{Error, ErrorCode};
 
-/// Lends the locks of documents.
+/// Lends the locks of documents, and knows the clients that wait for them.
 pub trait Store {
-    /// The locks of the document that is there; none where there is no document.
+    /// The locks of the document at a key; `None` where there is no document.
     fn locks(&mut self, at: At<'_>) -> Option<&mut Locks>;
+
+    /// Flag: the client of a waiting request still has the permission to lock these documents. Asked just before
+    /// the request is granted.
+    fn permits(&mut self, _waiter: WaiterId, _documents: &[Place]) -> bool {
+        true
+    }
 }
 
 /// A request for the lock of one name, on one document or several at once.
@@ -76,6 +82,8 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wake {
     pub waiter: WaiterId,
+    /// The documents it asked for, in the order of the request and of its grants.
+    pub places: SmallVec<[Place; 1]>,
     pub woken: Woken,
 }
 
@@ -84,6 +92,8 @@ pub enum Woken {
     Granted(SmallVec<[Grant; 1]>),
     /// This document is gone.
     Gone(Place),
+    /// The permission to lock one of the documents was withdrawn while the request waited.
+    Forbidden,
     /// It waits in a circle that was not there when it began: another owner came to hold what it wants, its
     /// own lost what it wanted more of, or databases were swapped.
     Deadlock,

@@ -22,6 +22,7 @@ pub use engine::{
 };
 pub use fence::{AHEAD_MS, FENCE_MAX, Fences, believed_fence};
 pub use held::{Clients, Holder, LockEdit, Locks, Mode, NamedLock};
+pub use queue::WaiterId;
 
 /// When an event happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,9 +10,8 @@ use smallvec::SmallVec;
 use super::api::{bytes, call, is_ok};
 use super::host::ServerHost;
 use super::{command_info, info, locks, log, models, reply, waiting};
-use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, Keys, Outcome, Sent, Waiting};
+use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, Keys, Outcome, Sent};
 use crate::error::{Error, Result};
-use crate::lock::{At, Place};
 
 type Handler = unsafe extern "C" fn(
     *mut raw::RedisModuleCtx,
@@ -154,7 +153,8 @@ unsafe fn run(
                 info::TRANSACTIONS.record(outcome.effects.len() as u64);
             }
             match outcome.waits.take() {
-                Some(waiting) => wait(ctx, spec, &args, waiting),
+                // The host saw that the client may wait.
+                Some(waiting) => waiting::block(ctx, spec, waiting),
                 None => finish(ctx, argv, outcome),
             }
         },
@@ -165,30 +165,6 @@ unsafe fn run(
         }
     }
     true
-}
-
-/// Makes the client wait for the locks of its keys.
-///
-/// # Safety
-///
-/// As for [`run`]; no key of the command is open.
-unsafe fn wait(
-    ctx: *mut raw::RedisModuleCtx,
-    spec: &CommandSpec,
-    args: &[&[u8]],
-    waiting: Waiting,
-) {
-    // SAFETY: the caller vouches for `ctx`.
-    let db = unsafe { call!(RedisModule_GetSelectedDb(ctx)) };
-    let mut places: Vec<Place> = Vec::new();
-    for key in keys(spec, args).unwrap_or_default() {
-        let at = At { db, key: args[key] };
-        if !places.iter().any(|place| place.at() == at) {
-            places.push(at.to_place());
-        }
-    }
-    // SAFETY: as above; the host saw that the client may wait.
-    unsafe { waiting::block(ctx, waiting, places) };
 }
 
 /// Tells the server where the keys of a counted command stand, for routing in a cluster. A count that

@@ -21,7 +21,7 @@ use super::api::{bytes, call, is_ok};
 use super::{data_type, role, waiting};
 use crate::command::lock_effect;
 use crate::document::Document;
-use crate::lock::{At, Engine, LockEdit, Locks, Moment, Place, Settled, Store};
+use crate::lock::{At, Engine, LockEdit, Locks, Moment, Place, Settled, Store, WaiterId};
 
 thread_local! {
     static ENGINE: RefCell<Engine> = RefCell::default();
@@ -157,6 +157,11 @@ impl Drop for Shelf<'_> {
 impl Store for Shelf<'_> {
     fn locks(&mut self, at: At<'_>) -> Option<&mut Locks> {
         self.document(at).map(|document| &mut document.locks)
+    }
+
+    fn permits(&mut self, waiter: WaiterId, documents: &[Place]) -> bool {
+        // SAFETY: the shelf's context is valid.
+        unsafe { waiting::is_permitted(self.ctx, waiter, documents) }
     }
 }
 

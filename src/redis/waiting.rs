@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
-use std::ffi::{c_int, c_longlong, c_void};
+use std::ffi::{c_char, c_int, c_longlong, c_void};
 use std::mem::ManuallyDrop;
 use std::net::TcpStream;
 use std::os::fd::FromRawFd;
@@ -16,12 +16,13 @@ use std::sync::atomic::Ordering;
 
 use redis_module::raw;
 
-use super::api::call;
+use super::api::{call, is_ok};
 use super::locks::{self, Shelf};
+use super::log::c_string;
 use super::{info, reply};
-use crate::command::{LockReply, Waiting};
+use crate::command::{CommandSpec, Keys, LockReply, Waiting};
 use crate::error::{Error, ErrorCode};
-use crate::lock::{Place, Wake, Woken, deadlock};
+use crate::lock::{Place, WaiterId, Wake, Woken, deadlock};
 use crate::reply::Reply;
 
 thread_local! {
@@ -48,7 +49,9 @@ impl Blocked {
 
 struct Waiter {
     handle: *mut raw::RedisModuleBlockedClient,
-    places: Vec<Place>,
+    /// The server's number of the client.
+    client: u64,
+    command: &'static CommandSpec,
     form: LockReply,
     since_ms: u64,
     ends_ms: u64,
@@ -61,8 +64,13 @@ enum Stage {
     Granted(Vec<(Place, u64)>),
 }
 
-/// What a client is told when its waiting is over.
-type Told = Result<Reply, Error>;
+/// The reply to a client whose waiting is over.
+enum Told {
+    Answer(Reply),
+    Refusal(Error),
+    /// The line with which the server itself refuses a command.
+    NoPermission(&'static CommandSpec),
+}
 
 /// Makes the client of a command wait. Its time is measured here: on a clock that does not step, and because
 /// Redis 7.0 never replies to a client whose time, as the server measures it, was up between being woken and
@@ -71,7 +79,11 @@ type Told = Result<Reply, Error>;
 /// # Safety
 ///
 /// `ctx` is that of a command which does not reply, and may block.
-pub unsafe fn block(ctx: *mut raw::RedisModuleCtx, waiting: Waiting, places: Vec<Place>) {
+pub unsafe fn block(
+    ctx: *mut raw::RedisModuleCtx,
+    command: &'static CommandSpec,
+    waiting: Waiting,
+) {
     // SAFETY: the caller vouches for `ctx`.
     let handle = unsafe {
         let handle = call!(RedisModule_BlockClient(
@@ -84,12 +96,15 @@ pub unsafe fn block(ctx: *mut raw::RedisModuleCtx, waiting: Waiting, places: Vec
         call!(RedisModule_SetDisconnectCallback(handle, Some(on_disconnect)));
         handle
     };
+    // SAFETY: as above.
+    let client = unsafe { call!(RedisModule_GetClientId(ctx)) };
     let since_ms = locks::moment().steady_ms;
     let ends_ms = since_ms.saturating_add(waiting.wait_ms);
     BLOCKED.with_borrow_mut(|blocked| {
         blocked.handles.insert(handle, Stage::Waits(waiting.waiter));
         blocked.ends.insert((ends_ms, waiting.waiter));
-        let waiter = Waiter { handle, places, form: waiting.form, since_ms, ends_ms };
+        let form = waiting.form;
+        let waiter = Waiter { handle, client, command, form, since_ms, ends_ms };
         blocked.waiters.insert(waiting.waiter, waiter);
     });
 }
@@ -110,15 +125,15 @@ pub fn end_waits(now_ms: u64) {
         info::LOCK_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
         locks::note_left(id);
         // SAFETY: the handle is given back once, because it was taken out of those who wait.
-        unsafe { give_back(handle, Ok(Reply::Null)) };
+        unsafe { give_back(handle, Told::Answer(Reply::Null)) };
     }
 }
 
 /// # Safety
 ///
 /// `handle` is that of a blocked client, and was not given back.
-unsafe fn give_back(handle: *mut raw::RedisModuleBlockedClient, answer: Told) {
-    let told: *mut Told = Box::into_raw(Box::new(answer));
+unsafe fn give_back(handle: *mut raw::RedisModuleBlockedClient, told: Told) {
+    let told: *mut Told = Box::into_raw(Box::new(told));
     // SAFETY: the caller vouches for the handle; the box comes back to `free_told`.
     unsafe { call!(RedisModule_UnblockClient(handle, told.cast::<c_void>())) };
 }
@@ -132,28 +147,81 @@ pub unsafe fn wake(shelf: &mut Shelf<'_>, wake: Wake) {
     let Some(waiter) = BLOCKED.with_borrow_mut(|blocked| blocked.remove(wake.waiter)) else {
         return;
     };
-    let (answer, grants) = match wake.woken {
+    let (told, grants) = match wake.woken {
         Woken::Granted(grants) => {
             info::LOCK_WAITS.record(locks::moment().steady_ms - waiter.since_ms);
-            let replies = waiter.places.iter().zip(&grants).map(|(place, grant)| {
+            let replies = wake.places.iter().zip(&grants).map(|(place, grant)| {
                 let document = shelf.document(place.at());
                 document.map_or(Reply::Null, |document| waiter.form.one(grant, document))
             });
             let answer = waiter.form.all(replies.collect());
             let fences = grants.iter().map(|grant| grant.fence);
-            (Ok(answer), waiter.places.iter().cloned().zip(fences).collect())
+            (Told::Answer(answer), wake.places.into_iter().zip(fences).collect())
         }
         Woken::Gone(place) => {
             let error = Error::new(ErrorCode::NoKey, "the key was deleted, renamed or moved");
-            (Err(error.text("key", &place.key)), Vec::new())
+            (Told::Refusal(error.text("key", &place.key)), Vec::new())
         }
-        Woken::Deadlock => (Err(deadlock()), Vec::new()),
+        Woken::Deadlock => (Told::Refusal(deadlock()), Vec::new()),
+        Woken::Forbidden => (Told::NoPermission(waiter.command), Vec::new()),
     };
     BLOCKED.with_borrow_mut(|blocked| {
         blocked.handles.insert(waiter.handle, Stage::Granted(grants));
     });
     // SAFETY: the handle is given back once, because it was taken out of those who wait.
-    unsafe { give_back(waiter.handle, answer) };
+    unsafe { give_back(waiter.handle, told) };
+}
+
+/// Flag: the client's user may still run the command of a waiting request on these documents.
+///
+/// The server checked it when the request came. It does so again before it serves a client of `BLPOP`; for
+/// clients of a module this is the module's part.
+///
+/// # Safety
+///
+/// `ctx` is valid.
+pub unsafe fn is_permitted(
+    ctx: *mut raw::RedisModuleCtx,
+    waiter: WaiterId,
+    documents: &[Place],
+) -> bool {
+    let found = BLOCKED.with_borrow(|blocked| {
+        let waiter = blocked.waiters.get(&waiter)?;
+        Some((waiter.client, waiter.command))
+    });
+    let Some((client, command)) = found else { return true };
+    let create = |text: &[u8]| {
+        // SAFETY: the caller vouches for `ctx`; the text is copied.
+        unsafe { call!(RedisModule_CreateString(ctx, text.as_ptr().cast::<c_char>(), text.len())) }
+    };
+    // SAFETY: the caller vouches for `ctx`. All strings and the user are freed here, after their last use; a
+    // client without a user may do everything, and one whose user was deleted nothing.
+    unsafe {
+        let name = call!(RedisModule_GetClientUserNameById(ctx, client));
+        if name.is_null() {
+            return true;
+        }
+        let user = call!(RedisModule_GetModuleUserFromUserName(name));
+        call!(RedisModule_FreeString(ctx, name));
+        if user.is_null() {
+            return false;
+        }
+        let mut argv = vec![create(command.name.as_bytes())];
+        if command.keys == Keys::Counted {
+            argv.push(create(documents.len().to_string().as_bytes()));
+        }
+        argv.extend(documents.iter().map(|place| create(&place.key)));
+        // The name and the owner: no permission depends on them.
+        argv.extend([create(b"n"), create(b"o")]);
+        let check = call!(RedisModule_ACLCheckCommandPermissions(
+            user,
+            argv.as_mut_ptr(),
+            argv.len() as c_int
+        ));
+        argv.iter().for_each(|string| call!(RedisModule_FreeString(ctx, *string)));
+        call!(RedisModule_FreeModuleUser(user));
+        is_ok(check)
+    }
 }
 
 /// Takes a client out; says how far it had got.
@@ -185,10 +253,18 @@ unsafe extern "C" fn on_reply(
                 locks::note_unheard(grants);
             }
             match told {
-                Ok(answer) => reply::send(ctx, answer),
-                Err(error) => {
+                Told::Answer(answer) => reply::send(ctx, answer),
+                Told::Refusal(error) => {
                     info::count_abort(error.code());
                     reply::send_error(ctx, error);
+                }
+                Told::NoPermission(command) => {
+                    let name = command.name.to_lowercase();
+                    let line = format!(
+                        "NOPERM User has no permissions any more to run the '{name}' command on these keys"
+                    );
+                    let line = c_string(&line);
+                    call!(RedisModule_ReplyWithError(ctx, line.as_ptr()));
                 }
             }
         }

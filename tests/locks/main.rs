@@ -61,6 +61,7 @@ fn the_simulation_holds() {
     println!("{seen:?}");
     for what in [
         "woken",
+        "forbidden",
         "gone",
         "missing",
         "deadlock",
@@ -383,7 +384,7 @@ fn a_document_that_expires_while_its_lock_is_handed_over_is_gone() {
                     assert!(left.all(|holder| *holder.owner == *b"w"), "all or nothing");
                     assert!(woken(second).is_some(), "who comes next is not forgotten");
                 }
-                Woken::Deadlock => panic!("{looks}"),
+                Woken::Deadlock | Woken::Forbidden => panic!("{looks}"),
             }
         }
     }

@@ -20,6 +20,8 @@ const WAITERS_MAX: usize = 12;
 pub struct Documents {
     pub locks: HashMap<(i32, Vec<u8>), Locks>,
     pub looked_at: usize,
+    /// Requests whose permission was withdrawn.
+    pub forbidden: HashSet<u64>,
     /// A key that expires after so many looks.
     pub expires: Option<(usize, Vec<u8>)>,
 }
@@ -31,6 +33,10 @@ impl Store for Documents {
             self.locks.remove(&(0, key));
         }
         self.locks.get_mut(&(at.db, at.key.to_vec()))
+    }
+
+    fn permits(&mut self, waiter: u64, _: &[Place]) -> bool {
+        !self.forbidden.contains(&waiter)
     }
 }
 
@@ -179,8 +185,10 @@ impl Simulation {
         let mut granted = Vec::new();
         for wake in wakes {
             let waiter = self.waiters.remove(&wake.waiter).expect("it waited, and is told once");
+            assert_eq!(wake.places.to_vec(), waiter.places);
             match wake.woken {
                 Woken::Granted(grants) => {
+                    assert!(!self.documents.forbidden.contains(&wake.waiter));
                     self.note("woken");
                     assert_eq!(grants.len(), waiter.places.len());
                     granted.push(wake.waiter);
@@ -196,6 +204,10 @@ impl Simulation {
                 Woken::Gone(place) => {
                     self.note("gone");
                     assert!(waiter.places.contains(&place));
+                }
+                Woken::Forbidden => {
+                    self.note("forbidden");
+                    assert!(self.documents.forbidden.remove(&wake.waiter));
                 }
                 Woken::Deadlock => self.note("circle by an upgrade"),
             }
@@ -539,6 +551,10 @@ impl Simulation {
                 let ids: Vec<u64> = self.waiters.keys().copied().collect();
                 if !ids.is_empty() {
                     let id = self.rng.pick(&ids);
+                    if self.rng.one_in(3) {
+                        self.documents.forbidden.insert(id);
+                        return;
+                    }
                     self.waiters.remove(&id);
                     self.engine.cancel(id);
                     self.note("cancelled");

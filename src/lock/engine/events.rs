@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Engine, Store, Suspects, Wake, Woken};
+use super::{Engine, Store, Suspects, Woken};
 use crate::lock::held::{Holder, LockEdit, Locks};
 use crate::lock::queue::WaiterId;
 use crate::lock::{At, Moment, Place};
@@ -59,13 +59,7 @@ impl Engine {
         let Some(queues) = self.queues_of(at) else { return };
         let gone: Vec<WaiterId> = queues.all().flat_map(|queue| &queue.all).copied().collect();
         for id in gone {
-            let Some(waiter) = self.take_waiter(id) else { continue };
-            for place in waiter.places {
-                if place.at() != at && self.queues_of(place.at()).is_some() {
-                    self.unsettle(place.at());
-                }
-            }
-            self.settled.wakes.push(Wake { waiter: id, woken: Woken::Gone(at.to_place()) });
+            self.end_waiting(id, Woken::Gone(at.to_place()));
         }
     }
 
@@ -85,8 +79,7 @@ impl Engine {
             })
             .collect();
         for (id, place) in gone {
-            self.cancel(id);
-            self.settled.wakes.push(Wake { waiter: id, woken: Woken::Gone(place) });
+            self.end_waiting(id, Woken::Gone(place));
         }
     }
 

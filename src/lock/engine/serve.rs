@@ -67,8 +67,7 @@ impl Engine {
 
     fn refuse(&mut self, id: WaiterId) {
         self.counters.deadlocks += 1;
-        self.cancel(id);
-        self.settled.wakes.push(Wake { waiter: id, woken: Woken::Deadlock });
+        self.end_waiting(id, Woken::Deadlock);
     }
 
     fn serve_all(&mut self, store: &mut dyn Store, moment: Moment) {
@@ -153,6 +152,10 @@ impl Engine {
     }
 
     fn serve_one(&mut self, store: &mut dyn Store, moment: Moment, id: WaiterId) {
+        if !store.permits(id, &self.waiters[&id].places) {
+            self.end_waiting(id, Woken::Forbidden);
+            return;
+        }
         let waiter = self.take_waiter(id).expect("it waits");
         let documents: SmallVec<[At<'_>; 1]> = waiter.places.iter().map(Place::at).collect();
         let ask = Ask {
@@ -173,6 +176,7 @@ impl Engine {
                 self.unsettle(*at);
             }
         }
-        self.settled.wakes.push(Wake { waiter: id, woken });
+        drop(documents);
+        self.settled.wakes.push(Wake { waiter: id, places: waiter.places, woken });
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Ask, Engine, Store, Waiter};
+use super::{Ask, Engine, Store, Waiter, Wake, Woken};
 use crate::lock::held::Mode;
 use crate::lock::queue::{Queue, Queues, WaiterId};
 use crate::lock::{At, Place};
@@ -79,14 +79,27 @@ impl Engine {
         }
     }
 
-    /// A waiter waits no longer. Nothing happens if it did not.
+    /// Ends the waiting of a request whose client does not wait any longer. Does nothing if it is over already.
     pub fn cancel(&mut self, id: WaiterId) {
-        let Some(waiter) = self.take_waiter(id) else { return };
-        for place in waiter.places {
+        self.take_waiter_away(id);
+    }
+
+    /// Ends the waiting of a request, whose client is told.
+    pub(super) fn end_waiting(&mut self, id: WaiterId, woken: Woken) {
+        if let Some(places) = self.take_waiter_away(id) {
+            self.settled.wakes.push(Wake { waiter: id, places, woken });
+        }
+    }
+
+    /// Takes a request out of its queues; those behind it may be next.
+    fn take_waiter_away(&mut self, id: WaiterId) -> Option<SmallVec<[Place; 1]>> {
+        let waiter = self.take_waiter(id)?;
+        for place in &waiter.places {
             if self.queues_of(place.at()).is_some() {
                 self.unsettle(place.at());
             }
         }
+        Some(waiter.places)
     }
 
     pub(super) fn take_waiter(&mut self, id: WaiterId) -> Option<Waiter> {
