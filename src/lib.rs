@@ -3,6 +3,7 @@
 //! A pure core that knows no Redis, and a thin shell that knows nothing else: `redis`, with the cargo feature
 //! `module`. ARCHITECTURE.md has the map of the rooms, each of which imports only from those above it.
 
+pub mod budget;
 pub mod codec;
 pub mod command;
 pub mod docs;

@@ -1,7 +1,7 @@
 //! What a command answers, before any protocol.
 
+use crate::budget::Allowance;
 use crate::error::Result;
-use crate::path::Allowance;
 use crate::value::{Number, View, print};
 
 /// A reply. JSON values travel as JSON text in bulk strings; counts, lengths and revisions as integers.

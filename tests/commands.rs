@@ -116,7 +116,7 @@ fn a_revision_never_repeats_even_within_one_microsecond() {
 #[test]
 fn a_query_cannot_multiply_a_large_value_without_bound() {
     let mut host = MemoryHost::default();
-    host.settings.paths.query_bytes = 1 << 20;
+    host.settings.work.query_bytes = 1 << 20;
     let large = format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 18));
     host.call(&["MODEL.SET", "k", "any", &large]).unwrap();
     let path = format!("$[{}]", vec!["'a'"; 900].join(","));
@@ -139,7 +139,7 @@ fn all_replies_of_a_command_keep_one_limit() {
     let mut host = MemoryHost::default();
     let large = format!(r#"{{"n":1,"a":"{}"}}"#, "x".repeat(998));
     host.call(&["MODEL.SET", "k", "any", &large]).unwrap();
-    host.settings.paths.reply_bytes = 3000;
+    host.settings.work.reply_bytes = 3000;
     // Three texts of a thousand bytes; a number counts 64.
     for (fits, exceeds) in [
         ("MODEL.GET k $.a $.a $.a", "MODEL.GET k $.a $.a $.a $.n"),
@@ -159,7 +159,7 @@ fn all_replies_of_a_command_keep_one_limit() {
         let number = host.call(&["MODEL.GET", "k", "$.n"]).unwrap();
         assert_eq!(number.reply.notation(), "1", "{exceeds} changed nothing");
     }
-    host.settings.paths.reply_bytes = 1000;
+    host.settings.work.reply_bytes = 1000;
     assert_eq!(limit(&mut host, &["MODEL.GET", "k"]), "model.reply-bytes");
 }
 
@@ -167,15 +167,15 @@ fn all_replies_of_a_command_keep_one_limit() {
 fn one_statement_at_many_places_is_refused_before_all_of_it_is_told() {
     let mut host = MemoryHost::default();
     host.call(&["MODEL.SET", "k", "any", &format!("[{}]", vec!["1"; 100].join(","))]).unwrap();
-    host.settings.paths.reply_bytes = 100 * 64;
+    host.settings.work.reply_bytes = 100 * 64;
     host.call(&["MODEL.FIELDOP", "k", "INCR", "$[*]", "1"]).unwrap();
-    host.settings.paths.reply_bytes -= 1;
+    host.settings.work.reply_bytes -= 1;
     assert_eq!(limit(&mut host, &["MODEL.FIELDOP", "k", "INCR", "$[*]", "1"]), "model.reply-bytes");
     // One text, and one number.
-    host.settings.paths.reply_bytes = 201;
+    host.settings.work.reply_bytes = 201;
     assert!(host.call(&["MODEL.GET", "k", "$[*]"]).is_ok());
     assert!(host.call(&["MODEL.FIELDOP", "k", "CLEAR", "$[*]"]).is_ok());
-    host.settings.paths.reply_bytes = 200;
+    host.settings.work.reply_bytes = 200;
     assert_eq!(limit(&mut host, &["MODEL.GET", "k", "$[*]"]), "model.reply-bytes");
 }
 
@@ -193,7 +193,7 @@ fn reading_takes_as_many_paths_as_the_limit_and_no_more() {
 fn all_queries_of_a_command_keep_one_limit() {
     let mut host = MemoryHost::default();
     host.call(&["MODEL.SET", "k", "any", "[1,2,3,4,5,6,7,8,9,10]"]).unwrap();
-    host.settings.paths.query_nodes = 20;
+    host.settings.work.query_nodes = 20;
     for (head, statement) in [
         ("MODEL.GET k", "$[*]"),
         ("MODEL.MGET 1 k", "$[*]"),
@@ -228,16 +228,16 @@ fn what_operators_do_with_large_arrays_counts() {
         (&["PATCH", "$", r#"[{"op":"add","path":"/400","value":1}]"#], 50),
         (&["PATCH", "$", r#"[{"op":"remove","path":"/400"}]"#], 50),
     ] {
-        host.settings.paths.query_nodes = 1_000_000;
+        host.settings.work.query_nodes = 1_000_000;
         host.call(&["MODEL.SET", "k", "any", &array]).unwrap();
         let args = [&["MODEL.FIELDOP", "k"], statement].concat();
-        host.settings.paths.query_nodes = nodes - 1;
+        host.settings.work.query_nodes = nodes - 1;
         assert_eq!(limit(&mut host, &args), "model.query-nodes", "{statement:?}");
-        host.settings.paths.query_nodes = nodes;
+        host.settings.work.query_nodes = nodes;
         host.call(&args).unwrap_or_else(|error| panic!("{statement:?}: {error}"));
     }
     // At the ends nothing moves.
-    host.settings.paths.query_nodes = 1;
+    host.settings.work.query_nodes = 1;
     for statement in [&["APPEND", "$", "[1]"][..], &["PREPEND", "$", "[1]"], &["POP", "$", "0"]] {
         host.call(&[&["MODEL.FIELDOP", "k"], statement].concat()).unwrap();
     }
@@ -247,7 +247,8 @@ fn what_operators_do_with_large_arrays_counts() {
 #[test]
 fn removing_every_second_of_many_elements_is_one_pass() {
     let mut host = MemoryHost::default();
-    host.settings.paths.query_nodes = 10_000_000;
+    host.settings.work.query_nodes = 10_000_000;
+    host.settings.work.command_steps = 100_000_000;
     let array = format!("[{}]", vec!["1,2"; 400_000].join(","));
     host.call(&["MODEL.SET", "k", "any", &array]).unwrap();
     let outcome =

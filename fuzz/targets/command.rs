@@ -17,7 +17,7 @@ fn text(host: &MemoryHost) -> String {
 fuzz_target!(|input: &[u8]| {
     let mut host = MemoryHost::default();
     host.settings.document = Limits { depth: 16, bytes: 1 << 16 };
-    host.settings.paths.query_nodes = 10_000;
+    host.settings.work.query_nodes = 10_000;
     host.call(&["MODEL.SET", "key", "any", DOCUMENT]).expect("the document is JSON");
     let mut replica = MemoryHost {
         documents: host.documents.iter().map(|(key, document)| (key.clone(), document.copy().settle())).collect(),

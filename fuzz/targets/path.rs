@@ -3,10 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use redis_model::path::{Allowance, Path, PathLimits};
+use redis_model::budget::{Allowance, WorkLimits};
+use redis_model::path::{Path, PathLimits};
 use redis_model::value::{Limits, parse};
 
-const LIMITS: PathLimits = PathLimits { query_nodes: 10_000, query_bytes: 1 << 20, ..PathLimits::DEFAULT };
+const LIMITS: PathLimits = PathLimits::DEFAULT;
+const WORK: WorkLimits = WorkLimits { query_nodes: 10_000, query_bytes: 1 << 20, ..WorkLimits::DEFAULT };
 
 fuzz_target!(|input: &[u8]| {
     let mut parts = input.splitn(2, |byte| *byte == b'\n');
@@ -20,7 +22,7 @@ fuzz_target!(|input: &[u8]| {
             assert_eq!(found, resolved);
         }
         Path::Query(query) => {
-            let (Ok(values), Ok(places)) = (query.select(root, &Allowance::new(&LIMITS)), query.places(root, &Allowance::new(&LIMITS))) else { return };
+            let (Ok(values), Ok(places)) = (query.select(root, &Allowance::new(&WORK)), query.places(root, &Allowance::new(&WORK))) else { return };
             assert!(places.len() <= values.len());
             for place in places {
                 let there = root.at(&place).expect("a place that was found exists");

@@ -28,7 +28,7 @@ fn bytes(host: &MemoryHost) -> BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)> {
 fn host() -> MemoryHost {
     let mut host = MemoryHost::default();
     host.settings.document = Limits { depth: 16, bytes: 1 << 14 };
-    host.settings.paths.query_nodes = 10_000;
+    host.settings.work.query_nodes = 10_000;
     host.settings.expressions.steps = 10_000;
     for command in [
         &["MODEL.DEFINE", "m", SCHEMA, "RULE", "low", "self.n >= 0"][..],

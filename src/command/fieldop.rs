@@ -8,12 +8,12 @@ use smallvec::smallvec;
 use super::args::{ARGS, Args, EXPIRY, INIT, MKPATH, find_model};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::budget::Allowance;
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::document::{Document, NewDocument};
 use crate::error::{ErrorCode, Result};
 use crate::model::{Judging, Model, ReadDefinition, Refresh};
 use crate::op::{Around, Clock, Parsing};
-use crate::path::Allowance;
 use crate::reply::Reply;
 use crate::txn::{
     self, Block, EndsAt, ExpiryOption, HeldLocks, Ran, Released, Standing, Statement, Statements,
@@ -149,10 +149,11 @@ struct Request<'a> {
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let replaying = host.replaying();
     let settings = if replaying { Settings::NONE } else { host.settings() };
+    let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
     let mut request = Request::default();
     request.parse(args, &settings, replaying, host)?;
     let mut journal = host.take_journal();
-    let scope = Scope { request: &request, settings: &settings, replaying };
+    let scope = Scope { request: &request, settings: &settings, allowance: &allowance, replaying };
     let outcome =
         scope.run(host, &mut journal).map_err(|error| error.text("key", request.key.name));
     host.keep_journal(journal);
@@ -217,6 +218,7 @@ impl<'a> Request<'a> {
 struct Scope<'s, 'a> {
     request: &'s Request<'a>,
     settings: &'s Settings,
+    allowance: &'s Allowance<'s>,
     replaying: bool,
 }
 
@@ -365,6 +367,7 @@ impl Scope<'_, '_> {
         journal: &mut Journal,
     ) -> Result<Changed> {
         let (size, version) = (document.size(), document.definition_version());
+        self.allowance.own(size);
         let held = document.model.as_ref().map(|model| model.read());
         let definition = held.as_ref().and_then(ReadDefinition::get);
         let standing = match (self.replaying, revision, definition) {
@@ -374,6 +377,7 @@ impl Scope<'_, '_> {
         };
         let mut editor = Editor::new(&mut document.root, size, self.settings.document, journal)
             .with_effects(effects)
+            .with_allowance(self.allowance)
             .track_changes(standing.needs_changes());
         let before = standing.before(editor.view());
         let around = self.around(revision, clock);
@@ -400,6 +404,7 @@ impl Scope<'_, '_> {
                 revision,
                 now_us: clock.read(),
                 limits: &self.settings.expressions,
+                allowance: self.allowance,
             };
             standing.judge(model, editor.view(), editor.changes(), &before, &judging)?;
         }
@@ -469,6 +474,7 @@ impl Scope<'_, '_> {
             docs: None,
             clock,
             limits: &self.settings.expressions,
+            allowance: self.allowance,
         }
     }
 
@@ -480,12 +486,9 @@ impl Scope<'_, '_> {
         locks: &mut HeldLocks<'_>,
     ) -> Result<Ran> {
         locks.released.clear();
-        let (allowance, make_path) = (Allowance::new(&self.settings.paths), self.request.make_path);
+        let (allowance, make_path) = (self.allowance, self.request.make_path);
         let locks = HeldLocks { released: &mut *locks.released, ..*locks };
-        run_block(
-            Block { editor, around, allowance: &allowance, make_path, locks },
-            &self.request.statements,
-        )
+        run_block(Block { editor, around, allowance, make_path, locks }, &self.request.statements)
     }
 
     /// `events` are those of the content and of the time to live.

@@ -5,11 +5,12 @@ use smallvec::SmallVec;
 use super::args::Args;
 use super::host::{Host, Key, KeyEffect, Outcome, Sent, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::budget::Allowance;
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Definition, Refresh};
 use crate::op::read_path;
-use crate::path::{Allowance, Path};
+use crate::path::Path;
 use crate::reply::Reply;
 use crate::txn::REFRESH_SLACK;
 
@@ -45,7 +46,8 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let key = args.key()?;
     let paths = parse_paths(&mut args, &settings)?;
-    let reply = reply(host, key, &paths, &Allowance::new(&settings.paths))?;
+    let allowance = Allowance::new(&settings.work);
+    let reply = reply(host, key, &paths, &allowance)?;
     let mut outcome = Outcome::from(reply);
     outcome.effects.extend(refresh(host, key)?);
     Ok(outcome)
@@ -117,6 +119,7 @@ pub(super) fn reply(
     let Some(document) = host.read(key).map_err(|error| error.text("key", key.name))? else {
         return Ok(Reply::Null);
     };
+    allowance.own(document.size());
     let root = document.root.view();
     let read = |path| read_path(root, path, allowance)?.within(allowance);
     match paths {

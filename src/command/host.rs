@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::budget::WorkLimits;
 use crate::codec::effect::Expiry;
 use crate::codec::token::Token;
 use crate::document::{Document, NewDocument, Revisions};
@@ -30,6 +31,7 @@ pub struct Key<'a> {
 pub struct Settings {
     pub document: Limits,
     pub paths: PathLimits,
+    pub work: WorkLimits,
     pub expressions: ExprLimits,
     pub schemas: SchemaLimits,
     pub transactions: TransactionLimits,
@@ -55,6 +57,7 @@ impl Settings {
     pub const NONE: Settings = Settings {
         document: Limits::NONE,
         paths: PathLimits::NONE,
+        work: WorkLimits::NONE,
         expressions: ExprLimits::NONE,
         schemas: SchemaLimits::NONE,
         transactions: TransactionLimits::NONE,
@@ -63,6 +66,7 @@ impl Settings {
     pub const DEFAULT: Settings = Settings {
         document: Limits::DEFAULT,
         paths: PathLimits::DEFAULT,
+        work: WorkLimits::DEFAULT,
         expressions: ExprLimits::DEFAULT,
         schemas: SchemaLimits::DEFAULT,
         transactions: TransactionLimits::DEFAULT,

@@ -3,8 +3,8 @@
 use super::args::Args;
 use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, get};
+use crate::budget::Allowance;
 use crate::error::{ErrorCode, Result};
-use crate::path::Allowance;
 use crate::reply::Reply;
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -38,7 +38,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let keys = args.counted_keys()?;
     let paths = get::parse_paths(&mut args, &settings)?;
-    let allowance = Allowance::new(&settings.paths);
+    let allowance = Allowance::new(&settings.work);
     let mut replies = Vec::with_capacity(keys.len());
     for key in &keys {
         replies.push(get::reply(host, *key, &paths, &allowance)?);

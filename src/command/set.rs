@@ -8,6 +8,7 @@ use super::args::{Args, EX, EXAT, PX, PXAT, find_model};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
 use super::locking;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::budget::Allowance;
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::document::{ANY_NAME, Document, NewDocument};
 use crate::error::{ErrorCode, Result};
@@ -121,12 +122,18 @@ enum TimeToLive {
 
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let settings = host.settings();
+    let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
     let request = parse(args, &settings)?;
     let key = request.key.name;
-    store(host, request, &settings).map_err(|error| error.text("key", key))
+    store(host, request, &settings, &allowance).map_err(|error| error.text("key", key))
 }
 
-fn store(host: &mut dyn Host, request: Request<'_>, settings: &Settings) -> Result<Outcome> {
+fn store(
+    host: &mut dyn Host,
+    request: Request<'_>,
+    settings: &Settings,
+    allowance: &Allowance<'_>,
+) -> Result<Outcome> {
     let model = find_model(host.models(), request.model)?;
     let found = host.open(request.key)?.map(|document| document.revision);
     if request.only.is_some_and(|only| (only == Only::Missing) == found.is_some()) {
@@ -139,7 +146,7 @@ fn store(host: &mut dyn Host, request: Request<'_>, settings: &Settings) -> Resu
     let now_us = host.now_us();
     let revision = host.revisions().next_at(now_us);
     let mut document = NewDocument::new(request.content, model, 0, revision);
-    let judged = judge(host, request.key, &mut document, found, now_us, settings)?;
+    let judged = judge(host, request.key, &mut document, found, now_us, settings, allowance)?;
     let definition = document.definition_version();
     let expiry = match (request.expiry, judged.ends_at) {
         (None, None) => Expiry::Persist,
@@ -187,6 +194,7 @@ fn judge(
     found: Option<u64>,
     now_us: u64,
     settings: &Settings,
+    allowance: &Allowance<'_>,
 ) -> Result<Judged> {
     let Some(model) = document.model.clone() else { return Ok(Judged::default()) };
     let held = model.read();
@@ -201,13 +209,15 @@ fn judge(
     let mut journal = host.take_journal();
     let size = document.size();
     let mut editor = Editor::new(&mut document.root, size, settings.document, &mut journal)
-        .with_effects(Effects::Unrecorded);
+        .with_effects(Effects::Unrecorded)
+        .with_allowance(allowance);
     definition.fill_defaults(&mut editor)?;
     let judging = Judging {
         key: key.name,
         revision: found,
         now_us: Some(now_us),
         limits: &settings.expressions,
+        allowance,
     };
     definition
         .judge(editor.view(), &before, &judging)

@@ -12,13 +12,13 @@ use super::fieldop::{expiry_event, repeats_as_it_is};
 use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
 use super::locking;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::budget::Allowance;
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::token::{Digest, Token};
 use crate::document::{ANY_NAME, Document, NewDocument};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Model, Models};
 use crate::op::{Clock, Run};
-use crate::path::Allowance;
 use crate::reply::Reply;
 use crate::txn::{
     Became, Changing, Committed, EndsAt, ExpiryOption, Plan, Slot, Statement, Transaction,
@@ -217,6 +217,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     if let Ok(Recorded::Reply(reply)) = recorded {
         return Ok(reply.into());
     }
+    let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
     let mut body = Body::default();
     // What is wrong with the arguments is said before what is wrong with the token.
     body.parse(args, cursor, &header, &settings, replaying, host)?;
@@ -232,7 +233,8 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         token.check_window(now_us)?;
     }
     body.find_models(host.models(), header.keys.names())?;
-    let scope = Scope { header: &header, body: &body, settings: &settings, replaying, now_us };
+    let (settings, allowance) = (&settings, &allowance);
+    let scope = Scope { header: &header, body: &body, settings, allowance, replaying, now_us };
     scope.run(host, digest)
 }
 
@@ -260,6 +262,7 @@ struct Scope<'s, 'a> {
     header: &'s Header<'a>,
     body: &'s Body<'a>,
     settings: &'s Settings,
+    allowance: &'s Allowance<'s>,
     replaying: bool,
     now_us: u64,
 }
@@ -278,7 +281,8 @@ impl<'s, 'a> Scope<'s, 'a> {
         let found = host.open_all(slots)?;
         let repeats = may_repeat && (self.replaying || self.repeat_as_they_are(&found));
         let effects = if repeats { Effects::Unrecorded } else { Effects::Recorded };
-        let allowance = Allowance::new(&self.settings.paths);
+        let allowance = self.allowance;
+        found.iter().flatten().for_each(|document| allowance.own(document.size()));
         let plan = Plan {
             keys: &self.header.keys,
             blocks: &self.body.blocks,
@@ -287,9 +291,10 @@ impl<'s, 'a> Scope<'s, 'a> {
             args: self.body.args.as_ref().map(|args| args.value.view()),
             clock: Clock::at(self.now_us),
             expressions: &self.settings.expressions,
-            allowance: &allowance,
+            allowance,
             changing: Changing {
                 limits: &self.settings.document,
+                allowance,
                 effects,
                 replaying: self.replaying,
                 steady_ms: if self.body.concerns_locks() { steady_ms } else { 0 },

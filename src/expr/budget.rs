@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::code::Code;
+use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode};
 
 /// Bytes that are compared, searched or counted for one step.
@@ -14,15 +15,34 @@ const BYTES_SCANNED: usize = 32;
 /// Bytes that are produced for one step.
 const BYTES_MADE: usize = 8;
 
-/// What is left to spend.
+/// What is left to spend: a view on the budget of the command, with a bound of its own. It counts in a
+/// register and settles with the command's when the evaluation is over.
 #[derive(Debug)]
 pub(super) struct Budget {
     left: u64,
+    start: u64,
 }
 
+/// What an evaluation costs beside its steps.
+const EVALUATION: u64 = 8;
+
 impl Budget {
+    #[cfg(test)]
     pub fn new(steps: u64) -> Budget {
-        Budget { left: steps }
+        Budget { left: steps, start: steps }
+    }
+
+    /// At most so many steps, and no more than the command may still make.
+    pub fn within(steps: u64, allowance: Option<&Allowance<'_>>) -> Budget {
+        let start = allowance.map_or(steps, |allowance| steps.min(allowance.steps_left()));
+        Budget { left: start, start }
+    }
+
+    /// Pays for what the evaluation took. The command has no step left where they were too few.
+    pub fn settle(&self, allowance: Option<&Allowance<'_>>) {
+        if let Some(allowance) = allowance {
+            allowance.spend_counted(self.start - self.left + EVALUATION);
+        }
     }
 
     #[inline]

@@ -33,7 +33,13 @@ impl<'a> Eval<'a> {
     pub fn new(code: &'a Code, scope: &'a Scope<'a>, steps: u64) -> Eval<'a> {
         let mut variables = SmallVec::new();
         variables.resize_with(code.variables as usize, || Datum::Null);
-        Eval { code, scope, budget: Budget::new(steps), variables, pattern: None }
+        Eval {
+            code,
+            scope,
+            budget: Budget::within(steps, scope.allowance),
+            variables,
+            pattern: None,
+        }
     }
 
     /// The value of a node.

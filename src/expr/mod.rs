@@ -31,8 +31,10 @@ mod scan;
 mod syntax;
 mod texts;
 
+use self::budget::Fault;
 use self::code::{Code, Id};
 use self::eval::Eval;
+use crate::budget::Allowance;
 use crate::error::Result;
 use crate::value::{Measured, Value, View};
 
@@ -97,6 +99,8 @@ pub struct Scope<'a> {
     /// Reading a key that is not UTF-8 is an error.
     pub key: &'a [u8],
     pub revision: Option<u64>,
+    /// The budget of the command that asks, which pays for the evaluation; none where no command does.
+    pub allowance: Option<&'a Allowance<'a>>,
 }
 
 impl Scope<'_> {
@@ -110,6 +114,7 @@ impl Scope<'_> {
         now_us: None,
         key: b"",
         revision: None,
+        allowance: None,
     };
 }
 
@@ -236,17 +241,34 @@ impl Program {
 
     /// Whether the condition holds; `EXPR` when it fails or is no condition.
     pub fn test(&self, scope: &Scope<'_>, limits: &ExprLimits) -> Result<bool> {
-        let mut evaluation = Eval::new(&self.code, scope, limits.steps);
-        evaluation.boolean(self.root).map_err(|fault| fault.into_error(&self.code, &self.source))
+        self.run(scope, limits, |evaluation| evaluation.boolean(self.root))
     }
 
     /// The JSON value it gives; `EXPR` when it fails or JSON has no such value.
     pub fn evaluate(&self, scope: &Scope<'_>, limits: &ExprLimits) -> Result<Measured> {
+        self.run(scope, limits, |evaluation| {
+            let datum = evaluation.node(self.root)?;
+            produce::measured(evaluation, &datum)
+        })
+    }
+
+    /// One evaluation, within its own limit and what is left of the command's budget, which pays for it.
+    #[inline]
+    fn run<'s, T>(
+        &'s self,
+        scope: &'s Scope<'s>,
+        limits: &ExprLimits,
+        work: impl FnOnce(&mut Eval<'s>) -> std::result::Result<T, Fault>,
+    ) -> Result<T> {
         let mut evaluation = Eval::new(&self.code, scope, limits.steps);
-        evaluation
-            .node(self.root)
-            .and_then(|datum| produce::measured(&mut evaluation, &datum))
-            .map_err(|fault| fault.into_error(&self.code, &self.source))
+        let result = work(&mut evaluation);
+        evaluation.budget.settle(scope.allowance);
+        result.map_err(|fault| match (fault, scope.allowance) {
+            (Fault::Exhausted, Some(allowance)) if allowance.steps_left() == 0 => {
+                allowance.exhausted().text("expr", self.source.as_bytes())
+            }
+            (fault, _) => fault.into_error(&self.code, &self.source),
+        })
     }
 
     /// After [`Program::test`] gave false: what the comparisons that made it so had read, as the

@@ -1,6 +1,7 @@
 //! One definition of a model: what was given, and what it compiles to.
 
 use super::schema::{Schema, SchemaLimits};
+use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{ExprLimits, Names, OldSelf, Program, Scope};
 use crate::value::edit::{Change, ChangeKind, Editor};
@@ -130,6 +131,8 @@ pub struct Judging<'a> {
     /// None where no rule reads it, see [`Definition::reads_clock`].
     pub now_us: Option<u64>,
     pub limits: &'a ExprLimits,
+    /// What the schema and the rules are paid from.
+    pub allowance: &'a Allowance<'a>,
 }
 
 /// What a document held before a command, as far as rules ask for it. None at its creation.
@@ -199,7 +202,9 @@ impl Definition {
 
     /// `SCHEMA` or `RULE` unless the whole document is as it has to be.
     pub fn judge(&self, document: View<'_>, before: &Before, judging: &Judging<'_>) -> Result<()> {
-        self.schema.check(document).map_err(|error| self.name_version(error))?;
+        self.schema
+            .check_within(document, judging.allowance)
+            .map_err(|error| self.name_version(error))?;
         self.rules.iter().try_for_each(|rule| rule.judge(document, before, judging))
     }
 
@@ -211,7 +216,9 @@ impl Definition {
         before: &Before,
         judging: &Judging<'_>,
     ) -> Result<()> {
-        self.schema.check_changes(document, changes).map_err(|error| self.name_version(error))?;
+        self.schema
+            .check_changes_within(document, changes, judging.allowance)
+            .map_err(|error| self.name_version(error))?;
         let touched = self.rules.iter().filter(|rule| rule.is_touched(document, changes));
         touched.into_iter().try_for_each(|rule| rule.judge(document, before, judging))
     }
@@ -249,6 +256,7 @@ impl Rule {
             now_us: judging.now_us,
             key: judging.key,
             revision: judging.revision,
+            allowance: Some(judging.allowance),
         };
         let named = |error: Error| error.text("rule", self.name.as_bytes());
         if self.program.test(&scope, judging.limits).map_err(named)? {

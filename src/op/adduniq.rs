@@ -5,6 +5,7 @@ use hashbrown::HashTable;
 use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
+use crate::value::work::comparisons;
 use crate::value::{ArrayView, Measured, View};
 
 #[linkme::distributed_slice(OPERATORS)]
@@ -46,7 +47,9 @@ static ADDUNIQ: OpSpec = OpSpec {
 };
 
 fn adduniq(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
-    let Some(there) = site.array()? else {
+    let there = site.array()?;
+    site.allowance().spend(cost(there, args[1].array()))?;
+    let Some(there) = there else {
         let distinct = crate::value::array(new_elements(None, args[1].array()));
         let added = distinct.view().as_array().expect("an array was built").len();
         site.put(distinct)?;
@@ -66,6 +69,18 @@ fn adduniq(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
 
 /// So few offered elements are compared with all others faster than all are hashed.
 const COMPARED_MAX: usize = 8;
+
+/// Steps that telling equal elements apart takes.
+fn cost(there: Option<ArrayView<'_>>, offered: ArrayView<'_>) -> u64 {
+    let largest = offered.iter().map(View::work).max().unwrap_or(0);
+    let others = there.into_iter().chain([offered]);
+    if offered.len() <= COMPARED_MAX {
+        others.map(|array| comparisons(array, largest)).sum::<u64>() * offered.len() as u64
+    } else {
+        // Each is hashed, whole.
+        others.map(|array| View::Array(array).work() + 2 * array.len() as u64).sum()
+    }
+}
 
 /// The elements of `offered` that equal none of `there` and none before them.
 fn new_elements<'v>(there: Option<ArrayView<'_>>, offered: ArrayView<'v>) -> Vec<View<'v>> {

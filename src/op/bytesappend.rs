@@ -44,7 +44,11 @@ static BYTESAPPEND: OpSpec = OpSpec {
 };
 
 fn bytesappend(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
-    let mut bytes = match site.text()? {
+    let there = site.text()?;
+    let text_bytes = there.map_or(0, |text| text.as_bytes().len()) + args[1].bytes().len();
+    // Decoding and encoding take longer than reading.
+    site.allowance().text(text_bytes.saturating_mul(4))?;
+    let mut bytes = match there {
         Some(text) => decode(text.as_bytes()).ok_or_else(|| {
             Error::new(ErrorCode::Type, "expected a base64 string, found another one")
         })?,

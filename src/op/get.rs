@@ -1,8 +1,9 @@
 //! `GET`: reads, seeing the statements before it.
 
 use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
+use crate::budget::Allowance;
 use crate::error::{Error, Result};
-use crate::path::{Allowance, Path};
+use crate::path::Path;
 use crate::reply::Reply;
 use crate::value::{View, print};
 

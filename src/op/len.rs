@@ -39,9 +39,12 @@ static LEN: OpSpec = OpSpec {
 
 fn len(site: &mut Site<'_, '_>, _: &[Arg<'_>]) -> Result<Reply> {
     match site.present() {
+        View::Str(text) => {
+            site.allowance().text(text.as_bytes().len())?;
+            Ok(Reply::count(text.code_points()))
+        }
         View::Array(array) => Ok(Reply::count(array.len())),
         View::Object(object) => Ok(Reply::count(object.len())),
-        View::Str(text) => Ok(Reply::count(text.code_points())),
         View::Null | View::Bool(_) | View::Int(_) | View::Float(_) => {
             Err(site.wrong_kind("an array, an object or a string"))
         }

@@ -4,6 +4,7 @@
 //! stays the same is not changed.
 
 use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use crate::budget::weight;
 use crate::error::Result;
 use crate::reply::Reply;
 use crate::value::edit::Editor;
@@ -74,6 +75,7 @@ fn merge_members(
     place: &mut Place,
     members: ObjectView<'_>,
 ) -> Result<()> {
+    editor.spend(weight::MEMBER * members.len() as u64)?;
     for (name, patch) in members.iter() {
         let found =
             editor.at(place).as_object().expect("the place is an object").find(name.as_str());

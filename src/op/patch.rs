@@ -6,10 +6,12 @@
 
 use super::site::allow_shift;
 use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use crate::budget::{Allowance, weight};
 use crate::error::{Error, ErrorCode, Result};
-use crate::path::{Allowance, Blocked, ItemIndex, PathLimits, Singular, Target};
+use crate::path::{Blocked, ItemIndex, PathLimits, Singular, Target};
 use crate::reply::Reply;
 use crate::value::edit::Editor;
+use crate::value::work::comparison;
 use crate::value::{Limits, Measured, ObjectView, Place, View, parse};
 
 #[linkme::distributed_slice(OPERATORS)]
@@ -196,6 +198,7 @@ struct Patched<'e, 'a> {
 
 impl Patched<'_, '_> {
     fn apply(&mut self, operation: Operation<'_>) -> Result<()> {
+        self.allowance.spend(weight::OPERATION)?;
         match operation {
             Operation::Add { path, value } => self.add(&path, value.to_value().into()),
             Operation::Remove { path } => {
@@ -214,7 +217,9 @@ impl Patched<'_, '_> {
             }
             Operation::Test { path, value } => {
                 let place = self.find(&path)?;
-                if self.editor.at(&place).equals(value) {
+                let found = self.editor.at(&place);
+                self.allowance.spend(comparison(value, found.work()))?;
+                if found.equals(value) {
                     return Ok(());
                 }
                 Err(Error::new(ErrorCode::Condition, "the value is not the one tested for"))
@@ -241,7 +246,9 @@ impl Patched<'_, '_> {
     /// A copy of what is at `place`. All that one patch carries fits a document: a short patch cannot
     /// ask for endless copies of something large.
     fn carry(&mut self, place: &Place) -> Result<Measured> {
-        let copy: Measured = self.editor.at(place).to_value().into();
+        let carried = self.editor.at(place);
+        self.allowance.transfer(carried.work())?;
+        let copy: Measured = carried.to_value().into();
         self.carried += copy.size;
         self.editor.limits().check_bytes(self.carried)?;
         Ok(copy)
@@ -332,7 +339,7 @@ mod tests {
         let document = parse::json(document.as_bytes(), &Limits::NONE)?;
         let (mut root, mut journal) = (Root::bare(document.value), Journal::default());
         let mut editor = Editor::new(&mut root, document.size, limits, &mut journal);
-        let allowance = Allowance::new(&PathLimits::DEFAULT);
+        let allowance = Allowance::unlimited();
         apply(&mut editor, &Place::new(), &patch, &allowance)?;
         Ok((print::to_string(editor.view()), editor.changed()))
     }

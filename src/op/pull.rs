@@ -3,6 +3,7 @@
 use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
+use crate::value::work::comparisons;
 use crate::value::{ArrayView, View};
 
 #[linkme::distributed_slice(OPERATORS)]
@@ -42,8 +43,10 @@ static PULL: OpSpec = OpSpec {
 
 fn pull(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let array = site.present_array()?;
+    let wanted = args[2].json().value.view();
     site.allowance().scan(array.len())?;
-    let found = matches(array, args[1].integer(), args[2].json().value.view());
+    site.allowance().spend(comparisons(array, wanted.work()))?;
+    let found = matches(array, args[1].integer(), wanted);
     let (editor, place) = site.parts();
     editor.remove_each(place, &found)?;
     Ok(Reply::count(found.len()))

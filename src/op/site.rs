@@ -1,8 +1,9 @@
 //! What an operator gets to work on.
 
+use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{Documents, ExprLimits, Program, Scope};
-use crate::path::{Allowance, Blocked, ItemIndex, Singular, Target};
+use crate::path::{Blocked, ItemIndex, Singular, Target};
 use crate::reply::Reply;
 use crate::value::edit::Editor;
 use crate::value::{
@@ -47,6 +48,8 @@ pub struct Around<'c> {
     pub docs: Option<&'c dyn Documents>,
     pub clock: Clock,
     pub limits: &'c ExprLimits,
+    /// What expressions are paid from.
+    pub allowance: &'c Allowance<'c>,
 }
 
 impl<'c> Around<'c> {
@@ -64,6 +67,7 @@ impl<'c> Around<'c> {
             now_us: self.clock.read(),
             key: self.key,
             revision: self.revision,
+            allowance: Some(self.allowance),
         }
     }
 }

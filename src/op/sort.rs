@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::Singular;
 use crate::reply::Reply;
@@ -54,7 +55,8 @@ fn sort(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let array = site.present_array()?;
     let len = array.len();
     site.allowance().scan(len)?;
-    let (range, moved) = sorted(array, args[1].choice() == 1, args[2].singular())?;
+    let (descending, by) = (args[1].choice() == 1, args[2].singular());
+    let (range, moved) = sorted(array, descending, by, site.allowance())?;
     let (editor, place) = site.parts();
     editor.remove_items(place, range.start, range.len())?;
     editor.insert_items(place, range.start, moved)?;
@@ -66,15 +68,19 @@ fn sorted(
     array: ArrayView<'_>,
     descending: bool,
     by: &Singular<'_>,
+    allowance: &Allowance<'_>,
 ) -> Result<(Range<usize>, Vec<Measured>)> {
     let items: Vec<View<'_>> = array.iter().collect();
     let mut keys = Vec::with_capacity(items.len());
+    let mut work = 0;
     for (index, item) in items.iter().enumerate() {
-        keys.push((
-            Key::of(*item, by).map_err(|error| error.integer("index", index as i64))?,
-            index,
-        ));
+        let key = Key::of(*item, by).map_err(|error| error.integer("index", index as i64))?;
+        work += 1 + key.work();
+        keys.push((key, index));
     }
+    // Each is compared with as many others as its number has binary digits. Comparing two scalars takes
+    // half a step.
+    allowance.spend(work.saturating_mul(keys.len().checked_ilog2().unwrap_or(0).into()) / 2)?;
     keys.sort_by(|(a, _), (b, _)| a.compare(b, descending));
     let is_moved = |(nth, (_, index)): (usize, &(Key<'_>, usize))| nth != *index;
     let Some(first) = keys.iter().enumerate().position(is_moved) else {
@@ -113,6 +119,14 @@ impl<'v> Key<'v> {
         })
     }
 
+    /// Steps beside its own that comparing it takes.
+    fn work(&self) -> u64 {
+        match self {
+            Key::Text(text) => View::Str(*text).work(),
+            _ => 0,
+        }
+    }
+
     fn rank(&self) -> u8 {
         match self {
             Key::Null => 0,
@@ -146,7 +160,9 @@ mod tests {
     fn check(before: &str, descending: bool, by: &str) -> (Range<usize>, String) {
         let before = parse::json(before.as_bytes(), &Limits::NONE).unwrap().value;
         let by = Singular::parse_relative(by.as_bytes(), &PathLimits::DEFAULT).unwrap();
-        let (range, moved) = sorted(before.view().as_array().unwrap(), descending, &by).unwrap();
+        let (range, moved) =
+            sorted(before.view().as_array().unwrap(), descending, &by, &Allowance::unlimited())
+                .unwrap();
         (range, print::to_string(array(moved.iter().map(|item| item.value.view())).view()))
     }
 

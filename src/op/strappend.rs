@@ -44,7 +44,11 @@ static STRAPPEND: OpSpec = OpSpec {
 };
 
 fn strappend(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
-    let mut joined = site.text()?.map_or(String::new(), |text| text.as_str().to_owned());
+    let text = site.text()?;
+    let bytes = text.map_or(0, |text| text.as_bytes().len()) + args[1].text().len();
+    // It is read, copied and counted, beside what putting it takes.
+    site.allowance().text(bytes.saturating_mul(2))?;
+    let mut joined = text.map_or(String::new(), |text| text.as_str().to_owned());
     joined.push_str(args[1].text());
     let length = crate::value::Text::from(joined.as_str()).code_points();
     site.put(Value::string(&joined))?;

@@ -60,6 +60,7 @@ fn strrepeat(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
         let rest_of_document = site.size() - bytes;
         site.limits().check_bytes(rest_of_document.saturating_add(bytes.saturating_mul(times)))?;
     }
+    site.allowance().text(bytes.saturating_mul(times + 1) as usize)?;
     let length = text.code_points() * times as usize;
     let repeated = Value::string(&text.as_str().repeat(times as usize));
     site.put(repeated)?;

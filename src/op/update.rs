@@ -1,6 +1,7 @@
 //! `UPDATE`: sets members, as a dict is updated.
 
 use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use crate::budget::weight;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Place;
@@ -48,11 +49,11 @@ fn update(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
         site.put(args[1].json().clone())?;
         return Ok(Reply::count(members.len()));
     }
+    site.allowance().spend(weight::MEMBER * members.len() as u64)?;
     let (editor, place) = site.parts();
     for (name, value) in members.iter() {
         let name = name.as_str();
         match editor.at(place).as_object().expect("the place is an object").find(name) {
-            Some((_, old)) if old.identical(value) => {}
             Some((position, _)) => editor.replace(&child(place, position), value.to_value())?,
             None => {
                 editor.insert_member(place, name, value.to_value())?;

@@ -7,10 +7,9 @@
 //!
 //! A path is checked whole before anything is looked up, and whatever it asks for, the work it causes
 //! is bounded: parsing recurses no deeper than [`FILTER_DEPTH_MAX`] levels, the queries of a command
-//! visit no more than [`PathLimits::query_nodes`] nodes together, and the patterns of `match` and `search` run in linear
+//! visit no more than [`crate::budget::WorkLimits::query_nodes`] nodes together, and the patterns of `match` and `search` run in linear
 //! time. Nothing here changes a value.
 
-mod allowance;
 mod filter;
 mod parser;
 mod pattern;
@@ -21,7 +20,6 @@ mod singular;
 #[cfg(test)]
 mod tests;
 
-pub use allowance::Allowance;
 pub use parser::FILTER_DEPTH_MAX;
 pub use pattern::PATTERN_WEIGHT_MAX;
 pub use query::Query;
@@ -35,34 +33,12 @@ use crate::value::Place;
 pub struct PathLimits {
     /// The longest path text. Configuration `model.path-bytes`.
     pub path_bytes: usize,
-    /// How much the queries of one command may do: every node visited, name looked up and value compared
-    /// counts one, long texts and scans more; what operators do with large arrays is counted, too.
-    /// Configuration `model.query-nodes`.
-    pub query_nodes: u64,
-    /// The largest JSON text that reading one query may give: a query can name one large value many
-    /// times. Configuration `model.query-bytes`.
-    pub query_bytes: u64,
-    /// The most that all replies of one command may take, see [`crate::reply::Reply::bytes`]. Configuration
-    /// `model.reply-bytes`.
-    pub reply_bytes: u64,
 }
 
 impl PathLimits {
     /// Only what parsing itself cannot exceed.
-    pub const NONE: PathLimits = PathLimits {
-        path_bytes: usize::MAX,
-        query_nodes: u64::MAX,
-        query_bytes: u64::MAX,
-        reply_bytes: u64::MAX,
-    };
-    /// A document's text is at most six times as long as [`crate::value::View::size`] counts it: any that
-    /// the default of `model.document-bytes` allows can be read whole.
-    pub const DEFAULT: PathLimits = PathLimits {
-        path_bytes: 4096,
-        query_nodes: 1_000_000,
-        query_bytes: 64 << 20,
-        reply_bytes: 512 << 20,
-    };
+    pub const NONE: PathLimits = PathLimits { path_bytes: usize::MAX };
+    pub const DEFAULT: PathLimits = PathLimits { path_bytes: 4096 };
 }
 
 /// A parsed path argument.

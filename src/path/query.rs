@@ -4,9 +4,9 @@
 //! needs values only, writing needs places too; one evaluation serves both, through [`Track`], and
 //! reading pays nothing for it. Nothing recurses over the document; the budget bounds time and memory.
 
-use super::Allowance;
 use super::filter::{Context, Logical};
 use super::singular::{Singular, Step, from_end};
+use crate::budget::{Allowance, weight};
 use crate::error::{Error, Result};
 use crate::value::{Place, View};
 
@@ -42,17 +42,26 @@ pub(super) struct Slice {
 /// The work a command may still do while one of its queries is evaluated, counted in nodes.
 pub(super) struct Budget {
     left: u64,
-    max: u64,
+    start: u64,
+    /// The limit that ends the evaluation.
+    limit: (&'static str, u64),
 }
 
 impl Budget {
     fn of(allowance: &Allowance<'_>) -> Budget {
-        Budget { left: allowance.nodes_left(), max: allowance.limits().query_nodes }
+        let (nodes, of_steps) = (allowance.nodes_left(), allowance.steps_left() / weight::NODE);
+        let limits = allowance.limits();
+        let limit = match nodes <= of_steps {
+            true => ("model.query-nodes", limits.query_nodes),
+            false => ("model.command-steps", limits.command_steps),
+        };
+        let start = nodes.min(of_steps);
+        Budget { left: start, start, limit }
     }
 
-    /// The evaluation is over.
+    /// The evaluation is over: what it took is paid for.
     fn give_back(&self, allowance: &Allowance<'_>) {
-        allowance.set_nodes_left(self.left);
+        allowance.visit_counted(self.start - self.left);
     }
 
     #[inline]
@@ -62,7 +71,7 @@ impl Budget {
                 self.left = left;
                 Ok(())
             }
-            None => Err(Error::limit("model.query-nodes", self.max)),
+            None => Err(Error::limit(self.limit.0, self.limit.1)),
         }
     }
 
@@ -144,6 +153,9 @@ impl Query {
             places.push(place);
         }
         context.budget.give_back(allowance);
+        // They are sorted into the order in which they are changed.
+        let each = weight::PLACE + u64::from(places.len().checked_ilog2().unwrap_or(0));
+        allowance.spend(each * places.len() as u64)?;
         if self.may_repeat() {
             keep_first(&mut places);
         }

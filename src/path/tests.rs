@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::pattern::PATTERN_BYTES_MAX;
 use super::*;
+use crate::budget::{Allowance, WorkLimits};
 use crate::error::Detail;
 use crate::value::{Limits, ObjectView, Value, View, array, parse, print};
 
@@ -28,7 +29,7 @@ fn query(text: &str) -> Query {
 fn select<'v>(path: &Path<'_>, root: View<'v>) -> Vec<View<'v>> {
     match path {
         Path::Singular(singular) => singular.find(root).into_iter().collect(),
-        Path::Query(query) => query.select(root, &Allowance::new(&LIMITS)).unwrap(),
+        Path::Query(query) => query.select(root, &Allowance::new(&WorkLimits::DEFAULT)).unwrap(),
     }
 }
 
@@ -38,7 +39,7 @@ fn places(path: &Path<'_>, root: View<'_>) -> Vec<Place> {
             Target::Present { place, .. } => vec![place],
             _ => vec![],
         },
-        Path::Query(query) => query.places(root, &Allowance::new(&LIMITS)).unwrap(),
+        Path::Query(query) => query.places(root, &Allowance::new(&WorkLimits::DEFAULT)).unwrap(),
     }
 }
 
@@ -208,10 +209,17 @@ fn more_patterns_than_are_kept_match_alike() {
 fn every_place_is_given_once_and_sorts_into_document_order() {
     let value = document(r#"{"a":[1,[2]],"b":{"c":3}}"#);
     let root = value.view();
-    assert_eq!(query("$['b','a','b']").places(root, &Allowance::new(&LIMITS)).unwrap().len(), 2);
-    assert_eq!(query("$..*..*").places(root, &Allowance::new(&LIMITS)).unwrap().len(), 4);
-    let mut found = query("$['b','a']..*").places(root, &Allowance::new(&LIMITS)).unwrap();
-    found.extend(query("$.*").places(root, &Allowance::new(&LIMITS)).unwrap());
+    assert_eq!(
+        query("$['b','a','b']").places(root, &Allowance::new(&WorkLimits::DEFAULT)).unwrap().len(),
+        2
+    );
+    assert_eq!(
+        query("$..*..*").places(root, &Allowance::new(&WorkLimits::DEFAULT)).unwrap().len(),
+        4
+    );
+    let mut found =
+        query("$['b','a']..*").places(root, &Allowance::new(&WorkLimits::DEFAULT)).unwrap();
+    found.extend(query("$.*").places(root, &Allowance::new(&WorkLimits::DEFAULT)).unwrap());
     document_order(&mut found);
     let order: Vec<_> = found.iter().map(|place| place.as_slice()).collect();
     assert_eq!(order, [&[0][..], &[0, 0], &[0, 1], &[0, 1, 0], &[1], &[1, 0]]);
@@ -302,7 +310,9 @@ fn a_pattern_from_the_document_is_no_longer_than_the_limit() {
         let query = query(&format!("$.a[?{function}(@, $.p)]"));
         let select = |pattern: String| {
             let value = document(&format!("{{\"a\":[\"x\"],\"p\":\"{pattern}\"}}"));
-            query.select(value.view(), &Allowance::new(&LIMITS)).map(|found| found.len())
+            query
+                .select(value.view(), &Allowance::new(&WorkLimits::DEFAULT))
+                .map(|found| found.len())
         };
         assert_eq!(select("x*".repeat(PATTERN_BYTES_MAX / 2)), Ok(1));
         assert_eq!(select("|".repeat(PATTERN_BYTES_MAX)), Ok(usize::from(function == "search")));
@@ -318,7 +328,7 @@ fn a_pattern_from_the_document_is_no_longer_than_the_limit() {
 fn a_query_visits_as_many_nodes_as_the_limit_and_no_more() {
     let value = document("[1,2,3,4,5,6,7,8,9,10]");
     let root = value.view();
-    let limit = |nodes| PathLimits { query_nodes: nodes, ..LIMITS };
+    let limit = |nodes| WorkLimits { query_nodes: nodes, ..WorkLimits::DEFAULT };
     let wildcard = query("$.*");
     assert_eq!(wildcard.select(root, &Allowance::new(&limit(10))).unwrap().len(), 10);
     let error = wildcard.select(root, &Allowance::new(&limit(9))).err().unwrap();
@@ -333,7 +343,7 @@ fn a_query_visits_as_many_nodes_as_the_limit_and_no_more() {
 fn places_deep_down_cost_more_than_values() {
     let value = document(&("[".repeat(64) + "1,2,3" + &"]".repeat(64)));
     let deepest = query(&format!("${}[*]", "[0]".repeat(63)));
-    let limit = |nodes| PathLimits { query_nodes: nodes, ..LIMITS };
+    let limit = |nodes| WorkLimits { query_nodes: nodes, ..WorkLimits::DEFAULT };
     let root = value.view();
     // One for each step down and each item; a place of 64 positions costs four more.
     assert_eq!(deepest.select(root, &Allowance::new(&limit(63 + 3))).unwrap().len(), 3);
@@ -372,11 +382,11 @@ fn a_query_that_asks_too_much_is_refused() {
     ] {
         let query = query(text);
         assert_eq!(
-            query.select(root, &Allowance::new(&LIMITS)).err().map(|e| e.code()),
+            query.select(root, &Allowance::new(&WorkLimits::DEFAULT)).err().map(|e| e.code()),
             Some(ErrorCode::Limit),
             "{text}"
         );
-        assert!(query.places(root, &Allowance::new(&LIMITS)).is_err(), "{text}");
+        assert!(query.places(root, &Allowance::new(&WorkLimits::DEFAULT)).is_err(), "{text}");
     }
     assert_eq!(select(&path("$..a"), root).len(), 10_000);
     assert_eq!(select(&path("$.rows[*][?@.a==1].c[::-1]"), root).len(), 30_000);
@@ -387,8 +397,11 @@ fn a_document_as_deep_as_can_be_is_walked() {
     let depth = crate::value::limits::DEPTH_MAX as usize;
     let value = document(&("[".repeat(depth) + &"]".repeat(depth)));
     assert_eq!(select(&path("$..*"), value.view()).len(), depth - 1);
-    let deepest =
-        query("$..[0]").places(value.view(), &Allowance::new(&LIMITS)).unwrap().pop().unwrap();
+    let deepest = query("$..[0]")
+        .places(value.view(), &Allowance::new(&WorkLimits::DEFAULT))
+        .unwrap()
+        .pop()
+        .unwrap();
     assert_eq!(deepest.len(), depth - 1);
 }
 

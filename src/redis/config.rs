@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use redis_module::raw;
 
 use super::api::{call, is_ok};
+use crate::budget::WorkLimits;
 use crate::command::{Settings, TransactionLimits};
 use crate::expr::ExprLimits;
 use crate::lock::{LEASE_MS_LOADED_MAX, LockLimits};
@@ -42,13 +43,12 @@ static DOCUMENT_BYTES: Entry =
     Entry::new(c"document-bytes", DEFAULT.document.bytes, 1, BYTES_MAX, true);
 static PATH_BYTES: Entry =
     Entry::new(c"path-bytes", DEFAULT.paths.path_bytes as u64, 1, 1 << 20, true);
-static QUERY_NODES: Entry =
-    Entry::new(c"query-nodes", DEFAULT.paths.query_nodes, 1, 1 << 40, false);
-
+static COMMAND_STEPS: Entry =
+    Entry::new(c"command-steps", DEFAULT.work.command_steps, 1, 1 << 40, false);
+static QUERY_NODES: Entry = Entry::new(c"query-nodes", DEFAULT.work.query_nodes, 1, 1 << 40, false);
 static QUERY_BYTES: Entry =
-    Entry::new(c"query-bytes", DEFAULT.paths.query_bytes, 1, BYTES_MAX, true);
-
-static REPLY_BYTES: Entry = Entry::new(c"reply-bytes", DEFAULT.paths.reply_bytes, 1, 1 << 40, true);
+    Entry::new(c"query-bytes", DEFAULT.work.query_bytes, 1, BYTES_MAX, true);
+static REPLY_BYTES: Entry = Entry::new(c"reply-bytes", DEFAULT.work.reply_bytes, 1, 1 << 40, true);
 
 static EXPRESSION_BYTES: Entry =
     Entry::new(c"expression-bytes", DEFAULT.expressions.bytes as u64, 1, 1 << 20, true);
@@ -84,10 +84,11 @@ static LOCK_LEASE_MIN: Entry =
 static LOCK_LEASE_MAX: Entry =
     Entry::new(c"lock-lease-max", DEFAULT.locks.lease_ms_max, 1, LEASE_MS_LOADED_MAX, false);
 
-static ENTRIES: [&Entry; 18] = [
+static ENTRIES: [&Entry; 19] = [
     &DEPTH,
     &DOCUMENT_BYTES,
     &PATH_BYTES,
+    &COMMAND_STEPS,
     &QUERY_NODES,
     &QUERY_BYTES,
     &REPLY_BYTES,
@@ -115,8 +116,9 @@ pub fn expression_cache() -> (usize, usize) {
 pub fn settings() -> Settings {
     Settings {
         document: Limits { depth: DEPTH.get() as u32, bytes: DOCUMENT_BYTES.get() },
-        paths: PathLimits {
-            path_bytes: PATH_BYTES.get() as usize,
+        paths: PathLimits { path_bytes: PATH_BYTES.get() as usize },
+        work: WorkLimits {
+            command_steps: COMMAND_STEPS.get(),
             query_nodes: QUERY_NODES.get(),
             query_bytes: QUERY_BYTES.get(),
             reply_bytes: REPLY_BYTES.get(),

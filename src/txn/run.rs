@@ -3,11 +3,12 @@
 use smallvec::SmallVec;
 
 use super::statement::{Assertion, Statement};
+use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Program;
 use crate::lock::{Held, Locks, lost};
 use crate::op::{Absent, Arg, Around, Frame, OpSpec, Run, Site};
-use crate::path::{Allowance, Path};
+use crate::path::Path;
 use crate::reply::Reply;
 use crate::value::Place;
 use crate::value::edit::Editor;

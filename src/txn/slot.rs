@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::judge::Standing;
 use super::run::{HeldLocks, Released};
 use super::ttl::{EndsAt, ExpiryOption, Use};
+use crate::budget::Allowance;
 use crate::document::{Document, NewDocument};
 use crate::error::Result;
 use crate::model::{Before, Judging, Model, ReadDefinition};
@@ -21,6 +22,7 @@ use crate::value::{Limits, Measured, View};
 #[derive(Clone, Copy)]
 pub struct Changing<'t> {
     pub limits: &'t Limits,
+    pub allowance: &'t Allowance<'t>,
     /// Whether changes of a document that was found are written down for replicas.
     pub effects: Effects,
     /// What is repeated was judged elsewhere.
@@ -109,7 +111,8 @@ impl<'h> Slot<'h> {
         let size = document.size();
         let mut editor =
             Editor::resume(&mut document.root, size, *changing.limits, &mut self.journal)
-                .with_effects(changing.effects);
+                .with_effects(changing.effects)
+                .with_allowance(changing.allowance);
         standing.fill_defaults(version, &mut editor)?;
         editor.suspend();
         Ok(())
@@ -185,6 +188,7 @@ impl<'h> Slot<'h> {
                 let mut editor =
                     Editor::resume(&mut document.root, size, *changing.limits, &mut self.journal)
                         .with_effects(changing.effects)
+                        .with_allowance(changing.allowance)
                         .track_changes(self.tracks);
                 let edited = edit(Some(&mut editor), locks);
                 editor.suspend();
@@ -420,7 +424,8 @@ fn edit_made<T>(
 ) -> Result<T> {
     let size = document.size();
     let mut editor = Editor::new(&mut document.root, size, *changing.limits, scratch)
-        .with_effects(Effects::Unrecorded);
+        .with_effects(Effects::Unrecorded)
+        .with_allowance(changing.allowance);
     let edited = edit(Some(&mut editor))?;
     let size = editor.size();
     editor.commit();

@@ -13,11 +13,11 @@ use super::run::{Block, Done, no_key, run_statement};
 use super::slot::{Changing, Committed, Slot};
 use super::statement::Statement;
 use super::ttl::ExpiryOption;
+use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{Documents, ExprLimits, Program};
 use crate::model::{Judging, Model};
 use crate::op::{Arg, Around, Clock, KeyChange, OpSpec, Run};
-use crate::path::Allowance;
 use crate::reply::Reply;
 use crate::value::edit::{Journal, check_put_in, check_written};
 use crate::value::{Measured, View};
@@ -126,6 +126,7 @@ impl<'p, 'a, 'h> Transaction<'p, 'a, 'h> {
                 revision: slot.revision(),
                 now_us: plan.clock.read(),
                 limits: plan.expressions,
+                allowance: plan.allowance,
             };
             slot.judge(plan.changing, &judging).map_err(|error| located(error, None, slot.key))?;
         }
@@ -271,6 +272,7 @@ fn around<'r>(
         docs: Some(others),
         clock: plan.clock,
         limits: plan.expressions,
+        allowance: plan.allowance,
     }
 }
 

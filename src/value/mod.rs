@@ -28,6 +28,7 @@ mod root;
 mod tree;
 mod view;
 pub mod wire;
+pub mod work;
 
 pub use build::{Builder, Measured, array, nested, nested_size, object};
 pub use limits::Limits;

@@ -58,6 +58,7 @@ fn with_scope<T>(names: Names, program: &Program, work: impl FnOnce(&Scope<'_>) 
         now_us: Some(NOW_US),
         key: b"acct:1",
         revision: Some(42),
+        allowance: None,
     })
 }
 

@@ -66,6 +66,7 @@ impl Fill<'_> {
                 self.inside_members(editor, place, active)
             }
             View::Array(array) => {
+                self.run.enter(array.len())?;
                 for index in 0..array.len() {
                     let mut inner = Active::default();
                     for children in self.children(active) {

@@ -15,6 +15,7 @@ use jsonschema::JsonType;
 use jsonschema::json::{self, Json, JsonNumber, NodeIdentity};
 use serde_json::Value as Serde;
 
+use crate::budget::Allowance;
 use crate::error::{Error, Result};
 use crate::value::{self, ArrayView, ObjectView, View};
 
@@ -26,7 +27,9 @@ pub(super) struct Meter {
     left: Cell<u64>,
     /// Charged for a step into a container: more where the schema may apply much to each value.
     charge: u64,
-    limit: u64,
+    start: u64,
+    /// The limit that ends the check.
+    limit: (&'static str, u64),
     /// An address on the stack where the run began.
     stack: usize,
     stack_bytes: usize,
@@ -36,6 +39,8 @@ pub(super) struct Meter {
 const COMPARISON_STEPS: u64 = 4;
 /// Bytes of a text that are compared for one step.
 const TEXT_BYTES: usize = 32;
+/// Bytes of a text that are matched with a pattern or a format for one step.
+const MATCHED_BYTES: usize = 4;
 /// Digits of a number in the schema that are read for one step; they are read at every comparison.
 const NUMBER_DIGITS: usize = 8;
 
@@ -43,12 +48,34 @@ impl Meter {
     pub fn new(steps: u64, charge: u64, stack_bytes: usize) -> Meter {
         let here = 0_u8;
         let stack = std::ptr::from_ref(&here) as usize;
-        Meter { left: Cell::new(steps), charge, limit: steps, stack, stack_bytes }
+        let limit = ("model.schema-steps", steps);
+        Meter { left: Cell::new(steps), charge, start: steps, limit, stack, stack_bytes }
+    }
+
+    /// The same meter, of a command that can pay for no more than so many steps.
+    pub fn within(mut self, steps: u64, allowance: &Allowance<'_>) -> Meter {
+        if steps < self.start {
+            self.limit = ("model.command-steps", allowance.limits().command_steps);
+            self.start = steps;
+            self.left.set(steps);
+        }
+        self
+    }
+
+    /// The steps that were made.
+    pub fn spent(&self) -> u64 {
+        self.start - self.left.get()
+    }
+
+    /// Charges for work that is done whatever is left; afterwards the meter may be spent.
+    #[inline]
+    pub fn charge(&self, steps: u64) {
+        self.left.set(self.left.get().saturating_sub(steps));
     }
 
     /// Charges a step into a container of `len` children. `false`: the container is to look empty.
     #[inline]
-    fn enter(&self, len: usize) -> bool {
+    pub fn enter(&self, len: usize) -> bool {
         let cost = self.charge * (1 + len as u64);
         let here = 0_u8;
         let depth = self.stack.abs_diff(std::ptr::from_ref(&here) as usize);
@@ -95,7 +122,7 @@ impl Meter {
     #[inline]
     pub fn verdict(&self, valid: bool) -> Result<bool> {
         if self.is_spent() {
-            return Err(Error::limit("model.schema-steps", self.limit));
+            return Err(Error::limit(self.limit.0, self.limit.1));
         }
         Ok(valid)
     }
@@ -174,7 +201,11 @@ impl<'a> json::Node<'a, Document> for Node<'a> {
 
     #[inline]
     fn as_string(&self) -> Option<Cow<'a, str>> {
-        Some(Cow::Borrowed(self.view()?.as_text()?.as_str()))
+        let text = self.view()?.as_text()?;
+        if let Some(meter) = self.meter {
+            meter.charge((text.as_bytes().len() / MATCHED_BYTES) as u64);
+        }
+        Some(Cow::Borrowed(text.as_str()))
     }
 
     #[inline]
@@ -214,7 +245,11 @@ impl<'a> json::Node<'a, Document> for Node<'a> {
     }
 
     fn string_length(&self) -> Option<u64> {
-        Some(self.view()?.as_text()?.code_points() as u64)
+        let text = self.view()?.as_text()?;
+        if let Some(meter) = self.meter {
+            meter.charge((text.as_bytes().len() / TEXT_BYTES) as u64);
+        }
+        Some(text.code_points() as u64)
     }
 
     fn equals_value(&self, expected: &Serde) -> bool {

@@ -27,6 +27,8 @@ use self::outline::{Outline, cut, refuse};
 use self::parts::{Parts, Run};
 use self::plan::{Plan, Planner, WHOLE};
 use self::walk::{Verdict, Walk};
+use crate::budget::Allowance;
+use crate::budget::weight::SCHEMA_STEPS;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::Formats;
 use crate::value::View;
@@ -135,12 +137,20 @@ impl Schema {
     /// Checks a whole document. A violation is `SCHEMA`, with the place, the keyword and where the
     /// schema says so.
     pub fn check(&self, document: View<'_>) -> Result<()> {
-        let run = self.run();
-        if run.passes(WHOLE, document)? {
+        self.check_within(document, &Allowance::unlimited())
+    }
+
+    /// As [`Schema::check`], paid for by a command.
+    pub fn check_within(&self, document: View<'_>, allowance: &Allowance<'_>) -> Result<()> {
+        let run = self.run_within(allowance.transfers_left(), allowance);
+        let passes = run.passes(WHOLE, document)?;
+        allowance.transfer_counted(run.spent() / SCHEMA_STEPS);
+        if passes {
             return Ok(());
         }
         // The verdict is there; the plan knows where to look for the place.
-        let walk = Walk { plan: &self.plan, run: &self.run() };
+        let again = self.run_within(allowance.transfers_left(), allowance);
+        let walk = Walk { plan: &self.plan, run: &again };
         if let Some(violation) = walk.whole(document)? {
             return Err(explain::error(&violation, &run, &self.limits));
         }
@@ -150,15 +160,28 @@ impl Schema {
     /// Checks of a document that was valid before `changes` what they can have altered.
     #[inline]
     pub fn check_changes(&self, document: View<'_>, changes: &[Change]) -> Result<()> {
+        self.check_changes_within(document, changes, &Allowance::unlimited())
+    }
+
+    /// As [`Schema::check_changes`], paid for by a command.
+    #[inline]
+    pub fn check_changes_within(
+        &self,
+        document: View<'_>,
+        changes: &[Change],
+        allowance: &Allowance<'_>,
+    ) -> Result<()> {
         if changes.is_empty() {
             return Ok(());
         }
         if changes.len() > CHANGES_MAX {
-            return self.check(document);
+            return self.check_within(document, allowance);
         }
-        let run = self.run();
+        let run = self.run_within(allowance.steps_left(), allowance);
         let walk = Walk { plan: &self.plan, run: &run };
-        self.judge(walk.changes(document, changes), &run)
+        let verdict = self.judge(walk.changes(document, changes), &run);
+        allowance.spend_counted(run.spent() / SCHEMA_STEPS);
+        verdict
     }
 
     /// Fills in missing members that have a `default` under `properties`, also through `allOf` and
@@ -168,7 +191,13 @@ impl Schema {
         if !self.has_defaults() {
             return Ok(());
         }
-        Fill { plan: &self.plan, run: &self.run() }.document(editor)
+        let Some(allowance) = editor.allowance() else {
+            return Fill { plan: &self.plan, run: &self.run() }.document(editor);
+        };
+        let run = self.run_within(allowance.transfers_left(), allowance);
+        let filled = Fill { plan: &self.plan, run: &run }.document(editor);
+        allowance.transfer_counted(run.spent() / SCHEMA_STEPS);
+        filled
     }
 
     /// Whether [`Schema::fill_defaults`] can ever do anything.
@@ -182,9 +211,19 @@ impl Schema {
     }
 
     #[inline]
+    fn meter(&self) -> Meter {
+        Meter::new(self.limits.steps, self.charge, self.limits.stack_bytes)
+    }
+
+    #[inline]
     fn run(&self) -> Run<'_> {
-        let meter = Meter::new(self.limits.steps, self.charge, self.limits.stack_bytes);
-        self.parts.run(meter)
+        self.parts.run(self.meter())
+    }
+
+    /// `steps` are those of a command.
+    #[inline]
+    fn run_within(&self, steps: u64, allowance: &Allowance<'_>) -> Run<'_> {
+        self.parts.run(self.meter().within(steps.saturating_mul(SCHEMA_STEPS), allowance))
     }
 
     #[inline]

@@ -15,6 +15,7 @@ use super::SchemaLimits;
 use super::explain::Schema;
 use super::instance::{self, Document, Meter, Node};
 use super::outline::{cut, refuse};
+use crate::budget::weight::SCHEMA_STEPS;
 use crate::error::{Error, Result};
 use crate::model::Formats;
 use crate::value::{ArrayView, View};
@@ -34,6 +35,9 @@ impl Retrieve for NoRemote {
         Err(format!("remote references are refused: {}", cut(uri.as_str())).into())
     }
 }
+
+/// Asking the crate about one value, in steps of a check.
+const QUESTION_STEPS: u64 = 16;
 
 /// The name of a part: a mark, and the part's number in as many digits. The mark tells a place in a part
 /// from one in the user's schema.
@@ -139,10 +143,33 @@ impl Run<'_> {
     /// Whether a value passes a part.
     #[inline(never)]
     pub fn passes(&self, part: u32, view: View<'_>) -> Result<bool> {
+        self.meter.charge(QUESTION_STEPS);
         let name = Name::new(part);
         let node = Node::member(&name, view, &self.meter);
         let valid = self.parts.validator.is_valid(node);
         self.meter.verdict(valid)
+    }
+
+    /// Pays for looking at each of so many children of a value.
+    #[inline]
+    pub fn enter(&self, children: usize) -> Result<()> {
+        self.meter.enter(children);
+        self.meter.verdict(true).map(drop)
+    }
+
+    /// Pays for looking through values, in steps of a command.
+    #[inline]
+    pub fn spend(&self, steps: u64) -> Result<()> {
+        if steps == 0 {
+            return Ok(());
+        }
+        self.meter.charge(steps.saturating_mul(SCHEMA_STEPS));
+        self.meter.verdict(true).map(drop)
+    }
+
+    /// The steps that were made.
+    pub fn spent(&self) -> u64 {
+        self.meter.spent()
     }
 
     /// Whether no two elements of an array are equal, which is paid for.

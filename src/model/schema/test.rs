@@ -249,9 +249,11 @@ impl Test {
                 _ => true,
             },
             Test::MinLength(least) => {
+                run.spend(text_work(view))?;
                 view.as_text().is_none_or(|text| text.code_points() as u64 >= *least)
             }
             Test::MaxLength(most) => {
+                run.spend(text_work(view))?;
                 view.as_text().is_none_or(|text| text.code_points() as u64 <= *most)
             }
             Test::MinItems(least) => {
@@ -269,7 +271,11 @@ impl Test {
                 View::Array(array) => run.is_unique(array)?,
                 _ => true,
             },
-            Test::OneOf(options) => options.have(view),
+            Test::OneOf(options) => {
+                // It is compared with a few values, or hashed.
+                run.spend(view.work())?;
+                options.have(view)
+            }
             Test::Part(part) => run.passes(*part, view)?,
         })
     }
@@ -305,6 +311,12 @@ impl Test {
             _ => 0,
         }
     }
+}
+
+/// Steps of a command that counting the characters of a text takes.
+#[inline]
+fn text_work(view: View<'_>) -> u64 {
+    view.as_text().map_or(0, |text| View::Str(text).work())
 }
 
 /// Numbers a schema writes must be numbers a document could be compared with.

@@ -16,6 +16,7 @@ use super::plan::{Ask, Children, NONE, Node, Plan};
 use super::test::Test;
 use crate::error::Result;
 use crate::value::edit::{Change, ChangeKind};
+use crate::value::work::comparisons;
 use crate::value::{ArrayView, ObjectView, Text, View};
 
 /// The places that judge one value.
@@ -283,6 +284,7 @@ impl<'w> Walk<'w> {
         }) {
             return Ok(None);
         }
+        self.run.enter(array.len())?;
         for (index, item) in array.iter().enumerate() {
             let inner = self.element_active(active, index);
             if !inner.is_empty() {
@@ -296,6 +298,7 @@ impl<'w> Walk<'w> {
         if !self.has_children(active, Children::judge_members) {
             return Ok(None);
         }
+        self.run.enter(object.len())?;
         for (name, value) in object.iter() {
             pass!(self.name(name, active, trail));
             let inner = self.member_active(active, name)?;
@@ -475,7 +478,14 @@ fn is_unique(
     if indexes.len() > COMPARED_MAX {
         return run.is_unique(array);
     }
-    Ok(indexes.iter().all(|index| instance::is_unique_at(array, *index as usize)))
+    for index in indexes {
+        let work = array.get(index as usize).map_or(0, View::work);
+        run.spend(comparisons(array, work))?;
+        if !instance::is_unique_at(array, index as usize) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 #[cold]

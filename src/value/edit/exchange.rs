@@ -22,6 +22,7 @@ impl Editor<'_> {
         let (at_a, at_b) = (self.at(a), self.at(b));
         let mut looked_at = 0;
         if at_a.identical_counting(at_b, &mut looked_at) {
+            self.pay(looked_at)?;
             return Ok(looked_at);
         }
         let sunk = if a.len() < b.len() { at_a } else { at_b };
@@ -36,6 +37,7 @@ impl Editor<'_> {
             changes.value(b);
         });
         self.push(Undo::Exchange { a: a.into(), b: b.into() }, 0);
+        self.pay_change(looked_at, 0)?;
         Ok(looked_at)
     }
 
@@ -51,8 +53,9 @@ impl Editor<'_> {
         let old = swap(self.root, to, lifted);
         let growth = PLACEHOLDER_BYTES as i64 - old.view().size() as i64;
         self.note(|changes| changes.value(to));
+        let work = old.view().work();
         self.push(Undo::Lift { from: from.into(), to: to.into(), old }, growth);
-        Ok(())
+        self.pay_change(work, 0)
     }
 
     /// Lets the document be larger than its limit, until [`Editor::end_relaxed`]: for a placeholder with the

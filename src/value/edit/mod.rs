@@ -19,8 +19,8 @@ pub use self::exchange::Relaxed;
 
 use self::effects::{effect, spell};
 use self::place::{
-    Found, Spot, push_member, put_each_back, put_items, restore_member, swap, take_each,
-    take_items, take_member, try_walk,
+    Found, Spot, push_member, put_each_back, put_items, restore_member, swap, swap_counting,
+    take_each, take_items, take_member, try_walk,
 };
 use super::build::Measured;
 use super::limits::Limits;
@@ -28,6 +28,7 @@ use super::root::Root;
 use super::tree::{Node, Value};
 use super::view::{View, text_size};
 use super::{Place, wire};
+use crate::budget::{Allowance, weight};
 use crate::error::{Error, Result};
 
 /// What one command puts into a document, and what it writes down for others to repeat it, are each at most
@@ -151,6 +152,8 @@ pub struct Editor<'a> {
     size_before: u64,
     effects: Effects,
     tracks: bool,
+    /// What changes are paid from; none where nothing is.
+    allowance: Option<&'a Allowance<'a>>,
 }
 
 impl<'a> Editor<'a> {
@@ -180,6 +183,7 @@ impl<'a> Editor<'a> {
             size_before: size,
             effects: Effects::Recorded,
             tracks: false,
+            allowance: None,
         }
     }
 
@@ -199,6 +203,41 @@ impl<'a> Editor<'a> {
     pub fn track_changes(mut self, tracks: bool) -> Editor<'a> {
         self.tracks = tracks;
         self
+    }
+
+    /// The same editor, whose changes are paid for: each when it was made, together with undoing it. The
+    /// last one goes beyond the budget by no more than its own size, and is undone as any other.
+    pub fn with_allowance(mut self, allowance: &'a Allowance<'a>) -> Editor<'a> {
+        self.allowance = Some(allowance);
+        self
+    }
+
+    /// What changes are paid from.
+    pub fn allowance(&self) -> Option<&'a Allowance<'a>> {
+        self.allowance
+    }
+
+    /// Pays for work on the way to a change.
+    pub fn spend(&self, steps: u64) -> Result<()> {
+        self.allowance.map_or(Ok(()), |allowance| allowance.spend(steps))
+    }
+
+    /// Pays for values put in, taken out or compared.
+    #[inline]
+    fn pay(&self, steps: u64) -> Result<()> {
+        match self.allowance {
+            Some(allowance) if steps > 0 => allowance.transfer(steps),
+            _ => Ok(()),
+        }
+    }
+
+    /// Pays for one change, with the values it put in or took out, and the leaves it unpacked.
+    #[inline]
+    fn pay_change(&self, steps: u64, unpacked: u64) -> Result<()> {
+        if let Some(allowance) = self.allowance {
+            allowance.spend(weight::CHANGE + unpacked * weight::UNPACK)?;
+        }
+        self.pay(steps)
     }
 
     /// The places that changed so far, where they are tracked.
@@ -248,27 +287,31 @@ impl<'a> Editor<'a> {
         // The place is looked up once: to read what is there, and to replace it.
         let mut found = Found::at(self.root, place);
         let old = found.view();
-        let identical = old.identical(new.value.view());
+        let mut work = 0;
+        let identical = old.identical_counting(new.value.view(), &mut work);
         let growth = new.size as i64 - old.size() as i64;
         let size = self.size_before.saturating_add_signed(self.journal.size_change);
         let depth = place.len() as u32 + new.depth;
         let checked = check(&self.limits, self.journal, size, depth, new.size, growth);
         if identical || checked.is_err() {
             self.journal.effects.truncate(start);
-            return if identical { Ok(()) } else { checked };
+            return if identical { self.pay(work) } else { checked };
         }
         if self.effects == Effects::Recorded {
             wire::put_value(new.value.view(), &mut self.journal.effects);
             check_effects(&self.limits, &mut self.journal.effects, start)?;
         }
         self.journal.put_in += new.size;
-        let old = match found.replace(new.value) {
-            Ok(old) => old,
-            Err(new) => swap(self.root, place, new),
+        // The two values themselves are the change.
+        work = work - 1 + new.value.view().work();
+        let (old, unpacked) = match found.replace(new.value) {
+            Ok(old) => (old, 0),
+            Err(new) => swap_counting(self.root, place, new),
         };
+        work += old.view().work();
         self.note(|changes| changes.value(place));
         self.push(Undo::Replace { place: place.into(), old }, growth);
-        Ok(())
+        self.pay_change(work, unpacked)
     }
 
     /// Whether limits allow a member of this size and depth in the object at `place`.
@@ -292,9 +335,11 @@ impl<'a> Editor<'a> {
             wire::put_value(new.value.view(), out);
         })?;
         self.journal.put_in += new.size;
-        let position = push_member(self.root, place, name, new.value);
+        let work = new.value.view().work() + name.len() as u64 / weight::TEXT_BYTES;
+        let (position, unpacked) = push_member(self.root, place, name, new.value);
         self.note(|changes| changes.inserted(place, position, 1));
         self.push(Undo::Insert { place: place.into(), position, count: 1 }, growth);
+        self.pay_change(work, unpacked)?;
         Ok(position)
     }
 
@@ -310,8 +355,9 @@ impl<'a> Editor<'a> {
             self.journal.holes.push(place.into());
         }
         self.note(|changes| changes.removed(place, position, 1, !has_holes));
+        let work = old.view().work() + name.len() as u64 / weight::TEXT_BYTES;
         self.push(Undo::PutMemberBack { place: place.into(), position, name, old }, growth);
-        Ok(())
+        self.pay_change(work, 0)
     }
 
     /// Inserts elements before `index` of the array at `place`; at its length, behind all.
@@ -330,10 +376,12 @@ impl<'a> Editor<'a> {
         })?;
         self.journal.put_in += size;
         let count = new.len() as u32;
-        put_items(self.root, place, index, new.into_iter().map(|item| item.value).collect());
+        let work = work_of(new.iter().map(|item| &item.value));
+        let new = new.into_iter().map(|item| item.value).collect();
+        let unpacked = put_items(self.root, place, index, new);
         self.note(|changes| changes.inserted(place, index as u32, count));
         self.push(Undo::Insert { place: place.into(), position: index as u32, count }, growth);
-        Ok(())
+        self.pay_change(work, unpacked)
     }
 
     /// Takes `count` elements out of the array at `place`, from `index` on.
@@ -348,8 +396,9 @@ impl<'a> Editor<'a> {
         let old = take_items(self.root, place, index, count);
         let growth = -(old.iter().map(|value| value.view().size() as i64).sum::<i64>());
         self.note(|changes| changes.removed(place, index as u32, count as u32, true));
+        let work = work_of(old.iter());
         self.push(Undo::PutItemsBack { place: place.into(), index: index as u32, old }, growth);
-        Ok(())
+        self.pay_change(work, 0)
     }
 
     /// Takes elements out of the array at `place` wherever they stand, in one pass over it.
@@ -372,9 +421,10 @@ impl<'a> Editor<'a> {
         let old = take_each(self.root, place, positions);
         let growth = -(old.iter().map(|value| value.view().size() as i64).sum::<i64>());
         self.note(|changes| changes.removed_each(place, positions));
+        let work = work_of(old.iter());
         let undo = Undo::PutEachBack { place: place.into(), positions: positions.into(), old };
         self.push(undo, growth);
-        Ok(())
+        self.pay_change(work, 0)
     }
 
     /// Takes away whatever child stands at `place`, which is not the root.
@@ -409,7 +459,7 @@ impl<'a> Editor<'a> {
                     put_each_back(self.root, &place, &positions, old);
                 }
                 Undo::PutItemsBack { place, index, old } => {
-                    put_items(self.root, &place, index as usize, old)
+                    put_items(self.root, &place, index as usize, old);
                 }
                 Undo::Exchange { a, b } => exchange::exchange(self.root, &a, &b),
                 Undo::Lift { from, to, old } => exchange::lower(self.root, &from, &to, old),
@@ -469,6 +519,11 @@ impl Drop for Editor<'_> {
             self.rollback();
         }
     }
+}
+
+/// Steps for putting elements in or taking them out.
+fn work_of<'v>(items: impl Iterator<Item = &'v Value>) -> u64 {
+    items.map(|item| 1 + item.view().work()).sum()
 }
 
 /// `depth` and `put_in` are of what is put in, `growth` is the document's, `size` what it is so far.

@@ -204,12 +204,19 @@ impl<'v> Found<'v> {
 }
 
 /// Puts `new` at a place that exists and gives what was there.
-pub(super) fn swap(root: &mut Root, place: &[u32], mut new: Value) -> Value {
+pub(super) fn swap(root: &mut Root, place: &[u32], new: Value) -> Value {
+    swap_counting(root, place, new).0
+}
+
+/// As [`swap`]; gives the number of leaves unpacked, too.
+pub(super) fn swap_counting(root: &mut Root, place: &[u32], mut new: Value) -> (Value, u64) {
+    let mut unpacked = 0;
     loop {
         match Found::at(root, place).replace(new) {
-            Ok(old) => return old,
+            Ok(old) => return (old, unpacked),
             Err(unfit) => new = unfit,
         }
+        unpacked += 1;
         let Spot::Packed(home, _) = walk(root, place) else {
             unreachable!("only a leaf can be too small")
         };
@@ -217,40 +224,49 @@ pub(super) fn swap(root: &mut Root, place: &[u32], mut new: Value) -> Value {
     }
 }
 
-/// Appends a member to the object at `place`; gives its position.
-pub(super) fn push_member(root: &mut Root, place: &[u32], name: &str, new: Value) -> u32 {
+/// Appends a member to the object at `place`; gives its position, and the number of leaves unpacked.
+pub(super) fn push_member(root: &mut Root, place: &[u32], name: &str, new: Value) -> (u32, u64) {
     let position = match walk_container(root, place) {
-        Container::Object(object) => return object.push(name, new),
+        Container::Object(object) => return (object.push(name, new), 0),
         Container::Array(_) => unreachable!("members are added to objects"),
         Container::Packed(home, steps) => {
             home.leaf().view_at(steps).as_object().expect("members are added to objects").len()
                 as u32
         }
     };
-    restore_member(root, place, position, name, new);
-    position
+    let unpacked = restore_member(root, place, position, name, new);
+    (position, unpacked)
 }
 
-/// Puts a member at the position it had; a position at the end appends.
+/// Puts a member at the position it had; a position at the end appends. Gives the number of leaves
+/// unpacked.
 pub(super) fn restore_member(
     root: &mut Root,
     place: &[u32],
     position: u32,
     name: &str,
     new: Value,
-) {
+) -> u64 {
+    let mut unpacked = 0;
     loop {
         match walk_container(root, place) {
-            Container::Object(object) => return object.restore(position, name, new),
+            Container::Object(object) => {
+                object.restore(position, name, new);
+                return unpacked;
+            }
             Container::Array(_) => unreachable!("members are added to objects"),
             Container::Packed(mut home, steps) => {
                 let bytes = Packed::new(&new).map(|packed| packed_member(name, packed.as_bytes()));
                 match bytes {
                     Some(bytes) if home.leaf().has_room(0, bytes.len()) => {
                         let gap = home.leaf().locate_gap(steps, position as usize);
-                        return home.splice(&fill(&gap, &bytes, 1));
+                        home.splice(&fill(&gap, &bytes, 1));
+                        return unpacked;
                     }
-                    _ => home.unpack(),
+                    _ => {
+                        unpacked += 1;
+                        home.unpack();
+                    }
                 }
             }
         }
@@ -294,17 +310,26 @@ fn take_packed(home: &mut Home<'_>, steps: &[u32], position: u32) -> Value {
     old
 }
 
-pub(super) fn put_items(root: &mut Root, place: &[u32], index: usize, new: Vec<Value>) {
+/// Inserts elements; gives the number of leaves unpacked.
+pub(super) fn put_items(root: &mut Root, place: &[u32], index: usize, new: Vec<Value>) -> u64 {
+    let mut unpacked = 0;
     loop {
         match walk_container(root, place) {
-            Container::Array(array) => return array.insert(index, new),
+            Container::Array(array) => {
+                array.insert(index, new);
+                return unpacked;
+            }
             Container::Object(_) => unreachable!("elements are added to arrays"),
             Container::Packed(mut home, steps) => match packed_items(&new) {
                 Some(bytes) if home.leaf().has_room(0, bytes.len()) => {
                     let gap = home.leaf().locate_gap(steps, index);
-                    return home.splice(&fill(&gap, &bytes, new.len()));
+                    home.splice(&fill(&gap, &bytes, new.len()));
+                    return unpacked;
                 }
-                _ => home.unpack(),
+                _ => {
+                    unpacked += 1;
+                    home.unpack();
+                }
             },
         }
     }
