@@ -9,14 +9,17 @@
 //! defaults := 0 filled | 1 ignored
 //! ```
 //!
-//! `definition` is the version of the definition, or of its end. It travels as `MODEL.INSTALL entry`.
+//! `definition` is the version of the definition, or of its end. It travels as `MODEL.INSTALL entry`. The end of the
+//! name NUL is the highest version of all ends that were forgotten.
+//!
 //! Entries of version 1 are read too: they end before `formats`, and mean `assert` and `filled`.
 
 use super::rdb::read_definition_version;
 use crate::document::ANY_NAME;
 use crate::error::Result;
 use crate::model::{
-    Defaults, Entry, Formats, NAME_BYTES_MAX, Refresh, RuleSource, Source, TTL_MAX_S,
+    Defaults, Entry, FORGOTTEN, Formats, NAME_BYTES_MAX, Refresh, RuleSource, Source, TTL_MAX_S,
+    VERSION_MAX,
 };
 use crate::value::wire::{self, Reader};
 
@@ -73,6 +76,9 @@ pub fn decode(bytes: &[u8]) -> Result<Entry> {
         _ => return Err(wire::corrupt("an unknown state of a definition")),
     };
     reader.finish()?;
+    if name == FORGOTTEN && (source.is_some() || version > VERSION_MAX / 2) {
+        return Err(wire::corrupt("a version of forgotten ends that cannot be"));
+    }
     Ok(Entry { name: name.into(), version, source })
 }
 
@@ -148,7 +154,12 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused() {
         let with = |name: &str, version| Entry { name: name.into(), version, source: None };
-        for entry in [with("", 1), with("any", 1), with(&"x".repeat(256), 1), with("a", 0)] {
+        let beyond = with(FORGOTTEN, VERSION_MAX / 2 + 1);
+        let defined = Entry { source: Some(Source::default()), ..with(FORGOTTEN, 1) };
+        assert!(decode(&encode(&with(FORGOTTEN, VERSION_MAX / 2))).is_ok());
+        for entry in
+            [with("", 1), with("any", 1), with(&"x".repeat(256), 1), with("a", 0), beyond, defined]
+        {
             assert!(decode(&encode(&entry)).is_err(), "{entry:?}");
         }
     }

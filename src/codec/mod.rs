@@ -5,5 +5,6 @@
 pub mod definition;
 pub mod effect;
 pub mod locks;
+pub mod outline;
 pub mod rdb;
 pub mod token;

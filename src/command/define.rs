@@ -63,7 +63,7 @@ static DEFINE: CommandSpec = CommandSpec {
         .optional(),
         ArgSpec::new("version", ArgKind::Integer).token("IFVERSION").optional(),
     ],
-    reply: "the definition's version, counting up from 1; the version in force where it is the same definition again, with the schemas compared as JSON values",
+    reply: "the definition's version, which counts up; the version in force where it is the same definition again, with the schemas compared as JSON values",
     errors: &[ErrorCode::Err, ErrorCode::Revision, ErrorCode::Expr, ErrorCode::Limit],
     replicated: "the definition with its version; nothing where it is the same again",
     examples: &[

@@ -8,7 +8,7 @@ use crate::value::edit::{Change, ChangeKind, Editor};
 use crate::value::{Text, View};
 
 /// A definition as it was given: what is stored and sent, and compiled again where it arrives.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source {
     /// JSON Schema of any draft from 4 on, as JSON text.
     pub schema: Box<[u8]>,
@@ -37,7 +37,7 @@ fn is_same_json(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// Whether the values of `format` are validated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Formats {
     #[default]
     Assert,
@@ -55,7 +55,7 @@ impl Formats {
 }
 
 /// Whether missing members get their `default`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Defaults {
     #[default]
     Filled,
@@ -73,14 +73,14 @@ impl Defaults {
 }
 
 /// A rule as it was given.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleSource {
     pub name: Box<str>,
     pub expr: Box<str>,
 }
 
 /// When a document's time to live begins anew.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refresh {
     /// Never: it counts from the creation.
     #[default]

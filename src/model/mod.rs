@@ -5,6 +5,8 @@
 //! here knows how definitions travel.
 
 mod definition;
+mod ended;
+pub mod exchange;
 mod registry;
 pub mod schema;
 
@@ -12,7 +14,8 @@ pub use definition::{
     Before, Defaults, Definition, Formats, Judging, RULES_MAX, Refresh, RuleSource, Source,
     TTL_MAX_S,
 };
+pub use ended::{ENDED_KEPT, ENDED_MAX};
 pub use registry::{
-    Entry, MODELS_MAX, Model, Models, NAME_BYTES_MAX, ReadDefinition, VERSION_MAX, check_name,
-    no_model,
+    Entry, FORGOTTEN, Item, MODELS_MAX, Model, Models, NAME_BYTES_MAX, ReadDefinition, VERSION_MAX,
+    check_name, no_model,
 };

@@ -5,20 +5,27 @@
 //! for is a model too: its documents are kept, read and deleted, and not written.
 //!
 //! Definitions of one name are ordered by their version, and the end of a definition is a version as
-//! well: so servers that hear of them in any order come to hold the same ones.
+//! well: so servers that hear of them in any order come to hold the same ones. Ends are remembered for as long
+//! as it takes until others have come, see [`super::ended`].
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::ops::Bound;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::definition::{Definition, Source};
+use super::definition::{Definition, RuleSource, Source};
+use super::ended::Ended;
 use super::schema::SchemaLimits;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::ExprLimits;
 
 /// The longest name of a model, in bytes.
 pub const NAME_BYTES_MAX: usize = 255;
-/// The most definitions a server takes from clients, ended ones included.
+/// The most models that clients may define at a time.
 pub const MODELS_MAX: usize = 4096;
+/// The entry under this name, which no client can use, is an end with the highest version of all ends
+/// that were forgotten.
+pub const FORGOTTEN: &str = "\0";
 
 /// One name, and what is defined for it now.
 pub struct Model {
@@ -34,15 +41,49 @@ struct State {
     source: Option<Source>,
     /// None also where what was given elsewhere does not compile here.
     definition: Option<Definition>,
+    /// [`Entry::hash`] of what is known; 0 where nothing is.
+    hash: u64,
 }
 
 /// What is known of one name, to be stored and sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     pub name: Box<str>,
     pub version: u32,
     /// None where the definition was ended.
     pub source: Option<Source>,
+}
+
+impl Entry {
+    /// The highest version of all ends that were forgotten, as an entry.
+    fn forgotten(version: u32) -> Entry {
+        Entry { name: FORGOTTEN.into(), version, source: None }
+    }
+
+    /// The same number on every node that runs the same build of the module.
+    pub fn hash(&self) -> u64 {
+        #[cfg(test)]
+        HASHED.set(HASHED.get() + 1);
+        let mut hasher = foldhash::quality::FixedState::with_seed(1).build_hasher();
+        Hash::hash(self, &mut hasher);
+        hasher.finish()
+    }
+
+    /// About the bytes it takes, stored or sent.
+    pub fn bytes(&self) -> usize {
+        let rule = |rule: &RuleSource| rule.name.len() + rule.expr.len();
+        let source =
+            |source: &Source| source.schema.len() + source.rules.iter().map(rule).sum::<usize>();
+        16 + self.name.len() + self.source.as_ref().map_or(0, source)
+    }
+}
+
+/// What two nodes compare of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    pub name: Box<str>,
+    pub version: u32,
+    pub hash: u64,
 }
 
 /// A model's definition, held still while it is read.
@@ -90,8 +131,22 @@ impl Model {
         Entry { name: self.name.clone(), version: state.version, source: state.source.clone() }
     }
 
+    fn item(&self) -> Item {
+        let state = self.read().0;
+        Item { name: self.name.clone(), version: state.version, hash: state.hash }
+    }
+
     fn set(&self, state: State) {
         *self.state.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = state;
+    }
+
+    /// Flag: a definition, or the end of one, is known.
+    fn is_known(&self) -> bool {
+        self.read().0.version > 0
+    }
+
+    fn is_defined(&self) -> bool {
+        self.read().0.source.is_some()
     }
 }
 
@@ -104,56 +159,163 @@ impl std::fmt::Debug for Model {
 /// The models of one server.
 #[derive(Default)]
 pub struct Models {
-    by_name: RwLock<BTreeMap<Box<str>, Arc<Model>>>,
+    names: RwLock<Names>,
+}
+
+/// Models by name, and what is kept up to date with each of them.
+struct Names {
+    by_name: BTreeMap<Box<str>, Arc<Model>>,
+    defined: usize,
+    ended: Ended,
+    /// The sum of the hashes of all entries.
+    summary: u64,
+}
+
+impl Default for Names {
+    fn default() -> Names {
+        Names::new()
+    }
+}
+
+impl Names {
+    const fn new() -> Names {
+        Names { by_name: BTreeMap::new(), defined: 0, ended: Ended::new(), summary: 0 }
+    }
+
+    fn model(&mut self, name: &str) -> Arc<Model> {
+        if let Some(model) = self.by_name.get(name) {
+            return model.clone();
+        }
+        // Names without definition and without documents are dropped when others come.
+        self.by_name.retain(|_, model| model.is_known() || Arc::strong_count(model) > 1);
+        self.by_name.entry(name.into()).or_insert_with(|| Arc::new(Model::new(name))).clone()
+    }
+
+    fn set(&mut self, entry: &Entry, definition: Option<Definition>) {
+        if &*entry.name == FORGOTTEN {
+            return self.forget(entry.version);
+        }
+        let model = self.model(&entry.name);
+        self.discount(&model);
+        let hash = entry.hash();
+        self.summary = self.summary.wrapping_add(hash);
+        match entry.source {
+            Some(_) => self.defined += 1,
+            None => self.ended.insert(&entry.name, entry.version),
+        }
+        let (version, source) = (entry.version, entry.source.clone());
+        model.set(State { version, source, definition, hash });
+        drop(model);
+        self.forget(self.ended.overflow());
+    }
+
+    /// Takes what is known of a model out of the counts.
+    fn discount(&mut self, model: &Model) {
+        let state = model.read().0;
+        self.summary = self.summary.wrapping_sub(state.hash);
+        match state.source {
+            Some(_) => self.defined -= 1,
+            None => self.ended.remove(&model.name, state.version),
+        }
+    }
+
+    /// Forgets all ends up to this version.
+    fn forget(&mut self, version: u32) {
+        let hash = |ended: &Ended| match ended.forgotten() {
+            0 => 0,
+            version => Entry::forgotten(version).hash(),
+        };
+        let before = hash(&self.ended);
+        for name in self.ended.forget(version) {
+            let Some(model) = self.by_name.get(&name).cloned() else { continue };
+            self.summary = self.summary.wrapping_sub(model.read().0.hash);
+            model.set(State::default());
+            // The registry and this function hold one each; a document keeps its model.
+            if Arc::strong_count(&model) == 2 {
+                self.by_name.remove(&name);
+            }
+        }
+        self.summary = self.summary.wrapping_sub(before).wrapping_add(hash(&self.ended));
+    }
+
+    /// The version after this one, and above all that was forgotten.
+    fn next_version(&self, version: u32) -> Result<u32> {
+        match version.max(self.ended.forgotten()) {
+            VERSION_MAX.. => Err(Error::limit("definition-versions", VERSION_MAX.into())),
+            version => Ok(version + 1),
+        }
+    }
+
+    fn forgotten(&self) -> Option<Entry> {
+        let version = self.ended.forgotten();
+        (version > 0).then(|| Entry::forgotten(version))
+    }
+
+    fn known(&self) -> impl Iterator<Item = &Arc<Model>> {
+        self.by_name.values().filter(|model| model.is_known())
+    }
 }
 
 impl Models {
     pub const fn new() -> Models {
-        Models { by_name: RwLock::new(BTreeMap::new()) }
+        Models { names: RwLock::new(Names::new()) }
+    }
+
+    /// Remembers at most so many ends.
+    #[cfg(test)]
+    pub fn with_ended_max(max: usize) -> Models {
+        let models = Models::new();
+        models.write().ended.set_max(max);
+        models
     }
 
     /// The model of that name, for a document that says it is of it; it may not be defined.
     pub fn of_document(&self, name: &str) -> Arc<Model> {
-        if let Some(model) = self.read().get(name) {
+        if let Some(model) = self.read().by_name.get(name) {
             return model.clone();
         }
-        let mut by_name = self.write();
-        // Names that nobody defines and no document has any more are forgotten when others come.
-        by_name.retain(|_, model| model.is_known() || Arc::strong_count(model) > 1);
-        by_name.entry(name.into()).or_insert_with(|| Arc::new(Model::new(name))).clone()
+        self.write().model(name)
     }
 
     /// The model of that name, if it is defined; else `NOMODEL`.
     pub fn defined(&self, name: &[u8]) -> Result<Arc<Model>> {
-        let found = std::str::from_utf8(name).ok().and_then(|name| self.read().get(name).cloned());
+        let found =
+            std::str::from_utf8(name).ok().and_then(|name| self.read().by_name.get(name).cloned());
         found.filter(|model| model.read().get().is_some()).ok_or_else(|| no_model(name))
     }
 
     /// The names of all that is defined, in the order of their bytes.
     pub fn names(&self) -> Vec<Box<str>> {
-        let by_name = self.read();
-        let defined = by_name.values().filter(|model| model.read().0.source.is_some());
+        let names = self.read();
+        let defined = names.by_name.values().filter(|model| model.is_defined());
         defined.map(|model| model.name.clone()).collect()
+    }
+
+    /// The number of models that are defined.
+    pub fn defined_count(&self) -> usize {
+        self.read().defined
     }
 
     /// What `name` would be with this definition: none if it is that already.
     pub fn next(&self, name: &str, source: Source) -> Result<Option<Entry>> {
-        let by_name = self.read();
-        let current = by_name.get(name).map(|model| model.entry());
-        let version = current.as_ref().map_or(0, |entry| entry.version);
-        let known = current.and_then(|entry| entry.source);
-        if known.is_some_and(|known| known.is_same(&source)) {
+        let names = self.read();
+        let model = names.by_name.get(name);
+        let is_same = |model: &Arc<Model>| {
+            model.read().0.source.as_ref().is_some_and(|known| known.is_same(&source))
+        };
+        let defined = model.is_some_and(|model| model.is_defined());
+        if model.is_some_and(is_same) {
             return Ok(None);
         }
-        let known = by_name.values().filter(|model| model.is_known()).count();
-        if version == 0 && known >= MODELS_MAX {
+        if !defined && names.defined >= MODELS_MAX {
             return Err(Error::limit("models", MODELS_MAX as u64));
         }
-        let version = next_version(version)?;
+        let version = names.next_version(model.map_or(0, |model| model.read().0.version))?;
         Ok(Some(Entry { name: name.into(), version, source: Some(source) }))
     }
 
-    /// The end of a definition: `NOMODEL` if there is none, `INUSE` while documents are of it.
+    /// The end of a definition: `NOMODEL` if there is none, `INUSE` while documents are of it. Its version is
+    /// above those of all ends before it, so that the oldest are forgotten first.
     pub fn end(&self, name: &[u8]) -> Result<Entry> {
         let (entry, documents) = self.describe(name)?;
         if documents > 0 {
@@ -161,14 +323,25 @@ impl Models {
                 .text("model", name)
                 .integer("documents", documents as i64));
         }
-        Ok(Entry { version: next_version(entry.version)?, source: None, ..entry })
+        let names = self.read();
+        let version = names.next_version(entry.version.max(names.ended.latest()))?;
+        Ok(Entry { version, source: None, ..entry })
     }
 
     /// The version in force: of the definition, or 0.
     pub fn version(&self, name: &str) -> u32 {
-        let by_name = self.read();
-        let found = by_name.get(name).map(|model| model.entry());
-        found.filter(|entry| entry.source.is_some()).map_or(0, |entry| entry.version)
+        let names = self.read();
+        let found = names.by_name.get(name).map(|model| model.read());
+        found.filter(|state| state.0.source.is_some()).map_or(0, |state| state.0.version)
+    }
+
+    /// The latest version that is known of a name, be it of an end; 0 where nothing is.
+    pub fn version_of(&self, name: &str) -> u32 {
+        let names = self.read();
+        match name {
+            FORGOTTEN => names.ended.forgotten(),
+            _ => names.by_name.get(name).map_or(0, |model| model.read().0.version),
+        }
     }
 
     /// Puts in force what a client defined here, compiled within the limits. On an error nothing
@@ -200,28 +373,39 @@ impl Models {
         compiled
     }
 
-    /// Whether what another server holds counts more than what is known here: it is later. Of two
+    /// Flag: what another server holds counts more than what is known here, because it is later. Of two
     /// definitions with one version, made on two servers at once, the greater one counts, on every server.
     pub fn is_news(&self, entry: &Entry) -> bool {
-        let by_name = self.read();
-        let Some(model) = by_name.get(&entry.name) else { return true };
-        let known = model.entry();
-        (entry.version, &entry.source) > (known.version, &known.source)
+        let names = self.read();
+        if &*entry.name == FORGOTTEN {
+            return entry.version > names.ended.forgotten();
+        }
+        match names.by_name.get(&entry.name).filter(|model| model.is_known()) {
+            Some(model) => {
+                let known = model.read().0;
+                (entry.version, &entry.source) > (known.version, &known.source)
+            }
+            // An end may have been forgotten here, a definition has not: it is never lost for an end
+            // that somebody else forgot.
+            None => entry.source.is_some() || entry.version > names.ended.forgotten(),
+        }
     }
 
     /// What is to be put in force where another server's entry is news. Mostly that entry. Where documents
     /// here are of a model that was ended elsewhere, its definition stays, as a later version. And of two
-    /// definitions with one version the one that counts becomes a later version too: documents judged by
-    /// the other must not pass for judged by it.
-    pub fn settle(&self, entry: Entry) -> Entry {
-        let (known, documents) = {
-            let by_name = self.read();
-            let Some(model) = by_name.get(&entry.name) else { return entry };
-            (model.entry(), Model::documents(model))
+    /// definitions with one version the one that counts becomes a later version too: documents validated
+    /// against the other must not pass for validated against it. So does a definition whose version may have been
+    /// that of another one, which was forgotten.
+    pub fn resolve(&self, entry: Entry) -> Entry {
+        let names = self.read();
+        let Ok(version) = names.next_version(entry.version) else { return entry };
+        let Some(model) = names.by_name.get(&entry.name).filter(|model| model.is_known()) else {
+            let forgotten = entry.source.is_some() && entry.version <= names.ended.forgotten();
+            return if forgotten { Entry { version, ..entry } } else { entry };
         };
-        let Ok(version) = next_version(entry.version) else { return entry };
+        let (known, documents) = (model.read().0, Model::documents(model));
         if entry.source.is_none() && known.source.is_some() && documents > 0 {
-            Entry { version, ..known }
+            Entry { version, source: known.source.clone(), ..entry }
         } else if entry.version == known.version {
             Entry { version, ..entry }
         } else {
@@ -231,59 +415,73 @@ impl Models {
 
     /// All that is known, ended definitions too, in the order of names.
     pub fn entries(&self) -> Vec<Entry> {
-        let by_name = self.read();
-        by_name.values().filter(|model| model.is_known()).map(|model| model.entry()).collect()
+        let names = self.read();
+        names.forgotten().into_iter().chain(names.known().map(|model| model.entry())).collect()
     }
 
-    /// Whether there is nothing to store.
+    /// What is known of one name.
+    pub fn entry(&self, name: &str) -> Option<Entry> {
+        let names = self.read();
+        if name == FORGOTTEN {
+            return names.forgotten();
+        }
+        names.by_name.get(name).filter(|model| model.is_known()).map(|model| model.entry())
+    }
+
+    /// What nodes compare of the entries behind a name, in the order of names; at most `count` of them.
+    pub fn items(&self, after: &str, count: usize) -> Vec<Item> {
+        let names = self.read();
+        let first = names.forgotten().filter(|_| after < FORGOTTEN);
+        let first = first.map(|entry| Item {
+            hash: entry.hash(),
+            name: entry.name,
+            version: entry.version,
+        });
+        let behind = names.by_name.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
+        let known = behind.map(|(_, model)| model).filter(|model| model.is_known());
+        first.into_iter().chain(known.map(|model| model.item())).take(count).collect()
+    }
+
+    /// One number for all that is known. It is kept up to date by each change; nothing is hashed here.
+    pub fn summary(&self) -> u64 {
+        self.read().summary
+    }
+
+    /// Flag: there is nothing to store.
     pub fn is_empty(&self) -> bool {
-        !self.read().values().any(|model| model.is_known())
+        let names = self.read();
+        names.ended.forgotten() == 0 && names.known().next().is_none()
     }
 
     /// What is defined under a name, and how many documents are of it; else `NOMODEL`.
     pub fn describe(&self, name: &[u8]) -> Result<(Entry, usize)> {
-        let by_name = self.read();
-        let found = std::str::from_utf8(name).ok().and_then(|name| by_name.get(name));
+        let names = self.read();
+        let found = std::str::from_utf8(name).ok().and_then(|name| names.by_name.get(name));
         let described = found.map(|model| (model.entry(), Model::documents(model)));
         described.filter(|(entry, _)| entry.source.is_some()).ok_or_else(|| no_model(name))
     }
 
-    /// Takes over what another registry holds, and forgets everything else. Documents keep the models
+    /// Takes over what another registry holds, and drops everything else. Documents keep the models
     /// they have.
     pub fn replace(&self, other: Models) {
-        *self.write() = other.by_name.into_inner().unwrap_or_else(|poison| poison.into_inner());
+        *self.write() = other.names.into_inner().unwrap_or_else(|poison| poison.into_inner());
     }
 
     fn set(&self, entry: &Entry, definition: Option<Definition>) {
-        let model = self.of_document(&entry.name);
-        model.set(State { version: entry.version, source: entry.source.clone(), definition });
+        self.write().set(entry, definition);
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Box<str>, Arc<Model>>> {
-        self.by_name.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn read(&self) -> RwLockReadGuard<'_, Names> {
+        self.names.read().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<Box<str>, Arc<Model>>> {
-        self.by_name.write().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-impl Model {
-    /// Whether a definition, or the end of one, was ever heard of.
-    fn is_known(&self) -> bool {
-        self.read().0.version > 0
+    fn write(&self) -> RwLockWriteGuard<'_, Names> {
+        self.names.write().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
 /// The highest version of a definition; a document keeps the bit above for itself.
 pub const VERSION_MAX: u32 = u32::MAX >> 1;
-
-fn next_version(version: u32) -> Result<u32> {
-    match version {
-        VERSION_MAX.. => Err(Error::limit("definition-versions", VERSION_MAX.into())),
-        _ => Ok(version + 1),
-    }
-}
 
 /// The refusal where a model has to be defined.
 pub fn no_model(name: &[u8]) -> Error {
@@ -300,10 +498,24 @@ pub fn check_name<'a>(name: &'a [u8], built_in: &str) -> Result<&'a str> {
     if text == built_in {
         return Err(refused("this model is built in and has no definition"));
     }
+    if text == FORGOTTEN {
+        return Err(refused("a model's name cannot be a single NUL"));
+    }
     if text.len() > NAME_BYTES_MAX {
         return Err(Error::limit("model-name-bytes", NAME_BYTES_MAX as u64));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+thread_local! {
+    static HASHED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// The number of entries this thread has hashed.
+#[cfg(test)]
+pub fn hashed() -> u64 {
+    HASHED.get()
 }
 
 #[cfg(test)]
@@ -318,7 +530,7 @@ mod tests {
     /// What a server does that hears of an entry; the one it holds then.
     fn hear(models: &Models, heard: &Entry) -> Entry {
         if models.is_news(heard) {
-            models.install(&models.settle(heard.clone())).unwrap();
+            models.install(&models.resolve(heard.clone())).unwrap();
         }
         models.entries().remove(0)
     }
@@ -362,6 +574,6 @@ mod tests {
         for nth in 0..1000 {
             drop(models.of_document(&format!("unknown {nth}")));
         }
-        assert!(models.read().len() <= 2);
+        assert!(models.read().by_name.len() <= 2);
     }
 }

@@ -92,7 +92,7 @@ unsafe extern "C" fn report(ctx: *mut raw::RedisModuleInfoCtx, for_crash_report:
         field("lock_timeouts", LOCK_TIMEOUTS.load(Ordering::Relaxed));
         LOCK_WAITS.report(field);
         TRANSACTIONS.report(field);
-        field("models", MODELS.names().len() as u64);
+        field("models", MODELS.defined_count() as u64);
         field("expression_cache_hits", EXPRESSIONS.hits.load(Ordering::Relaxed));
         field("expression_cache_misses", EXPRESSIONS.misses.load(Ordering::Relaxed));
         field("expression_cache_entries", EXPRESSIONS.entries.load(Ordering::Relaxed));

@@ -296,7 +296,7 @@ unsafe fn learn(ctx: *mut raw::RedisModuleCtx, message: &[u8]) {
     if !MODELS.is_news(&entry) {
         return;
     }
-    let entry = MODELS.settle(entry);
+    let entry = MODELS.resolve(entry);
     if let Err(error) = MODELS.install(&entry) {
         log::warning(ctx, &format!("the model {:?} cannot be used here: {error}", entry.name));
     }

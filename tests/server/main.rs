@@ -40,6 +40,7 @@ mod locks;
 mod locks_cluster;
 mod locks_trouble;
 mod memory;
+mod model_ends;
 mod model_keys;
 mod model_memory;
 mod models;

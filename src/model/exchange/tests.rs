@@ -1,0 +1,331 @@
+//! Nodes that define, end and exchange definitions in any order come to hold the same ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::expr::ExprLimits;
+use crate::model::schema::SchemaLimits;
+use crate::model::{Model, Source};
+
+const NODES: usize = 4;
+/// The node that hears nothing and is not heard before the end.
+const LATE: usize = 3;
+/// So few ends are remembered that many are forgotten.
+const ENDED_MAX: usize = 4;
+const SCHEMAS: [&str; 3] = ["{}", "true", r#"{"type":"object"}"#];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Define(usize, u8, usize),
+    End(usize, u8),
+    /// A document of the model comes to be on the node, or all of them go.
+    Document(usize, u8, bool),
+    Tick(usize),
+    /// One message that is on its way arrives, or is lost.
+    Deliver(prop::sample::Index, bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (node, name) = (0..NODES, 0..12_u8);
+    prop_oneof![
+        4 => (node.clone(), name.clone(), 0..SCHEMAS.len()).prop_map(|(n, m, s)| Step::Define(n, m, s)),
+        4 => (node.clone(), name.clone()).prop_map(|(n, m)| Step::End(n, m)),
+        1 => (node.clone(), name, any::<bool>()).prop_map(|(n, m, is)| Step::Document(n, m, is)),
+        1 => node.prop_map(Step::Tick),
+        6 => (any::<prop::sample::Index>(), prop::bool::weighted(0.8))
+            .prop_map(|(which, arrives)| Step::Deliver(which, arrives)),
+    ]
+}
+
+struct Node {
+    models: Models,
+    exchange: Exchange,
+    documents: BTreeMap<String, Arc<Model>>,
+    /// The highest version of each name that was in force here.
+    seen: BTreeMap<Box<str>, u32>,
+    /// Which definition a version was here: documents only say by which version they were validated.
+    meaning: BTreeMap<(Box<str>, u32), Source>,
+}
+
+struct Cluster {
+    nodes: Vec<Node>,
+    /// Messages on their way, with the node they are for.
+    on_way: Vec<(usize, Message)>,
+    /// Names whose definition was ended on some node.
+    ended: BTreeSet<String>,
+    defined: BTreeSet<String>,
+    late_is_away: bool,
+}
+
+fn source(schema: &str) -> Source {
+    Source { schema: schema.as_bytes().into(), ..Source::default() }
+}
+
+impl Cluster {
+    fn new() -> Cluster {
+        let node = |_| Node {
+            models: Models::with_ended_max(ENDED_MAX),
+            exchange: Exchange::new(),
+            documents: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            meaning: BTreeMap::new(),
+        };
+        Cluster {
+            nodes: (0..NODES).map(node).collect(),
+            on_way: Vec::new(),
+            ended: BTreeSet::new(),
+            defined: BTreeSet::new(),
+            late_is_away: true,
+        }
+    }
+
+    fn send(&mut self, from: usize, message: &Message) {
+        let away = |node: usize| self.late_is_away && node == LATE;
+        for to in (0..NODES).filter(|to| *to != from && !away(*to) && !away(from)) {
+            self.on_way.push((to, message.clone()));
+        }
+    }
+
+    /// What a command made on a node.
+    fn made(&mut self, node: usize, entry: Entry) {
+        let highest = self.nodes[node].seen.get(&entry.name).copied().unwrap_or(0);
+        assert!(entry.version > highest, "{entry:?} after {highest}");
+        self.note(node, &entry);
+        self.send(node, &Message::Definition(entry));
+    }
+
+    fn note(&mut self, node: usize, entry: &Entry) {
+        let seen = self.nodes[node].seen.entry(entry.name.clone()).or_default();
+        *seen = entry.version.max(*seen);
+        if let Some(source) = &entry.source {
+            let version = (entry.name.clone(), entry.version);
+            let meaning = self.nodes[node].meaning.entry(version).or_insert(source.clone());
+            assert_eq!(meaning, source, "two definitions of one version: {entry:?}");
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Define(node, name, schema) => {
+                let (models, name) = (&self.nodes[node].models, name.to_string());
+                if let Some(entry) = models.next(&name, source(SCHEMAS[schema])).unwrap() {
+                    models.define(&entry, &SchemaLimits::NONE, &ExprLimits::NONE).unwrap();
+                    self.defined.insert(name);
+                    self.made(node, entry);
+                }
+            }
+            Step::End(node, name) => {
+                if let Ok(entry) = self.nodes[node].models.end(name.to_string().as_bytes()) {
+                    self.nodes[node].models.install(&entry).unwrap();
+                    self.ended.insert(name.to_string());
+                    self.made(node, entry);
+                }
+            }
+            Step::Document(node, name, comes) => {
+                let Node { models, documents, .. } = &mut self.nodes[node];
+                let name = name.to_string();
+                match models.defined(name.as_bytes()) {
+                    Ok(model) if comes => drop(documents.insert(name, model)),
+                    _ => drop(documents.remove(&name)),
+                }
+            }
+            Step::Tick(node) => self.tick(node),
+            Step::Deliver(which, arrives) => {
+                if !self.on_way.is_empty() {
+                    let (to, message) = self.on_way.swap_remove(which.index(self.on_way.len()));
+                    if arrives {
+                        self.deliver(to, message);
+                    }
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self, node: usize) {
+        let Node { models, exchange, .. } = &mut self.nodes[node];
+        let (messages, _) = exchange.tick(models);
+        messages.iter().for_each(|message| self.send(node, message));
+    }
+
+    fn deliver(&mut self, to: usize, message: Message) {
+        let Node { models, exchange, .. } = &mut self.nodes[to];
+        match message {
+            Message::Summary(summary) => exchange.hear_summary(models, summary),
+            Message::Outline(outline) => exchange.hear_outline(models, &outline),
+            Message::Definition(entry) => {
+                let Some(learned) = exchange.hear_definition(models, entry) else { return };
+                assert!(learned.unusable.is_none());
+                self.note(to, &learned.entry);
+                if learned.resolved {
+                    self.send(to, &Message::Definition(learned.entry));
+                }
+            }
+        }
+    }
+
+    /// All nodes hear each other, and messages arrive in an order that depends on `seed`. Returns after how
+    /// many rounds all hold the same.
+    fn heal(&mut self, mut seed: usize) -> usize {
+        self.late_is_away = false;
+        for round in 0..200 {
+            for node in 0..NODES {
+                self.tick(node);
+            }
+            while !self.on_way.is_empty() {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let (to, message) = self.on_way.swap_remove((seed >> 33) % self.on_way.len());
+                self.deliver(to, message);
+            }
+            let first = self.nodes[0].models.entries();
+            if self.nodes.iter().all(|node| node.models.entries() == first) {
+                return round;
+            }
+        }
+        let all: Vec<_> = self.nodes.iter().map(|node| node.models.entries()).collect();
+        panic!("the nodes do not come to the same: {all:#?}");
+    }
+
+    fn check(&self) {
+        for node in &self.nodes {
+            let entries = node.models.entries();
+            let sum = entries.iter().fold(0_u64, |sum, entry| sum.wrapping_add(entry.hash()));
+            assert_eq!(node.models.summary(), sum);
+            let names = node.models.names();
+            assert_eq!(node.models.defined_count(), names.len());
+            let ends = entries.iter().filter(|entry| entry.source.is_none()).count();
+            assert!(ends <= ENDED_MAX + 1, "{entries:?}");
+            for name in self.nodes.iter().flat_map(|node| node.documents.keys()) {
+                assert!(names.iter().any(|known| **known == **name), "{name} has documents");
+            }
+            for name in self.defined.difference(&self.ended) {
+                assert!(names.iter().any(|known| **known == **name), "{name} was never ended");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn nodes_come_to_the_same_in_any_order(
+        steps in prop::collection::vec(step(), 0..120),
+        seed in any::<usize>(),
+    ) {
+        let mut cluster = Cluster::new();
+        steps.into_iter().for_each(|step| cluster.step(step));
+        cluster.heal(seed);
+        cluster.check();
+    }
+}
+
+/// A node with these definitions, `m0`, `m1` and so on.
+fn node_with(count: usize, schema: &str) -> Node {
+    let mut cluster = Cluster::new();
+    let node = cluster.nodes.remove(0);
+    for nth in 0..count {
+        let entry = node.models.next(&format!("m{nth}"), source(schema)).unwrap().unwrap();
+        node.models.install(&entry).unwrap();
+    }
+    node
+}
+
+#[test]
+fn a_late_node_hears_of_ends_that_are_remembered() {
+    let mut cluster = Cluster::new();
+    cluster.late_is_away = false;
+    cluster.step(Step::Define(0, 1, 0));
+    cluster.heal(1);
+    cluster.late_is_away = true;
+    cluster.step(Step::End(0, 1));
+    for other in 2..2 + ENDED_MAX as u8 / 2 - 1 {
+        cluster.step(Step::Define(1, other, 0));
+        cluster.heal_without_late();
+        cluster.step(Step::End(1, other));
+    }
+    assert_eq!(cluster.nodes[LATE].models.names(), ["1".into()]);
+    cluster.heal(1);
+    assert!(cluster.nodes.iter().all(|node| node.models.names().is_empty()));
+}
+
+impl Cluster {
+    /// Delivers all that is on its way.
+    fn heal_without_late(&mut self) {
+        while let Some((to, message)) = self.on_way.pop() {
+            self.deliver(to, message);
+        }
+    }
+}
+
+#[test]
+fn only_what_another_node_lacks_is_sent_in_pieces_of_bounded_size() {
+    let schema = format!(r#"{{"title":"{}"}}"#, "x".repeat(50_000));
+    let (mut ours, mut theirs) = (node_with(100, &schema), node_with(100, &schema));
+    for name in ["m7", "m8", "new"] {
+        let entry = ours.models.next(name, source("true")).unwrap().unwrap();
+        ours.models.install(&entry).unwrap();
+    }
+    theirs.exchange.hear_summary(&theirs.models, ours.models.summary());
+    let (messages, _) = theirs.exchange.tick(&theirs.models);
+    let [Message::Summary(_), Message::Outline(outline)] = &messages[..] else {
+        panic!("{messages:?}");
+    };
+    ours.exchange.hear_outline(&ours.models, outline);
+    let sent = |exchange: &mut Exchange, models: &Models| {
+        let definition = |message| match message {
+            Message::Definition(entry) => Some(entry.name),
+            _ => None,
+        };
+        exchange.tick(models).0.into_iter().filter_map(definition).collect::<Vec<_>>()
+    };
+    assert_eq!(sent(&mut ours.exchange, &ours.models), ["m7".into(), "m8".into(), "new".into()]);
+
+    // A node that has nothing is sent everything, a few definitions at a time.
+    let nothing = Outline { after: "".into(), last: None, items: Vec::new() };
+    ours.exchange.hear_outline(&ours.models, &nothing);
+    let mut pieces = Vec::new();
+    while pieces.iter().map(Vec::len).sum::<usize>() < 101 {
+        pieces.push(sent(&mut ours.exchange, &ours.models));
+        assert!(pieces.last().is_some_and(|piece| (1..=9).contains(&piece.len())), "{pieces:?}");
+    }
+    assert!(sent(&mut ours.exchange, &ours.models).is_empty());
+}
+
+#[test]
+fn an_outline_is_bounded_and_goes_on_where_it_ended() {
+    let mut node = node_with(2 * OUTLINE_ITEMS + 1, "true");
+    node.exchange.hear_summary(&node.models, 0);
+    let mut names = Vec::new();
+    for (nth, count) in [OUTLINE_ITEMS, OUTLINE_ITEMS, 1].into_iter().enumerate() {
+        let (messages, wait) = node.exchange.tick(&node.models);
+        let Some(Message::Outline(outline)) = messages.into_iter().last() else { panic!("{nth}") };
+        assert_eq!((outline.items.len(), outline.last.is_none()), (count, nth == 2));
+        assert_eq!(wait == PIECE_EVERY_MS, nth < 2);
+        names.extend(outline.items.into_iter().map(|item| item.name));
+    }
+    assert_eq!(names, node.models.names());
+}
+
+#[test]
+fn nothing_is_hashed_to_compare_what_nodes_hold() {
+    let mut node = node_with(4000, "true");
+    let hashed = crate::model::registry::hashed();
+    let summary = node.models.summary();
+    let mut summaries = 0;
+    while summaries < 100 {
+        node.exchange.hear_summary(&node.models, summary);
+        let (messages, _) = node.exchange.tick(&node.models);
+        summaries +=
+            messages.iter().filter(|message| **message == Message::Summary(summary)).count();
+        assert_eq!(messages.len(), 1);
+    }
+    assert_eq!(crate::model::registry::hashed(), hashed);
+    // One change is one entry.
+    let entry = node.models.next("m1", source("{}")).unwrap().unwrap();
+    node.models.install(&entry).unwrap();
+    assert_eq!(crate::model::registry::hashed(), hashed + 1);
+    assert_ne!(node.models.summary(), summary);
+}
