@@ -1,16 +1,19 @@
 //! Builds values from a stream of events, packing every container that is small enough.
 //!
-//! All open containers that are still small share one scratch buffer, in packed form. When one grows
-//! past the size of a leaf it becomes a tree node, and so do those around it.
+//! All open containers share one scratch buffer, in packed form. When one grows past the size of a leaf it
+//! becomes a tree node, and so do those around it: its children leave the buffer in runs.
 
 use std::cell::Cell;
 
+use hashbrown::HashSet;
+
+use super::chunks::{Child, Gather, Name, RUN_BYTES_MAX};
 use super::leaf::Leaf;
 use super::limits::Limits;
 use super::names::{Mark, Sequence};
 use super::number::Number;
-use super::object::Object;
-use super::pack::{self, Body};
+use super::object::{Object, SlotName};
+use super::pack::{self, HEADER_BYTES};
 use super::tree::{Array, Node, Value};
 use super::view::{ArrayView, ObjectView, Text, View, text_size};
 use crate::error::Result;
@@ -75,11 +78,9 @@ pub struct Builder {
 struct Scratch {
     buffer: Vec<u8>,
     frames: Vec<Frame>,
-    /// The mark of each name in each open packed object, to notice repeated names. Two names with one
-    /// mark are taken for repeated, which costs time and changes nothing.
+    /// The mark of each name in each open object with not many of them, to notice repeated names. Two names
+    /// with one mark are taken for repeated, which costs time and changes nothing.
     seen: Vec<Mark>,
-    /// The elements of all open arrays that are trees: their number is known when they are moved to the array.
-    values: Vec<Value>,
 }
 
 thread_local! {
@@ -100,8 +101,6 @@ impl Scratch {
         self.buffer.clear();
         self.frames.clear();
         self.seen.clear();
-        self.values.clear();
-        self.values.shrink_to(KEEP / size_of::<Value>());
         self.buffer.shrink_to(KEEP);
         self.frames.shrink_to(KEEP / size_of::<Frame>());
         self.seen.shrink_to(KEEP / size_of::<Mark>());
@@ -116,12 +115,13 @@ impl Drop for Builder {
 }
 
 struct Frame {
-    /// Where the packed container begins in the buffer; its content does, once it is a tree.
+    /// Where the packed container begins in the buffer. Of a tree it has the children that are in no run yet.
     start: usize,
+    /// The children in the buffer.
     count: usize,
     seen_start: usize,
-    /// Where the name whose value is awaited begins.
-    name_at: Option<usize>,
+    /// Where the child begins that comes next, or the last one did: its name, in an object.
+    child_at: usize,
     object: bool,
     tree: Option<Tree>,
     /// It left the packed form for another reason than its size.
@@ -129,9 +129,37 @@ struct Frame {
 }
 
 enum Tree {
-    /// Its elements are the values from this one on.
-    Array(usize),
-    Object(Object, Option<Box<str>>),
+    Array(Gather<()>),
+    /// With the marks of all names, once there are many.
+    Object(Gather<SlotName>, HashSet<Mark>),
+    /// A name was repeated or is too long: each member is looked up, and none is in the buffer.
+    Careful(Object, Option<Box<str>>),
+}
+
+/// From so many members on the marks of their names are hashed.
+const HASHED_FROM: usize = 64;
+
+impl Frame {
+    /// Moves `count` children, those before `end`, out of the buffer; what is behind moves up.
+    fn take_runs(&mut self, buffer: &mut Vec<u8>, end: usize, count: usize) {
+        let content = self.start + HEADER_BYTES;
+        let bytes = &buffer[content..end];
+        let one_run = HEADER_BYTES + bytes.len() <= RUN_BYTES_MAX;
+        let tree = self.tree.get_or_insert_with(|| match self.object {
+            true => Tree::Object(Gather::new(), HashSet::new()),
+            false => Tree::Array(Gather::new()),
+        });
+        match tree {
+            _ if count == 0 => {}
+            Tree::Array(items) if one_run => items.push_run(bytes, count),
+            Tree::Array(items) => items.push_packed(bytes),
+            Tree::Object(members, _) if one_run => members.push_run(bytes, count),
+            Tree::Object(members, _) => members.push_packed(bytes),
+            Tree::Careful(..) => unreachable!("no member of a careful object is in the buffer"),
+        }
+        buffer.drain(content..end);
+        self.child_at = content;
+    }
 }
 
 impl Builder {
@@ -196,6 +224,7 @@ impl Builder {
         self.limits.check_depth(depth)?;
         self.depth = self.depth.max(depth);
         self.grow(4)?;
+        self.begin_child();
         let tag = if object { pack::OBJECT } else { pack::ARRAY };
         let start = pack::open_container(tag, &mut self.scratch.buffer);
         let seen_start = self.scratch.seen.len();
@@ -203,7 +232,7 @@ impl Builder {
             start,
             count: 0,
             seen_start,
-            name_at: None,
+            child_at: start + HEADER_BYTES,
             object,
             tree: None,
             repack: false,
@@ -216,20 +245,29 @@ impl Builder {
     pub fn name(&mut self, name: &str) -> Result<()> {
         self.grow(text_size(name.into()))?;
         let frame = self.scratch.frames.last_mut().expect("a name stands in an object");
-        if let Some(Tree::Object(object, awaited)) = &mut frame.tree {
-            self.recount |= object.find(name).is_some();
-            *awaited = Some(name.into());
-            return Ok(());
+        if matches!(frame.tree, Some(Tree::Careful(..))) {
+            return self.name_carefully(name);
         }
         let (id, mark) = self.names.admit(name);
-        let repeated = self.scratch.seen[frame.seen_start..].contains(&mark);
+        let seen = &mut self.scratch.seen;
+        let repeated = match &mut frame.tree {
+            Some(Tree::Object(_, marks)) if !marks.is_empty() => !marks.insert(mark),
+            _ => seen[frame.seen_start..].contains(&mark),
+        };
         if repeated || name.len() > pack::STRING_BYTES_MAX {
             frame.repack |= repeated;
-            self.unpack(self.scratch.frames.len() - 1);
-            return self.name_in_tree(name);
+            self.be_careful();
+            return self.name_carefully(name);
         }
-        self.scratch.seen.push(mark);
-        frame.name_at = Some(self.scratch.buffer.len());
+        match &mut frame.tree {
+            Some(Tree::Object(_, marks)) if !marks.is_empty() => {}
+            Some(Tree::Object(_, marks)) if seen.len() - frame.seen_start >= HASHED_FROM => {
+                marks.extend(seen.drain(frame.seen_start..));
+                marks.insert(mark);
+            }
+            _ => seen.push(mark),
+        }
+        frame.child_at = self.scratch.buffer.len();
         match id {
             Some(id) => pack::write_name_id(id, &mut self.scratch.buffer),
             None => pack::write_name_text(name.as_bytes(), &mut self.scratch.buffer),
@@ -237,10 +275,25 @@ impl Builder {
         Ok(())
     }
 
-    fn name_in_tree(&mut self, name: &str) -> Result<()> {
+    /// Every member of the object on top is looked up from now on.
+    #[cold]
+    fn be_careful(&mut self) {
+        let buffer = &mut self.scratch.buffer;
         let frame = self.scratch.frames.last_mut().expect("a name stands in an object");
-        let Some(Tree::Object(object, awaited)) = &mut frame.tree else {
-            unreachable!("the frame was unpacked")
+        let mut members = match frame.tree.take() {
+            Some(Tree::Object(members, _)) => members,
+            _ => Gather::new(),
+        };
+        members.push_packed(&buffer[frame.start + HEADER_BYTES..]);
+        buffer.truncate(frame.start);
+        frame.tree = Some(Tree::Careful(Object::new(members.finish()), None));
+    }
+
+    #[cold]
+    fn name_carefully(&mut self, name: &str) -> Result<()> {
+        let frame = self.scratch.frames.last_mut().expect("a name stands in an object");
+        let Some(Tree::Careful(object, awaited)) = &mut frame.tree else {
+            unreachable!("the object is careful")
         };
         self.recount |= object.find(name).is_some();
         *awaited = Some(name.into());
@@ -249,33 +302,34 @@ impl Builder {
 
     /// Closes the container opened last.
     pub fn end(&mut self) {
-        let frame = self.scratch.frames.pop().expect("a container is open");
+        let mut frame = self.scratch.frames.pop().expect("a container is open");
         self.scratch.seen.truncate(frame.seen_start);
-        match frame.tree {
-            None => {
-                pack::close_container(frame.start, frame.count, &mut self.scratch.buffer);
-                if self.keeps_packed() {
-                    self.count_child();
-                } else {
-                    let value = Value(Node::Leaf(Leaf::new(&self.scratch.buffer[frame.start..])));
-                    self.scratch.buffer.truncate(frame.start);
-                    self.push(value);
-                }
+        let Some(tree) = frame.tree.take() else {
+            pack::close_container(frame.start, frame.count, &mut self.scratch.buffer);
+            if self.keeps_packed() {
+                return self.count_child();
             }
-            Some(tree) => {
-                let value = match tree {
-                    Tree::Array(start) => {
-                        let items = self.scratch.values.drain(start..).collect();
-                        Value(Node::Array(Box::new(Array { items })))
-                    }
-                    Tree::Object(object, _) => Value(Node::Object(Box::new(object))),
-                };
-                if frame.repack {
-                    self.copy(value.view());
-                } else {
-                    self.push(value);
-                }
+            let value = Value(Node::Leaf(Leaf::new(&self.scratch.buffer[frame.start..])));
+            self.scratch.buffer.truncate(frame.start);
+            return self.push(value);
+        };
+        let rest = self.scratch.buffer.get(frame.start + HEADER_BYTES..).unwrap_or_default();
+        let value = match tree {
+            Tree::Array(mut items) => {
+                items.push_packed(rest);
+                Value(Node::Array(Box::new(Array::from(items.finish()))))
             }
+            Tree::Object(mut members, _) => {
+                members.push_packed(rest);
+                Value(Node::Object(Box::new(Object::new(members.finish()))))
+            }
+            Tree::Careful(object, _) => Value(Node::Object(Box::new(object))),
+        };
+        self.scratch.buffer.truncate(frame.start);
+        if frame.repack {
+            self.copy(value.view());
+        } else {
+            self.push(value);
         }
     }
 
@@ -297,12 +351,14 @@ impl Builder {
     /// Whether the next node goes to the buffer.
     #[inline]
     fn keeps_packed(&self) -> bool {
-        self.scratch.frames.last().is_some_and(|frame| frame.tree.is_none())
+        let top = self.scratch.frames.last();
+        top.is_some_and(|frame| !matches!(frame.tree, Some(Tree::Careful(..))))
     }
 
     #[inline]
     fn scalar(&mut self, write: impl FnOnce(&mut Vec<u8>), make: impl FnOnce() -> Value) {
         if self.keeps_packed() {
+            self.begin_child();
             write(&mut self.scratch.buffer);
             self.count_child();
         } else {
@@ -310,55 +366,61 @@ impl Builder {
         }
     }
 
-    /// A node of the packed container on top is complete.
+    /// A child of the container on top comes next. In an object its name says where it begins.
+    #[inline]
+    fn begin_child(&mut self) {
+        let at = self.scratch.buffer.len();
+        if let Some(frame) = self.scratch.frames.last_mut()
+            && !frame.object
+        {
+            frame.child_at = at;
+        }
+    }
+
+    /// A child of the container on top, which is in the buffer, is complete.
     #[inline]
     fn count_child(&mut self) {
         let frame = self.scratch.frames.last_mut().expect("a packed container is open");
         frame.count += 1;
-        frame.name_at = None;
-        if self.scratch.buffer.len() - frame.start > pack::LEAF_BYTES_MAX {
-            self.unpack(self.scratch.frames.len() - 1);
+        let used = self.scratch.buffer.len() - frame.start;
+        let most = if frame.tree.is_none() { pack::LEAF_BYTES_MAX } else { RUN_BYTES_MAX };
+        if used > most {
+            self.end_run();
         }
+    }
+
+    /// Moves the children out of the buffer, all but the last, to the tree that the container on top becomes.
+    #[inline(never)]
+    fn end_run(&mut self) {
+        let Scratch { buffer, frames, .. } = &mut self.scratch;
+        let frame = frames.last_mut().expect("a packed container is open");
+        frame.take_runs(buffer, frame.child_at, frame.count - 1);
+        frame.count = 1;
     }
 
     /// Adds a value to the container on top, which becomes a tree if it is not.
     fn push(&mut self, value: Value) {
-        let Some(top) = self.scratch.frames.len().checked_sub(1) else {
+        let Scratch { buffer, frames, .. } = &mut self.scratch;
+        let Some(frame) = frames.last_mut() else {
             self.root = Some(value);
             return;
         };
-        self.unpack(top);
-        match self.scratch.frames[top].tree.as_mut().expect("the frame was unpacked") {
-            Tree::Array(_) => self.scratch.values.push(value),
-            Tree::Object(object, awaited) => {
-                object.set(&awaited.take().expect("a value in an object follows a name"), value);
-            }
+        if let Some(Tree::Careful(object, awaited)) = &mut frame.tree {
+            let name = awaited.take().expect("a value in an object follows a name");
+            return object.set(&name, value);
         }
-    }
-
-    /// Turns a packed frame into a tree. Nothing inside it is open.
-    fn unpack(&mut self, nth: usize) {
-        let frame = &mut self.scratch.frames[nth];
-        if frame.tree.is_some() {
-            return;
-        }
-        let content = frame.start + pack::HEADER_BYTES;
-        let body = Body::new(&self.scratch.buffer[content..], frame.count);
-        let tree = if frame.object {
-            let mut object = Object::default();
-            for (name, value) in body.members() {
-                object.push(name.text().as_str(), value.to_value());
+        let child_at = if frame.object { frame.child_at } else { buffer.len() };
+        frame.take_runs(buffer, child_at, frame.count);
+        frame.count = 0;
+        let content = frame.start + HEADER_BYTES;
+        match frame.tree.as_mut().expect("the frame is a tree") {
+            Tree::Array(items) => items.push(Child::new((), value)),
+            Tree::Object(members, _) => {
+                members.push(Child::new(SlotName::read(&buffer[content..]), value));
             }
-            let awaited =
-                frame.name_at.map(|at| pack::name_text(&self.scratch.buffer, at).as_str().into());
-            Tree::Object(object, awaited)
-        } else {
-            let start = self.scratch.values.len();
-            self.scratch.values.extend(body.items().map(View::to_value));
-            Tree::Array(start)
-        };
-        frame.tree = Some(tree);
-        self.scratch.buffer.truncate(frame.start);
+            Tree::Careful(..) => unreachable!("a careful object has been given the value"),
+        }
+        buffer.truncate(content);
     }
 
     /// Replays a value as events, without counting it again.
@@ -450,13 +512,12 @@ mod tests {
     use super::*;
     use crate::value::parse;
 
-    /// The array that stands below `names`.
-    fn array_below<'v>(mut view: View<'v>, names: &[&str]) -> &'v Array {
+    /// Address of the array that stands below `names`.
+    fn address_below(mut view: View<'_>, names: &[&str]) -> usize {
         for name in names {
             view = view.as_object().unwrap().get(name).unwrap();
         }
-        let View::Array(ArrayView::Tree(array)) = view else { panic!("it is a large array") };
-        array
+        view.as_array().unwrap().address()
     }
 
     #[test]
@@ -465,10 +526,9 @@ mod tests {
         let names: Vec<&str> = ["a", "b", &long_name].into_iter().cycle().take(120).collect();
         let text = format!("[{}]", vec!["7"; 2000].join(","));
         let inner = parse::json(text.as_bytes(), &Limits::NONE).unwrap();
-        let first: *const Value = array_below(inner.value.view(), &[]).get(0).unwrap();
+        let first = address_below(inner.value.view(), &[]);
         let made = nested(&names, inner);
-        let moved: *const Value = array_below(made.value.view(), &names).get(0).unwrap();
-        assert_eq!(first, moved, "the elements are where they were");
+        assert_eq!(first, address_below(made.value.view(), &names), "the array is where it was");
         assert_eq!((made.size, made.depth), (made.value.view().size(), made.value.view().depth()));
     }
 

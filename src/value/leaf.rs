@@ -25,6 +25,14 @@ pub struct Spot {
     pub end: usize,
 }
 
+/// The way to a node inside a leaf.
+#[derive(Clone, Copy)]
+pub struct Steps<'s> {
+    /// The children that stand before the leaf's own in the container the leaf is a run of.
+    pub before: u32,
+    pub rest: &'s [u32],
+}
+
 /// One change in a leaf: `bytes` take the place of `start..end`, and the count of the innermost container
 /// changes by `count_change`. The headers are those of a [`Spot`].
 pub struct Splice<'s> {
@@ -52,6 +60,11 @@ impl Leaf {
         set_header(&mut buffer, body.bytes().len(), body.len());
         buffer.extend_from_slice(body.bytes());
         Leaf::with_slack(buffer)
+    }
+
+    /// `count` packed children, or members, in a container of their own.
+    pub fn of_children(tag: u8, bytes: &[u8], count: usize) -> Leaf {
+        Leaf::from_body(tag, Body::new(bytes, count))
     }
 
     /// Fills the buffer up to its capacity, so that none of it is given back.
@@ -156,9 +169,15 @@ impl<'a> LeafRef<'a> {
         view(self.0, 0)
     }
 
+    /// The inside of the container.
+    #[inline]
+    pub fn body(self) -> Body<'a> {
+        Body::at(self.0, 0)
+    }
+
     /// The view of the node at a place inside this leaf.
-    pub fn view_at(self, steps: &[u32]) -> View<'a> {
-        if steps.is_empty() {
+    pub fn view_at(self, steps: Steps<'_>) -> View<'a> {
+        if steps.rest.is_empty() {
             return self.view();
         }
         view(self.0, self.locate(steps).value)
@@ -166,19 +185,21 @@ impl<'a> LeafRef<'a> {
 
     /// Finds the node at a place inside this leaf. The place exists.
     #[inline]
-    pub fn locate(self, steps: &[u32]) -> Spot {
+    pub fn locate(self, steps: Steps<'_>) -> Spot {
         let mut spot = Spot { headers: SmallVec::new(), start: 0, value: 0, end: 0 };
-        for step in steps {
+        let mut before = steps.before;
+        for step in steps.rest {
+            let step = *step - std::mem::take(&mut before);
             let header = spot.value;
             let body = Body::at(self.0, header);
-            assert!((*step as usize) < body.len(), "a place names a node that is there");
+            assert!((step as usize) < body.len(), "a place names a node that is there");
             let inside = header + HEADER_BYTES;
             spot.headers.push(header as u16);
             if self.0[header] == ARRAY {
-                spot.start = inside + body.item_offset(*step as usize);
+                spot.start = inside + body.item_offset(step as usize);
                 spot.value = spot.start;
             } else {
-                spot.start = inside + body.member_offset(*step as usize);
+                spot.start = inside + body.member_offset(step as usize);
                 spot.value = spot.start + name_len(self.0, spot.start);
             }
         }
@@ -188,7 +209,7 @@ impl<'a> LeafRef<'a> {
 
     /// The gap before the child at `position` of the container at `steps`; behind the last when
     /// `position` is the number of children. The headers include the container's own.
-    pub fn locate_gap(self, steps: &[u32], position: usize) -> Spot {
+    pub fn locate_gap(self, steps: Steps<'_>, position: usize) -> Spot {
         let mut spot = self.locate(steps);
         let header = spot.value;
         let body = Body::at(self.0, header);

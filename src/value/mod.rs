@@ -5,15 +5,15 @@
 //!
 //! Two representations live behind one interface. A container whose encoding takes at most
 //! [`pack::LEAF_BYTES_MAX`] bytes is *packed*: one buffer holds it and everything inside. A larger one
-//! is a *tree* node whose children are values again, packed where they are small. A small document is
-//! therefore one allocation with its [`Root`], and a change in a large one touches one leaf. Readers see neither: they
-//! use [`View`]. Writers use [`edit::Editor`], which records how to undo what it did.
+//! is a *tree* node whose small children are packed together in runs of a few hundred bytes ([`chunks`]). A small
+//! document is therefore one allocation with its [`Root`], and a change in a large one touches one run. Readers see
+//! neither: they use [`View`]. Writers use [`edit::Editor`], which records how to undo what it did.
 //!
 //! Nothing here depends on the representation being one or the other; no result of a public
 //! function does either, except [`Value::heap_bytes`].
 
 mod build;
-
+mod chunks;
 pub mod edit;
 mod hash;
 mod leaf;

@@ -15,14 +15,14 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-/// Names the table can hold.
-pub const NAMES_MAX: usize = 1 << 14;
-/// Longest name, in bytes, that is worth sharing here: 16,384 names take little more than 2 MiB.
+/// Names the table can hold. One number of 14 bits is left for [`NameId::NONE`].
+pub const NAMES_MAX: usize = (1 << 14) - 1;
+/// Longest name, in bytes, that is worth sharing here: 16,383 names take little more than 2 MiB.
 pub const NAME_BYTES_MAX: usize = 63;
 /// How often a name must have been seen before it is admitted.
 pub const SIGHTINGS: u8 = 8;
 
-const INDEX_SLOTS: usize = NAMES_MAX * 4;
+const INDEX_SLOTS: usize = 1 << 16;
 const SKETCH_SLOTS: usize = 1 << 14;
 /// After so many sightings all counters are halved, so that rare names do not add up over days.
 const SKETCH_PERIOD: u32 = SKETCH_SLOTS as u32 * 4;
@@ -34,6 +34,9 @@ const SUCCESSOR_SLOTS: usize = 1 << 10;
 pub struct NameId(u16);
 
 impl NameId {
+    /// The number of no name.
+    pub(super) const NONE: NameId = NameId(NAMES_MAX as u16);
+
     #[inline]
     pub(super) fn get(self) -> u16 {
         self.0
@@ -79,7 +82,7 @@ struct Entry {
 }
 
 /// A hash of a name: equal for equal names, whether they have a number or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Mark(u32);
 
 impl Mark {

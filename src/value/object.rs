@@ -2,57 +2,54 @@
 
 use hashbrown::HashTable;
 
+use super::chunks::{Child, Chunks, Gather, Part, Parts, Source};
 use super::names::{self, NameId};
+use super::pack::{self, PackedName};
 use super::tree::{Value, drop_flat};
-use super::view::Text;
+use super::view::View;
 
-/// A large object: members in slots in the order they were added, and an index by name.
+/// A large object: members in the order they were added, and an index by name.
 ///
 /// A removed member leaves a hole, so that the positions of the others stay as they are while a
-/// command runs; [`Object::close_holes`] is called between commands.
+/// command runs, and the index stays right; [`Object::close_holes`] is called between commands.
 #[derive(Clone, Default)]
 pub struct Object {
-    pub(super) slots: Vec<Slot>,
+    pub(super) chunks: Chunks<SlotName>,
     live: usize,
-    /// Slot numbers by name, kept from [`INDEX_FROM`] members on.
+    /// Positions by name, kept from [`INDEX_FROM`] members on.
     index: HashTable<u32>,
 }
 
+/// The name of a member that is a chunk of its own.
 #[derive(Clone)]
-pub(super) struct Slot {
-    pub(super) name: SlotName,
-    /// Null in a hole.
-    pub(super) value: Value,
-}
-
-#[derive(Clone, PartialEq)]
 pub enum SlotName {
     Shared(NameId),
     Text(Box<str>),
-    Hole,
 }
 
-/// Below this many members a scan is faster than a hash.
-const INDEX_FROM: usize = 12;
+/// Below this many members there is no index: it would take more memory than the members do. Redis keeps
+/// hashes of as many fields without one.
+const INDEX_FROM: usize = 512;
 
 impl SlotName {
     fn new(name: &str) -> SlotName {
         names::admit(name).map_or_else(|| SlotName::Text(name.into()), SlotName::Shared)
     }
 
-    pub fn text(&self) -> Text<'_> {
+    #[inline]
+    fn packed(&self) -> PackedName<'_> {
         match self {
-            SlotName::Shared(id) => id.text().into(),
-            SlotName::Text(text) => Text::new(text.as_bytes()),
-            SlotName::Hole => unreachable!("a hole has no name"),
+            SlotName::Shared(id) => PackedName::Shared(*id),
+            SlotName::Text(text) => PackedName::Text(text.as_bytes()),
         }
     }
+}
 
-    fn is(&self, name: &str) -> bool {
-        match self {
-            SlotName::Shared(id) => id.text() == name,
-            SlotName::Text(text) => &**text == name,
-            SlotName::Hole => false,
+impl From<PackedName<'_>> for SlotName {
+    fn from(name: PackedName<'_>) -> SlotName {
+        match name {
+            PackedName::Shared(id) => SlotName::Shared(id),
+            PackedName::Text(_) => SlotName::Text(name.text().as_str().into()),
         }
     }
 }
@@ -65,65 +62,104 @@ fn hash(name: &[u8]) -> u64 {
 }
 
 impl Object {
+    /// The members are named differently, and there are no holes among them.
+    pub(super) fn new(chunks: Chunks<SlotName>) -> Object {
+        let mut object = Object { live: chunks.len(), chunks, index: HashTable::new() };
+        object.rebuild_index();
+        object
+    }
+
     pub fn len(&self) -> usize {
         self.live
     }
 
+    /// Members and holes.
+    fn slots(&self) -> usize {
+        self.chunks.len()
+    }
+
     pub(super) fn own_bytes(&self) -> usize {
-        let names: usize = self
-            .slots
-            .iter()
-            .map(|slot| if let SlotName::Text(text) = &slot.name { text.len() } else { 0 })
-            .sum();
-        self.slots.capacity() * size_of::<Slot>() + self.index.allocation_size() + names
+        let names = self.chunks.parts().map(|part| match part {
+            Part::One(SlotName::Text(text), _) => text.len(),
+            _ => 0,
+        });
+        self.chunks.table_bytes() + self.index.allocation_size() + names.sum::<usize>()
     }
 
-    pub fn find(&self, name: &str) -> Option<(u32, &Value)> {
-        let position = if self.index.is_empty() {
-            self.slots.iter().position(|slot| slot.name.is(name))? as u32
-        } else {
-            *self
-                .index
-                .find(hash(name.as_bytes()), |slot| self.slots[*slot as usize].name.is(name))?
-        };
-        Some((position, &self.slots[position as usize].value))
+    pub fn find(&self, name: &str) -> Option<(u32, View<'_>)> {
+        let id = names::find(name);
+        if self.index.is_empty() {
+            return self.scan(id, name.as_bytes());
+        }
+        let mut found = None;
+        let position = self.index.find(hash(name.as_bytes()), |position| {
+            found = self.slot(*position).filter(|(slot, _)| slot.is(id, name.as_bytes()));
+            found.is_some()
+        })?;
+        found.map(|(_, value)| (*position, value))
     }
 
-    pub fn member(&self, position: u32) -> Option<(&SlotName, &Value)> {
-        let slot = self.slots.get(position as usize)?;
-        (slot.name != SlotName::Hole).then_some((&slot.name, &slot.value))
+    fn scan(&self, id: Option<NameId>, name: &[u8]) -> Option<(u32, View<'_>)> {
+        let mut first = 0;
+        for part in self.chunks.parts() {
+            match part {
+                Part::Run(leaf) => {
+                    if let Some((offset, value)) = leaf.get().body().find_named(id, name) {
+                        return Some((first + offset as u32, value));
+                    }
+                }
+                Part::One(slot, value) if slot.packed().is(id, name) => {
+                    return Some((first, value.view()));
+                }
+                Part::One(..) => {}
+            }
+            first += part.count() as u32;
+        }
+        None
     }
 
-    pub(super) fn member_mut(&mut self, position: u32) -> &mut Value {
-        let slot = &mut self.slots[position as usize];
-        assert!(slot.name != SlotName::Hole, "a place names a member that is there");
-        &mut slot.value
+    /// A member or a hole.
+    #[inline]
+    fn slot(&self, position: u32) -> Option<(PackedName<'_>, View<'_>)> {
+        let (nth, offset) = self.chunks.locate(position as usize)?;
+        match self.chunks.part(nth) {
+            Part::Run(leaf) => leaf.get().body().member(offset),
+            Part::One(name, value) => (offset == 0).then(|| (name.packed(), value.view())),
+        }
+    }
+
+    #[inline]
+    pub fn member(&self, position: u32) -> Option<(PackedName<'_>, View<'_>)> {
+        self.slot(position).filter(|(name, _)| !name.is_hole())
     }
 
     pub fn members(&self) -> Members<'_> {
-        Members { slots: self.slots.iter().enumerate() }
+        Members { parts: self.chunks.parts(), run: pack::Members::default(), next: 0 }
     }
 
-    pub fn last(&self) -> Option<(u32, &SlotName, &Value)> {
-        let position = self.slots.iter().rposition(|slot| slot.name != SlotName::Hole)?;
-        Some((position as u32, &self.slots[position].name, &self.slots[position].value))
+    /// The member added last: the last slot is never a hole.
+    pub fn last(&self) -> Option<(u32, PackedName<'_>, View<'_>)> {
+        let last = self.slots().checked_sub(1)? as u32;
+        self.member(last).map(|(name, value)| (last, name, value))
     }
 
     /// Adds a member that is not there yet behind all others; gives its position.
     pub(super) fn push(&mut self, name: &str, value: Value) -> u32 {
         debug_assert!(self.find(name).is_none());
         let position =
-            u32::try_from(self.slots.len()).expect("sizes are limited far below 2^32 members");
-        self.slots.push(Slot { name: SlotName::new(name), value });
+            u32::try_from(self.slots()).expect("sizes are limited far below 2^32 members");
+        self.chunks.push(Child::new(SlotName::new(name), value));
         self.live += 1;
-        self.add_to_index(position);
+        self.add_to_index(position, name);
         position
     }
 
     /// Adds or replaces, as the last of repeated members in JSON text does.
     pub(super) fn set(&mut self, name: &str, value: Value) {
         match self.find(name) {
-            Some((position, _)) => *self.member_mut(position) = value,
+            Some((position, _)) => {
+                self.chunks.put(position as usize, Child::new(SlotName::new(name), value));
+            }
             None => {
                 self.push(name, value);
             }
@@ -133,55 +169,90 @@ impl Object {
     /// Puts a member back where it was: into the hole it left, or, when it was taken out while the
     /// object was still packed and left none, between the others.
     pub(super) fn restore(&mut self, position: u32, name: &str, value: Value) {
-        let slot = Slot { name: SlotName::new(name), value };
+        let child = Child::new(SlotName::new(name), value);
         let at = position as usize;
         self.live += 1;
-        if at < self.slots.len() && self.slots[at].name != SlotName::Hole {
-            self.slots.insert(at, slot);
-            self.rebuild_index();
-            return;
+        match self.slot(position) {
+            Some((slot, _)) if slot.is_hole() => self.chunks.put(at, child),
+            Some(_) => {
+                let mut new = Chunks::default();
+                new.push(child);
+                self.chunks.insert(at, new);
+                return self.rebuild_index();
+            }
+            None => {
+                while self.slots() < at {
+                    self.chunks.push(Child::Packed((&pack::HOLE).into()));
+                }
+                self.chunks.push(child);
+            }
         }
-        if at == self.slots.len() {
-            self.slots.push(slot);
-        } else {
-            self.slots[at] = slot;
-        }
-        self.add_to_index(position);
+        self.add_to_index(position, name);
     }
 
-    /// Takes a member out. The last slot goes, any other becomes a hole.
-    pub(super) fn remove(&mut self, position: u32) -> (SlotName, Value) {
+    /// Takes a member out. The last slot goes, and the holes before it; any other becomes a hole.
+    pub(super) fn remove(&mut self, position: u32) -> Value {
         self.remove_from_index(position);
         self.live -= 1;
-        if position as usize + 1 == self.slots.len() {
-            let slot = self.slots.pop().expect("the position is inside");
-            return (slot.name, slot.value);
+        let at = position as usize;
+        let (nth, _) = self.chunks.locate(at).expect("the member is there");
+        let value = match self.chunks.part_mut(nth) {
+            Part::One(_, value) => std::mem::take(value),
+            Part::Run(_) => self.member(position).expect("the member is there").1.to_value(),
+        };
+        if at + 1 == self.slots() {
+            self.chunks.take(at, 1);
+            self.drop_holes_at_the_end();
+        } else {
+            self.chunks.put(at, Child::Packed((&pack::HOLE).into()));
         }
-        let hole = Slot { name: SlotName::Hole, value: Value::NULL };
-        let slot = std::mem::replace(&mut self.slots[position as usize], hole);
-        assert!(slot.name != SlotName::Hole, "a place names a member that is there");
-        (slot.name, slot.value)
+        value
+    }
+
+    fn drop_holes_at_the_end(&mut self) {
+        while let Some(Part::Run(leaf)) = self.chunks.parts().next_back() {
+            let names = leaf.get().body().members().map(|(name, _)| name);
+            let kept =
+                names.zip(1..).filter(|(name, _)| !name.is_hole()).map(|(_, nth)| nth).last();
+            let holes = leaf.get().body().len() - kept.unwrap_or(0);
+            if holes > 0 {
+                self.chunks.take(self.slots() - holes, holes);
+            }
+            if kept.is_some() {
+                return;
+            }
+        }
     }
 
     /// Whether [`Object::close_holes`] is worth its cost.
     pub(super) fn is_mostly_holes(&self) -> bool {
-        self.slots.len() - self.live > self.live + 8
+        self.slots() - self.live > self.live + 8
     }
 
     /// Moves the members together. Their positions change.
     pub(super) fn close_holes(&mut self) {
-        self.slots.retain(|slot| slot.name != SlotName::Hole);
-        self.slots.shrink_to_fit();
+        let mut members = Source::new(std::mem::take(&mut self.chunks));
+        let mut gather = Gather::new();
+        while let Some(member) = members.next() {
+            if !matches!(&member, Child::Packed(bytes) if **bytes == pack::HOLE) {
+                gather.push(member);
+            }
+        }
+        self.chunks = gather.finish();
         self.rebuild_index();
     }
 
-    fn add_to_index(&mut self, position: u32) {
-        if !self.index.is_empty() {
-            let (index, slots) = (&mut self.index, &self.slots);
-            let hash_of = |slot: &u32| hash(slots[*slot as usize].name.text().as_bytes());
-            index.insert_unique(hash_of(&position), position, hash_of);
-        } else if self.live >= INDEX_FROM {
+    fn add_to_index(&mut self, position: u32, name: &str) {
+        if self.index.is_empty() {
+            if self.live >= INDEX_FROM {
+                self.rebuild_index();
+            }
+        } else if self.index.len() == self.index.capacity() {
+            // Names are read in order, which costs less than to look up each at its position.
             self.rebuild_index();
+        } else {
+            let rehash = |_: &u32| unreachable!("the index has room");
+            self.index.insert_unique(hash(name.as_bytes()), position, rehash);
         }
     }
 
@@ -190,20 +261,20 @@ impl Object {
         if self.live < INDEX_FROM {
             return;
         }
-        let slots = &self.slots;
-        let hash_of = |slot: &u32| hash(slots[*slot as usize].name.text().as_bytes());
-        for (position, slot) in slots.iter().enumerate() {
-            if slot.name != SlotName::Hole {
-                self.index.insert_unique(hash_of(&(position as u32)), position as u32, hash_of);
-            }
+        let mut index = HashTable::with_capacity(self.live + 1);
+        for (position, name, _) in self.members() {
+            let rehash = |_: &u32| unreachable!("the index has room");
+            index.insert_unique(hash(name.text().as_bytes()), position, rehash);
         }
+        self.index = index;
     }
 
     fn remove_from_index(&mut self, position: u32) {
         if self.index.is_empty() {
             return;
         }
-        let hash = hash(self.slots[position as usize].name.text().as_bytes());
+        let (name, _) = self.member(position).expect("the member is there");
+        let hash = hash(name.text().as_bytes());
         let entry = self
             .index
             .find_entry(hash, |slot| *slot == position)
@@ -215,21 +286,38 @@ impl Object {
 /// Iterates the members of a large object: position, name and value.
 #[derive(Clone)]
 pub struct Members<'a> {
-    slots: std::iter::Enumerate<std::slice::Iter<'a, Slot>>,
+    parts: Parts<'a, SlotName>,
+    /// What is left of the run at hand.
+    run: pack::Members<'a>,
+    next: u32,
 }
 
 impl<'a> Iterator for Members<'a> {
-    type Item = (u32, &'a SlotName, &'a Value);
+    type Item = (u32, PackedName<'a>, View<'a>);
 
     #[inline]
-    fn next(&mut self) -> Option<(u32, &'a SlotName, &'a Value)> {
-        let (position, slot) = self.slots.find(|(_, slot)| slot.name != SlotName::Hole)?;
-        Some((position as u32, &slot.name, &slot.value))
+    fn next(&mut self) -> Option<(u32, PackedName<'a>, View<'a>)> {
+        loop {
+            while let Some((name, value)) = self.run.next() {
+                let position = self.next;
+                self.next += 1;
+                if !name.is_hole() {
+                    return Some((position, name, value));
+                }
+            }
+            match self.parts.next()? {
+                Part::Run(leaf) => self.run = leaf.get().body().members(),
+                Part::One(name, value) => {
+                    self.next += 1;
+                    return Some((self.next - 1, name.packed(), value.view()));
+                }
+            }
+        }
     }
 }
 
 impl Drop for Object {
     fn drop(&mut self) {
-        drop_flat(self.slots.drain(..).map(|slot| slot.value));
+        drop_flat(self.chunks.drain());
     }
 }

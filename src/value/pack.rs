@@ -47,6 +47,10 @@ const NAME_TEXT: u8 = 0xc0;
 const NAME_LONG: u8 = 0xff;
 const NAME_TEXT_MAX: usize = 62;
 
+/// A member that is not there any more, in a run of a large object (see [`super::object`]): a name that no
+/// name has, and null.
+pub(super) const HOLE: [u8; 3] = [0xbf, 0xff, NULL];
+
 /// Strings longer than this cannot be part of a packed container.
 pub const STRING_BYTES_MAX: usize = LEAF_BYTES_MAX;
 
@@ -320,15 +324,16 @@ impl<'a> Body<'a> {
     /// The position and value of the member with that name.
     #[inline]
     pub fn find(self, name: &str) -> Option<(usize, View<'a>)> {
-        let id = names::find(name);
+        self.find_named(names::find(name), name.as_bytes())
+    }
+
+    /// As [`Body::find`], with the number of the name if it has one.
+    #[inline]
+    pub(super) fn find_named(self, id: Option<NameId>, name: &[u8]) -> Option<(usize, View<'a>)> {
         let mut at = 0;
         for position in 0..self.count {
             let (found, value_at) = name_at(self.bytes, at);
-            let same = match found {
-                PackedName::Shared(number) => Some(number) == id,
-                PackedName::Text(text) => text == name.as_bytes(),
-            };
-            if same {
+            if found.is(id, name) {
                 return Some((position.into(), view(self.bytes, value_at)));
             }
             at = value_at + node_len(self.bytes, value_at);
@@ -338,7 +343,7 @@ impl<'a> Body<'a> {
 }
 
 /// Iterates the elements of a packed array.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Items<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -358,7 +363,7 @@ impl<'a> Iterator for Items<'a> {
 }
 
 /// Iterates the members of a packed object.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Members<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -394,11 +399,26 @@ impl<'a> PackedName<'a> {
             PackedName::Text(text) => Text::new(text),
         }
     }
+
+    /// Whether this is the name with that number, if it has one, and that text.
+    #[inline]
+    pub(super) fn is(self, id: Option<NameId>, name: &[u8]) -> bool {
+        match self {
+            PackedName::Shared(number) => Some(number) == id,
+            PackedName::Text(text) => text == name,
+        }
+    }
+
+    /// Whether this is what stands before the value of a [`HOLE`].
+    #[inline]
+    pub(super) fn is_hole(self) -> bool {
+        matches!(self, PackedName::Shared(NameId::NONE))
+    }
 }
 
 /// The name at `at` and the offset of the value behind it.
 #[inline]
-fn name_at(bytes: &[u8], at: usize) -> (PackedName<'_>, usize) {
+pub(super) fn name_at(bytes: &[u8], at: usize) -> (PackedName<'_>, usize) {
     match bytes[at] {
         number @ 0..NAME_WIDE => (PackedName::Shared(NameId::from_packed(number.into())), at + 1),
         high @ NAME_WIDE..NAME_TEXT => {
@@ -414,11 +434,6 @@ fn name_at(bytes: &[u8], at: usize) -> (PackedName<'_>, usize) {
             (PackedName::Text(&bytes[at + 1..end]), end)
         }
     }
-}
-
-/// The text of the name at `at`.
-pub fn name_text(bytes: &[u8], at: usize) -> Text<'_> {
-    name_at(bytes, at).0.text()
 }
 
 #[inline]

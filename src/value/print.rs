@@ -5,7 +5,6 @@
 
 use super::names::{NameId, PRINTED_BLOCK};
 use super::number::Number;
-use super::object::SlotName;
 use super::pack::PackedName;
 use super::parse::{plain_len, specials};
 use super::view::{ArrayView, ObjectView, View};
@@ -116,7 +115,7 @@ impl<'o> Printer<'o> {
                 self.value(item);
                 self.byte(b',');
             }),
-            ArrayView::Tree(array) => self.items(array.iter().map(|value| value.view())),
+            ArrayView::Tree(array) => self.items(array.iter()),
         }
         self.close(b']');
     }
@@ -143,10 +142,10 @@ impl<'o> Printer<'o> {
             ObjectView::Tree(object) => {
                 for (_, name, member) in object.members() {
                     match name {
-                        SlotName::Shared(id) => self.shared_name(*id),
-                        other => self.name(other.text().as_bytes()),
+                        PackedName::Shared(id) => self.shared_name(id),
+                        PackedName::Text(text) => self.name(text),
                     }
-                    self.value(member.view());
+                    self.value(member);
                     self.byte(b',');
                 }
             }

@@ -1,7 +1,6 @@
 //! Owned values, and containers too large to be packed.
 
-use std::collections::{VecDeque, vec_deque};
-
+use super::chunks::{Child, Chunks, Gather, Part, Parts, Source};
 use super::leaf::{Leaf, LeafRef};
 use super::number::Number;
 use super::object::{Object, SlotName};
@@ -98,12 +97,12 @@ impl Value {
                 Node::Str(text) => total += text.len(),
                 Node::Leaf(leaf) => total += leaf.buffer_bytes(),
                 Node::Array(array) => {
-                    total += size_of::<Array>() + array.items.capacity() * size_of::<Value>();
-                    stack.extend(array.items.iter());
+                    total += size_of::<Array>() + array.chunks.table_bytes();
+                    total += add_parts(array.chunks.parts(), &mut stack);
                 }
                 Node::Object(object) => {
                     total += size_of::<Object>() + object.own_bytes();
-                    stack.extend(object.slots.iter().map(|slot| &slot.value));
+                    total += add_parts(object.chunks.parts(), &mut stack);
                 }
                 Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Short(_) => {}
             }
@@ -122,12 +121,12 @@ impl Value {
             match &value.0 {
                 Node::Str(_) | Node::Leaf(_) => count += 1,
                 Node::Array(array) => {
-                    count += 2;
-                    stack.extend(array.items.iter());
+                    count += 2 + array.chunks.parts().len();
+                    stack.extend(array.chunks.parts().filter_map(Part::one));
                 }
                 Node::Object(object) => {
-                    count += 3;
-                    stack.extend(object.slots.iter().map(|slot| &slot.value));
+                    count += 3 + object.chunks.parts().len();
+                    stack.extend(object.chunks.parts().filter_map(Part::one));
                 }
                 Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Short(_) => {}
             }
@@ -159,63 +158,98 @@ impl Value {
         *self = Value::unpacked(leaf.get());
     }
 
-    /// A tree node whose children are those of the leaf, as values.
+    /// A tree node whose children are those of the leaf.
     pub(super) fn unpacked(leaf: LeafRef<'_>) -> Value {
+        let body = leaf.body();
         Value(match leaf.view() {
-            View::Array(items) => {
-                Node::Array(Box::new(Array { items: items.iter().map(View::to_value).collect() }))
+            View::Array(_) => {
+                let mut items = Gather::new();
+                items.push_packed(body.bytes());
+                Node::Array(Box::new(Array { chunks: items.finish() }))
             }
-            View::Object(members) => {
-                let mut object = Object::default();
-                for (name, value) in members.iter() {
-                    object.push(name.as_str(), value.to_value());
-                }
-                Node::Object(Box::new(object))
+            View::Object(_) => {
+                let mut members = Gather::new();
+                members.push_packed(body.bytes());
+                Node::Object(Box::new(Object::new(members.finish())))
             }
             _ => unreachable!("a leaf is a container"),
         })
     }
 
-    /// Lets `mover` move every buffer the value owns, from the node numbered `start` on, in a fixed
-    /// order. Where the mover has to stop, gives the number of nodes visited: the next `start`.
+    /// Lets `mover` move every buffer the value owns, from the one numbered `start` on, in a fixed
+    /// order. Where the mover has to stop, gives the number of buffers visited: the next `start`.
     pub fn relocate(&mut self, mover: &mut impl Relocate, start: usize) -> Option<usize> {
         const BETWEEN_CHECKS: usize = 64;
-        let mut stack = vec![self];
+        let mut stack = vec![Buffer::Value(self)];
         let mut visited = 0;
-        while let Some(value) = stack.pop() {
+        while let Some(buffer) = stack.pop() {
             if visited > start && visited.is_multiple_of(BETWEEN_CHECKS) && mover.should_stop() {
                 return Some(visited);
             }
             let moves = visited >= start;
             visited += 1;
+            let value = match buffer {
+                Buffer::Leaf(leaf) => {
+                    if moves {
+                        mover.boxed(leaf.buffer_mut());
+                    }
+                    continue;
+                }
+                Buffer::Value(value) => value,
+            };
             match &mut value.0 {
                 Node::Str(text) if moves => mover.boxed(text),
                 Node::Leaf(leaf) if moves => mover.boxed(leaf.buffer_mut()),
                 Node::Array(array) => {
                     if moves {
                         mover.boxed(array);
-                        let mut items = Vec::from(std::mem::take(&mut array.items));
-                        mover.vec(&mut items);
-                        array.items = items.into();
+                        array.chunks.relocate_table(mover);
                     }
-                    stack.extend(array.items.iter_mut());
+                    stack.extend(array.chunks.parts_mut().map(Buffer::of));
                 }
                 Node::Object(object) => {
                     if moves {
                         mover.boxed(object);
-                        mover.vec(&mut object.slots);
+                        object.chunks.relocate_table(mover);
                     }
-                    for slot in &mut object.slots {
-                        if moves && let SlotName::Text(name) = &mut slot.name {
+                    for part in object.chunks.parts_mut() {
+                        if moves && let Part::One(SlotName::Text(name), _) = part {
                             mover.boxed(name);
                         }
-                        stack.push(&mut slot.value);
+                        stack.push(Buffer::of(part));
                     }
                 }
                 _ => {}
             }
         }
         None
+    }
+}
+
+/// The bytes of runs; what is a chunk of its own is put on the stack.
+fn add_parts<'v, N: 'v>(parts: Parts<'v, N>, stack: &mut Vec<&'v Value>) -> usize {
+    let mut bytes = 0;
+    for part in parts {
+        match part {
+            Part::Run(leaf) => bytes += leaf.buffer_bytes(),
+            Part::One(_, value) => stack.push(value),
+        }
+    }
+    bytes
+}
+
+/// A buffer that can be moved, or a value that owns some.
+enum Buffer<'v> {
+    Value(&'v mut Value),
+    Leaf(&'v mut Leaf),
+}
+
+impl<'v> Buffer<'v> {
+    fn of<N>(part: &'v mut Part<N>) -> Buffer<'v> {
+        match part {
+            Part::Run(leaf) => Buffer::Leaf(leaf),
+            Part::One(_, value) => Buffer::Value(value),
+        }
     }
 }
 
@@ -275,116 +309,128 @@ impl PartialEq for Value {
 /// A large array. Cheap to change at both ends.
 #[derive(Clone, Default)]
 pub struct Array {
-    pub(super) items: VecDeque<Value>,
+    pub(super) chunks: Chunks<()>,
+}
+
+impl From<Chunks<()>> for Array {
+    fn from(chunks: Chunks<()>) -> Array {
+        Array { chunks }
+    }
 }
 
 impl Array {
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.chunks.len()
     }
 
-    pub fn get(&self, index: usize) -> Option<&Value> {
-        self.items.get(index)
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<View<'_>> {
+        let (nth, offset) = self.chunks.locate(index)?;
+        match self.chunks.part(nth) {
+            Part::Run(leaf) => leaf.get().body().item(offset),
+            Part::One((), value) => (offset == 0).then(|| value.view()),
+        }
     }
 
-    pub fn iter(&self) -> vec_deque::Iter<'_, Value> {
-        self.items.iter()
+    pub fn iter(&self) -> Items<'_> {
+        Items { parts: self.chunks.parts(), run: pack::Items::default() }
     }
 
-    /// Inserts in the middle at the cost of the shorter side.
-    pub(super) fn insert(&mut self, index: usize, new: Vec<Value>) {
-        // A rotation moves the shorter side of the ring in blocks and copies nothing aside: the gap is
-        // turned to the end, filled, and turned back.
-        let count = new.len();
-        self.items.rotate_left(index);
-        self.items.extend(new);
-        self.items.rotate_right(index + count);
+    pub(super) fn of(values: impl IntoIterator<Item = Value>) -> Array {
+        let mut items = Gather::new();
+        values.into_iter().for_each(|value| items.push(Child::new((), value)));
+        Array { chunks: items.finish() }
     }
 
-    pub(super) fn remove(&mut self, index: usize, count: usize) -> Vec<Value> {
-        self.items.drain(index..index + count).collect()
+    /// The array of packed elements.
+    pub(super) fn of_packed(bytes: &[u8]) -> Array {
+        let mut items = Gather::new();
+        items.push_packed(bytes);
+        Array { chunks: items.finish() }
+    }
+
+    pub(super) fn insert(&mut self, index: usize, mut new: Array) {
+        self.chunks.insert(index, std::mem::take(&mut new.chunks));
+    }
+
+    pub(super) fn remove(&mut self, index: usize, count: usize) -> Array {
+        Array { chunks: self.chunks.take(index, count) }
     }
 
     /// Takes out the elements at ascending positions.
-    pub(super) fn remove_each(&mut self, positions: &[u32]) -> Vec<Value> {
+    pub(super) fn remove_each(&mut self, positions: &[u32]) -> Array {
         let mut wanted = positions.iter().copied().peekable();
-        let mut removed = Vec::with_capacity(positions.len());
+        let mut all = Source::new(std::mem::take(&mut self.chunks));
+        let (mut kept, mut removed) = (Gather::new(), Gather::new());
         let mut index = 0;
-        self.items.retain_mut(|item| {
-            let stays = wanted.next_if_eq(&index).is_none();
-            index += 1;
-            if !stays {
-                removed.push(std::mem::take(item));
+        while let Some(item) = all.next() {
+            match wanted.next_if_eq(&index) {
+                Some(_) => removed.push(item),
+                None => kept.push(item),
             }
-            stays
-        });
-        removed
+            index += 1;
+        }
+        self.chunks = kept.finish();
+        Array { chunks: removed.finish() }
     }
 
     /// Puts back what [`Array::remove_each`] took out.
-    pub(super) fn restore_each(&mut self, positions: &[u32], old: Vec<Value>) {
-        let mut stayed = std::mem::take(&mut self.items).into_iter();
-        for (position, value) in positions.iter().zip(old) {
-            let between = *position as usize - self.items.len();
-            self.items.extend(stayed.by_ref().take(between));
-            self.items.push_back(value);
+    pub(super) fn restore_each(&mut self, positions: &[u32], mut old: Array) {
+        let mut stayed = Source::new(std::mem::take(&mut self.chunks));
+        let mut old = Source::new(std::mem::take(&mut old.chunks));
+        let mut all = Gather::new();
+        for position in positions {
+            while all.len() < *position as usize {
+                all.push(stayed.next().expect("positions are inside"));
+            }
+            all.push(old.next().expect("each position has an element"));
         }
-        self.items.extend(stayed);
+        while let Some(item) = stayed.next() {
+            all.push(item);
+        }
+        self.chunks = all.finish();
     }
 }
 
 impl Drop for Array {
     fn drop(&mut self) {
-        drop_flat(self.items.drain(..));
+        drop_flat(self.chunks.drain());
     }
 }
 
-/// Drops values without recursing into containers below containers.
-pub(super) fn drop_flat(values: impl Iterator<Item = Value>) {
-    let mut stack: Vec<Value> = values.filter(Value::is_tree).collect();
-    while let Some(mut value) = stack.pop() {
-        match &mut value.0 {
-            Node::Array(array) => stack.extend(array.items.drain(..).filter(Value::is_tree)),
-            Node::Object(object) => {
-                stack.extend(object.slots.drain(..).map(|s| s.value).filter(Value::is_tree))
+/// Iterates the elements of a large array.
+#[derive(Clone)]
+pub struct Items<'a> {
+    parts: Parts<'a, ()>,
+    /// What is left of the run at hand.
+    run: pack::Items<'a>,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = View<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<View<'a>> {
+        loop {
+            if let Some(item) = self.run.next() {
+                return Some(item);
             }
-            _ => unreachable!("only tree nodes are on the stack"),
+            match self.parts.next()? {
+                Part::Run(leaf) => self.run = leaf.get().body().items(),
+                Part::One((), value) => return Some(value.view()),
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The buffer is neither rebuilt nor grown where there is room, at whichever place of the ring its
-    /// first element stands, and undoing an insertion gives back what was there.
-    #[test]
-    fn elements_are_inserted_where_they_belong_and_in_place() {
-        for (len, front, count) in
-            (0..12).flat_map(|n| (0..=n).flat_map(move |f| (0..4).map(move |c| (n, f, c))))
-        {
-            for index in 0..=len {
-                let mut array = Array { items: VecDeque::with_capacity(16) };
-                (front..len).for_each(|n| array.items.push_back((n as i64).into()));
-                (0..front).rev().for_each(|n| array.items.push_front((n as i64).into()));
-                let capacity = array.items.capacity();
-                let new: Vec<i64> = (100..100 + count as i64).collect();
-                let mut expected: Vec<i64> = (0..len as i64).collect();
-                expected.splice(index..index, new.iter().copied());
-                let numbers = |array: &Array| -> Vec<i64> {
-                    let int = |item: &Value| match item.view() {
-                        View::Int(int) => int,
-                        _ => unreachable!("only integers were put in"),
-                    };
-                    array.iter().map(int).collect()
-                };
-                array.insert(index, new.into_iter().map(Value::from).collect());
-                assert_eq!(numbers(&array), expected, "{len} {front} {count} at {index}");
-                assert_eq!(array.items.capacity(), capacity);
-                array.remove(index, count);
-                assert_eq!(numbers(&array), (0..len as i64).collect::<Vec<_>>());
-            }
+/// Drops the parts of a container without recursing into containers below containers.
+pub(super) fn drop_flat<N>(parts: impl Iterator<Item = Part<N>>) {
+    let mut stack: Vec<Value> = parts.filter_map(Part::into_tree).collect();
+    while let Some(mut value) = stack.pop() {
+        match &mut value.0 {
+            Node::Array(array) => stack.extend(array.chunks.drain().filter_map(Part::into_tree)),
+            Node::Object(object) => stack.extend(object.chunks.drain().filter_map(Part::into_tree)),
+            _ => unreachable!("only tree nodes are on the stack"),
         }
     }
 }

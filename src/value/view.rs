@@ -1,11 +1,9 @@
 //! Reading a value in place, whatever its representation.
 
-use std::collections::vec_deque;
-
 use super::number::Number;
 use super::object::{self, Object};
 use super::pack::{self, Body};
-use super::tree::{Array, Value};
+use super::tree::{self, Array, Value};
 
 /// A borrowed value. Cheap to copy.
 #[derive(Clone, Copy)]
@@ -277,7 +275,7 @@ impl<'a> ArrayView<'a> {
     pub fn get(self, index: usize) -> Option<View<'a>> {
         match self {
             ArrayView::Packed(body) => body.item(index),
-            ArrayView::Tree(array) => array.get(index).map(Value::view),
+            ArrayView::Tree(array) => array.get(index),
         }
     }
 
@@ -329,9 +327,7 @@ impl<'a> ObjectView<'a> {
             ObjectView::Packed(body) => {
                 body.find(name).map(|(position, value)| (position as u32, value))
             }
-            ObjectView::Tree(object) => {
-                object.find(name).map(|(position, value)| (position, value.view()))
-            }
+            ObjectView::Tree(object) => object.find(name),
         }
     }
 
@@ -342,7 +338,7 @@ impl<'a> ObjectView<'a> {
                 body.member(position as usize).map(|(name, value)| (name.text(), value))
             }
             ObjectView::Tree(object) => {
-                object.member(position).map(|(name, value)| (name.text(), value.view()))
+                object.member(position).map(|(name, value)| (name.text(), value))
             }
         }
     }
@@ -355,7 +351,7 @@ impl<'a> ObjectView<'a> {
                 self.member(position).map(|(name, value)| (position, name, value))
             }
             ObjectView::Tree(object) => {
-                object.last().map(|(position, name, value)| (position, name.text(), value.view()))
+                object.last().map(|(position, name, value)| (position, name.text(), value))
             }
         }
     }
@@ -385,9 +381,7 @@ impl<'a> ObjectView<'a> {
                     .map(|(position, (name, value))| (position, name.text(), value)),
             ),
             ObjectView::Tree(object) => Either::Tree(
-                object
-                    .members()
-                    .map(|(position, name, value)| (position, name.text(), value.view())),
+                object.members().map(|(position, name, value)| (position, name.text(), value)),
             ),
         }
     }
@@ -395,7 +389,7 @@ impl<'a> ObjectView<'a> {
 
 /// Iterates the elements of an array.
 #[derive(Clone)]
-pub struct Items<'a>(Either<pack::Items<'a>, vec_deque::Iter<'a, Value>>);
+pub struct Items<'a>(Either<pack::Items<'a>, tree::Items<'a>>);
 
 impl<'a> Iterator for Items<'a> {
     type Item = View<'a>;
@@ -404,7 +398,7 @@ impl<'a> Iterator for Items<'a> {
     fn next(&mut self) -> Option<View<'a>> {
         match &mut self.0 {
             Either::Packed(items) => items.next(),
-            Either::Tree(items) => items.next().map(Value::view),
+            Either::Tree(items) => items.next(),
         }
     }
 }
@@ -420,9 +414,7 @@ impl<'a> Iterator for Members<'a> {
     fn next(&mut self) -> Option<(Text<'a>, View<'a>)> {
         match &mut self.0 {
             Either::Packed(members) => members.next().map(|(name, value)| (name.text(), value)),
-            Either::Tree(members) => {
-                members.next().map(|(_, name, value)| (name.text(), value.view()))
-            }
+            Either::Tree(members) => members.next().map(|(_, name, value)| (name.text(), value)),
         }
     }
 }

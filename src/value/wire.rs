@@ -49,7 +49,7 @@ pub fn put_value(view: View<'_>, out: &mut Vec<u8>) {
             put_varint(array.len() as u64, out);
             match array {
                 ArrayView::Packed(body) => body.each_item(|item| put_value(item, out)),
-                ArrayView::Tree(array) => array.iter().for_each(|item| put_value(item.view(), out)),
+                ArrayView::Tree(array) => array.iter().for_each(|item| put_value(item, out)),
             }
         }
         View::Object(object) => {
@@ -64,9 +64,7 @@ pub fn put_value(view: View<'_>, out: &mut Vec<u8>) {
                     body.each_member(|name, value| put_member(name.text(), value));
                 }
                 ObjectView::Tree(object) => {
-                    object
-                        .members()
-                        .for_each(|(_, name, value)| put_member(name.text(), value.view()));
+                    object.members().for_each(|(_, name, value)| put_member(name.text(), value));
                 }
             }
         }

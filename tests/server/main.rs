@@ -14,6 +14,7 @@ mod lock_promises;
 mod locking;
 #[allow(dead_code)]
 mod resp;
+mod sizes;
 mod soak;
 mod tour;
 mod valgrind;

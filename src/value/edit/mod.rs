@@ -19,13 +19,13 @@ pub use self::exchange::Relaxed;
 
 use self::effects::{effect, spell};
 use self::place::{
-    Found, Spot, push_member, put_each_back, put_items, restore_member, swap, swap_counting,
-    take_each, take_items, take_member, try_walk,
+    Found, Spot, push_member, put_array, put_each_back, put_items, restore_member, swap,
+    swap_counting, take_each, take_items, take_member, try_walk,
 };
 use super::build::Measured;
 use super::limits::Limits;
 use super::root::Root;
-use super::tree::{Node, Value};
+use super::tree::{Array, Node, Value};
 use super::view::{View, text_size};
 use super::{Place, wire};
 use crate::budget::{Allowance, weight};
@@ -73,12 +73,12 @@ enum Undo {
     PutEachBack {
         place: Place,
         positions: Vec<u32>,
-        old: Vec<Value>,
+        old: Array,
     },
     PutItemsBack {
         place: Place,
         index: u32,
-        old: Vec<Value>,
+        old: Array,
     },
     Exchange {
         a: Place,
@@ -376,7 +376,7 @@ impl<'a> Editor<'a> {
         })?;
         self.journal.put_in += size;
         let count = new.len() as u32;
-        let work = work_of(new.iter().map(|item| &item.value));
+        let work = work_of(new.iter().map(|item| item.value.view()));
         let new = new.into_iter().map(|item| item.value).collect();
         let unpacked = put_items(self.root, place, index, new);
         self.note(|changes| changes.inserted(place, index as u32, count));
@@ -394,7 +394,7 @@ impl<'a> Editor<'a> {
             wire::put_varint(count as u64, out);
         })?;
         let old = take_items(self.root, place, index, count);
-        let growth = -(old.iter().map(|value| value.view().size() as i64).sum::<i64>());
+        let growth = -(old.iter().map(|item| item.size() as i64).sum::<i64>());
         self.note(|changes| changes.removed(place, index as u32, count as u32, true));
         let work = work_of(old.iter());
         self.push(Undo::PutItemsBack { place: place.into(), index: index as u32, old }, growth);
@@ -419,7 +419,7 @@ impl<'a> Editor<'a> {
             }
         })?;
         let old = take_each(self.root, place, positions);
-        let growth = -(old.iter().map(|value| value.view().size() as i64).sum::<i64>());
+        let growth = -(old.iter().map(|item| item.size() as i64).sum::<i64>());
         self.note(|changes| changes.removed_each(place, positions));
         let work = work_of(old.iter());
         let undo = Undo::PutEachBack { place: place.into(), positions: positions.into(), old };
@@ -459,7 +459,7 @@ impl<'a> Editor<'a> {
                     put_each_back(self.root, &place, &positions, old);
                 }
                 Undo::PutItemsBack { place, index, old } => {
-                    put_items(self.root, &place, index as usize, old);
+                    put_array(self.root, &place, index as usize, old);
                 }
                 Undo::Exchange { a, b } => exchange::exchange(self.root, &a, &b),
                 Undo::Lift { from, to, old } => exchange::lower(self.root, &from, &to, old),
@@ -472,7 +472,12 @@ impl<'a> Editor<'a> {
     pub fn commit(self) {
         for place in std::mem::take(&mut self.journal.holes) {
             // The place may be another's by now, or nobody's: tidying any object is harmless.
-            if let Some(Spot::Value(Value(Node::Object(object)))) = try_walk(self.root, &place)
+            let value = match try_walk(self.root, &place) {
+                Some(Spot::Value(value)) => value,
+                Some(Spot::One(runs, nth)) => runs.one_mut(nth),
+                _ => continue,
+            };
+            if let Node::Object(object) = &mut value.0
                 && object.is_mostly_holes()
             {
                 object.close_holes();
@@ -522,8 +527,8 @@ impl Drop for Editor<'_> {
 }
 
 /// Steps for putting elements in or taking them out.
-fn work_of<'v>(items: impl Iterator<Item = &'v Value>) -> u64 {
-    items.map(|item| 1 + item.view().work()).sum()
+fn work_of<'v>(items: impl Iterator<Item = View<'v>>) -> u64 {
+    items.map(|item| 1 + item.work()).sum()
 }
 
 /// `depth` and `put_in` are of what is put in, `growth` is the document's, `size` what it is so far.

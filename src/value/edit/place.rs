@@ -4,31 +4,35 @@
 //! here records anything: that is the editor's.
 
 use crate::value::Place;
-use crate::value::leaf::{self, LeafRef, Splice};
+use crate::value::chunks::{Packed, Part, Runs};
+use crate::value::leaf::{self, LeafRef, Splice, Steps};
 use crate::value::names;
-use crate::value::number::Number;
 use crate::value::object::Object;
-use crate::value::pack::{self, PackedNumber};
+use crate::value::pack;
 use crate::value::root::Root;
 use crate::value::tree::{Array, Node, Value};
 use crate::value::view::View;
 
-/// What a walk to a place ends at.
+/// The end of a walk to a place.
 pub(super) enum Spot<'v, 's> {
-    /// A value of its own.
+    /// The root, which is a value of its own.
     Value(&'v mut Value),
-    /// The root itself, which the document's tail holds.
+    /// The root, which the document's tail holds.
     Tail(&'v mut Root),
+    /// A chunk of one child.
+    One(&'v mut dyn Runs, usize),
     /// A node inside a leaf, with the steps that lead there.
-    Packed(Home<'v>, &'s [u32]),
+    Packed(Home<'v>, Steps<'s>),
 }
 
-/// Where a leaf is.
+/// The owner of a leaf.
 pub(super) enum Home<'v> {
-    /// It is this value's.
+    /// The leaf is this value's.
     Value(&'v mut Value),
-    /// It is in this document's tail.
+    /// The leaf is in this document's tail.
     Tail(&'v mut Root),
+    /// The leaf is this run of a large container.
+    Run(&'v mut dyn Runs, usize),
 }
 
 impl Home<'_> {
@@ -38,6 +42,16 @@ impl Home<'_> {
             Home::Value(Value(Node::Leaf(leaf))) => leaf.get(),
             Home::Value(_) => unreachable!("a packed spot is a leaf"),
             Home::Tail(root) => root.leaf().expect("a packed spot is a leaf"),
+            Home::Run(runs, nth) => runs.run(*nth),
+        }
+    }
+
+    /// Whether `added` bytes in the place of `removed` leave the leaf within its size.
+    #[inline]
+    fn has_room(&self, removed: usize, added: usize) -> bool {
+        match self {
+            Home::Run(runs, nth) => runs.has_room(*nth, removed, added),
+            _ => self.leaf().has_room(removed, added),
         }
     }
 
@@ -47,14 +61,21 @@ impl Home<'_> {
             Home::Value(Value(Node::Leaf(leaf))) => leaf.splice(splice),
             Home::Value(_) => unreachable!("a packed spot is a leaf"),
             Home::Tail(root) => root.splice(splice),
+            Home::Run(runs, nth) => runs.splice(*nth, splice),
         }
     }
 
-    /// Turns the leaf into a tree node whose children are values.
-    fn unpack(self) {
+    /// Makes room at the place the steps lead to. `alone`: for a value that cannot be packed at all, in the
+    /// place of the one there.
+    fn make_room(self, steps: Steps<'_>, alone: bool) {
         match self {
             Home::Value(value) => value.unpack_top(),
             Home::Tail(root) => root.unpack(),
+            Home::Run(runs, nth) => {
+                let child = steps.rest.first().expect("a run is no place");
+                let alone = alone && steps.rest.len() == 1;
+                runs.make_room(nth, (child - steps.before) as usize, alone);
+            }
         }
     }
 }
@@ -68,22 +89,37 @@ pub(super) fn try_walk<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Option<S
     if root.leaf().is_some() {
         return Some(match place {
             [] => Spot::Tail(root),
-            steps => Spot::Packed(Home::Tail(root), steps),
+            rest => Spot::Packed(Home::Tail(root), Steps { before: 0, rest }),
         });
     }
     let mut value = root.own_mut().expect("what is not in the tail is a value");
     let mut rest = place;
     while let Some((position, deeper)) = rest.split_first() {
         if matches!(value.0, Node::Leaf(_)) {
-            return Some(Spot::Packed(Home::Value(value), rest));
+            return Some(Spot::Packed(Home::Value(value), Steps { before: 0, rest }));
         }
-        value = match &mut value.0 {
-            Node::Array(array) => array.items.get_mut(*position as usize)?,
+        let at = *position as usize;
+        let (runs, (nth, offset), is_run): (&mut dyn Runs, _, _) = match &mut value.0 {
+            Node::Array(array) if at < array.len() => {
+                let (nth, offset) = array.chunks.locate(at)?;
+                let is_run = matches!(array.chunks.part(nth), Part::Run(_));
+                (&mut array.chunks, (nth, offset), is_run)
+            }
             Node::Object(object) if object.member(*position).is_some() => {
-                object.member_mut(*position)
+                let (nth, offset) = object.chunks.locate(at)?;
+                let is_run = matches!(object.chunks.part(nth), Part::Run(_));
+                (&mut object.chunks, (nth, offset), is_run)
             }
             _ => return None,
         };
+        if is_run {
+            let before = position - offset as u32;
+            return Some(Spot::Packed(Home::Run(runs, nth), Steps { before, rest }));
+        }
+        if deeper.is_empty() {
+            return Some(Spot::One(runs, nth));
+        }
+        value = runs.one_mut(nth);
         rest = deeper;
     }
     Some(Spot::Value(value))
@@ -94,17 +130,19 @@ enum Container<'v, 's> {
     Array(&'v mut Array),
     Object(&'v mut Object),
     /// Inside a leaf, with the steps that lead there.
-    Packed(Home<'v>, &'s [u32]),
+    Packed(Home<'v>, Steps<'s>),
 }
 
 fn walk_container<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Container<'v, 's> {
+    const HERE: Steps<'static> = Steps { before: 0, rest: &[] };
     let value = match walk(root, place) {
         Spot::Value(value) => value,
-        Spot::Tail(root) => return Container::Packed(Home::Tail(root), &[]),
+        Spot::One(runs, nth) => runs.one_mut(nth),
+        Spot::Tail(root) => return Container::Packed(Home::Tail(root), HERE),
         Spot::Packed(home, steps) => return Container::Packed(home, steps),
     };
     if matches!(value.0, Node::Leaf(_)) {
-        return Container::Packed(Home::Value(value), &[]);
+        return Container::Packed(Home::Value(value), HERE);
     }
     match &mut value.0 {
         Node::Array(array) => Container::Array(array),
@@ -113,48 +151,11 @@ fn walk_container<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Container<'v,
     }
 }
 
-/// The packed bytes of a value small enough to stand inside a leaf.
-enum Packed<'v> {
-    Number(PackedNumber),
-    Node(&'v [u8]),
-    Written(Vec<u8>),
-}
-
-impl Packed<'_> {
-    fn new(value: &Value) -> Option<Packed<'_>> {
-        Some(match &value.0 {
-            Node::Int(number) => Packed::Number(PackedNumber::new(Number::Int(*number))),
-            Node::Float(number) => Packed::Number(PackedNumber::new(Number::Float(*number))),
-            Node::Leaf(leaf) => Packed::Node(leaf.get().node()),
-            Node::Array(_) | Node::Object(_) => return None,
-            _ => {
-                let mut out = Vec::new();
-                match value.view() {
-                    View::Null => pack::write_null(&mut out),
-                    View::Bool(value) => pack::write_bool(value, &mut out),
-                    View::Str(text) if text.as_bytes().len() <= pack::STRING_BYTES_MAX => {
-                        pack::write_string(text.as_bytes(), &mut out);
-                    }
-                    _ => return None,
-                }
-                Packed::Written(out)
-            }
-        })
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        match self {
-            Packed::Number(number) => number.as_bytes(),
-            Packed::Node(bytes) => bytes,
-            Packed::Written(bytes) => bytes,
-        }
-    }
-}
-
 /// What stands at a place that exists, to be read and then replaced.
 pub(super) enum Found<'v> {
     Value(&'v mut Value),
     Tail(&'v mut Root),
+    One(&'v mut dyn Runs, usize),
     /// A node inside a leaf.
     Packed(Home<'v>, leaf::Spot),
 }
@@ -165,6 +166,7 @@ impl<'v> Found<'v> {
         match walk(root, place) {
             Spot::Value(value) => Found::Value(value),
             Spot::Tail(root) => Found::Tail(root),
+            Spot::One(runs, nth) => Found::One(runs, nth),
             Spot::Packed(home, steps) => {
                 let spot = home.leaf().locate(steps);
                 Found::Packed(home, spot)
@@ -177,6 +179,7 @@ impl<'v> Found<'v> {
         match self {
             Found::Value(value) => value.view(),
             Found::Tail(root) => root.view(),
+            Found::One(runs, nth) => runs.one_mut(*nth).view(),
             Found::Packed(home, spot) => pack::view(home.leaf().node(), spot.value),
         }
     }
@@ -187,12 +190,12 @@ impl<'v> Found<'v> {
         let (mut home, spot) = match self {
             Found::Value(value) => return Ok(std::mem::replace(value, new)),
             Found::Tail(root) => return Ok(root.replace(new)),
+            Found::One(runs, nth) => return Ok(runs.replace_one(nth, new)),
             Found::Packed(home, spot) => (home, spot),
         };
-        let leaf = home.leaf();
         match Packed::new(&new) {
-            Some(packed) if leaf.has_room(spot.end - spot.value, packed.as_bytes().len()) => {
-                let old = Value::from_packed(&leaf.node()[spot.value..spot.end]);
+            Some(packed) if home.has_room(spot.end - spot.value, packed.as_bytes().len()) => {
+                let old = Value::from_packed(&home.leaf().node()[spot.value..spot.end]);
                 let bytes = packed.as_bytes();
                 let (headers, start, end) = (&spot.headers, spot.value, spot.end);
                 home.splice(&Splice { headers, start, end, bytes, count_change: 0 });
@@ -217,10 +220,10 @@ pub(super) fn swap_counting(root: &mut Root, place: &[u32], mut new: Value) -> (
             Err(unfit) => new = unfit,
         }
         unpacked += 1;
-        let Spot::Packed(home, _) = walk(root, place) else {
+        let Spot::Packed(home, steps) = walk(root, place) else {
             unreachable!("only a leaf can be too small")
         };
-        home.unpack();
+        home.make_room(steps, Packed::new(&new).is_none());
     }
 }
 
@@ -258,14 +261,14 @@ pub(super) fn restore_member(
             Container::Packed(mut home, steps) => {
                 let bytes = Packed::new(&new).map(|packed| packed_member(name, packed.as_bytes()));
                 match bytes {
-                    Some(bytes) if home.leaf().has_room(0, bytes.len()) => {
+                    Some(bytes) if home.has_room(0, bytes.len()) => {
                         let gap = home.leaf().locate_gap(steps, position as usize);
                         home.splice(&fill(&gap, &bytes, 1));
                         return unpacked;
                     }
                     _ => {
                         unpacked += 1;
-                        home.unpack();
+                        home.make_room(steps, false);
                     }
                 }
             }
@@ -294,43 +297,72 @@ fn packed_member(name: &str, value: &[u8]) -> Vec<u8> {
 /// Takes a member out; also says whether the object may have holes now.
 pub(super) fn take_member(root: &mut Root, place: &[u32], position: u32) -> (Value, bool) {
     match walk_container(root, place) {
-        Container::Object(object) => (object.remove(position).1, true),
+        Container::Object(object) => (object.remove(position), true),
         Container::Array(_) => unreachable!("members are taken from objects"),
         Container::Packed(mut home, steps) => (take_packed(&mut home, steps, position), false),
     }
 }
 
-fn take_packed(home: &mut Home<'_>, steps: &[u32], position: u32) -> Value {
-    let mut inside: Place = steps.into();
+fn take_packed(home: &mut Home<'_>, steps: Steps<'_>, position: u32) -> Value {
+    let mut inside: Place = steps.rest.into();
     inside.push(position);
-    let spot = home.leaf().locate(&inside);
+    let spot = home.leaf().locate(Steps { rest: &inside, ..steps });
     let old = Value::from_packed(&home.leaf().node()[spot.value..spot.end]);
     let (headers, start, end) = (&spot.headers, spot.start, spot.end);
     home.splice(&Splice { headers, start, end, bytes: &[], count_change: -1 });
     old
 }
 
-/// Inserts elements; gives the number of leaves unpacked.
+/// Inserts elements before `index` of the array at `place`; gives the number of leaves unpacked.
 pub(super) fn put_items(root: &mut Root, place: &[u32], index: usize, new: Vec<Value>) -> u64 {
+    let bytes = packed_items(&new);
+    match bytes {
+        Some(bytes) if put_packed_items(root, place, index, &bytes, new.len()) => 0,
+        _ => put_array(root, place, index, Array::of(new)),
+    }
+}
+
+/// Inserts packed elements where a leaf has room for them; says whether one has.
+fn put_packed_items(
+    root: &mut Root,
+    place: &[u32],
+    index: usize,
+    bytes: &[u8],
+    count: usize,
+) -> bool {
+    match walk_container(root, place) {
+        Container::Array(array) => array.chunks.insert_packed(index, bytes, count),
+        Container::Object(_) => unreachable!("elements are added to arrays"),
+        Container::Packed(mut home, steps) => {
+            if !home.has_room(0, bytes.len()) {
+                return false;
+            }
+            let gap = home.leaf().locate_gap(steps, index);
+            home.splice(&fill(&gap, bytes, count));
+            true
+        }
+    }
+}
+
+/// As [`put_items`], of elements in an array.
+pub(super) fn put_array(root: &mut Root, place: &[u32], index: usize, new: Array) -> u64 {
     let mut unpacked = 0;
     loop {
+        if let Some((bytes, count)) = new.chunks.packed()
+            && put_packed_items(root, place, index, &bytes, count)
+        {
+            return unpacked;
+        }
         match walk_container(root, place) {
             Container::Array(array) => {
                 array.insert(index, new);
                 return unpacked;
             }
             Container::Object(_) => unreachable!("elements are added to arrays"),
-            Container::Packed(mut home, steps) => match packed_items(&new) {
-                Some(bytes) if home.leaf().has_room(0, bytes.len()) => {
-                    let gap = home.leaf().locate_gap(steps, index);
-                    home.splice(&fill(&gap, &bytes, new.len()));
-                    return unpacked;
-                }
-                _ => {
-                    unpacked += 1;
-                    home.unpack();
-                }
-            },
+            Container::Packed(home, steps) => {
+                unpacked += 1;
+                home.make_room(steps, false);
+            }
         }
     }
 }
@@ -347,16 +379,15 @@ fn packed_items(items: &[Value]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-pub(super) fn take_items(root: &mut Root, place: &[u32], index: usize, count: usize) -> Vec<Value> {
+pub(super) fn take_items(root: &mut Root, place: &[u32], index: usize, count: usize) -> Array {
     match walk_container(root, place) {
         Container::Array(array) => array.remove(index, count),
         Container::Object(_) => unreachable!("elements are taken from arrays"),
         Container::Packed(mut home, steps) => {
             let leaf = home.leaf();
-            let items = leaf.view_at(steps).as_array().expect("elements are taken from arrays");
-            let old = items.iter().skip(index).take(count).map(View::to_value).collect();
             let from = leaf.locate_gap(steps, index);
             let end = leaf.locate_gap(steps, index + count).start;
+            let old = Array::of_packed(&leaf.node()[from.start..end]);
             let (headers, start, count_change) = (&from.headers, from.start, -(count as isize));
             home.splice(&Splice { headers, start, end, bytes: &[], count_change });
             old
@@ -364,27 +395,34 @@ pub(super) fn take_items(root: &mut Root, place: &[u32], index: usize, count: us
     }
 }
 
-pub(super) fn take_each(root: &mut Root, place: &[u32], positions: &[u32]) -> Vec<Value> {
+pub(super) fn take_each(root: &mut Root, place: &[u32], positions: &[u32]) -> Array {
     match walk_container(root, place) {
         Container::Array(array) => array.remove_each(positions),
         Container::Object(_) => unreachable!("elements are taken from arrays"),
-        Container::Packed(mut home, steps) => {
+        Container::Packed(..) => {
             let mut old: Vec<_> = positions
                 .iter()
                 .rev()
-                .map(|position| take_packed(&mut home, steps, *position))
+                .map(|position| {
+                    // What a run is changed by may move its children to another.
+                    let Container::Packed(mut home, steps) = walk_container(root, place) else {
+                        unreachable!("a packed container stays packed when it shrinks")
+                    };
+                    take_packed(&mut home, steps, *position)
+                })
                 .collect();
             old.reverse();
-            old
+            Array::of(old)
         }
     }
 }
 
-pub(super) fn put_each_back(root: &mut Root, place: &[u32], positions: &[u32], old: Vec<Value>) {
+pub(super) fn put_each_back(root: &mut Root, place: &[u32], positions: &[u32], mut old: Array) {
     if let Container::Array(array) = walk_container(root, place) {
         return array.restore_each(positions, old);
     }
-    for (position, value) in positions.iter().zip(old) {
-        put_items(root, place, *position as usize, vec![value]);
+    for position in positions {
+        let next = old.remove(0, 1);
+        put_array(root, place, *position as usize, next);
     }
 }

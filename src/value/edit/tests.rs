@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::ErrorCode;
+use crate::value::Kind;
 use crate::value::number::Number;
 use crate::value::parse;
 use proptest::prelude::*;
@@ -210,6 +211,42 @@ fn values_that_change_places_are_not_copied_and_keep_to_the_depth() {
     assert_eq!(refused.code(), ErrorCode::Limit);
 }
 
+/// Names and strings around the sizes that decide whether a member is part of a run.
+#[test]
+fn members_of_any_length_come_and_go() {
+    let lens = [1, 62, 64, 500, 510, 1000, 1015, 1025, 70_000];
+    let (mut root, _) = rooted(r#"{"a":1}"#);
+    let mut model = serde_json::json!({"a": 1});
+    for name in lens {
+        for len in lens {
+            let (name, text) = (format!("{}{len}", "n".repeat(name)), "v".repeat(len));
+            let (size, mut journal) = (root.view().size(), Journal::default());
+            let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
+            let position = editor.insert_member(&[], &name, value("1")).unwrap();
+            editor.replace(&[position], value(&format!("\"{text}\""))).unwrap();
+            editor.replace(&[position], value(&format!("[\"{text}\"]"))).unwrap();
+            editor.replace(&[position, 0], value("[2]")).unwrap();
+            editor.replace(&[position], value(&format!("\"{text}\""))).unwrap();
+            editor.remove_member(&[], 0).unwrap();
+            editor.rollback();
+            let position = editor.insert_member(&[], &name, value(&format!("\"{text}\""))).unwrap();
+            assert_eq!(editor.view().as_object().unwrap().find(&name).unwrap().0, position);
+            editor.commit();
+            model[name] = text.into();
+        }
+        let fresh = value(&serde_json::to_string(&model).unwrap()).value;
+        assert!(root.view().identical(fresh.view()));
+    }
+    let mut editor_journal = Journal::default();
+    let size = root.view().size();
+    let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut editor_journal);
+    while let Some((position, _, _)) = editor.view().as_object().unwrap().last() {
+        editor.remove_member(&[], position).unwrap();
+    }
+    editor.commit();
+    assert!(root.heap_bytes() < 500, "{}", root.heap_bytes());
+}
+
 #[test]
 fn holes_close_when_a_command_is_over() {
     let members: Vec<String> = (0..500).map(|i| format!("\"member number {i}\":{i}")).collect();
@@ -317,7 +354,17 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Step) 
         Step::Remove(at, _) | Step::RemoveEach(at, _) => at,
         Step::Exchange(at, _) | Step::Lift(at, _) => at,
     };
-    let place = &places[at % places.len()];
+    // Half of the changes are of containers, of which there are few.
+    let containers: Vec<Place> = places
+        .iter()
+        .filter(|place| !matches!(editor.at(place).kind(), Kind::Null | Kind::Boolean))
+        .filter(|place| !matches!(editor.at(place).kind(), Kind::Number | Kind::String))
+        .cloned()
+        .collect();
+    let place = match at % 2 == 1 && !containers.is_empty() {
+        true => &containers[at / 2 % containers.len()],
+        false => &places[at / 2 % places.len()],
+    };
     let node = model_at(model, editor.view(), place);
     let array_len = editor.at(place).as_array().map(|array| array.len());
     let positions: Vec<(u32, String)> = editor
@@ -376,7 +423,7 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Step) 
         Step::Remove(_, index) => {
             if let Some(len) = array_len.filter(|len| *len > 0) {
                 let index = index % len;
-                let count = (len - index).min(3);
+                let count = (len - index).min([1, 3, 500][index % 3]);
                 node.as_array_mut().unwrap().drain(index..index + count);
                 editor.remove_items(place, index, count).unwrap();
             } else if !positions.is_empty() {
@@ -485,41 +532,7 @@ proptest! {
     /// Changes agree with a naive model, effects repeat them elsewhere, undo gives the bytes back.
     #[test]
     fn changes_effects_and_undo_agree(start in json_text(), tail in 0..3usize, commands in prop::collection::vec(prop::collection::vec(change(), 1..8), 1..4)) {
-        let Measured { value: document, mut size, .. } = value(&start);
-        let mut replica = root(document.clone(), 0);
-        let mut root = root(document, tail);
-        let mut model: serde_json::Value = serde_json::from_str(&start).unwrap();
-        for changes in &commands {
-            let before = wire_of(root.view());
-            let mut journal = Journal::default();
-
-            let mut scratch = model.clone();
-            let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
-            changes.iter().for_each(|change| apply(&mut editor, &mut scratch, change));
-            drop(editor);
-            prop_assert_eq!(&wire_of(root.view()), &before);
-            prop_assert!(journal.is_empty() && journal.size_change() == 0);
-
-            let old = root.view().to_value();
-            let mut editor =
-                Editor::new(&mut root, size, Limits::NONE, &mut journal).track_changes(true);
-            changes.iter().for_each(|change| apply(&mut editor, &mut model, change));
-            size = editor.size();
-            let noted = Noted { changes: editor.changes() };
-            prop_assert!(noted.changes.len() <= CHANGES_MAX);
-            prop_assert!(noted.explain(old.view(), editor.view(), &[]), "{:?}", noted.changes);
-            editor.commit();
-            prop_assert_eq!(size, root.view().size());
-            let model_text = serde_json::to_string(&model).unwrap();
-            prop_assert_eq!(format!("{:?}", root), format!("{:?}", value(&model_text).value));
-
-            let mut elsewhere = Journal::default();
-            let replica_size = replica.view().size();
-            let mut editor = Editor::new(&mut replica, replica_size, Limits::NONE, &mut elsewhere);
-            editor.apply_effects(journal.effects()).unwrap();
-            editor.commit();
-            prop_assert_eq!(wire_of(replica.view()), wire_of(root.view()));
-        }
+        agree(&start, tail, &commands)?;
     }
 
     #[test]
@@ -546,4 +559,93 @@ proptest! {
             prop_assert_eq!(wire_of(root.view()), before);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// As above, of containers with very many children.
+    #[test]
+    fn changes_of_large_containers_agree(start in large_text(), commands in prop::collection::vec(prop::collection::vec(change(), 1..8), 1..8)) {
+        agree(&start, 0, &commands)?;
+    }
+}
+
+/// Two containers, of up to 1500 children each.
+fn large_text() -> impl Strategy<Value = String> {
+    let child = || {
+        prop_oneof![
+            8 => (-40_000i64..40_000).prop_map(|n| n.to_string()),
+            4 => "[a-z]{0,20}".prop_map(|s| format!("\"{s}\"")),
+            2 => (0..99i64).prop_map(|n| format!("{{\"a\":{n},\"b\":[{n},null]}}")),
+            1 => (100usize..1100).prop_map(|n| format!("\"{}\"", "y".repeat(n))),
+        ]
+    };
+    let children = |most| prop::collection::vec(child(), 0..most);
+    (children(1500), children(1500)).prop_map(|(items, members)| {
+        let members: Vec<String> =
+            (0..).zip(members).map(|(nth, value)| format!("\"member {nth}\":{value}")).collect();
+        format!("[[{}],{{{}}}]", items.join(","), members.join(","))
+    })
+}
+
+/// Runs commands against a naive model and a replica, each once to be undone before.
+fn agree(
+    start: &str,
+    tail: usize,
+    commands: &[Vec<Step>],
+) -> std::result::Result<(), TestCaseError> {
+    let Measured { value: document, mut size, .. } = value(start);
+    let mut replica = root(document.clone(), 0);
+    let mut root = root(document, tail);
+    let mut model: serde_json::Value = serde_json::from_str(start).unwrap();
+    for changes in commands {
+        let before = wire_of(root.view());
+        let mut journal = Journal::default();
+
+        let mut scratch = model.clone();
+        let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
+        changes.iter().for_each(|change| apply(&mut editor, &mut scratch, change));
+        drop(editor);
+        prop_assert_eq!(&wire_of(root.view()), &before);
+        prop_assert!(journal.is_empty() && journal.size_change() == 0);
+
+        let old = root.view().to_value();
+        let mut editor =
+            Editor::new(&mut root, size, Limits::NONE, &mut journal).track_changes(true);
+        changes.iter().for_each(|change| apply(&mut editor, &mut model, change));
+        size = editor.size();
+        let noted = Noted { changes: editor.changes() };
+        prop_assert!(noted.changes.len() <= CHANGES_MAX);
+        prop_assert!(noted.explain(old.view(), editor.view(), &[]), "{:?}", noted.changes);
+        editor.commit();
+        prop_assert_eq!(size, root.view().size());
+        let fresh = value(&serde_json::to_string(&model).unwrap()).value;
+        prop_assert_eq!(format!("{:?}", root), format!("{:?}", fresh));
+        for (position, name) in names_of(root.view()) {
+            let found = root.view().at(&position).unwrap().as_object().unwrap().find(&name);
+            prop_assert!(found.is_some(), "{name}");
+        }
+        let (held, least) = (root.heap_bytes(), fresh.heap_bytes());
+        prop_assert!(held <= 2 * least + 1024, "{held} bytes are held where {least} would do");
+
+        let mut elsewhere = Journal::default();
+        let replica_size = replica.view().size();
+        let mut editor = Editor::new(&mut replica, replica_size, Limits::NONE, &mut elsewhere);
+        editor.apply_effects(journal.effects()).unwrap();
+        editor.commit();
+        prop_assert_eq!(wire_of(replica.view()), wire_of(root.view()));
+    }
+    Ok(())
+}
+
+/// The names of all members, with the place of their object.
+fn names_of(view: View<'_>) -> Vec<(Place, String)> {
+    let mut places = Vec::new();
+    all_places(view, Place::new(), &mut places);
+    let objects = places.into_iter().filter_map(|place| {
+        let object = view.at(&place).unwrap().as_object()?;
+        Some(object.iter().map(|(name, _)| (place.clone(), name.as_str().to_owned())).collect())
+    });
+    objects.collect::<Vec<Vec<_>>>().concat()
 }
