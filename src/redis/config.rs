@@ -72,6 +72,13 @@ static SCHEMA_BYTES: Entry = Entry::new(
     SchemaLimits::NONE.bytes as u64,
     true,
 );
+static SCHEMA_PATTERN_BYTES: Entry = Entry::new(
+    c"schema-pattern-bytes",
+    DEFAULT.schemas.pattern_bytes as u64,
+    1,
+    SchemaLimits::NONE.pattern_bytes as u64,
+    true,
+);
 
 static TOKEN_REPLY_BYTES: Entry =
     Entry::new(c"token-reply-bytes", DEFAULT.transactions.token_reply_bytes, 1, BYTES_MAX, true);
@@ -84,7 +91,7 @@ static LOCK_LEASE_MIN: Entry =
 static LOCK_LEASE_MAX: Entry =
     Entry::new(c"lock-lease-max", DEFAULT.locks.lease_ms_max, 1, LEASE_MS_LOADED_MAX, false);
 
-static ENTRIES: [&Entry; 19] = [
+static ENTRIES: [&Entry; 20] = [
     &DEPTH,
     &DOCUMENT_BYTES,
     &PATH_BYTES,
@@ -98,6 +105,7 @@ static ENTRIES: [&Entry; 19] = [
     &EXPRESSION_CACHE_ENTRIES,
     &EXPRESSION_CACHE_BYTES,
     &SCHEMA_BYTES,
+    &SCHEMA_PATTERN_BYTES,
     &TOKEN_REPLY_BYTES,
     &LOCK_WAITERS,
     &LOCK_NAMES,
@@ -128,7 +136,11 @@ pub fn settings() -> Settings {
             depth: EXPRESSION_DEPTH.get() as u32,
             steps: EXPRESSION_STEPS.get(),
         },
-        schemas: SchemaLimits { bytes: SCHEMA_BYTES.get() as usize, ..SchemaLimits::DEFAULT },
+        schemas: SchemaLimits {
+            bytes: SCHEMA_BYTES.get() as usize,
+            pattern_bytes: SCHEMA_PATTERN_BYTES.get() as usize,
+            ..SchemaLimits::DEFAULT
+        },
         transactions: TransactionLimits { token_reply_bytes: TOKEN_REPLY_BYTES.get() },
         locks: LockLimits {
             waiters: LOCK_WAITERS.get(),

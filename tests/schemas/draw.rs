@@ -175,7 +175,6 @@ fn nesting(inner: BoxedStrategy<Value>) -> impl Strategy<Value = Keywords> {
             .prop_map(|(prefix, items)| vec![("prefixItems", prefix), ("items", items)]),
         1 => one("unevaluatedItems", inner.clone()),
         1 => one("unevaluatedProperties", inner.clone()),
-        1 => one("additionalItems", inner.clone()),
         2 => one("uniqueItems", Just(true.into())),
     ];
     let here = prop_oneof![
@@ -185,8 +184,7 @@ fn nesting(inner: BoxedStrategy<Value>) -> impl Strategy<Value = Keywords> {
         1 => one("not", inner.clone()),
         1 => either,
         1 => contains,
-        1 => one("dependentSchemas", named.clone()),
-        1 => one("dependencies", named),
+        2 => one("dependentSchemas", named),
     ];
     prop_oneof![3 => below, 2 => here]
 }

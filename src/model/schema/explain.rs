@@ -1,16 +1,23 @@
 //! What is said of a violation: the place, the keyword, and where the schema asks for it.
 
-use super::SchemaLimits;
-use super::outline::cut;
-use super::parts::{Run, SCHEMA_URI};
-use super::test::Test;
+use super::assertion::Test;
+use super::draft::Moves;
+use super::limits::SchemaLimits;
+use super::parts::Run;
+use super::refusal::cut;
+use super::uri::SCHEMA_URI;
 use super::walk::Violation;
 use crate::error::{Error, ErrorCode};
 use crate::value::number::Number;
 
 /// The error a violation is.
 #[cold]
-pub(super) fn error(violation: &Violation<'_>, run: &Run<'_>, limits: &SchemaLimits) -> Error {
+pub(super) fn error(
+    violation: &Violation<'_>,
+    run: &Run<'_>,
+    moves: &Moves,
+    limits: &SchemaLimits,
+) -> Error {
     let ask = violation.ask;
     let mut place = violation.place.clone();
     let mut keyword = ask.keyword.to_owned();
@@ -36,7 +43,7 @@ pub(super) fn error(violation: &Violation<'_>, run: &Run<'_>, limits: &SchemaLim
     Error::new(ErrorCode::Schema, message)
         .text("place", place.as_bytes())
         .text("keyword", keyword.as_bytes())
-        .text("schema", schema.as_bytes())
+        .text("schema", moves.given(&schema).as_bytes())
 }
 
 /// Where the crate says a keyword stands: in the part itself, or in a resource of the schema.

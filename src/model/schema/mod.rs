@@ -10,22 +10,32 @@
 //! are asserted. Patterns are matched in linear time. Nothing is ever fetched: a reference leads into
 //! the document, or to the standard's own metaschema.
 
-mod defaults;
+mod assertion;
+mod draft;
 mod explain;
+mod fill;
 mod instance;
+mod keywords;
+mod limits;
 mod outline;
 mod parts;
+mod pattern;
 mod plan;
-mod test;
+mod refusal;
+mod uri;
 mod walk;
 
 use serde_json::Value as Serde;
 
-use self::defaults::Fill;
+use self::draft::{Moves, translate};
+use self::fill::Fill;
 use self::instance::Meter;
-use self::outline::{Outline, cut, refuse};
+pub use self::limits::SchemaLimits;
+use self::outline::Outline;
 use self::parts::{Parts, Run};
 use self::plan::{Plan, Planner, WHOLE};
+use self::refusal::{cut, refuse};
+use self::uri::SCHEMA_URI;
 use self::walk::{Verdict, Walk};
 use crate::budget::Allowance;
 use crate::budget::weight::SCHEMA_STEPS;
@@ -34,55 +44,12 @@ use crate::model::Formats;
 use crate::value::View;
 use crate::value::edit::{CHANGES_MAX, Change, Editor};
 
-/// Bounds on one schema, and on what checking by it may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SchemaLimits {
-    /// Length of the text. Configuration `model.schema-bytes`.
-    pub bytes: usize,
-    /// Nesting of the text's arrays and objects. At most 127, which is what the parser can do.
-    pub depth: u32,
-    /// Places of the text that are schemas.
-    pub nodes: usize,
-    /// What the JSON Pointers of all those places take.
-    pub pointer_bytes: usize,
-    /// How many schemas one value may be met by at most, every alternative counted, however often it
-    /// is referred to.
-    pub weight: u64,
-    /// How many schemas may stand in a row between a value and one that judges it.
-    pub chain: u32,
-    /// What the compiled patterns of one schema may take together.
-    pub pattern_bytes: usize,
-    /// What the defaults of one schema may fill in inside each other, together.
-    pub default_bytes: usize,
-    /// What one check may cost: steps into values, weighed by [`SchemaLimits::weight`].
-    pub steps: u64,
-    /// The stack one check may use.
-    pub stack_bytes: usize,
-}
-
-impl SchemaLimits {
-    pub const DEFAULT: SchemaLimits = SchemaLimits {
-        bytes: 1 << 20,
-        depth: 100,
-        nodes: 20_000,
-        pointer_bytes: 4 << 20,
-        weight: 10_000,
-        chain: 200,
-        pattern_bytes: 16 << 20,
-        default_bytes: 64 << 10,
-        steps: 1 << 27,
-        stack_bytes: 2 << 20,
-    };
-
-    /// For what another server accepted: only the length of the text is configured, and all else keeps
-    /// this server safe too.
-    pub const NONE: SchemaLimits = SchemaLimits { bytes: 16 << 20, ..SchemaLimits::DEFAULT };
-}
-
 /// A compiled schema.
 pub struct Schema {
     plan: Plan,
     parts: Parts,
+    /// Where subschemas stand in the schema as it was given.
+    moves: Moves,
     limits: SchemaLimits,
     /// What a step into a value is charged.
     charge: u64,
@@ -103,31 +70,33 @@ impl Schema {
 
     /// As [`Schema::compile`], with formats validated or not.
     pub fn compile_with(text: &[u8], formats: Formats, limits: &SchemaLimits) -> Result<Schema> {
-        let document = parse(text, limits)?;
-        jsonschema::draft202012::meta::validate(&document).map_err(|error| {
-            refuse(
-                cut(&format!("not a JSON Schema: {}", error.masked())),
-                error.instance_path().as_str(),
-            )
+        let translated = translate(parse(text, limits)?, limits)?;
+        let document = &translated.document;
+        jsonschema::draft202012::meta::validate(document).map_err(|error| {
+            let place = translated.moves.given(error.instance_path().as_str()).into_owned();
+            refuse(cut(&format!("not a JSON Schema: {}", error.masked())), &place)
         })?;
-        let registry = parts::registry(&document)?;
-        let base = jsonschema::uri::from_str(parts::SCHEMA_URI).expect("the URI is well-formed");
-        let outline = Outline::new(&document, &registry, &base, limits)?;
+        let registry = parts::registry(document)?;
+        let base = jsonschema::uri::from_str(SCHEMA_URI).expect("the URI is well-formed");
+        let outline = Outline::new(document, &registry, &base, limits)?;
         let mut planner = Planner::new(&outline);
         let plan = planner.plan()?;
-        let patterns = outline.patterns();
         let (count, parts) = (planner.parts.len(), planner.parts);
-        let flat = outline.flattened(&document);
+        let flat = outline.flattened(document);
         let flat_registry = flat.as_ref().map(parts::registry).transpose()?;
         let registry = flat_registry.as_ref().unwrap_or(&registry);
-        let parts = parts.compile(registry, patterns, formats, limits)?;
+        let parts = parts.compile(registry, &translated, formats, limits)?;
         // What the crate allocates cannot be asked. Measured, it is about this for each place and part,
         // within a third for schemas of all shapes.
         let crate_bytes = (outline.places.len() + count) * 1100 + text.len() * 6;
-        let heap_bytes = plan.heap_bytes() + crate_bytes;
+        let heap_bytes = plan.heap_bytes()
+            + crate_bytes
+            + translated.pattern_bytes
+            + translated.moves.heap_bytes();
         // A value may be met by that many schemas in one step.
         let charge = 1 + outline.weight / 16;
-        let schema = Schema { plan, parts, limits: *limits, charge, heap_bytes };
+        let moves = translated.moves;
+        let schema = Schema { plan, parts, moves, limits: *limits, charge, heap_bytes };
         if schema.has_defaults() {
             Fill { plan: &schema.plan, run: &schema.run() }.refuse_endless(limits)?;
         }
@@ -152,7 +121,7 @@ impl Schema {
         let again = self.run_within(allowance.transfers_left(), allowance);
         let walk = Walk { plan: &self.plan, run: &again };
         if let Some(violation) = walk.whole(document)? {
-            return Err(explain::error(&violation, &run, &self.limits));
+            return Err(explain::error(&violation, &run, &self.moves, &self.limits));
         }
         Err(Error::new(ErrorCode::Schema, "the document does not fit the schema"))
     }
@@ -230,7 +199,7 @@ impl Schema {
     fn judge(&self, verdict: Verdict<'_>, run: &Run<'_>) -> Result<()> {
         match verdict? {
             None => Ok(()),
-            Some(violation) => Err(explain::error(&violation, run, &self.limits)),
+            Some(violation) => Err(explain::error(&violation, run, &self.moves, &self.limits)),
         }
     }
 }
@@ -251,7 +220,7 @@ fn parse(text: &[u8], limits: &SchemaLimits) -> Result<Serde> {
     }
     let document: Serde = serde_json::from_slice(text)
         .map_err(|error| Error::syntax(cut(&format!("the schema is not JSON: {error}"))))?;
-    test::refuse_odd_numbers(&document)?;
+    assertion::refuse_odd_numbers(&document)?;
     Ok(document)
 }
 

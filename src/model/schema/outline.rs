@@ -10,11 +10,13 @@
 use std::collections::HashMap;
 
 use jsonschema::{Draft, Registry, Uri};
-use serde_json::{Map, Value as Serde};
+use serde_json::Value as Serde;
 use smallvec::SmallVec;
 
-use super::SchemaLimits;
-use super::parts::{PARTS_URI, SCHEMA_URI};
+use super::keywords::{Applies, KEYWORDS, Key, applies, held_schemas};
+use super::limits::SchemaLimits;
+use super::refusal::{cut, refuse};
+use super::uri::{PARTS_URI, SCHEMA_URI, fragment, push_token};
 use crate::error::{Error, Result};
 
 /// The number of a place that is a schema.
@@ -49,58 +51,6 @@ pub(super) enum Target {
     Outside(String),
 }
 
-/// Where under its keyword a schema stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key<'s> {
-    Whole,
-    Index(usize),
-    Name(&'s str),
-}
-
-/// Whether a keyword applies its schemas to the value itself, to its children, or not at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Applies {
-    Here,
-    Below,
-    Nowhere,
-}
-
-/// How a keyword holds schemas: one, a list, or by name.
-enum Holds {
-    One,
-    Many,
-    Named,
-}
-
-const KEYWORDS: [(&str, Holds, Applies); 21] = [
-    ("allOf", Holds::Many, Applies::Here),
-    ("anyOf", Holds::Many, Applies::Here),
-    ("oneOf", Holds::Many, Applies::Here),
-    ("not", Holds::One, Applies::Here),
-    ("if", Holds::One, Applies::Here),
-    ("then", Holds::One, Applies::Here),
-    ("else", Holds::One, Applies::Here),
-    ("dependentSchemas", Holds::Named, Applies::Here),
-    ("dependencies", Holds::Named, Applies::Here),
-    ("properties", Holds::Named, Applies::Below),
-    ("patternProperties", Holds::Named, Applies::Below),
-    ("additionalProperties", Holds::One, Applies::Below),
-    ("propertyNames", Holds::One, Applies::Below),
-    ("items", Holds::One, Applies::Below),
-    ("prefixItems", Holds::Many, Applies::Below),
-    ("contains", Holds::One, Applies::Below),
-    ("unevaluatedItems", Holds::One, Applies::Below),
-    ("unevaluatedProperties", Holds::One, Applies::Below),
-    ("contentSchema", Holds::One, Applies::Nowhere),
-    ("$defs", Holds::Named, Applies::Nowhere),
-    ("definitions", Holds::Named, Applies::Nowhere),
-];
-
-fn applies(keyword: &str) -> Applies {
-    let known = KEYWORDS.iter().find(|(name, ..)| *name == keyword);
-    known.map_or(Applies::Nowhere, |(_, _, applies)| *applies)
-}
-
 /// All places of a document that are schemas; the first is the document.
 pub(super) struct Outline<'s> {
     pub places: Vec<Place<'s>>,
@@ -131,12 +81,6 @@ struct Link<'s> {
 
 /// One key; more where arrays are gone through.
 type Keys<'s> = SmallVec<[Key<'s>; 1]>;
-
-/// A refusal of the schema itself, with the place it is about.
-#[cold]
-pub(super) fn refuse(message: impl Into<String>, pointer: &str) -> Error {
-    Error::syntax(message.into()).text("schema", pointer.as_bytes())
-}
 
 fn address(schema: &Serde) -> usize {
     std::ptr::from_ref(schema) as usize
@@ -198,7 +142,10 @@ impl<'s> Outline<'s> {
     /// and there may be more such ways than anything has room for.
     pub fn flattened(&self, root: &Serde) -> Option<Serde> {
         let names = |place: &Place<'_>| has(place.schema, "$id") || has(place.schema, "$anchor");
-        if self.needs_context || !self.places.iter().any(names) {
+        if self.needs_context {
+            return self.with_absolute_crossings(root);
+        }
+        if !self.places.iter().any(names) {
             return None;
         }
         let mut flat = root.clone();
@@ -230,15 +177,38 @@ impl<'s> Outline<'s> {
         Some(flat)
     }
 
-    /// How many different patterns there are.
-    pub fn patterns(&self) -> usize {
-        let mut patterns = std::collections::HashSet::new();
+    /// The same schema with references into another resource by the URI of that resource. `None` where
+    /// there are none.
+    ///
+    /// By a pointer through the resource around it the crate comes to the same subschema, but does not
+    /// know which resources it came through, where dynamic references are to be resolved.
+    fn with_absolute_crossings(&self, root: &Serde) -> Option<Serde> {
+        let mut absolute = None;
         for place in &self.places {
-            patterns.extend(place.schema.get("pattern").and_then(Serde::as_str));
-            let named = place.schema.get("patternProperties").and_then(Serde::as_object);
-            patterns.extend(named.into_iter().flat_map(|named| named.keys().map(String::as_str)));
+            let Some(Target::Inside(id)) = place.reference else { continue };
+            let target = self.place(id);
+            let by_pointer = place.schema["$ref"].as_str().is_some_and(|uri| uri.starts_with('#'));
+            if !by_pointer || target.base.as_str() == place.base.as_str() {
+                continue;
+            }
+            let resource = self.places.iter().find(|other| {
+                has(other.schema, "$id")
+                    && other.base.as_str() == target.base.as_str()
+                    && target.pointer.starts_with(&other.pointer)
+            });
+            let Some(resource) = resource else { continue };
+            let inside = &target.pointer[resource.pointer.len()..];
+            let base = target.base.as_str().split('#').next().unwrap_or_default();
+            let uri = match inside {
+                "" => base.to_owned(),
+                inside => format!("{base}{}", fragment(inside)),
+            };
+            let document = absolute.get_or_insert_with(|| root.clone());
+            if let Some(schema) = document.pointer_mut(&place.pointer) {
+                schema["$ref"] = uri.into();
+            }
         }
-        patterns.len()
+        absolute
     }
 
     /// What is applied to the same value as the place itself.
@@ -414,16 +384,13 @@ impl<'s> Builder<'s, '_> {
         let place = &self.places[id as usize];
         let Serde::Object(map) = place.schema else { return Ok(()) };
         let (pointer, base) = (place.pointer.clone(), place.base.clone());
-        if map.get("$schema").is_some_and(|uri| !is_2020_12(uri)) {
-            return Err(refuse("$schema is JSON Schema 2020-12 or absent", &pointer));
-        }
         let mut inner = Vec::new();
         for (keyword, held) in map {
             let Some((keyword, holds, _)) = KEYWORDS.iter().find(|(name, ..)| name == keyword)
             else {
                 continue;
             };
-            for (key, schema) in held_schemas(keyword, holds, held) {
+            for (key, schema) in held_schemas(*holds, held) {
                 let outer = format!("{pointer}/{keyword}");
                 let id = self.add(schema, join(&outer, key), base.clone())?;
                 inner.push((*keyword, key, id));
@@ -511,32 +478,6 @@ fn has(schema: &Serde, keyword: &str) -> bool {
     schema.get(keyword).is_some()
 }
 
-fn is_2020_12(uri: &Serde) -> bool {
-    let text = uri.as_str().unwrap_or_default();
-    text.trim_end_matches('#') == "https://json-schema.org/draft/2020-12/schema"
-}
-
-/// The schemas a keyword holds. What is no schema there, such as the names in `dependencies`, is not.
-fn held_schemas<'s>(keyword: &str, holds: &Holds, held: &'s Serde) -> Vec<(Key<'s>, &'s Serde)> {
-    let is_schema = |value: &Serde| keyword != "dependencies" || !value.is_array();
-    match (holds, held) {
-        (Holds::One, schema) => vec![(Key::Whole, schema)],
-        (Holds::Many, Serde::Array(items)) => {
-            items.iter().enumerate().map(|(nth, schema)| (Key::Index(nth), schema)).collect()
-        }
-        (Holds::Named, Serde::Object(map)) => named_schemas(map, is_schema),
-        _ => Vec::new(),
-    }
-}
-
-fn named_schemas<'s>(
-    map: &'s Map<String, Serde>,
-    is_schema: impl Fn(&Serde) -> bool,
-) -> Vec<(Key<'s>, &'s Serde)> {
-    let schemas = map.iter().filter(|(_, schema)| is_schema(schema));
-    schemas.map(|(name, schema)| (Key::Name(name), schema)).collect()
-}
-
 /// A pointer with one step more.
 pub(super) fn join(pointer: &str, key: Key<'_>) -> String {
     let mut out = pointer.to_owned();
@@ -552,38 +493,5 @@ fn push_key(pointer: &mut String, key: Key<'_>) {
             pointer.push('/');
             push_token(pointer, name);
         }
-    }
-}
-
-/// A pointer as the fragment of a URI.
-fn fragment(pointer: &str) -> String {
-    let mut out = "#".to_owned();
-    for byte in pointer.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~$".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
-/// A name as a step of a JSON Pointer.
-pub(super) fn push_token(out: &mut String, name: &str) {
-    for c in name.chars() {
-        match c {
-            '~' => out.push_str("~0"),
-            '/' => out.push_str("~1"),
-            c => out.push(c),
-        }
-    }
-}
-
-/// A message of bounded length.
-pub(super) fn cut(message: &str) -> String {
-    const MESSAGE_CHARS_MAX: usize = 200;
-    match message.char_indices().nth(MESSAGE_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &message[..end]),
-        None => message.to_owned(),
     }
 }

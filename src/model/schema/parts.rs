@@ -9,23 +9,20 @@
 use std::error::Error as StdError;
 
 use jsonschema::{Draft, PatternOptions, Registry, Retrieve, Uri, Validator};
+use referencing::SPECIFICATIONS;
 use serde_json::{Map, Value as Serde};
 
-use super::SchemaLimits;
+use super::draft::Translated;
 use super::explain::Schema;
 use super::instance::{self, Document, Meter, Node};
-use super::outline::{cut, refuse};
+use super::limits::SchemaLimits;
+use super::refusal::{cut, refuse};
+use super::uri::{PARTS_URI, SCHEMA_URI, unescape};
 use crate::budget::weight::SCHEMA_STEPS;
 use crate::error::{Error, Result};
 use crate::model::Formats;
+use crate::time::is_iso_8601;
 use crate::value::{ArrayView, View};
-
-/// Where the user's schema is registered; it may give itself another name.
-///
-/// The crate keeps a URI for every keyword, unless its scheme is this one: a good part of its memory.
-pub(super) const SCHEMA_URI: &str = "json-schema:///";
-/// What the parts stand in; nothing of the user's may have its name.
-pub(super) const PARTS_URI: &str = "json-schema:///-/model-parts";
 
 /// Refuses every reference that leads out of the document.
 pub(super) struct NoRemote;
@@ -84,35 +81,46 @@ impl Collected {
         self.parts.len()
     }
 
-    /// Compiles them all. `patterns` is how many different patterns the whole schema has.
+    /// Compiles them all.
     pub fn compile(
         self,
         registry: &Registry<'_>,
-        patterns: usize,
+        translated: &Translated,
         formats: Formats,
         limits: &SchemaLimits,
     ) -> Result<Parts> {
-        // What the patterns may take together is shared out evenly, so that many small ones fit and a
-        // few large ones do too.
-        let each = (limits.pattern_bytes / patterns.max(1)).min(limits.pattern_bytes / 16);
-        let pattern_options = PatternOptions::regex().size_limit(each).dfa_size_limit(each);
         let schema =
             Serde::Object(Map::from_iter([("properties".to_owned(), Serde::Object(self.parts))]));
-        let validator = jsonschema::options_for::<Document>()
+        let options = jsonschema::options_for::<Document>()
             .with_draft(Draft::Draft202012)
             .with_registry(registry)
             .with_base_uri(PARTS_URI)
             .with_retriever(NoRemote)
-            .with_pattern_options(pattern_options)
-            .should_validate_formats(formats == Formats::Assert)
-            .build(&schema)
-            .map_err(|error| {
-                let place = error.schema_path().to_string();
-                refuse(cut(&format!("the schema cannot be used: {}", error)), &place)
-            })?;
+            .with_format("duration", is_iso_8601)
+            .should_validate_formats(formats == Formats::Assert);
+        // What patterns take together was counted before; the engine for look-ahead matches nothing else.
+        let (bytes, cache) = (limits.pattern_bytes, MATCHER_CACHE_BYTES);
+        let options = match translated.looks_ahead {
+            false => options.with_pattern_options(
+                PatternOptions::regex().size_limit(bytes).dfa_size_limit(cache),
+            ),
+            true => options.with_pattern_options(
+                PatternOptions::fancy_regex()
+                    .backtrack_limit(usize::MAX)
+                    .size_limit(bytes)
+                    .dfa_size_limit(cache),
+            ),
+        };
+        let validator = options.build(&schema).map_err(|error| {
+            let place = error.schema_path().to_string();
+            refuse(cut(&format!("the schema cannot be used: {error}")), &place)
+        })?;
         Ok(Parts { validator })
     }
 }
+
+/// Memory in which one pattern may keep what it learns while it matches.
+const MATCHER_CACHE_BYTES: usize = 1 << 20;
 
 /// The compiled parts.
 pub(super) struct Parts {
@@ -207,25 +215,12 @@ impl Run<'_> {
     }
 }
 
-/// The text a URI's fragment spells.
-fn unescape(fragment: &str) -> String {
-    let mut bytes = Vec::with_capacity(fragment.len());
-    let mut at = 0;
-    while let Some(byte) = fragment.as_bytes().get(at) {
-        let digits = fragment.get(at + 1..at + 3).filter(|_| *byte == b'%');
-        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(escaped.unwrap_or(*byte));
-        at += if escaped.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 /// A registry with the user's schema in it.
 pub(super) fn registry(schema: &Serde) -> Result<Registry<'_>> {
-    Registry::new()
-        .draft(Draft::Draft202012)
-        .retriever(NoRemote)
+    // It begins with the metaschemas of all drafts, which references may lead to.
+    SPECIFICATIONS
         .add(SCHEMA_URI, schema)
+        .map(|builder| builder.draft(Draft::Draft202012).retriever(NoRemote))
         .and_then(|builder| builder.prepare())
         .map_err(|error| Error::syntax(cut(&format!("the schema cannot be used: {error}"))))
 }

@@ -16,9 +16,11 @@ use std::collections::HashMap;
 use hashbrown::HashTable;
 use serde_json::{Map, Value as Serde, json};
 
-use super::outline::{Id, Key, Outline, Target, refuse};
+use super::assertion::{self, Test};
+use super::keywords::Key;
+use super::outline::{Id, Outline, Target};
 use super::parts::Collected;
-use super::test::{self, Test};
+use super::refusal::refuse;
 use crate::error::Result;
 use crate::value::Measured;
 
@@ -139,8 +141,7 @@ const SIMPLE: [&str; 19] = [
 ];
 
 /// Keywords that apply schemas to the value and depend on what they say.
-const BRANCHING: [&str; 7] =
-    ["anyOf", "oneOf", "not", "if", "dependentSchemas", "dependencies", "contains"];
+const BRANCHING: [&str; 6] = ["anyOf", "oneOf", "not", "if", "dependentSchemas", "contains"];
 
 /// Compiles the plan, and collects the parts it needs.
 pub(super) struct Planner<'o, 's> {
@@ -282,7 +283,7 @@ impl<'o, 's> Planner<'o, 's> {
             ("pattern", Serde::String(pattern)) => return Some(Test::Part(self.pattern(pattern))),
             ("multipleOf", _) => {
                 let part = self.parts.add(json!({ "multipleOf": value }));
-                return Some(match test::number(value).and_then(test::small_divisor) {
+                return Some(match assertion::number(value).and_then(assertion::small_divisor) {
                     Some(divisor) => Test::MultipleOf(divisor, part),
                     None => Test::Part(part),
                 });
@@ -317,7 +318,6 @@ impl<'o, 's> Planner<'o, 's> {
         };
         for keyword in together {
             let Some(written) = map.get(*keyword) else { continue };
-            // What is no schema, as the names in `dependencies`, stays as it is written.
             let mut value = written.clone();
             for (key, id) in self.inner(id, keyword) {
                 match key {
@@ -379,7 +379,7 @@ impl<'o, 's> Planner<'o, 's> {
                 seen.push(next);
                 let place = self.outline.place(next);
                 if let Some(default) = place.schema.get("default") {
-                    let default = test::value(default).ok_or_else(|| {
+                    let default = assertion::value(default).ok_or_else(|| {
                         refuse("no document can hold the default", &place.pointer)
                     })?;
                     defaults.insert(*id, default.into());

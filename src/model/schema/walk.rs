@@ -9,11 +9,12 @@ use std::collections::HashSet;
 
 use smallvec::SmallVec;
 
+use super::assertion::Test;
 use super::instance;
-use super::outline::{Id, push_token};
+use super::outline::Id;
 use super::parts::Run;
 use super::plan::{Ask, Children, NONE, Node, Plan};
-use super::test::Test;
+use super::uri::push_token;
 use crate::error::Result;
 use crate::value::edit::{Change, ChangeKind};
 use crate::value::work::comparisons;

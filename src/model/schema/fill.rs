@@ -5,10 +5,10 @@
 //! fills itself in for ever is refused when the schema is compiled; what several could do together is
 //! bounded by the editor's limits.
 
-use super::SchemaLimits;
-use super::outline::refuse;
+use super::limits::SchemaLimits;
 use super::parts::Run;
 use super::plan::{Children, NONE, Plan};
+use super::refusal::refuse;
 use super::walk::Active;
 use crate::error::{ErrorCode, Result};
 use crate::value::edit::{Editor, Effects, Journal};

@@ -1,0 +1,65 @@
+//! The drafts of JSON Schema that are known, and the keywords each is the first to have.
+
+use serde_json::Value as Serde;
+
+/// A draft, from the oldest to the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Dialect {
+    Draft4,
+    Draft6,
+    Draft7,
+    Draft2019,
+    Draft2020,
+}
+
+const NAMES: [(&str, Dialect); 5] = [
+    ("json-schema.org/draft-04/schema", Dialect::Draft4),
+    ("json-schema.org/draft-06/schema", Dialect::Draft6),
+    ("json-schema.org/draft-07/schema", Dialect::Draft7),
+    ("json-schema.org/draft/2019-09/schema", Dialect::Draft2019),
+    ("json-schema.org/draft/2020-12/schema", Dialect::Draft2020),
+];
+
+/// Keywords that have an effect, and the draft that introduced each; older ones have all others.
+const INTRODUCED: [(&str, Dialect); 20] = [
+    ("const", Dialect::Draft6),
+    ("contains", Dialect::Draft6),
+    ("propertyNames", Dialect::Draft6),
+    ("if", Dialect::Draft7),
+    ("then", Dialect::Draft7),
+    ("else", Dialect::Draft7),
+    ("$anchor", Dialect::Draft2019),
+    ("$recursiveRef", Dialect::Draft2019),
+    ("$recursiveAnchor", Dialect::Draft2019),
+    ("$vocabulary", Dialect::Draft2019),
+    ("dependentRequired", Dialect::Draft2019),
+    ("dependentSchemas", Dialect::Draft2019),
+    ("minContains", Dialect::Draft2019),
+    ("maxContains", Dialect::Draft2019),
+    ("unevaluatedItems", Dialect::Draft2019),
+    ("unevaluatedProperties", Dialect::Draft2019),
+    ("contentSchema", Dialect::Draft2019),
+    ("prefixItems", Dialect::Draft2020),
+    ("$dynamicRef", Dialect::Draft2020),
+    ("$dynamicAnchor", Dialect::Draft2020),
+];
+
+impl Dialect {
+    /// The draft that `$schema` names.
+    pub fn named(uri: &Serde) -> Option<Dialect> {
+        let name = uri.as_str()?.trim_end_matches(['#', '/']);
+        let name = name.strip_prefix("http://").or_else(|| name.strip_prefix("https://"))?;
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, dialect)| *dialect)
+    }
+
+    /// Whether a keyword means something in this draft.
+    pub fn has(self, keyword: &str) -> bool {
+        let known = INTRODUCED.iter().find(|(name, _)| *name == keyword);
+        known.is_none_or(|(_, introduced)| *introduced <= self)
+    }
+
+    /// Whether all keywords beside `$ref` are ignored.
+    pub fn ignores_siblings_of_references(self) -> bool {
+        self <= Dialect::Draft7
+    }
+}

@@ -1,0 +1,59 @@
+//! What translation moved: JSON Pointers in the schema as it was given, and as it is validated.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::error::{Error, Result};
+
+/// Moved pointers, in both directions. What is below a moved one moved along.
+pub struct Moves {
+    forward: HashMap<Box<str>, Box<str>>,
+    back: HashMap<Box<str>, Box<str>>,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Moves {
+    pub fn new(bytes_max: usize) -> Moves {
+        Moves { forward: HashMap::new(), back: HashMap::new(), bytes: 0, bytes_max }
+    }
+
+    pub fn record(&mut self, given: &str, translated: &str) -> Result<()> {
+        self.bytes += given.len() + translated.len();
+        if self.bytes > self.bytes_max {
+            return Err(Error::limit("model.schema-pointer-bytes", self.bytes_max as u64));
+        }
+        self.forward.insert(given.into(), translated.into());
+        self.back.insert(translated.into(), given.into());
+        Ok(())
+    }
+
+    /// The pointer after translation of one as it was given.
+    pub fn translated<'p>(&self, given: &'p str) -> Cow<'p, str> {
+        follow(&self.forward, given)
+    }
+
+    /// The pointer as it was given of one after translation.
+    pub fn given<'p>(&self, translated: &'p str) -> Cow<'p, str> {
+        follow(&self.back, translated)
+    }
+
+    /// About the memory behind it.
+    pub fn heap_bytes(&self) -> usize {
+        2 * self.bytes + (self.forward.len() + self.back.len()) * 48
+    }
+}
+
+fn follow<'p>(moves: &HashMap<Box<str>, Box<str>>, pointer: &'p str) -> Cow<'p, str> {
+    let mut end = pointer.len();
+    while !moves.is_empty() {
+        if let Some(moved) = moves.get(&pointer[..end]) {
+            return Cow::Owned(format!("{moved}{}", &pointer[end..]));
+        }
+        match pointer[..end].rfind('/') {
+            Some(cut) => end = cut,
+            None => break,
+        }
+    }
+    Cow::Borrowed(pointer)
+}

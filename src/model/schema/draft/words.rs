@@ -1,0 +1,109 @@
+//! Words of an older draft, or of another language, under a newer one: refused by name.
+//!
+//! The standard ignores unknown keywords. A schema that says `"nullable": true` and is taken would be
+//! validated otherwise than its author meant, without a word of it.
+
+use serde_json::{Map, Value as Serde};
+
+use super::super::refusal::refuse;
+use super::dialect::Dialect;
+use crate::error::Result;
+
+/// One word: the drafts that know it no longer, the values that give it a meaning, and its replacement.
+struct Word {
+    name: &'static str,
+    unknown_from: Dialect,
+    means_something: fn(&Serde) -> bool,
+    instead: &'static str,
+}
+
+fn any(_: &Serde) -> bool {
+    true
+}
+
+fn is_true(value: &Serde) -> bool {
+    *value == Serde::Bool(true)
+}
+
+const WORDS: [Word; 11] = [
+    Word {
+        name: "items",
+        unknown_from: Dialect::Draft2020,
+        means_something: Serde::is_array,
+        instead: "an array under 'items' is of an older draft: write 'prefixItems', or name the draft in '$schema'",
+    },
+    Word {
+        name: "additionalItems",
+        unknown_from: Dialect::Draft2020,
+        means_something: any,
+        instead: "'additionalItems' is of an older draft: write 'items' beside 'prefixItems', or name the draft in '$schema'",
+    },
+    Word {
+        name: "$recursiveRef",
+        unknown_from: Dialect::Draft2020,
+        means_something: any,
+        instead: "'$recursiveRef' is of draft 2019-09: write '$dynamicRef', or name the draft in '$schema'",
+    },
+    Word {
+        name: "$recursiveAnchor",
+        unknown_from: Dialect::Draft2020,
+        means_something: is_true,
+        instead: "'$recursiveAnchor' is of draft 2019-09: write '$dynamicAnchor', or name the draft in '$schema'",
+    },
+    Word {
+        name: "exclusiveMinimum",
+        unknown_from: Dialect::Draft6,
+        means_something: Serde::is_boolean,
+        instead: "a boolean 'exclusiveMinimum' is of draft 4: write the bound itself, or name the draft in '$schema'",
+    },
+    Word {
+        name: "exclusiveMaximum",
+        unknown_from: Dialect::Draft6,
+        means_something: Serde::is_boolean,
+        instead: "a boolean 'exclusiveMaximum' is of draft 4: write the bound itself, or name the draft in '$schema'",
+    },
+    Word {
+        name: "nullable",
+        unknown_from: Dialect::Draft4,
+        means_something: is_true,
+        instead: "'nullable' is not of JSON Schema: write a 'type' with \"null\" in it, or 'anyOf' with {\"type\":\"null\"}",
+    },
+    Word {
+        name: "required",
+        unknown_from: Dialect::Draft4,
+        means_something: Serde::is_boolean,
+        instead: "a boolean 'required' is of draft 3: write the names of required members beside 'properties'",
+    },
+    Word {
+        name: "divisibleBy",
+        unknown_from: Dialect::Draft4,
+        means_something: Serde::is_number,
+        instead: "'divisibleBy' is of draft 3: write 'multipleOf'",
+    },
+    Word {
+        name: "disallow",
+        unknown_from: Dialect::Draft4,
+        means_something: |value| value.is_string() || value.is_array(),
+        instead: "'disallow' is of draft 3: write 'not'",
+    },
+    Word {
+        name: "extends",
+        unknown_from: Dialect::Draft4,
+        means_something: |value| value.is_object(),
+        instead: "'extends' is of draft 3: write 'allOf'",
+    },
+];
+
+/// Refuses the words of one subschema that its draft does not know.
+pub(super) fn refuse_unknown(
+    schema: &Map<String, Serde>,
+    dialect: Dialect,
+    pointer: &str,
+) -> Result<()> {
+    for word in &WORDS {
+        if dialect >= word.unknown_from && schema.get(word.name).is_some_and(word.means_something) {
+            return Err(refuse(word.instead, pointer).text("keyword", word.name.as_bytes()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! The keywords that hold schemas: how they hold them, and which values those apply to.
+
+use serde_json::{Map, Value as Serde};
+
+/// Which value the schemas under a keyword apply to: the value itself, its children, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applies {
+    Here,
+    Below,
+    Nowhere,
+}
+
+/// How a keyword holds schemas: one, a list, or by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holds {
+    One,
+    Many,
+    Named,
+}
+
+/// Where under its keyword a schema stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key<'s> {
+    Whole,
+    Index(usize),
+    Name(&'s str),
+}
+
+pub(super) const KEYWORDS: [(&str, Holds, Applies); 20] = [
+    ("allOf", Holds::Many, Applies::Here),
+    ("anyOf", Holds::Many, Applies::Here),
+    ("oneOf", Holds::Many, Applies::Here),
+    ("not", Holds::One, Applies::Here),
+    ("if", Holds::One, Applies::Here),
+    ("then", Holds::One, Applies::Here),
+    ("else", Holds::One, Applies::Here),
+    ("dependentSchemas", Holds::Named, Applies::Here),
+    ("properties", Holds::Named, Applies::Below),
+    ("patternProperties", Holds::Named, Applies::Below),
+    ("additionalProperties", Holds::One, Applies::Below),
+    ("propertyNames", Holds::One, Applies::Below),
+    ("items", Holds::One, Applies::Below),
+    ("prefixItems", Holds::Many, Applies::Below),
+    ("contains", Holds::One, Applies::Below),
+    ("unevaluatedItems", Holds::One, Applies::Below),
+    ("unevaluatedProperties", Holds::One, Applies::Below),
+    ("contentSchema", Holds::One, Applies::Nowhere),
+    ("$defs", Holds::Named, Applies::Nowhere),
+    ("definitions", Holds::Named, Applies::Nowhere),
+];
+
+/// The keyword of this name, if it holds schemas.
+pub(super) fn holder(name: &str) -> Option<(&'static str, Holds)> {
+    let known = KEYWORDS.iter().find(|(keyword, ..)| *keyword == name);
+    known.map(|(keyword, holds, _)| (*keyword, *holds))
+}
+
+pub(super) fn applies(keyword: &str) -> Applies {
+    let known = KEYWORDS.iter().find(|(name, ..)| *name == keyword);
+    known.map_or(Applies::Nowhere, |(_, _, applies)| *applies)
+}
+
+/// The schemas a keyword holds.
+pub(super) fn held_schemas<'s>(holds: Holds, held: &'s Serde) -> Vec<(Key<'s>, &'s Serde)> {
+    match (holds, held) {
+        (Holds::One, schema) => vec![(Key::Whole, schema)],
+        (Holds::Many, Serde::Array(items)) => {
+            items.iter().enumerate().map(|(nth, schema)| (Key::Index(nth), schema)).collect()
+        }
+        (Holds::Named, Serde::Object(map)) => named_schemas(map),
+        _ => Vec::new(),
+    }
+}
+
+fn named_schemas(map: &Map<String, Serde>) -> Vec<(Key<'_>, &Serde)> {
+    map.iter().map(|(name, schema)| (Key::Name(name), schema)).collect()
+}

@@ -1,0 +1,333 @@
+//! Patterns: which are taken, how they are spelled for the engine, and what they take.
+//!
+//! Every pattern is matched in linear time. Look-ahead at the very start, `^(?!a)(?=b)c`, is one more
+//! pattern that has to match there, or not: it is taken. Everything else that needs backtracking is
+//! refused, with the construct and its offset.
+//!
+//! It must never let a pattern through whose matching could take more than linear time.
+
+use std::collections::HashMap;
+
+use jsonschema_regex::to_rust_regex;
+use regex_automata::nfa::thompson;
+
+use super::limits::SchemaLimits;
+use super::refusal::refuse;
+use crate::error::{Error, Result};
+
+/// The patterns of one schema.
+pub(super) struct Patterns<'l> {
+    limits: &'l SchemaLimits,
+    /// Each pattern with its spelling, where that differs.
+    known: HashMap<Box<str>, Option<Box<str>>>,
+    bytes: usize,
+    looks_ahead: bool,
+}
+
+/// A construct that is not supported.
+#[derive(Debug, PartialEq, Eq)]
+struct Unsupported {
+    construct: &'static str,
+    /// In bytes.
+    at: usize,
+}
+
+/// Look-ahead at the start of a pattern.
+#[derive(Debug, PartialEq, Eq)]
+struct LookAhead<'p> {
+    negated: bool,
+    body: &'p str,
+}
+
+/// A pattern, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+struct Parsed<'p> {
+    ahead: Vec<LookAhead<'p>>,
+    rest: &'p str,
+}
+
+impl<'l> Patterns<'l> {
+    pub fn new(limits: &'l SchemaLimits) -> Patterns<'l> {
+        Patterns { limits, known: HashMap::new(), bytes: 0, looks_ahead: false }
+    }
+
+    /// Memory that the patterns take, compiled.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn looks_ahead(&self) -> bool {
+        self.looks_ahead
+    }
+
+    /// Adds a pattern of the subschema at `pointer`; gives its spelling where that has to differ.
+    pub fn add(&mut self, pattern: &str, pointer: &str) -> Result<Option<String>> {
+        if let Some(known) = self.known.get(pattern) {
+            return Ok(known.as_deref().map(str::to_owned));
+        }
+        let with_pattern = |error: Error| error.text("pattern", pattern.as_bytes());
+        let spelled = self.check(pattern, pointer).map_err(with_pattern)?;
+        self.known.insert(pattern.into(), spelled.as_deref().map(Into::into));
+        Ok(spelled)
+    }
+
+    fn check(&mut self, pattern: &str, pointer: &str) -> Result<Option<String>> {
+        let parsed = parse(pattern).map_err(|unsupported| {
+            let offset = pattern[..unsupported.at].chars().count();
+            refuse(
+                format!(
+                    "the pattern has {} at offset {offset}, which is not supported",
+                    unsupported.construct
+                ),
+                pointer,
+            )
+        })?;
+        if parsed.ahead.is_empty() {
+            self.compile(pattern, pointer)?;
+            return Ok(None);
+        }
+        self.looks_ahead = true;
+        let mut spelled = "^".to_owned();
+        for ahead in &parsed.ahead {
+            let body = self.compile(ahead.body, pointer)?;
+            spelled.push_str(if ahead.negated { "(?!" } else { "(?=" });
+            spelled.push_str(&body);
+            spelled.push(')');
+        }
+        spelled.push_str(&self.compile(parsed.rest, pointer)?);
+        Ok((spelled != pattern).then_some(spelled))
+    }
+
+    /// Compiles what has no look-ahead, to know what it takes; gives it as the engine spells it.
+    fn compile(&mut self, pattern: &str, pointer: &str) -> Result<String> {
+        let invalid = |reason: String| {
+            refuse(format!("the pattern is no regular expression: {reason}"), pointer)
+        };
+        let spelled = to_rust_regex(pattern).map_err(|()| {
+            let parsed = regex_syntax::ast::parse::Parser::new().parse(pattern);
+            invalid(parsed.err().map_or("it cannot be read".to_owned(), |error| {
+                format!("{} at offset {}", error.kind(), error.span().start.offset)
+            }))
+        })?;
+        let hir = regex_syntax::parse(&spelled).map_err(|error| {
+            invalid(match error {
+                regex_syntax::Error::Parse(error) => error.kind().to_string(),
+                regex_syntax::Error::Translate(error) => error.kind().to_string(),
+                _ => "it cannot be read".to_owned(),
+            })
+        })?;
+        let limit = || {
+            let limit = self.limits.pattern_bytes as u64;
+            Error::limit("model.schema-pattern-bytes", limit).text("schema", pointer.as_bytes())
+        };
+        // While it is built it takes somewhat more than in the end.
+        let left = self.limits.pattern_bytes.saturating_sub(self.bytes);
+        let config = thompson::Config::new()
+            .nfa_size_limit(Some(left.saturating_mul(4)))
+            .which_captures(thompson::WhichCaptures::None);
+        let built = thompson::Compiler::new().configure(config).build_from_hir(&hir);
+        let bytes = built.map_err(|_| limit())?.memory_usage();
+        if bytes > left {
+            return Err(limit());
+        }
+        self.bytes += bytes;
+        Ok(spelled.into_owned())
+    }
+}
+
+/// Takes a pattern apart.
+fn parse(pattern: &str) -> Result<Parsed<'_>, Unsupported> {
+    let mut ahead = Vec::new();
+    let mut rest = pattern;
+    let mut anchored = false;
+    loop {
+        if !anchored && let Some(behind) = rest.strip_prefix('^') {
+            (anchored, rest) = (true, behind);
+            continue;
+        }
+        let at = pattern.len() - rest.len();
+        let negated = match rest.get(..3) {
+            Some("(?=") => false,
+            Some("(?!") => true,
+            _ => break,
+        };
+        let len = scan(&rest[3..], at + 3, Some(()))?;
+        ahead.push(LookAhead { negated, body: &rest[3..3 + len] });
+        rest = &rest[3 + len + 1..];
+        if rest.starts_with(['*', '+', '?', '{']) {
+            return Err(Unsupported {
+                construct: "a repetition of look-ahead",
+                at: pattern.len() - rest.len(),
+            });
+        }
+    }
+    if ahead.is_empty() {
+        scan(pattern, 0, None)?;
+        return Ok(Parsed { ahead, rest: pattern });
+    }
+    let at = pattern.len() - rest.len();
+    scan(rest, at, None)?;
+    if !anchored {
+        return Err(Unsupported { construct: "look-ahead without '^' before it", at: 0 });
+    }
+    match top_level_bar(rest) {
+        Some(bar) => {
+            Err(Unsupported { construct: "an alternative beside look-ahead", at: at + bar })
+        }
+        None => Ok(Parsed { ahead, rest }),
+    }
+}
+
+/// Looks through a pattern for what is not supported. Inside a group: as far as the parenthesis that
+/// closes it, whose offset is given. `base` is where the text begins in the whole pattern.
+fn scan(text: &str, base: usize, group: Option<()>) -> Result<usize, Unsupported> {
+    let bytes = text.as_bytes();
+    let unsupported = |construct, at: usize| Err(Unsupported { construct, at: base + at });
+    let (mut at, mut depth, mut in_class, mut repeated) = (0, 0_usize, false, false);
+    while at < bytes.len() {
+        let rest = &text[at..];
+        let mut repeats = false;
+        match bytes[at] {
+            b'\\' => {
+                match bytes.get(at + 1) {
+                    Some(b'1'..=b'9') if !in_class => return unsupported("a back-reference", at),
+                    Some(b'k') if !in_class => return unsupported("a back-reference", at),
+                    _ => {}
+                }
+                let escaped = rest[1..].chars().next().map_or(0, char::len_utf8);
+                at += 1 + escaped;
+                // The braces of `\p{Letter}` repeat nothing.
+                if matches!(rest.as_bytes().get(1), Some(b'p' | b'P' | b'u' | b'x'))
+                    && text[at..].starts_with('{')
+                {
+                    at += text[at..].find('}').map_or(0, |end| end + 1);
+                }
+                repeated = false;
+                continue;
+            }
+            b']' if in_class => in_class = false,
+            _ if in_class => {}
+            b'[' => {
+                in_class = true;
+                // The first bracket of a class may be a member of it, or close an empty one.
+                if rest.starts_with("[^") {
+                    at += 1;
+                }
+            }
+            b'(' => {
+                for (start, construct) in CONSTRUCTS {
+                    if rest.starts_with(start) {
+                        return unsupported(construct, at);
+                    }
+                }
+                depth += 1;
+            }
+            b')' if depth == 0 && group.is_some() => return Ok(at),
+            b')' => depth = depth.saturating_sub(1),
+            b'+' if repeated => return unsupported("a possessive repetition", at),
+            b'*' | b'+' | b'?' | b'}' => repeats = true,
+            _ => {}
+        }
+        repeated = repeats;
+        at += rest.chars().next().map_or(1, char::len_utf8);
+    }
+    match group {
+        Some(()) => unsupported("look-ahead that is not closed", 0),
+        None => Ok(at),
+    }
+}
+
+const CONSTRUCTS: [(&str, &str); 10] = [
+    ("(?=", "look-ahead that is not at the start"),
+    ("(?!", "look-ahead that is not at the start"),
+    ("(?<=", "look-behind"),
+    ("(?<!", "look-behind"),
+    ("(?>", "an atomic group"),
+    ("(?(", "a conditional group"),
+    ("(?P=", "a back-reference"),
+    ("(?P>", "a recursive group"),
+    ("(?&", "a recursive group"),
+    ("(?R", "a recursive group"),
+];
+
+/// Where a bar stands outside of all groups and classes.
+fn top_level_bar(text: &str) -> Option<usize> {
+    let (mut depth, mut in_class, mut escaped) = (0_i32, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b']' => in_class = false,
+            b'[' => in_class = true,
+            _ if in_class => {}
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            b'|' if depth == 0 => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn look_ahead_at_the_start_is_taken_apart() {
+        let ahead = |negated, body| LookAhead { negated, body };
+        for (pattern, expected, rest) in [
+            ("^(?!a)b", vec![ahead(true, "a")], "b"),
+            (
+                "^(?=.*\\d)(?!x|y)[a-z]+$",
+                vec![ahead(false, ".*\\d"), ahead(true, "x|y")],
+                "[a-z]+$",
+            ),
+            ("(?!^-$)^[)]", vec![ahead(true, "^-$")], "[)]"),
+            ("^(?!(a)[)](b))c", vec![ahead(true, "(a)[)](b)")], "c"),
+            ("^(?!\\))", vec![ahead(true, "\\)")], ""),
+            ("a|b", vec![], "a|b"),
+            ("", vec![], ""),
+        ] {
+            assert_eq!(parse(pattern), Ok(Parsed { ahead: expected, rest }), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_needs_backtracking_is_named_with_its_offset() {
+        for (pattern, construct, at) in [
+            ("^a(?=b)c$", "look-ahead that is not at the start", 2),
+            ("(?!a)b", "look-ahead without '^' before it", 0),
+            ("^(?!(?=a)b)", "look-ahead that is not at the start", 4),
+            ("^(?!a)*", "a repetition of look-ahead", 6),
+            ("^(?!a)b|c", "an alternative beside look-ahead", 7),
+            ("^(?!a", "look-ahead that is not closed", 4),
+            ("x(?<=a)", "look-behind", 1),
+            ("(?<!a)", "look-behind", 0),
+            ("(a)\\1", "a back-reference", 3),
+            ("(?<n>a)\\k<n>", "a back-reference", 7),
+            ("(?>a)", "an atomic group", 0),
+            ("a++", "a possessive repetition", 2),
+            ("[(?=](?=b)", "look-ahead that is not at the start", 5),
+        ] {
+            assert_eq!(parse(pattern), Err(Unsupported { construct, at }), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn memory_is_counted_over_all_patterns() {
+        let limits = SchemaLimits::DEFAULT;
+        let mut patterns = Patterns::new(&limits);
+        patterns.add("^.{0,5000}$", "").unwrap();
+        let one = patterns.bytes();
+        // A pattern counts once, and look-ahead counts too.
+        patterns.add("^.{0,5000}$", "").unwrap();
+        assert_eq!(patterns.bytes(), one);
+        let limits = SchemaLimits { pattern_bytes: one, ..limits };
+        assert!(Patterns::new(&limits).add("^.{0,5000}$", "").is_ok());
+        let limits = SchemaLimits { pattern_bytes: one - 1, ..limits };
+        let refused = Patterns::new(&limits).add("^.{0,5000}$", "").unwrap_err();
+        assert!(refused.line().contains("model.schema-pattern-bytes"), "{refused}");
+        assert!(Patterns::new(&limits).add("^(?!.{0,5000}$)", "").is_err());
+    }
+}

@@ -1,0 +1,215 @@
+//! Schemas of older drafts: the same verdicts, and messages that name the schema as it was given.
+
+use redis_model::error::{Detail, Error};
+use redis_model::model::schema::{Schema, SchemaLimits};
+use redis_model::value::{Limits, parse};
+
+const DRAFT_4: &str = "http://json-schema.org/draft-04/schema#";
+const DRAFT_7: &str = "http://json-schema.org/draft-07/schema#";
+const DRAFT_2019: &str = "https://json-schema.org/draft/2019-09/schema";
+
+fn compile(draft: &str, keywords: &str) -> Result<Schema, Error> {
+    let text = format!("{{\"$schema\":\"{draft}\",{keywords}}}");
+    Schema::compile(text.as_bytes(), &SchemaLimits::DEFAULT)
+}
+
+fn text(error: &Error, name: &str) -> String {
+    match error.detail(name) {
+        Some(Detail::Text(text)) => text.clone(),
+        other => panic!("{name} is text, not {other:?}: {error}"),
+    }
+}
+
+/// The place and the subschema of what is invalid; none of what is valid.
+fn check(schema: &Schema, document: &str) -> Option<(String, String)> {
+    let document = parse::json(document.as_bytes(), &Limits::NONE).unwrap().value;
+    let error = schema.check(document.view()).err()?;
+    Some((text(&error, "place"), text(&error, "schema")))
+}
+
+#[test]
+fn a_violation_names_the_schema_as_it_was_given() {
+    for (draft, schema, valid, invalid, place, pointer) in [
+        (
+            DRAFT_7,
+            r##""definitions":{"at":{"items":[{"type":"number"},{"maximum":1}],"additionalItems":{"type":"null"}}},"properties":{"at":{"$ref":"#/definitions/at"}}"##,
+            r#"{"at":[1,0,null]}"#,
+            r#"{"at":[1,2]}"#,
+            "/at/1",
+            "/definitions/at/items/1/maximum",
+        ),
+        (
+            DRAFT_7,
+            r#""items":[{}],"additionalItems":{"type":"null"}"#,
+            "[1,null]",
+            "[1,2]",
+            "/1",
+            "/additionalItems/type",
+        ),
+        (
+            DRAFT_7,
+            r##""items":[{},{"type":"null"}],"additionalItems":{"$ref":"#/items/1"}"##,
+            "[1,null,null]",
+            "[1,null,2]",
+            "/2",
+            "/items/1/type",
+        ),
+        (DRAFT_4, r#""minimum":1,"exclusiveMinimum":true"#, "2", "1", "", "/exclusiveMinimum"),
+        (
+            DRAFT_4,
+            r##""id":"http://example.com/s","definitions":{"a":{"id":"#one/two","type":"null"}},"items":{"$ref":"#one/two"}"##,
+            "[null]",
+            "[1]",
+            "/0",
+            "/definitions/a/type",
+        ),
+        (
+            DRAFT_7,
+            r#""dependencies":{"a":["b"],"c":{"required":["d"]}}"#,
+            r#"{"a":1,"b":1}"#,
+            r#"{"a":1}"#,
+            "",
+            "/dependencies",
+        ),
+        (
+            DRAFT_2019,
+            r##""$recursiveAnchor":true,"properties":{"next":{"$recursiveRef":"#"}},"required":["v"]"##,
+            r#"{"v":1,"next":{"v":1}}"#,
+            r#"{"v":1,"next":{}}"#,
+            "/next",
+            "/required",
+        ),
+        (
+            DRAFT_7,
+            r##""components":{"a":{"items":[{"type":"null"}]}},"items":{"$ref":"#/components/a"}"##,
+            "[[null]]",
+            "[[1]]",
+            "/0/0",
+            "/components/a/items/0/type",
+        ),
+        (
+            DRAFT_7,
+            r#""patternProperties":{"^(?!a)\\d":{"type":"null"}}"#,
+            r#"{"1":null}"#,
+            r#"{"1":1}"#,
+            "/1",
+            "/patternProperties/^(?!a)\\d/type",
+        ),
+    ] {
+        let compiled = compile(draft, schema).unwrap_or_else(|error| panic!("{schema}: {error}"));
+        assert_eq!(check(&compiled, valid), None, "{schema}");
+        let found = check(&compiled, invalid);
+        assert_eq!(found, Some((place.to_owned(), pointer.to_owned())), "{schema}");
+    }
+}
+
+#[test]
+fn what_a_draft_does_not_know_has_no_effect() {
+    for (draft, schema) in [
+        (DRAFT_4, r#""const":1,"contains":{},"propertyNames":false,"if":true,"then":false"#),
+        (
+            DRAFT_7,
+            r#""unevaluatedProperties":false,"dependentRequired":{"a":["b"]},"prefixItems":[false]"#,
+        ),
+        (DRAFT_2019, r#""prefixItems":[false]"#),
+        (
+            DRAFT_7,
+            r##""properties":{"a":{"$ref":"#/definitions/any","type":"null","$id":"x"}},"definitions":{"any":{}}"##,
+        ),
+        (DRAFT_7, r#""items":{},"additionalItems":false"#),
+        (DRAFT_2019, r#""additionalItems":false"#),
+    ] {
+        let compiled = compile(draft, schema).unwrap_or_else(|error| panic!("{schema}: {error}"));
+        for document in [r#"{"a":1}"#, "[1,2]", "2"] {
+            assert_eq!(check(&compiled, document), None, "{draft} {schema} {document}");
+        }
+    }
+}
+
+#[test]
+fn a_subschema_may_be_of_another_draft() {
+    let schema = format!(
+        r#"{{"properties":{{"old":{{"$id":"old","$schema":"{DRAFT_7}","items":[{{"type":"null"}}]}},
+            "new":{{"prefixItems":[{{"type":"null"}}]}}}}}}"#
+    );
+    let schema = Schema::compile(schema.as_bytes(), &SchemaLimits::DEFAULT).unwrap();
+    assert_eq!(check(&schema, r#"{"old":[null],"new":[null]}"#), None);
+    assert_eq!(check(&schema, r#"{"old":[1]}"#).unwrap().0, "/old/0");
+    assert_eq!(check(&schema, r#"{"new":[1]}"#).unwrap().0, "/new/0");
+}
+
+#[test]
+fn words_of_an_older_draft_are_refused_by_name() {
+    for (draft, schema, keyword, instead) in [
+        ("", r#"{"items":[{}]}"#, "items", "prefixItems"),
+        ("", r#"{"$defs":{"a":{"additionalItems":false}}}"#, "additionalItems", "'items' beside"),
+        ("", r##"{"$recursiveRef":"#"}"##, "$recursiveRef", "$dynamicRef"),
+        ("", r#"{"exclusiveMaximum":true}"#, "exclusiveMaximum", "the bound itself"),
+        ("", r#"{"nullable":true}"#, "nullable", "null"),
+        ("", r#"{"required":true}"#, "required", "beside 'properties'"),
+        ("", r#"{"divisibleBy":2}"#, "divisibleBy", "multipleOf"),
+        ("", r#"{"disallow":"string"}"#, "disallow", "'not'"),
+        ("", r#"{"extends":{}}"#, "extends", "allOf"),
+        (DRAFT_7, r#""exclusiveMinimum":false"#, "exclusiveMinimum", "draft 4"),
+        (DRAFT_4, r#""exclusiveMinimum":1"#, "exclusiveMinimum", "later draft"),
+        ("", r#"{"$schema":"https://example.com/"}"#, "$schema", "2020-12"),
+    ] {
+        let compiled = match draft {
+            "" => Schema::compile(schema.as_bytes(), &SchemaLimits::DEFAULT),
+            draft => compile(draft, schema),
+        };
+        let error = compiled.expect_err(schema);
+        assert_eq!(text(&error, "keyword"), keyword, "{error}");
+        assert!(error.message().contains(instead), "{error}");
+    }
+    // What is no keyword there is not looked at.
+    for schema in [
+        r#"{"properties":{"nullable":{},"additionalItems":{}}}"#,
+        r#"{"enum":[{"nullable":true}],"default":{"items":[]}}"#,
+        r#"{"nullable":false,"extends":"base"}"#,
+    ] {
+        Schema::compile(schema.as_bytes(), &SchemaLimits::DEFAULT).expect(schema);
+    }
+}
+
+#[test]
+fn look_ahead_at_the_start_is_matched() {
+    let decimal = r"^(?!^[-+.]*$)[+-]?0*\\d*\\.?\\d*$";
+    for (pattern, matches, fails) in [
+        (decimal, &["1.25", "-3", "007", ".5"][..], &["-", "", "+.", "1a", "1.2.3"][..]),
+        (r"^(?=.*\\d)(?=.*[a-z])[a-z0-9]{4,}$", &["a1bc"], &["abcd", "1234", "a1"]),
+        (r"^(?!(con|nul)$)\\w+$", &["cone", "x"], &["con", "nul", "é"]),
+        (r"(?!^$)^.*$", &["a"], &[""]),
+    ] {
+        let schema =
+            format!("{{\"pattern\":\"{pattern}\",\"patternProperties\":{{\"{pattern}\":{{}}}}}}");
+        let schema = Schema::compile(schema.as_bytes(), &SchemaLimits::DEFAULT).expect(pattern);
+        for text in matches {
+            assert_eq!(check(&schema, &format!("\"{text}\"")), None, "{pattern} {text}");
+        }
+        for text in fails {
+            assert!(check(&schema, &format!("\"{text}\"")).is_some(), "{pattern} {text}");
+        }
+    }
+    let error = Schema::compile(br#"{"items":{"pattern":"^a(?=b)c$"}}"#, &SchemaLimits::DEFAULT);
+    let error = error.unwrap_err();
+    assert!(
+        error.message().contains("look-ahead") && error.message().contains("offset 2"),
+        "{error}"
+    );
+    assert_eq!(
+        (text(&error, "schema"), text(&error, "pattern")),
+        ("/items".into(), "^a(?=b)c$".into())
+    );
+}
+
+#[test]
+fn long_repetitions_fit_beside_a_hundred_patterns() {
+    let others: Vec<String> = (0..100)
+        .map(|nth| format!("\"p{nth}\":{{\"pattern\":\"^[a-z]{{1,64}}-{nth}$\"}}"))
+        .collect();
+    let text = format!("{{\"pattern\":\"^.{{0,5000}}$\",\"properties\":{{{}}}}}", others.join(","));
+    let schema = Schema::compile(text.as_bytes(), &SchemaLimits::DEFAULT).unwrap();
+    assert_eq!(check(&schema, &format!("\"{}\"", "x".repeat(5000))), None);
+    assert!(check(&schema, &format!("\"{}\"", "x".repeat(5001))).is_some());
+}
