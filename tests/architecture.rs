@@ -1,5 +1,6 @@
 //! The rooms and which way imports point; where `unsafe` may stand.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -95,4 +96,50 @@ fn every_extern_function_catches_panics() {
             assert!(empty || body.contains("catch_unwind"), "{file}: {name} lets panics out");
         }
     }
+}
+
+/// The names behind a path prefix: `a` for `super::a::B`, `a` and `b` for `super::{a, b::C}`.
+fn named_behind<'s>(source: &'s str, prefix: &str) -> Vec<&'s str> {
+    let first = |text: &'s str| {
+        text.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("")
+    };
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let uses = code.flat_map(|line| line.split(prefix).skip(1));
+    uses.flat_map(|rest| match rest.strip_prefix('{') {
+        Some(group) => group.split(',').map(first).collect(),
+        None => vec![first(rest)],
+    })
+    .collect()
+}
+
+/// Evaluating calls functions, and functions evaluate; everything else of the room points one way.
+#[test]
+fn expressions_have_one_circle_of_imports() {
+    let mut imports = BTreeMap::<String, BTreeSet<String>>::new();
+    for (file, source) in all_sources() {
+        let Some(inside) = file.strip_prefix("expr/") else { continue };
+        let own = room_of(inside).to_owned();
+        let top = !inside.contains('/') || inside.ends_with("/mod.rs");
+        let mut named = named_behind(&source, "crate::expr::");
+        named.extend(if top { named_behind(&source, "super::") } else { Vec::new() });
+        imports.entry(own).or_default().extend(named.into_iter().map(str::to_owned));
+    }
+    let reached = |from: &str| {
+        let mut found = BTreeSet::new();
+        let mut rest = vec![from.to_owned()];
+        while let Some(next) = rest.pop() {
+            for file in imports.get(&next).into_iter().flatten() {
+                if imports.contains_key(file) && *file != next && found.insert(file.clone()) {
+                    rest.push(file.clone());
+                }
+            }
+        }
+        found
+    };
+    let in_circle: Vec<&str> = imports
+        .keys()
+        .map(String::as_str)
+        .filter(|file| *file != "mod" && reached(file).contains(*file))
+        .collect();
+    assert_eq!(in_circle, ["code", "eval", "functions"]);
 }

@@ -4,9 +4,10 @@
 //! about JSON. Integers are exact or a fault; with a double on either side the result is a double, and
 //! an integer on the other side has to be one exactly.
 
-use super::budget::{Budget, Fault};
-use super::code::Operator;
+use super::budget::Budget;
 use super::datum::{Datum, List};
+use super::fault::Fault;
+use super::operator::Operator;
 use crate::value::{NO_SUCH_DOUBLE, exact_double};
 
 type Made<'a> = Result<Datum<'a>, Fault>;
@@ -157,7 +158,7 @@ fn add<'a>(left: &Datum<'a>, right: &Datum<'a>, budget: &mut Budget) -> Made<'a>
 
 fn concatenate<'a>(a: &List<'a>, b: &List<'a>, budget: &mut Budget) -> Made<'a> {
     budget.make_list(a.len() + b.len())?;
-    Ok(Datum::list(a.iter().chain(b.iter()).collect()))
+    Datum::list(a.iter().chain(b.iter()).collect())
 }
 
 pub(super) fn negate<'a>(operand: Datum<'a>) -> Made<'a> {

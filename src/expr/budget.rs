@@ -1,14 +1,11 @@
-//! What an evaluation may cost, and how it can fail.
+//! The cost of an evaluation.
 //!
 //! Every step of an evaluation is paid for before it is made: one for a node, and more where the
 //! work, or the memory it leaves behind, grows with the data. So a budget bounds time and memory
-//! alike. A fault that ends an evaluation for good is told from one that `||` may absorb.
+//! alike.
 
-use std::borrow::Cow;
-
-use super::code::Code;
+use super::fault::Fault;
 use crate::budget::Allowance;
-use crate::error::{Error, ErrorCode};
 
 /// Bytes that are compared, searched or counted for one step.
 const BYTES_SCANNED: usize = 32;
@@ -79,62 +76,5 @@ impl Budget {
     #[inline]
     pub fn make_list(&mut self, len: usize) -> Result<(), Fault> {
         self.charge((len as u64).saturating_mul(4))
-    }
-}
-
-/// Why an evaluation gives no value. Making one allocates as little as it can: `all()` may meet one
-/// for each of a hundred thousand elements and still be false in the end.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// The budget is spent.
-    Exhausted,
-    /// The value would be larger or deeper than any document.
-    Refused(Error),
-    /// No member of that name, a number into the program's names.
-    NoMember(u32),
-    Because(&'static str),
-    /// A number outside of what can be calculated with exactly.
-    Range(&'static str),
-    Text(Box<str>),
-}
-
-impl Fault {
-    /// Whether no operator may absorb it.
-    pub fn is_final(&self) -> bool {
-        match self {
-            Fault::Exhausted | Fault::Refused(_) => true,
-            Fault::NoMember(_) | Fault::Because(_) | Fault::Range(_) | Fault::Text(_) => false,
-        }
-    }
-
-    #[cold]
-    pub fn text(message: String) -> Fault {
-        Fault::Text(message.into())
-    }
-}
-
-impl From<&'static str> for Fault {
-    fn from(message: &'static str) -> Fault {
-        Fault::Because(message)
-    }
-}
-
-impl Fault {
-    /// As the error a client sees.
-    #[cold]
-    pub(super) fn into_error(self, code: &Code, source: &str) -> Error {
-        let mut code_of_fault = ErrorCode::Expr;
-        let message = match self {
-            Fault::Refused(error) => return error.text("expr", source.as_bytes()),
-            Fault::Range(message) => {
-                code_of_fault = ErrorCode::Range;
-                Cow::Borrowed(message)
-            }
-            Fault::Exhausted => "the expression takes more steps than it may".into(),
-            Fault::NoMember(name) => format!("no such member: {}", code.name(name)).into(),
-            Fault::Because(message) => Cow::Borrowed(message),
-            Fault::Text(message) => String::from(message).into(),
-        };
-        Error::new(code_of_fault, message).text("expr", source.as_bytes())
     }
 }

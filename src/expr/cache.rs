@@ -9,7 +9,8 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::{ExprLimits, Names, Program};
+use super::limits::{ExprLimits, Names};
+use super::program::Program;
 use crate::error::{Error, Result};
 
 /// What an entry takes beside what its program has on the heap.

@@ -1,12 +1,11 @@
 //! A compiled expression: nodes in one vector that refer to each other by number.
 //!
 //! Dropping, measuring and printing it takes no recursion. Names are resolved, macros are nodes of
-//! their own, and what does not depend on a document is a constant.
-
-use std::cmp::Ordering;
+//! their own, and literals that depend on no document are constants.
 
 use super::datum::Constant;
 use super::functions::Function;
+use super::operator::{Comparison, Operator};
 use super::pattern::Pattern;
 
 /// The number of a node.
@@ -26,7 +25,7 @@ impl Span {
     }
 }
 
-/// What a name stands for outside of macros.
+/// The value behind a name outside of macros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Root {
     This,
@@ -58,17 +57,22 @@ pub(super) enum Node {
     Root(Root),
     /// A variable of a macro.
     Variable(u32),
-    /// What `oldSelf` held at one of its paths.
+    /// The value of `oldSelf` at one of its paths.
     Old(u32),
     HasOld(u32),
+    /// An optional of the value of `oldSelf` at one of its paths.
+    MaybeOld(u32),
     /// Members and elements of a base, one after the other.
     Path {
         base: Id,
         steps: Span,
     },
+    /// Presence of a path that has at least one step.
     Has {
         base: Id,
-        name: u32,
+        steps: Span,
+        /// The path without its last step.
+        parent: Id,
     },
     Not(Id),
     Negate(Id),
@@ -96,20 +100,37 @@ pub(super) enum Node {
     List(Span),
     /// Keys and values in turn.
     Map(Span),
-    Macro {
-        kind: Macro,
-        range: Id,
+    /// Of a list or a map literal: left out unless the optional has a value.
+    IfPresent(Id),
+    Loop(u32),
+    Bind {
         variable: u32,
-        test: Option<Id>,
-        item: Option<Id>,
+        value: Id,
+        body: Id,
+    },
+    /// `optMap` and, when `flat`, `optFlatMap`.
+    OptionalMap {
+        optional: Id,
+        variable: u32,
+        body: Id,
+        flat: bool,
+    },
+    /// `or` and, when `unwrap`, `orValue`: the second operand is evaluated only if it is needed.
+    OrElse {
+        optional: Id,
+        other: Id,
+        unwrap: bool,
     },
     Call {
         function: &'static Function,
         arguments: Span,
     },
-    Matches {
+    /// A text under a pattern that is written out.
+    Search {
+        search: Search,
         text: Id,
         pattern: u32,
+        limit: Option<Id>,
     },
 }
 
@@ -117,61 +138,46 @@ pub(super) enum Node {
 pub(super) enum Step {
     Name(u32),
     Index(Id),
+    /// `.?name`: gives an optional, as every step behind it does.
+    MaybeName(u32),
+    MaybeIndex(Id),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operator {
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
-    Remainder,
-}
-
-impl Operator {
-    pub fn symbol(self) -> &'static str {
-        match self {
-            Operator::Add => "+",
-            Operator::Subtract => "-",
-            Operator::Multiply => "*",
-            Operator::Divide => "/",
-            Operator::Remainder => "%",
-        }
-    }
+pub(super) enum Search {
+    Matches,
+    Find,
+    FindAll,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessEqual,
-    Greater,
-    GreaterEqual,
-}
-
-impl Comparison {
-    #[inline]
-    pub fn holds(self, ordering: Ordering) -> bool {
-        match self {
-            Comparison::Equal => ordering == Ordering::Equal,
-            Comparison::NotEqual => ordering != Ordering::Equal,
-            Comparison::Less => ordering == Ordering::Less,
-            Comparison::LessEqual => ordering != Ordering::Greater,
-            Comparison::Greater => ordering == Ordering::Greater,
-            Comparison::GreaterEqual => ordering != Ordering::Less,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Macro {
+pub(super) enum Kind {
     All,
     Exists,
     ExistsOne,
-    /// `map` and `filter`: the items for which the test holds.
+    /// `map`, `filter`, `transformList`: the items for which the test holds.
+    List,
+    /// `transformMap`: the items under the keys of the range.
     Map,
+    /// `transformMapEntry`: the entries of all items together.
+    Entries,
     SortBy,
+    Reduce,
+}
+
+/// A macro over a list or a map.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loop {
+    pub kind: Kind,
+    pub range: Id,
+    /// The first variable: the element of a list or the key of a map, or, if there are two, the index or the
+    /// key. The second one has the next number.
+    pub variable: u32,
+    pub two: bool,
+    pub test: Option<Id>,
+    pub item: Option<Id>,
+    /// The first value of `reduce`, whose variable has the number before [`Loop::variable`].
+    pub start: Option<Id>,
 }
 
 #[derive(Debug, Default)]
@@ -183,9 +189,10 @@ pub(super) struct Code {
     pub constants: Vec<Constant>,
     pub names: Vec<Box<str>>,
     pub patterns: Vec<Pattern>,
-    /// Where `oldSelf` is read, as names of members inside each other.
+    pub loops: Vec<Loop>,
+    /// The paths at which `oldSelf` is read, as names of members inside each other.
     pub old_paths: Vec<Vec<Box<str>>>,
-    /// How many variables macros inside each other need.
+    /// The number of variables that macros inside each other need.
     pub variables: u32,
 }
 
@@ -218,6 +225,7 @@ impl Code {
         self.constants.shrink_to_fit();
         self.names.shrink_to_fit();
         self.patterns.shrink_to_fit();
+        self.loops.shrink_to_fit();
         self.old_paths.shrink_to_fit();
     }
 
@@ -237,6 +245,7 @@ impl Code {
             + self.names.iter().map(|name| name.len()).sum::<usize>()
             + vector(&self.patterns)
             + self.patterns.iter().map(Pattern::heap_bytes).sum::<usize>()
+            + vector(&self.loops)
             + vector(&self.old_paths)
             + paths
                 .map(|path| vector(path) + path.iter().map(|n| n.len()).sum::<usize>())

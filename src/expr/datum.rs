@@ -1,13 +1,16 @@
-//! What expressions compute with: a value of CEL's types that borrows wherever it can.
+//! Values of CEL's types that borrow wherever they can.
 //!
-//! Documents and constants are lent, never copied; only what an expression itself makes is owned, and
-//! shared by counting. Nothing here converts a document.
+//! Documents and constants are lent, never copied; only values that an expression itself makes are owned,
+//! and shared by counting. Those know how deep they nest, which is bounded: comparing, printing and dropping
+//! them may recurse. Nothing here converts a document.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::budget::{Budget, Fault};
-use super::{Documents, Scope};
+use super::budget::Budget;
+use super::fault::Fault;
+use super::scope::{Documents, Scope};
+use crate::error::Error;
 use crate::value::{ArrayView, ObjectView, Text, View};
 
 mod collections;
@@ -31,23 +34,48 @@ pub(super) enum Datum<'a> {
     Duration(i64),
     /// A type, by its name.
     Type(&'static str),
+    Optional(Option<Rc<Datum<'a>>>),
 }
 
 #[derive(Clone)]
 pub(super) enum List<'a> {
     Document(ArrayView<'a>),
     Constant(&'a [Constant]),
-    Made(Rc<[Datum<'a>]>),
+    Made(Made<Datum<'a>>),
 }
 
 #[derive(Clone)]
 pub(super) enum Map<'a> {
     Document(ObjectView<'a>),
     Constant(&'a [(Constant, Constant)]),
-    Made(Rc<[(Datum<'a>, Datum<'a>)]>),
+    Made(Made<(Datum<'a>, Datum<'a>)>),
     /// The documents of a transaction by their keys.
     Documents(Docs<'a>),
 }
+
+/// The items of a list or map that an expression made.
+pub(super) struct Made<T> {
+    items: Rc<[T]>,
+    nesting: u8,
+}
+
+impl<T> Clone for Made<T> {
+    fn clone(&self) -> Made<T> {
+        Made { items: Rc::clone(&self.items), nesting: self.nesting }
+    }
+}
+
+impl<T> std::ops::Deref for Made<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.items
+    }
+}
+
+/// The deepest nesting of values that expressions make out of each other. A document inside one counts as
+/// a scalar: its own nesting is bounded, and nothing recurses over it.
+const NESTING_MAX: u8 = 128;
 
 /// The documents of a scope, as one pointer: values stay small.
 #[derive(Clone, Copy)]
@@ -186,6 +214,7 @@ impl Constant {
                     .collect::<Option<_>>()?,
             ),
             Datum::Map(Map::Document(_) | Map::Documents(..)) => return None,
+            Datum::Optional(_) => return None,
             Datum::Timestamp(instant) => Constant::Timestamp(*instant),
             Datum::Duration(nanos) => Constant::Duration(*nanos),
             Datum::Type(name) => Constant::Type(name),
@@ -230,8 +259,38 @@ impl<'a> Datum<'a> {
         Datum::MadeStr(text.into())
     }
 
-    pub fn list(items: Vec<Datum<'a>>) -> Datum<'a> {
-        Datum::List(List::Made(items.into()))
+    /// A list of these items; `LIMIT` where it would nest too deeply.
+    pub fn list(items: Vec<Datum<'a>>) -> Result<Datum<'a>, Fault> {
+        let nesting = nested(items.iter())?;
+        Ok(Datum::List(List::Made(Made { items: items.into(), nesting })))
+    }
+
+    /// A map of these entries, whose keys are known to differ; `LIMIT` where it would nest too deeply.
+    pub fn map(entries: Vec<(Datum<'a>, Datum<'a>)>) -> Result<Datum<'a>, Fault> {
+        let nesting = nested(entries.iter().map(|(_, value)| value))?;
+        Ok(Datum::Map(Map::Made(Made { items: entries.into(), nesting })))
+    }
+
+    /// An optional that has this value; `LIMIT` where it would nest too deeply.
+    pub fn present(value: Datum<'a>) -> Result<Datum<'a>, Fault> {
+        nested(std::iter::once(&value))?;
+        Ok(Datum::Optional(Some(Rc::new(value))))
+    }
+
+    /// An optional with this value, if there is one.
+    pub fn optional(value: Option<Datum<'a>>) -> Result<Datum<'a>, Fault> {
+        value.map_or(Ok(Datum::Optional(None)), Datum::present)
+    }
+
+    /// The depth of its nesting, as far as an expression made it.
+    fn nesting(&self) -> u8 {
+        match self {
+            Datum::List(List::Made(items)) => items.nesting,
+            Datum::Map(Map::Made(entries)) => entries.nesting,
+            // Bounded, because making each was.
+            Datum::Optional(Some(value)) => 1 + value.nesting(),
+            _ => 0,
+        }
     }
 
     /// The UTF-8 of a string.
@@ -275,6 +334,7 @@ impl<'a> Datum<'a> {
             Datum::Timestamp(_) => "google.protobuf.Timestamp",
             Datum::Duration(_) => "google.protobuf.Duration",
             Datum::Type(_) => "type",
+            Datum::Optional(_) => "optional_type",
         }
     }
 
@@ -283,7 +343,7 @@ impl<'a> Datum<'a> {
     }
 
     fn is_container(&self) -> bool {
-        matches!(self, Datum::List(_) | Datum::Map(_))
+        matches!(self, Datum::List(_) | Datum::Map(_) | Datum::Optional(_))
     }
 
     /// A whole number without rounding, from any of the number types.
@@ -356,6 +416,16 @@ impl<'a> Datum<'a> {
     }
 }
 
+/// The nesting of a value made of these.
+fn nested<'d, 'a: 'd>(items: impl Iterator<Item = &'d Datum<'a>>) -> Result<u8, Fault> {
+    let nesting = 1 + items.map(Datum::nesting).max().unwrap_or(0);
+    if nesting > NESTING_MAX {
+        let error = Error::limit("expression-nesting", NESTING_MAX.into());
+        return Err(Fault::Refused(error.text("what", b"lists, maps and optionals in each other")));
+    }
+    Ok(nesting)
+}
+
 #[inline]
 fn equal_bytes(a: &[u8], b: &[u8], budget: &mut Budget) -> Result<bool, Fault> {
     if a.len() != b.len() {
@@ -425,7 +495,16 @@ fn deep_equals(a: &Datum<'_>, b: &Datum<'_>, budget: &mut Budget) -> Result<bool
                     }
                 }
             }
-            // A list and a map.
+            (Datum::Optional(None), Datum::Optional(None)) => {}
+            (Datum::Optional(Some(x)), Datum::Optional(Some(y))) => {
+                if x.is_container() && y.is_container() {
+                    budget.charge(1)?;
+                    pairs.push(((**x).clone(), (**y).clone()));
+                } else if !check_scalar(x, y, budget)? {
+                    return Ok(false);
+                }
+            }
+            // Of different kinds.
             _ => return Ok(false),
         }
     }

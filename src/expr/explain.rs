@@ -1,14 +1,14 @@
-//! What a condition that is false had read.
+//! The values that a false condition had read.
 //!
 //! The first operand of `&&` that is false is looked into, and every operand of `||`; there, each
 //! place in a document is shown with its value. Everything is bounded: entries, their texts, and the
 //! steps it takes to find the values again.
 
-use super::Scope;
 use super::code::{Code, Id, Node, Span, Step};
 use super::datum::{Datum, Map};
 use super::eval::Eval;
 use super::functions;
+use super::scope::Scope;
 use crate::value::{Number, print};
 
 const ENTRIES_MAX: usize = 8;
@@ -86,17 +86,25 @@ impl<'a> Explainer<'a> {
                 self.read(first);
                 self.code.terms(terms).iter().for_each(|(_, operand)| self.read(*operand));
             }
-            Node::Matches { text, .. } => self.read(text),
-            // What it reads behind its range depends on its variable.
-            Node::Macro { range, .. } => self.read(range),
+            Node::Search { text, .. } => self.read(text),
+            Node::IfPresent(optional) => self.read(optional),
+            Node::OrElse { optional, other, .. } => {
+                self.read(optional);
+                self.read(other);
+            }
+            // The places it reads behind its range depend on its variable.
+            Node::Loop(number) => self.read(self.code.loops[number as usize].range),
+            Node::OptionalMap { optional, .. } => self.read(optional),
+            Node::Bind { value, .. } => self.read(value),
             // A whole document would say little.
-            Node::Has { base, .. } if matches!(self.code.node(base), Node::Root(_)) => {}
-            Node::Has { base, .. } => self.read(base),
+            Node::Has { parent, .. } if matches!(self.code.node(parent), Node::Root(_)) => {}
+            Node::Has { parent, .. } => self.read(parent),
             Node::Path { base, .. } => self.read(base),
             Node::Constant(_)
             | Node::Variable(_)
             | Node::Root(_)
             | Node::Old(_)
+            | Node::MaybeOld(_)
             | Node::HasOld(_) => {}
         }
     }
@@ -108,13 +116,13 @@ impl<'a> Explainer<'a> {
     /// Whether a node is a place whose name says it all: a name, or members and elements of one.
     fn is_place(&self, id: Id) -> bool {
         let plain = |step: &Step| match step {
-            Step::Name(_) => true,
-            Step::Index(index) => {
+            Step::Name(_) | Step::MaybeName(_) => true,
+            Step::Index(index) | Step::MaybeIndex(index) => {
                 matches!(self.code.node(*index), Node::Constant(_)) || self.is_place(*index)
             }
         };
         match self.code.node(id) {
-            Node::Root(_) | Node::Old(_) => true,
+            Node::Root(_) | Node::Old(_) | Node::MaybeOld(_) => true,
             Node::Path { base, steps } => {
                 self.is_place(base) && self.code.steps(steps).iter().all(plain)
             }
@@ -146,23 +154,29 @@ impl<'a> Explainer<'a> {
         }
     }
 
+    fn spell_index(&self, index: Id, open: &str, out: &mut String) {
+        out.push_str(open);
+        self.spell(index, out);
+        out.push(']');
+    }
+
     fn spell(&self, id: Id, out: &mut String) {
         match self.code.node(id) {
             Node::Root(root) => out.push_str(root.name()),
-            Node::Old(path) => {
+            Node::Old(path) | Node::MaybeOld(path) => {
                 out.push_str("oldSelf");
-                self.code.old_paths[path as usize].iter().for_each(|name| spell_name(name, out));
+                self.code.old_paths[path as usize]
+                    .iter()
+                    .for_each(|name| spell_name(name, "", out));
             }
             Node::Path { base, steps } => {
                 self.spell(base, out);
                 for step in self.code.steps(steps) {
                     match step {
-                        Step::Name(name) => spell_name(self.code.name(*name), out),
-                        Step::Index(index) => {
-                            out.push('[');
-                            self.spell(*index, out);
-                            out.push(']');
-                        }
+                        Step::Name(name) => spell_name(self.code.name(*name), "", out),
+                        Step::MaybeName(name) => spell_name(self.code.name(*name), "?", out),
+                        Step::Index(index) => self.spell_index(*index, "[", out),
+                        Step::MaybeIndex(index) => self.spell_index(*index, "[?", out),
                     }
                 }
             }
@@ -180,14 +194,16 @@ impl<'a> Explainer<'a> {
     }
 }
 
-/// `.name`, or in brackets what is no identifier.
-fn spell_name(name: &str, out: &mut String) {
+/// `.name`, or in brackets a name that is no identifier; with the mark of an optional, if it is one.
+fn spell_name(name: &str, mark: &str, out: &mut String) {
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if plain && !name.is_empty() {
         out.push('.');
+        out.push_str(mark);
         out.push_str(name);
     } else {
         out.push('[');
+        out.push_str(mark);
         out.push_str(&string_text(name));
         out.push(']');
     }
@@ -213,6 +229,9 @@ fn string_text(text: &str) -> String {
 
 /// JSON text of a value. What is too long becomes a string of its beginning.
 fn text(value: &Datum<'_>) -> String {
+    if let Datum::Optional(Some(value)) = value {
+        return text(value);
+    }
     if let Some(text) = value.as_str() {
         return string_text(text);
     }
@@ -264,6 +283,10 @@ fn put(value: &Datum<'_>, out: &mut String) {
         // These stand in no document; shown alone they are text already.
         Datum::Timestamp(_) | Datum::Duration(_) => out.push_str("null"),
         Datum::Type(name) => out.push_str(&quoted(name)),
+        Datum::Optional(value) => match value {
+            Some(value) => put(value, out),
+            None => out.push_str("null"),
+        },
     }
 }
 

@@ -8,10 +8,14 @@
 //! Reading a pattern takes no time in proportion to its length either, so no pattern is parsed before
 //! what that may cost is bounded or paid for.
 
+use std::ops::Range;
+
+use regex_automata::Input;
 use regex_automata::meta::{Builder, Config, Regex};
 use regex_syntax::ParserBuilder;
 
-use super::budget::{Budget, Fault};
+use super::budget::Budget;
+use super::fault::Fault;
 use crate::error::Error;
 
 /// The longest pattern that is not written out in an expression: one found in a document or among the
@@ -77,6 +81,23 @@ impl Pattern {
     pub fn is_match(&self, text: &[u8], budget: &mut Budget) -> Result<bool, Fault> {
         budget.charge(4 + (text.len() as u64).saturating_mul(2 * self.tier_kib as u64))?;
         Ok(self.regex.is_match(text))
+    }
+
+    /// The first match at or behind a byte of the text. It is charged for all of the text behind: that is
+    /// how far one search may look, however short the match is.
+    pub fn find(
+        &self,
+        text: &str,
+        start: usize,
+        budget: &mut Budget,
+    ) -> Result<Option<Range<usize>>, Fault> {
+        let len = (text.len() - start) as u64;
+        budget.charge(4 + len.saturating_mul(2 * self.tier_kib as u64))?;
+        let Some(found) = self.regex.find(Input::new(text).range(start..)) else { return Ok(None) };
+        match text.get(found.range()) {
+            Some(_) => Ok(Some(found.range())),
+            None => Err(Fault::Because("the pattern matches a part of a character")),
+        }
     }
 
     /// The size of the compiled pattern in KiB, about.

@@ -1,15 +1,16 @@
-//! What an expression gave, as a JSON value.
+//! The value of an expression as a JSON value.
 //!
 //! Times become their RFC 3339 text, durations seconds with an `s`, bytes base64, keys of maps
-//! strings. What JSON has no value for is refused: NaN, infinities, unsigned integers beyond an
-//! `i64`, types. Everything written is paid for, documents that are copied too.
+//! strings. Values that JSON does not have are refused: NaN, infinities, unsigned integers beyond an
+//! `i64`, types, optionals. Everything written is paid for, documents that are copied too.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::budget::{Budget, Fault};
-use super::datum::{Datum, Map};
+use super::budget::Budget;
+use super::datum::{Datum, List, Map};
 use super::eval::Eval;
+use super::fault::Fault;
 use super::functions;
 use crate::error::Error;
 use crate::value::{Builder, Limits, Measured, Number, View};
@@ -59,10 +60,9 @@ fn put<'a>(eval: &mut Eval<'a>, datum: &Datum<'a>, out: &mut Builder) -> Result<
             let text = string.call(eval, std::slice::from_ref(datum))?;
             put_text(eval, &text, out)
         }
+        Datum::Optional(_) => Err("JSON has no optionals: use orValue() or value()".into()),
         Datum::Type(name) => Err(Fault::text(format!("JSON has no types, such as {name}"))),
-        Datum::List(super::datum::List::Document(array)) => {
-            put_view(View::Array(*array), &mut eval.budget, out)
-        }
+        Datum::List(List::Document(array)) => put_view(View::Array(*array), &mut eval.budget, out),
         Datum::Map(Map::Document(object)) => put_view(View::Object(*object), &mut eval.budget, out),
         Datum::List(list) => {
             out.begin_array().map_err(refused)?;

@@ -1,21 +1,36 @@
 //! A look at an expression's tokens before it is parsed.
 //!
-//! The parser recurses as deep as an expression nests, and what it gives is a tree that is copied and
-//! dropped recursively. So the depth of that tree is bounded here, from the tokens alone and without
-//! recursion. What is counted is never less than what the parser will build, and about as much.
+//! The parser recurses as deep as an expression nests, and gives a tree that is copied and dropped
+//! recursively. So the depth of that tree is bounded here, from the tokens alone and without recursion.
+//! The count is never less than the depth of the tree, and about as much.
 
 use cel::parser::pratt_parser::{Lexer, TokenKind};
 
-use super::ExprLimits;
-use crate::error::{Error, Result};
+use super::limits::ExprLimits;
+use super::refusal::{past_limit, refusal};
+use crate::error::Result;
 
-/// Operators in a row and names behind names nest in the parser's tree, but not in ours. They may be
-/// this many on top of the nesting that is configured.
-const CHAIN_MAX: u32 = 192;
+/// Operators in a row and names behind names nest in the parser's tree, but not in ours: the parser builds
+/// and drops that tree recursively, with 128 bytes of stack a level. They may be this many on top of the
+/// nesting that is configured.
+const CHAIN_MAX: u32 = 1000;
+/// The same inside the arguments of a call, and before a call of a method: the parser copies those trees,
+/// which takes most of a KiB of stack a level.
+const CHAIN_IN_CALL_MAX: u32 = 192;
+
+/// The parts of an expression that count as nesting.
+pub(super) const NESTING: &str = "brackets, calls, negations and conditions in each other";
+const CHAIN: &str = "operators or members in a row";
+const CHAIN_IN_CALL: &str =
+    "operators or members in a row, in the arguments of a call or before one";
 
 /// One pair of brackets, or the whole expression.
 #[derive(Default)]
 struct Level {
+    /// Flag: the brackets are those of a call, or inside of such.
+    in_call: bool,
+    /// Flag: the brackets are those of a call.
+    is_call: bool,
     /// The deepest of the elements before the last comma.
     elements: u32,
     /// The deepest of the operands of `&&`, `||` and `?:` in this element so far.
@@ -47,67 +62,139 @@ impl Level {
         self.elements = self.elements.max(self.parts + self.ternaries + balanced);
         (self.parts, self.ternaries, self.logic) = (0, 0, 0);
     }
+
+    /// The depth of the parser's tree for this level so far.
+    fn tree(&self) -> u32 {
+        self.run.max(self.operand + self.unary).max(self.elements)
+    }
 }
 
-/// Refuses what nests too deeply, and characters that no token begins with.
+/// The expression up to some token.
+struct Scan<'s> {
+    source: &'s str,
+    limits: &'s ExprLimits,
+    levels: Vec<Level>,
+    /// Conditions that are open, over all levels.
+    ternaries: u32,
+    /// The token before, blanks aside.
+    before: TokenKind,
+}
+
+/// Refuses expressions that nest too deeply, and characters that no token begins with.
 pub(super) fn check(source: &str, limits: &ExprLimits) -> Result<()> {
-    let too_deep = || Error::limit("model.expression-depth", limits.depth.into());
     let mut lexer = Lexer::new(source);
-    let mut levels = vec![Level::default()];
-    let mut ternaries = 0;
-    let mut after_operand = false;
+    let levels = vec![Level::default()];
+    let mut scan = Scan { source, limits, levels, ternaries: 0, before: TokenKind::TokComma };
     loop {
         let token = lexer.lex();
-        let level = levels.last_mut().expect("the whole expression is a level");
         match token.kind {
             TokenKind::TokWhitespace | TokenKind::TokComment => continue,
-            TokenKind::TokEnd => break,
+            TokenKind::TokEnd => return Ok(()),
             TokenKind::TokError => {
                 let message = lexer.get_error().map_or("unexpected character", |e| &e.message);
-                return Err(super::compile::refusal(source, message, token.start));
+                return Err(refusal(source, message, token.start));
             }
-            TokenKind::TokExclamation => level.unary += 1,
-            TokenKind::TokMinus if !after_operand => level.unary += 1,
-            TokenKind::TokLogicalAnd | TokenKind::TokLogicalOr => {
-                level.logic += 1;
-                level.part();
-            }
-            TokenKind::TokQuestion => {
-                level.ternaries += 1;
-                ternaries += 1;
-                level.part();
-            }
-            TokenKind::TokColon => level.part(),
-            TokenKind::TokComma => {
-                ternaries -= level.ternaries;
-                level.element();
-            }
-            TokenKind::TokDot => level.operand += 1,
-            TokenKind::TokLeftParen | TokenKind::TokLeftBracket | TokenKind::TokLeftBrace => {
-                levels.push(Level::default());
-            }
-            TokenKind::TokRightParen | TokenKind::TokRightBracket | TokenKind::TokRightBrace => {
-                let Some(mut closed) = (levels.len() > 1).then(|| levels.pop()).flatten() else {
+            kind => {
+                if !scan.take(kind, token.start)? {
                     // The parser says what is wrong.
                     return Ok(());
-                };
-                ternaries -= closed.ternaries;
-                closed.element();
-                let level = levels.last_mut().expect("the whole expression is a level");
-                level.operand = level.operand.max(closed.elements) + 1;
+                }
             }
-            kind if is_operand(kind) => level.operand = level.operand.max(1),
-            _ => level.operator(),
-        }
-        let level = levels.last().expect("the whole expression is a level");
-        after_operand = is_operand(token.kind) || is_closing(token.kind);
-        let nesting = levels.len() as u32 - 1 + ternaries + level.unary;
-        let tree = level.run.max(level.operand + level.unary).max(level.elements);
-        if nesting > limits.depth || tree > limits.depth + CHAIN_MAX {
-            return Err(too_deep());
         }
     }
-    Ok(())
+}
+
+impl Scan<'_> {
+    fn level(&mut self) -> &mut Level {
+        self.levels.last_mut().expect("the whole expression is a level")
+    }
+
+    /// Counts a token; false where a bracket closes that was not opened.
+    fn take(&mut self, kind: TokenKind, at: usize) -> Result<bool> {
+        let after_operand = is_operand(self.before) || is_closing(self.before);
+        match kind {
+            TokenKind::TokExclamation => self.level().unary += 1,
+            TokenKind::TokMinus if !after_operand => self.level().unary += 1,
+            TokenKind::TokLogicalAnd | TokenKind::TokLogicalOr => {
+                self.level().logic += 1;
+                self.level().part();
+            }
+            // Behind a dot or where an operand begins it marks an optional.
+            TokenKind::TokQuestion if !after_operand => {}
+            TokenKind::TokQuestion => {
+                self.level().ternaries += 1;
+                self.ternaries += 1;
+                self.level().part();
+            }
+            TokenKind::TokColon => self.level().part(),
+            TokenKind::TokComma => {
+                self.ternaries -= self.level().ternaries;
+                self.level().element();
+            }
+            TokenKind::TokDot => self.level().operand += 1,
+            TokenKind::TokLeftParen | TokenKind::TokLeftBracket | TokenKind::TokLeftBrace => {
+                self.open(kind, at)?;
+            }
+            TokenKind::TokRightParen | TokenKind::TokRightBracket | TokenKind::TokRightBrace => {
+                if self.levels.len() == 1 {
+                    return Ok(false);
+                }
+                self.close(at)?;
+            }
+            kind if is_operand(kind) => {
+                let level = self.level();
+                level.operand = level.operand.max(1);
+            }
+            _ => self.level().operator(),
+        }
+        self.before = kind;
+        self.bound(at)?;
+        Ok(true)
+    }
+
+    fn open(&mut self, kind: TokenKind, at: usize) -> Result<()> {
+        let after_name = matches!(self.before, TokenKind::TokIdent | TokenKind::TokReservedWord);
+        let is_call = kind == TokenKind::TokLeftParen && after_name;
+        if is_call {
+            // The method is called on the operand before it.
+            self.chain(self.levels[self.levels.len() - 1].operand, true, at)?;
+        }
+        let in_call = is_call || self.level().in_call;
+        self.levels.push(Level { in_call, is_call, ..Level::default() });
+        Ok(())
+    }
+
+    fn close(&mut self, at: usize) -> Result<()> {
+        let mut closed = self.levels.pop().expect("there are several levels");
+        self.ternaries -= closed.ternaries;
+        closed.element();
+        if closed.is_call {
+            self.chain(closed.elements, true, at)?;
+        }
+        let level = self.level();
+        level.operand = level.operand.max(closed.elements) + 1;
+        Ok(())
+    }
+
+    fn bound(&mut self, at: usize) -> Result<()> {
+        let level = self.levels.last().expect("the whole expression is a level");
+        let nesting = self.levels.len() as u32 - 1 + self.ternaries + level.unary;
+        if nesting > self.limits.depth {
+            let limit = ("model.expression-depth", self.limits.depth);
+            return Err(past_limit(limit, NESTING, self.source, Some(at)));
+        }
+        self.chain(level.tree(), level.in_call, at)
+    }
+
+    /// Bounds the depth of a tree of the parser's.
+    fn chain(&self, tree: u32, in_call: bool, at: usize) -> Result<()> {
+        let (max, what) =
+            if in_call { (CHAIN_IN_CALL_MAX, CHAIN_IN_CALL) } else { (CHAIN_MAX, CHAIN) };
+        if tree > self.limits.depth + max {
+            return Err(past_limit(("expression-chain", max), what, self.source, Some(at)));
+        }
+        Ok(())
+    }
 }
 
 fn is_operand(kind: TokenKind) -> bool {
@@ -130,7 +217,7 @@ fn is_closing(kind: TokenKind) -> bool {
     matches!(kind, TokenKind::TokRightParen | TokenKind::TokRightBracket | TokenKind::TokRightBrace)
 }
 
-/// Where a name stands in the source: the first identifier spelled so that does not follow a dot.
+/// The place of a name in the source: the first identifier spelled so that does not follow a dot.
 pub(super) fn position_of(source: &str, name: &str) -> Option<usize> {
     let mut lexer = Lexer::new(source);
     let mut after_dot = false;
@@ -181,10 +268,26 @@ mod tests {
         1 + inner
     }
 
-    /// What passes is a tree of a depth that may be recursed over. A macro takes up to four levels
-    /// more for each of ours, which is what the parser makes of it.
+    /// The depth of the deepest tree that the parser copies: the arguments of a call, and its target.
+    fn copied(expr: &IdedExpr) -> u32 {
+        match &expr.expr {
+            Expr::Call(call) => {
+                let is_operator = call.target.is_none()
+                    && !call.func_name.starts_with(|c: char| c.is_ascii_alphabetic());
+                let parts = || call.target.as_deref().into_iter().chain(&call.args);
+                let own = if is_operator { 0 } else { parts().map(depth).max().unwrap_or(0) };
+                own.max(parts().map(copied).max().unwrap_or(0))
+            }
+            Expr::List(list) => list.elements.iter().map(copied).max().unwrap_or(0),
+            Expr::Select(select) => copied(&select.operand),
+            _ => 0,
+        }
+    }
+
+    /// A tree that passes has a depth that may be recursed over. In the parser's tree a macro takes up to four
+    /// levels more for each of ours.
     #[test]
-    fn what_passes_is_no_deeper_than_it_was_taken_for() {
+    fn the_depth_of_a_tree_is_never_underestimated() {
         let limits = ExprLimits::DEFAULT;
         let depth_max = limits.depth + CHAIN_MAX + 4 * limits.depth + 24;
         let pieces = [
@@ -203,6 +306,9 @@ mod tests {
             ("", "[0]"),
             ("", ".f(a)"),
             ("", "+b*c"),
+            ("", ".?b"),
+            ("", "[?0]"),
+            ("[?", "]"),
             ("", " in b"),
             ("", ".map(x,x)"),
             ("[a].all(x,", ")"),
@@ -221,9 +327,12 @@ mod tests {
             if check(&source, &limits).is_err() {
                 continue;
             }
-            if let Ok(parsed) = PrattParser::new().max_recursion_depth(1000).parse(&source) {
+            let parser = PrattParser::new().max_recursion_depth(1000).enable_optional_syntax(true);
+            if let Ok(parsed) = parser.parse(&source) {
                 deepest = deepest.max(depth(&parsed));
                 assert!(depth(&parsed) <= depth_max, "{source}");
+                let copied_max = depth_max - CHAIN_MAX + CHAIN_IN_CALL_MAX;
+                assert!(copied(&parsed) <= copied_max, "{source}");
                 passed += 1;
             }
         }

@@ -1,21 +1,60 @@
-//! Shapes in the parser's tree: what a call of an operator's name, a literal or dotted names stand for.
+//! Shapes in the parser's tree: calls of operators, literals, paths, dotted names.
 
-use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
+use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
-use super::code::{Comparison, Operator};
+use super::operator::{Comparison, Operator};
 
 /// One part of a path behind its base.
 pub(super) enum Part<'e> {
     Name(&'e str),
     Index(&'e IdedExpr),
+    /// `.?name` or `[?'name']`.
+    MaybeName(&'e str),
+    /// `[?index]`.
+    MaybeIndex(&'e IdedExpr),
 }
 
 impl<'e> Part<'e> {
     pub fn name(&self) -> Option<&'e str> {
         match self {
             Part::Name(name) => Some(name),
-            Part::Index(_) => None,
+            _ => None,
         }
+    }
+
+    /// The last part of a path, and the expression before it.
+    pub fn of(expr: &'e IdedExpr) -> Option<(Part<'e>, &'e IdedExpr)> {
+        match &expr.expr {
+            Expr::Select(select) if !select.test => {
+                Some((Part::Name(&select.field), &select.operand))
+            }
+            Expr::Call(call) if call.target.is_none() => {
+                let [before, index] = call.args.as_slice() else { return None };
+                let part = match (call.func_name.as_str(), literal_str(index)) {
+                    (operators::INDEX, Some(name)) => Part::Name(name),
+                    (operators::INDEX, None) => Part::Index(index),
+                    (operators::OPT_SELECT | operators::OPT_INDEX, Some(name)) => {
+                        Part::MaybeName(name)
+                    }
+                    (operators::OPT_INDEX, None) => Part::MaybeIndex(index),
+                    _ => return None,
+                };
+                Some((part, before))
+            }
+            _ => None,
+        }
+    }
+
+    /// The parts of a path from the outside in, and the expression it begins with. Without recursion:
+    /// names behind names are no nesting.
+    pub fn all(expr: &'e IdedExpr) -> (Vec<Part<'e>>, &'e IdedExpr) {
+        let (mut parts, mut inner) = (Vec::new(), expr);
+        while let Some((part, before)) = Part::of(inner) {
+            parts.push(part);
+            inner = before;
+        }
+        parts.reverse();
+        (parts, inner)
     }
 }
 
@@ -26,10 +65,6 @@ pub(super) fn appended(expr: &IdedExpr) -> Option<&IdedExpr> {
         Expr::List(list) if call.func_name == operators::ADD => list.elements.first(),
         _ => None,
     }
-}
-
-pub(super) fn is_index(call: &CallExpr) -> bool {
-    call.func_name == operators::INDEX && call.target.is_none() && call.args.len() == 2
 }
 
 pub(super) fn literal_str(expr: &IdedExpr) -> Option<&str> {
@@ -63,7 +98,7 @@ pub(super) fn operator(name: &str) -> Option<Operator> {
 }
 
 /// Types that can be named, as `type(x) == int` does.
-const TYPES: [&str; 12] = [
+const TYPES: [&str; 13] = [
     "bool",
     "bytes",
     "double",
@@ -71,6 +106,7 @@ const TYPES: [&str; 12] = [
     "list",
     "map",
     "null_type",
+    "optional_type",
     "string",
     "type",
     "uint",

@@ -2,7 +2,7 @@
 
 use redis_model::error::{Error, ErrorCode};
 use redis_model::expr::{BYTES_MAX, DEPTH_MAX, ExprLimits, Names, Program, Scope};
-use redis_model::value::{Limits, Measured, Value, parse};
+use redis_model::value::{Limits, Measured, Value, parse, print};
 
 use super::{LIMITS, json};
 
@@ -33,13 +33,16 @@ fn code(result: Result<Measured, Error>) -> Option<ErrorCode> {
 fn check_exhausts(sources: Vec<String>, document: &'static str) {
     on_small_stack(move || {
         let document = json(document);
+        let mut wrong = Vec::new();
         for source in sources {
             let cut = &source[..source.len().min(100)];
             match run(&source, &document, &LIMITS) {
-                Ok(_) => panic!("{cut} ends"),
-                Err(error) => assert!(error.message().contains("more steps"), "{cut}: {error}"),
+                Ok(_) => wrong.push(format!("{cut} ends")),
+                Err(error) if error.message().contains("more steps") => {}
+                Err(error) => wrong.push(format!("{cut}: {error}")),
             }
         }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     });
 }
 
@@ -100,6 +103,124 @@ fn what_is_produced_is_paid_for() {
         ],
         r#"{"items":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]}"#,
     );
+}
+
+#[test]
+fn loops_and_values_of_every_new_function_are_paid_for() {
+    let hundred = "lists.range(100)";
+    let thousand = "lists.range(1000)";
+    let letters = format!("{thousand}.map(x, 'abcdefghij').join()");
+    let nested = |open: &str, end: &str| {
+        let names = "abcdefghijklmnopqr".chars();
+        let source: String = names.map(|name| open.replace('#', &name.to_string())).collect();
+        source + end + &")".repeat(18)
+    };
+    check_exhausts(
+        vec![
+            nested("[1,2,3].all(n#, #, ", "true"),
+            nested("[1,2,3].transformList(n#, #, ", "1"),
+            nested("[1,2,3].transformMap(n#, #, ", "1"),
+            nested("{'a':1,'b':1,'c':1}.transformMap(n#, #, ", "1"),
+            "abcdefghijklm".chars().map(|name| {
+                format!("['a','b','c'].transformMapEntry(n{name}, {name}, {{{name}: ")
+            }).collect::<String>() + "1" + &"})".repeat(13),
+            nested("[1,2,3].reduce(t#, #, 0, ", "1"),
+            // Strings, lists and maps that double.
+            format!("{hundred}.reduce(t, x, 'ab', t + t)"),
+            format!("{hundred}.reduce(t, x, b'ab', t + t)"),
+            format!("{hundred}.reduce(t, x, [1], t + t)"),
+            format!("{hundred}.reduce(t, x, [1], [t, t].flatten())"),
+            format!("{hundred}.reduce(t, x, 'ab', t.replace('a', t))"),
+            format!("{hundred}.reduce(t, x, ['ab'], [t.join(), t.join()])"),
+            format!("{hundred}.reduce(t, x, 'ab', strings.quote(t) + t)"),
+            format!("{hundred}.reduce(t, x, 'ab', '%s%s'.format([t, t]))"),
+            format!("{hundred}.all(x, {thousand}.reduce(t, x, [1], t + [x]) != [])"),
+            // Values that are shared are walked through again and again.
+            "lists.range(60).reduce(t, x, [1], [t, t]) == lists.range(60).reduce(t, x, [1], [t, t])"
+                .to_owned(),
+            "lists.range(60).reduce(t, x, {1: 1}, {1: t, 2: t})
+                == lists.range(60).reduce(t, x, {1: 1}, {1: t, 2: t})".to_owned(),
+            "lists.range(60).reduce(t, x, [1], [t, t])".to_owned(),
+            "lists.range(60).reduce(t, x, [1], [t, t]).flatten(60)".to_owned(),
+            "cel.bind(a, [1, 1], cel.bind(b, [a, a, a, a], cel.bind(c, [b, b, b, b],
+                cel.bind(d, [c, c, c, c], cel.bind(e, [d, d, d, d], cel.bind(f, [e, e, e, e],
+                cel.bind(g, [f, f, f, f], cel.bind(h, [g, g, g, g],
+                cel.bind(i, [h, h, h, h], [i, i, i, i] + [i, i, i, i] + [i, i, i, i] + [i, i, i, i] + [i, i, i, i] + [i, i, i, i])))))))))".to_owned(),
+            "lists.range(60).reduce(t, x, optional.of([1]), optional.of([t, t]))
+                == lists.range(60).reduce(t, x, optional.of([1]), optional.of([t, t]))".to_owned(),
+            // Quadratic functions.
+            "sets.contains(lists.range(5000), lists.range(5000).reverse())".to_owned(),
+            "sets.equivalent(lists.range(2000), lists.range(2000))".to_owned(),
+            "sets.intersects(lists.range(5000), lists.range(5000).map(x, -1 - x))".to_owned(),
+            "lists.range(2000).transformMapEntry(i, v, {v: i})".to_owned(),
+            "lists.range(2000).transformMapEntry(i, v, {string(v): i})".to_owned(),
+            "cel.bind(m, lists.range(5000).transformMap(i, v, v), lists.range(5000).all(x, m[x] == x))"
+                .to_owned(),
+            format!("{letters}.findAll('[a-z]').size()"),
+            format!("{letters}.findAll('a.*z|b').size()"),
+            format!("{letters}.findAll('')"),
+            format!("lists.range(10000).exists(x, {letters}.find('[0-9]') != '')"),
+            "lists.range(100000).exists(x, 'abc'.find(string(x)) != '')".to_owned(),
+            "lists.range(100000).exists(x, 'abc'.findAll(string(x)) != [])".to_owned(),
+            // Linear functions, many times.
+            format!("{thousand}.exists(x, {thousand}.sum() < 0)"),
+            format!("{thousand}.exists(x, {thousand}.min() < 0)"),
+            format!("{thousand}.exists(x, {thousand}.max() < 0)"),
+            format!("!{thousand}.all(x, {thousand}.isSorted())"),
+            format!("{thousand}.exists(x, {thousand}.indexOf(-1) > 0)"),
+            format!("{thousand}.exists(x, {thousand}.lastIndexOf(-1) > 0)"),
+            format!("{thousand}.exists(x, {thousand}.slice(0, 900) == [])"),
+            format!("{thousand}.exists(x, {thousand}.map(y, optional.of(y)).unwrapOpt() == [])"),
+            format!("{thousand}.exists(x, [{letters}].indexOf({letters}) > 0)"),
+            format!("cel.bind(b, bytes({letters}), {thousand}.exists(x, b.contains(b'zz')))
+                || cel.bind(b, bytes({letters}), {thousand}.exists(x, b.contains(b'zz')))"),
+        ],
+        r#"{"items":[1,2,3]}"#,
+    );
+}
+
+/// Values that an expression makes are compared, printed and dropped by recursion.
+#[test]
+fn values_nest_no_deeper_than_their_limit() {
+    on_small_stack(|| {
+        let nested = |step: &str, times: usize| {
+            let source = format!("lists.range({times}).reduce(t, x, [], {step})");
+            run(&format!("type({source}) == int"), &Value::NULL, &LIMITS).map(|_| ())
+        };
+        for step in [
+            "[t]",
+            "[1, t]",
+            "{1: t}",
+            "optional.of(t)",
+            "[optional.of({1: t})]",
+            "[t].map(x, [x])",
+            "[t].transformMap(i, v, [v])",
+            "[t].transformMapEntry(i, v, {i: [v]})",
+            "[1] + [t]",
+            "[t].sortBy(x, 1)",
+            "[t].first()",
+            "[t].reverse()",
+            "[t].distinct()",
+            "[?optional.of(t)]",
+            "{?'a': optional.of(t)}",
+            "optional.of(t).optMap(x, [x])",
+            "optional.none().or(optional.of(t))",
+        ] {
+            assert_eq!(nested(step, 30), Ok(()), "{step}");
+            let error = nested(step, 20_000).expect_err(step);
+            assert_eq!(error.code(), ErrorCode::Limit, "{step}: {error}");
+            assert!(error.line().contains("expression-nesting"), "{step}: {error}");
+        }
+        // The first list is a constant and counts as a scalar.
+        assert_eq!(nested("[t]", 128), Ok(()));
+        assert_eq!(nested("[t]", 129).unwrap_err().code(), ErrorCode::Limit);
+        // Nothing absorbs it.
+        let absorbed = "size(lists.range(200).reduce(t, x, [], [t])) == 5 || true";
+        assert_eq!(code(run(absorbed, &Value::NULL, &LIMITS)), Some(ErrorCode::Limit));
+        let deepest = "lists.range(128).reduce(t, x, [], [t])";
+        assert!(run(deepest, &Value::NULL, &LIMITS).is_ok());
+        assert_eq!(code(run(&format!("{deepest} == {deepest}"), &Value::NULL, &LIMITS)), None);
+    });
 }
 
 #[test]
@@ -253,6 +374,22 @@ fn repeated_syntax_neither_overflows_nor_hangs() {
             (",", "", ""),
             ("}", "", ""),
             ("self.", "a", ""),
+            ("self.?", "a", ""),
+            ("[?", "optional.none()", "]"),
+            ("[?", "", ""),
+            ("{?1:", "optional.none()", "}"),
+            ("self[?", "'a'", "]"),
+            ("optional.of(", "1", ")"),
+            ("cel.bind(x,1,", "x", ")"),
+            ("cel.bind(x,", "1", ",x)"),
+            ("[1].all(i,v,", "true", ")"),
+            ("[1].transformMap(i,v,", "1", ")"),
+            ("[1].transformMapEntry(i,v,{1:", "1", "})"),
+            ("[1].reduce(t,x,0,", "1", ")"),
+            ("[1].reduce(t,x,", "1", ",t)"),
+            ("optional.of(1).optMap(x,", "1", ")"),
+            ("sets.contains([1],", "[1]", ")"),
+            ("size(1+", "1", ")"),
         ] {
             let room = LIMITS.bytes - middle.len();
             for times in [16, 31, 32, 33, 64, 200, room / (open.len() + close.len())] {
@@ -283,9 +420,17 @@ fn repeated_syntax_neither_overflows_nor_hangs() {
             ("a", "{}"),
             ("a", ".b{}"),
             ("[1,[1]]", ".flatten()"),
+            ("self", ".?a"),
+            ("self", "[?0]"),
+            ("self", ".?a.b"),
+            ("self.?a", ".orValue(1)"),
+            ("self.?a", ".or(self.?b)"),
+            ("[1]", ".transformList(i,v,v)"),
+            ("[1]", ".reduce(t,x,[1],[x])"),
+            ("[[1]]", ".first().value()"),
         ] {
             let room = (LIMITS.bytes - start.len()) / behind.len();
-            for times in [30, 31, 32, 33, 100, 190, 230, room] {
+            for times in [30, 31, 32, 33, 100, 190, 230, 900, 990, room] {
                 let source = start.to_owned() + &behind.repeat(times);
                 let _ = run(&source, &document, &LIMITS);
                 let _ = run(&source, &document, &ExprLimits { depth: DEPTH_MAX, ..LIMITS });
@@ -336,7 +481,47 @@ fn each_limit_holds_at_the_maximum_and_one_past_it() {
     });
 }
 
-/// Chains are no nesting: what people write as one long condition compiles.
+/// Operators and members in a row are bounded for the sake of the parser, and the refusal says so.
+#[test]
+fn a_row_that_is_too_long_is_told_from_nesting() {
+    on_small_stack(|| {
+        let limits = ExprLimits { bytes: BYTES_MAX, ..LIMITS };
+        let document = json(r#"{"a":{"b":{"c":1}}}"#);
+        let row = |before: &str, terms: usize, behind: &str| {
+            let source = before.to_owned() + "1" + &"+1".repeat(terms - 1) + behind;
+            match run(&source, &document, &limits) {
+                Ok(made) => Ok(print::to_string(made.value.view())),
+                Err(error) => Err(error.line()),
+            }
+        };
+        assert_eq!(row("", 225, ""), Ok("225".into()));
+        assert_eq!(row("", 1031, ""), Ok("1031".into()));
+        assert_eq!(row("[", 1028, "][0]"), Ok("1028".into()));
+        assert_eq!(row("int(", 223, ")"), Ok("223".into()));
+        for (before, terms, behind) in
+            [("", 1100, ""), ("int(", 300, ")"), ("(", 300, ").size()"), ("[1].map(x, ", 300, ")")]
+        {
+            let line = row(before, terms, behind).unwrap_err();
+            assert!(line.starts_with("LIMIT ") && line.contains("expression-chain"), "{line}");
+            assert!(line.contains("operators or members in a row"), "{line}");
+            assert!(line.contains("\"place\":\"line 1 column "), "{line}");
+        }
+        let nested = run(&("(".repeat(40) + "1" + &")".repeat(40)), &document, &limits);
+        let line = nested.unwrap_err().line();
+        assert!(
+            line.contains("model.expression-depth") && line.contains("in each other"),
+            "{line}"
+        );
+        assert!(line.contains("\"place\":\"line 1 column 33\""), "{line}");
+        // The question mark of an optional opens no condition.
+        let optional = "self.?a".to_owned() + &".?b".repeat(200) + ".orValue(1)";
+        assert!(run(&optional, &document, &LIMITS).is_ok());
+        let list = format!("[{}1]", "?self.?a, ".repeat(100));
+        assert!(run(&list, &document, &LIMITS).is_ok());
+    });
+}
+
+/// Chains are no nesting: long conditions as people write them compile.
 #[test]
 fn long_chains_are_no_nesting() {
     let document = json(r#"{"a":{"b":{"c":1}}}"#);

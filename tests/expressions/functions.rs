@@ -1,6 +1,49 @@
 //! The functions: on strings, lists, numbers and times.
 
-use super::{check_all, check_fails};
+use std::fmt::Write;
+
+use redis_model::expr::listed;
+
+use super::{check, check_all, check_fails};
+
+#[test]
+fn every_listed_example_gives_its_value() {
+    let mut forms: Vec<&str> = Vec::new();
+    for listed in listed() {
+        assert!(!forms.contains(&listed.form), "{} is listed twice", listed.form);
+        assert!(!listed.summary.is_empty() && !listed.cost.is_empty(), "{}", listed.form);
+        check(listed.example.0, listed.example.1);
+        forms.push(listed.form);
+    }
+    assert!(forms.len() > 90, "{} forms", forms.len());
+}
+
+/// The tables of docs/models.md. `BLESS=1 cargo test --test expressions documentation` writes them.
+#[test]
+fn the_documentation_lists_every_function() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/models.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut tables = String::new();
+    let mut family = "";
+    for listed in listed() {
+        if listed.family != family {
+            family = listed.family;
+            write!(tables, "\n| {family} | give | steps | example |\n|---|---|---|---|\n").unwrap();
+        }
+        let (source, value) = listed.example;
+        let source = source.replace('|', "\\|");
+        let (form, summary, cost) = (listed.form, listed.summary, listed.cost);
+        writeln!(tables, "| `{form}` | {summary} | {cost} | `{source}` is `{value}` |").unwrap();
+    }
+    let (start, end) = ("<!-- functions -->\n", "\n<!-- end of functions -->");
+    let from = text.find(start).expect("the documentation marks the tables") + start.len();
+    let to = text.find(end).expect("the documentation marks their end");
+    if std::env::var_os("BLESS").is_some() {
+        let blessed = format!("{}{tables}{}", &text[..from], &text[to..]);
+        return std::fs::write(path, blessed).unwrap();
+    }
+    assert_eq!(&text[from..to], tables);
+}
 
 #[test]
 fn functions_on_strings_count_code_points() {
@@ -42,6 +85,24 @@ fn functions_on_strings_count_code_points() {
         ("string(base64.decode('aGVsbG8'))", r#""hello""#),
         ("b'hello'", r#""aGVsbG8=""#),
         ("b'a' + b'b' == b'ab'", "true"),
+        ("b'abc'.startsWith(b'ab') && b'abc'.startsWith(b'')", "true"),
+        ("b'abc'.startsWith(b'bc') || b'abc'.startsWith(b'abcd')", "false"),
+        (
+            "b'abc'.contains(b'bc') && b'abc'.contains(b'') && b'\\xff\\x00'.contains(b'\\x00')",
+            "true",
+        ),
+        ("b'abc'.contains(b'ac')", "false"),
+        ("b'abc'.endsWith(b'bc')", "true"),
+        ("base64.decode('AQID').startsWith(base64.decode('AQI='))", "true"),
+        ("'a1b22'.find('[0-9]+') + '|' + 'abc'.find('[0-9]')", r#""1|""#),
+        ("'a1b22'.findAll('[0-9]+')", r#"["1","22"]"#),
+        ("'a1b22'.findAll('[0-9]+', 1)", r#"["1"]"#),
+        ("'a1b22'.findAll('[0-9]+', 0)", "[]"),
+        ("'a1b22'.findAll('[0-9]+', -1)", r#"["1","22"]"#),
+        ("'☺x'.findAll('')", r#"["","",""]"#),
+        ("'ab'.findAll('b*')", r#"["","b",""]"#),
+        ("self.name.findAll(args.name + '?[a-z]')", r#"["o"]"#),
+        ("self.name.find(args.name + '?☺')", r#""☺""#),
     ]);
     check_fails(&[
         "'abc'.charAt(9)",
@@ -60,6 +121,14 @@ fn functions_on_strings_count_code_points() {
         "nope('abc')",
         "'abc'.size(1)",
         "base64.decode('!')",
+        "b'abc'.startsWith('ab')",
+        "'abc'.startsWith(b'ab')",
+        "b'abc'.contains('a')",
+        "[1].contains(1)",
+        "'abc'.find('(')",
+        "'abc'.findAll('b', 'x')",
+        "1.find('b')",
+        "b'abc'.find('b')",
     ]);
 }
 
@@ -76,6 +145,28 @@ fn functions_on_lists_and_numbers() {
         ("['b', 'a'].sort()", r#"["a","b"]"#),
         ("[1, 2].reverse()", "[2,1]"),
         ("lists.range(3)", "[0,1,2]"),
+        ("self.items.map(i, i.qty).sum()", "6"),
+        ("[1, 2u, 0.5].sum()", "3.5"),
+        ("[].sum()", "0"),
+        ("[duration('1s'), duration('2m')].sum() == duration('121s')", "true"),
+        ("[9223372036854775807].sum()", "9223372036854775807"),
+        ("[3, 1.5, 2].min()", "1.5"),
+        ("[3, 1.5, 3.0].max()", "3"),
+        ("['b', 'a'].min() + ['b', 'a'].max()", r#""ab""#),
+        ("[timestamp(5), timestamp(3)].min() == timestamp(3)", "true"),
+        ("[false, true].max()", "true"),
+        ("self.tags.indexOf('b')", "1"),
+        ("[1, 2, 1.0].lastIndexOf(1)", "2"),
+        ("[[1], [2]].indexOf([2])", "1"),
+        ("[1].indexOf(2) + [1].lastIndexOf(2)", "-2"),
+        ("[1, 1, 2.5].isSorted() && [].isSorted() && ['a'].isSorted()", "true"),
+        ("[2, 1, 3].isSorted()", "false"),
+        ("sets.contains([1, 2], [2.0]) && sets.contains([], [])", "true"),
+        ("sets.contains([1], [1, 2])", "false"),
+        ("sets.equivalent([1, 1], [1])", "true"),
+        ("sets.equivalent([1, 2], [1])", "false"),
+        ("sets.intersects([1, 2], [3])", "false"),
+        ("sets.intersects([[1]], [[1], 2])", "true"),
         ("math.greatest(1, 2.5, 2)", "2.5"),
         ("math.least([3, 1, 2])", "1"),
         ("math.greatest(self.balance, args.n)", "20"),
@@ -101,6 +192,24 @@ fn functions_on_lists_and_numbers() {
         "[[1]].sort()",
         "[0.0 / 0.0].sort()",
         "lists.range(-1)",
+        "[1, 'a'].sum()",
+        "['a'].sum()",
+        "[null].sum()",
+        "[duration('1s'), 1].sum()",
+        "[9223372036854775807, 1].sum()",
+        "[].min()",
+        "[].max()",
+        "[1, 'a'].min()",
+        "[null].max()",
+        "[[1]].min()",
+        "[0.0 / 0.0].max()",
+        "[1, 'a'].isSorted()",
+        "[null].isSorted()",
+        "1.sum()",
+        "{}.max()",
+        "[1].indexOf(1, 0)",
+        "sets.contains(1, [])",
+        "sets.intersects([], {})",
         "math.greatest()",
         "math.greatest('a')",
         "math.greatest([])",

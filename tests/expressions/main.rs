@@ -3,6 +3,8 @@
 mod agreement;
 mod attacks;
 mod functions;
+mod macros;
+mod optionals;
 
 use std::sync::Arc;
 
@@ -161,13 +163,33 @@ fn presence() {
         ("has({'a': 1}.b)", "false"),
         ("self.items.exists(i, has(i.note))", "true"),
         ("self.items.all(i, has(i.note))", "false"),
+        ("has(self.missing.x)", "false"),
+        ("has(self.missing.x.y.z)", "false"),
+        ("has(self.limits.min.x)", "false"),
+        ("has(self.nothing.x)", "false"),
+        ("has(self.nothing.x.y)", "false"),
+        ("has(self['missing']['x'].y)", "false"),
+        ("has(self.items[0].sku)", "true"),
+        ("has(self.items[0].note)", "false"),
+        ("has(self.items[9].note)", "false"),
+        ("has(self.items[9].note.x)", "false"),
+        ("has(docs['a:1'].n)", "true"),
+        ("has(docs['a:3'].n)", "false"),
+        ("has(args.missing.x)", "false"),
+        ("self.items.exists(i, has(i.other.text))", "false"),
+        ("has(oldSelf.missing.x)", "false"),
+        ("has(oldSelf.missing.x.y)", "false"),
+        ("has(self.?missing.x)", "false"),
+        ("has(self.?limits.max)", "true"),
     ]);
     check_fails(&[
-        "has(self.missing.x)",
         "has(self.balance.x)",
+        "has(self.balance.x.y)",
         "has(self.tags.x)",
-        "has(oldSelf.missing.x)",
+        "has(self.items['a'].x)",
         "has(oldSelf.s.x)",
+        "has(oldSelf.s.x.y)",
+        "has(oldSelf.a.b[0].c)",
         "has(self)",
         "has(self.tags[0])",
     ]);
@@ -399,7 +421,10 @@ fn unknown_names_are_refused_before_anything_runs() {
         ("true || self.nope(1)", Names::RULE, 14),
         ("[1].map(x, 2).map(y, z)", Names::RULE, 22),
         ("Message{a: 1}.a", Names::RULE, 1),
-        ("self.?a", Names::RULE, 5),
+        ("self.?", Names::RULE, 7),
+        ("true || sum(1)", Names::RULE, 9),
+        ("self.a.transformList(i, i)", Names::RULE, 8),
+        ("[1].transformMapEntry(i, v, w, {i: v}).reduce(i, 1)", Names::RULE, 40),
         ("(1 + ", Names::RULE, 6),
         ("1 +\n  §", Names::RULE, 3),
     ] {
@@ -426,6 +451,10 @@ fn what_a_program_reads_is_known() {
         ("1 == 1", members("")),
         ("self == {}", None),
         ("'a' in self", None),
+        ("self.?a.b == optional.of(self[?'c'])", members("a,c")),
+        ("has(self.a.b.c) && self.b.all(i, v, v == self.d)", members("a,b,d")),
+        ("cel.bind(x, self.a, x + self.b)", members("a,b")),
+        ("self.a.reduce(t, x, self.b, t + x)", members("a,b")),
         ("self.a > args.n", None),
         ("self.a > revision", None),
         ("key == ''", None),
@@ -437,6 +466,8 @@ fn what_a_program_reads_is_known() {
         ("self.a >= oldSelf.a", "a"),
         ("oldSelf.a.b[0] > 1 || oldSelf.a.b[1] > 1 || oldSelf['c'].d.size() > 0", "a.b c.d"),
         ("has(oldSelf.a.b)", "a.b"),
+        ("oldSelf.a.?b.c == optional.none()", "a.b"),
+        ("oldSelf.?a.b == optional.none()", "a"),
         ("oldSelf == self", ""),
         ("[1].map(oldSelf, oldSelf)", ""),
     ] {
@@ -523,6 +554,9 @@ fn a_false_condition_is_explained() {
             "self.items.exists(i, i.qty > 10) || has(self.limits.x)",
             r#"self.items="[{\"sku\":\"x\",\"qty\":1},{\"sku\":\"y\",\"qty\":5,\"note\":\"hi\"}]" self.limits={"max":100,"a-b":1}"#,
         ),
+        ("self.?balance.orValue(0) > 50", "self.?balance=20"),
+        ("has(self.limits.a.b)", ""),
+        ("self.tags.reduce(t, x, 0, t + size(x)) > args.n", r#"self.tags=["a","b"] args.n=20"#),
         ("oldSelf.balance > self.balance", "oldSelf.balance=10 self.balance=20"),
         ("now < timestamp(0)", r#"now="2024-03-01T00:00:00Z""#),
     ] {

@@ -90,7 +90,7 @@ impl<'a> Map<'a> {
     }
 }
 
-/// Maps that are no documents come from the source of an expression and are small.
+/// Maps that are no documents mostly come from the source of an expression and are small.
 fn find<'a>(
     mut entries: impl Iterator<Item = (Datum<'a>, Datum<'a>)>,
     key: &Datum<'_>,

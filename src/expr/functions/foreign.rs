@@ -17,9 +17,10 @@ use cel::common::types::{
 use cel::common::value::{CowVal, Val};
 use cel::{Context, Env, ExecutionError, Value, extensions};
 
-use super::budget::{Budget, Fault};
-use super::datum::{Datum, Instant};
-use super::eval::{Eval, Outcome};
+use crate::expr::budget::Budget;
+use crate::expr::datum::{Datum, Instant};
+use crate::expr::eval::{Eval, Outcome};
+use crate::expr::fault::Fault;
 
 /// How the work and the result of a function grow with its arguments.
 #[derive(Clone, Copy)]
@@ -34,9 +35,11 @@ pub(super) enum Cost {
     Format,
 }
 
-/// What any call costs: it takes about this many times as long as a step.
+const NO_OPTIONAL: Fault = Fault::Because("this function takes no optional");
+
+/// The cost of any call: it takes about this many times as long as a step.
 const CALL: u64 = 40;
-/// The most one clause of `format` gives beside what its argument holds: a double without exponent
+/// The most one clause of `format` gives beside the text of its argument: a double without exponent
 /// and a hundred decimals.
 const CLAUSE_BYTES: usize = 512;
 /// How deep lists and maps given to `format` may nest: the crate recurses over them.
@@ -151,10 +154,11 @@ fn lend<'v>(
         Datum::Duration(nanos) => Box::new(duration(*nanos)),
         Datum::Type(name) => Box::new(CelType::new_static(name)),
         Datum::List(_) | Datum::Map(_) => copy(datum, nesting, budget)?,
+        Datum::Optional(_) => return Err(NO_OPTIONAL),
     })
 }
 
-/// A copy that owns what it holds, with everything in it paid for as if it were printed.
+/// A copy that owns its parts, with everything in it paid for as if it were printed.
 fn copy<'v>(
     datum: &Datum<'_>,
     nesting: u32,
@@ -200,10 +204,11 @@ fn copy<'v>(
         Datum::Timestamp(instant) => Box::new(timestamp(*instant)),
         Datum::Duration(nanos) => Box::new(duration(*nanos)),
         Datum::Type(name) => Box::new(CelType::new_static(name)),
+        Datum::Optional(_) => return Err(NO_OPTIONAL),
     })
 }
 
-/// What the crate gave, as a value of ours.
+/// A result of the crate's as a value of ours.
 fn take<'a>(value: &CowVal<'_, '_>, budget: &mut Budget) -> Outcome<'a> {
     let value: &dyn Val = value.as_ref();
     if let Some(value) = value.downcast_ref::<CelInt>() {
@@ -238,7 +243,7 @@ fn take<'a>(value: &CowVal<'_, '_>, budget: &mut Budget) -> Outcome<'a> {
             let text = item.downcast_ref::<CelString>().ok_or("unexpected result")?;
             items.push(Datum::string(text.inner()));
         }
-        return Ok(Datum::list(items));
+        return Datum::list(items);
     }
     Err(Fault::Because("unexpected result"))
 }

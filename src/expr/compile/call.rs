@@ -1,0 +1,185 @@
+//! Operators and calls of functions.
+
+use cel::common::ast::{CallExpr, Expr, IdedExpr, operators};
+
+use super::Compiler;
+use crate::error::Result;
+use crate::expr::code::{Id, Node, Search, Span};
+use crate::expr::functions;
+use crate::expr::pattern::{self, Pattern};
+use crate::expr::refusal::refusal;
+use crate::expr::syntax::{comparison, literal_str, operator};
+
+impl Compiler<'_> {
+    pub(super) fn call(&mut self, expr: &IdedExpr, call: &CallExpr) -> Result<Id> {
+        if call.target.is_some() {
+            return self.function(call);
+        }
+        match (call.func_name.as_str(), call.args.as_slice()) {
+            (operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT, _) => self.path(expr),
+            (operators::LOGICAL_AND | operators::LOGICAL_OR, _) => self.logic(expr, call),
+            (operators::CONDITIONAL, [test, then, other]) => {
+                let (test, then) = (self.expression(test)?, self.expression(then)?);
+                let other = self.expression(other)?;
+                Ok(self.add(Node::Choose { test, then, other }))
+            }
+            (operators::LOGICAL_NOT, [operand]) => {
+                let operand = self.expression(operand)?;
+                Ok(self.folded(Node::Not(operand), &[operand]))
+            }
+            (operators::NEGATE, [operand]) => {
+                let operand = self.expression(operand)?;
+                Ok(self.folded(Node::Negate(operand), &[operand]))
+            }
+            (operators::IN, [item, container]) => {
+                let (item, container) = (self.expression(item)?, self.expression(container)?);
+                Ok(self.add(Node::In { item, container }))
+            }
+            (name, [left, right]) if comparison(name).is_some() => {
+                let (left, right) = (self.expression(left)?, self.expression(right)?);
+                let comparison = comparison(name).expect("it was looked at");
+                Ok(self.add(Node::Compare { comparison, left, right }))
+            }
+            (name, [_, _]) if operator(name).is_some() => self.chain(expr),
+            _ => self.function(call),
+        }
+    }
+
+    /// A chain of `&&` or of `||`, however it is bracketed: the outcome is the same, and none of it
+    /// is nesting.
+    fn logic(&mut self, expr: &IdedExpr, call: &CallExpr) -> Result<Id> {
+        let mut parts = Vec::new();
+        let mut rest = vec![expr];
+        while let Some(part) = rest.pop() {
+            match &part.expr {
+                Expr::Call(inner)
+                    if inner.func_name == call.func_name && inner.target.is_none() =>
+                {
+                    rest.extend(inner.args.iter().rev());
+                }
+                _ => parts.push(self.expression(part)?),
+            }
+        }
+        let parts = self.links(&parts);
+        let and = call.func_name == operators::LOGICAL_AND;
+        Ok(self.add(if and { Node::And(parts) } else { Node::Or(parts) }))
+    }
+
+    /// Operators in a row that bind to the left are no nesting either.
+    fn chain(&mut self, expr: &IdedExpr) -> Result<Id> {
+        let mut behind = Vec::new();
+        let mut inner = expr;
+        while let Expr::Call(call) = &inner.expr
+            && let (None, Some(operator), [left, right]) =
+                (&call.target, operator(&call.func_name), call.args.as_slice())
+        {
+            behind.push((operator, right));
+            inner = left;
+        }
+        let first = self.expression(inner)?;
+        let mut terms = Vec::with_capacity(behind.len());
+        for (operator, operand) in behind.into_iter().rev() {
+            terms.push((operator, self.expression(operand)?));
+        }
+        let parts: Vec<Id> =
+            std::iter::once(first).chain(terms.iter().map(|(_, operand)| *operand)).collect();
+        let start = self.code.terms.len() as u32;
+        self.code.terms.extend_from_slice(&terms);
+        let terms = Span { start, len: terms.len() as u32 };
+        Ok(self.folded(Node::Chain { first, terms }, &parts))
+    }
+
+    fn function(&mut self, call: &CallExpr) -> Result<Id> {
+        let namespace = call.target.as_deref().and_then(|target| match &target.expr {
+            Expr::Ident(name) if self.variable(name).is_none() && functions::is_namespace(name) => {
+                Some(name.as_str())
+            }
+            _ => None,
+        });
+        let full_name = match namespace {
+            Some(namespace) => format!("{namespace}.{}", call.func_name),
+            None => call.func_name.trim_start_matches('.').to_owned(),
+        };
+        let target = call.target.as_deref().filter(|_| namespace.is_none());
+        if let Some(id) = self.form(&full_name, target, &call.args)? {
+            return Ok(id);
+        }
+        let count = call.args.len() + usize::from(target.is_some());
+        let function = match functions::find(&full_name, target.is_some(), count) {
+            Ok(function) => function,
+            Err(message) => return Err(self.refuse_name(message, &full_name)),
+        };
+        let mut arguments = Vec::with_capacity(count);
+        for argument in target.into_iter().chain(&call.args) {
+            arguments.push(self.expression(argument)?);
+        }
+        let node = Node::Call { function, arguments: self.links(&arguments) };
+        Ok(self.folded(node, &arguments))
+    }
+
+    /// A call that has a node of its own: a macro, a pattern that is written out, an operand that is
+    /// evaluated only if it is needed.
+    fn form(
+        &mut self,
+        name: &str,
+        target: Option<&IdedExpr>,
+        args: &[IdedExpr],
+    ) -> Result<Option<Id>> {
+        let search = match (name, target, args) {
+            ("matches", Some(text), [pattern]) | ("matches", None, [text, pattern]) => {
+                Some((Search::Matches, text, pattern, None))
+            }
+            ("find", Some(text), [pattern]) => Some((Search::Find, text, pattern, None)),
+            ("findAll", Some(text), [pattern]) => Some((Search::FindAll, text, pattern, None)),
+            ("findAll", Some(text), [pattern, limit]) => {
+                Some((Search::FindAll, text, pattern, Some(limit)))
+            }
+            _ => None,
+        };
+        if let Some((search, text, pattern, limit)) = search
+            && let Some(pattern) = literal_str(pattern)
+        {
+            return self.search(search, text, pattern, limit).map(Some);
+        }
+        match (name, target, args) {
+            ("or" | "orValue", Some(optional), [other]) => {
+                let (optional, other) = (self.expression(optional)?, self.expression(other)?);
+                let unwrap = name == "orValue";
+                Ok(Some(self.add(Node::OrElse { optional, other, unwrap })))
+            }
+            _ => self.macro_call(name, target, args),
+        }
+    }
+
+    /// A pattern that is written out is compiled once.
+    fn search(
+        &mut self,
+        search: Search,
+        text: &IdedExpr,
+        pattern: &str,
+        limit: Option<&IdedExpr>,
+    ) -> Result<Id> {
+        let text = self.expression(text)?;
+        let limit = limit.map(|limit| self.expression(limit)).transpose()?;
+        let pattern = self.pattern(pattern)?;
+        Ok(self.add(Node::Search { search, text, pattern, limit }))
+    }
+
+    fn pattern(&mut self, pattern: &str) -> Result<u32> {
+        if let Some(known) = self.code.patterns.iter().position(|own| own.is(pattern)) {
+            return Ok(known as u32);
+        }
+        let compiled = Pattern::compile(pattern).map_err(|why| {
+            let at = self.source.find(pattern).unwrap_or(0);
+            refusal(self.source, &why, at)
+        })?;
+        self.code.patterns.push(compiled);
+        let patterns = &self.code.patterns;
+        if patterns.iter().map(Pattern::kib).sum::<usize>() > pattern::TOTAL_KIB_MAX
+            || patterns.iter().map(Pattern::reading_steps).sum::<u64>() > pattern::TOTAL_READING_MAX
+        {
+            return Err(self.refuse("the regular expressions are too large together"));
+        }
+        Ok(self.code.patterns.len() as u32 - 1)
+    }
+}

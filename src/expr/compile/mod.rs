@@ -1,0 +1,223 @@
+//! From source to code.
+//!
+//! The `cel` crate parses; its expansions of macros are recognised again and compiled to loops of our own,
+//! which can be charged for. Every name is resolved here: an expression that compiles names nothing
+//! unknown. Nesting is bounded twice, before parsing by the tokens, here by the nodes that are made.
+
+use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, ListExpr, LiteralValue};
+use cel::parser::PrattParser;
+
+use super::code::{Code, Id, Node, Span};
+use super::datum::Constant;
+use super::limits::{ExprLimits, Names};
+use super::refusal::{past_limit, refusal};
+use super::scope::Scope;
+use super::{eval, scan};
+use crate::error::{Error, ErrorCode, Result};
+
+mod call;
+mod macros;
+mod path;
+
+/// The steps a literal may take to be computed ahead of time.
+const FOLD_STEPS: u64 = 2000;
+
+/// The outcome of compiling.
+pub(super) struct Compiled {
+    pub code: Code,
+    pub root: Id,
+    pub depth: u32,
+    pub reads_clock: bool,
+    pub self_members: Option<Vec<Box<str>>>,
+}
+
+pub(super) fn compile(source: &str, names: Names, limits: &ExprLimits) -> Result<Compiled> {
+    if source.len() > limits.bytes {
+        return Err(Error::limit("model.expression-bytes", limits.bytes as u64));
+    }
+    scan::check(source, limits)?;
+    let parsed = PrattParser::new()
+        // The tokens were looked at: this only stands behind.
+        .max_recursion_depth(limits.depth.saturating_mul(2).saturating_add(8).min(1000) as u16)
+        .enable_ident_escape_syntax(true)
+        .enable_optional_syntax(true)
+        .parse(source);
+    let ast = parsed.map_err(|errors| syntax_error(source, &errors))?;
+    let mut compiler = Compiler {
+        source,
+        names,
+        limits,
+        code: Code::default(),
+        variables: Vec::new(),
+        depth: 0,
+        depth_max: 0,
+        reads: Reads::default(),
+    };
+    let root = compiler.expression(&ast)?;
+    let Compiler { mut code, reads, depth_max, .. } = compiler;
+    code.shrink();
+    Ok(Compiled {
+        code,
+        root,
+        depth: depth_max,
+        reads_clock: reads.clock,
+        self_members: (!reads.anything_else).then_some(reads.members),
+    })
+}
+
+#[cold]
+fn syntax_error(source: &str, errors: &cel::ParseErrors) -> Error {
+    let Some(first) = errors.errors.first() else { return refusal(source, "syntax error", 0) };
+    let message =
+        format!("{}, at line {} column {}", first.msg, first.pos.0.max(1), first.pos.1.max(1));
+    Error::new(ErrorCode::Expr, message).text("expr", source.as_bytes())
+}
+
+/// The values an expression depends on.
+#[derive(Default)]
+struct Reads {
+    clock: bool,
+    /// Root members of `self`, each once.
+    members: Vec<Box<str>>,
+    /// `self` as a whole, or anything but `self`.
+    anything_else: bool,
+}
+
+struct Compiler<'s> {
+    source: &'s str,
+    names: Names,
+    limits: &'s ExprLimits,
+    code: Code,
+    /// The variables of the macros around this place, innermost last.
+    variables: Vec<String>,
+    depth: u32,
+    depth_max: u32,
+    reads: Reads,
+}
+
+impl Compiler<'_> {
+    fn refuse(&self, message: &str) -> Error {
+        refusal(self.source, message, 0)
+    }
+
+    /// A refusal for the sake of a name in the source.
+    fn refuse_name(&self, message: &str, name: &str) -> Error {
+        let at = scan::position_of(self.source, name.trim_start_matches('.')).unwrap_or(0);
+        refusal(self.source, &format!("{message}: {name}"), at)
+    }
+
+    fn add(&mut self, node: Node) -> Id {
+        self.code.nodes.push(node);
+        Id(self.code.nodes.len() as u32 - 1)
+    }
+
+    fn constant(&mut self, constant: Constant) -> Id {
+        self.code.constants.push(constant);
+        self.add(Node::Constant(self.code.constants.len() as u32 - 1))
+    }
+
+    fn name(&mut self, name: &str) -> u32 {
+        let known = self.code.names.iter().position(|own| **own == *name);
+        known.unwrap_or_else(|| {
+            self.code.names.push(name.into());
+            self.code.names.len() - 1
+        }) as u32
+    }
+
+    fn links(&mut self, ids: &[Id]) -> Span {
+        let start = self.code.links.len() as u32;
+        self.code.links.extend_from_slice(ids);
+        Span { start, len: ids.len() as u32 }
+    }
+
+    fn expressions(&mut self, list: &[IdedExpr]) -> Result<Vec<Id>> {
+        list.iter().map(|expr| self.expression(expr)).collect()
+    }
+
+    /// Every recursion of compiling goes through here.
+    fn expression(&mut self, expr: &IdedExpr) -> Result<Id> {
+        self.depth += 1;
+        self.depth_max = self.depth_max.max(self.depth);
+        if self.depth > self.limits.depth {
+            return Err(past_limit(
+                ("model.expression-depth", self.limits.depth),
+                scan::NESTING,
+                self.source,
+                None,
+            ));
+        }
+        let id = self.dispatch(expr)?;
+        self.depth -= 1;
+        Ok(id)
+    }
+
+    fn dispatch(&mut self, expr: &IdedExpr) -> Result<Id> {
+        match &expr.expr {
+            Expr::Literal(literal) => Ok(self.literal(literal)),
+            Expr::Ident(_) | Expr::Select(_) => self.path(expr),
+            Expr::Call(call) => self.call(expr, call),
+            Expr::List(list) => self.list(list),
+            Expr::Map(map) => self.map(&map.entries),
+            Expr::Comprehension(comprehension) => self.comprehension(comprehension),
+            Expr::Struct(made) => Err(self.refuse_name("messages cannot be made", &made.type_name)),
+            Expr::Unspecified => Err(self.refuse("syntax error")),
+        }
+    }
+
+    fn literal(&mut self, literal: &LiteralValue) -> Id {
+        self.constant(match literal {
+            LiteralValue::Boolean(value) => Constant::Bool(*value.inner()),
+            LiteralValue::Bytes(bytes) => Constant::Bytes(bytes.inner().into()),
+            LiteralValue::Double(value) => Constant::Double(*value.inner()),
+            LiteralValue::Int(value) => Constant::Int(*value.inner()),
+            LiteralValue::Null => Constant::Null,
+            LiteralValue::String(text) => Constant::Str(text.inner().into()),
+            LiteralValue::UInt(value) => Constant::Uint(*value.inner()),
+        })
+    }
+
+    fn list(&mut self, list: &ListExpr) -> Result<Id> {
+        let mut items = self.expressions(&list.elements)?;
+        for at in &list.optional_indices {
+            items[*at] = self.add(Node::IfPresent(items[*at]));
+        }
+        let node = Node::List(self.links(&items));
+        Ok(self.folded(node, &items))
+    }
+
+    fn map(&mut self, entries: &[IdedEntryExpr]) -> Result<Id> {
+        let mut parts = Vec::with_capacity(entries.len() * 2);
+        for entry in entries {
+            let EntryExpr::MapEntry(entry) = &entry.expr else {
+                return Err(self.refuse("messages cannot be made"));
+            };
+            parts.push(self.expression(&entry.key)?);
+            let value = self.expression(&entry.value)?;
+            parts.push(if entry.optional { self.add(Node::IfPresent(value)) } else { value });
+        }
+        let node = Node::Map(self.links(&parts));
+        Ok(self.folded(node, &parts))
+    }
+
+    /// The node, or the constant it always gives.
+    fn folded(&mut self, node: Node, parts: &[Id]) -> Id {
+        let id = self.add(node);
+        let constant = |id: &Id| matches!(self.code.node(*id), Node::Constant(_));
+        if !parts.iter().all(constant) {
+            return id;
+        }
+        let made = {
+            let scope = Scope::EMPTY;
+            let mut evaluation = eval::Eval::new(&self.code, &scope, FOLD_STEPS);
+            // What fails now fails when it is evaluated, if it ever is.
+            evaluation.node(id).ok().and_then(|datum| Constant::copy(&datum))
+        };
+        match made {
+            Some(constant) => {
+                self.code.nodes.pop();
+                self.constant(constant)
+            }
+            None => id,
+        }
+    }
+}

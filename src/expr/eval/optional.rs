@@ -1,0 +1,47 @@
+//! Optionals: operands that are evaluated only if they are needed.
+
+use super::{Eval, Outcome};
+use crate::expr::code::Id;
+use crate::expr::datum::Datum;
+use crate::expr::fault::Fault;
+
+impl<'a> Eval<'a> {
+    /// The value of an optional, if it has one.
+    #[inline(never)]
+    pub(super) fn if_present(&mut self, optional: Id) -> Result<Option<Datum<'a>>, Fault> {
+        match self.node(optional)? {
+            Datum::Optional(value) => Ok(value.map(|value| (*value).clone())),
+            other => {
+                Err(Fault::text(format!("an optional is wanted, not a {}", other.type_name())))
+            }
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn or_else(&mut self, optional: Id, other: Id, unwrap: bool) -> Outcome<'a> {
+        let value = self.if_present(optional)?;
+        if unwrap {
+            return value.map_or_else(|| self.node(other), Ok);
+        }
+        match value {
+            Some(value) => Datum::present(value),
+            None => self.if_present(other).and_then(Datum::optional),
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn optional_map(
+        &mut self,
+        optional: Id,
+        variable: u32,
+        body: Id,
+        flat: bool,
+    ) -> Outcome<'a> {
+        let Some(value) = self.if_present(optional)? else { return Ok(Datum::Optional(None)) };
+        self.variables[variable as usize] = value;
+        if flat {
+            return self.if_present(body).and_then(Datum::optional);
+        }
+        self.node(body).and_then(Datum::present)
+    }
+}

@@ -1,0 +1,216 @@
+//! Members and elements, presence, and the captured parts of `oldSelf`.
+
+use super::{Eval, Outcome, check_key};
+use crate::expr::code::{Id, Node, Root, Span, Step};
+use crate::expr::datum::Datum;
+use crate::expr::fault::Fault;
+use crate::expr::scope::Captured;
+use crate::value::View;
+
+impl<'a> Eval<'a> {
+    pub(super) fn path(&mut self, base: Id, steps: Span) -> Outcome<'a> {
+        let code = self.code;
+        let steps = code.steps(steps);
+        self.budget.charge(steps.len() as u64)?;
+        let document = match code.node(base) {
+            Node::Root(Root::This) => self.scope.this,
+            Node::Root(Root::Args) => self.scope.args,
+            _ => None,
+        };
+        match document {
+            Some(document) => self.path_in_document(document, steps),
+            None => {
+                let value = self.node(base)?;
+                self.follow(value, steps)
+            }
+        }
+    }
+
+    /// Names inside a document need no values in between.
+    fn path_in_document(&mut self, document: View<'a>, steps: &'a [Step]) -> Outcome<'a> {
+        let mut view = document;
+        for (at, step) in steps.iter().enumerate() {
+            let (Step::Name(name), View::Object(object)) = (*step, view) else {
+                return self.follow(Datum::from(view), &steps[at..]);
+            };
+            view = object.get(self.code.name(name)).ok_or(Fault::NoMember(name))?;
+        }
+        Ok(Datum::from(view))
+    }
+
+    fn follow(&mut self, mut value: Datum<'a>, steps: &'a [Step]) -> Outcome<'a> {
+        for (at, step) in steps.iter().enumerate() {
+            value = match *step {
+                _ if matches!(value, Datum::Optional(_)) => {
+                    return self.follow_optional(value, &steps[at..]);
+                }
+                Step::Name(name) => self.member(&value, name)?,
+                Step::Index(index) => {
+                    let index = self.node(index)?;
+                    self.element(&value, &index)?
+                }
+                Step::MaybeName(_) | Step::MaybeIndex(_) => {
+                    return self.follow_optional(value, &steps[at..]);
+                }
+            };
+        }
+        Ok(value)
+    }
+
+    fn member(&mut self, value: &Datum<'a>, name: u32) -> Outcome<'a> {
+        let text = self.code.name(name);
+        match value {
+            Datum::Map(map) => map.get_name(text, &mut self.budget)?.ok_or(Fault::NoMember(name)),
+            other => Err(no_members(other, text)),
+        }
+    }
+
+    fn element(&mut self, value: &Datum<'a>, index: &Datum<'a>) -> Outcome<'a> {
+        self.find_element(value, index)?.ok_or_else(|| match value {
+            Datum::List(_) => Fault::Because("index out of range"),
+            _ => no_such_key(index),
+        })
+    }
+
+    /// Presence: false where a step of the path is missing, or leads behind null. A step behind a value of
+    /// another kind is a fault.
+    #[inline(never)]
+    pub(super) fn has(&mut self, base: Id, steps: Span) -> Outcome<'a> {
+        let code = self.code;
+        let steps = code.steps(steps);
+        let mut value = self.node(base)?;
+        self.budget.charge(steps.len() as u64 - 1)?;
+        for step in steps {
+            // Behind an optional each step gives an optional again.
+            if let Datum::Optional(inner) = value {
+                let Some(inner) = inner else { return Ok(Datum::Bool(false)) };
+                value = (*inner).clone();
+            }
+            if matches!(value, Datum::Null) {
+                return Ok(Datum::Bool(false));
+            }
+            match self.find_step(&value, *step)? {
+                Some(found) => value = found,
+                None => return Ok(Datum::Bool(false)),
+            }
+        }
+        Ok(Datum::Bool(true))
+    }
+
+    /// The member or element that a step leads to, if it is there.
+    fn find_step(&mut self, value: &Datum<'a>, step: Step) -> Result<Option<Datum<'a>>, Fault> {
+        match step {
+            Step::Name(name) | Step::MaybeName(name) => {
+                let text = self.code.name(name);
+                match value {
+                    Datum::Map(map) => map.get_name(text, &mut self.budget),
+                    other => Err(no_members(other, text)),
+                }
+            }
+            Step::Index(index) | Step::MaybeIndex(index) => {
+                let index = self.node(index)?;
+                self.find_element(value, &index)
+            }
+        }
+    }
+
+    fn find_element(
+        &mut self,
+        value: &Datum<'a>,
+        index: &Datum<'a>,
+    ) -> Result<Option<Datum<'a>>, Fault> {
+        match value {
+            Datum::List(list) => {
+                let Some(whole) = index.as_whole() else {
+                    return Err(not_an_index(index));
+                };
+                Ok(usize::try_from(whole).ok().and_then(|index| list.get(index)))
+            }
+            Datum::Map(map) => {
+                check_key(index)?;
+                map.get(index, &mut self.budget)
+            }
+            other => Err(no_elements(other)),
+        }
+    }
+
+    /// The steps behind an optional: each gives an optional of what it leads to.
+    #[inline(never)]
+    fn follow_optional(&mut self, value: Datum<'a>, steps: &'a [Step]) -> Outcome<'a> {
+        let mut value = value;
+        for step in steps {
+            let inner = match value {
+                Datum::Optional(None) => return Ok(value),
+                Datum::Optional(Some(inner)) => (*inner).clone(),
+                other => other,
+            };
+            let found = self.find_step(&inner, *step)?;
+            value = Datum::optional(found)?;
+        }
+        Ok(value)
+    }
+
+    fn captured(&self, path: u32) -> Result<&'a Captured, Fault> {
+        let path = &self.code.old_paths[path as usize];
+        let old = self.scope.old_self.ok_or(Fault::Because("there is no oldSelf here"))?;
+        old.get(path).ok_or(Fault::Because("there is no oldSelf here"))
+    }
+
+    #[inline(never)]
+    pub(super) fn old(&mut self, path: u32) -> Outcome<'a> {
+        let names = &self.code.old_paths[path as usize];
+        match self.captured(path)? {
+            Captured::Value(value) => Ok(Datum::from(value.view())),
+            Captured::Missing(at) => Err(Fault::text(format!("no such member: {}", names[*at]))),
+            Captured::Null(at) => Err(no_members(&Datum::Null, &names[*at])),
+            Captured::NoObject(at) => {
+                Err(Fault::text(format!("only maps have members, such as {}", names[*at])))
+            }
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn has_old(&mut self, path: u32) -> Outcome<'a> {
+        match self.captured(path)? {
+            Captured::Value(_) => Ok(Datum::Bool(true)),
+            Captured::Missing(_) | Captured::Null(_) => Ok(Datum::Bool(false)),
+            Captured::NoObject(_) => self.old(path),
+        }
+    }
+
+    /// An optional of the last member of the path.
+    #[inline(never)]
+    pub(super) fn maybe_old(&mut self, path: u32) -> Outcome<'a> {
+        let last = self.code.old_paths[path as usize].len() - 1;
+        match self.captured(path)? {
+            Captured::Missing(at) if *at == last => Ok(Datum::Optional(None)),
+            _ => self.old(path).and_then(Datum::present),
+        }
+    }
+}
+
+#[cold]
+fn not_an_index(index: &Datum<'_>) -> Fault {
+    Fault::text(format!("a {} is no index of a list", index.type_name()))
+}
+
+#[cold]
+fn no_members(value: &Datum<'_>, name: &str) -> Fault {
+    Fault::text(format!("only maps have members, not a {}: {name}", value.type_name()))
+}
+
+#[cold]
+fn no_elements(value: &Datum<'_>) -> Fault {
+    Fault::text(format!("a {} has no elements", value.type_name()))
+}
+
+#[cold]
+fn no_such_key(key: &Datum<'_>) -> Fault {
+    match key.as_str() {
+        Some(name) => {
+            let cut: String = name.chars().take(64).collect();
+            Fault::text(format!("no such member: {cut}"))
+        }
+        None => Fault::Because("no such key"),
+    }
+}

@@ -1,0 +1,177 @@
+//! Functions on numbers.
+
+use std::cmp::Ordering;
+
+use super::Function;
+use super::foreign::Cost::Linear;
+use crate::expr::datum::{Datum, compare_numbers};
+use crate::expr::eval::{Eval, Outcome};
+use crate::expr::fault::Fault;
+
+/// The functions of this family.
+pub(super) static FUNCTIONS: [Function; 18] = [
+    Function::global(
+        "math.greatest",
+        (1, usize::MAX),
+        greatest,
+        [
+            "math.greatest(a, b, ...)",
+            "largest of numbers, or of those in a list",
+            "numbers",
+            "math.greatest(1, 2.5, 2)",
+            "2.5",
+        ],
+    ),
+    Function::global(
+        "math.least",
+        (1, usize::MAX),
+        least,
+        [
+            "math.least(a, b, ...)",
+            "smallest of numbers, or of those in a list",
+            "numbers",
+            "math.least([3, 1, 2])",
+            "1",
+        ],
+    ),
+    Function::foreign(
+        "math.abs",
+        (1, 1),
+        Linear,
+        ["math.abs(n)", "without its sign", "1", "math.abs(-3)", "3"],
+    ),
+    Function::foreign(
+        "math.sign",
+        (1, 1),
+        Linear,
+        ["math.sign(n)", "-1, 0 or 1", "1", "math.sign(-2.5)", "-1.0"],
+    ),
+    Function::foreign(
+        "math.ceil",
+        (1, 1),
+        Linear,
+        ["math.ceil(n)", "the next integer up, a double", "1", "math.ceil(1.2)", "2.0"],
+    ),
+    Function::foreign(
+        "math.floor",
+        (1, 1),
+        Linear,
+        ["math.floor(n)", "the next integer down, a double", "1", "math.floor(-1.2)", "-2.0"],
+    ),
+    Function::foreign(
+        "math.round",
+        (1, 1),
+        Linear,
+        [
+            "math.round(n)",
+            "the nearest integer, halves away from zero, a double",
+            "1",
+            "math.round(2.5)",
+            "3.0",
+        ],
+    ),
+    Function::foreign(
+        "math.trunc",
+        (1, 1),
+        Linear,
+        ["math.trunc(n)", "without its fraction, a double", "1", "math.trunc(-1.5)", "-1.0"],
+    ),
+    Function::foreign(
+        "math.sqrt",
+        (1, 1),
+        Linear,
+        ["math.sqrt(n)", "square root", "1", "math.sqrt(4)", "2.0"],
+    ),
+    Function::foreign(
+        "math.isNaN",
+        (1, 1),
+        Linear,
+        ["math.isNaN(n)", "is not a number", "1", "math.isNaN(0.0 / 0.0)", "true"],
+    ),
+    Function::foreign(
+        "math.isInf",
+        (1, 1),
+        Linear,
+        ["math.isInf(n)", "is infinite", "1", "math.isInf(1.0 / 0.0)", "true"],
+    ),
+    Function::foreign(
+        "math.isFinite",
+        (1, 1),
+        Linear,
+        ["math.isFinite(n)", "is neither", "1", "math.isFinite(1.5)", "true"],
+    ),
+    Function::foreign(
+        "math.bitNot",
+        (1, 1),
+        Linear,
+        ["math.bitNot(n)", "complement of the bits", "1", "math.bitNot(1)", "-2"],
+    ),
+    Function::foreign(
+        "math.bitAnd",
+        (2, 2),
+        Linear,
+        ["math.bitAnd(a, b)", "bits in both", "1", "math.bitAnd(6, 3)", "2"],
+    ),
+    Function::foreign(
+        "math.bitOr",
+        (2, 2),
+        Linear,
+        ["math.bitOr(a, b)", "bits in either", "1", "math.bitOr(6, 3)", "7"],
+    ),
+    Function::foreign(
+        "math.bitXor",
+        (2, 2),
+        Linear,
+        ["math.bitXor(a, b)", "bits in one", "1", "math.bitXor(6, 3)", "5"],
+    ),
+    Function::foreign(
+        "math.bitShiftLeft",
+        (2, 2),
+        Linear,
+        ["math.bitShiftLeft(a, count)", "bits moved up", "1", "math.bitShiftLeft(1, 4)", "16"],
+    ),
+    Function::foreign(
+        "math.bitShiftRight",
+        (2, 2),
+        Linear,
+        [
+            "math.bitShiftRight(a, count)",
+            "bits moved down, filled with zeros",
+            "1",
+            "math.bitShiftRight(16, 4)",
+            "1",
+        ],
+    ),
+];
+
+fn greatest<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+    extreme(eval, arguments, Ordering::Greater)
+}
+
+fn least<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+    extreme(eval, arguments, Ordering::Less)
+}
+
+/// The first of the greatest or least numbers, of the arguments or of the one list.
+fn extreme<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>], wanted: Ordering) -> Outcome<'a> {
+    let mut best: Option<Datum<'a>> = None;
+    let mut consider = |item: Datum<'a>| {
+        eval.budget.charge(1)?;
+        if !item.is_number() {
+            return Err(Fault::Because("math.greatest() and math.least() want numbers"));
+        }
+        let better = match &best {
+            None => true,
+            Some(best) => compare_numbers(&item, best).ok_or("NaN has no order")? == wanted,
+        };
+        if better {
+            best = Some(item);
+        }
+        Ok(())
+    };
+    match arguments {
+        [Datum::List(list)] => list.iter().try_for_each(&mut consider)?,
+        several => several.iter().cloned().try_for_each(&mut consider)?,
+    }
+    best.ok_or(Fault::Because("an empty list has no greatest or least"))
+}

@@ -1,0 +1,47 @@
+//! Bounds on an expression and its evaluation, and the names each kind of expression may use.
+
+/// Bounds on one expression and one evaluation of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExprLimits {
+    /// Bytes of source. Configuration `model.expression-bytes`.
+    pub bytes: usize,
+    /// Nesting: brackets, calls, `!`, `-`, `?:`. Chains of operators and of names are no nesting.
+    /// Configuration `model.expression-depth`.
+    pub depth: u32,
+    /// Steps of one evaluation; about ten million take a second. Configuration
+    /// `model.expression-steps`.
+    pub steps: u64,
+}
+
+/// The deepest nesting any configuration allows. Bounds every recursion over an expression.
+pub const DEPTH_MAX: u32 = 64;
+/// The longest source any configuration allows: what compiling does takes seconds beyond.
+pub const BYTES_MAX: usize = 1 << 16;
+
+impl ExprLimits {
+    /// Nesting of 32 is several times what conditions of people need, and little stack. A million
+    /// steps take some ten milliseconds, and let a condition look at each of a hundred thousand
+    /// elements.
+    pub const DEFAULT: ExprLimits = ExprLimits { bytes: 4096, depth: 32, steps: 1_000_000 };
+    /// For what was accepted elsewhere: only what bounds the stack and the memory.
+    pub const NONE: ExprLimits =
+        ExprLimits { bytes: BYTES_MAX, depth: DEPTH_MAX, steps: 100_000_000 };
+}
+
+/// Which names an expression may use, beside `self`, `now`, `key` and `revision`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Names {
+    pub args: bool,
+    pub docs: bool,
+    pub old_self: bool,
+    pub value: bool,
+}
+
+impl Names {
+    /// A condition: `IF`, `WHEN`.
+    pub const CONDITION: Names = Names { args: true, docs: true, old_self: false, value: false };
+    /// What `EVAL` puts.
+    pub const COMPUTED: Names = Names { args: true, docs: true, old_self: false, value: true };
+    /// A rule of a model.
+    pub const RULE: Names = Names { args: false, docs: false, old_self: true, value: false };
+}

@@ -1,0 +1,114 @@
+//! A compiled expression, and the three things done with it: test, evaluate, explain.
+
+use super::code::{Code, Id};
+use super::eval::Eval;
+use super::fault::Fault;
+use super::limits::{BYTES_MAX, DEPTH_MAX, ExprLimits, Names};
+use super::scope::Scope;
+use super::{compile, explain, produce, refusal};
+use crate::error::Result;
+use crate::value::Measured;
+
+/// A compiled expression. Nothing in it belongs to a thread.
+#[derive(Debug)]
+pub struct Program {
+    source: Box<str>,
+    code: Code,
+    root: Id,
+    depth: u32,
+    reads_clock: bool,
+    self_members: Option<Vec<Box<str>>>,
+}
+
+impl Program {
+    /// Compiles an expression; `EXPR` with the place where it is wrong, `LIMIT` where it is too long
+    /// or nests too deeply.
+    pub fn compile(source: &str, names: Names, limits: &ExprLimits) -> Result<Program> {
+        let bounded = ExprLimits {
+            bytes: limits.bytes.min(BYTES_MAX),
+            depth: limits.depth.min(DEPTH_MAX),
+            ..*limits
+        };
+        let compiled = compile::compile(source, names, &bounded)?;
+        Ok(Program {
+            source: source.into(),
+            code: compiled.code,
+            root: compiled.root,
+            depth: compiled.depth,
+            reads_clock: compiled.reads_clock,
+            self_members: compiled.self_members,
+        })
+    }
+
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The depth of its nesting, as the limit counts.
+    pub fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// About the bytes it takes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        let members = self.self_members.iter().flatten();
+        self.source.len()
+            + self.code.heap_bytes()
+            + members.map(|name| size_of::<Box<str>>() + name.len()).sum::<usize>()
+    }
+
+    /// Flag: it reads `now`.
+    pub fn reads_clock(&self) -> bool {
+        self.reads_clock
+    }
+
+    /// The names of members inside each other under which `oldSelf` is read: `["a", "b"]` for
+    /// `oldSelf.a.b[0] > 1`, no names for `oldSelf` as a whole; empty when it is not read.
+    pub fn old_self_paths(&self) -> &[Vec<Box<str>>] {
+        &self.code.old_paths
+    }
+
+    /// The members of the root of `self` it depends on; `None` when it depends on `self` as a whole
+    /// or on anything else.
+    pub fn self_members(&self) -> Option<&[Box<str>]> {
+        self.self_members.as_deref()
+    }
+
+    /// Tests the condition; `EXPR` when it fails or gives no bool.
+    pub fn test(&self, scope: &Scope<'_>, limits: &ExprLimits) -> Result<bool> {
+        self.run(scope, limits, |evaluation| evaluation.boolean(self.root))
+    }
+
+    /// The JSON value it gives; `EXPR` when it fails or JSON has no such value.
+    pub fn evaluate(&self, scope: &Scope<'_>, limits: &ExprLimits) -> Result<Measured> {
+        self.run(scope, limits, |evaluation| {
+            let datum = evaluation.node(self.root)?;
+            produce::measured(evaluation, &datum)
+        })
+    }
+
+    /// One evaluation, within its own limit and the rest of the command's budget, which pays for it.
+    #[inline]
+    fn run<'s, T>(
+        &'s self,
+        scope: &'s Scope<'s>,
+        limits: &ExprLimits,
+        work: impl FnOnce(&mut Eval<'s>) -> std::result::Result<T, Fault>,
+    ) -> Result<T> {
+        let mut evaluation = Eval::new(&self.code, scope, limits.steps);
+        let result = work(&mut evaluation);
+        evaluation.budget.settle(scope.allowance);
+        result.map_err(|fault| match (fault, scope.allowance) {
+            (Fault::Exhausted, Some(allowance)) if allowance.steps_left() == 0 => {
+                allowance.exhausted().text("expr", self.source.as_bytes())
+            }
+            (fault, _) => refusal::of_fault(fault, |name| self.code.name(name), &self.source),
+        })
+    }
+
+    /// After [`Program::test`] gave false: the places that the deciding comparisons had read, each as its
+    /// source and its value, which is JSON text of a bounded length.
+    pub fn explain(&self, scope: &Scope<'_>, limits: &ExprLimits) -> Vec<(String, String)> {
+        explain::explain(&self.code, self.root, scope, limits.steps)
+    }
+}
