@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use redis_module::raw;
 
 use super::api::{bytes, call, is_ok};
-use super::{defrag, info, locks, log, models, role};
+use super::{carrier, defrag, info, locks, log, models, role};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::locks::edits_of;
 use crate::codec::rdb;
@@ -304,6 +304,7 @@ unsafe extern "C" fn copy(
 
 unsafe extern "C" fn aux_save(io: *mut raw::RedisModuleIO, _when: c_int) {
     let _ = catch_unwind(|| {
+        carrier::end_rewrite();
         let bytes = rdb::aux::encode(
             role::REVISIONS.seen(),
             locks::last_fence(),

@@ -18,7 +18,8 @@ use std::time::Instant;
 use redis_module::raw;
 
 use super::api::{bytes, call, is_ok};
-use super::{data_type, role, waiting};
+use super::deferred::{self, Task, is_paused};
+use super::{data_type, models, role, waiting};
 use crate::command::lock_effect;
 use crate::document::Document;
 use crate::lock::{At, Engine, LockEdit, Locks, Moment, Place, Settled, Store, WaiterId};
@@ -214,7 +215,7 @@ pub unsafe fn after_command(ctx: *mut raw::RedisModuleCtx) {
 unsafe fn settle_unless_paused(ctx: *mut raw::RedisModuleCtx, now: Moment) {
     let paused = is_paused();
     if paused {
-        wake_at(now.steady_ms + PAUSED_MS, now.steady_ms);
+        SETTLE.put_off();
     }
     if !paused || !ENGINE.with_borrow(Engine::is_settled) {
         // SAFETY: the caller vouches for `ctx`.
@@ -222,9 +223,15 @@ unsafe fn settle_unless_paused(ctx: *mut raw::RedisModuleCtx, now: Moment) {
     }
 }
 
-fn is_paused() -> bool {
-    // SAFETY: the pointer is set once at load; the call has no preconditions.
-    unsafe { raw::RedisModule_AvoidReplicaTraffic.is_some_and(|avoid| avoid() != 0) }
+/// Carries out what was noted outside of commands, and what the engine decided.
+static SETTLE: Task = Task::new(settle_now);
+
+/// # Safety
+///
+/// `ctx` is valid and belongs to no command, and writes are not paused.
+unsafe fn settle_now(ctx: *mut raw::RedisModuleCtx) {
+    // SAFETY: the caller vouches for `ctx`; no key is open outside of a command.
+    unsafe { settle(ctx, moment(), false) };
 }
 
 /// As [`after_command`], where it will not be called.
@@ -268,8 +275,13 @@ unsafe fn settle(ctx: *mut raw::RedisModuleCtx, now: Moment, paused: bool) {
             wake_at(ends_ms, now.steady_ms);
         }
     });
+    watch_waits(now.steady_ms);
+}
+
+/// Starts the timer for the end of the first client's time to wait.
+fn watch_waits(now_ms: u64) {
     if let Some(ends_ms) = waiting::first_end() {
-        wake_at(ends_ms, now.steady_ms);
+        wake_at(ends_ms, now_ms);
     }
 }
 
@@ -439,12 +451,17 @@ const LATE_MS: u64 = 100;
 /// The server's own work, several times a second whatever the wall clock says. A timer waits by the wall
 /// clock: where that went back, it is started anew.
 unsafe extern "C" fn on_cron(
-    _ctx: *mut raw::RedisModuleCtx,
+    ctx: *mut raw::RedisModuleCtx,
     _event: raw::RedisModuleEvent,
     _subevent: u64,
     _data: *mut c_void,
 ) {
     let _ = catch_unwind(|| {
+        // SAFETY: `ctx` is valid during the callback, and no key is open.
+        unsafe {
+            deferred::run_due(ctx);
+            models::on_cron(ctx);
+        }
         let Some((timer, fires_ms)) = TIMER.get() else { return };
         let now_ms = moment().steady_ms;
         if fires_ms.saturating_add(LATE_MS) < now_ms {
@@ -459,13 +476,11 @@ unsafe extern "C" fn on_timer(ctx: *mut raw::RedisModuleCtx, _data: *mut c_void)
         TIMER.set(None);
         let now = moment();
         waiting::end_waits(now.steady_ms);
+        watch_waits(now.steady_ms);
         // SAFETY: `ctx` is valid during the callback, and no key is open.
-        unsafe { settle_unless_paused(ctx, now) };
+        unsafe { SETTLE.request(ctx) };
     });
 }
-
-/// How long to wait while writes are paused.
-const PAUSED_MS: u64 = 50;
 
 /// A document loses its key: it is deleted, overwritten, renamed, expired or evicted.
 pub unsafe extern "C" fn on_unlink(ctx: *mut raw::RedisModuleKeyOptCtx, value: *const c_void) {

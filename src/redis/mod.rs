@@ -10,9 +10,11 @@
 
 mod alloc;
 mod api;
+mod carrier;
 mod command_info;
 mod config;
 mod data_type;
+mod deferred;
 mod defrag;
 mod dispatch;
 mod histogram;
@@ -35,7 +37,16 @@ use redis_module::raw;
 /// The module's name: the prefix of its configuration and its section in `INFO`.
 const NAME: &std::ffi::CStr = c"model";
 /// As `MODULE LIST` shows it: major * 10000 + minor * 100 + patch.
-const VERSION: c_int = 400;
+const VERSION: c_int = number(env!("CARGO_PKG_VERSION_MAJOR")) * 10_000
+    + number(env!("CARGO_PKG_VERSION_MINOR")) * 100
+    + number(env!("CARGO_PKG_VERSION_PATCH"));
+
+const fn number(decimal: &str) -> c_int {
+    match c_int::from_str_radix(decimal, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("a part of the version is no number"),
+    }
+}
 
 /// The server's entry into the module.
 ///
@@ -74,6 +85,11 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
 }
 
 /// Registers everything. An error names what the server refused.
+///
+/// What can fail because of what a user gave comes first, and subscriptions last: not every server takes back
+/// those of a module that failed to load. No timer and no receiver of messages is registered here. A load
+/// can fail even after this (`MODULE LOADEX` with an unknown option), and the server then cannot unload a
+/// module that has a timer.
 fn load(ctx: *mut raw::RedisModuleCtx, argc: c_int) -> Result<(), &'static str> {
     log::catch_panics();
     if argc > 0 {
@@ -81,12 +97,12 @@ fn load(ctx: *mut raw::RedisModuleCtx, argc: c_int) -> Result<(), &'static str> 
     }
     data_type::register(ctx)?;
     token_type::register(ctx)?;
+    carrier::register(ctx)?;
     dispatch::register(ctx)?;
     config::register(ctx)?;
     info::register(ctx)?;
+    api::set_options(ctx);
     role::register(ctx)?;
     models::register(ctx)?;
-    locks::register(ctx)?;
-    api::set_options(ctx);
-    Ok(())
+    locks::register(ctx)
 }

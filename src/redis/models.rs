@@ -1,15 +1,17 @@
 //! The models of this server: where they come from besides commands, and where they go.
 //!
 //! Definitions are loaded from the RDB's aux field, arrive from a master or an AOF as `MODEL.INSTALL`, and
-//! from other shards over the cluster's bus. Three things need care:
+//! from other shards over the cluster's bus. Two things need care:
 //!
 //! - A full sync that keeps serving the old data (`repl-diskless-load swapdb`) loads the new models beside
 //!   those in force; they take over when it succeeds.
-//! - An AOF that is rewritten without an RDB in front holds documents alone. The definitions are written
-//!   behind them, into the file that is begun when the rewrite is.
 //! - Nodes of a cluster tell each other from time to time what they hold, as one number. A node that hears
 //!   another number sends all it has. So a node that joined later, or was away, learns what it missed.
+//!
+//! [`super::carrier`] writes them into an AOF.
 
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int, c_uchar, c_void};
 use std::hash::{BuildHasher, Hasher};
 use std::panic::catch_unwind;
@@ -20,7 +22,8 @@ use std::sync::{Mutex, MutexGuard};
 use redis_module::raw;
 
 use super::api::{call, is_ok};
-use super::{locks, log};
+use super::deferred::Task;
+use super::{carrier, locks, log};
 use crate::codec::definition;
 use crate::model::{Entry, Models};
 
@@ -37,7 +40,17 @@ const SUMMARY: u8 = 2;
 /// Whether another node was heard to hold something else since the last summary.
 static DIFFERS: AtomicBool = AtomicBool::new(false);
 /// How often nodes tell each other what they hold.
-const SUMMARY_EVERY_MS: i64 = 2000;
+const SUMMARY_EVERY_MS: u64 = 2000;
+
+thread_local! {
+    /// When the next summary is due, on the steady clock; none before the first one.
+    static NEXT_SUMMARY: Cell<Option<u64>> = const { Cell::new(None) };
+    /// What other nodes hold and is news here, the latest of each name, until it is taken over.
+    static HEARD: RefCell<BTreeMap<Box<str>, Entry>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Takes over what was heard.
+static LEARN: Task = Task::new(learn_heard);
 
 fn staged() -> MutexGuard<'static, Option<Models>> {
     STAGED.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -70,24 +83,13 @@ pub fn load(entries: &[Entry], mut report: impl FnMut(&str)) {
 pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
     let events: [(u64, raw::RedisModuleEventCallback); 2] = [
         (raw::REDISMODULE_EVENT_REPL_ASYNC_LOAD, Some(on_async_load)),
-        (raw::REDISMODULE_EVENT_FORK_CHILD, Some(on_fork)),
+        (raw::REDISMODULE_EVENT_PERSISTENCE, Some(on_persistence)),
     ];
     for (id, callback) in events {
         let event = raw::RedisModuleEvent { id, dataver: 1 };
         // SAFETY: `ctx` is valid while the module is being loaded.
         if !is_ok(unsafe { call!(RedisModule_SubscribeToServerEvent(ctx, event, callback)) }) {
             return Err("the server refused a subscription to its events");
-        }
-    }
-    // SAFETY: as above.
-    unsafe {
-        if call!(RedisModule_GetContextFlags(ctx)) & raw::REDISMODULE_CTX_FLAGS_CLUSTER as c_int
-            != 0
-        {
-            for kind in [DEFINITION, SUMMARY] {
-                call!(RedisModule_RegisterClusterMessageReceiver(ctx, kind, Some(on_message)));
-            }
-            start_timer(ctx);
         }
     }
     Ok(())
@@ -124,48 +126,18 @@ unsafe extern "C" fn on_async_load(
     });
 }
 
-/// A child is born: if it rewrites the AOF, the definitions go into the file that follows it.
-///
-/// Not at once: the server may be in the middle of `BGREWRITEAOF`, and would take what is replicated here
-/// for an effect of that command, and log the command too.
-unsafe extern "C" fn on_fork(
+unsafe extern "C" fn on_persistence(
     ctx: *mut raw::RedisModuleCtx,
     _event: raw::RedisModuleEvent,
     subevent: u64,
     _data: *mut c_void,
 ) {
     let _ = catch_unwind(|| {
-        // SAFETY: `ctx` is valid during the callback; the timer's callback needs no data.
-        unsafe {
-            if subevent == raw::REDISMODULE_SUBEVENT_FORK_CHILD_BORN && rewrites_aof(ctx) {
-                call!(RedisModule_CreateTimer(ctx, 0, Some(log_definitions), ptr::null_mut()));
-            }
-        }
-    });
-}
-
-unsafe extern "C" fn log_definitions(ctx: *mut raw::RedisModuleCtx, _data: *mut c_void) {
-    let _ = catch_unwind(|| {
-        for entry in MODELS.entries() {
+        if subevent == raw::REDISMODULE_SUBEVENT_PERSISTENCE_AOF_START {
             // SAFETY: `ctx` is valid during the callback.
-            unsafe { replicate(ctx, &definition::encode(&entry)) };
+            unsafe { carrier::begin_rewrite(ctx) };
         }
     });
-}
-
-/// # Safety
-///
-/// `ctx` is valid.
-unsafe fn rewrites_aof(ctx: *mut raw::RedisModuleCtx) -> bool {
-    // SAFETY: the caller vouches for `ctx`; the data is freed before it returns.
-    unsafe {
-        let info = call!(RedisModule_GetServerInfo(ctx, c"persistence".as_ptr()));
-        let mut error = 0;
-        let field = c"aof_rewrite_in_progress".as_ptr();
-        let rewriting = call!(RedisModule_ServerInfoGetFieldSigned(info, field, &raw mut error));
-        call!(RedisModule_FreeServerInfo(ctx, info));
-        is_ok(error) && rewriting == 1
-    }
 }
 
 /// Sends a definition to replicas and the AOF.
@@ -232,31 +204,50 @@ fn summary() -> u64 {
     hasher.finish()
 }
 
+/// Tells the other nodes of a cluster from time to time what this one holds. Called several times a second,
+/// never before the module is loaded: the first call begins to listen to the others. A load that fails leaves
+/// neither a timer nor a receiver behind.
+///
 /// # Safety
 ///
 /// `ctx` is valid.
-unsafe fn start_timer(ctx: *mut raw::RedisModuleCtx) {
-    // SAFETY: the caller vouches for `ctx`; the callback needs no data.
+pub unsafe fn on_cron(ctx: *mut raw::RedisModuleCtx) {
+    // SAFETY: the caller vouches for `ctx`.
     unsafe {
-        call!(RedisModule_CreateTimer(ctx, SUMMARY_EVERY_MS, Some(on_timer), ptr::null_mut()))
-    };
-}
-
-unsafe extern "C" fn on_timer(ctx: *mut raw::RedisModuleCtx, _data: *mut c_void) {
-    let _ = catch_unwind(|| {
-        // SAFETY: `ctx` is valid during the callback.
-        unsafe {
-            if is_cluster_master(ctx) {
-                send(ctx, SUMMARY, &summary().to_le_bytes());
-                if DIFFERS.swap(false, Ordering::Relaxed) {
-                    for entry in MODELS.entries() {
-                        send(ctx, DEFINITION, &definition::encode(&entry));
-                    }
+        let cluster = raw::REDISMODULE_CTX_FLAGS_CLUSTER as c_int;
+        if call!(RedisModule_GetContextFlags(ctx)) & cluster == 0 {
+            return;
+        }
+        let now_ms = locks::moment().steady_ms;
+        match NEXT_SUMMARY.get() {
+            Some(due_ms) if now_ms < due_ms => return,
+            Some(_) => send_summary(ctx),
+            None => {
+                for kind in [DEFINITION, SUMMARY] {
+                    call!(RedisModule_RegisterClusterMessageReceiver(ctx, kind, Some(on_message)));
                 }
             }
-            start_timer(ctx);
         }
-    });
+        NEXT_SUMMARY.set(Some(now_ms + SUMMARY_EVERY_MS));
+    }
+}
+
+/// # Safety
+///
+/// `ctx` is valid.
+unsafe fn send_summary(ctx: *mut raw::RedisModuleCtx) {
+    // SAFETY: the caller vouches for `ctx`.
+    unsafe {
+        if !is_cluster_master(ctx) {
+            return;
+        }
+        send(ctx, SUMMARY, &summary().to_le_bytes());
+        if DIFFERS.swap(false, Ordering::Relaxed) {
+            for entry in MODELS.entries() {
+                send(ctx, DEFINITION, &definition::encode(&entry));
+            }
+        }
+    }
 }
 
 unsafe extern "C" fn on_message(
@@ -277,34 +268,65 @@ unsafe extern "C" fn on_message(
                 SUMMARY if message != summary().to_le_bytes() => {
                     DIFFERS.store(true, Ordering::Relaxed);
                 }
-                DEFINITION => learn(ctx, message),
+                DEFINITION => hear(ctx, message),
                 _ => {}
             }
         }
     });
 }
 
-/// Takes over what another node holds, if it is news.
+/// Takes over what another node holds, if it is news: at once, or when writes are no longer paused.
 ///
 /// # Safety
 ///
-/// `ctx` is valid.
-unsafe fn learn(ctx: *mut raw::RedisModuleCtx, message: &[u8]) {
+/// `ctx` is valid and belongs to no command.
+unsafe fn hear(ctx: *mut raw::RedisModuleCtx, message: &[u8]) {
     let Ok(entry) = definition::decode(message) else {
         return log::warning(ctx, "another node sent a definition that cannot be read");
     };
     if !MODELS.is_news(&entry) {
         return;
     }
-    let entry = MODELS.resolve(entry);
-    if let Err(error) = MODELS.install(&entry) {
-        log::warning(ctx, &format!("the model {:?} cannot be used here: {error}", entry.name));
+    HEARD.with_borrow_mut(|heard| {
+        let rank = |entry: &Entry| (entry.version, entry.source.clone());
+        if heard.get(&entry.name).is_none_or(|known| rank(known) < rank(&entry)) {
+            heard.insert(entry.name.clone(), entry);
+        }
+    });
+    // SAFETY: the caller vouches for `ctx`.
+    unsafe { LEARN.request(ctx) };
+}
+
+/// # Safety
+///
+/// `ctx` is valid and belongs to no command, and writes are not paused.
+unsafe fn learn_heard(ctx: *mut raw::RedisModuleCtx) {
+    let heard = HEARD.take();
+    // SAFETY: the caller vouches for `ctx`.
+    unsafe {
+        // A master that became a replica meanwhile hears from its own master.
+        if is_cluster_master(ctx) {
+            heard
+                .into_values()
+                .filter(|entry| MODELS.is_news(entry))
+                .for_each(|entry| learn(ctx, entry));
+        }
     }
-    let bytes = definition::encode(&entry);
+}
+
+/// # Safety
+///
+/// As for [`learn_heard`].
+unsafe fn learn(ctx: *mut raw::RedisModuleCtx, heard: Entry) {
+    let settled = MODELS.resolve(heard.clone());
+    if let Err(error) = MODELS.install(&settled) {
+        log::warning(ctx, &format!("the model {:?} cannot be used here: {error}", settled.name));
+    }
+    let bytes = definition::encode(&settled);
     // SAFETY: the caller vouches for `ctx`.
     unsafe {
         replicate(ctx, &bytes);
-        if &*bytes != message {
+        if settled != heard {
             send(ctx, DEFINITION, &bytes);
         }
     }

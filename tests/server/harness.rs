@@ -32,16 +32,20 @@ const CRASH_MARKERS: [&str; 5] =
 pub enum Flavor {
     Redis70,
     Redis80,
+    /// With the bundled allocator of official builds, on which active defragmentation runs.
+    Redis82,
     Valkey91,
 }
 
 impl Flavor {
-    pub const ALL: [Flavor; 3] = [Flavor::Redis70, Flavor::Redis80, Flavor::Valkey91];
+    pub const ALL: [Flavor; 4] =
+        [Flavor::Redis70, Flavor::Redis80, Flavor::Redis82, Flavor::Valkey91];
 
     pub fn name(self) -> &'static str {
         match self {
             Flavor::Redis70 => "redis-7.0",
             Flavor::Redis80 => "redis-8.0",
+            Flavor::Redis82 => "redis-8.2",
             Flavor::Valkey91 => "valkey-9.1",
         }
     }
@@ -72,8 +76,11 @@ fn target_dir() -> &'static Path {
 pub fn module_path() -> PathBuf {
     let built = || target_dir().join("release/libredis_model.so");
     let path = std::env::var_os("REDIS_MODEL_SO").map_or_else(built, PathBuf::from);
-    assert!(path.exists(), "{} is missing: run `make build`", path.display());
-    path
+    // Servers run in folders of their own.
+    std::path::absolute(&path)
+        .ok()
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| panic!("{} is missing: run `make build`", path.display()))
 }
 
 /// Runs `body` on a fresh server of every flavour, at the same time.
@@ -492,7 +499,8 @@ impl Drop for Shared {
 /// The one server of this flavour that tests share, with the module loaded; started when first asked for, and again if it
 /// died. A test on it uses a key prefix of its own, and neither flushes nor configures.
 pub fn shared(flavor: Flavor) -> Shared {
-    static SERVERS: [Mutex<Option<Arc<Server>>>; 3] = [const { Mutex::new(None) }; 3];
+    static SERVERS: [Mutex<Option<Arc<Server>>>; Flavor::ALL.len()] =
+        [const { Mutex::new(None) }; Flavor::ALL.len()];
     // A start that failed leaves `None` and a poisoned lock; the next test may try again.
     let mut slot = SERVERS[flavor as usize].lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if slot.as_ref().is_some_and(|server| !server.is_running()) {

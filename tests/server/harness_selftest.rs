@@ -22,6 +22,7 @@ fn every_flavor_is_the_version_it_says() {
         let (field, version) = match server.flavor {
             Flavor::Redis70 => ("redis_version", "7.0.15"),
             Flavor::Redis80 => ("redis_version", "8.0."),
+            Flavor::Redis82 => ("redis_version", "8.2.3"),
             Flavor::Valkey91 => ("valkey_version", "9.1.2"),
         };
         assert!(server.info(field).starts_with(version), "{}", server.info(field));
