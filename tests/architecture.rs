@@ -87,8 +87,10 @@ fn unsafe_stands_in_the_shell_alone() {
 #[test]
 fn every_extern_function_catches_panics() {
     for (file, source) in all_sources() {
+        // No server calls what a unit test declares.
+        let shipped = source.split("#[cfg(test)]\nmod tests").next().unwrap();
         for body in
-            source.split("unsafe extern \"C\" fn ").skip(1).filter(|body| !body.starts_with('('))
+            shipped.split("unsafe extern \"C\" fn ").skip(1).filter(|body| !body.starts_with('('))
         {
             let end = body.find("\n}").unwrap_or(body.len());
             let (name, body) = (body.split(['(', '<']).next().unwrap(), &body[..end]);
