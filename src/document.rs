@@ -1,4 +1,4 @@
-//! A document: a value with its model, its revision, and who holds locks on it.
+//! A document: a value with its model, its revision and the holders of its locks.
 
 use std::fmt;
 use std::mem::{self, offset_of};
@@ -12,26 +12,26 @@ use crate::value::{Measured, ROOT_BYTES, Root, Tail};
 /// The name of the built-in model of documents without a schema.
 pub const ANY_NAME: &str = "any";
 
-/// What one key holds: one block of memory, whose end is the tail of the [`Root`].
+/// The value of one key: one block of memory, whose end is the tail of the [`Root`].
 ///
-/// One that is made is a [`NewDocument`], which may be used wherever a document may; it is stored when it
-/// was [settled](NewDocument::settle).
+/// A document that was just made is a [`NewDocument`], which may be used wherever a document may; it is
+/// stored after it was [settled](NewDocument::settle).
 #[repr(C)]
 pub struct Document<T: ?Sized = [u8]> {
     /// Grows with every command that changes the content; below 2^53.
     pub revision: u64,
-    /// None for the built-in model.
+    /// `None` for the built-in model.
     pub model: Option<Arc<Model>>,
-    /// Who holds it. Locks do not change the revision.
+    /// The holders of its locks. Locks do not change the revision.
     pub locks: Locks,
-    /// As [`crate::value::View::size`] counts it.
+    /// Size as [`crate::value::View::size`] counts it.
     size: u32,
-    /// The version of the definition it was judged by last, and whether that is certain.
+    /// The version of the definition it was validated against last, with a flag for an untrusted claim.
     judged: u32,
     pub root: Root<T>,
 }
 
-/// A document that is nowhere yet.
+/// A document that is not stored at a key yet.
 pub type NewDocument = Document<[u8; 0]>;
 
 /// The bytes in front of the tail.
@@ -39,11 +39,11 @@ const HEAD_BYTES: usize = offset_of!(NewDocument, root) + ROOT_BYTES;
 
 /// Revisions stay exact in clients whose numbers are doubles.
 pub const REVISION_MAX: u64 = (1 << 53) - 1;
-/// Set where a document says it was judged, and nobody else does.
+/// Flag: validation is claimed by an untrusted payload; validate again before the next write.
 const UNCERTAIN: u32 = 1 << 31;
 
 impl NewDocument {
-    /// `version` is that of the definition it was judged by; 0 for the built-in model.
+    /// `version` is that of the definition it was validated against; 0 for the built-in model.
     pub fn new(
         content: Measured,
         model: Option<Arc<Model>>,
@@ -112,34 +112,34 @@ impl<T: Tail + ?Sized> Document<T> {
         self.size = u32::try_from(size).expect("sizes are limited to 1 GiB");
     }
 
-    /// The version of the definition it was judged by last.
+    /// The version of the definition it was validated against last.
     pub fn definition_version(&self) -> u32 {
         self.judged & !UNCERTAIN
     }
 
-    /// Whether it is known to be as this version of its model's definition wants it.
+    /// Returns true if the document is known to be valid under this version of its model's definition.
     pub fn is_judged_by(&self, version: u32) -> bool {
         self.judged == version
     }
 
-    /// It is as this version of its model's definition wants it.
+    /// Records that the document is valid under this version of its model's definition.
     pub fn set_judged_by(&mut self, version: u32) {
         assert!(version <= VERSION_MAX, "a definition's version leaves a bit free");
         self.judged = version;
     }
 
-    /// It came with a payload that anybody could have made: it is judged whole when it is written.
+    /// Records that the document came in an untrusted payload: it is validated whole at its next write.
     pub fn distrust(&mut self) {
         self.judged |= UNCERTAIN;
     }
 
-    /// Whether its numbers are believed when a stranger brings it.
+    /// Returns true if its revision and fences are accepted from an untrusted payload.
     pub fn is_believed(&self, now_us: u64) -> bool {
         let fence = believed_fence(now_us / 1000);
         self.revision <= believed_revision(now_us) && self.locks.last_fence() <= fence
     }
 
-    /// The same document again.
+    /// Copies the document.
     pub fn copy(&self) -> NewDocument {
         let (model, locks) = (self.model.clone(), self.locks.clone());
         let (revision, size, judged) = (self.revision, self.size, self.judged);
@@ -160,10 +160,10 @@ impl<T: Tail + ?Sized> fmt::Debug for Document<T> {
     }
 }
 
-/// The highest revision that is believed when a stranger brings it (a `RESTORE`, a client's own
-/// `MODEL.APPLY`): with later ones a forged payload could leave no room for more. What this server or its
-/// master wrote is believed up to [`REVISION_MAX`]. As the bound moves on with the clock, faster than
-/// revisions are issued, what a server issues after it believed one is believed by others, too.
+/// The highest revision that is accepted from an untrusted source (a `RESTORE`, a client's own
+/// `MODEL.APPLY`): later ones in a forged payload could leave no revisions to issue. Revisions that this
+/// server or its master wrote are accepted up to [`REVISION_MAX`]. The bound advances with the clock,
+/// faster than revisions are issued, so that other servers accept what this one issues afterwards.
 pub fn believed_revision(now_us: u64) -> u64 {
     now_us.saturating_add(AHEAD_MS * 1000).min(REVISION_MAX - (1 << 50))
 }
@@ -194,13 +194,13 @@ impl Revisions {
         self.seen.load(Ordering::Relaxed)
     }
 
-    /// Whether replicas come to [`Revisions::next`] by themselves.
+    /// Flag: replicas compute [`Revisions::next`] by themselves.
     #[inline]
     pub fn is_told(&self) -> bool {
         self.told.load(Ordering::Relaxed) == self.seen()
     }
 
-    /// The next revision, whatever the clock says.
+    /// The next revision by count, independent of the clock.
     #[inline]
     pub fn next(&self) -> u64 {
         self.seen() + 1
@@ -211,7 +211,7 @@ impl Revisions {
         self.next().max(now_us)
     }
 
-    /// A document was given this revision, and replicas hear of it.
+    /// Records that a document was given this revision and that replicas learn of it.
     #[inline]
     pub fn issue(&self, revision: u64) {
         debug_assert!(revision > self.seen());
@@ -219,7 +219,7 @@ impl Revisions {
         self.told.store(revision, Ordering::Relaxed);
     }
 
-    /// A document came from elsewhere with this revision.
+    /// Records the revision of a document that came from elsewhere.
     #[inline]
     pub fn see(&self, revision: u64) {
         if revision > self.seen() {
@@ -227,12 +227,12 @@ impl Revisions {
         }
     }
 
-    /// This server may have become another's master: the next revision is sent.
+    /// Makes the next revision be sent: this server may have become a master.
     pub fn tell_next(&self) {
         self.told.store(u64::MAX, Ordering::Relaxed);
     }
 
-    /// All data is about to be replaced by what is loaded, whose count goes on from what it says.
+    /// Forgets the count: a load is about to replace all data and brings its own.
     pub fn forget(&self) {
         self.seen.store(0, Ordering::Relaxed);
         self.tell_next();

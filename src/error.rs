@@ -1,13 +1,13 @@
 //! The closed table of error codes, and the error that carries one to the client.
 //!
 //! An error is one line: the code's word, then one JSON object. The client branches on the word, a
-//! person reads the object. Whatever a user wrote is JSON-escaped in there, so that no NUL, CR or LF
-//! of theirs can reach the wire.
+//! person reads the object. Text from the user is JSON-escaped in the object, so that no NUL, CR or LF
+//! can reach the wire.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// What kind of refusal this is. The words are the contract of design section 8.
+/// The kind of a refusal. The words are the contract of design section 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorCode {
     /// Wrong syntax, unknown operator, malformed JSON, path or integer. Found before any look-up.
@@ -22,7 +22,7 @@ pub enum ErrorCode {
     NoModel,
     /// The model still has documents.
     InUse,
-    /// Nothing is at the path, or a parent is missing.
+    /// The path matches no value, or a parent is missing.
     NoPath,
     /// The value at the path is of the wrong kind.
     Type,
@@ -133,7 +133,7 @@ impl ErrorCode {
         }
     }
 
-    /// Whether the same request can succeed later without being changed.
+    /// Says if the same request can succeed later without being changed.
     pub const fn retry_can_help(self) -> bool {
         match self {
             ErrorCode::NoKey
@@ -237,7 +237,7 @@ impl Error {
         self
     }
 
-    /// Adds what was read, each with its JSON text, as one object `values`. Nothing where there is none.
+    /// Adds the values an expression read, each as JSON text, as one object `values`. Adds nothing for none.
     pub fn values(self, values: Vec<(String, String)>) -> Error {
         if values.is_empty() {
             return self;
@@ -260,7 +260,7 @@ impl Error {
         self.0.details.iter().find(|(n, _)| *n == name).map(|(_, d)| d)
     }
 
-    /// The first one to say something says it: an inner place knows better than an outer one.
+    /// The first detail of a name stays: the inner place knows more than the outer one.
     fn set(&mut self, name: &'static str, detail: Detail) {
         if self.detail(name).is_none() {
             self.0.details.push((name, detail));

@@ -1,4 +1,4 @@
-//! What a command answers, before any protocol.
+//! Replies of commands, independent of the protocol version.
 
 use crate::budget::Allowance;
 use crate::error::Result;
@@ -7,7 +7,7 @@ use crate::value::{Number, View, print};
 /// A reply. JSON values travel as JSON text in bulk strings; counts, lengths and revisions as integers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    /// Nothing is there. JSON null is the text `null` instead.
+    /// Null: no value. JSON null is the text `null` instead.
     Null,
     Int(i64),
     /// JSON text.
@@ -17,7 +17,7 @@ pub enum Reply {
     /// A name or another plain string.
     Text(Vec<u8>),
     Ok,
-    /// The revision the command gives the document; known only when it is over.
+    /// The revision the command gives the document; filled in at commit.
     Revision,
     Array(Vec<Reply>),
     /// A RESP3 map; names and values in turn in RESP2.
@@ -66,7 +66,7 @@ impl Reply {
         Reply::Int(i64::try_from(count).expect("counts are far below 2^63"))
     }
 
-    /// Puts the revision where it was asked for; null where the document is gone.
+    /// Fills in the revision where `REVISION` asked for it; null if the document is gone.
     pub fn fill_revision(&mut self, revision: Option<u64>) {
         match self {
             Reply::Revision => {

@@ -1,4 +1,4 @@
-//! Filter expressions: their tree, and what they say about one value.
+//! Filter expressions: their syntax tree and its evaluation for one value.
 //!
 //! The tree is well-typed by construction: the parser builds no other (RFC 9535 section 2.4.3). It is
 //! at most [`super::FILTER_DEPTH_MAX`] levels deep, which bounds every recursion over it.
@@ -12,7 +12,7 @@ use super::singular::Step;
 use crate::error::Result;
 use crate::value::{Number, Text, View};
 
-/// What is true or false of a value.
+/// A logical expression.
 #[derive(Clone, Debug)]
 pub(super) enum Logical {
     Or(Vec<Logical>),
@@ -41,7 +41,7 @@ pub(super) enum Comparison {
     GreaterOrEqual,
 }
 
-/// What gives one value, or nothing.
+/// An operand with one value or none.
 #[derive(Clone, Debug)]
 pub(super) enum Comparable {
     Literal(Literal),
@@ -64,7 +64,7 @@ pub(super) enum Literal {
 pub(super) enum Origin {
     /// `$`, the document.
     Root,
-    /// `@`, the value the filter is about.
+    /// `@`, the value being filtered.
     Current,
 }
 
@@ -89,7 +89,7 @@ pub(super) enum Matcher {
     Dynamic { source: Box<Comparable>, whole: bool },
 }
 
-/// What the evaluation of one query carries along.
+/// The state of evaluating one query.
 pub(super) struct Context<'v> {
     pub root: View<'v>,
     pub budget: Budget,
@@ -110,7 +110,7 @@ impl<'v> Context<'v> {
 }
 
 impl Logical {
-    /// Whether it is true of `current`.
+    /// Evaluates the expression for `current`.
     pub fn test<'v>(&self, current: View<'v>, context: &mut Context<'v>) -> Result<bool> {
         context.budget.charge(1)?;
         match self {
@@ -131,7 +131,7 @@ impl Logical {
     }
 }
 
-/// Whether any of the terms is `wanted`; those behind the first that is are not looked at.
+/// Returns true if any term evaluates to `wanted`; terms behind the first such one are not evaluated.
 fn any<'v>(
     terms: &[Logical],
     wanted: bool,

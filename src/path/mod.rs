@@ -2,13 +2,13 @@
 //!
 //! A path is one of two standards, told apart by its first character: `$` begins a JSONPath query
 //! (RFC 9535), `/` or nothing at all a JSON Pointer (RFC 6901). A path made of names and indexes only
-//! is *singular*: it leads to one place at most, and [`Singular::resolve`] says what stands in the way
-//! when it leads nowhere, so that writers can create what they may. Any other path is a [`Query`].
+//! is *singular*: it matches at most one place, and where it matches none, [`Singular::resolve`] says which
+//! step failed and why, so that writers can create the missing step. Any other path is a [`Query`].
 //!
-//! A path is checked whole before anything is looked up, and whatever it asks for, the work it causes
+//! A path is parsed completely before anything is looked up, and the work any path can cause
 //! is bounded: parsing recurses no deeper than [`FILTER_DEPTH_MAX`] levels, the queries of a command
-//! visit no more than [`crate::budget::WorkLimits::query_nodes`] nodes together, and the patterns of `match` and `search` run in linear
-//! time. Nothing here changes a value.
+//! visit no more than [`crate::budget::WorkLimits::query_nodes`] nodes together, and the patterns of
+//! `match` and `search` run in linear time. Nothing here changes a value.
 
 mod filter;
 mod parser;
@@ -44,9 +44,9 @@ impl PathLimits {
 /// A parsed path argument.
 #[derive(Clone, Debug)]
 pub enum Path<'a> {
-    /// Leads to one place at most.
+    /// Matches at most one place.
     Singular(Singular<'a>),
-    /// Leads to any number of places.
+    /// Matches any number of places.
     Query(Box<Query>),
 }
 
@@ -66,7 +66,7 @@ impl<'a> Path<'a> {
         .map_err(|error| with_path(error, text))
     }
 
-    /// Whether the path leads to one place at most.
+    /// Returns true for a path that leads to one place at most.
     pub fn is_singular(&self) -> bool {
         self.singular().is_some()
     }

@@ -37,7 +37,7 @@ struct Parser<'a> {
     pattern_weight: u64,
 }
 
-/// What may stand in a comparison, a test or an argument, with the types the standard gives it.
+/// An operand of a comparison, a test or an argument, with the types RFC 9535 gives it.
 enum Operand {
     /// A value; a singular query is one, and a list of nodes too.
     Value(Comparable),
@@ -87,7 +87,7 @@ impl<'a> Parser<'a> {
         Error::syntax(message).integer("offset", at as i64)
     }
 
-    /// Whatever can contain itself is parsed through here.
+    /// Counts the nesting of everything that can contain itself.
     fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth == FILTER_DEPTH_MAX {
             return Err(Error::limit("filter-depth", FILTER_DEPTH_MAX.into()));
@@ -126,7 +126,7 @@ impl<'a> Parser<'a> {
         Ok(Segment { descendant, selectors })
     }
 
-    /// What follows one or two dots.
+    /// Parses the segment behind one or two dots.
     fn dotted(&mut self) -> Result<Selector> {
         if self.eat(b'*') {
             return Ok(Selector::Wildcard);

@@ -15,12 +15,12 @@ use crate::error::{Error, Result};
 /// a group and a bar, more for classes. Bounds what compiling takes, and how much one byte of text may cost.
 pub const PATTERN_WEIGHT_MAX: u64 = 4096;
 
-/// The longest pattern found in a document. What is written out is no longer than its path.
+/// The longest pattern that comes from a document. A literal pattern is no longer than its path.
 pub const PATTERN_BYTES_MAX: usize = 4096;
 
 /// Groups inside groups.
 const GROUP_DEPTH_MAX: usize = 64;
-/// Of the compiled program. The weight is what refuses a heavy pattern; this stands behind it.
+/// Bytes of the compiled program: a second bound behind the weight.
 const PROGRAM_BYTES_MAX: usize = 4 << 20;
 
 const DOT_WEIGHT: u64 = 8;
@@ -50,12 +50,12 @@ impl Pattern {
         self.regex.is_match(text)
     }
 
-    /// What matching a text of that length costs in nodes.
+    /// The cost of matching a text of that length, in nodes.
     pub fn match_cost(&self, text_len: usize) -> u64 {
         1 + (text_len as u64).saturating_mul(self.weight) / 256
     }
 
-    /// What having compiled the pattern costs in nodes.
+    /// The cost of having compiled the pattern, in nodes.
     pub fn compile_cost(&self) -> u64 {
         128 + self.weight
     }
@@ -217,7 +217,7 @@ impl Translator<'_> {
         (len > 0).then(|| (digits.parse().unwrap_or(u64::MAX), digits.to_owned()))
     }
 
-    /// What follows a backslash outside or inside a class; gives its weight.
+    /// Translates an escape, behind its backslash, outside or inside a class; returns its weight.
     fn escape(&mut self) -> Option<u64> {
         match self.next()? {
             c @ ('p' | 'P') => {

@@ -59,7 +59,7 @@ impl Budget {
         Budget { left: start, start, limit }
     }
 
-    /// The evaluation is over: what it took is paid for.
+    /// Charges the finished evaluation to the command.
     fn give_back(&self, allowance: &Allowance<'_>) {
         allowance.visit_counted(self.start - self.left);
     }
@@ -104,7 +104,7 @@ impl Query {
         Query { segments }
     }
 
-    /// Whether the query is names and indexes only, one in each segment.
+    /// Returns true for a query of names and indexes only, one in each segment.
     fn is_singular(&self) -> bool {
         self.segments.iter().all(|segment| {
             !segment.descendant
@@ -162,7 +162,7 @@ impl Query {
         Ok(places)
     }
 
-    /// Whether one node may be matched twice: through several selectors, or from several ancestors.
+    /// Returns true if the query may match one node twice: through several selectors or from several ancestors.
     fn may_repeat(&self) -> bool {
         self.segments.iter().any(|segment| segment.selectors.len() > 1)
             || self.segments.iter().filter(|segment| segment.descendant).count() > 1
@@ -202,14 +202,14 @@ fn keep_first(places: &mut Vec<Place>) {
     places.retain(|_| !flags.next().expect("there is a flag for every place"));
 }
 
-/// What an evaluation knows of a node besides its value.
+/// The data an evaluation keeps for each node: values alone, or places too.
 trait Track<'v> {
     type Node: Copy;
     fn view(node: Self::Node) -> View<'v>;
     fn child(&mut self, parent: Self::Node, position: u32, view: View<'v>) -> Self::Node;
 }
 
-/// Nothing: for reading.
+/// Track for reading: values alone.
 struct Values;
 
 impl<'v> Track<'v> for Values {

@@ -1,4 +1,4 @@
-//! Paths of names and indexes: what one leads to in a document, or what is missing on the way.
+//! Singular paths, of names and indexes only: the place one matches in a document, or the step that is missing.
 //!
 //! Nearly every path of every command is one of these, so the plain spelling (`$.a.b[0]['x']`) is
 //! parsed here, in place and without an allocation; the full grammar has the rest.
@@ -22,17 +22,17 @@ pub enum Step<'a> {
     Token(Cow<'a, str>),
 }
 
-/// A path that leads to one place at most.
+/// A path that matches at most one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Singular<'a> {
     /// Few in place: a path is moved about more often than it has a third step.
     steps: SmallVec<[Step<'a>; 2]>,
 }
 
-/// Where a singular path leads in one document.
+/// The result of looking up a singular path in one document.
 #[derive(Clone)]
 pub enum Target<'v, 'p> {
-    /// Something is there.
+    /// A value is at the path.
     Present { place: Place, view: View<'v> },
     /// The last step names a member that the object at `parent` lacks.
     AbsentMember { parent: Place, name: &'p str },
@@ -41,8 +41,8 @@ pub enum Target<'v, 'p> {
     /// The object at `parent` lacks the first of these members, and so all below it. There are at
     /// least two, and each has a [`Step::name`].
     AbsentParents { parent: Place, steps: &'p [Step<'p>] },
-    /// What is at `at` has no child as the next step wants it, and none can be created. The step is
-    /// the one numbered `at.len()`.
+    /// The value at `at` has no child of the kind the next step names, and none can be created. The
+    /// step is the one numbered `at.len()`.
     Blocked { at: Place, reason: Blocked },
 }
 
@@ -55,15 +55,15 @@ pub enum ItemIndex {
     OutOfRange,
 }
 
-/// Why a path cannot go on.
+/// The reason why a path ends early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blocked {
-    /// The value there is of a kind that has no such children: a scalar, an array asked for a name,
-    /// an object asked for an index.
+    /// The value is of a kind without such children: a scalar, an array under a name, an object under
+    /// an index.
     WrongKind(Kind),
-    /// The array there has no such item, and the path goes on below it.
+    /// The array has no such item, and the path continues below it.
     MissingItem,
-    /// The object there lacks the member, and an array index is wanted further down.
+    /// The object lacks the member, and a later step is an array index.
     MissingMember,
 }
 
@@ -90,8 +90,8 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// The index this step stands for in an array of that length, there or not; `None` when it is a
-    /// name, [`usize::MAX`] when it is before the beginning.
+    /// The index this step stands for in an array of that length, which may be out of range; `None` for a
+    /// name, [`usize::MAX`] for one before the beginning.
     fn index(&self, len: usize) -> Option<usize> {
         match self {
             Step::Name(_) => None,
@@ -131,7 +131,7 @@ impl<'a> Singular<'a> {
         &self.steps
     }
 
-    /// Whether this is the path of the whole document.
+    /// Returns true for the path of the whole document.
     pub fn is_root(&self) -> bool {
         self.steps.is_empty()
     }
@@ -141,7 +141,7 @@ impl<'a> Singular<'a> {
         self.steps.iter().try_fold(root, |view, step| step.child(view).map(|(_, child)| child))
     }
 
-    /// Where the path leads, and if nowhere, what is missing.
+    /// Looks the path up: the place it matches, or the step that is missing.
     pub fn resolve<'v>(&self, root: View<'v>) -> Target<'v, '_> {
         let mut place = Place::new();
         let mut view = root;
@@ -185,8 +185,8 @@ fn blocked<'v, 'p>(at: Place, reason: Blocked) -> Target<'v, 'p> {
     Target::Blocked { at, reason }
 }
 
-/// Parses the plain spelling of a singular query: no white space, no escapes. `None` says only that
-/// the text is not that; the full parser then judges it. The first byte is `$` or `@`.
+/// Parses the plain spelling of a singular query: no white space, no escapes. `None` means only that
+/// the text is not plain; the full parser decides then. The first byte is `$` or `@`.
 pub(super) fn parse_plain(text: &str) -> Option<Singular<'_>> {
     let mut singular = Singular::root();
     let mut rest = &text[1..];
@@ -265,7 +265,7 @@ mod tests {
     use crate::path::{Path, PathLimits};
     use crate::value::{Limits, parse};
 
-    /// One line that says where the path leads.
+    /// A one-line description of the lookup's result.
     fn lead(json: &str, path: &str) -> String {
         let document = parse::json(json.as_bytes(), &Limits::DEFAULT).unwrap().value;
         let path = Path::parse(path.as_bytes(), &PathLimits::DEFAULT).unwrap();
