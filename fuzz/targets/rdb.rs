@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use redis_model::codec::token::Token;
+use redis_model::codec::origin::Bounds;
 use redis_model::codec::{definition, rdb};
 use redis_model::model::Models;
 
@@ -30,10 +31,10 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn document(bytes: &[u8]) {
     let models = Models::new();
-    let Ok(document) = rdb::decode(bytes, rdb::VERSION, &models) else { return };
+    let Ok(document) = rdb::decode(bytes, rdb::VERSION, &models, &Bounds::NONE) else { return };
     let mut encoded = Vec::new();
     rdb::encode(&document, &mut encoded);
-    let again = rdb::decode(&encoded, rdb::VERSION, &models).expect("what was encoded is decoded");
+    let again = rdb::decode(&encoded, rdb::VERSION, &models, &Bounds::NONE).expect("what was encoded is decoded");
     assert!(again.root.view().identical(document.root.view()));
     assert_eq!((again.revision, again.size()), (document.revision, document.root.view().size()));
     assert_eq!(again.model_name(), document.model_name());

@@ -19,8 +19,8 @@ use smallvec::SmallVec;
 
 use crate::error::Result;
 use crate::lock::{
-    Clients, FENCE_MAX, Holder, LEASE_MS_LOADED_MAX, LockEdit, Locks, Mode, NAME_BYTES_MAX,
-    NamedLock,
+    Clients, FENCE_MAX, Holder, LEASE_MS_LOADED_MAX, LockEdit, LockLimits, Locks, Mode,
+    NAME_BYTES_MAX, NamedLock,
 };
 use crate::value::wire::{self, Reader};
 
@@ -39,26 +39,29 @@ pub fn encode(locks: &Locks, out: &mut Vec<u8>) {
     }
 }
 
-/// Takes time in the number of holders: a payload can have as many as fit.
-pub fn decode(reader: &mut Reader<'_>) -> Result<Locks> {
+/// Takes time in the number of holders. `LIMIT` before more names or holders are read than are allowed.
+pub fn decode(reader: &mut Reader<'_>, limits: &LockLimits) -> Result<Locks> {
     let last_fence = read_fence(reader)?;
     let mut names = Vec::new();
     let mut known = HashSet::new();
-    for _ in 0..reader.count()? {
+    let count = reader.count()?;
+    limits.check_names(count as u64)?;
+    for _ in 0..count {
         let name = read_bytes(reader)?;
         if !known.insert(name) {
             return Err(wire::corrupt("a lock is there twice"));
         }
-        names.push(NamedLock { name: name.into(), holders: read_holders(reader)? });
+        names.push(NamedLock { name: name.into(), holders: read_holders(reader, limits)? });
     }
     Ok(Locks::of_names(last_fence, names))
 }
 
-fn read_holders(reader: &mut Reader<'_>) -> Result<SmallVec<[Holder; 1]>> {
+fn read_holders(reader: &mut Reader<'_>, limits: &LockLimits) -> Result<SmallVec<[Holder; 1]>> {
     let count = reader.count()?;
     if count == 0 {
         return Err(wire::corrupt("a lock without holders"));
     }
+    limits.check_holders(count as u64)?;
     let mut holders: SmallVec<[Holder; 1]> = SmallVec::new();
     let (mut owners, mut fences) = (HashSet::new(), HashSet::new());
     for _ in 0..count {
@@ -172,6 +175,7 @@ pub(super) fn read_fence(reader: &mut Reader<'_>) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorCode;
 
     fn holder(owner: &str, fence: u64, mode: Mode) -> Holder {
         Holder {
@@ -205,10 +209,10 @@ mod tests {
             let mut bytes = Vec::new();
             encode(&locks, &mut bytes);
             let mut reader = Reader::new(&bytes);
-            assert_eq!(decode(&mut reader).unwrap(), locks);
+            assert_eq!(decode(&mut reader, &LockLimits::NONE).unwrap(), locks);
             reader.finish().unwrap();
             for cut in 0..bytes.len() {
-                assert!(decode(&mut Reader::new(&bytes[..cut])).is_err());
+                assert!(decode(&mut Reader::new(&bytes[..cut]), &LockLimits::NONE).is_err());
             }
         }
     }
@@ -228,6 +232,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn locks_are_read_up_to_the_limits_and_no_further() {
+        let mut bytes = Vec::new();
+        encode(&some_locks(), &mut bytes);
+        let read = |names, holders| {
+            decode(&mut Reader::new(&bytes), &LockLimits { names, holders, ..LockLimits::NONE })
+        };
+        assert!(read(2, 2).is_ok());
+        assert_eq!(read(1, 2).unwrap_err().code(), ErrorCode::Limit);
+        assert_eq!(read(2, 1).unwrap_err().code(), ErrorCode::Limit);
+    }
+
     /// In the square of their number this takes minutes.
     #[test]
     fn many_holders_and_many_names_are_read_in_one_pass() {
@@ -240,7 +256,7 @@ mod tests {
             let locks = Locks::of_names(0, names);
             let mut bytes = Vec::new();
             encode(&locks, &mut bytes);
-            let again = decode(&mut Reader::new(&bytes)).unwrap();
+            let again = decode(&mut Reader::new(&bytes), &LockLimits::NONE).unwrap();
             assert!(again == locks && again.last_fence() == COUNT - 1);
         }
     }
@@ -252,7 +268,7 @@ mod tests {
             holders.iter().for_each(|holder| put_holder(holder, &mut bytes));
             bytes
         };
-        let refused = |bytes: &[u8]| decode(&mut Reader::new(bytes)).is_err();
+        let refused = |bytes: &[u8]| decode(&mut Reader::new(bytes), &LockLimits::NONE).is_err();
         let (a, b) = (holder("a", 5, Mode::Exclusive), holder("b", 6, Mode::Shared));
         let one = std::slice::from_ref::<Holder>;
         assert!(!refused(&lock(one(&a))) && !refused(&lock(one(&b))));

@@ -5,6 +5,7 @@
 pub mod definition;
 pub mod effect;
 pub mod locks;
+pub mod origin;
 pub mod outline;
 pub mod rdb;
 pub mod token;

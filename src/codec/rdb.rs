@@ -11,11 +11,11 @@
 //! version, kept by the server beside the payload.
 
 use super::locks;
+use super::origin::Bounds;
 use crate::document::{ANY_NAME, Document, NewDocument, REVISION_MAX};
 use crate::error::Result;
 use crate::lock::Locks;
 use crate::model::{Models, NAME_BYTES_MAX, VERSION_MAX};
-use crate::value::Limits;
 use crate::value::wire::{self, Reader};
 
 /// The encoding written by this release. Every release reads all versions up to its own.
@@ -32,8 +32,9 @@ pub fn encode(document: &Document, out: &mut Vec<u8>) {
     wire::put_value(document.root.view(), out);
 }
 
-/// Reads a document. `version` is what it was written with.
-pub fn decode(bytes: &[u8], version: u32, models: &Models) -> Result<NewDocument> {
+/// Reads a document. `version` is what it was written with. `LIMIT` as soon as more was read than is
+/// allowed: what is behind takes neither time nor memory.
+pub fn decode(bytes: &[u8], version: u32, models: &Models, bounds: &Bounds) -> Result<NewDocument> {
     if version == 0 || version > VERSION {
         return Err(wire::corrupt("written by a newer release"));
     }
@@ -44,8 +45,9 @@ pub fn decode(bytes: &[u8], version: u32, models: &Models) -> Result<NewDocument
     if name.len() > NAME_BYTES_MAX || (name == ANY_NAME && definition > 0) {
         return Err(wire::corrupt("a model that cannot be"));
     }
-    let locks = if version < 3 { Locks::default() } else { locks::decode(&mut reader)? };
-    let content = reader.value(&Limits::NONE)?;
+    let locks =
+        if version < 3 { Locks::default() } else { locks::decode(&mut reader, &bounds.locks)? };
+    let content = reader.value(&bounds.document)?;
     reader.finish()?;
     let model = (name != ANY_NAME).then(|| models.of_document(name));
     let mut document = NewDocument::new(content, model, definition, revision);
@@ -118,7 +120,9 @@ pub mod aux {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorCode;
     use crate::model::{Entry, Source};
+    use crate::value::Limits;
 
     #[test]
     fn the_aux_field_survives_and_corrupt_ones_are_refused() {
@@ -151,7 +155,7 @@ mod tests {
         wire::put_varint(REVISION_MAX + 1, &mut bytes);
         wire::put_text(ANY_NAME.as_bytes(), &mut bytes);
         bytes.extend([0, 0]);
-        assert!(decode(&bytes, VERSION, &Models::new()).is_err());
+        assert!(decode(&bytes, VERSION, &Models::new(), &Bounds::NONE).is_err());
     }
 
     /// What the first release wrote: revision 7, model any, `{"n":1}`.
@@ -160,14 +164,34 @@ mod tests {
     #[test]
     fn every_version_is_read() {
         let models = Models::new();
-        let document = decode(&FIRST, 1, &models).unwrap();
+        let document = decode(&FIRST, 1, &models, &Bounds::NONE).unwrap();
         assert_eq!((document.revision, document.model_name()), (7, ANY_NAME));
         assert_eq!(crate::value::print::to_string(document.root.view()), r#"{"n":1}"#);
         let second = [&FIRST[..5], &[0], &FIRST[5..]].concat();
-        let second = decode(&second, 2, &models).unwrap();
+        let second = decode(&second, 2, &models, &Bounds::NONE).unwrap();
         assert_eq!((second.revision, second.locks.is_blank()), (7, true));
-        assert!(decode(&FIRST, VERSION, &models).is_err());
-        assert!(decode(&FIRST, VERSION + 1, &models).is_err());
+        assert!(decode(&FIRST, VERSION, &models, &Bounds::NONE).is_err());
+        assert!(decode(&FIRST, VERSION + 1, &models, &Bounds::NONE).is_err());
+    }
+
+    #[test]
+    fn a_document_is_read_up_to_the_limits_and_no_further() {
+        let models = Models::new();
+        let mut bytes = Vec::new();
+        let content = crate::value::parse::json(b"[[1,2],[3]]", &Limits::NONE).unwrap();
+        let size = content.size;
+        encode(&NewDocument::new(content, None, 0, 9), &mut bytes);
+        let read = |bytes: &[u8], depth, size| {
+            let document = Limits { depth, bytes: size };
+            decode(bytes, VERSION, &models, &Bounds { document, ..Bounds::NONE })
+        };
+        assert!(read(&bytes, 2, size).is_ok());
+        assert_eq!(read(&bytes, 1, size).unwrap_err().code(), ErrorCode::Limit);
+        assert_eq!(read(&bytes, 2, size - 1).unwrap_err().code(), ErrorCode::Limit);
+        // Damage behind the limit is not found: nothing was read there.
+        bytes.truncate(bytes.len() - 4);
+        assert_eq!(read(&bytes, 2, 8).unwrap_err().code(), ErrorCode::Limit);
+        assert_ne!(read(&bytes, 2, size).unwrap_err().code(), ErrorCode::Limit);
     }
 
     #[test]
@@ -178,10 +202,10 @@ mod tests {
         let mut bytes = Vec::new();
         encode(&document, &mut bytes);
         // Elsewhere nobody knows the model: the document is kept all the same.
-        let loaded = decode(&bytes, VERSION, &Models::new()).unwrap();
+        let loaded = decode(&bytes, VERSION, &Models::new(), &Bounds::NONE).unwrap();
         assert_eq!((loaded.model_name(), loaded.definition_version()), ("item", 5));
         for cut in 0..bytes.len() {
-            assert!(decode(&bytes[..cut], VERSION, &models).is_err());
+            assert!(decode(&bytes[..cut], VERSION, &models, &Bounds::NONE).is_err());
         }
     }
 }

@@ -17,9 +17,11 @@ mod held;
 mod lease;
 mod queue;
 
+use crate::error::{Error, Result};
 pub use engine::{
     Answer, Ask, Counters, Engine, Grant, Held, Settled, Store, Wake, Woken, deadlock, lost,
 };
+
 pub use fence::{AHEAD_MS, FENCE_MAX, Fences, believed_fence};
 pub use held::{Clients, Holder, LockEdit, Locks, Mode, NamedLock};
 pub use queue::WaiterId;
@@ -89,6 +91,22 @@ impl LockLimits {
         lease_ms_min: 0,
         lease_ms_max: u64::MAX,
     };
+
+    /// `LIMIT` where this many locks cannot be held on one document.
+    pub fn check_names(&self, names: u64) -> Result<()> {
+        if names > self.names {
+            return Err(Error::limit("model.lock-names", self.names));
+        }
+        Ok(())
+    }
+
+    /// `LIMIT` where this many cannot hold one shared lock.
+    pub fn check_holders(&self, holders: u64) -> Result<()> {
+        if holders > self.holders {
+            return Err(Error::limit("model.lock-holders", self.holders));
+        }
+        Ok(())
+    }
 }
 
 /// The longest name of a lock or an owner, in bytes.

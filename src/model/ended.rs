@@ -110,7 +110,7 @@ mod tests {
         ended.forget(5);
         ended.insert("a", 5);
         ended.insert("b", 6);
-        assert_eq!(ended.forget(3), ["a".into()]);
+        assert_eq!(ended.forget(3), [Box::<str>::from("a")]);
         assert_eq!((ended.latest(), ended.forgotten()), (6, 5));
     }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use redis_module::raw;
 
 use super::api::{bytes, call, is_ok};
-use super::{carrier, defrag, info, locks, log, models, role};
+use super::{carrier, defrag, info, locks, log, models, payload, role};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::locks::edits_of;
 use crate::codec::rdb;
@@ -141,21 +141,19 @@ unsafe extern "C" fn rdb_save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
 
 unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *mut c_void {
     let loaded = catch_unwind(|| {
-        // SAFETY: `io` is valid during the callback.
+        let origin = payload::origin();
         let decode = |bytes: &[u8]| {
-            models::with_loading(|models| rdb::decode(bytes, version as u32, models))
+            let bounds = payload::bounds(origin);
+            let decoded =
+                models::with_loading(|models| rdb::decode(bytes, version as u32, models, &bounds));
+            decoded.and_then(|mut document| {
+                origin.admit(&mut document, role::now_us())?;
+                Ok(document)
+            })
         };
-        match unsafe { load_buffer(io, decode) }? {
-            Ok(document) if !is_own() && !document.is_believed(role::now_us()) => {
-                let line = "a document cannot be restored: its revision or a fence is years ahead";
-                // SAFETY: as above.
-                unsafe { log::io_error(io, line) };
-                None
-            }
-            Ok(mut document) => {
-                if !models::is_loading() {
-                    document.distrust();
-                }
+        // SAFETY: `io` is valid during the callback.
+        match unsafe { payload::read(io, decode) }? {
+            Ok(document) => {
                 if !document.locks.is_blank() {
                     // SAFETY: as above.
                     unsafe { note_arrived(io) };
@@ -172,11 +170,6 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
     loaded.ok().flatten().unwrap_or(ptr::null_mut())
 }
 
-/// Whether what is read was written by this server or its master, and not brought by a client.
-pub(super) fn is_own() -> bool {
-    models::is_loading() || !role::is_master()
-}
-
 /// # Safety
 ///
 /// `io` is valid.
@@ -187,28 +180,6 @@ unsafe fn note_arrived(io: *mut raw::RedisModuleIO) {
         if !key.is_null() {
             locks::note_arrived(call!(RedisModule_GetDbIdFromIO(io)), bytes(key));
         }
-    }
-}
-
-/// Reads from one buffer. None where the file ends too early or is damaged.
-///
-/// # Safety
-///
-/// `io` is valid.
-pub(super) unsafe fn load_buffer<T>(
-    io: *mut raw::RedisModuleIO,
-    read: impl FnOnce(&[u8]) -> T,
-) -> Option<T> {
-    let mut len = 0;
-    // SAFETY: the caller vouches for `io`; a buffer that was returned is ours to read and free.
-    unsafe {
-        let start = call!(RedisModule_LoadStringBuffer(io, &raw mut len));
-        if start.is_null() || call!(RedisModule_IsIOError(io)) != 0 {
-            return None;
-        }
-        let value = read(std::slice::from_raw_parts(start.cast::<u8>(), len));
-        call!(RedisModule_Free(start.cast()));
-        Some(value)
     }
 }
 
@@ -334,7 +305,7 @@ unsafe extern "C" fn aux_load(io: *mut raw::RedisModuleIO, _version: c_int, _whe
         // SAFETY: `io` is valid during the callback.
         let aux = unsafe {
             let version = call!(RedisModule_LoadUnsigned(io));
-            load_buffer(io, |bytes| rdb::aux::decode(bytes, version).ok()).flatten()
+            payload::read(io, |bytes| rdb::aux::decode(bytes, version).ok()).flatten()
         }?;
         role::REVISIONS.see(aux.revision);
         locks::see_fence(aux.fence);

@@ -23,6 +23,7 @@ mod info;
 mod locks;
 mod log;
 mod models;
+mod payload;
 mod reply;
 mod role;
 mod scan;

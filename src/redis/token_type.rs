@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use redis_module::raw;
 
 use super::api::call;
-use super::{config, data_type, defrag, info, log};
+use super::{data_type, defrag, info, log, payload};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::token::{self, Token};
 use crate::error::ErrorCode;
@@ -93,9 +93,9 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
         if version != token::VERSION as c_int {
             return None;
         }
-        let most = reply_bytes_loaded();
+        let bounds = payload::bounds(payload::origin());
         // SAFETY: `io` is valid during the callback.
-        unsafe { data_type::load_buffer(io, |bytes| Token::decode(bytes, most)) }
+        unsafe { payload::read(io, |bytes| Token::decode(bytes, bounds.token_reply_bytes)) }
     });
     let reason = match loaded {
         Ok(Some(Ok(token))) => return into_raw(token),
@@ -105,15 +105,6 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
     // SAFETY: as above.
     unsafe { log::io_error(io, &format!("a token cannot be loaded: {reason}")) };
     ptr::null_mut()
-}
-
-/// The longest reply of a token that may be loaded now: what a client restores is limited, and what this
-/// server or its master wrote under limits of their own is not.
-fn reply_bytes_loaded() -> u64 {
-    match data_type::is_own() {
-        true => u64::MAX,
-        false => config::settings().transactions.token_reply_bytes,
-    }
 }
 
 unsafe extern "C" fn aof_rewrite(

@@ -27,6 +27,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
+use redis_model::codec::origin::Bounds;
 use redis_model::codec::rdb;
 use redis_model::command::Outcome;
 use redis_model::command::memory::MemoryHost;
@@ -424,8 +425,8 @@ impl Session {
         expect("the revision", &document.revision, &stored.revision)?;
         expect("the size", &document.size(), &view.size())?;
         let bytes = self.encoded().expect("the key is there");
-        let decoded =
-            rdb::decode(&bytes, rdb::VERSION, &Models::new()).map_err(|error| error.line())?;
+        let decoded = rdb::decode(&bytes, rdb::VERSION, &Models::new(), &Bounds::NONE)
+            .map_err(|error| error.line())?;
         let mut again = Vec::new();
         rdb::encode(&decoded, &mut again);
         expect("what was encoded, decoded and encoded", &again, &bytes)?;

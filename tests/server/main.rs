@@ -52,6 +52,7 @@ mod persistence;
 mod recording;
 mod refusals;
 mod replication;
+mod restoring;
 mod revisions;
 mod schema_attacks;
 mod shards;

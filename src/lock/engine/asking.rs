@@ -207,12 +207,12 @@ fn no_key(key: &[u8]) -> Error {
 /// `LIMIT` where a document would have too many locks, or a lock too many holders.
 fn check_room(locks: &Locks, ask: &Ask<'_>, limits: &LockLimits) -> Result<()> {
     let holders = locks.holders(ask.name);
-    if holders.is_empty() && locks.names().len() as u64 >= limits.names {
-        return Err(Error::limit("model.lock-names", limits.names));
+    if holders.is_empty() {
+        limits.check_names(1 + locks.names().len() as u64)?;
     }
     let new = !holders.iter().any(|holder| *holder.owner == *ask.owner);
-    if new && ask.mode == Mode::Shared && holders.len() as u64 >= limits.holders {
-        return Err(Error::limit("model.lock-holders", limits.holders));
+    if new && ask.mode == Mode::Shared {
+        limits.check_holders(1 + holders.len() as u64)?;
     }
     Ok(())
 }

@@ -246,7 +246,7 @@ fn a_late_node_hears_of_ends_that_are_remembered() {
         cluster.heal_without_late();
         cluster.step(Step::End(1, other));
     }
-    assert_eq!(cluster.nodes[LATE].models.names(), ["1".into()]);
+    assert_eq!(cluster.nodes[LATE].models.names(), [Box::<str>::from("1")]);
     cluster.heal(1);
     assert!(cluster.nodes.iter().all(|node| node.models.names().is_empty()));
 }
@@ -281,7 +281,7 @@ fn only_what_another_node_lacks_is_sent_in_pieces_of_bounded_size() {
         };
         exchange.tick(models).0.into_iter().filter_map(definition).collect::<Vec<_>>()
     };
-    assert_eq!(sent(&mut ours.exchange, &ours.models), ["m7".into(), "m8".into(), "new".into()]);
+    assert_eq!(sent(&mut ours.exchange, &ours.models), ["m7", "m8", "new"].map(Box::<str>::from));
 
     // A node that has nothing is sent everything, a few definitions at a time.
     let nothing = Outline { after: "".into(), last: None, items: Vec::new() };
