@@ -2,9 +2,11 @@
 
 mod agreement;
 mod attacks;
+mod conformance;
 mod functions;
 mod macros;
 mod optionals;
+mod textproto;
 
 use std::sync::Arc;
 

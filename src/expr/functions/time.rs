@@ -141,19 +141,30 @@ pub(super) static FUNCTIONS: [Function; 12] = [
             "5400",
         ],
     ),
-    Function::foreign_method(
+    Function::method(
         "getMilliseconds",
         (1, 2),
-        Linear,
+        milliseconds,
         [
             "x.getMilliseconds(zone)",
-            "milliseconds of the second",
+            "milliseconds of the second, of a timestamp or a duration",
             "40",
-            "timestamp('2024-02-29T12:30:00.25Z').getMilliseconds()",
+            "duration('1.25s').getMilliseconds()",
             "250",
         ],
     ),
 ];
+
+static OF_TIMESTAMP: Function =
+    Function::foreign_method("getMilliseconds", (1, 2), Linear, [""; 5]);
+
+/// The crate gives all of a duration in milliseconds, where CEL has those behind the whole seconds.
+fn milliseconds<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+    match arguments {
+        [Datum::Duration(nanos)] => Ok(Datum::Int(nanos / 1_000_000 % 1000)),
+        _ => OF_TIMESTAMP.call(eval, arguments),
+    }
+}
 
 /// A duration from its text: `1h30m`, `-1.5s`, `250ms`, or ISO 8601, `PT2H3S`.
 fn duration<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
