@@ -8,7 +8,7 @@
 //! ```text
 //! bench [options] <module.so> <server>...
 //!   --rounds N    rounds of each row (default 9)
-//!   --only TEXT   only rows that contain TEXT; neither memory nor RDB
+//!   --only TEXT   only rows that contain TEXT; neither memory nor RDB, except with `memory by shape`
 //!   --profile     our side of the rows alone, for a profiler to watch; no table
 //!   --short       200,000 documents for RDB instead of a million
 //!   --no-rdb      no RDB
@@ -20,6 +20,8 @@ mod documents;
 mod locks;
 mod rows;
 mod server;
+#[path = "../../tests/server/shapes.rs"]
+mod shapes;
 mod wire;
 
 use std::path::PathBuf;
@@ -66,9 +68,11 @@ fn main() {
         let (measured, hand_overs) = locks::measure(&server, options.rounds, wanted);
         lines.extend(measured);
         drop(server);
+        let start = |name: &str| Server::start(program, &options.module, &cores, &dir.join(name));
+        if options.only.as_ref().is_some_and(|text| text == "memory by shape") {
+            lines.extend(memory_by_shape(&start("shapes")));
+        }
         if options.only.is_none() {
-            let start =
-                |name: &str| Server::start(program, &options.module, &cores, &dir.join(name));
             lines.extend(memory(&start));
             if options.rdb_documents > 0 {
                 lines.extend(rdb(&start, options.rdb_documents));
@@ -221,10 +225,42 @@ fn memory(start: &impl Fn(&str) -> Server) -> Vec<Line> {
     let theirs = taken("hash", rows::load_hashes, Some("listpack"));
     let judged = taken("player", rows::load_judged_players, None);
     let against = "the same as hashes (listpack)";
-    vec![
+    let mut lines = vec![
         line(("memory for 100,000 documents of 200 B", against, 1.0), &[(ours, theirs)], "B"),
         line(("the same, of one model", against, 1.0), &[(judged, theirs)], "B"),
-    ]
+    ];
+    lines.extend(memory_by_shape(&start("shapes")));
+    lines
+}
+
+/// What documents of 1.5 to 64 KB of JSON take, and the same in a hash or a list, whatever the encoding.
+fn memory_by_shape(server: &Server) -> Vec<Line> {
+    const BYTES: usize = 8 << 20;
+    let mut lines = Vec::new();
+    for (shape, against, pair) in shapes::SHAPES {
+        for bytes in [1500, 10_000, 64_000] {
+            let taken = |commands: &dyn Fn(usize) -> Vec<String>| {
+                let mut connection = server.connect();
+                connection.command(&["FLUSHALL", "SYNC"]);
+                connection.run(&Requests::make(1, |_| commands(0)), 1);
+                let (before, count) = (server.used_memory(), BYTES / bytes);
+                connection.run(&Requests::make(count, |nth| commands(nth + 1)), 16);
+                (server.used_memory() - before) as f64 / count as f64
+            };
+            let shapes::Pair { json, native } = pair(bytes);
+            let ours = taken(&|nth| {
+                ["MODEL.SET", &format!("key:{nth}"), "any", &json].map(String::from).to_vec()
+            });
+            let theirs = taken(&|nth| {
+                let mut command = native.clone();
+                command[1] = format!("key:{nth}");
+                command
+            });
+            let work = format!("memory for {shape}, {bytes} B of JSON");
+            lines.push(line((&work, against, 1.5), &[(ours, theirs)], "B"));
+        }
+    }
+    lines
 }
 
 /// Saving and loading, by two servers side by side.

@@ -4,7 +4,7 @@
 use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
-use crate::value::Value;
+use crate::value::{Value, View};
 
 #[linkme::distributed_slice(OPERATORS)]
 static STRREPEAT: OpSpec = OpSpec {
@@ -57,7 +57,7 @@ fn strrepeat(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let bytes = text.as_bytes().len() as u64;
     let times = if bytes == 0 { 0 } else { u64::try_from(args[1].integer()).unwrap_or(0) };
     if times > 1 {
-        let rest_of_document = site.size() - bytes;
+        let rest_of_document = site.size() - View::Str(text).size();
         site.limits().check_bytes(rest_of_document.saturating_add(bytes.saturating_mul(times)))?;
     }
     site.allowance().text(bytes.saturating_mul(times + 1) as usize)?;

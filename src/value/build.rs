@@ -15,7 +15,7 @@ use super::number::Number;
 use super::object::{Object, SlotName};
 use super::pack::{self, HEADER_BYTES};
 use super::tree::{Array, Node, Value};
-use super::view::{ArrayView, ObjectView, Text, View, text_size};
+use super::view::{ArrayView, ObjectView, SCALAR_BYTES, Text, View, string_size, text_size};
 use crate::error::Result;
 
 /// A value with what limits need to know of it.
@@ -38,7 +38,7 @@ impl From<Value> for Measured {
 impl From<Number> for Measured {
     #[inline]
     fn from(number: Number) -> Measured {
-        Measured { value: number.into(), size: 9, depth: 0 }
+        Measured { value: number.into(), size: SCALAR_BYTES, depth: 0 }
     }
 }
 
@@ -182,27 +182,27 @@ impl Builder {
     }
 
     pub fn null(&mut self) -> Result<()> {
-        self.grow(1)?;
+        self.grow(SCALAR_BYTES)?;
         self.scalar(pack::write_null, || Value::NULL);
         Ok(())
     }
 
     pub fn boolean(&mut self, value: bool) -> Result<()> {
-        self.grow(1)?;
+        self.grow(SCALAR_BYTES)?;
         self.scalar(|out| pack::write_bool(value, out), || value.into());
         Ok(())
     }
 
     #[inline]
     pub fn number(&mut self, number: Number) -> Result<()> {
-        self.grow(9)?;
+        self.grow(SCALAR_BYTES)?;
         self.scalar(|out| pack::write_number(number, out), || number.into());
         Ok(())
     }
 
     #[inline]
     pub fn string(&mut self, text: &str) -> Result<()> {
-        self.grow(text_size(text.into()))?;
+        self.grow(string_size(text.into()))?;
         if text.len() > pack::STRING_BYTES_MAX {
             self.push(Value::string(text));
         } else {

@@ -4,7 +4,7 @@ use super::build::{Builder, Measured};
 use super::limits::Limits;
 use super::number::{self, Number};
 use super::tree::Value;
-use super::view::text_size;
+use super::view::string_size;
 use crate::error::{Error, Result};
 
 /// Parses one JSON text. Malformed text is `ERR` with the byte offset; a number that cannot be held
@@ -54,7 +54,7 @@ impl<'a> Parser<'a> {
     fn lone_string(&self, limits: &Limits) -> Option<Measured> {
         const SHORT: usize = 256;
         let inside = self.bytes.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-        let size = text_size(self.text.get(1..1 + inside.len())?.into());
+        let size = string_size(self.text.get(1..1 + inside.len())?.into());
         if inside.len() > SHORT || plain_len(inside) < inside.len() || limits.bytes < size {
             return None;
         }

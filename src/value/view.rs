@@ -204,9 +204,10 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The value's size in bytes, as limits and `MODEL.META` count it: 1 for null and booleans, 9
-    /// for a number, 2 and its UTF-8 bytes for a string or a member's name, 4 for a container and
-    /// its parts. The same for equal content everywhere, whatever the representation.
+    /// The value's size in bytes, as limits and `MODEL.META` count it: 9 for null, a boolean and a number; 2 and
+    /// its UTF-8 bytes for a string, but at least 9; 2 and its UTF-8 bytes for a member's name; 4 for a
+    /// container and its parts. The same for equal content everywhere, whatever the representation. Scalars
+    /// weigh alike because touching one takes as long as touching another.
     pub fn size(self) -> u64 {
         match self {
             View::Array(array) => 4 + array.iter().map(View::size).sum::<u64>(),
@@ -220,9 +221,8 @@ impl<'a> View<'a> {
     /// As [`View::size`], of a value that is no container.
     pub(super) const fn scalar_size(self) -> u64 {
         match self {
-            View::Null | View::Bool(_) => 1,
-            View::Int(_) | View::Float(_) => 9,
-            View::Str(text) => text_size(text),
+            View::Null | View::Bool(_) | View::Int(_) | View::Float(_) => SCALAR_BYTES,
+            View::Str(text) => string_size(text),
             View::Array(_) | View::Object(_) => panic!("a container is no scalar"),
         }
     }
@@ -247,6 +247,16 @@ impl<'a> View<'a> {
     }
 }
 
+/// The size of a scalar, and the least of a string.
+pub(super) const SCALAR_BYTES: u64 = 9;
+
+/// The size of a string.
+pub(super) const fn string_size(text: Text<'_>) -> u64 {
+    let size = text_size(text);
+    if size < SCALAR_BYTES { SCALAR_BYTES } else { size }
+}
+
+/// The size of a member's name.
 pub(super) const fn text_size(text: Text<'_>) -> u64 {
     2 + text.0.len() as u64
 }
@@ -434,6 +444,49 @@ impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Either<A, B> 
         match self {
             Either::Packed(items) => items.next(),
             Either::Tree(items) => items.next(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::ErrorCode;
+    use crate::value::{Limits, parse};
+
+    #[test]
+    fn scalars_weigh_alike_and_no_less_than_their_memory() {
+        for (json, size) in [
+            ("null", 9),
+            ("true", 9),
+            ("1", 9),
+            ("1.5", 9),
+            (r#""""#, 9),
+            (r#""1234567""#, 9),
+            (r#""12345678""#, 10),
+            ("[]", 4),
+            ("[null,[]]", 17),
+            (r#"{"":false}"#, 15),
+        ] {
+            let parsed = parse::json(json.as_bytes(), &Limits::NONE).unwrap();
+            assert_eq!((parsed.size, parsed.value.view().size()), (size, size), "{json}");
+            assert!(parsed.value.heap_bytes() as u64 <= size + 16, "{json}");
+        }
+    }
+
+    /// The limit on bytes bounds the number of values, and so the work of any walk.
+    #[test]
+    fn many_small_values_reach_the_limit() {
+        for scalar in ["null", "false", "\"\""] {
+            let text = |count: usize| format!("[{}]", vec![scalar; count].join(","));
+            let limits = Limits { bytes: 9004, ..Limits::DEFAULT };
+            assert!(parse::json(text(1000).as_bytes(), &limits).is_ok());
+            let refused = parse::json(text(1001).as_bytes(), &limits).unwrap_err();
+            assert_eq!(refused.code(), ErrorCode::Limit);
+            let parsed = parse::json(text(1000).as_bytes(), &limits).unwrap();
+            assert!(
+                parsed.value.heap_bytes() as u64 <= parsed.size,
+                "memory is no more than the size"
+            );
         }
     }
 }

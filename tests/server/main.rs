@@ -55,6 +55,7 @@ mod replication;
 mod restoring;
 mod revisions;
 mod schema_attacks;
+mod shapes;
 mod shards;
 mod transfers;
 mod txn_faults;

@@ -1,78 +1,9 @@
 //! Memory that documents take, against the same data in the server's own encodings.
 
-use std::fmt::Write;
-
 use crate::harness::{Server, on_every_server};
 use crate::memory::used;
 use crate::resp::Conn;
-
-/// A document and the command that stores the same data in the server's own type.
-struct Pair {
-    json: String,
-    native: Vec<String>,
-}
-
-type Shape = (&'static str, fn(usize) -> Pair);
-
-const SHAPES: [Shape; 6] = [
-    ("an object of short strings", |bytes| {
-        object(bytes, |n| (format!("f{n}"), format!("\"v{n}\""), format!("v{n}")))
-    }),
-    ("an object of integers", |bytes| {
-        object(bytes, |n| (format!("f{n}"), (n * 7).to_string(), (n * 7).to_string()))
-    }),
-    ("an array of integers", |bytes| {
-        array(bytes, |n| ((n * 37 % 60_000).to_string(), (n * 37 % 60_000).to_string()))
-    }),
-    ("an array of short strings", |bytes| {
-        array(bytes, |n| (format!("\"item {n}\""), format!("item {n}")))
-    }),
-    ("an array of small objects", |bytes| {
-        array(bytes, |n| {
-            let item = format!("{{\"sku\":\"A-{n:05}\",\"qty\":{},\"price\":{}.5}}", n % 100, n);
-            (item.clone(), item)
-        })
-    }),
-    ("nested objects and arrays", |bytes| {
-        object(bytes, |n| {
-            let value =
-                format!("{{\"name\":\"user {n}\",\"tags\":[\"a\",\"b{n}\"],\"score\":{}}}", n * 31);
-            (format!("u{n}"), value.clone(), value)
-        })
-    }),
-];
-
-/// An object of at least so many bytes of JSON, and a hash.
-fn object(bytes: usize, member: impl Fn(usize) -> (String, String, String)) -> Pair {
-    let mut pair = Pair { json: "{".into(), native: vec!["HSET".into(), String::new()] };
-    for n in 0.. {
-        let (name, value, field) = member(n);
-        write!(pair.json, "\"{name}\":{value},").expect("writing to a string succeeds");
-        pair.native.extend([name, field]);
-        if pair.json.len() >= bytes {
-            break;
-        }
-    }
-    pair.json.pop();
-    pair.json.push('}');
-    pair
-}
-
-/// An array of at least so many bytes of JSON, and a list.
-fn array(bytes: usize, item: impl Fn(usize) -> (String, String)) -> Pair {
-    let mut pair = Pair { json: "[".into(), native: vec!["RPUSH".into(), String::new()] };
-    for n in 0.. {
-        let (value, element) = item(n);
-        write!(pair.json, "{value},").expect("writing to a string succeeds");
-        pair.native.push(element);
-        if pair.json.len() >= bytes {
-            break;
-        }
-    }
-    pair.json.pop();
-    pair.json.push(']');
-    pair
-}
+use crate::shapes::{Pair, SHAPES};
 
 /// The bytes that a key takes: of so many, that what the server does besides does not count.
 fn bytes_of_a_key(
@@ -99,7 +30,7 @@ fn a_document_takes_at_most_half_as_much_again_as_native_types() {
         bytes_of_a_key(server, conn, 1000, |key| {
             ["MODEL.SET", key, "any", "{}"].map(String::from).to_vec()
         });
-        for (shape, make) in SHAPES {
+        for (shape, _, make) in SHAPES {
             for bytes in [1000, 1500, 4000, 10_000, 64_000] {
                 let Pair { json, native } = make(bytes);
                 let set = |key: &str| ["MODEL.SET", key, "any", &json].map(String::from).to_vec();
