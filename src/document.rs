@@ -31,6 +31,15 @@ pub struct Document<T: ?Sized = [u8]> {
     pub root: Root<T>,
 }
 
+/// A document without its value, while an editor has that.
+pub struct Head<'d> {
+    pub revision: &'d mut u64,
+    pub model: Option<&'d Arc<Model>>,
+    pub locks: &'d mut Locks,
+    size: &'d mut u32,
+    judged: &'d mut u32,
+}
+
 /// A document that is not stored at a key yet.
 pub type NewDocument = Document<[u8; 0]>;
 
@@ -106,6 +115,13 @@ impl<T: Tail + ?Sized> Document<T> {
         self.size.into()
     }
 
+    /// Lends the value apart from the rest.
+    #[inline]
+    pub fn split(&mut self) -> (Head<'_>, &mut Root<T>) {
+        let Document { revision, model, locks, size, judged, root } = self;
+        (Head { revision, model: model.as_ref(), locks, size, judged }, root)
+    }
+
     /// After the content was edited in place.
     pub fn set_size(&mut self, size: u64) {
         debug_assert_eq!(size, self.root.view().size());
@@ -150,6 +166,37 @@ impl<T: Tail + ?Sized> Document<T> {
     /// The bytes allocated for it, not counting the allocator's rounding.
     pub fn heap_bytes(&self) -> usize {
         size_of_val(self) + self.root.heap_bytes() + self.locks.heap_bytes()
+    }
+}
+
+impl Head<'_> {
+    /// As [`Document::size`].
+    #[inline]
+    pub fn size(&self) -> u64 {
+        (*self.size).into()
+    }
+
+    /// As [`Document::definition_version`].
+    pub fn definition_version(&self) -> u32 {
+        *self.judged & !UNCERTAIN
+    }
+
+    /// As [`Document::is_judged_by`].
+    pub fn is_judged_by(&self, version: u32) -> bool {
+        *self.judged == version
+    }
+
+    /// After the value was edited: its size, and the revision it has from now on.
+    #[inline]
+    pub fn set_edited(&mut self, size: u64, revision: u64) {
+        *self.size = u32::try_from(size).expect("sizes are limited to 1 GiB");
+        *self.revision = revision;
+    }
+
+    /// As [`Document::set_judged_by`].
+    pub fn set_judged_by(&mut self, version: u32) {
+        assert!(version <= VERSION_MAX, "a definition's version leaves a bit free");
+        *self.judged = version;
     }
 }
 

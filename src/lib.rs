@@ -10,6 +10,7 @@ pub mod docs;
 pub mod document;
 pub mod error;
 pub mod expr;
+pub mod host;
 pub mod lock;
 pub mod model;
 pub mod op;

@@ -302,10 +302,12 @@ fn a_redefinition_counts_and_reaches_documents_when_they_are_written() {
     let meta = "definition-version (integer) 1";
     assert!(pair.call(&["MODEL.META", "bad"]).contains(meta));
     assert_eq!(pair.call(&["MODEL.GET", "good"]), r#"{"n":1}"#);
+    // A command that may write sees the defaults; one that then changes nothing does not leave them behind.
     assert_eq!(
         pair.call(&["MODEL.FIELDOP", "good", "GET", "$", "WHEN", "false", "DEL", "$.n"]),
-        r#"[{"n":1} (nil)]"#
+        r#"[{"n":1,"level":3} (nil)]"#
     );
+    assert_eq!(pair.call(&["MODEL.FIELDOP", "good", "GET", "$"]), r#"[{"n":1}]"#);
     assert!(pair.call(&["MODEL.META", "good"]).contains(meta));
     // A write elsewhere finds the old violation, and the new default is there before the statements.
     assert_eq!(pair.call(&["MODEL.FIELDOP", "bad", "SET", "$.other", "1"]), "SCHEMA");

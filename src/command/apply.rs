@@ -127,8 +127,7 @@ fn edit(
     let size = document.size();
     let mut editor = Editor::new(&mut document.root, size, limits, &mut journal);
     editor.apply_effects(edits)?;
-    let size = editor.size();
-    editor.commit();
+    let size = editor.commit();
     document.set_size(size);
     document.revision = effect.revision;
     if !replaying {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::lock::{Answer, Ask, At, Grant, Held, LockEdit, LockLimits, Locks, Mode};
 use crate::op::{self, operand_integer};
 use crate::reply::Reply;
-use crate::txn::{Released, no_key};
+use crate::txn::no_key;
 use crate::value::print;
 
 /// How long a lock is held where the request does not say.
@@ -178,26 +178,6 @@ fn parse_wait(arg: &[u8]) -> Result<u64> {
         Ok(ms) => Ok(ms),
         _ => Err(Error::syntax("WAIT is not negative").text("argument", arg)),
     }
-}
-
-/// Ends grants that a command released. `told` says that replicas hear of it in another way.
-pub fn release(host: &mut dyn Host, key: Key<'_>, released: &Released, told: bool) {
-    if released.is_empty() {
-        return;
-    }
-    let at = At { db: host.database(), key: key.name };
-    host.with_locks(&mut |engine, store, _| {
-        for (name, fence) in released {
-            engine.release(store, at, name.as_bytes(), *fence, told);
-        }
-    });
-}
-
-/// Ends all grants of a document that took the place of one that was deleted: who waits is told that
-/// that one is gone.
-pub fn end_all(host: &mut dyn Host, key: Key<'_>) {
-    let at = At { db: host.database(), key: key.name };
-    host.with_locks(&mut |engine, store, _| engine.end_all(store, at));
 }
 
 /// The locks of the document at a key, for the one that takes its place.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::host::{Host, JsonText, Key, Outcome, Sent, Settings, WithLocks};
+use super::host::{Documents, Host, JsonText, Key, Outcome, Sent, Settings, WithLocks};
 use crate::codec::effect::Expiry;
 use crate::codec::token::Token;
 use crate::document::{Document, NewDocument, Revisions};
@@ -183,11 +183,11 @@ impl Host for MemoryHost {
         Ok(self.documents.get_mut(key.name).map(open))
     }
 
-    fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Vec<Option<&mut Document>>> {
+    fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Documents<'_>> {
         for key in keys {
             self.check_type(*key, false).map_err(|error| error.text("key", key.name))?;
         }
-        let mut found: Vec<Option<&mut Document>> = keys.iter().map(|_| None).collect();
+        let mut found: Documents<'_> = keys.iter().map(|_| None).collect();
         for (name, document) in &mut self.documents {
             if let Some(nth) = keys.iter().position(|key| key.name == name) {
                 found[nth] = Some(open(document));
@@ -262,9 +262,9 @@ impl Host for MemoryHost {
         run(&mut self.engine, &mut Shelf(&mut self.documents), moment);
     }
 
-    fn take_journal(&mut self) -> Journal {
-        Journal::default()
+    fn take_journal(&mut self) -> Box<Journal> {
+        Box::default()
     }
 
-    fn keep_journal(&mut self, _: Journal) {}
+    fn keep_journal(&mut self, _: Box<Journal>) {}
 }

@@ -6,7 +6,6 @@
 //! says is then replied, propagated and announced by whoever hosts the command.
 
 mod args;
-mod host;
 pub mod memory;
 
 mod apply;
@@ -35,12 +34,12 @@ use std::sync::OnceLock;
 use linkme::distributed_slice;
 
 use crate::error::{ErrorCode, Result};
-use crate::reply::Reply;
+use crate::host;
 
 pub use args::{Args, expression};
 pub use host::{
-    Host, JsonText, Key, KeyEffect, LockReply, Outcome, Sent, Settings, TransactionLimits, Waiting,
-    WithLocks,
+    Documents, Host, JsonText, Key, KeyEffect, LockReply, Outcome, Sent, Settings,
+    TransactionLimits, Waiting, WithLocks,
 };
 pub use locking::effect_of as lock_effect;
 
@@ -179,11 +178,4 @@ pub fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         return Err(Error::syntax("wrong number of arguments").text("command", name));
     }
     (spec.run)(host, args)
-}
-
-impl From<Reply> for Outcome {
-    /// Nothing was changed.
-    fn from(reply: Reply) -> Outcome {
-        Outcome { reply, effects: smallvec::SmallVec::new(), definition: None, waits: None }
-    }
 }

@@ -1,22 +1,17 @@
 //! `MODEL.SET`: stores a whole document.
 
-use std::sync::Arc;
-
-use smallvec::smallvec;
+use std::cell::Cell;
 
 use super::args::{Args, EX, EXAT, PX, PXAT, find_model};
-use super::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent, Settings};
-use super::locking;
+use super::host::{Host, Key, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::budget::Allowance;
-use crate::codec::effect::{Change, Effect, Expiry};
-use crate::document::{ANY_NAME, Document, NewDocument};
-use crate::error::{ErrorCode, Result};
-use crate::model::{Before, Judging};
+use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
-use crate::txn::{ExpiryArg, check_revision, no_key, parse_revision};
-use crate::value::edit::{Editor, Effects};
-use crate::value::{Measured, print};
+use crate::txn::{
+    self, Block, Content, ExpiryOption, ReplyForm, Request, check_revision, no_key, parse_revision,
+};
+use crate::value::Measured;
 
 #[linkme::distributed_slice(COMMANDS)]
 static SET: CommandSpec = CommandSpec {
@@ -98,139 +93,75 @@ static SET: CommandSpec = CommandSpec {
     run,
 };
 
-struct Request<'a> {
+/// The parsed arguments.
+struct Parsed<'a> {
     key: Key<'a>,
     model: &'a [u8],
     content: Measured,
     json_arg: usize,
     only: Option<Only>,
     revision: Option<u64>,
-    expiry: Option<TimeToLive>,
+    expiry: Option<ExpiryOption>,
 }
 
+/// The condition on what the key holds.
 #[derive(Clone, Copy, PartialEq)]
 enum Only {
     Missing,
     Existing,
 }
 
-#[derive(Clone, Copy)]
-enum TimeToLive {
-    Kept,
-    Given(ExpiryArg),
-}
-
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let settings = host.settings();
     let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
-    let request = parse(args, &settings)?;
-    let key = request.key.name;
-    store(host, request, &settings, &allowance).map_err(|error| error.text("key", key))
-}
-
-fn store(
-    host: &mut dyn Host,
-    request: Request<'_>,
-    settings: &Settings,
-    allowance: &Allowance<'_>,
-) -> Result<Outcome> {
-    let model = find_model(host.models(), request.model)?;
-    let found = host.open(request.key)?.map(|document| document.revision);
-    if request.only.is_some_and(|only| (only == Only::Missing) == found.is_some()) {
+    let parsed = parse(args, &settings)?;
+    let key = parsed.key;
+    let named = |error: Error| error.text("key", key.name);
+    let model = find_model(host.models(), parsed.model).map_err(named)?;
+    if !parsed.conditions_hold(host).map_err(named)? {
         return Ok(Reply::Null.into());
     }
-    if let Some(expected) = request.revision {
-        let found = found.ok_or_else(no_key)?;
-        check_revision(expected, Some(found))?;
-    }
-    let now_us = host.now_us();
-    let revision = host.revisions().next_at(now_us);
-    let mut document = NewDocument::new(request.content, model, 0, revision);
-    let judged = judge(host, request.key, &mut document, found, now_us, settings, allowance)?;
-    let definition = document.definition_version();
-    let expiry = match (request.expiry, judged.ends_at) {
-        (None, None) => Expiry::Persist,
-        (None, Some(unix_ms)) => Expiry::At(unix_ms),
-        (Some(TimeToLive::Kept), Some(unix_ms)) if found.is_none() => Expiry::At(unix_ms),
-        (Some(TimeToLive::Kept), _) => Expiry::Keep,
-        (Some(TimeToLive::Given(expiry)), _) => expiry.at(now_us),
+    let content = Content {
+        model,
+        document: Cell::new(Some(parsed.content)),
+        replaces: true,
+        json_arg: Some(parsed.json_arg),
     };
-    let json = match judged.filled {
-        true => JsonText::Made(print::to_string(document.root.view()).into_bytes()),
-        false => JsonText::Arg(request.json_arg),
-    };
-    let model = document.model.clone();
-    document.locks = locking::take_over(host, request.key)?;
-    host.revisions().issue(revision);
-    host.put(request.key, document);
-    host.expire(request.key, expiry);
-    let model = model.as_ref().map_or(ANY_NAME, |model| model.name());
-    let change = Change::Put { model, definition, ahead: 0 };
-    let generic_event = matches!(expiry, Expiry::At(_)).then_some(c"expire");
-    let effect = KeyEffect {
-        key_arg: request.key.arg,
-        event: Some(c"model.set"),
-        generic_event,
-        signalled: true,
-        sent: Sent::Effect(Effect { revision, expiry, change }.encode(), Some(json)),
-    };
-    let reply = Reply::Int(revision as i64);
-    Ok(Outcome { reply, effects: smallvec![effect], definition: None, waits: None })
+    let block = Block { content: Some(content), expiry: parsed.expiry, ..Block::default() };
+    txn::execute(
+        host,
+        &Request {
+            keys: &[key],
+            blocks: &[block],
+            statements: &[],
+            models: &[],
+            args: None,
+            docs: None,
+            settings: &settings,
+            allowance: &allowance,
+            replaying: false,
+            reply: ReplyForm::Revision,
+            token: None,
+        },
+    )
 }
 
-/// What its model did with a new document.
-#[derive(Default)]
-struct Judged {
-    /// Defaults were put in.
-    filled: bool,
-    ends_at: Option<u64>,
-}
-
-/// Fills in defaults and judges. `found` is the revision of the document that is replaced.
-fn judge(
-    host: &mut dyn Host,
-    key: Key<'_>,
-    document: &mut Document,
-    found: Option<u64>,
-    now_us: u64,
-    settings: &Settings,
-    allowance: &Allowance<'_>,
-) -> Result<Judged> {
-    let Some(model) = document.model.clone() else { return Ok(Judged::default()) };
-    let held = model.read();
-    let Some(definition) = held.get() else { return Ok(Judged::default()) };
-    // What a rule calls the document before is one of the same model; else this is a creation.
-    let before: Before = match host.open(key)? {
-        Some(old) if old.model.as_ref().is_some_and(|old| Arc::ptr_eq(old, &model)) => {
-            definition.before(old.root.view())
+impl Parsed<'_> {
+    /// Returns false where `NX` or `XX` does not hold, which is no error. `NOKEY` or `REVISION` where
+    /// `IFREV` does not.
+    fn conditions_hold(&self, host: &mut dyn Host) -> Result<bool> {
+        let found = host.open(self.key)?.map(|document| document.revision);
+        if self.only.is_some_and(|only| (only == Only::Missing) == found.is_some()) {
+            return Ok(false);
         }
-        _ => None,
-    };
-    let mut journal = host.take_journal();
-    let size = document.size();
-    let mut editor = Editor::new(&mut document.root, size, settings.document, &mut journal)
-        .with_effects(Effects::Unrecorded)
-        .with_allowance(allowance);
-    definition.fill_defaults(&mut editor)?;
-    let judging = Judging {
-        key: key.name,
-        revision: found,
-        now_us: Some(now_us),
-        limits: &settings.expressions,
-        allowance,
-    };
-    definition
-        .judge(editor.view(), &before, &judging)
-        .map_err(|error| error.text("model", model.name().as_bytes()))?;
-    let (size, filled) = (editor.size(), editor.changed());
-    editor.commit();
-    document.set_size(size);
-    document.set_judged_by(definition.version);
-    host.keep_journal(journal);
-    Ok(Judged { filled, ends_at: definition.expires_at(now_us) })
+        if let Some(expected) = self.revision {
+            check_revision(expected, Some(found.ok_or_else(no_key)?))?;
+        }
+        Ok(true)
+    }
 }
 
-fn parse<'a>(args: &'a [&'a [u8]], settings: &Settings) -> Result<Request<'a>> {
+fn parse<'a>(args: &'a [&'a [u8]], settings: &Settings) -> Result<Parsed<'a>> {
     let mut args = Args::new(args);
     let key = args.key()?;
     let (model, content) = args.model_and_json(settings)?;
@@ -244,15 +175,15 @@ fn parse<'a>(args: &'a [&'a [u8]], settings: &Settings) -> Result<Request<'a>> {
         } else if revision.is_none() && args.keyword("IFREV") {
             revision = Some(parse_revision(args.next("a revision")?)?);
         } else if expiry.is_none() && args.keyword("KEEPTTL") {
-            expiry = Some(TimeToLive::Kept);
+            expiry = Some(ExpiryOption::Keep);
         } else if expiry.is_none()
             && let Some(set) = args.expiry()?
         {
-            expiry = Some(TimeToLive::Given(set));
+            expiry = Some(ExpiryOption::Set(set));
         } else {
             break;
         }
     }
     args.finish()?;
-    Ok(Request { key, model, content, json_arg, only, revision, expiry })
+    Ok(Parsed { key, model, content, json_arg, only, revision, expiry })
 }

@@ -195,6 +195,14 @@ impl<'s, 'a> Site<'s, 'a> {
         matches!(self.spot, Spot::Present(_))
     }
 
+    /// Keeps a default of the model that was filled in here for this statement.
+    #[inline]
+    pub fn confirm_default(&mut self) {
+        if let Spot::Present(place) = &self.spot {
+            self.editor.confirm_default(place);
+        }
+    }
+
     /// What is there now; only for operators that are not run where nothing is.
     pub fn present(&self) -> View<'_> {
         self.value().expect("the operator is run only where something is")

@@ -11,7 +11,7 @@ use super::api::call;
 use super::{config, data_type, info, locks, models, role, token_type};
 use crate::codec::effect::Expiry;
 use crate::codec::token::Token;
-use crate::command::{Host, Key, Settings, WithLocks, expression};
+use crate::command::{Documents, Host, Key, Settings, WithLocks, expression};
 use crate::document::{Document, NewDocument, Revisions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::cache::Cache;
@@ -181,8 +181,8 @@ impl Host for ServerHost<'_> {
         Ok(found.map(|document| unsafe { &mut *document }))
     }
 
-    fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Vec<Option<&mut Document>>> {
-        let mut found = Vec::with_capacity(keys.len());
+    fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Documents<'_>> {
+        let mut found = SmallVec::<[Option<*mut Document>; 2]>::with_capacity(keys.len());
         for key in keys {
             let document = self.writable_document(*key);
             found.push(document.map_err(|error| error.text("key", key.name))?);
@@ -292,11 +292,11 @@ impl Host for ServerHost<'_> {
         unsafe { locks::drive(self.ctx, &open, run) };
     }
 
-    fn take_journal(&mut self) -> Journal {
+    fn take_journal(&mut self) -> Box<Journal> {
         JOURNALS.with_borrow_mut(|kept| kept.pop().unwrap_or_default())
     }
 
-    fn keep_journal(&mut self, mut journal: Journal) {
+    fn keep_journal(&mut self, mut journal: Box<Journal>) {
         journal.clear();
         JOURNALS.with_borrow_mut(|kept| {
             if kept.len() < JOURNALS_KEPT {
@@ -320,8 +320,9 @@ fn are_different(found: &[Option<*mut Document>]) -> bool {
 }
 
 thread_local! {
-    /// The journals of earlier commands, for their buffers.
-    static JOURNALS: RefCell<Vec<Journal>> = RefCell::default();
+    /// The journals of earlier commands, for their buffers. In boxes, which are moved faster.
+    #[expect(clippy::vec_box)]
+    static JOURNALS: RefCell<Vec<Box<Journal>>> = RefCell::default();
     /// The expressions compiled last.
     static EXPRESSIONS: RefCell<Cache> = RefCell::new({
         let (entries, bytes) = config::expression_cache();

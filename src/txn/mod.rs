@@ -1,20 +1,28 @@
-//! Statements over documents: parsed whole before anything is looked up, then run all or nothing.
+//! The engine of every command that changes documents: statements are parsed whole before anything is
+//! looked up, then run all or nothing.
+//!
+//! A command is a [`Request`] of one or more blocks, each about one key. [`execute`] opens the keys, lets a
+//! [`transaction`] go through its stages, and applies to the host what that decided. A command that changes
+//! nothing changes nothing: no revision, no definition version, no defaults, and it replicates nothing.
 
-mod judge;
+mod block;
+mod commit;
+mod docs;
+mod execute;
 mod keys;
-mod run;
+mod request;
 mod slot;
 mod statement;
 mod transaction;
 mod ttl;
+mod validation;
 
-pub use judge::Standing;
+pub use block::{check_revision, no_key};
+pub use execute::execute;
 pub use keys::KeyIndex;
-pub use run::{Block, HeldLocks, Ran, Released, check_revision, no_key, run_block};
-pub use slot::{Became, Changing, Committed, Slot};
+pub use request::{Block, Content, ReplyForm, Request, TokenRecord};
 pub use statement::{
     ASSERTIONS, Assertion, AssertionOperand, AssertionSpec, BLOCK, GUARD, STATEMENTS_MAX,
     Statement, Statements, parse_block, parse_revision, parse_statements,
 };
-pub use transaction::{BlockPlan, Plan, Transaction};
 pub use ttl::{EndsAt, ExpiryArg, ExpiryOption, REFRESH_SLACK, Use};

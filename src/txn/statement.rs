@@ -16,8 +16,8 @@ pub enum Statement<'a> {
     Operate {
         spec: &'static OpSpec,
         args: SmallVec<[Arg<'a>; 2]>,
-        /// The first operand as it was written, for errors.
-        written: &'a [u8],
+        /// The text of the first operand, for errors.
+        first_operand: &'a [u8],
         /// The operator runs only where this is true.
         when: Option<Arc<Program>>,
     },
@@ -257,11 +257,11 @@ fn parse_operator<'a>(
 ) -> Result<usize> {
     let count = spec.operands.len();
     let operands = rest.get(..count).ok_or_else(|| missing_operand(spec, rest.len()))?;
-    let written = operands.first().copied().unwrap_or_default();
+    let first_operand = operands.first().copied().unwrap_or_default();
     let mut args = SmallVec::new();
     parse_operands(spec.operands, operands, parsing, &mut args)
         .map_err(|error| error.text("operator", spec.name.as_bytes()))?;
-    statements.push(Statement::Operate { spec, args, written, when });
+    statements.push(Statement::Operate { spec, args, first_operand, when });
     Ok(count)
 }
 
@@ -294,12 +294,12 @@ fn parse_assertion(
 }
 
 fn parse_holding(rest: &[&[u8]]) -> Result<Assertion> {
-    let &[name, owner, written, ..] = rest else {
+    let &[name, owner, fence, ..] = rest else {
         return Err(Error::syntax("HOLDING needs the name, the owner and the fence of a lock"));
     };
     let name = op::lock_name(name, "name")?.into();
     let owner = op::lock_name(owner, "owner")?.into();
-    Ok(Assertion::Holding { name, owner, fence: op::fence(written)? })
+    Ok(Assertion::Holding { name, owner, fence: op::fence(fence)? })
 }
 
 /// A revision as a client gives it back.

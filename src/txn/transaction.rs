@@ -1,162 +1,171 @@
-//! A transaction: blocks of statements over several documents, one decision for all of them.
+//! The decision of one command over all its keys, in stages.
 //!
-//! Blocks run in order, and so do the statements of each; each sees what those before it did, in any
-//! document. When all have run, every document that changed is judged, once. Until [`Transaction::commit`]
-//! nothing but the content of documents was touched, and dropping the transaction undoes that.
+//! Each stage is a type that is consumed by the step to the next, so that steps happen once and in order:
+//! [`Opened`] keys are prepared, [`Prepared`] documents have the statements run on them, what [`Ran`] is
+//! validated, [`Validated`] documents are numbered, and [`Numbered`] ones committed. Until then nothing but
+//! the content of documents was touched, and dropping the slots reverts that.
 
-use std::cell::OnceCell;
-use std::ops::Range;
-use std::sync::Arc;
+use smallvec::SmallVec;
 
-use super::keys::KeyIndex;
-use super::run::{Block, Done, no_key, run_statement};
-use super::slot::{Changing, Committed, Slot};
+use super::block::{BlockRun, Released, Scratch};
+use super::docs::OtherDocuments;
+use super::request::{Block, ReplyForm, Request};
+use super::slot::{Committed, Slot};
 use super::statement::Statement;
-use super::ttl::ExpiryOption;
-use crate::budget::Allowance;
-use crate::error::{Error, ErrorCode, Result};
-use crate::expr::{Documents, ExprLimits, Program};
-use crate::model::{Judging, Model};
-use crate::op::{Arg, Around, Clock, KeyChange, OpSpec, Run};
+use crate::error::{Error, Result};
+use crate::expr::Documents;
+use crate::model::Judging;
+use crate::op::{Around, Clock};
 use crate::reply::Reply;
-use crate::value::edit::{Journal, check_put_in, check_written};
-use crate::value::{Measured, View};
+use crate::value::edit::{check_put_in, check_written};
 
-/// One block as it was asked for.
-pub struct BlockPlan {
-    /// Which of the transaction's slots it is about.
-    pub slot: usize,
-    /// The document to begin with where the key is missing.
-    pub init: Option<(Option<Arc<Model>>, Measured)>,
-    pub make_path: bool,
-    pub expiry: Option<ExpiryOption>,
-    /// Its statements among all of the transaction's.
-    pub statements: Range<usize>,
-}
-
-/// All that a transaction was asked for.
-pub struct Plan<'p, 'a> {
-    /// The number of a key is that of its slot.
-    pub keys: &'p KeyIndex<'a>,
-    pub blocks: &'p [BlockPlan],
-    pub statements: &'p [Statement<'a>],
-    /// The models that operators on keys name, by the number of the statement among all.
-    pub models: &'p [(usize, Option<Arc<Model>>)],
-    pub args: Option<View<'p>>,
+/// What the statements of one command run within.
+pub struct Context<'t, 'a> {
+    pub request: &'t Request<'t, 'a>,
     pub clock: Clock,
-    pub expressions: &'p ExprLimits,
-    pub allowance: &'p Allowance<'p>,
-    pub changing: Changing<'p>,
+    /// The moment on the clock of leases, where a statement asks for the holders of locks.
+    pub steady_ms: u64,
 }
 
-/// A transaction on its way. Dropped before it is committed, it leaves nothing behind.
-pub struct Transaction<'p, 'a, 'h> {
-    plan: &'p Plan<'p, 'a>,
-    slots: Vec<Slot<'h>>,
-    /// For documents that need no way back.
-    scratch: Journal,
-    /// Bytes put in so far: all changes together are bounded, as those of one document are.
-    put_in: u64,
-    /// Bytes written down for others so far, bounded alike.
-    written: u64,
+/// One slot for each key.
+pub type Slots<'h> = SmallVec<[Slot<'h>; 1]>;
+
+/// The keys are open: nothing was looked at but whether documents exist.
+pub struct Opened<'t, 'a, 's, 'h> {
+    context: &'t Context<'t, 'a>,
+    slots: &'s mut Slots<'h>,
 }
 
-impl<'p, 'a, 'h> Transaction<'p, 'a, 'h> {
-    /// `slots` are of different keys.
-    pub fn new(plan: &'p Plan<'p, 'a>, slots: Vec<Slot<'h>>) -> Transaction<'p, 'a, 'h> {
-        Transaction { plan, slots, scratch: Journal::default(), put_in: 0, written: 0 }
+/// Documents that may be written have their defaults.
+pub struct Prepared<'t, 'a, 's, 'h>(Opened<'t, 'a, 's, 'h>);
+
+/// All statements have run.
+pub struct Ran<'t, 'a, 's, 'h> {
+    opened: Opened<'t, 'a, 's, 'h>,
+    reply: Reply,
+    released: Released,
+}
+
+/// All documents that changed are valid.
+pub struct Validated<'t, 'a, 's, 'h>(Ran<'t, 'a, 's, 'h>);
+
+/// Documents that changed have revisions, and the reply is complete.
+pub struct Numbered<'t, 'a, 's, 'h> {
+    ran: Ran<'t, 'a, 's, 'h>,
+    /// The highest new revision; none where no document changed.
+    pub highest: Option<u64>,
+}
+
+impl<'t, 'a, 's, 'h> Opened<'t, 'a, 's, 'h> {
+    /// One slot for each key of the request.
+    pub fn new(context: &'t Context<'t, 'a>, slots: &'s mut Slots<'h>) -> Opened<'t, 'a, 's, 'h> {
+        Opened { context, slots }
     }
 
-    /// Runs all statements, and judges what changed. One array of replies for each block.
-    pub fn run(&mut self) -> Result<Vec<Reply>> {
-        let plan = self.plan;
-        self.prepare()?;
-        let mut replies = Vec::with_capacity(plan.blocks.len());
-        for (number, block) in plan.blocks.iter().enumerate() {
-            let key = self.slots[block.slot].key;
-            let ran = self.run_block(block).map_err(|error| located(error, Some(number), key))?;
-            replies.push(Reply::Array(ran));
-        }
-        self.judge()?;
-        Ok(replies)
-    }
-
-    /// Puts what rules compare with aside, and defaults in, where an operator may write.
-    fn prepare(&mut self) -> Result<()> {
-        let plan = self.plan;
-        for block in plan.blocks {
-            let slot = &mut self.slots[block.slot];
-            let writes = plan.statements[block.statements.clone()].iter().any(Statement::may_write);
-            if writes && slot.begin_writing() {
-                slot.prepare(plan.changing).map_err(|error| located(error, None, slot.key))?;
+    /// Begins the validation of documents that may be written.
+    #[inline]
+    pub fn prepare(self) -> Result<Prepared<'t, 'a, 's, 'h>> {
+        let request = self.context.request;
+        // What a master validated is not validated again.
+        if !request.replaying {
+            for block in request.blocks {
+                let slot = &mut self.slots[block.slot];
+                if !slot.needs_validation() {
+                    continue;
+                }
+                let edits = request.statements_of(block).iter().any(Statement::may_write);
+                let replaces = block.content.as_ref().is_some_and(|content| content.replaces);
+                if edits || replaces {
+                    slot.begin_validation(edits).map_err(|error| error.text("key", slot.key))?;
+                }
             }
         }
-        Ok(())
-    }
-
-    fn run_block(&mut self, block: &BlockPlan) -> Result<Vec<Reply>> {
-        let plan = self.plan;
-        let (before, rest) = self.slots.split_at_mut(block.slot);
-        let (slot, after) = rest.split_first_mut().expect("a block's slot is there");
-        let named = OnceCell::new();
-        let others = Others { keys: plan.keys, before, own_key: slot.key, after, named };
-        let mut running = Running { plan, block, slot, others, scratch: &mut self.scratch };
-        let mut replies = Vec::with_capacity(block.statements.len());
-        running.slot.set_used();
-        running.init()?;
-        for (number, nth) in block.statements.clone().enumerate() {
-            let (put_in_before, written_before) = (running.slot.put_in(), running.slot.written());
-            let reply = running.statement(number, nth)?;
-            replies.extend(reply);
-            self.put_in += running.slot.put_in().saturating_sub(put_in_before);
-            self.written += running.slot.written().saturating_sub(written_before);
-            check_put_in(plan.changing.limits, self.put_in)
-                .and_then(|()| check_written(plan.changing.limits, self.written))
-                .map_err(|error| error.integer("statement", number as i64))?;
-        }
-        running.expire()?;
-        Ok(replies)
-    }
-
-    fn judge(&mut self) -> Result<()> {
-        let plan = self.plan;
-        for slot in &mut self.slots {
-            let judging = Judging {
-                key: slot.key,
-                revision: slot.revision(),
-                now_us: plan.clock.read(),
-                limits: plan.expressions,
-                allowance: plan.allowance,
-            };
-            slot.judge(plan.changing, &judging).map_err(|error| located(error, None, slot.key))?;
-        }
-        Ok(())
-    }
-
-    /// Decides the revisions, beginning with `next`, and fills them in where replies ask for one.
-    /// Gives the highest one, if any document changed.
-    pub fn number(&mut self, next: u64, replies: &mut [Reply]) -> Option<u64> {
-        let mut upcoming = next;
-        self.slots.iter_mut().for_each(|slot| slot.plan(&mut upcoming));
-        for (block, reply) in self.plan.blocks.iter().zip(replies) {
-            reply.fill_revision(self.slots[block.slot].planned());
-        }
-        (upcoming > next).then(|| upcoming - 1)
-    }
-
-    /// Ends the possibility to undo, and says what is left to do with each key.
-    pub fn commit(self, now_us: u64) -> Vec<Committed> {
-        let changing = self.plan.changing;
-        self.slots.into_iter().map(|slot| slot.commit(changing, now_us)).collect()
-    }
-
-    /// Undoes everything; gives the journals back, empty.
-    pub fn roll_back(self) -> impl Iterator<Item = Journal> + use<'h> {
-        self.slots.into_iter().map(Slot::into_journal)
+        Ok(Prepared(self))
     }
 }
 
-/// Where in the transaction it was refused.
+impl<'t, 'a, 's, 'h> Prepared<'t, 'a, 's, 'h> {
+    /// Runs all statements.
+    #[inline]
+    pub fn run(self) -> Result<Ran<'t, 'a, 's, 'h>> {
+        let Prepared(mut opened) = self;
+        let blocks = opened.context.request.blocks;
+        let mut running = Running::default();
+        let reply = match opened.context.request.reply {
+            ReplyForm::Block => Reply::Array(opened.run_block(&mut running, &blocks[0], None)?),
+            ReplyForm::Revision => {
+                opened.run_block(&mut running, &blocks[0], None)?;
+                Reply::Revision
+            }
+            ReplyForm::Blocks => {
+                let mut replies = Vec::with_capacity(blocks.len());
+                for (number, block) in blocks.iter().enumerate() {
+                    replies.push(Reply::Array(opened.run_block(
+                        &mut running,
+                        block,
+                        Some(number),
+                    )?));
+                }
+                Reply::Array(replies)
+            }
+        };
+        Ok(Ran { opened, reply, released: running.released })
+    }
+}
+
+/// What blocks leave for those after them, besides the documents.
+#[derive(Default)]
+struct Running {
+    /// For documents that the transaction makes.
+    scratch: Scratch,
+    released: Released,
+    /// Bytes put into documents that were found: all of a command together are bounded, as those of one
+    /// document are.
+    put_in: u64,
+    /// Bytes of effects, bounded alike.
+    effect_bytes: u64,
+}
+
+impl Opened<'_, '_, '_, '_> {
+    /// `number` is the block's, where errors name it.
+    fn run_block(
+        &mut self,
+        running: &mut Running,
+        block: &Block,
+        number: Option<usize>,
+    ) -> Result<Vec<Reply>> {
+        let context = self.context;
+        let request = context.request;
+        let (before, rest) = self.slots.split_at_mut(block.slot);
+        let (slot, after) = rest.split_first_mut().expect("a block's slot exists");
+        let key = slot.key;
+        let others = request.docs.map(|keys| OtherDocuments::new(keys, before, key, after));
+        slot.set_used();
+        let around = Around {
+            key,
+            revision: slot.revision(),
+            args: request.args.map(|args| args.value.view()),
+            docs: others.as_ref().map(|others| others as &dyn Documents),
+            clock: context.clock,
+            limits: &request.settings.expressions,
+            allowance: request.allowance,
+        };
+        let run = BlockRun {
+            context,
+            slot,
+            slot_number: block.slot,
+            around,
+            make_path: block.make_path,
+            scratch: &mut running.scratch,
+            released: &mut running.released,
+        };
+        let mut bytes =
+            JournalBytes { put_in: &mut running.put_in, effects: &mut running.effect_bytes };
+        run.run(block, &mut bytes).map_err(|error| located(error, number, key))
+    }
+}
+
+/// The part of a command that it was refused for.
 #[cold]
 fn located(error: Error, block: Option<usize>, key: &[u8]) -> Error {
     let error = match block {
@@ -166,170 +175,101 @@ fn located(error: Error, block: Option<usize>, key: &[u8]) -> Error {
     error.text("key", key)
 }
 
-/// A block that is being run.
-struct Running<'r, 'p, 'a, 'h> {
-    plan: &'r Plan<'p, 'a>,
-    block: &'r BlockPlan,
-    slot: &'r mut Slot<'h>,
-    others: Others<'r, 'a, 'h>,
-    scratch: &'r mut Journal,
+/// The bytes that all statements of a command put in and write down.
+pub struct JournalBytes<'r> {
+    put_in: &'r mut u64,
+    effects: &'r mut u64,
 }
 
-impl Running<'_, '_, '_, '_> {
-    /// A document to begin with, where there is none.
-    fn init(&mut self) -> Result<()> {
-        match &self.block.init {
-            Some((model, content)) if self.slot.is_missing() => {
-                self.slot.make(content, model.clone(), self.plan.changing, self.scratch)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The time to live the block asks for.
-    fn expire(&mut self) -> Result<()> {
-        let Some(expiry) = self.block.expiry else { return Ok(()) };
-        if self.slot.is_missing() {
-            return Err(no_key());
-        }
-        self.slot.set_expiry(expiry);
-        Ok(())
-    }
-
-    /// `number` is the statement's in its block, `nth` among all.
-    fn statement(&mut self, number: usize, nth: usize) -> Result<Option<Reply>> {
-        let statement = &self.plan.statements[nth];
-        if let Statement::Operate { spec, args, when, .. } = statement
-            && let Run::Key(change) = spec.run
-        {
-            return self
-                .change_key(change, args, when.as_deref(), nth)
-                .map(Some)
-                .map_err(|error| named(error, number, spec));
-        }
-        let (plan, block) = (self.plan, self.block);
-        let around = around(plan, self.slot.key, self.slot.revision(), &self.others);
-        let done = self.slot.edit(plan.changing, self.scratch, |editor, locks| {
-            let (allowance, make_path) = (plan.allowance, block.make_path);
-            let mut block = Block { editor, around: &around, allowance, make_path, locks };
-            run_statement(&mut block, number, statement)
-        })?;
-        if matches!(done, Done::Ran(_)) && statement.may_write() {
-            self.slot.set_written();
-        }
-        Ok(done.reply())
-    }
-
-    fn change_key(
+impl JournalBytes<'_> {
+    /// Counts what one statement added to its document; `LIMIT` where all together is too much. `made` is put
+    /// into new documents.
+    #[inline]
+    pub fn add(
         &mut self,
-        change: KeyChange,
-        args: &[Arg<'_>],
-        when: Option<&Program>,
-        nth: usize,
-    ) -> Result<Reply> {
-        if let Some(when) = when {
-            let (key, revision) = (self.slot.key, self.slot.revision());
-            let around = around(self.plan, key, revision, &self.others);
-            if !when.test(&around.scope(self.slot.view(), None), around.limits)? {
-                return Ok(Reply::Null);
-            }
+        context: &Context<'_, '_>,
+        before: (u64, u64),
+        after: (u64, u64),
+        made: u64,
+    ) -> Result<()> {
+        *self.put_in += after.0 - before.0;
+        *self.effects += after.1 - before.1;
+        let limits = &context.request.settings.document;
+        check_put_in(limits, *self.put_in + made)?;
+        check_written(limits, *self.effects)
+    }
+}
+
+impl<'t, 'a, 's, 'h> Ran<'t, 'a, 's, 'h> {
+    /// Validates documents that changed.
+    #[inline]
+    pub fn validate(self) -> Result<Validated<'t, 'a, 's, 'h>> {
+        let context = self.opened.context;
+        if context.request.replaying {
+            return Ok(Validated(self));
         }
-        match change {
-            KeyChange::Create if !self.slot.is_missing() => {
-                Err(Error::new(ErrorCode::BusyKey, "the key already exists"))
-            }
-            KeyChange::Create | KeyChange::Put => {
-                let models = self.plan.models;
-                let at = models.binary_search_by_key(&nth, |(nth, _)| *nth);
-                let (_, model) = &models[at.expect("the model was looked up")];
-                self.slot.make(args[1].json(), model.clone(), self.plan.changing, self.scratch)?;
-                Ok(Reply::Revision)
-            }
-            KeyChange::Delete if self.slot.is_missing() => Err(no_key()),
-            KeyChange::Delete => {
-                self.slot.delete();
-                Ok(Reply::Int(1))
-            }
+        for slot in self.opened.slots.iter_mut() {
+            let judging = Judging {
+                key: slot.key,
+                revision: slot.revision(),
+                now_us: context.clock.read(),
+                limits: &context.request.settings.expressions,
+                allowance: context.request.allowance,
+            };
+            slot.validate(&judging).map_err(|error| error.text("key", slot.key))?;
         }
+        Ok(Validated(self))
     }
 }
 
-#[cold]
-fn named(error: Error, number: usize, spec: &OpSpec) -> Error {
-    error.integer("statement", number as i64).text("operator", spec.name.as_bytes())
-}
-
-fn around<'r>(
-    plan: &'r Plan<'_, '_>,
-    key: &'r [u8],
-    revision: Option<u64>,
-    others: &'r dyn Documents,
-) -> Around<'r> {
-    Around {
-        key,
-        revision,
-        args: plan.args,
-        docs: Some(others),
-        clock: plan.clock,
-        limits: plan.expressions,
-        allowance: plan.allowance,
-    }
-}
-
-/// `docs` of a block: all documents but its own, which is being edited and lent with each expression.
-struct Others<'r, 'k, 'h> {
-    keys: &'r KeyIndex<'k>,
-    before: &'r [Slot<'h>],
-    own_key: &'r [u8],
-    after: &'r [Slot<'h>],
-    /// Those that can be named, looked up when an expression asks for all of them.
-    named: OnceCell<Named<'r>>,
-}
-
-struct Named<'r> {
-    documents: Vec<(&'r str, View<'r>)>,
-    /// How many of them stand before the block's own.
-    before: usize,
-    own_key: Option<&'r str>,
-}
-
-impl<'r> Others<'r, '_, '_> {
-    fn named(&self) -> &Named<'r> {
-        self.named.get_or_init(|| {
-            let named =
-                |slot: &'r Slot<'_>| Some((std::str::from_utf8(slot.key).ok()?, slot.view()?));
-            let mut documents: Vec<_> = self.before.iter().filter_map(named).collect();
-            let before = documents.len();
-            documents.extend(self.after.iter().filter_map(named));
-            Named { documents, before, own_key: std::str::from_utf8(self.own_key).ok() }
-        })
-    }
-}
-
-impl Documents for Others<'_, '_, '_> {
-    fn get<'a>(&'a self, key: &[u8], this: Option<View<'a>>) -> Option<View<'a>> {
-        let slot = self.keys.find(key)?;
-        match slot.checked_sub(self.before.len()) {
-            None => self.before[slot].view(),
-            Some(0) => this,
-            Some(behind) => self.after[behind - 1].view(),
+impl<'t, 'a, 's, 'h> Validated<'t, 'a, 's, 'h> {
+    /// Gives documents that changed their revisions, from `next` on, and fills them in where the reply asks for
+    /// one.
+    #[inline]
+    pub fn number(self, next: u64) -> Numbered<'t, 'a, 's, 'h> {
+        let Validated(mut ran) = self;
+        let slots = &mut *ran.opened.slots;
+        let mut upcoming = next;
+        slots.iter_mut().for_each(|slot| slot.number(&mut upcoming));
+        let blocks = ran.opened.context.request.blocks;
+        match (&mut ran.reply, ran.opened.context.request.reply) {
+            (Reply::Array(replies), ReplyForm::Blocks) => {
+                for (block, reply) in blocks.iter().zip(replies) {
+                    reply.fill_revision(slots[block.slot].numbered());
+                }
+            }
+            (reply, _) => reply.fill_revision(slots[0].numbered()),
         }
+        let highest = (upcoming > next).then(|| upcoming - 1);
+        Numbered { ran, highest }
+    }
+}
+
+impl Numbered<'_, '_, '_, '_> {
+    pub fn reply(&self) -> &Reply {
+        &self.ran.reply
     }
 
-    fn count(&self, this: Option<View<'_>>) -> usize {
-        let named = self.named();
-        named.documents.len() + usize::from(this.is_some() && named.own_key.is_some())
-    }
-
-    fn nth<'a>(&'a self, nth: usize, this: Option<View<'a>>) -> Option<(&'a str, View<'a>)> {
-        let named = self.named();
-        let (Some(own_key), Some(this)) = (named.own_key, this) else {
-            return named.documents.get(nth).copied();
+    /// Ends the possibility to revert.
+    #[inline]
+    pub fn commit(self) -> Decision {
+        let Ran { opened, reply, released } = self.ran;
+        let now_us = match opened.context.request.replaying {
+            // A replica is sent times to live.
+            true => None,
+            false => opened.context.clock.read(),
         };
-        match nth.checked_sub(named.before) {
-            None => named.documents.get(nth).copied(),
-            Some(0) => Some((own_key, this)),
-            Some(_) => named.documents.get(nth - 1).copied(),
-        }
+        let committed = opened.slots.drain(..).map(|slot| slot.commit(now_us)).collect();
+        Decision { reply, highest: self.highest, committed, released }
     }
+}
+
+/// Everything that was decided for a command and is left to be done.
+pub struct Decision {
+    pub reply: Reply,
+    /// The highest new revision; none where no document changed.
+    pub highest: Option<u64>,
+    /// By key.
+    pub committed: SmallVec<[Committed; 1]>,
+    pub released: Released,
 }

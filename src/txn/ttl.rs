@@ -18,10 +18,12 @@ impl ExpiryArg {
     }
 }
 
-/// What a command says of a key's time to live.
+/// The option of a command about a key's time to live.
 #[derive(Clone, Copy, Debug)]
 pub enum ExpiryOption {
     Persist,
+    /// A document that replaces another one has the time to live of that one.
+    Keep,
     Set(ExpiryArg),
 }
 
@@ -29,12 +31,13 @@ impl ExpiryOption {
     pub fn at(self, now_us: u64) -> Expiry {
         match self {
             ExpiryOption::Persist => Expiry::Persist,
+            ExpiryOption::Keep => Expiry::Keep,
             ExpiryOption::Set(expiry) => expiry.at(now_us),
         }
     }
 }
 
-/// What a command did to a document.
+/// The way in which a command used a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     Created,
@@ -67,7 +70,7 @@ impl EndsAt {
         unix_ms.map(|unix_ms| EndsAt { unix_ms, slack_ms })
     }
 
-    /// Whether a key that expires then is as it should be.
+    /// Returns true if a key that expires at `known` need not be changed.
     pub fn is_near(self, known: Option<u64>) -> bool {
         known.is_some_and(|known| known.abs_diff(self.unix_ms) < self.slack_ms)
     }

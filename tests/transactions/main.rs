@@ -10,9 +10,11 @@
 //! `TRANSACTIONS_SEED=n cargo test --test transactions` repeats a run.
 
 mod naive;
+mod one_block;
 #[path = "../locks/random.rs"]
 mod random;
 mod request;
+mod unchanged;
 
 use std::collections::BTreeMap;
 
@@ -21,20 +23,33 @@ use redis_model::command::memory::MemoryHost;
 use redis_model::command::{self, Outcome};
 use redis_model::error::{Detail, Error};
 use redis_model::reply::Reply;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use naive::{Doc, Naive, State, TTL_S, Told};
+use naive::{Definition, Doc, Naive, State, TTL_S, Told};
 use random::Rng;
 use request::{Block, KEYS, Known, draw, words};
 
-/// A host with the model defined.
-fn host() -> MemoryHost {
-    let mut host = MemoryHost::default();
-    let schema = r#"{"properties":{"n":{"type":"integer","maximum":50},"by":{"default":"default"}},"required":["n"]}"#;
-    let rules = ["RULE", "low", "self.n >= 0", "RULE", "jump", "self.n <= oldSelf.n + 20"];
+/// Defines the model anew on both hosts.
+fn define(master: &mut MemoryHost, replica: &mut MemoryHost, rng: &mut Rng) -> Definition {
+    let mut definition = rng.pick(&naive::definitions());
+    let mut properties = json!({"n": {"type": "integer", "maximum": definition.most}});
+    for (name, value) in &definition.defaults {
+        properties[*name]["default"] = value.clone();
+    }
+    let schema = json!({"properties": properties, "required": ["n"]}).to_string();
     let ttl = TTL_S.to_string();
-    host.call(&[&["MODEL.DEFINE", "m", schema], &rules[..], &["TTL", &ttl]].concat()).unwrap();
-    host
+    let command = [
+        &["MODEL.DEFINE", "m", &schema],
+        &["RULE", "low", "self.n >= 0", "RULE", "jump", "self.n <= oldSelf.n + 20"][..],
+        &["TTL", &ttl],
+    ]
+    .concat();
+    let outcome = master.call(&command).unwrap();
+    let args: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
+    replica.replicate(&args, &outcome).unwrap();
+    let Reply::Int(version) = outcome.reply else { panic!("a version") };
+    definition.version = version as u32;
+    definition
 }
 
 /// All a host holds, as bytes; and when keys end.
@@ -62,6 +77,7 @@ fn compare(host: &MemoryHost, state: &State, shown: &str) {
         let found: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(found, doc.json, "{key}: {shown}");
         assert_eq!(document.model_name() == "m", doc.modelled, "{key}: {shown}");
+        assert_eq!(document.definition_version(), doc.version, "{key}: {shown}");
         assert_eq!(host.expiries.get(key.as_bytes()).copied(), doc.ends_ms, "{key}: {shown}");
         let holder = document.locks.holders(b"n").first().map(|holder| holder.fence);
         assert_eq!(holder, doc.lock, "{key}: {shown}");
@@ -129,23 +145,33 @@ impl Coverage {
     }
 }
 
-#[test]
-fn transactions_agree_with_a_naive_model() {
+/// A seed from the clock, printed so that a failure can be run again.
+fn seed() -> u64 {
     let seed = std::env::var("TRANSACTIONS_SEED").map_or_else(
         |_| std::time::UNIX_EPOCH.elapsed().expect("a clock").as_nanos() as u64,
         |seed| seed.parse().expect("a number"),
     );
     println!("TRANSACTIONS_SEED={seed}");
-    let mut rng = Rng::new(seed);
+    seed
+}
+
+#[test]
+fn transactions_agree_with_a_naive_model() {
+    let mut rng = Rng::new(seed());
     let mut coverage = Coverage::default();
     for _ in 0..600 {
-        let (mut master, mut replica, mut state) = (host(), host(), State::new());
+        let (mut master, mut replica) = (MemoryHost::default(), MemoryHost::default());
+        let mut state = State::new();
+        let mut definition = define(&mut master, &mut replica, &mut rng);
         for _ in 0..16 {
+            if rng.one_in(5) {
+                definition = define(&mut master, &mut replica, &mut rng);
+            }
             let blocks = draw(&mut rng);
             if rng.one_in(2) {
                 lock(&mut master, &mut replica, &mut state, rng.pick(&KEYS));
             }
-            step(&mut master, &mut replica, &mut state, &blocks, &mut coverage);
+            step(&mut master, &mut replica, &mut state, &blocks, &definition, &mut coverage);
         }
     }
     coverage.check();
@@ -181,6 +207,7 @@ fn step(
     replica: &mut MemoryHost,
     state: &mut State,
     blocks: &[Block],
+    definition: &Definition,
     coverage: &mut Coverage,
 ) {
     master.now_us += 1000;
@@ -192,11 +219,14 @@ fn step(
         fences: state.iter().filter_map(fence).collect(),
     };
     let words = words(blocks, &known, None);
-    let shown = format!("{words:?} on {state:?}");
+    let shown = format!("{words:?} on {state:?} under {definition:?}");
     let mut naive = Naive {
         state: state.clone(),
         deleted: Vec::new(),
         changed: Vec::new(),
+        made: Vec::new(),
+        filled: Vec::new(),
+        definition: definition.clone(),
         now_ms: master.now_us / 1000,
     };
     let expected = naive.run(state, blocks);

@@ -17,6 +17,31 @@ pub struct Doc {
     pub ends_ms: Option<u64>,
     /// The fence by which `o` holds the lock `n`.
     pub lock: Option<u64>,
+    /// The version of the definition it was validated under; 0 for `any`.
+    pub version: u32,
+}
+
+/// A definition of the model `m`: `n` is an integer from 0 to `most`, which grows by 20 at most at once.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    pub version: u32,
+    pub most: i64,
+    pub defaults: Vec<(&'static str, Value)>,
+}
+
+/// What is defined one after the other.
+pub fn definitions() -> [Definition; 4] {
+    let of = |most, defaults: &[(&'static str, Value)]| Definition {
+        version: 0,
+        most,
+        defaults: defaults.to_vec(),
+    };
+    [
+        of(50, &[("by", json!("default"))]),
+        of(40, &[("by", json!("another")), ("l", json!([]))]),
+        of(50, &[("n", json!(5)), ("m", json!(1))]),
+        of(45, &[]),
+    ]
 }
 
 pub type State = BTreeMap<&'static str, Doc>;
@@ -35,8 +60,13 @@ pub struct Naive {
     pub state: State,
     /// Keys that were deleted on the way: what they hold now is new.
     pub deleted: Vec<&'static str>,
-    /// Whether the key is another document than before.
+    /// Keys whose documents changed, or are new.
     pub changed: Vec<&'static str>,
+    /// Keys that were created or replaced: what they hold is not the document from before.
+    pub made: Vec<&'static str>,
+    /// The defaults that were filled in before the first statement.
+    pub filled: Vec<(&'static str, &'static str)>,
+    pub definition: Definition,
     pub now_ms: u64,
 }
 
@@ -44,6 +74,9 @@ pub type Refused = (&'static str, Option<usize>);
 
 impl Naive {
     pub fn run(&mut self, start: &State, blocks: &[Block]) -> Result<Vec<Vec<Told>>, Refused> {
+        for block in blocks.iter().filter(|block| block.may_write()) {
+            self.fill(block.key);
+        }
         let mut replies = Vec::new();
         for (number, block) in blocks.iter().enumerate() {
             let told = self.block(start, block).map_err(|word| (word, Some(number)))?;
@@ -51,8 +84,34 @@ impl Naive {
         }
         for key in KEYS {
             self.judge(start, key).map_err(|word| (word, None))?;
+            self.finish(start, key);
         }
         Ok(replies)
+    }
+
+    /// Defaults of a definition that a document was not written under.
+    fn fill(&mut self, key: &'static str) {
+        let Some(doc) = self.state.get_mut(key) else { return };
+        if !doc.modelled || doc.version == self.definition.version {
+            return;
+        }
+        let members = doc.json.as_object_mut().expect("all are objects");
+        for (name, value) in &self.definition.defaults {
+            if !members.contains_key(*name) {
+                members.insert((*name).into(), value.clone());
+                self.filled.push((key, name));
+            }
+        }
+    }
+
+    /// Defaults alone are no change; a change leaves the document valid under the definition.
+    fn finish(&mut self, start: &State, key: &'static str) {
+        let Some(doc) = self.state.get_mut(key) else { return };
+        if self.changed.contains(&key) {
+            doc.version = if doc.modelled { self.definition.version } else { 0 };
+        } else {
+            doc.json = start[key].json.clone();
+        }
     }
 
     fn block(&mut self, start: &State, block: &Block) -> Result<Vec<Told>, &'static str> {
@@ -92,11 +151,14 @@ impl Naive {
         let ends_ms = modelled.then_some(self.now_ms + TTL_S * 1000);
         let mut json = json.clone();
         if modelled && let Some(members) = json.as_object_mut() {
-            members.entry("by").or_insert(json!("default"));
+            for (name, value) in &self.definition.defaults {
+                members.entry(*name).or_insert(value.clone());
+            }
         }
         let lock = self.state.get(key).and_then(|doc| doc.lock);
-        self.state.insert(key, Doc { json, modelled, ends_ms, lock });
+        self.state.insert(key, Doc { json, modelled, ends_ms, lock, version: 0 });
         self.changed.push(key);
+        self.made.push(key);
     }
 
     fn step(
@@ -148,8 +210,14 @@ impl Naive {
         let doc = self.state.get_mut(key).expect("it exists");
         let before = doc.json.clone();
         let told = change(&mut doc.json, step, other)?;
-        // What is set to what it was is a change all the same.
-        if before != doc.json || matches!(step, Step::Incr(_) | Step::Set(_) | Step::Eval(_)) {
+        // A default that is assigned, or that the step would have created, stays.
+        let addressed = match step {
+            Step::Incr(_) | Step::Set(_) | Step::Eval(_) => Some("n"),
+            Step::Append(_) => Some("l"),
+            _ => None,
+        };
+        let confirmed = addressed.is_some_and(|name| self.filled.contains(&(key, name)));
+        if before != doc.json || (confirmed && !self.made.contains(&key)) {
             self.changed.push(key);
         }
         Ok(Some(told))
@@ -160,7 +228,8 @@ impl Naive {
         if !doc.modelled || !self.changed.contains(&key) {
             return Ok(());
         }
-        let n = doc.json["n"].as_i64().filter(|n| *n <= 50).ok_or("SCHEMA")?;
+        let n = doc.json["n"].as_i64().filter(|n| *n <= self.definition.most);
+        let n = n.ok_or("SCHEMA")?;
         let old = start.get(key).filter(|old| old.modelled && !self.deleted.contains(&key));
         let jumped = old.is_some_and(|old| n > old.json["n"].as_i64().expect("it was judged") + 20);
         if n < 0 || jumped { Err("RULE") } else { Ok(()) }

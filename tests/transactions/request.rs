@@ -40,6 +40,26 @@ pub struct Block {
     pub steps: Vec<(Option<i64>, Step)>,
 }
 
+impl Block {
+    /// Returns true if a step may write the document, where its guard lets it.
+    pub fn may_write(&self) -> bool {
+        let reads = |step: &Step| {
+            matches!(
+                step,
+                Step::Get
+                    | Step::Revision
+                    | Step::If(_)
+                    | Step::IfRevision(_)
+                    | Step::Holding(_)
+                    | Step::Release(_)
+                    | Step::Exists
+                    | Step::Missing
+            )
+        };
+        self.steps.iter().any(|(_, step)| !reads(step))
+    }
+}
+
 pub fn draw_content(rng: &mut Rng) -> Value {
     match rng.below(8) {
         0 => json!({}),

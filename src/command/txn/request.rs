@@ -1,6 +1,7 @@
 //! What a transaction asks for: the keys and what comes before the blocks, then the blocks.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -8,11 +9,11 @@ use super::{KEYS_MAX, WINDOW_MS_DEFAULT, WINDOW_MS_MAX};
 use crate::codec::effect::Expiry;
 use crate::codec::token::Digest;
 use crate::command::args::{Args, CountedKeys, find_model};
-use crate::command::host::{Host, Key, Settings};
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::Models;
-use crate::op::{Parsing, operand_integer};
-use crate::txn::{BLOCK, BlockPlan, KeyIndex, Statement, Statements, parse_block};
+use crate::host::{Host, Key, Settings};
+use crate::model::{Model, Models};
+use crate::op::{Parsing, Run, operand_integer};
+use crate::txn::{BLOCK, Block, Content, KeyIndex, Statement, Statements, parse_block};
 use crate::value::Measured;
 
 /// The statements of an ordinary transaction of few keys.
@@ -41,7 +42,7 @@ pub struct TokenOption<'a> {
 #[derive(Default)]
 pub struct Body<'a> {
     pub args: Option<Measured>,
-    pub blocks: SmallVec<[BlockPlan; 2]>,
+    pub blocks: SmallVec<[Block; 2]>,
     /// The models that blocks name behind `INIT`, to be looked up: the number of the block, the name.
     pub inits: Vec<(usize, &'a [u8])>,
     pub statements: Statements<'a>,
@@ -219,12 +220,12 @@ impl<'a> Body<'a> {
         settings: &Settings,
         parsing: &mut Parsing<'_>,
     ) -> Result<()> {
-        let (mut init, mut make_path, mut expiry) = (None, false, None);
+        let (mut content, mut make_path, mut expiry) = (None, false, None);
         loop {
-            if init.is_none() && cursor.keyword("INIT") {
-                let (model, content) = cursor.model_and_json(settings)?;
+            if content.is_none() && cursor.keyword("INIT") {
+                let (model, document) = cursor.model_and_json(settings)?;
                 self.inits.push((self.blocks.len(), model));
-                init = Some((None, content));
+                content = Some(Content::initial(None, document));
             } else if !make_path && cursor.keyword("MKPATH") {
                 make_path = true;
             } else if expiry.is_none() {
@@ -240,7 +241,7 @@ impl<'a> Body<'a> {
         let used = parse_block(cursor.left(), parsing, &mut self.statements)?;
         cursor.skip(used);
         let statements = first..self.statements.len();
-        self.blocks.push(BlockPlan { slot, init, make_path, expiry, statements });
+        self.blocks.push(Block { slot, content, make_path, expiry, statements });
         Ok(())
     }
 
@@ -251,20 +252,38 @@ impl<'a> Body<'a> {
             let found = find_model(models, name).map_err(|error| {
                 error.integer("block", *number as i64).text("key", keys[block.slot])
             })?;
-            if let Some((model, _)) = &mut block.init {
-                *model = found;
+            if let Some(content) = &mut block.content {
+                content.model = found;
             }
         }
         Ok(())
     }
 
-    pub fn concerns_locks(&self) -> bool {
-        self.statements.iter().any(Statement::concerns_locks)
-    }
-
-    /// Whether the command says itself what it changes, see `MODEL.FIELDOP`.
-    pub fn is_its_own_effect(&self) -> bool {
-        let plain = |block: &BlockPlan| block.init.is_none() && block.expiry.is_none();
-        self.blocks.iter().all(plain) && self.statements.iter().all(Statement::repeats_exactly)
+    /// Looks up the models that operators on keys name.
+    pub fn find_statement_models(
+        &self,
+        models: &Models,
+        keys: &[&[u8]],
+    ) -> Result<Vec<(usize, Option<Arc<Model>>)>> {
+        let mut found = Vec::new();
+        for (number, block) in self.blocks.iter().enumerate() {
+            for nth in block.statements.clone() {
+                let Statement::Operate { spec, args, .. } = &self.statements[nth] else {
+                    continue;
+                };
+                if !matches!(spec.run, Run::Key(_)) || args.is_empty() {
+                    continue;
+                }
+                let model = find_model(models, args[0].text().as_bytes()).map_err(|error| {
+                    error
+                        .integer("statement", (nth - block.statements.start) as i64)
+                        .text("operator", spec.name.as_bytes())
+                        .integer("block", number as i64)
+                        .text("key", keys[block.slot])
+                })?;
+                found.push((nth, model));
+            }
+        }
+        Ok(found)
     }
 }

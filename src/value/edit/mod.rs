@@ -51,6 +51,10 @@ pub struct Journal {
     put_in: u64,
     /// The places that changed, where they are tracked.
     changes: Changes,
+    /// The first so many steps filled in defaults, see [`Editor::mark_defaults`].
+    defaults: usize,
+    /// Flag: a statement addressed one of these defaults, so that they stay.
+    defaults_confirmed: bool,
 }
 
 enum Undo {
@@ -106,11 +110,6 @@ impl Journal {
         self.put_in
     }
 
-    /// How many bytes the changes in portable form are so far.
-    pub fn written(&self) -> u64 {
-        self.effects.len() as u64
-    }
-
     /// The changes in portable form, in order.
     pub fn effects(&self) -> &[u8] {
         &self.effects
@@ -119,6 +118,18 @@ impl Journal {
     /// The places that changed, see [`Editor::track_changes`].
     pub fn changes(&self) -> &[Change] {
         self.changes.as_slice()
+    }
+
+    /// Returns true if `place` is a default that was filled in, or inside one.
+    #[cold]
+    fn is_in_default(&self, place: &[u32]) -> bool {
+        self.undo[..self.defaults].iter().any(|undo| match undo {
+            Undo::Insert { place: parent, position, count } => {
+                let inside = place.get(parent.len()).filter(|_| place.starts_with(parent));
+                inside.is_some_and(|step| (*position..*position + *count).contains(step))
+            }
+            _ => false,
+        })
     }
 
     /// Empties the journal and keeps its buffers, up to a size worth keeping.
@@ -132,6 +143,8 @@ impl Journal {
         self.effects.shrink_to(KEEP);
         self.size_change = 0;
         self.put_in = 0;
+        self.defaults = 0;
+        self.defaults_confirmed = false;
     }
 }
 
@@ -157,7 +170,8 @@ pub struct Editor<'a> {
 }
 
 impl<'a> Editor<'a> {
-    /// `size` is the document's, as [`View::size`] counts it.
+    /// Edits a document of this `size`, as [`View::size`] counts it. The editor has the document and the
+    /// journal until it is committed or dropped; there is no other way to give them back.
     pub fn new(
         root: &'a mut Root,
         size: u64,
@@ -165,17 +179,6 @@ impl<'a> Editor<'a> {
         journal: &'a mut Journal,
     ) -> Editor<'a> {
         assert!(journal.is_empty(), "an editor starts with an empty journal");
-        Editor::resume(root, size, limits, journal)
-    }
-
-    /// Goes on where an editor of the same document, that was suspended, left this journal. `size` is
-    /// what the document's was when the journal was empty.
-    pub fn resume(
-        root: &'a mut Root,
-        size: u64,
-        limits: Limits,
-        journal: &'a mut Journal,
-    ) -> Editor<'a> {
         Editor {
             root,
             journal,
@@ -187,12 +190,6 @@ impl<'a> Editor<'a> {
         }
     }
 
-    /// Stops editing for now. Whoever holds the journal goes on, or undoes it by dropping an editor that
-    /// was resumed with it.
-    pub fn suspend(self) {
-        std::mem::forget(self);
-    }
-
     /// The same editor, recording effects or not.
     pub fn with_effects(mut self, effects: Effects) -> Editor<'a> {
         self.effects = effects;
@@ -201,7 +198,7 @@ impl<'a> Editor<'a> {
 
     /// The same editor, noting which places change.
     pub fn track_changes(mut self, tracks: bool) -> Editor<'a> {
-        self.tracks = tracks;
+        self.set_tracking(tracks);
         self
     }
 
@@ -240,6 +237,33 @@ impl<'a> Editor<'a> {
         self.pay(steps)
     }
 
+    /// Notes which places change from now on, or stops doing so.
+    pub fn set_tracking(&mut self, tracks: bool) {
+        self.tracks = tracks;
+    }
+
+    /// Marks all changes made so far as defaults that were filled in. They alone do not count as a change
+    /// of the document, unless a statement confirms one of them.
+    pub fn mark_defaults(&mut self) {
+        self.journal.defaults = self.journal.undo.len();
+    }
+
+    /// Reverts defaults that were filled in for statements which then changed nothing.
+    pub fn revert_unused_defaults(&mut self) {
+        if self.journal.defaults > 0 && !self.changed() {
+            self.rollback();
+        }
+    }
+
+    /// Keeps the defaults that were filled in, if `place` is one of them or inside one: an operator that
+    /// creates what is missing found it there.
+    #[inline]
+    pub fn confirm_default(&mut self, place: &[u32]) {
+        if self.journal.defaults > 0 && self.journal.is_in_default(place) {
+            self.journal.defaults_confirmed = true;
+        }
+    }
+
     /// The places that changed so far, where they are tracked.
     pub fn changes(&self) -> &[Change] {
         self.journal.changes()
@@ -260,13 +284,19 @@ impl<'a> Editor<'a> {
         &self.limits
     }
 
+    /// Returns true if the document was changed, by more than marked defaults.
     pub fn changed(&self) -> bool {
-        !self.journal.is_empty()
+        self.journal.undo.len() > self.journal.defaults || self.journal.defaults_confirmed
     }
 
-    /// How many changes were made so far.
-    pub fn steps(&self) -> usize {
-        self.journal.undo.len()
+    /// The size of all that was put in so far, whatever became of it.
+    pub fn put_in(&self) -> u64 {
+        self.journal.put_in
+    }
+
+    /// The bytes of the changes in portable form so far.
+    pub fn effect_bytes(&self) -> u64 {
+        self.journal.effects.len() as u64
     }
 
     /// The document's size as it stands now.
@@ -295,7 +325,11 @@ impl<'a> Editor<'a> {
         let checked = check(&self.limits, self.journal, size, depth, new.size, growth);
         if identical || checked.is_err() {
             self.journal.effects.truncate(start);
-            return if identical { self.pay(work) } else { checked };
+            if identical {
+                self.confirm_assigned(place);
+                return self.pay(work);
+            }
+            return checked;
         }
         if self.effects == Effects::Recorded {
             wire::put_value(new.value.view(), &mut self.journal.effects);
@@ -468,8 +502,22 @@ impl<'a> Editor<'a> {
         self.journal.clear();
     }
 
-    /// Ends the possibility to undo: tidies up what undo needed. The journal keeps its effects.
-    pub fn commit(self) {
+    /// Keeps the defaults that were filled in, if `place`, to which an equal value was assigned, is one of
+    /// them, inside one or around one.
+    fn confirm_assigned(&mut self, place: &[u32]) {
+        let journal = &mut *self.journal;
+        let around = |undo: &Undo| matches!(undo, Undo::Insert { place: parent, .. } if parent.starts_with(place));
+        if journal.defaults > 0
+            && (journal.is_in_default(place) || journal.undo[..journal.defaults].iter().any(around))
+        {
+            journal.defaults_confirmed = true;
+        }
+    }
+
+    /// Ends the possibility to undo, and frees what undo needed. Returns the document's size. The journal
+    /// keeps its effects and the size of what was put in; another editor may go on with it.
+    pub fn commit(self) -> u64 {
+        let size = self.size();
         for place in std::mem::take(&mut self.journal.holes) {
             // The place may be another's by now, or nobody's: tidying any object is harmless.
             let value = match try_walk(self.root, &place) {
@@ -484,6 +532,8 @@ impl<'a> Editor<'a> {
             }
         }
         self.journal.undo.clear();
+        self.journal.size_change = 0;
+        size
     }
 
     fn check(&self, depth: u32, size: u64, growth: i64) -> Result<()> {

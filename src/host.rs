@@ -1,4 +1,4 @@
-//! What a command needs of the world, and what it gives back.
+//! The world as a command sees it, and the outcome it gives back.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ impl Settings {
 }
 
 /// The keyspace and the clock, as one command sees them. Implemented by the server's shell, and in
-/// memory by [`super::memory::MemoryHost`].
+/// memory by [`crate::command::memory::MemoryHost`].
 pub trait Host {
     /// The server's clock: microseconds since 1970, the same during one command.
     fn now_us(&mut self) -> u64;
@@ -103,7 +103,7 @@ pub trait Host {
     fn open(&mut self, key: Key<'_>) -> Result<Option<&mut Document>>;
 
     /// As [`Host::open`], for several keys at once, whose names all differ.
-    fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Vec<Option<&mut Document>>>;
+    fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Documents<'_>>;
 
     /// Stores a document, in the place of one that may be there. The time to live stays as it was.
     fn put(&mut self, key: Key<'_>, document: NewDocument);
@@ -149,10 +149,13 @@ pub trait Host {
     fn with_locks(&mut self, run: &mut WithLocks<'_>);
 
     /// An empty journal; giving it back with [`Host::keep_journal`] saves allocations.
-    fn take_journal(&mut self) -> Journal;
+    fn take_journal(&mut self) -> Box<Journal>;
 
-    fn keep_journal(&mut self, journal: Journal);
+    fn keep_journal(&mut self, journal: Box<Journal>);
 }
+
+/// The documents at several keys, in their order; none where a key is missing.
+pub type Documents<'h> = SmallVec<[Option<&'h mut Document>; 2]>;
 
 /// What is done with locks, see [`Host::with_locks`].
 pub type WithLocks<'r> = dyn FnMut(&mut Engine, &mut dyn Store, Moment) + 'r;
@@ -167,6 +170,13 @@ pub struct Outcome {
     pub definition: Option<Vec<u8>>,
     /// The client gets its reply later.
     pub waits: Option<Waiting>,
+}
+
+impl From<Reply> for Outcome {
+    /// Nothing was changed.
+    fn from(reply: Reply) -> Outcome {
+        Outcome { reply, effects: SmallVec::new(), definition: None, waits: None }
+    }
 }
 
 /// A client that waits for a lock.

@@ -1,0 +1,324 @@
+//! Runs the statements of one block on its key, in order, each seeing what those before it did.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::request::{Block, Content};
+use super::slot::{Making, Slot};
+use super::statement::{Assertion, Statement};
+use super::transaction::{Context, JournalBytes};
+use crate::budget::Allowance;
+use crate::error::{Error, ErrorCode, Result};
+use crate::expr::Program;
+use crate::lock::{Held, lost};
+use crate::model::Model;
+use crate::op::{Absent, Arg, Around, Frame, KeyChange, OpSpec, Run, Site};
+use crate::path::Path;
+use crate::reply::Reply;
+use crate::value::edit::{Editor, Journal};
+use crate::value::{Measured, Place};
+
+/// The grants that end when the command is over: the slot of the document, the name of the lock, the fence.
+pub type Released = SmallVec<[(usize, Box<str>, u64); 1]>;
+
+/// The journal of documents that a transaction makes; none before the first one is edited.
+pub type Scratch = Option<Journal>;
+
+/// A block that is being run.
+pub struct BlockRun<'b, 'a, 'h> {
+    pub context: &'b Context<'b, 'a>,
+    pub slot: &'b mut Slot<'h>,
+    pub slot_number: usize,
+    pub around: Around<'b>,
+    pub make_path: bool,
+    pub scratch: &'b mut Scratch,
+    pub released: &'b mut Released,
+}
+
+impl BlockRun<'_, '_, '_> {
+    /// One reply for each operator. On an error the slots are to be dropped, which reverts what was done.
+    pub fn run(mut self, block: &Block, bytes: &mut JournalBytes<'_>) -> Result<Vec<Reply>> {
+        if let Some(content) = &block.content {
+            self.store(content)?;
+        }
+        let mut replies = Vec::with_capacity(block.statements.len());
+        for (number, nth) in block.statements.clone().enumerate() {
+            let before = self.slot.journal_bytes();
+            replies.extend(self.statement(number, nth)?);
+            let made = self.scratch.as_ref().map_or(0, Journal::put_in);
+            bytes
+                .add(self.context, before, self.slot.journal_bytes(), made)
+                .map_err(|error| error.integer("statement", number as i64))?;
+        }
+        if let Some(expiry) = block.expiry {
+            if self.slot.is_missing() {
+                return Err(no_key());
+            }
+            self.slot.set_expiry(expiry);
+        }
+        Ok(replies)
+    }
+
+    /// Stores the block's own document, where there is none or it replaces one.
+    fn store(&mut self, content: &Content) -> Result<()> {
+        if !content.replaces && !self.slot.is_missing() {
+            return Ok(());
+        }
+        let document = content.document.take().expect("a block runs once");
+        self.context.request.allowance.own(document.size);
+        self.make(document, content.model.clone(), content.json_arg)
+    }
+
+    fn make(
+        &mut self,
+        content: Measured,
+        model: Option<Arc<Model>>,
+        json_arg: Option<usize>,
+    ) -> Result<()> {
+        let request = self.context.request;
+        let (limits, allowance) = (&request.settings.document, request.allowance);
+        let making = Making { scratch: self.scratch, limits, allowance };
+        self.slot.make(content, model, json_arg, making)
+    }
+
+    /// Runs one statement. `number` is its number in the block, `nth` the one among all. An assertion has no
+    /// reply.
+    #[inline]
+    fn statement(&mut self, number: usize, nth: usize) -> Result<Option<Reply>> {
+        let numbered = |error: Error| error.integer("statement", number as i64);
+        let (spec, args, first_operand, when) = match &self.context.request.statements[nth] {
+            Statement::Assert(assertion) => {
+                return self.assert(assertion).map(|()| None).map_err(numbered);
+            }
+            Statement::Operate { spec, args, first_operand, when } => {
+                (*spec, args, *first_operand, when.as_deref())
+            }
+        };
+        if let Run::Key(change) = spec.run {
+            let reply = self.change_key_when(when, change, args, nth);
+            return reply
+                .map(Some)
+                .map_err(|error| numbered(error).text("operator", spec.name.as_bytes()));
+        }
+        if let Some(when) = when
+            && !self.is_true(when).map_err(numbered)?
+        {
+            return Ok(Some(Reply::Null));
+        }
+        self.operate(spec, args).map(Some).map_err(|error| {
+            let error = numbered(error).text("operator", spec.name.as_bytes());
+            let has_path = matches!(args.first(), Some(Arg::Path(_)));
+            if has_path { error.text("path", first_operand) } else { error }
+        })
+    }
+
+    /// Evaluates an expression about the document as it stands.
+    fn is_true(&self, program: &Program) -> Result<bool> {
+        let view = self.slot.view().ok_or_else(no_key)?;
+        program.test(&self.around.scope(Some(view), None), self.around.limits)
+    }
+
+    fn assert(&self, assertion: &Assertion) -> Result<()> {
+        let exists = !self.slot.is_missing();
+        match assertion {
+            Assertion::If(program) => match self.is_true(program)? {
+                true => Ok(()),
+                false => Err(self.condition_is_false(program)),
+            },
+            Assertion::Exists if !exists => {
+                Err(Error::new(ErrorCode::Condition, "the document does not exist"))
+            }
+            Assertion::Missing if exists => {
+                Err(Error::new(ErrorCode::Condition, "the document exists"))
+            }
+            Assertion::Exists | Assertion::Missing | Assertion::Held => Ok(()),
+            Assertion::Revision(_) if !exists => Err(no_key()),
+            Assertion::Revision(expected) => check_revision(*expected, self.around.revision),
+            Assertion::Holding { name, owner, fence } => self.check_grant(name, owner, *fence),
+        }
+    }
+
+    /// The refusal where an `IF` is false: its expression, and the values it read.
+    #[cold]
+    fn condition_is_false(&self, program: &Program) -> Error {
+        let error = Error::new(ErrorCode::Condition, "condition is false")
+            .text("expr", program.source().as_bytes());
+        let scope = self.around.scope(self.slot.view(), None);
+        error.values(program.explain(&scope, self.around.limits))
+    }
+
+    /// `LOCKLOST` unless the lock is held by this grant.
+    fn check_grant(&self, name: &str, owner: &str, fence: u64) -> Result<()> {
+        let over = self
+            .released
+            .iter()
+            .any(|(slot, known, at)| *slot == self.slot_number && **known == *name && *at == fence);
+        let (name, owner) = (name.as_bytes(), owner.as_bytes());
+        let steady_ms = self.context.steady_ms;
+        let held = self.slot.locks().and_then(|locks| locks.holding(name, owner, fence, steady_ms));
+        match held.filter(|_| !over) {
+            Some(_) => Ok(()),
+            None => Err(lost(self.around.key, &Held { name, owner, fence })),
+        }
+    }
+
+    /// Notes that a grant ends when the command is over.
+    fn release(&mut self, args: &[Arg<'_>]) -> Result<Reply> {
+        let (name, owner, fence) = (args[0].text(), args[1].text(), args[2].integer() as u64);
+        if !self.context.request.replaying {
+            self.check_grant(name, owner, fence)?;
+        }
+        self.released.push((self.slot_number, name.into(), fence));
+        Ok(Reply::Int(1))
+    }
+
+    fn operate(&mut self, spec: &OpSpec, args: &[Arg<'_>]) -> Result<Reply> {
+        if let Run::Release = spec.run {
+            return self.release(args);
+        }
+        let request = self.context.request;
+        let (limits, allowance) = (&request.settings.document, request.allowance);
+        let (around, make_path) = (&self.around, self.make_path);
+        let making = Making { scratch: self.scratch, limits, allowance };
+        self.slot.edit(making, |editor: &mut Editor<'_>| {
+            let mut frame = Frame { editor, around, allowance, make_path };
+            apply(&mut frame, spec, args, allowance)
+        })
+    }
+
+    fn change_key_when(
+        &mut self,
+        when: Option<&Program>,
+        change: KeyChange,
+        args: &[Arg<'_>],
+        nth: usize,
+    ) -> Result<Reply> {
+        // An operator on a key may be guarded where the document is missing.
+        let scope = self.around.scope(self.slot.view(), None);
+        match when {
+            Some(when) if !when.test(&scope, self.around.limits)? => Ok(Reply::Null),
+            _ => self.change_key(change, args, nth),
+        }
+    }
+
+    fn change_key(&mut self, change: KeyChange, args: &[Arg<'_>], nth: usize) -> Result<Reply> {
+        match change {
+            KeyChange::Create if !self.slot.is_missing() => {
+                Err(Error::new(ErrorCode::BusyKey, "the key already exists"))
+            }
+            KeyChange::Create | KeyChange::Put => {
+                let request = self.context.request;
+                let at = request.models.binary_search_by_key(&nth, |(nth, _)| *nth);
+                let (_, model) = &request.models[at.expect("the model was looked up")];
+                self.make(args[1].json().clone(), model.clone(), None)?;
+                Ok(Reply::Revision)
+            }
+            KeyChange::Delete if self.slot.is_missing() => Err(no_key()),
+            KeyChange::Delete => {
+                self.slot.delete();
+                self.around.revision = None;
+                self.released.retain(|(slot, _, _)| *slot != self.slot_number);
+                Ok(Reply::Int(1))
+            }
+        }
+    }
+}
+
+/// `REVISION` unless the document has the expected revision.
+pub fn check_revision(expected: u64, found: Option<u64>) -> Result<()> {
+    if found == Some(expected) {
+        return Ok(());
+    }
+    let error = Error::new(ErrorCode::Revision, "the document has another revision")
+        .integer("expected", expected as i64);
+    Err(match found {
+        Some(found) => error.integer("revision", found as i64),
+        None => error,
+    })
+}
+
+/// The refusal where a statement needs a document.
+#[cold]
+pub fn no_key() -> Error {
+    Error::new(ErrorCode::NoKey, "the key is missing")
+}
+
+fn apply(
+    frame: &mut Frame<'_, '_>,
+    spec: &OpSpec,
+    args: &[Arg<'_>],
+    allowance: &Allowance<'_>,
+) -> Result<Reply> {
+    match spec.run {
+        Run::Once(run) => run(frame, args)?.within(allowance),
+        Run::Each(run) => each(frame, spec, args, run, Reply::Array),
+        Run::Total(run) => each(frame, spec, args, run, total),
+        Run::Release | Run::Key(_) => unreachable!("the block runs it, which holds the key"),
+    }
+}
+
+fn total(replies: Vec<Reply>) -> Reply {
+    let count = |reply: &Reply| match reply {
+        Reply::Int(count) => *count,
+        other => unreachable!("an operator with a total replies integers, not {other:?}"),
+    };
+    Reply::Int(replies.iter().map(count).sum())
+}
+
+type RunEach = fn(&mut Site<'_, '_>, &[Arg<'_>]) -> Result<Reply>;
+
+fn each(
+    frame: &mut Frame<'_, '_>,
+    spec: &OpSpec,
+    args: &[Arg<'_>],
+    run: RunEach,
+    gather: fn(Vec<Reply>) -> Reply,
+) -> Result<Reply> {
+    match args[0].path() {
+        Path::Singular(path) => {
+            let mut site = frame.site(path);
+            if site.is_present() {
+                if spec.absent == Absent::Create {
+                    site.confirm_default();
+                }
+                return run(&mut site, args)?.within(site.allowance());
+            }
+            match spec.absent {
+                Absent::Null => Ok(Reply::Null),
+                Absent::Zero => Ok(Reply::Int(0)),
+                Absent::NoPath => Err(Error::new(ErrorCode::NoPath, "nothing is at the path")),
+                Absent::Create => match site.blocked() {
+                    Some(error) => Err(error.clone()),
+                    None => run(&mut site, args)?.within(site.allowance()),
+                },
+                Absent::Own => unreachable!("an operator that looks for itself runs once"),
+            }
+        }
+        Path::Query(query) => {
+            let places = query.places(frame.view(), frame.allowance)?;
+            let counted = matches!(spec.run, Run::Each(_));
+            at_places(frame, places, args, run, counted).map(gather)
+        }
+    }
+}
+
+/// Runs back to front, so that no change moves a place that is still to come: what stands behind a
+/// place or inside it is done before it. Replies stand in the order of the matches; `counted` are those
+/// that are given as they are.
+fn at_places(
+    frame: &mut Frame<'_, '_>,
+    places: Vec<Place>,
+    args: &[Arg<'_>],
+    run: RunEach,
+    counted: bool,
+) -> Result<Vec<Reply>> {
+    let mut replies = vec![Reply::Null; places.len()];
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_unstable_by(|a, b| places[*b].cmp(&places[*a]));
+    for nth in order {
+        let reply = run(&mut frame.site_at(places[nth].clone()), args)?;
+        replies[nth] = if counted { reply.within(frame.allowance)? } else { reply };
+    }
+    Ok(replies)
+}

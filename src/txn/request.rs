@@ -1,0 +1,110 @@
+//! The form in which a command asks the engine to change documents.
+
+use std::cell::Cell;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::keys::KeyIndex;
+use super::statement::Statement;
+use super::ttl::ExpiryOption;
+use crate::budget::Allowance;
+use crate::codec::effect::Expiry;
+use crate::codec::token::Digest;
+use crate::host::{Key, Settings};
+use crate::model::Model;
+use crate::value::Measured;
+
+/// A parsed command.
+pub struct Request<'r, 'a> {
+    /// Keys with different names. The position of a key is the number of its slot.
+    pub keys: &'r [Key<'a>],
+    pub blocks: &'r [Block],
+    pub statements: &'r [Statement<'a>],
+    /// Models that operators on keys name, by the number of the statement among all.
+    pub models: &'r [(usize, Option<Arc<Model>>)],
+    pub args: Option<&'r Measured>,
+    /// The keys whose documents expressions may read as `docs`; none where there is no such name.
+    pub docs: Option<&'r KeyIndex<'a>>,
+    pub settings: &'r Settings,
+    /// One for the whole command, whatever it does.
+    pub allowance: &'r Allowance<'r>,
+    /// The command comes from a master or an AOF, which validated it.
+    pub replaying: bool,
+    pub reply: ReplyForm,
+    pub token: Option<TokenRecord<'a>>,
+}
+
+/// The statements on one key.
+#[derive(Default)]
+pub struct Block {
+    /// The slot of the key.
+    pub slot: usize,
+    /// A document to store before the statements run.
+    pub content: Option<Content>,
+    pub make_path: bool,
+    pub expiry: Option<ExpiryOption>,
+    /// Its statements among all of the request's.
+    pub statements: Range<usize>,
+}
+
+/// A document that a block stores.
+pub struct Content {
+    pub model: Option<Arc<Model>>,
+    /// The document is taken out when it is stored, because it may be large. A block runs once.
+    pub document: Cell<Option<Measured>>,
+    /// Also store it where a document exists.
+    pub replaces: bool,
+    /// The argument of the command that is its JSON text, if replicas may be sent that.
+    pub json_arg: Option<usize>,
+}
+
+impl Content {
+    /// A document to store where none exists.
+    pub fn initial(model: Option<Arc<Model>>, document: Measured) -> Content {
+        Content { model, document: Cell::new(Some(document)), replaces: false, json_arg: None }
+    }
+}
+
+/// The form of a command's reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyForm {
+    /// One array for each block, and errors name the block.
+    Blocks,
+    /// The replies of the only block.
+    Block,
+    /// The revision of the only key.
+    Revision,
+}
+
+/// The key under which the reply is recorded.
+pub struct TokenRecord<'a> {
+    pub key: Key<'a>,
+    pub digest: Digest,
+    pub expiry: Expiry,
+}
+
+impl<'a> Request<'_, 'a> {
+    /// Returns true if the command says itself what it changes: no option asks for the time or depends on
+    /// what exists, and each operator leads to one place. Its assertions held. Then replicas may be sent the
+    /// command as it is, which costs the least.
+    pub fn repeats_exactly(&self) -> bool {
+        let plain = |block: &Block| block.content.is_none() && block.expiry.is_none();
+        self.token.is_none()
+            && self.blocks.iter().all(plain)
+            && self.statements.iter().all(Statement::repeats_exactly)
+    }
+
+    /// Returns true if a statement may ask for the time.
+    pub fn may_read_clock(&self) -> bool {
+        self.statements.iter().any(Statement::may_read_clock)
+    }
+
+    /// Returns true if a statement asks for the holders of locks.
+    pub fn concerns_locks(&self) -> bool {
+        self.statements.iter().any(Statement::concerns_locks)
+    }
+
+    pub fn statements_of(&self, block: &Block) -> &[Statement<'a>] {
+        &self.statements[block.statements.clone()]
+    }
+}

@@ -1,0 +1,100 @@
+//! The relation of a document to the definition of its model: how it is validated, and its defaults.
+
+use crate::document::Head;
+use crate::error::Result;
+use crate::model::{Before, Definition, Judging, Model, ReadDefinition, no_model};
+use crate::value::View;
+use crate::value::edit::{Change, Editor};
+
+/// How much of a document is validated after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it: it is new, or was validated under another version of its definition, or by an untrusted
+    /// payload.
+    Whole,
+    /// The changes: it was valid before.
+    Changes,
+}
+
+/// The definition that a document is written under.
+pub struct Validation<'h> {
+    model: &'h Model,
+    definition: ReadDefinition<'h>,
+    extent: Extent,
+    /// The values that rules compare with, from before the first statement.
+    before: Before,
+}
+
+impl<'h> Validation<'h> {
+    /// Begins before the first statement that may write: keeps what rules compare with, has the editor note
+    /// changes where those are validated, and fills in the defaults of a definition that the document was not
+    /// written under.
+    pub fn begin(
+        model: &'h Model,
+        head: &Head<'_>,
+        editor: &mut Editor<'_>,
+        fills_defaults: bool,
+    ) -> Result<Validation<'h>> {
+        let definition = model.read();
+        let (mut extent, mut before) = (Extent::Whole, None);
+        if let Some(definition) = definition.get() {
+            before = definition.before(editor.view());
+            if head.is_judged_by(definition.version) {
+                extent = Extent::Changes;
+                editor.set_tracking(true);
+            } else if fills_defaults && head.definition_version() != definition.version {
+                definition.fill_defaults(editor)?;
+                editor.mark_defaults();
+            }
+        }
+        Ok(Validation { model, definition, extent, before })
+    }
+
+    /// The values that rules compare with.
+    pub fn before(&self) -> &Before {
+        &self.before
+    }
+
+    /// `SCHEMA`, `RULE` or `NOMODEL` unless the changed document is valid.
+    pub fn check(
+        &self,
+        document: View<'_>,
+        changes: &[Change],
+        context: &Judging<'_>,
+    ) -> Result<()> {
+        let before = &self.before;
+        match (self.definition.get(), self.extent) {
+            (None, _) => Err(no_model(self.model.name().as_bytes())),
+            (Some(definition), Extent::Whole) => definition.judge(document, before, context),
+            (Some(definition), Extent::Changes) => {
+                definition.judge_changes(document, changes, before, context)
+            }
+        }
+        .map_err(|error| error.text("model", self.model.name().as_bytes()))
+    }
+
+    /// The version of the definition that a changed document is valid under from now on, where it was
+    /// validated whole.
+    pub fn new_version(&self) -> Option<u32> {
+        let definition = self.definition.get().filter(|_| self.extent == Extent::Whole)?;
+        Some(definition.version)
+    }
+
+    pub fn definition(&self) -> Option<&Definition> {
+        self.definition.get()
+    }
+}
+
+/// As [`Validation::check`], for a document that the command makes.
+pub fn check_new(
+    model: &Model,
+    document: View<'_>,
+    before: &Before,
+    context: &Judging<'_>,
+) -> Result<()> {
+    match model.read().get() {
+        None => Err(no_model(model.name().as_bytes())),
+        Some(definition) => definition.judge(document, before, context),
+    }
+    .map_err(|error| error.text("model", model.name().as_bytes()))
+}
