@@ -135,18 +135,30 @@ impl Exchange {
         }
     }
 
-    /// Takes over a definition, if it is news.
-    pub fn hear_definition(&mut self, models: &Models, heard: Entry) -> Option<Learned> {
-        if !models.is_news(&heard) {
-            // All nodes hear it: who has the same need not send it, too.
-            if models.version_of(&heard.name) == heard.version {
-                self.wanted.remove(&heard.name);
-            }
-            return None;
+    /// Returns true for a definition that is news; see [`learn`]. All nodes hear it: who has the same need not
+    /// send it, too.
+    pub fn hear_definition(&mut self, models: &Models, heard: &Entry) -> bool {
+        if models.is_news(heard) {
+            return true;
         }
-        let version = heard.version;
-        let entry = models.resolve(heard);
-        let unusable = models.install(&entry).err();
-        Some(Learned { resolved: entry.version != version, entry, unusable })
+        if models.version_of(&heard.name) == heard.version {
+            self.wanted.remove(&heard.name);
+        }
+        false
     }
+}
+
+/// Takes over a definition, if it is news.
+pub fn learn(models: &Models, heard: Entry) -> Option<Learned> {
+    if !models.is_news(&heard) {
+        return None;
+    }
+    let version = heard.version;
+    let entry = models.resolve(heard.clone());
+    let unusable = models.install(&entry).err();
+    Some(Learned {
+        resolved: entry.version != version || entry.source != heard.source,
+        entry,
+        unusable,
+    })
 }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::api::{bytes, call, is_ok};
 use super::host::ServerHost;
-use super::{command_info, info, locks, log, models, reply, waiting};
+use super::{bus, command_info, info, locks, log, models, reply, waiting};
 use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, Keys, Outcome, Sent};
 use crate::error::{Error, Result};
 
@@ -208,7 +208,7 @@ unsafe fn finish(
     unsafe {
         if let Some(definition) = &outcome.definition {
             models::replicate(ctx, definition);
-            models::broadcast(ctx, definition);
+            bus::broadcast(ctx, definition);
         }
         for effect in &outcome.effects {
             if effect.signalled {

@@ -19,7 +19,7 @@ use redis_module::raw;
 
 use super::api::{bytes, call, is_ok};
 use super::deferred::{self, Task, is_paused};
-use super::{data_type, models, role, waiting};
+use super::{bus, data_type, role, waiting};
 use crate::command::lock_effect;
 use crate::document::Document;
 use crate::lock::{At, Engine, LockEdit, Locks, Moment, Place, Settled, Store, WaiterId};
@@ -460,7 +460,7 @@ unsafe extern "C" fn on_cron(
         // SAFETY: `ctx` is valid during the callback, and no key is open.
         unsafe {
             deferred::run_due(ctx);
-            models::on_cron(ctx);
+            bus::on_cron(ctx);
         }
         let Some((timer, fires_ms)) = TIMER.get() else { return };
         let now_ms = moment().steady_ms;

@@ -10,6 +10,7 @@
 
 mod alloc;
 mod api;
+mod bus;
 mod carrier;
 mod command_info;
 mod config;

@@ -156,7 +156,10 @@ impl Cluster {
             Message::Summary(summary) => exchange.hear_summary(models, summary),
             Message::Outline(outline) => exchange.hear_outline(models, &outline),
             Message::Definition(entry) => {
-                let Some(learned) = exchange.hear_definition(models, entry) else { return };
+                if !exchange.hear_definition(models, &entry) {
+                    return;
+                }
+                let Some(learned) = learn(models, entry) else { return };
                 assert!(learned.unusable.is_none());
                 self.note(to, &learned.entry);
                 if learned.resolved {
