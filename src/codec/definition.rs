@@ -1,4 +1,4 @@
-//! What is known of one model, as it is stored in RDB and sent to replicas, the AOF and other shards.
+//! The encoding of one model's definition, in RDB and on the way to replicas, the AOF and other shards.
 //!
 //! ```text
 //! entry := 2:version text:name varint:definition state
@@ -24,7 +24,7 @@ use crate::model::{
 use crate::value::wire::{self, Reader};
 
 const VERSION: u8 = 2;
-/// Without what is said of formats and defaults.
+/// The version without `formats` and `defaults`.
 const VERSION_1: u8 = 1;
 const ENDED: u8 = 0;
 const DEFINED: u8 = 1;
@@ -55,7 +55,7 @@ pub fn encode(entry: &Entry) -> Vec<u8> {
     out
 }
 
-/// Reads what may be corrupt or hostile. Whether it compiles is not looked at.
+/// Decodes untrusted bytes. Does not compile the schema or the rules.
 pub fn decode(bytes: &[u8]) -> Result<Entry> {
     let mut reader = Reader::new(bytes);
     let encoding = reader.byte()?;

@@ -1,4 +1,4 @@
-//! What is replicated: the effect of a command on one key, never the command itself.
+//! The encoding of effects: the change a command made to one key, as it is replicated.
 //!
 //! ```text
 //! effect := 3:version kind varint:revision expiry rest
@@ -11,8 +11,8 @@
 //! expiry := 0 as it was | 1 none | 2 varint:unix-ms
 //! ```
 //!
-//! `definition` is the version of the definition that judged the document; 0 where there is none, and for
-//! an edit where it stays as it was. Version 1 had no `definition`; version 2 had no edits that exchange or
+//! `definition` is the version of the definition that the document was validated against; 0 for none, and for
+//! an edit that does not change it. Version 1 had no `definition`; version 2 had no edits that exchange or
 //! lift values. Both are still read.
 //!
 //! It travels as `MODEL.APPLY key effect [json]`.
@@ -29,7 +29,7 @@ const TOUCH: u8 = 3;
 const TOKEN: u8 = 4;
 const LOCKS: u8 = 5;
 
-/// What becomes of a key's time to live.
+/// The effect on a key's time to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
     /// It stays as it was.

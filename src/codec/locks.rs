@@ -114,7 +114,7 @@ pub fn decode_edits(bytes: &[u8]) -> Result<Vec<LockEdit>> {
     Ok(edits)
 }
 
-/// All that has to be done to a document that was never locked, to get these locks.
+/// The edits that give these locks to a document without any.
 pub fn edits_of(locks: &Locks) -> Vec<LockEdit> {
     let of_lock = |lock: &crate::lock::NamedLock| {
         let name = lock.name.clone();
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(read(2, 1).unwrap_err().code(), ErrorCode::Limit);
     }
 
-    /// In the square of their number this takes minutes.
+    /// With quadratic work this test would take minutes.
     #[test]
     fn many_holders_and_many_names_are_read_in_one_pass() {
         const COUNT: u64 = 100_000;

@@ -1,6 +1,6 @@
-//! Versioned bytes: what a document looks like in RDB, DUMP and replication, and its digest.
+//! Versioned bytes: the encodings of documents, models, locks and tokens in RDB, DUMP and replication.
 //!
-//! Everything read here may be corrupt or hostile.
+//! Every decoder treats its input as corrupt or hostile.
 
 pub mod definition;
 pub mod effect;

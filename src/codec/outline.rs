@@ -1,4 +1,4 @@
-//! What nodes of a cluster tell each other of the definitions they hold, see [`crate::model::exchange`].
+//! Messages by which the nodes of a cluster compare their definitions, see [`crate::model::exchange`].
 //!
 //! ```text
 //! outline := text:after last varint:count item*

@@ -6,7 +6,8 @@
 //!           | varint:revision text:model varint:definition locks value   (encoding version 3)
 //! ```
 //!
-//! `locks` are those of [`super::locks`]. `definition` is the version of the definition the document was judged by last, 0 for the model `any`.
+//! `locks` is the encoding of [`super::locks`]. `definition` is the version of the definition the document was
+//! validated against last, 0 for the model `any`.
 //! See [`crate::value::wire`] for `varint`, `text` and `value`. The version is the data type's encoding
 //! version, kept by the server beside the payload.
 
@@ -32,7 +33,7 @@ pub fn encode(document: &Document, out: &mut Vec<u8>) {
     wire::put_value(document.root.view(), out);
 }
 
-/// Reads a document. `version` is what it was written with. `LIMIT` as soon as more was read than is
+/// Reads a document. `version` is the encoding version it was written with. `LIMIT` as soon as more was read than is
 /// allowed: what is behind takes neither time nor memory.
 pub fn decode(bytes: &[u8], version: u32, models: &Models, bounds: &Bounds) -> Result<NewDocument> {
     if version == 0 || version > VERSION {
@@ -81,7 +82,7 @@ pub mod aux {
 
     pub const VERSION: u64 = 2;
 
-    /// What the field holds.
+    /// The content of the aux field.
     #[derive(Debug, PartialEq)]
     pub struct Aux {
         pub revision: u64,
@@ -158,7 +159,7 @@ mod tests {
         assert!(decode(&bytes, VERSION, &Models::new(), &Bounds::NONE).is_err());
     }
 
-    /// What the first release wrote: revision 7, model any, `{"n":1}`.
+    /// Bytes written by the first release: revision 7, model any, `{"n":1}`.
     const FIRST: [u8; 11] = [7, 3, b'a', b'n', b'y', 7, 1, 1, b'n', 3, 2];
 
     #[test]
@@ -201,7 +202,7 @@ mod tests {
         let document = NewDocument::new(crate::value::Value::NULL.into(), model, 5, 9);
         let mut bytes = Vec::new();
         encode(&document, &mut bytes);
-        // Elsewhere nobody knows the model: the document is kept all the same.
+        // A server without the model keeps the document.
         let loaded = decode(&bytes, VERSION, &Models::new(), &Bounds::NONE).unwrap();
         assert_eq!((loaded.model_name(), loaded.definition_version()), ("item", 5));
         for cut in 0..bytes.len() {

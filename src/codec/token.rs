@@ -1,4 +1,4 @@
-//! What a token holds: the digest of a transaction's request, and the reply it was given.
+//! The encoding of a token: the digest of a transaction's request, and the recorded reply.
 //!
 //! ```text
 //! token := 32 bytes:digest reply
@@ -18,7 +18,7 @@ use crate::value::wire::{self, Reader};
 /// The encoding written by this release.
 pub const VERSION: u32 = 1;
 
-/// Replies nest by blocks, operators, matches and a pair; twice as deep is more than there is.
+/// Replies nest by blocks, operators, matches and a pair; no reply is twice as deep.
 const REPLY_DEPTH_MAX: u32 = 8;
 
 const NULL: u8 = 0;
@@ -27,7 +27,7 @@ const TEXT: u8 = 2;
 const ARRAY: u8 = 3;
 const OK: u8 = 4;
 
-/// SHA-256 over the arguments that make a request what it is, each with its length in front.
+/// SHA-256 over the arguments that identify a request, each with its length in front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest([u8; 32]);
 
@@ -51,7 +51,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// The reply is one of a transaction.
+    /// Records the reply of a transaction.
     pub fn new(digest: Digest, reply: &Reply) -> Token {
         let mut out = Vec::with_capacity(64);
         encode_reply(reply, &mut out);
@@ -77,8 +77,8 @@ impl Token {
         [&self.digest.0, &*self.reply].concat()
     }
 
-    /// `LIMIT` where the reply is longer than `reply_bytes`, before anything is made of it: it takes many
-    /// times as much then. What this server or its master wrote is read under no limit, `u64::MAX`.
+    /// `LIMIT` if the encoded reply is longer than `reply_bytes`; checked before decoding, which takes many
+    /// times the memory. Tokens written by this server or its master are decoded without a limit, `u64::MAX`.
     pub fn decode(bytes: &[u8], reply_bytes: u64) -> Result<Token> {
         let mut reader = Reader::new(bytes);
         let digest = reader.bytes(32)?;
@@ -133,7 +133,7 @@ fn decode_reply(reader: &mut Reader<'_>, depth: u32) -> Result<Reply> {
         ARRAY => {
             let depth =
                 depth.checked_sub(1).ok_or_else(|| wire::corrupt("a reply nests too deeply"))?;
-            // Grows with what is there, whatever the count says.
+            // Grows with the bytes read, never with the claimed count.
             let mut items = Vec::new();
             for _ in 0..reader.count()? {
                 items.push(decode_reply(reader, depth)?);
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_reply_is_as_long_as_the_limit_and_no_longer() {
-        // Damage behind the limit is not found: nothing was read.
+        // Damage behind the limit is not found, because nothing was decoded.
         let with = |reply: &[u8], most| Token::decode(&[&[7; 32], reply].concat(), most);
         assert!(with(&[ARRAY, 2, NULL, NULL], 4).is_ok());
         let refused = |reply| with(reply, 3).unwrap_err();

@@ -67,10 +67,10 @@ fn adduniq(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     Ok(Reply::count(added))
 }
 
-/// So few offered elements are compared with all others faster than all are hashed.
+/// Up to this many offered elements, comparing them with all others is faster than hashing all.
 const COMPARED_MAX: usize = 8;
 
-/// Steps that telling equal elements apart takes.
+/// Steps that comparing two elements for equality takes.
 fn cost(there: Option<ArrayView<'_>>, offered: ArrayView<'_>) -> u64 {
     let largest = offered.iter().map(View::work).max().unwrap_or(0);
     let others = there.into_iter().chain([offered]);
@@ -82,7 +82,7 @@ fn cost(there: Option<ArrayView<'_>>, offered: ArrayView<'_>) -> u64 {
     }
 }
 
-/// The elements of `offered` that equal none of `there` and none before them.
+/// The elements of `offered` that equal no element of `there` and no earlier offered one.
 fn new_elements<'v>(there: Option<ArrayView<'_>>, offered: ArrayView<'v>) -> Vec<View<'v>> {
     let there = there.into_iter().flat_map(ArrayView::iter);
     if offered.len() <= COMPARED_MAX {

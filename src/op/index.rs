@@ -4,12 +4,12 @@
 
 use std::ops::Range;
 
-/// The element a position names, if it is there: `-1` is the last.
+/// The element at a position, if it exists: `-1` is the last.
 pub fn element(position: i64, len: usize) -> Option<usize> {
     usize::try_from(from_start(position, len)).ok().filter(|index| *index < len)
 }
 
-/// Where a gap between elements is, as Python bounds a slice: outside means at the nearer end.
+/// The gap between elements at a position, clamped as Python clamps slice bounds.
 pub fn gap(position: i64, len: usize) -> usize {
     clamp(from_start(position, len), len)
 }

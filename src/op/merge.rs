@@ -95,8 +95,8 @@ fn merge_members(
     Ok(())
 }
 
-/// What a patch makes of nothing: itself without the members it would remove. Arrays are values
-/// like any other, whatever is in them.
+/// The result of a patch applied to no value: the patch without the members it would remove. Arrays
+/// are plain values, whatever they contain.
 fn without_nulls(patch: View<'_>) -> Measured {
     let mut builder = Builder::new(&Limits::NONE);
     build(&mut builder, patch)
@@ -121,7 +121,7 @@ mod tests {
     use crate::value::edit::Journal;
     use crate::value::{Root, parse, print};
 
-    /// The document after, and whether anything changed. Undoing restores the document.
+    /// The document after the patch, and true if it changed. Undo restores the document.
     fn check(target: &str, patch: &str) -> (String, bool) {
         let document = parse::json(target.as_bytes(), &Limits::NONE).unwrap();
         let patch = parse::json(patch.as_bytes(), &Limits::NONE).unwrap();

@@ -1,7 +1,7 @@
 //! The operators: one file each, found through the registry.
 //!
-//! An operator is a static [`OpSpec`] that says everything about it: name, operands, what it does
-//! where nothing is, errors, complexity and examples. The statement parser, `COMMAND DOCS`,
+//! An operator is a static [`OpSpec`] that declares all of it: name, operands, behaviour at a missing
+//! path, errors, complexity and examples. The statement parser, `COMMAND DOCS`,
 //! `commands.md`, `MODEL.HELP` and the tests read nothing else. To add one, copy a file, change it,
 //! and name it below.
 //!
@@ -78,7 +78,7 @@ pub use operand::{
 pub use patch::Patch;
 pub use site::{Around, Clock, Frame, Site};
 
-/// Everything there is to know about an operator.
+/// The complete declaration of an operator.
 pub struct OpSpec {
     /// Upper case, at most 16 bytes.
     pub name: &'static str,
@@ -86,11 +86,11 @@ pub struct OpSpec {
     pub operands: &'static [Operand],
     /// One sentence without a final stop.
     pub summary: &'static str,
-    /// What it works on, in words, for the documentation: `number`, `array`, `any`.
+    /// The kinds of values it accepts, in words, for the documentation: `number`, `array`, `any`.
     pub accepts: &'static str,
-    /// What it does where nothing is at a singular path.
+    /// The behaviour where a singular path matches no value.
     pub absent: Absent,
-    /// What it replies, in words.
+    /// The reply, in words.
     pub reply: &'static str,
     /// The errors its own code gives, in order of precedence. Those of paths and limits come on top.
     pub errors: &'static [ErrorCode],
@@ -123,7 +123,7 @@ pub enum Target {
     Key,
 }
 
-/// What happens where nothing is at a singular path.
+/// The behaviour of an operator where a singular path matches no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
     /// It replies null and does nothing.
@@ -132,19 +132,19 @@ pub enum Absent {
     Zero,
     /// It is refused with `NOPATH`.
     NoPath,
-    /// It may create the last step: the operator runs with a site that holds nothing.
+    /// It may create the last step: the operator runs with a site that holds no value.
     Create,
-    /// It looks for itself: it runs once with the whole document.
+    /// It resolves its paths itself: it runs once with the whole document.
     Own,
 }
 
-/// What the same statement on the same document gives elsewhere: on a replica, or when an AOF is read.
+/// The result of repeating a statement on the same document: on a replica, or when an AOF is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeats {
     /// The same: a replica may be sent the statement.
     Exactly,
-    /// Perhaps something else (another clock, another mathematical library): a replica is sent the
-    /// change alone.
+    /// Possibly another one (another clock, another mathematical library): a replica is sent the
+    /// resulting change.
     Differently,
     /// It only reads: there is nothing to repeat.
     Nothing,
@@ -161,18 +161,18 @@ pub enum Run {
     Once(fn(&mut Frame<'_, '_>, &[Arg<'_>]) -> Result<Reply>),
     /// On the key, by the transaction that holds it.
     Key(KeyChange),
-    /// On a lock of the document, by the block that knows who holds it.
+    /// On a lock of the document, by the block that knows its holders.
     Release,
 }
 
-/// What becomes of a key in a transaction. The first operand is a model, the second a document.
+/// A change of a key as a whole. The first operand is a model, the second a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyChange {
-    /// A new document, where none may be.
+    /// Creates a document at a key that must be missing.
     Create,
-    /// A new document, in the place of one that may be there.
+    /// Stores a new document, and replaces one that exists.
     Put,
-    /// The document goes.
+    /// Deletes the document.
     Delete,
 }
 

@@ -14,17 +14,17 @@ use crate::value::{ArrayView, Limits, Measured, Number, ObjectView, parse};
 
 /// One operand of an operator.
 pub struct Operand {
-    /// As it stands in the syntax.
+    /// The name in the syntax.
     pub name: &'static str,
     pub kind: OperandKind,
 }
 
-/// What an argument has to be.
+/// The kind of an operand: the form its argument must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperandKind {
-    /// A path that may name many places.
+    /// A path that may match many places.
     Path,
-    /// A path that may name many places below the root: the root itself cannot be taken away.
+    /// A path that may match many places below the root: the root itself cannot be removed.
     PathBelowRoot,
     /// A path to at most one place.
     Singular,
@@ -44,9 +44,9 @@ pub enum OperandKind {
     Integer,
     /// A plain UTF-8 string.
     Name,
-    /// The name of a lock or of who holds it: 1 to 256 bytes of UTF-8.
+    /// The name of a lock or of its owner: 1 to 256 bytes of UTF-8.
     LockName,
-    /// The number of a grant.
+    /// A fence: the number of a grant.
     Fence,
     /// `@` or a singular path from `@`.
     SortKey,
@@ -174,7 +174,7 @@ pub fn lock_name<'a>(arg: &'a [u8], what: &str) -> Result<&'a str> {
     })
 }
 
-/// A fence as a client gives it back.
+/// A fence, as a client passes it.
 pub fn fence(arg: &[u8]) -> Result<u64> {
     u64::try_from(integer(arg)?)
         .map_err(|_| Error::syntax("a fence is not negative").text("argument", arg))
@@ -183,15 +183,15 @@ pub fn fence(arg: &[u8]) -> Result<u64> {
 /// Compiles an expression, or finds it compiled.
 pub type Compile<'p> = dyn FnMut(&[u8], Names) -> Result<Arc<Program>> + 'p;
 
-/// What arguments are parsed within.
+/// The context of parsing arguments: limits, the expression compiler, the kind of command.
 pub struct Parsing<'p> {
     pub limits: &'p Limits,
     pub paths: &'p PathLimits,
     pub compile: &'p mut Compile<'p>,
-    /// Whether the statements are a transaction's: expressions may read other documents, and operators
-    /// may change keys.
+    /// Flag: the statements are a transaction's, so that expressions may read other documents and
+    /// operators may change keys.
     pub transaction: bool,
-    /// What is repeated was judged elsewhere.
+    /// Flag: a replica or an AOF load repeats statements that a master validated.
     pub replaying: bool,
 }
 

@@ -1,8 +1,8 @@
 //! `PATCH`: JSON Patch (RFC 6902).
 //!
 //! The document of the standard is the value at the operator's path: every pointer is relative to
-//! it. A patch is checked whole before anything is looked up. What can only be known from the
-//! document fails the statement, and so the command: no operation of a patch stays without the others.
+//! it. A patch is checked whole before anything is looked up. A failure that depends on
+//! the document fails the statement, and so the command: a patch is applied completely or not at all.
 
 use super::site::allow_shift;
 use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
@@ -192,7 +192,7 @@ struct Patched<'e, 'a> {
     editor: &'e mut Editor<'a>,
     target: &'e Place,
     allowance: &'e Allowance<'e>,
-    /// The size of all that was copied and moved so far.
+    /// The size of all values copied and moved so far.
     carried: u64,
 }
 
@@ -243,8 +243,8 @@ impl Patched<'_, '_> {
         self.editor.remove(place)
     }
 
-    /// A copy of what is at `place`. All that one patch carries fits a document: a short patch cannot
-    /// ask for endless copies of something large.
+    /// Copies the value at `place`. All copies of one patch together fit a document: a short patch cannot
+    /// cause endless copies of a large value.
     fn carry(&mut self, place: &Place) -> Result<Measured> {
         let carried = self.editor.at(place);
         self.allowance.transfer(carried.work())?;
@@ -254,7 +254,7 @@ impl Patched<'_, '_> {
         Ok(copy)
     }
 
-    /// Puts a member or the whole target; puts an element before the one that is there.
+    /// Sets a member or the whole target; inserts an element before the existing one.
     fn add(&mut self, path: &Singular<'_>, new: Measured) -> Result<()> {
         match path.resolve(self.editor.at(self.target)) {
             Target::Present { place, .. } => match self.element(&place) {
@@ -281,7 +281,7 @@ impl Patched<'_, '_> {
         }
     }
 
-    /// The place in the document of what has to be there.
+    /// The place in the document of a value that must exist.
     fn find(&self, path: &Singular<'_>) -> Result<Place> {
         match path.resolve(self.editor.at(self.target)) {
             Target::Present { place, .. } => Ok(self.inside(&place)),
@@ -329,7 +329,7 @@ mod tests {
         Patch::parse(patch.as_bytes(), &Limits::DEFAULT, &PathLimits::DEFAULT)
     }
 
-    /// The document after, and whether the patch changed anything.
+    /// The document after the patch, and true if the patch changed anything.
     fn check(document: &str, patch: &str) -> Result<(String, bool)> {
         check_within(document, patch, Limits::DEFAULT)
     }

@@ -11,7 +11,7 @@ static POPITEM: OpSpec = OpSpec {
     summary: "Removes the member added last from an object and replies its name and value",
     accepts: "object",
     absent: Absent::Null,
-    reply: "an array: the name as plain text, the value as JSON text; null where no member is",
+    reply: "an array: the name as plain text, the value as JSON text; null for an object without members",
     errors: &[ErrorCode::Type],
     complexity: "O(M) with M the size of the member",
     repeats: Repeats::Exactly,

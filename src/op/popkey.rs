@@ -14,7 +14,7 @@ static POPKEY: OpSpec = OpSpec {
     summary: "Removes the member of that name from an object and replies its value",
     accepts: "object",
     absent: Absent::Null,
-    reply: "the value as JSON text, null where no member is",
+    reply: "the value as JSON text, null if the member is missing",
     errors: &[ErrorCode::Type],
     complexity: "O(M) with M the size of the value",
     repeats: Repeats::Exactly,

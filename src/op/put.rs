@@ -13,7 +13,7 @@ static PUT: OpSpec = OpSpec {
     summary: "Stores a new document, whether the key has one or not, as MODEL.SET does",
     accepts: "the key",
     absent: Absent::Own,
-    reply: "the revision the transaction gives the document; null where the document is gone at the end",
+    reply: "the revision the transaction gives the document; null if a later statement deletes the document",
     errors: &[ErrorCode::NoModel],
     complexity: "O(N) with N the size of the document",
     repeats: Repeats::Differently,

@@ -11,7 +11,7 @@ static RELEASE: OpSpec = OpSpec {
         Operand { name: "owner", kind: OperandKind::LockName },
         Operand { name: "fence", kind: OperandKind::Fence },
     ],
-    summary: "Ends the lock that is held by this grant; who waits for it is next when the command is over",
+    summary: "Ends the lock that is held by this grant; the next waiter is granted it when the command is over",
     accepts: "the locks of the document",
     absent: Absent::Own,
     reply: "1",

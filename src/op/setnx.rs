@@ -11,7 +11,7 @@ static SETNX: OpSpec = OpSpec {
         Operand { name: "path", kind: OperandKind::Path },
         Operand { name: "json", kind: OperandKind::Json },
     ],
-    summary: "Puts a value only if nothing is there; JSON null is something",
+    summary: "Puts a value only if the path matches none; JSON null is a value",
     accepts: "any",
     absent: Absent::Create,
     reply: "1 if the value was put, otherwise 0",

@@ -11,7 +11,7 @@ static SETXX: OpSpec = OpSpec {
         Operand { name: "path", kind: OperandKind::Path },
         Operand { name: "json", kind: OperandKind::Json },
     ],
-    summary: "Puts a value only if something is there; JSON null is something",
+    summary: "Puts a value only if the path matches one; JSON null is a value",
     accepts: "any",
     absent: Absent::Zero,
     reply: "1 if the value was put, otherwise 0",

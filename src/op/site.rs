@@ -1,4 +1,4 @@
-//! What an operator gets to work on.
+//! The interface of an operator to the document: one place ([`Site`]) or the whole of it ([`Frame`]).
 
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
@@ -11,12 +11,12 @@ use crate::value::{
     nested_size,
 };
 
-/// The moment a command runs at, the same for all its statements.
+/// The time at which a command runs, the same for all its statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock(Option<u64>);
 
 impl Clock {
-    /// For commands none of whose operators reads the clock: reading it takes time.
+    /// Clock of a command whose operators do not read it: reading it takes time.
     pub const UNREAD: Clock = Clock(None);
 
     /// Microseconds since 1970-01-01T00:00:00Z.
@@ -32,13 +32,13 @@ impl Clock {
 }
 
 impl Clock {
-    /// The moment, if it was read.
+    /// The time, if the command reads the clock.
     pub fn read(self) -> Option<u64> {
         self.0
     }
 }
 
-/// What a command's expressions may read besides the document.
+/// The context that a command's expressions may read besides the document.
 #[derive(Clone, Copy)]
 pub struct Around<'c> {
     pub key: &'c [u8],
@@ -48,12 +48,12 @@ pub struct Around<'c> {
     pub docs: Option<&'c dyn Documents>,
     pub clock: Clock,
     pub limits: &'c ExprLimits,
-    /// What expressions are paid from.
+    /// The budget that pays for expressions.
     pub allowance: &'c Allowance<'c>,
 }
 
 impl<'c> Around<'c> {
-    /// What an expression about a document reads; `this` is none where the key is missing.
+    /// The variables of an expression about a document; `this` is `None` for a missing key.
     pub fn scope<'s>(&self, this: Option<View<'s>>, value: Option<View<'s>>) -> Scope<'s>
     where
         'c: 's,
@@ -72,12 +72,12 @@ impl<'c> Around<'c> {
     }
 }
 
-/// The whole document, for operators that look for themselves.
+/// The whole document, for operators that resolve their paths themselves.
 pub struct Frame<'f, 'a> {
     pub editor: &'f mut Editor<'a>,
     pub around: &'f Around<'f>,
     pub allowance: &'f Allowance<'f>,
-    /// Whether missing parents are created.
+    /// Flag `MKPATH`: create missing parents.
     pub make_path: bool,
 }
 
@@ -86,7 +86,7 @@ impl<'f, 'a> Frame<'f, 'a> {
         self.editor.view()
     }
 
-    /// The site a singular path leads to.
+    /// The site at a singular path.
     pub fn site<'s>(&'s mut self, path: &'s Singular<'_>) -> Site<'s, 'a> {
         let target = path.resolve(self.editor.view());
         let number = match &target {
@@ -97,7 +97,7 @@ impl<'f, 'a> Frame<'f, 'a> {
         Site { editor: self.editor, around: self.around, allowance: self.allowance, spot, number }
     }
 
-    /// The place a singular path leads to; `None` where nothing is.
+    /// The place that a singular path matches, if any.
     pub fn place(&self, path: &Singular<'_>) -> Option<Place> {
         match path.resolve(self.editor.view()) {
             Target::Present { place, .. } => Some(place),
@@ -105,7 +105,7 @@ impl<'f, 'a> Frame<'f, 'a> {
         }
     }
 
-    /// The site of a value that is there.
+    /// The site of an existing value.
     pub fn site_at(&mut self, place: Place) -> Site<'_, 'a> {
         Site {
             editor: self.editor,
@@ -117,13 +117,13 @@ impl<'f, 'a> Frame<'f, 'a> {
     }
 }
 
-/// One place in the document, or the gap where the last step of a path can be created.
+/// One place in the document: an existing value, or a position where the path's last step can be created.
 pub struct Site<'s, 'a> {
     editor: &'s mut Editor<'a>,
     around: &'s Around<'s>,
     allowance: &'s Allowance<'s>,
     spot: Spot<'s>,
-    /// The number that was found here, until anything is changed: it need not be looked up again.
+    /// The number found at this place, valid until a change; saves a second look-up.
     number: Option<Number>,
 }
 
@@ -139,7 +139,7 @@ enum Spot<'s> {
     Append {
         parent: Place,
     },
-    /// Nothing is there, and nothing can be created.
+    /// No value exists, and none can be created.
     Blocked(Error),
 }
 
@@ -180,7 +180,7 @@ fn wrong_kind(expected: &str, found: Kind) -> Error {
 }
 
 impl<'s, 'a> Site<'s, 'a> {
-    /// What is there now.
+    /// The value at this place, if any.
     #[inline]
     pub fn value(&self) -> Option<View<'_>> {
         match &self.spot {
@@ -189,7 +189,7 @@ impl<'s, 'a> Site<'s, 'a> {
         }
     }
 
-    /// Whether anything is there.
+    /// Returns true if a value exists at this place.
     #[inline]
     pub fn is_present(&self) -> bool {
         matches!(self.spot, Spot::Present(_))
@@ -203,12 +203,12 @@ impl<'s, 'a> Site<'s, 'a> {
         }
     }
 
-    /// What is there now; only for operators that are not run where nothing is.
+    /// The value at this place; only for operators that run at existing values.
     pub fn present(&self) -> View<'_> {
         self.value().expect("the operator is run only where something is")
     }
 
-    /// The number that is there; `TYPE` if it is something else, `None` if nothing is.
+    /// The number at this place; `TYPE` for another kind, `None` if no value exists.
     #[inline]
     pub fn number(&self) -> Result<Option<Number>> {
         if self.number.is_some() {
@@ -217,32 +217,32 @@ impl<'s, 'a> Site<'s, 'a> {
         self.kind("a number", View::as_number)
     }
 
-    /// The string that is there.
+    /// The string at this place, as [`Site::number`].
     pub fn text(&self) -> Result<Option<Text<'_>>> {
         self.kind("a string", View::as_text)
     }
 
-    /// The array that is there.
+    /// The array at this place, as [`Site::number`].
     pub fn array(&self) -> Result<Option<ArrayView<'_>>> {
         self.kind("an array", View::as_array)
     }
 
-    /// The object that is there.
+    /// The object at this place, as [`Site::number`].
     pub fn object(&self) -> Result<Option<ObjectView<'_>>> {
         self.kind("an object", View::as_object)
     }
 
-    /// The array that is there; only for operators that are not run where nothing is.
+    /// The array at this place; only for operators that run at existing values.
     pub fn present_array(&self) -> Result<ArrayView<'_>> {
         self.array().map(|array| array.expect("the operator is run only where something is"))
     }
 
-    /// The object that is there; only for operators that are not run where nothing is.
+    /// The object at this place; only for operators that run at existing values.
     pub fn present_object(&self) -> Result<ObjectView<'_>> {
         self.object().map(|object| object.expect("the operator is run only where something is"))
     }
 
-    /// The boolean that is there.
+    /// The boolean at this place, as [`Site::number`].
     pub fn boolean(&self) -> Result<Option<bool>> {
         self.kind("a boolean", |view| if let View::Bool(value) = view { Some(value) } else { None })
     }
@@ -259,19 +259,19 @@ impl<'s, 'a> Site<'s, 'a> {
         }
     }
 
-    /// A refusal because of the kind of what is there.
+    /// A `TYPE` refusal for the value at this place.
     pub fn wrong_kind(&self, expected: &str) -> Error {
         wrong_kind(expected, self.present().kind())
     }
 
-    /// Puts a value here: in the place of what is there, or as the last step of the path.
+    /// Stores a value here: replaces the existing one, or creates the last step of the path.
     pub fn put(&mut self, new: impl Into<Measured>) -> Result<()> {
         self.number = None;
         match &self.spot {
             Spot::Present(place) => self.editor.replace(place, new),
             Spot::Member { parent, name, deeper } => {
                 let new = new.into();
-                // Whether it may be put in is asked before anything is built.
+                // Limits are checked before anything is built.
                 let (size, depth) = nested_size(deeper, &new);
                 self.editor.check_member(parent, name, size, depth)?;
                 let nested = nested(deeper, new);
@@ -299,12 +299,12 @@ impl<'s, 'a> Site<'s, 'a> {
         }
     }
 
-    /// Why nothing is here and nothing can be put here, if that is so.
+    /// The reason why no value exists and none can be created, if so.
     pub fn blocked(&self) -> Option<&Error> {
         if let Spot::Blocked(error) = &self.spot { Some(error) } else { None }
     }
 
-    /// Takes away what is here, which is not the root. Later uses of this site are mistakes.
+    /// Removes the value, which is not the root. The site must not be used afterwards.
     pub fn remove(&mut self) -> Result<()> {
         self.number = None;
         let Spot::Present(place) = &self.spot else {
@@ -314,8 +314,8 @@ impl<'s, 'a> Site<'s, 'a> {
         self.editor.remove(place)
     }
 
-    /// Puts what `change` makes of the number that is there; replies the new value. Only for
-    /// operators that are not run where nothing is.
+    /// Replaces the number with the result of `change`; replies the new value. Only for operators that
+    /// run at existing values.
     pub fn change_number(
         &mut self,
         change: impl FnOnce(Number) -> Result<Number>,
@@ -325,7 +325,7 @@ impl<'s, 'a> Site<'s, 'a> {
         Ok(self.new_value())
     }
 
-    /// Whether putting the value at `other` here and taking it away there would change nothing.
+    /// Returns true if moving the value at `other` here would change nothing.
     pub fn is_where(&self, other: &[u32]) -> bool {
         match &self.spot {
             Spot::Present(place) => **place == *other,
@@ -341,7 +341,7 @@ impl<'s, 'a> Site<'s, 'a> {
         }
     }
 
-    /// Whether this is somewhere inside the value at `other`.
+    /// Returns true if this place is inside the value at `other`.
     pub fn is_inside(&self, other: &[u32]) -> bool {
         match &self.spot {
             Spot::Present(place) => place.len() > other.len() && place.starts_with(other),
@@ -375,7 +375,7 @@ impl<'s, 'a> Site<'s, 'a> {
         self.editor.remove(from)
     }
 
-    /// Where this is, for the editor.
+    /// The place, for the editor.
     pub fn place(&self) -> &Place {
         let Spot::Present(place) = &self.spot else {
             panic!("the operator is run only where something is")
@@ -398,7 +398,7 @@ impl<'s, 'a> Site<'s, 'a> {
         (self.editor, place)
     }
 
-    /// What the command may still do.
+    /// The command's budget.
     #[inline]
     pub fn allowance(&self) -> &'s Allowance<'s> {
         self.allowance
@@ -417,21 +417,20 @@ impl<'s, 'a> Site<'s, 'a> {
         self.around.clock
     }
 
-    /// What an expression gives here: `value` is what is here now.
+    /// Evaluates an expression; its `value` is the value at this place.
     pub fn evaluate(&self, program: &Program) -> Result<Measured> {
         let scope = self.around.scope(Some(self.editor.view()), self.value());
         program.evaluate(&scope, self.around.limits)
     }
 
-    /// The reply "new value": what is here now, as JSON text.
+    /// The reply "new value": the value at this place, as JSON text.
     #[inline]
     pub fn new_value(&self) -> Reply {
         Reply::value(self.present())
     }
 }
 
-/// `LIMIT` where the command may do no more of what it takes to put something at `place` or take it away:
-/// in an array the elements beside it move.
+/// Charges for inserting or removing a value at `place`: in an array the elements beside it move.
 pub(super) fn allow_shift(
     editor: &Editor<'_>,
     place: &[u32],

@@ -92,7 +92,7 @@ fn sorted(
     Ok((first..last + 1, moved))
 }
 
-/// What an element is sorted by.
+/// The sort key of an element.
 enum Key<'v> {
     Null,
     Bool(bool),
@@ -137,7 +137,7 @@ impl<'v> Key<'v> {
         }
     }
 
-    /// What is missing stands last in both directions.
+    /// A missing key sorts last in both directions.
     fn compare(&self, other: &Key<'_>, descending: bool) -> Ordering {
         let ascending = match (self, other) {
             (Key::Missing, _) | (_, Key::Missing) => return self.rank().cmp(&other.rank()),

@@ -12,7 +12,7 @@ static STRAPPEND: OpSpec = OpSpec {
         Operand { name: "path", kind: OperandKind::Path },
         Operand { name: "json-string", kind: OperandKind::JsonString },
     ],
-    summary: "Adds text behind a string",
+    summary: "Appends text to a string",
     accepts: "string",
     absent: Absent::Create,
     reply: "the new length in code points",

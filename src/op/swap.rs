@@ -16,7 +16,7 @@ static SWAP: OpSpec = OpSpec {
     summary: "Exchanges two values of the document",
     accepts: "any",
     absent: Absent::Own,
-    reply: "1; `NOPATH` where nothing is at one of the paths, or one is inside of the other",
+    reply: "1; `NOPATH` if one of the paths matches no value, or one place is inside the other",
     errors: &[ErrorCode::NoPath],
     complexity: "O(1); O(N) with N the number of values in what is moved deeper, or is equal on both sides",
     repeats: Repeats::Exactly,

@@ -116,7 +116,7 @@ fn timeadd(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     Ok(site.new_value())
 }
 
-/// RFC 3339 text, taken apart.
+/// The parts of an RFC 3339 text.
 struct Stamp<'a> {
     /// In the text's own offset.
     time: DateTime,
@@ -127,7 +127,7 @@ struct Stamp<'a> {
 }
 
 impl<'a> Stamp<'a> {
-    /// `None` for what is not RFC 3339 text, or cannot be held.
+    /// `None` for text that is not RFC 3339 or cannot be represented.
     fn parse(text: &'a [u8]) -> Option<Stamp<'a>> {
         const SECONDS_END: usize = "0000-00-00T00:00:00".len();
         let (seconds, rest) = text.split_at_checked(SECONDS_END)?;
