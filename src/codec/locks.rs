@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 
 use crate::error::Result;
 use crate::lock::{
-    Clients, FENCE_MAX, Holder, LEASE_MS_LOADED_MAX, LockEdit, LockLimits, Locks, Mode,
+    Clients, FENCE_MAX, Holder, Holders, LEASE_MS_LOADED_MAX, LockEdit, LockLimits, Locks, Mode,
     NAME_BYTES_MAX, NamedLock,
 };
 use crate::value::wire::{self, Reader};
@@ -56,7 +56,7 @@ pub fn decode(reader: &mut Reader<'_>, limits: &LockLimits) -> Result<Locks> {
     Ok(Locks::of_names(last_fence, names))
 }
 
-fn read_holders(reader: &mut Reader<'_>, limits: &LockLimits) -> Result<SmallVec<[Holder; 1]>> {
+fn read_holders(reader: &mut Reader<'_>, limits: &LockLimits) -> Result<Holders> {
     let count = reader.count()?;
     if count == 0 {
         return Err(wire::corrupt("a lock without holders"));
@@ -75,7 +75,7 @@ fn read_holders(reader: &mut Reader<'_>, limits: &LockLimits) -> Result<SmallVec
         }
         holders.push(holder);
     }
-    Ok(holders)
+    Ok(holders.into_iter().collect())
 }
 
 pub fn encode_edits<'e>(edits: impl ExactSizeIterator<Item = &'e LockEdit>) -> Vec<u8> {
@@ -251,7 +251,7 @@ mod tests {
         let held = |nth: u64| holder(&nth.to_string(), nth, Mode::Shared);
         let lock = |name: String, holders| NamedLock { name: name.as_bytes().into(), holders };
         let crowd = vec![lock("n".into(), (0..COUNT).map(held).collect())];
-        let alone = |nth: u64| lock(nth.to_string(), SmallVec::from_buf([held(nth)]));
+        let alone = |nth: u64| lock(nth.to_string(), [held(nth)].into_iter().collect());
         for names in [crowd, (0..COUNT).map(alone).collect()] {
             let locks = Locks::of_names(0, names);
             let mut bytes = Vec::new();

@@ -10,6 +10,7 @@ mod changes;
 mod events;
 mod grants;
 mod serve;
+mod slices;
 mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
@@ -23,6 +24,8 @@ use super::lease::Leases;
 use super::queue::{Queues, WaiterId};
 use super::{At, Place};
 use crate::error::{Error, ErrorCode};
+use slices::Ended;
+pub use slices::SLICE;
 
 /// Lends the locks of documents, and knows the clients that wait for them.
 pub trait Store {
@@ -82,14 +85,13 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wake {
     pub waiter: WaiterId,
-    /// The documents it asked for, in the order of the request and of its grants.
-    pub places: SmallVec<[Place; 1]>,
     pub woken: Woken,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Woken {
-    Granted(SmallVec<[Grant; 1]>),
+    /// The documents it asked for, and a grant for each.
+    Granted(SmallVec<[Place; 1]>, SmallVec<[Grant; 1]>),
     /// This document is gone.
     Gone(Place),
     /// The permission to lock one of the documents was withdrawn while the request waited.
@@ -116,10 +118,11 @@ pub struct Counters {
     pub deadlocks: u64,
     /// Holders and requests that were looked at in search of circles.
     pub steps: u64,
+    /// The work of slices, see [`SLICE`].
+    pub work: u64,
 }
 
 /// The waiting of one server.
-#[derive(Default)]
 pub struct Engine {
     pub(super) queues: HashMap<i32, HashMap<Arc<[u8]>, Queues>>,
     pub(super) waiters: BTreeMap<WaiterId, Waiter>,
@@ -129,14 +132,53 @@ pub struct Engine {
     pub(super) awaited: HashMap<Arc<[u8]>, u32>,
     last_waiter: WaiterId,
     leases: Leases,
-    /// What ends with a connection: by which fence, and where.
-    ephemerals: HashMap<u64, BTreeMap<u64, Place>>,
-    /// Documents where something has changed.
+    /// The grants that end with each connection.
+    ephemerals: HashMap<u64, Ephemerals>,
+    /// Connections that have closed, and whose grants are still to be ended.
+    closed: Vec<u64>,
+    /// Requests that have ended, and are still to be taken out of their queues.
+    ended: Vec<Ended>,
+    /// Documents with waiters where something has changed: each once, as its queues know.
     unsettled: Vec<Place>,
+    /// The work of one slice, and what is left of the current one.
+    slice: usize,
+    left: usize,
     suspects: Suspects,
     settled: Settled,
     fences: Fences,
     counters: Counters,
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        Engine {
+            queues: HashMap::new(),
+            waiters: BTreeMap::new(),
+            by_owner: HashMap::new(),
+            awaited: HashMap::new(),
+            last_waiter: 0,
+            leases: Leases::default(),
+            ephemerals: HashMap::new(),
+            closed: Vec::new(),
+            ended: Vec::new(),
+            unsettled: Vec::new(),
+            slice: SLICE,
+            left: SLICE,
+            suspects: Suspects::default(),
+            settled: Settled::default(),
+            fences: Fences::default(),
+            counters: Counters::default(),
+        }
+    }
+}
+
+/// The ephemeral grants of one connection.
+#[derive(Default)]
+struct Ephemerals {
+    /// By fence: where.
+    held: BTreeMap<u64, Place>,
+    /// The connection has closed.
+    closed: bool,
 }
 
 /// Through whom a circle may go that was not there when its requests began to wait.
@@ -197,17 +239,23 @@ impl Engine {
     pub fn is_idle(&self) -> bool {
         let empty = self.waiters.is_empty() && self.by_owner.is_empty() && self.awaited.is_empty();
         let quiet = self.leases.len() == 0 && self.ephemerals.is_empty();
-        empty && quiet && self.queues.is_empty() && self.unsettled.is_empty()
+        empty && quiet && self.queues.is_empty() && !self.has_pending()
     }
 
     /// How many requests wait for a lock.
     pub fn waiters_of(&self, at: At<'_>, name: &[u8]) -> usize {
-        self.queues_of(at).and_then(|queues| queues.find(name)).map_or(0, |queue| queue.all.len())
+        let queue = self.queues_of(at).and_then(|queues| queues.find(name));
+        queue.map_or(0, |queue| match self.ended.is_empty() {
+            true => queue.all.len(),
+            false => self.live(queue).count(),
+        })
     }
 
     /// The names that requests wait for on a document.
     pub fn names_awaited(&self, at: At<'_>) -> Vec<Arc<[u8]>> {
-        self.queues_of(at).map_or_else(Vec::new, |queues| queues.names().to_vec())
+        let Some(queues) = self.queues_of(at) else { return Vec::new() };
+        let awaited = queues.all().filter(|queue| self.live(queue).next().is_some());
+        awaited.map(|queue| queue.name.clone()).collect()
     }
 
     /// When the next lease ends, on the steady clock.
@@ -215,12 +263,10 @@ impl Engine {
         self.leases.first()
     }
 
-    /// Whether [`Engine::settle`] has something to do or to give.
+    /// Flag: something was decided that [`Engine::settle`] has not returned yet.
     #[inline]
-    pub fn is_settled(&self) -> bool {
-        self.unsettled.is_empty()
-            && self.settled.changes.is_empty()
-            && self.settled.wakes.is_empty()
+    pub fn has_decided(&self) -> bool {
+        !(self.settled.changes.is_empty() && self.settled.wakes.is_empty())
     }
 }
 

@@ -120,7 +120,7 @@ impl<'e> Search<'e> {
         }
         let ahead = if waiter.mode == Mode::Exclusive { &queue.all } else { &queue.exclusive };
         for earlier in ahead.range(..id).rev() {
-            let other = &self.engine.waiters[earlier];
+            let Some(other) = self.engine.waiters.get(earlier) else { continue };
             self.steps += 1;
             if mine(&other.owner) {
                 continue;

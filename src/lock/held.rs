@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::holders::Holders;
+
 /// Whether a lock is held alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -45,6 +47,14 @@ pub struct Holder {
 impl Holder {
     /// Not started: it came from another server or an earlier life of this one.
     pub const UNSTARTED: u64 = u64::MAX;
+
+    /// Begins a lease that has not begun. One of a connection that is not ours is over.
+    pub(super) fn start(&mut self, now_ms: u64) {
+        if self.ends_ms == Holder::UNSTARTED {
+            let gone = self.ephemeral && self.clients.is_empty();
+            self.ends_ms = if gone { now_ms } else { now_ms.saturating_add(self.lease_ms) };
+        }
+    }
 
     pub fn has_ended(&self, now_ms: u64) -> bool {
         self.ends_ms <= now_ms
@@ -92,7 +102,7 @@ impl Clients {
 pub struct NamedLock {
     pub name: Arc<[u8]>,
     /// In the order of their grants; an exclusive one is alone.
-    pub holders: SmallVec<[Holder; 1]>,
+    pub holders: Holders,
 }
 
 /// A change of a document's locks: what replicas are sent.
@@ -123,6 +133,8 @@ struct Inner {
     last_fence: u64,
     /// Those that are held.
     names: Vec<NamedLock>,
+    /// The number of grants, of all names.
+    held: usize,
     /// The number under which this server watches over the leases; 0 for none.
     watch: u32,
 }
@@ -149,7 +161,8 @@ impl Locks {
         let fences = names.iter().flat_map(|lock| &lock.holders).map(|holder| holder.fence);
         let last_fence = fences.fold(last_fence, u64::max);
         let blank = last_fence == 0 && names.is_empty();
-        Locks((!blank).then(|| Box::new(Inner { last_fence, names, watch: 0 })))
+        let held = names.iter().map(|lock| lock.holders.len()).sum();
+        Locks((!blank).then(|| Box::new(Inner { last_fence, names, held, watch: 0 })))
     }
 
     /// Nobody holds anything.
@@ -195,9 +208,14 @@ impl Locks {
         self.0 = None;
     }
 
-    /// Those who hold the lock of this name.
+    /// The holders of the lock of this name.
     pub fn holders(&self, name: &[u8]) -> &[Holder] {
-        self.find(name).map_or(&[], |nth| &self.names()[nth].holders)
+        self.lock(name).map_or(&[], |lock| &lock.holders)
+    }
+
+    /// The lock of this name, if it is held.
+    pub fn lock(&self, name: &[u8]) -> Option<&NamedLock> {
+        self.find(name).map(|nth| &self.names()[nth])
     }
 
     /// A name, which needs no memory of its own where it is locked.
@@ -207,26 +225,25 @@ impl Locks {
 
     /// How many grants there are, of all names.
     pub fn held(&self) -> usize {
-        self.names().iter().map(|lock| lock.holders.len()).sum()
+        self.0.as_ref().map_or(0, |inner| inner.held)
     }
 
     /// The grant, if the lock is still held by it at this moment.
     pub fn holding(&self, name: &[u8], owner: &[u8], fence: u64, now_ms: u64) -> Option<&Holder> {
-        self.holders(name).iter().find(|holder| {
-            holder.fence == fence && *holder.owner == *owner && !holder.has_ended(now_ms)
-        })
+        let holder = self.lock(name)?.holders.of_fence(fence)?;
+        (*holder.owner == *owner && !holder.has_ended(now_ms)).then_some(holder)
     }
 
     /// The grant of an owner.
     pub(super) fn holder(&self, name: &[u8], owner: &[u8]) -> Option<&Holder> {
-        self.holders(name).iter().find(|holder| *holder.owner == *owner)
+        self.lock(name)?.holders.of_owner(owner)
     }
 
     /// Takes a connection that has closed off a grant. Returns the lock's name if the grant is to end, because
     /// no connection is left that asked for it.
     pub(super) fn disconnect(&mut self, fence: u64, client: u64) -> Option<Arc<[u8]>> {
         for lock in &mut self.0.as_mut()?.names {
-            if let Some(holder) = lock.holders.iter_mut().find(|holder| holder.fence == fence) {
+            if let Some(holder) = lock.holders.of_fence_mut(fence) {
                 holder.clients.remove(client);
                 let ends = holder.ephemeral && holder.clients.is_empty();
                 return ends.then(|| lock.name.clone());
@@ -252,25 +269,20 @@ impl Locks {
             if inner.names.is_empty() {
                 inner.names.reserve_exact(1);
             }
-            inner.names.push(NamedLock { name: name.clone(), holders: SmallVec::new() });
+            inner.names.push(NamedLock { name: name.clone(), holders: Holders::default() });
             inner.names.len() - 1
         });
-        let holders = &mut inner.names[nth].holders;
-        match holders.iter_mut().find(|known| known.owner == holder.owner) {
-            Some(known) => Some(std::mem::replace(known, holder)),
-            None => {
-                holders.push(holder);
-                None
-            }
-        }
+        let former = inner.names[nth].holders.put(holder);
+        inner.held += usize::from(former.is_none());
+        former
     }
 
     fn release(&mut self, name: &[u8], fence: u64) -> Option<Holder> {
         let nth = self.find(name)?;
         let inner = self.0.as_mut()?;
         let holders = &mut inner.names[nth].holders;
-        let at = holders.iter().position(|holder| holder.fence == fence)?;
-        let released = holders.remove(at);
+        let released = holders.remove(fence)?;
+        inner.held -= 1;
         if holders.is_empty() {
             inner.names.remove(nth);
             if inner.names.len() < inner.names.capacity() / 4 {
@@ -282,12 +294,7 @@ impl Locks {
 
     /// Leases begin now where they have not begun; those of connections that are not ours are over.
     pub(super) fn start(&mut self, now_ms: u64) {
-        self.for_each(|holder| {
-            if holder.ends_ms == Holder::UNSTARTED {
-                let gone = holder.ephemeral && holder.clients.is_empty();
-                holder.ends_ms = if gone { now_ms } else { now_ms.saturating_add(holder.lease_ms) };
-            }
-        });
+        self.for_each(|holder| holder.start(now_ms));
     }
 
     /// Every lease begins anew when it is started next; no connection is known any more.
@@ -300,7 +307,7 @@ impl Locks {
 
     fn for_each(&mut self, change: impl FnMut(&mut Holder)) {
         if let Some(inner) = &mut self.0 {
-            inner.names.iter_mut().flat_map(|lock| &mut lock.holders).for_each(change);
+            inner.names.iter_mut().flat_map(|lock| lock.holders.iter_mut()).for_each(change);
         }
     }
 
@@ -327,6 +334,7 @@ impl Locks {
             });
             !holders.is_empty()
         });
+        inner.held -= released.len();
         if inner.names.len() < inner.names.capacity() / 4 {
             inner.names.shrink_to(inner.names.len() * 2);
         }
@@ -339,10 +347,9 @@ impl Locks {
         // Two counts stand before each name.
         let text = |text: &Arc<[u8]>| 2 * size_of::<usize>() + text.len();
         let lock = |lock: &NamedLock| {
-            let more = if lock.holders.spilled() { lock.holders.capacity() } else { 0 };
             let own = |holder: &Holder| text(&holder.owner) + holder.clients.heap_bytes();
             let owners: usize = lock.holders.iter().map(own).sum();
-            size_of::<NamedLock>() + text(&lock.name) + more * size_of::<Holder>() + owners
+            size_of::<NamedLock>() + text(&lock.name) + lock.holders.heap_bytes() + owners
         };
         size_of::<Inner>() + inner.names.iter().map(lock).sum::<usize>()
     }

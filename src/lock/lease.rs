@@ -63,6 +63,12 @@ impl Leases {
         (known.place.at() == at).then(|| known.place.clone())
     }
 
+    /// When a document is to be looked at, if it is watched under this number.
+    pub fn ends_of(&self, watch: u32, at: At<'_>) -> Option<u64> {
+        let known = self.watched.get(watch as usize)?.as_ref()?;
+        (known.place.at() == at).then_some(known.ends_ms)
+    }
+
     /// Watches no longer.
     pub fn forget(&mut self, watch: u32, at: At<'_>) {
         let known = self.watched.get(watch as usize).and_then(Option::as_ref);

@@ -14,16 +14,18 @@ mod engine;
 mod fence;
 mod graph;
 mod held;
+mod holders;
 mod lease;
 mod queue;
 
 use crate::error::{Error, Result};
 pub use engine::{
-    Answer, Ask, Counters, Engine, Grant, Held, Settled, Store, Wake, Woken, deadlock, lost,
+    Answer, Ask, Counters, Engine, Grant, Held, SLICE, Settled, Store, Wake, Woken, deadlock, lost,
 };
 
 pub use fence::{AHEAD_MS, FENCE_MAX, Fences, believed_fence};
 pub use held::{Clients, Holder, LockEdit, Locks, Mode, NamedLock};
+pub use holders::Holders;
 pub use queue::WaiterId;
 
 /// When an event happens.

@@ -38,35 +38,39 @@ impl Queue {
 
 /// The queues of one document. Those that nobody waits in are not kept.
 #[derive(Default)]
-pub struct Queues(SmallVec<[Queue; 1]>);
+pub struct Queues {
+    list: SmallVec<[Queue; 1]>,
+    /// Flag: the document is among those where something has changed.
+    pub pending: bool,
+}
 
 impl Queues {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     pub fn find(&self, name: &[u8]) -> Option<&Queue> {
-        self.0.iter().find(|queue| *queue.name == *name)
+        self.list.iter().find(|queue| *queue.name == *name)
     }
 
     pub fn find_mut(&mut self, name: &[u8]) -> Option<&mut Queue> {
-        self.0.iter_mut().find(|queue| *queue.name == *name)
+        self.list.iter_mut().find(|queue| *queue.name == *name)
     }
 
     pub fn names(&self) -> SmallVec<[Arc<[u8]>; 1]> {
-        self.0.iter().map(|queue| queue.name.clone()).collect()
+        self.list.iter().map(|queue| queue.name.clone()).collect()
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Queue> {
-        self.0.iter()
+        self.list.iter()
     }
 
     pub fn push(&mut self, name: &Arc<[u8]>, waiter: WaiterId, mode: Mode) {
-        let nth = self.0.iter().position(|queue| queue.name == *name).unwrap_or_else(|| {
-            self.0.push(Queue::new(name.clone()));
-            self.0.len() - 1
+        let nth = self.list.iter().position(|queue| queue.name == *name).unwrap_or_else(|| {
+            self.list.push(Queue::new(name.clone()));
+            self.list.len() - 1
         });
-        let queue = &mut self.0[nth];
+        let queue = &mut self.list[nth];
         queue.all.insert(waiter);
         if mode == Mode::Exclusive {
             queue.exclusive.insert(waiter);
@@ -75,10 +79,10 @@ impl Queues {
 
     /// Takes a waiter out. Gives the queue if nobody waits in it any more; it is gone then.
     pub fn remove(&mut self, name: &[u8], waiter: WaiterId) -> Option<Queue> {
-        let nth = self.0.iter().position(|queue| *queue.name == *name)?;
-        let queue = &mut self.0[nth];
+        let nth = self.list.iter().position(|queue| *queue.name == *name)?;
+        let queue = &mut self.list[nth];
         queue.all.remove(&waiter);
         queue.exclusive.remove(&waiter);
-        queue.all.is_empty().then(|| self.0.remove(nth))
+        queue.all.is_empty().then(|| self.list.remove(nth))
     }
 }

@@ -217,7 +217,7 @@ unsafe fn settle_unless_paused(ctx: *mut raw::RedisModuleCtx, now: Moment) {
     if paused {
         SETTLE.put_off();
     }
-    if !paused || !ENGINE.with_borrow(Engine::is_settled) {
+    if !paused || ENGINE.with_borrow(Engine::has_decided) {
         // SAFETY: the caller vouches for `ctx`.
         unsafe { settle(ctx, now, paused) };
     }
@@ -252,8 +252,10 @@ unsafe fn settle(ctx: *mut raw::RedisModuleCtx, now: Moment, paused: bool) {
                 // SAFETY: as above.
                 unsafe { take_notes(ctx, engine, &mut shelf, now) };
                 let ended = engine.next_end().is_some_and(|ends_ms| ends_ms <= now.steady_ms);
-                if ended && unsafe { is_master(ctx) } {
+                if (ended || engine.has_pending()) && unsafe { is_master(ctx) } {
                     engine.tick(&mut shelf, now);
+                } else {
+                    engine.forget_closed();
                 }
             }
             engine.settle(&mut shelf, now)
@@ -267,6 +269,9 @@ unsafe fn settle(ctx: *mut raw::RedisModuleCtx, now: Moment, paused: bool) {
     }
     ENGINE.with_borrow(|engine| {
         INFO.store(engine);
+        if engine.has_pending() {
+            wake_at(now.steady_ms, now.steady_ms);
+        }
         let unwatched = |ends_ms: &u64| TIMER.get().is_none_or(|(_, fires_ms)| fires_ms > *ends_ms);
         if let Some(ends_ms) = engine.next_end().filter(unwatched)
             // SAFETY: as above.
@@ -311,7 +316,7 @@ fn take_note(engine: &mut Engine, shelf: &mut Shelf<'_>, now: Moment, noted: Not
         Noted::Disconnected(_) | Noted::Unheard(_) if !master => {}
         Noted::Removed(place, locks) => engine.remove(place.at(), &locks),
         Noted::Arrived(place) => engine.adopt(shelf, now, place.at()),
-        Noted::Disconnected(client) => engine.disconnect(shelf, client),
+        Noted::Disconnected(client) => engine.disconnect(client),
         Noted::Unheard(grants) => {
             for (place, fence) in grants {
                 engine.give_back(shelf, place.at(), fence);

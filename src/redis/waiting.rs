@@ -148,15 +148,15 @@ pub unsafe fn wake(shelf: &mut Shelf<'_>, wake: Wake) {
         return;
     };
     let (told, grants) = match wake.woken {
-        Woken::Granted(grants) => {
+        Woken::Granted(places, grants) => {
             info::LOCK_WAITS.record(locks::moment().steady_ms - waiter.since_ms);
-            let replies = wake.places.iter().zip(&grants).map(|(place, grant)| {
+            let replies = places.iter().zip(&grants).map(|(place, grant)| {
                 let document = shelf.document(place.at());
                 document.map_or(Reply::Null, |document| waiter.form.one(grant, document))
             });
             let answer = waiter.form.all(replies.collect());
             let fences = grants.iter().map(|grant| grant.fence);
-            (Told::Answer(answer), wake.places.into_iter().zip(fences).collect())
+            (Told::Answer(answer), places.into_iter().zip(fences).collect())
         }
         Woken::Gone(place) => {
             let error = Error::new(ErrorCode::NoKey, "the key was deleted, renamed or moved");

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Answer, Ask, Engine, Grant, Store, deadlock};
+use super::{Answer, Ask, Engine, Grant, Store, Suspects, Waiter, deadlock};
 use crate::error::{Error, ErrorCode, Result};
 use crate::lock::held::{Clients, Holder, LockEdit, Locks, Mode};
 use crate::lock::queue::{Queue, WaiterId};
@@ -22,14 +22,11 @@ pub(super) enum Standing {
 }
 
 pub(super) fn standing(locks: &Locks, name: &[u8], owner: &[u8], mode: Mode) -> Standing {
-    let holders = locks.holders(name);
-    let own = holders.iter().find(|holder| *holder.owner == *owner);
-    if own.is_some_and(|own| own.mode.covers(mode)) {
-        return Standing::Held;
-    }
-    let blocks = |holder: &Holder| *holder.owner != *owner && holder.mode.conflicts(mode);
+    let Some(lock) = locks.lock(name) else { return Standing::Free };
+    let own = lock.holders.of_owner(owner);
     match own {
-        _ if holders.iter().any(blocks) => Standing::Blocked,
+        Some(own) if own.mode.covers(mode) => Standing::Held,
+        _ if lock.holders.block(owner, mode) => Standing::Blocked,
         Some(_) => Standing::Upgrade,
         None => Standing::Free,
     }
@@ -45,14 +42,17 @@ impl Engine {
         ask: Ask<'_>,
     ) -> Result<Answer> {
         self.tick(store, moment);
-        self.settle_all(store, moment);
+        self.settle_slice(store, moment);
+        for at in ask.documents {
+            self.end_due(store, moment, *at);
+        }
         for at in ask.documents {
             let locks = store.locks(*at).ok_or_else(|| no_key(at.key))?;
             check_room(locks, &ask, limits)?;
         }
         if ask.documents.iter().all(|at| self.is_free(store, *at, &ask)) {
             let granted = self.grant_all(store, moment, &ask);
-            self.settle_all(store, moment);
+            self.settle_slice(store, moment);
             return granted.map(Answer::Granted).map_err(|at| no_key(at.key));
         }
         if !ask.waits {
@@ -62,14 +62,20 @@ impl Engine {
         if let Some(at) = ask.documents.iter().find(crowded) {
             return Err(Error::limit("model.lock-waiters", limits.waiters).text("key", at.key));
         }
+        let drained = self.is_drained(moment);
         let waiter = self.enqueue(store, &ask);
+        if !drained {
+            // Who waits for whom is not known before everything pending is done.
+            self.suspects = Suspects::Anybody;
+            return Ok(Answer::Waits(waiter));
+        }
         let mut steps = 0;
         let closes = graph::closes_cycle(self, waiter, &mut steps);
         self.counters.steps += steps;
         if closes {
             self.counters.deadlocks += 1;
             self.cancel(waiter);
-            self.settle_all(store, moment);
+            self.settle_slice(store, moment);
             return Err(deadlock().text("name", ask.name).text("owner", ask.owner));
         }
         Ok(Answer::Waits(waiter))
@@ -98,7 +104,8 @@ impl Engine {
             return false;
         };
         let ahead = if mode == Mode::Exclusive { &queue.all } else { &queue.exclusive };
-        ahead.range(..before).any(|waiter| *self.waiters[waiter].owner != *owner)
+        let other = |waiter: &Waiter| *waiter.owner != *owner;
+        ahead.range(..before).any(|id| self.waiters.get(id).is_some_and(other))
     }
 
     /// Grants all that is asked for, which was free; or nothing, and gives a document that is gone.
@@ -137,7 +144,6 @@ impl Engine {
     ) -> Option<Grant> {
         let locks = store.locks(at)?;
         let now_ms = moment.steady_ms;
-        locks.start(now_ms);
         let standing = standing(locks, ask.name, ask.owner, ask.mode);
         let holder = match locks.holder(ask.name, ask.owner) {
             Some(own) if standing == Standing::Held => extend(own, ask, now_ms),
@@ -210,7 +216,7 @@ fn check_room(locks: &Locks, ask: &Ask<'_>, limits: &LockLimits) -> Result<()> {
     if holders.is_empty() {
         limits.check_names(1 + locks.names().len() as u64)?;
     }
-    let new = !holders.iter().any(|holder| *holder.owner == *ask.owner);
+    let new = locks.holder(ask.name, ask.owner).is_none();
     if new && ask.mode == Mode::Shared {
         limits.check_holders(1 + holders.len() as u64)?;
     }

@@ -4,6 +4,9 @@ use super::Engine;
 use crate::lock::At;
 use crate::lock::held::{Holder, LockEdit, Locks};
 
+/// Up to so many holders, the first end of a lease is looked for after each edit.
+const FEW: usize = 8;
+
 impl Engine {
     /// Makes a change of a document's locks, to be told to others.
     pub(super) fn change(&mut self, locks: &mut Locks, at: At<'_>, edit: LockEdit) {
@@ -22,7 +25,7 @@ impl Engine {
         if let LockEdit::Grant { holder, .. } = edit {
             self.begin_ephemeral(at, holder);
         }
-        self.watch(locks, at);
+        self.watch_edit(locks, at, edit);
         if self.queues_of(at).is_some() {
             self.unsettle(at);
             if let (LockEdit::Release { name, .. }, Some(over)) = (edit, &over) {
@@ -65,9 +68,9 @@ impl Engine {
 
     pub(super) fn end_ephemeral(&mut self, over: &Holder) {
         for client in over.clients.iter() {
-            if let Some(held) = self.ephemerals.get_mut(&client) {
-                held.remove(&over.fence);
-                if held.is_empty() {
+            if let Some(grants) = self.ephemerals.get_mut(&client) {
+                grants.held.remove(&over.fence);
+                if grants.held.is_empty() && !grants.closed {
                     self.ephemerals.remove(&client);
                 }
             }
@@ -76,8 +79,22 @@ impl Engine {
 
     pub(super) fn begin_ephemeral(&mut self, at: At<'_>, holder: &Holder) {
         for client in holder.clients.iter() {
-            self.ephemerals.entry(client).or_default().insert(holder.fence, at.to_place());
+            let grants = self.ephemerals.entry(client).or_default();
+            grants.held.insert(holder.fence, at.to_place());
         }
+    }
+
+    /// As [`Engine::watch`], after one edit. Among many holders the first end is not looked for: one that is too
+    /// early is put right when the document is looked at.
+    fn watch_edit(&mut self, locks: &mut Locks, at: At<'_>, edit: &LockEdit) {
+        let (watch, held) = (locks.watch(), locks.held());
+        let known = self.leases.ends_of(watch, at).filter(|_| held > FEW);
+        let Some(known) = known else { return self.watch(locks, at) };
+        let ends_ms = match edit {
+            LockEdit::Grant { holder, .. } => known.min(holder.ends_ms),
+            LockEdit::Release { .. } => known,
+        };
+        locks.set_watch(self.leases.watch(watch, at, ends_ms, held));
     }
 
     /// Looks at the document when its first lease ends.
@@ -96,8 +113,10 @@ impl Engine {
         }
     }
 
+    /// Records that something has changed on a document; nothing if nobody waits for it.
     pub(super) fn unsettle(&mut self, at: At<'_>) {
-        if !self.unsettled.iter().any(|known| known.at() == at) {
+        let Some(queues) = self.queues_mut(at) else { return };
+        if !std::mem::replace(&mut queues.pending, true) {
             self.unsettled.push(at.to_place());
         }
     }

@@ -1,7 +1,5 @@
 //! What happens to documents, connections and clocks, and what was done elsewhere.
 
-use std::collections::BTreeMap;
-
 use super::{Engine, Store, Suspects, Woken};
 use crate::lock::held::{Holder, LockEdit, Locks};
 use crate::lock::queue::WaiterId;
@@ -11,13 +9,13 @@ impl Engine {
     /// Repeats a change that was made elsewhere.
     pub fn repeat(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>, edit: &LockEdit) {
         let Some(locks) = store.locks(at) else { return };
-        if let LockEdit::Grant { holder, .. } = edit {
+        let mut edit = edit.clone();
+        if let LockEdit::Grant { holder, .. } = &mut edit {
             self.fences.see(holder.fence);
+            holder.start(moment.steady_ms);
         }
-        self.make(locks, at, edit);
-        locks.start(moment.steady_ms);
-        self.watch(locks, at);
-        let (LockEdit::Grant { name, .. } | LockEdit::Release { name, .. }) = edit;
+        self.make(locks, at, &edit);
+        let (LockEdit::Grant { name, .. } | LockEdit::Release { name, .. }) = &edit;
         if self.queues_of(at).is_some_and(|queues| queues.find(name).is_some()) {
             self.suspects = Suspects::Anybody;
         }
@@ -67,9 +65,9 @@ impl Engine {
     pub fn flush(&mut self, db: Option<i32>) {
         let of_db = |place: &Place| db.is_none_or(|db| place.db == db);
         self.leases.flush(db);
-        self.ephemerals.retain(|_, held| {
-            held.retain(|_, place| !of_db(place));
-            !held.is_empty()
+        self.ephemerals.retain(|_, grants| {
+            grants.held.retain(|_, place| !of_db(place));
+            !grants.held.is_empty() || grants.closed
         });
         let gone: Vec<(WaiterId, Place)> = self
             .waiters
@@ -86,7 +84,7 @@ impl Engine {
     /// Two databases change places. Who waits goes on where its connection is.
     pub fn swap(&mut self, one: i32, other: i32) {
         self.leases.swap(one, other);
-        for place in self.ephemerals.values_mut().flat_map(BTreeMap::values_mut) {
+        for place in self.ephemerals.values_mut().flat_map(|grants| grants.held.values_mut()) {
             if place.db == one {
                 place.db = other;
             } else if place.db == other {
@@ -104,12 +102,10 @@ impl Engine {
     }
 
     /// A connection is closed: ephemeral grants end that no other connection asked for.
-    pub fn disconnect(&mut self, store: &mut dyn Store, client: u64) {
-        for (fence, place) in self.ephemerals.remove(&client).unwrap_or_default() {
-            let Some(locks) = store.locks(place.at()) else { continue };
-            if let Some(name) = locks.disconnect(fence, client) {
-                self.change(locks, place.at(), LockEdit::Release { name, fence });
-            }
+    pub fn disconnect(&mut self, client: u64) {
+        if let Some(grants) = self.ephemerals.get_mut(&client) {
+            grants.closed = true;
+            self.closed.push(client);
         }
     }
 
@@ -134,12 +130,13 @@ impl Engine {
 
     /// Whether something is to end with this connection.
     pub fn has_ephemerals(&self, client: u64) -> bool {
-        self.ephemerals.contains_key(&client)
+        self.ephemerals.get(&client).is_some_and(|grants| !grants.closed)
     }
 
     /// This server has become the master: all leases begin anew, and no connection is its own.
     pub fn restart_leases(&mut self, store: &mut dyn Store, moment: Moment) {
         self.ephemerals.clear();
+        self.closed.clear();
         for place in self.leases.places() {
             if let Some(locks) = store.locks(place.at()) {
                 locks.unstart();
@@ -148,17 +145,23 @@ impl Engine {
         }
     }
 
-    /// Ends the leases that are over.
+    /// Ends leases that are over, as many as a slice has room for.
     pub fn tick(&mut self, store: &mut dyn Store, moment: Moment) {
-        while let Some(place) = self.leases.take_ended(moment.steady_ms) {
+        self.begin_slice();
+        while self.left > 0
+            && let Some(place) = self.leases.take_ended(moment.steady_ms)
+        {
+            self.spend(1);
             self.end_leases(store, moment, place.at());
         }
     }
 
-    fn end_leases(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>) {
+    pub(super) fn end_leases(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>) {
         let Some(locks) = store.locks(at) else { return };
         locks.start(moment.steady_ms);
         let ended = |_: &[u8], holder: &Holder| holder.has_ended(moment.steady_ms);
-        self.counters.expired += self.release_all(locks, at, ended) as u64;
+        let expired = self.release_all(locks, at, ended);
+        self.counters.expired += expired as u64;
+        self.spend(expired);
     }
 }

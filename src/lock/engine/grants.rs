@@ -15,9 +15,8 @@ impl Engine {
         grant: Held<'_>,
         lease_ms: Option<u64>,
     ) -> Result<u64> {
-        self.tick(store, moment);
+        self.end_due(store, moment, at);
         let Some(locks) = store.locks(at) else { return Err(lost(at.key, &grant)) };
-        locks.start(moment.steady_ms);
         let Some(holder) = locks.holding(grant.name, grant.owner, grant.fence, moment.steady_ms)
         else {
             return Err(lost(at.key, &grant));
@@ -37,9 +36,8 @@ impl Engine {
         at: At<'_>,
         grant: Held<'_>,
     ) -> Result<()> {
-        self.tick(store, moment);
+        self.end_due(store, moment, at);
         let Some(locks) = store.locks(at) else { return Err(lost(at.key, &grant)) };
-        locks.start(moment.steady_ms);
         if locks.holding(grant.name, grant.owner, grant.fence, moment.steady_ms).is_none() {
             return Err(lost(at.key, &grant));
         }
@@ -56,7 +54,7 @@ impl Engine {
         at: At<'_>,
         name: &[u8],
     ) -> usize {
-        self.tick(store, moment);
+        self.end_due(store, moment, at);
         let Some(locks) = store.locks(at) else { return 0 };
         self.release_all(locks, at, |known, _| known == name)
     }

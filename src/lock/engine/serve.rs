@@ -5,8 +5,9 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::asking::{Standing, standing};
+use super::slices::Ended;
 use super::{Ask, Engine, Settled, Store, Suspects, Wake, Woken};
-use crate::lock::held::{Locks, Mode};
+use crate::lock::held::{Holder, Locks, Mode};
 use crate::lock::queue::WaiterId;
 use crate::lock::{At, Moment, Place};
 use crate::lock::{circles, graph};
@@ -22,15 +23,25 @@ enum Look {
 }
 
 impl Engine {
-    /// Grants what can be granted; gives what has to be told since the last time.
+    /// Does one slice of what is pending: grants what can be granted, ends what is over. Returns what has to be told
+    /// since the last time.
     pub fn settle(&mut self, store: &mut dyn Store, moment: Moment) -> Settled {
-        self.settle_all(store, moment);
+        self.begin_slice();
+        self.settle_slice(store, moment);
         std::mem::take(&mut self.settled)
     }
 
-    pub(super) fn settle_all(&mut self, store: &mut dyn Store, moment: Moment) {
-        self.serve_all(store, moment);
+    pub(super) fn settle_slice(&mut self, store: &mut dyn Store, moment: Moment) {
         loop {
+            self.clear_queues();
+            self.end_closed(store);
+            self.serve_all(store, moment);
+            if self.left == 0 {
+                return;
+            }
+            if !self.ended.is_empty() {
+                continue;
+            }
             match std::mem::take(&mut self.suspects) {
                 Suspects::Nobody => return,
                 Suspects::One(owner) => {
@@ -43,7 +54,6 @@ impl Engine {
                 }
                 Suspects::Anybody => self.refuse_circles(),
             }
-            self.serve_all(store, moment);
         }
     }
 
@@ -71,62 +81,104 @@ impl Engine {
     }
 
     fn serve_all(&mut self, store: &mut dyn Store, moment: Moment) {
-        // Each round ends somebody's waiting or is the last one for its document.
-        while let Some(place) = self.unsettled.pop() {
-            let Some(queues) = self.queues_of(place.at()) else { continue };
+        // Each round ends a request or is the last one for its document.
+        while self.left > 0
+            && let Some(place) = self.unsettled.pop()
+        {
+            let Some(queues) = self.queues_mut(place.at()) else { continue };
+            queues.pending = false;
             let names = queues.names();
             if store.locks(place.at()).is_none() {
                 self.remove(place.at(), &Locks::default());
                 continue;
             }
             for name in names {
+                self.spend(1);
                 self.serve(store, moment, place.at(), &name);
             }
         }
     }
 
-    /// Grants a lock to those who can have it, in the order in which they came.
+    /// Grants a lock to those who can have it, in the order in which they came, as far as the slice goes.
     fn serve(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>, name: &[u8]) {
         let mut from = 0;
-        // Owners whose further requests may be granted all the same.
-        let mut owners: Vec<Arc<[u8]>> = Vec::new();
+        // An owner whose further requests may be granted all the same.
+        let mut blocked: Option<Arc<[u8]>> = None;
         while let Some(id) = self.next_waiter(at, name, from) {
             from = id + 1;
-            let looked = self.look(store, at, id);
+            let looked = self.look(store, moment, at, id);
             if looked == Look::Can {
                 self.serve_one(store, moment, id);
-                continue;
+                if self.left > 0 {
+                    continue;
+                }
+                self.interrupt(at, name);
+                return;
             }
             let waiter = &self.waiters[&id];
             if looked == Look::Blocked || waiter.mode == Mode::Exclusive {
                 // It keeps out all behind it but its owner's own.
-                owners.push(waiter.owner.clone());
+                blocked = Some(waiter.owner.clone());
                 break;
             }
         }
-        // Who holds it already waits behind nobody.
-        if let Some(locks) = store.locks(at) {
-            owners.extend(locks.holders(name).iter().map(|holder| holder.owner.clone()));
-        }
-        for owner in owners {
-            let own = self.by_owner.get(&owner).cloned().unwrap_or_default();
-            for id in own {
-                let waiter = &self.waiters[&id];
-                let here = *waiter.name == *name && waiter.places.iter().any(|own| own.at() == at);
-                if here && self.look(store, at, id) == Look::Can {
-                    self.serve_one(store, moment, id);
-                }
+        for id in self.passing(store, at, name, blocked) {
+            if self.waiters.contains_key(&id) && self.look(store, moment, at, id) == Look::Can {
+                self.serve_one(store, moment, id);
             }
         }
         self.learn_holders(store, at, name);
     }
 
+    /// Leaves the rest of a queue to the next slice. Its waiters keep their places. What the queue knows of holders is
+    /// brought up to date only at its end, so cycles are searched for everywhere then.
+    fn interrupt(&mut self, at: At<'_>, name: &[u8]) {
+        self.unsettle(at);
+        let queue = self.queues_of(at).and_then(|queues| queues.find(name));
+        if queue.is_some_and(|queue| !queue.exclusive.is_empty()) {
+            self.suspects = Suspects::Anybody;
+        }
+    }
+
+    /// The requests that nobody before them can keep out: those of holders, and of the owner of the one that is
+    /// blocked.
+    fn passing(
+        &self,
+        store: &mut dyn Store,
+        at: At<'_>,
+        name: &[u8],
+        blocked: Option<Arc<[u8]>>,
+    ) -> Vec<WaiterId> {
+        let Some(queue) = self.queues_of(at).and_then(|queues| queues.find(name)) else {
+            return Vec::new();
+        };
+        let lock = store.locks(at).and_then(|locks| locks.lock(name));
+        let holders: &[Holder] = lock.map_or(&[], |lock| &lock.holders);
+        if queue.all.len() <= holders.len() {
+            let passes = |id: &WaiterId| {
+                let owner = &self.waiters[id].owner;
+                let holds = lock.is_some_and(|lock| lock.holders.of_owner(owner).is_some());
+                holds || blocked.as_ref() == Some(owner)
+            };
+            return self.live(queue).filter(passes).collect();
+        }
+        let owners = blocked.iter().chain(holders.iter().map(|holder| &holder.owner));
+        let own = owners.filter_map(|owner| self.by_owner.get(owner)).flatten().copied();
+        own.filter(|id| queue.all.contains(id)).collect()
+    }
+
     fn next_waiter(&self, at: At<'_>, name: &[u8], from: WaiterId) -> Option<WaiterId> {
-        self.queues_of(at)?.find(name)?.all.range(from..).next().copied()
+        let queue = self.queues_of(at)?.find(name)?;
+        queue.all.range(from..).find(|id| self.waiters.contains_key(id)).copied()
     }
 
     /// Whether a waiter could be granted all it asks for; `at` is the document that is being served.
-    fn look(&self, store: &mut dyn Store, at: At<'_>, id: WaiterId) -> Look {
+    fn look(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>, id: WaiterId) -> Look {
+        // An ended grant of its own owner must not be taken for one that is held.
+        for nth in 0..self.waiters[&id].places.len() {
+            let place = self.waiters[&id].places[nth].clone();
+            self.end_due(store, moment, place.at());
+        }
         let waiter = &self.waiters[&id];
         let mut can = Look::Can;
         for place in &waiter.places {
@@ -168,15 +220,12 @@ impl Engine {
             waits: true,
         };
         let woken = match self.grant_all(store, moment, &ask) {
-            Ok(grants) => Woken::Granted(grants),
+            Ok(grants) => Woken::Granted(waiter.places.clone(), grants),
             Err(gone) => Woken::Gone(gone.to_place()),
         };
-        for at in &documents {
-            if self.queues_of(*at).is_some() {
-                self.unsettle(*at);
-            }
-        }
+        self.spend(1 + documents.len());
         drop(documents);
-        self.settled.wakes.push(Wake { waiter: id, places: waiter.places, woken });
+        self.settled.wakes.push(Wake { waiter: id, woken });
+        self.ended.push(Ended { id, name: waiter.name, places: waiter.places });
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::slices::Ended;
 use super::{Ask, Engine, Store, Waiter, Wake, Woken};
 use crate::lock::held::Mode;
 use crate::lock::queue::{Queue, Queues, WaiterId};
@@ -14,8 +15,19 @@ impl Engine {
         self.queues.get(&at.db)?.get(at.key)
     }
 
+    pub(super) fn queues_mut(&mut self, at: At<'_>) -> Option<&mut Queues> {
+        self.queues.get_mut(&at.db)?.get_mut(at.key)
+    }
+
     fn queue_mut(&mut self, at: At<'_>, name: &[u8]) -> Option<&mut Queue> {
-        self.queues.get_mut(&at.db)?.get_mut(at.key)?.find_mut(name)
+        self.queues_mut(at)?.find_mut(name)
+    }
+
+    /// The requests of a queue that have not ended.
+    pub(super) fn live<'q>(&'q self, queue: &'q Queue) -> impl Iterator<Item = WaiterId> + 'q {
+        let none_ended = self.ended.is_empty();
+        let ids = queue.all.iter().copied();
+        ids.filter(move |id| none_ended || self.waiters.contains_key(id))
     }
 
     pub(super) fn enqueue(&mut self, store: &mut dyn Store, ask: &Ask<'_>) -> WaiterId {
@@ -81,27 +93,21 @@ impl Engine {
 
     /// Ends the waiting of a request whose client does not wait any longer. Does nothing if it is over already.
     pub fn cancel(&mut self, id: WaiterId) {
-        self.take_waiter_away(id);
+        if let Some(waiter) = self.take_waiter(id) {
+            self.ended.push(Ended { id, name: waiter.name, places: waiter.places });
+        }
     }
 
     /// Ends the waiting of a request, whose client is told.
     pub(super) fn end_waiting(&mut self, id: WaiterId, woken: Woken) {
-        if let Some(places) = self.take_waiter_away(id) {
-            self.settled.wakes.push(Wake { waiter: id, places, woken });
+        if self.waiters.contains_key(&id) {
+            self.cancel(id);
+            self.spend(1);
+            self.settled.wakes.push(Wake { waiter: id, woken });
         }
     }
 
-    /// Takes a request out of its queues; those behind it may be next.
-    fn take_waiter_away(&mut self, id: WaiterId) -> Option<SmallVec<[Place; 1]>> {
-        let waiter = self.take_waiter(id)?;
-        for place in &waiter.places {
-            if self.queues_of(place.at()).is_some() {
-                self.unsettle(place.at());
-            }
-        }
-        Some(waiter.places)
-    }
-
+    /// Ends a request. It is still in its queues; whoever takes it hands it to `ended`.
     pub(super) fn take_waiter(&mut self, id: WaiterId) -> Option<Waiter> {
         let waiter = self.waiters.remove(&id)?;
         if let Some(ids) = self.by_owner.get_mut(&waiter.owner) {
@@ -110,20 +116,23 @@ impl Engine {
                 self.by_owner.remove(&waiter.owner);
             }
         }
-        for place in &waiter.places {
-            let keys = self.queues.get_mut(&place.db).expect("a waiter stands in its queues");
-            let queues = keys.get_mut(&place.key).expect("a waiter stands in its queues");
-            let left = queues.remove(&waiter.name, id);
-            if queues.is_empty() {
-                keys.remove(&place.key);
-                if keys.is_empty() {
-                    self.queues.remove(&place.db);
-                }
-            }
-            if let Some(left) = left {
-                self.forget_holders(&left.holders);
+        Some(waiter)
+    }
+
+    /// Takes a request that has ended out of one queue.
+    pub(super) fn leave_queue(&mut self, place: &Place, name: &[u8], id: WaiterId) {
+        let keys = self.queues.get_mut(&place.db).expect("a request is in its queues");
+        let queues = keys.get_mut(&place.key).expect("a request is in its queues");
+        let left = queues.remove(name, id);
+        if queues.is_empty() {
+            keys.remove(&place.key);
+            if keys.is_empty() {
+                self.queues.remove(&place.db);
             }
         }
-        Some(waiter)
+        if let Some(left) = left {
+            self.forget_holders(&left.holders);
+        }
+        self.unsettle(place.at());
     }
 }
