@@ -3,6 +3,7 @@
 use redis_model::op;
 
 use crate::harness::{Server, on_every_flavor, on_every_server, on_every_server_with};
+use crate::locking::{LONG, lock, make, until_waiting};
 use crate::resp::Reply;
 use crate::workload::{self, Rng};
 
@@ -44,6 +45,30 @@ fn when_memory_is_short_writes_are_refused_and_the_rest_works() {
         assert_eq!(replica.debug_digest(), master.debug_digest());
         conn.must(&["CONFIG", "SET", "maxmemory", "1"]);
         assert_eq!(conn.must(&["DEL", "doc", "new"]), Reply::Int(2));
+    });
+}
+
+/// The server gives each blocked client of a module two internal ones with reply buffers of 16 KB, which it counts
+/// and hardly touches. What a waiting client takes beside them is little.
+#[test]
+fn a_waiting_client_takes_little_beside_the_buffers_of_the_server() {
+    const WAITERS: u64 = 400;
+    const BUFFERS: u64 = 2 * 16 * 1024;
+    on_every_flavor(|flavor| {
+        let server = Server::start(flavor, &["save ''"]);
+        let conn = &mut server.conn();
+        make(conn, "k");
+        lock(conn, "k", "holder");
+        let mut waiters: Vec<_> = (0..WAITERS).map(|_| server.conn()).collect();
+        waiters.iter_mut().for_each(|waiter| drop(waiter.must(&["PING"])));
+        let before = used(&server);
+        for (nth, waiter) in waiters.iter_mut().enumerate() {
+            let owner = format!("owner:{nth}");
+            waiter.send(&["MODEL.LOCK", "k", "n", &owner, "LEASE", LONG, "WAIT", LONG]);
+        }
+        until_waiting(&server, WAITERS);
+        let each = used(&server).saturating_sub(before) / WAITERS;
+        assert!(each < BUFFERS + 6 * 1024, "{each} bytes for each waiter");
     });
 }
 
