@@ -103,11 +103,17 @@ pub fn on_every_shared(body: impl Fn(&Server) + Sync) {
 pub fn on_every_flavor(body: impl Fn(Flavor) + Sync) {
     let body = &body;
     thread::scope(|scope| {
-        for flavor in Flavor::ALL.into_iter().filter(|flavor| valgrind::includes(*flavor)) {
+        for flavor in Flavor::ALL.into_iter().filter(|flavor| is_wanted(*flavor)) {
             let thread = thread::Builder::new().name(flavor.name().to_owned());
             thread.spawn_scoped(scope, move || body(flavor)).expect("a thread starts");
         }
     });
+}
+
+/// Whether tests of every flavour run on this one: REDIS_MODEL_SERVER names the only one, to look at it alone.
+fn is_wanted(flavor: Flavor) -> bool {
+    let named = std::env::var("REDIS_MODEL_SERVER").ok();
+    named.is_none_or(|name| name == flavor.name()) && valgrind::includes(flavor)
 }
 
 /// A running server, or one that was stopped and can be started again with the same data.

@@ -29,6 +29,7 @@ mod acl_locks;
 mod clients;
 mod command_info;
 mod commands;
+mod defragmentation;
 mod expression_attacks;
 mod expressions;
 mod importing;

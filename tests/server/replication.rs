@@ -37,7 +37,7 @@ fn keyspace(server: &Server) -> Vec<(String, Reply, Reply)> {
 }
 
 #[track_caller]
-fn check_equal(master: &Server, replica: &Server) {
+pub fn check_equal(master: &Server, replica: &Server) {
     replica.wait_for_sync(master);
     assert_eq!(keyspace(replica), keyspace(master));
     assert_eq!(replica.debug_digest(), master.debug_digest());
@@ -52,7 +52,7 @@ fn call(conn: &mut Conn, command: &[String]) -> Reply {
 
 /// Random commands in the ways they reach a server: bare, in MULTI, in scripts. Ends with the keys
 /// that should have expired by then gone.
-fn run_workload(server: &Server, rng: &mut Rng, count: usize) {
+pub fn run_workload(server: &Server, rng: &mut Rng, count: usize) {
     let conn = &mut server.conn();
     for _ in 0..count {
         let commands: Vec<_> = (0..1 + rng.below(3))
