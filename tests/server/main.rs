@@ -43,6 +43,7 @@ mod lock_histories;
 mod locks;
 mod locks_cluster;
 mod locks_trouble;
+mod matrix;
 mod memory;
 mod model_ends;
 mod model_keys;
