@@ -27,6 +27,14 @@ static PATIENCE: LazyLock<Duration> = LazyLock::new(|| valgrind::patience(Durati
 const CRASH_MARKERS: [&str; 5] =
     ["BUG REPORT", "panicked at", "ASSERTION FAILED", "Guru Meditation", "AddressSanitizer"];
 
+/// An AOF that holds every acknowledged command, and is rewritten again and again under a load.
+pub const AOF_REWRITTEN: [&str; 4] = [
+    "appendonly yes",
+    "appendfsync always",
+    "auto-aof-rewrite-percentage 20",
+    "auto-aof-rewrite-min-size 16kb",
+];
+
 /// The servers the module supports, each in the version the tests run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {
@@ -413,6 +421,11 @@ impl Server {
             assert!(Instant::now() < end, "waited too long until {what}\n{}", self.log_tail());
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Whether the AOF was rewritten since the server first ran: the file it began with is gone.
+    pub fn has_rewritten_aof(&self) -> bool {
+        !self.dir.join("appendonlydir/appendonly.aof.1.incr.aof").exists()
     }
 
     /// Where the server keeps its files.

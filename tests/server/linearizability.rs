@@ -14,7 +14,7 @@ mod verdicts;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use crate::harness::{Server, on_every_server, on_every_server_with};
+use crate::harness::{AOF_REWRITTEN, Server, on_every_server, on_every_server_with};
 use crate::workload;
 use accounts::{ACCOUNTS, Account, Accounts, Action, Answer, Op, Revision, State, json, key};
 use checker::{Call, check, describe, must_have_happened};
@@ -167,7 +167,7 @@ fn concurrent_commands_are_linearizable_while_clients_crash() {
 #[test]
 fn a_history_over_a_killed_server_is_linearizable() {
     let seed = workload::seed("linearizability");
-    on_every_server_with(&["appendonly yes", "appendfsync always"], |server| {
+    on_every_server_with(&AOF_REWRITTEN, |server| {
         let recorder = Recorder::new(server.port);
         let mut clients = new_clients(&recorder, seed, Manner::Honest);
         let mut coverage = Coverage::default();

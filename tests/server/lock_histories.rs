@@ -17,7 +17,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::Instant;
 
-use crate::harness::{Server, on_every_flavor, on_every_server, on_every_server_with};
+use crate::harness::{
+    AOF_REWRITTEN, Server, on_every_flavor, on_every_server, on_every_server_with,
+};
 use crate::linearizability::checker::{Call, Outcome, check, describe};
 use crate::resp::Reply;
 use crate::workload::{self, Rng};
@@ -254,7 +256,7 @@ fn wait_for_answers(server: &Server, recorder: &Recorder, answers: usize, done: 
 #[test]
 fn what_a_killed_server_acknowledged_holds_when_it_is_back() {
     let seed = workload::seed("lock_histories");
-    on_every_server_with(&["appendonly yes", "appendfsync always"], |server| {
+    on_every_server_with(&AOF_REWRITTEN, |server| {
         let (mut rng, mut coverage) = (Rng::new(seed), Coverage::default());
         for round in 0..DEATHS_MAX {
             let recorder = Recorder::new(round, server.port, false);

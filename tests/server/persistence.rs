@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use redis_model::op;
 
-use crate::harness::{Flavor, Server, on_every_flavor, on_every_server, on_every_server_with};
+use crate::harness::{
+    AOF_REWRITTEN, Flavor, Server, on_every_flavor, on_every_server, on_every_server_with,
+};
 use crate::resp::{Conn, Reply};
 use crate::workload::{self, Rng, definitions};
 
@@ -172,7 +174,7 @@ fn client(server: &Server, nth: usize, acknowledged: &Acknowledged, stop: &Atomi
 
 #[test]
 fn a_killed_server_keeps_every_acknowledged_change() {
-    on_every_server_with(&["appendonly yes", "appendfsync always"], |server| {
+    on_every_server_with(&AOF_REWRITTEN, |server| {
         for _ in 0..2 {
             let acknowledged = Acknowledged::default();
             let stop = AtomicBool::new(false);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Server, on_every_flavor, on_every_server_with};
+use crate::harness::{AOF_REWRITTEN, Server, on_every_flavor, on_every_server_with};
 use crate::resp::{Conn, Reply, encode};
 use crate::workload::{self, Rng};
 
@@ -263,7 +263,8 @@ fn wait_for_load(server: &Server, bank: &Bank, count: usize) {
 #[test]
 fn money_is_conserved_when_clients_crash_and_servers_are_killed() {
     let seed = workload::seed("transfers");
-    on_every_server_with(&["appendonly yes", "appendfsync always"], |server| {
+    let config = [&AOF_REWRITTEN[..], &["aof-use-rdb-preamble no"]].concat();
+    on_every_server_with(&config, |server| {
         prepare(server);
         let bank = Bank::new(server, seed);
         run(&bank, || {
@@ -275,6 +276,7 @@ fn money_is_conserved_when_clients_crash_and_servers_are_killed() {
             wait_for_load(server, &bank, 60);
         });
         check_book(server, &bank);
+        assert!(server.has_rewritten_aof());
         server.kill9();
         server.restart();
         check_book(server, &bank);
