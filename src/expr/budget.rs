@@ -12,7 +12,7 @@ const BYTES_SCANNED: usize = 32;
 /// Bytes that are produced for one step.
 const BYTES_MADE: usize = 8;
 
-/// What is left to spend: a view on the budget of the command, with a bound of its own. It counts in a
+/// The steps left to spend: a view on the budget of the command, with a bound of its own. It counts in a
 /// register and settles with the command's when the evaluation is over.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -20,7 +20,7 @@ pub(super) struct Budget {
     start: u64,
 }
 
-/// What an evaluation costs beside its steps.
+/// The cost of an evaluation beside its steps.
 const EVALUATION: u64 = 8;
 
 impl Budget {

@@ -13,7 +13,7 @@ use super::limits::{ExprLimits, Names};
 use super::program::Program;
 use crate::error::{Error, Result};
 
-/// What an entry takes beside what its program has on the heap.
+/// The bytes an entry takes beside those of its program on the heap.
 const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<Program>() + 32;
 /// The end of the list.
 const END: u32 = u32::MAX;
@@ -98,7 +98,7 @@ impl Cache {
         self.entries.is_empty()
     }
 
-    /// What the programs take, about.
+    /// About the bytes that the programs take.
     pub fn bytes(&self) -> usize {
         self.bytes
     }

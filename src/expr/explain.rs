@@ -113,7 +113,7 @@ impl<'a> Explainer<'a> {
         self.code.links(parts).iter().for_each(|part| self.read(*part));
     }
 
-    /// Whether a node is a place whose name says it all: a name, or members and elements of one.
+    /// Tests for a place that its source tells completely: a name, or members and elements of one.
     fn is_place(&self, id: Id) -> bool {
         let plain = |step: &Step| match step {
             Step::Name(_) | Step::MaybeName(_) => true,

@@ -20,7 +20,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Whether no operator may absorb it.
+    /// Flag: no operator may absorb it.
     pub fn is_final(&self) -> bool {
         match self {
             Fault::Exhausted | Fault::Refused(_) => true,

@@ -15,20 +15,20 @@ pub struct ExprLimits {
 
 /// The deepest nesting any configuration allows. Bounds every recursion over an expression.
 pub const DEPTH_MAX: u32 = 64;
-/// The longest source any configuration allows: what compiling does takes seconds beyond.
+/// The longest source any configuration allows: compiling a longer one takes seconds.
 pub const BYTES_MAX: usize = 1 << 16;
 
 impl ExprLimits {
-    /// Nesting of 32 is several times what conditions of people need, and little stack. A million
+    /// Nesting of 32 is several times the depth of conditions people write, and little stack. A million
     /// steps take some ten milliseconds, and let a condition look at each of a hundred thousand
     /// elements.
     pub const DEFAULT: ExprLimits = ExprLimits { bytes: 4096, depth: 32, steps: 1_000_000 };
-    /// For what was accepted elsewhere: only what bounds the stack and the memory.
+    /// For expressions that were accepted elsewhere: only the bounds of stack and memory.
     pub const NONE: ExprLimits =
         ExprLimits { bytes: BYTES_MAX, depth: DEPTH_MAX, steps: 100_000_000 };
 }
 
-/// Which names an expression may use, beside `self`, `now`, `key` and `revision`.
+/// The names an expression may use, beside `self`, `now`, `key` and `revision`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Names {
     pub args: bool,
@@ -40,7 +40,7 @@ pub struct Names {
 impl Names {
     /// A condition: `IF`, `WHEN`.
     pub const CONDITION: Names = Names { args: true, docs: true, old_self: false, value: false };
-    /// What `EVAL` puts.
+    /// The expression of `EVAL`.
     pub const COMPUTED: Names = Names { args: true, docs: true, old_self: false, value: true };
     /// A rule of a model.
     pub const RULE: Names = Names { args: false, docs: false, old_self: true, value: false };

@@ -23,12 +23,12 @@ use crate::error::Error;
 pub const PATTERN_BYTES_MAX: usize = 4096;
 /// Sizes of a compiled pattern in KiB, smallest first; what does not fit the last is refused.
 const TIERS_KIB: [usize; 4] = [2, 8, 32, 128];
-/// What the matcher may cache, in bytes.
+/// The bytes the matcher may cache.
 const CACHE_BYTES_MAX: usize = 1 << 18;
 const NEST_MAX: u32 = 32;
-/// What all patterns of one expression may take together: compiling them takes time as well.
+/// The most all patterns of one expression may take together: compiling them takes time as well.
 pub(super) const TOTAL_KIB_MAX: usize = 512;
-/// What reading all patterns written out in one expression may take, in steps: as much as an
+/// The most steps reading all patterns written out in one expression may take: as much as an
 /// evaluation of it.
 pub(super) const TOTAL_READING_MAX: u64 = 1_000_000;
 
@@ -105,7 +105,7 @@ impl Pattern {
         self.tier_kib
     }
 
-    /// What reading it took.
+    /// The steps reading it took.
     pub fn reading_steps(&self) -> u64 {
         reading_steps(&self.source)
     }
@@ -120,7 +120,7 @@ impl Pattern {
     }
 }
 
-/// What compiling a pattern that was read costs in the middle of an evaluation: some milliseconds.
+/// The cost of compiling a pattern in the middle of an evaluation: some milliseconds.
 const COMPILE_STEPS: u64 = 100_000;
 
 #[cold]
@@ -133,7 +133,7 @@ fn not_regular() -> String {
     "not a regular expression".to_owned()
 }
 
-/// What parsing a pattern may cost at most, known without parsing it: a few bytes can stand for
+/// An upper bound of the cost of parsing a pattern, known without parsing it: a few bytes can stand for
 /// hundreds of ranges of characters, and each class around them does the work again.
 fn reading_steps(pattern: &str) -> u64 {
     let bytes = pattern.as_bytes();
@@ -159,12 +159,12 @@ fn reading_steps(pattern: &str) -> u64 {
     bytes.len() as u64 * BYTE_STEPS + classes * each
 }
 
-/// Whether it is a class, or a character that may end a wide range.
+/// Tests for a class, or a character that may end a wide range.
 fn is_class_escape(letter: u8) -> bool {
     matches!(letter, b'w' | b'W' | b'd' | b'D' | b's' | b'S' | b'p' | b'P' | b'x' | b'u' | b'U')
 }
 
-/// Whether there can be the flag `i`: what looks like flags and has it, wherever it stands.
+/// Tests for a possible flag `i`: text that looks like flags and has it, wherever it stands.
 fn may_fold_case(pattern: &[u8]) -> bool {
     let is_flag =
         |byte: &&u8| matches!(byte, b'i' | b'm' | b's' | b'R' | b'U' | b'u' | b'x' | b'-');
@@ -172,7 +172,7 @@ fn may_fold_case(pattern: &[u8]) -> bool {
     behind.any(|flags| flags.iter().take_while(is_flag).any(|flag| *flag == b'i'))
 }
 
-/// Whether there can be a class of more than a few hundred characters.
+/// Tests for a possible class of more than a few hundred characters.
 fn may_be_wide(pattern: &[u8]) -> bool {
     let mut before = b' ';
     for pair in pattern.windows(2) {

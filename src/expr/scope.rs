@@ -44,7 +44,7 @@ pub trait Documents {
     /// The document at a key, if there is one.
     fn get<'a>(&'a self, key: &[u8], this: Option<View<'a>>) -> Option<View<'a>>;
 
-    /// How many there are whose key is UTF-8: only those have a name in an expression.
+    /// The number of those whose key is UTF-8: only they have a name in an expression.
     fn count(&self, this: Option<View<'_>>) -> usize;
 
     /// One of those, in the order of the keys; each costs the same, however many are missing.

@@ -74,6 +74,7 @@ fn optionals_are_made_and_taken_apart() {
         ("[].first().hasValue() || [].last().hasValue()", "false"),
         ("self.items.last().qty.orValue(0)", "5"),
         ("[optional.of(1), optional.none()].unwrapOpt()", "[1]"),
+        ("optional.unwrap([optional.of(1), optional.none()])", "[1]"),
         ("optional.of(1) == optional.of(1.0)", "true"),
         ("optional.of([1]) == optional.of([1])", "true"),
         ("optional.of(1) == optional.none() || optional.of(1) == 1", "false"),

@@ -22,7 +22,7 @@ use crate::expr::datum::{Datum, Instant};
 use crate::expr::eval::{Eval, Outcome};
 use crate::expr::fault::Fault;
 
-/// How the work and the result of a function grow with its arguments.
+/// The growth of the work and the result of a function with its arguments.
 #[derive(Clone, Copy)]
 pub(super) enum Cost {
     /// With their bytes, added up.
@@ -42,7 +42,7 @@ const CALL: u64 = 40;
 /// The most one clause of `format` gives beside the text of its argument: a double without exponent
 /// and a hundred decimals.
 const CLAUSE_BYTES: usize = 512;
-/// How deep lists and maps given to `format` may nest: the crate recurses over them.
+/// The deepest nesting of lists and maps given to `format`: the crate recurses over them.
 const NESTING_MAX: u32 = 8;
 
 /// One expression for each number of arguments.
@@ -250,7 +250,7 @@ fn take<'a>(value: &CowVal<'_, '_>, budget: &mut Budget) -> Outcome<'a> {
 
 #[cold]
 fn fault(error: &ExecutionError) -> Fault {
-    /// What an error says may hold whole arguments.
+    /// The text of an error may hold whole arguments.
     const BYTES_MAX: usize = 200;
     let message = match error {
         ExecutionError::NoSuchOverload(_) => {

@@ -8,7 +8,8 @@ use crate::expr::eval::{Eval, Outcome};
 use crate::expr::fault::Fault;
 
 /// The functions of this family.
-pub(super) static FUNCTIONS: [Function; 8] = [
+pub(super) static FUNCTIONS: [Function; 9] = [
+    Function::global("optional.unwrap", (1, 1), unwrap, [""; 5]),
     Function::global(
         "optional.of",
         (1, 1),
