@@ -134,7 +134,9 @@ pub fn commands_md() -> String {
          for each match, or the total where the reply\nsays so. A match inside of another one is \
          changed first. An operator that fails undoes the whole command; a limit holds\nafter every \
          single change, whatever comes after it. The revision grows when anything was changed, even if \
-         it was\nchanged back.\n\n",
+         it was\nchanged back.\n\nAn operand that is JSON, a number, an integer, a string, an array, an object, a patch or a duration \
+         may be\n`=expression`: it is evaluated once, before the operator, on the document as it stands there. An \
+         expression that fails\nis `EXPR`, a value of another kind than the operand has to be `TYPE`.\n\n",
     );
     for spec in op::of(Target::Value) {
         operator_section(spec, &mut out);

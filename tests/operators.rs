@@ -473,3 +473,115 @@ mod moving {
         }
     }
 }
+
+#[test]
+fn operands_are_computed_where_their_statement_stands() {
+    let document = r#"{"n":5,"a":[1,2],"s":"x","at":"2026-01-01T00:00:00Z","o":{"k":1}}"#;
+    let changed = |from: &str, to: &str| document.replace(from, to);
+    for (statement, reply, after) in [
+        (["INCR", "$.n", "=self.n * 2"], "15", changed(r#""n":5"#, r#""n":15"#)),
+        (["MUL", "$.n", "=1.5"], "7.5", changed(r#""n":5"#, r#""n":7.5"#)),
+        (
+            ["SET", "$.s", "=[self.s, size(self.a)]"],
+            "(integer) 1",
+            changed(r#""s":"x""#, r#""s":["x",2]"#),
+        ),
+        (["SET", "$.s", "=null"], "(integer) 1", changed(r#""s":"x""#, r#""s":null"#)),
+        (
+            ["APPEND", "$.a", "=self.a.map(x, x * 10)"],
+            "(integer) 4",
+            changed("[1,2]", "[1,2,10,20]"),
+        ),
+        (["STRAPPEND", "$.s", "=self.s + 'y'"], "(integer) 3", changed(r#""x""#, r#""xxy""#)),
+        (["STRREPEAT", "$.s", "=size(self.a) + 1"], "(integer) 3", changed(r#""x""#, r#""xxx""#)),
+        (
+            ["UPDATE", "$.o", "={'k': self.o.k + 1, 'l': 0}"],
+            "(integer) 2",
+            changed(r#"{"k":1}"#, r#"{"k":2,"l":0}"#),
+        ),
+        (
+            ["PATCH", "$.o", "=[{'op': 'add', 'path': '/l', 'value': self.n}]"],
+            r#"{"k":1,"l":5}"#,
+            changed(r#"{"k":1}"#, r#"{"k":1,"l":5}"#),
+        ),
+        (
+            ["TIMEADD", "$.at", "=string(self.n) + 'h'"],
+            r#""2026-01-01T05:00:00Z""#,
+            changed("T00:00", "T05:00"),
+        ),
+        (
+            ["TIMEADD", "$.at", "=duration('PT2H3S')"],
+            r#""2026-01-01T02:00:03Z""#,
+            changed("T00:00:00", "T02:00:03"),
+        ),
+        // Once for all places of a query.
+        (["INCR", "$.a[*]", "=self.a[0]"], "[2 3]", changed("[1,2]", "[2,3]")),
+        // A result of another kind, and an expression that fails.
+        (["INCR", "$.n", "='1'"], "TYPE", document.into()),
+        (["INCR", "$.n", "=null"], "TYPE", document.into()),
+        (["APPEND", "$.a", "={}"], "TYPE", document.into()),
+        (["UPDATE", "$.o", "=[]"], "TYPE", document.into()),
+        (["STRAPPEND", "$.s", "=1"], "TYPE", document.into()),
+        (["STRREPEAT", "$.s", "=1.0"], "TYPE", document.into()),
+        (["PATCH", "$.o", "={}"], "TYPE", document.into()),
+        (["PATCH", "$.o", "=[1]"], "ERR", document.into()),
+        (["TIMEADD", "$.at", "=1"], "TYPE", document.into()),
+        (["TIMEADD", "$.at", "='1 hour'"], "TYPE", document.into()),
+        (["SET", "$.s", "=self.missing"], "EXPR", document.into()),
+        (["SET", "$.s", "=self.?s"], "EXPR", document.into()),
+        (["SET", "$.s", "=1.0 / 0.0"], "EXPR", document.into()),
+        // Before anything is looked up.
+        (["SET", "$.s", "="], "EXPR", document.into()),
+        (["SET", "$.s", "=value"], "EXPR", document.into()),
+        (["SET", "$.missing.s", "=nope(1)"], "EXPR", document.into()),
+    ] {
+        check(document, &[], &statement, reply, &after);
+    }
+    check(
+        document,
+        &["ARGS", r#"{"by":-2}"#],
+        &["INCR", "$.n", "=args.by"],
+        "3",
+        &changed(r#""n":5"#, r#""n":3"#),
+    );
+}
+
+#[test]
+fn a_computed_operand_is_replicated_as_its_effect() {
+    let mut host = MemoryHost::default();
+    host.call(&["MODEL.SET", "k", "any", r#"{"n":5}"#]).unwrap();
+    let command = ["MODEL.FIELDOP", "k", "INCR", "$.n", "=self.n", "INCR", "$.n", "=self.n"];
+    let outcome = host.call(&command).unwrap();
+    assert_eq!(format!("{:?}", &host.documents[&b"k"[..]].root), r#"{"n":20}"#);
+    let sent = format!("{outcome:?}");
+    assert!(!sent.contains("self.n"), "{sent}");
+}
+
+#[test]
+fn documents_are_made_of_computed_operands() {
+    let mut host = MemoryHost::default();
+    let mut txn = |statements: &[&str]| {
+        host.call(&[&["MODEL.TXN", "2", "a", "b", "ON", "a"], statements].concat())
+            .map(|outcome| outcome.reply.notation())
+            .map_err(|error| error.code())
+    };
+    let made = txn(&[
+        "CREATE",
+        "any",
+        "={'n': 1 + 1}",
+        "ON",
+        "b",
+        "PUT",
+        "any",
+        "={'from': docs['a'].n}",
+        "GET",
+        "$",
+    ]);
+    let made = made.unwrap();
+    assert!(made.contains(r#"{"from":2}"#), "{made}");
+    let copied = txn(&["INCR", "$.n", "=docs['b'].from", "PUT", "any", "=self", "GET", "$"]);
+    assert!(copied.unwrap().contains(r#"{"n":4}"#));
+    // A key that is missing has no document to read, and a document that is there is refused first.
+    assert_eq!(txn(&["CREATE", "any", "=1 / 0"]), Err(ErrorCode::BusyKey));
+    assert_eq!(txn(&["DELETE", "CREATE", "any", "=self"]), Err(ErrorCode::Expr));
+}

@@ -21,6 +21,7 @@ mod adduniq;
 mod append;
 mod bytesappend;
 mod clear;
+mod computed;
 mod copy;
 mod create;
 mod del;
@@ -69,6 +70,7 @@ use linkme::distributed_slice;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
+pub use computed::computed;
 pub use example::Example;
 pub use get::read as read_path;
 pub use operand::{

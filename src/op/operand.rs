@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::bytesappend;
+use super::computed::{self, Computed};
 use super::patch::Patch;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{Names, Program};
@@ -59,6 +60,7 @@ pub enum OperandKind {
 }
 
 /// An operand's value.
+#[derive(Clone)]
 pub enum Arg<'a> {
     Path(Path<'a>),
     Json(Measured),
@@ -71,9 +73,17 @@ pub enum Arg<'a> {
     Duration(Duration),
     /// The position of the word among the choices.
     Choice(usize),
+    /// An expression that gives one of the others when its statement runs.
+    Computed(Box<Computed>),
 }
 
 impl<'a> Arg<'a> {
+    /// Flag: its value is not known before its statement runs.
+    #[inline]
+    pub fn is_computed(&self) -> bool {
+        matches!(self, Arg::Computed(_))
+    }
+
     pub fn path(&self) -> &Path<'a> {
         match self {
             Arg::Path(path) => path,
@@ -200,6 +210,12 @@ impl Parsing<'_> {
         (self.compile)(source, Names { docs: self.transaction, ..Names::CONDITION })
     }
 
+    /// An operand that is computed when its statement runs.
+    fn operand(&mut self, source: &[u8]) -> Result<Box<Computed>> {
+        let program = self.condition(source)?;
+        Ok(Box::new(Computed { program, limits: *self.limits, paths: *self.paths }))
+    }
+
     pub fn computed(&mut self, source: &[u8]) -> Result<Arc<Program>> {
         (self.compile)(source, Names { docs: self.transaction, ..Names::COMPUTED })
     }
@@ -222,6 +238,9 @@ pub fn parse_operands<'a>(
 #[inline]
 fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Result<Arg<'a>> {
     let (limits, paths) = (parsing.limits, parsing.paths);
+    if let Some(source) = computed::source(operand.kind, arg) {
+        return parsing.operand(source).map(Arg::Computed);
+    }
     let refused = |message: String| Error::syntax(message).text("argument", arg);
     Ok(match operand.kind {
         OperandKind::Path

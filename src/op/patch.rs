@@ -77,6 +77,7 @@ static PATCH: OpSpec = OpSpec {
 pub const PATCH_OPERATIONS_MAX: usize = 16_384;
 
 /// A patch that was checked: every operation is one of the standard's, with all its members.
+#[derive(Clone)]
 pub struct Patch {
     json: Measured,
     paths: PathLimits,

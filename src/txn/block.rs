@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Program;
 use crate::lock::{Held, lost};
 use crate::model::Model;
-use crate::op::{Absent, Arg, Around, Frame, KeyChange, OpSpec, Run, Site};
+use crate::op::{self, Absent, Arg, Around, Frame, KeyChange, OpSpec, Run, Site};
 use crate::path::Path;
 use crate::reply::Reply;
 use crate::value::edit::{Editor, Journal};
@@ -96,7 +96,7 @@ impl BlockRun<'_, '_, '_> {
             }
         };
         if let Run::Key(change) = spec.run {
-            let reply = self.change_key_when(when, change, args, nth);
+            let reply = self.change_key_when(when, (spec, change), args, nth);
             return reply
                 .map(Some)
                 .map_err(|error| numbered(error).text("operator", spec.name.as_bytes()));
@@ -190,7 +190,7 @@ impl BlockRun<'_, '_, '_> {
     fn change_key_when(
         &mut self,
         when: Option<&Program>,
-        change: KeyChange,
+        change: (&OpSpec, KeyChange),
         args: &[Arg<'_>],
         nth: usize,
     ) -> Result<Reply> {
@@ -202,7 +202,12 @@ impl BlockRun<'_, '_, '_> {
         }
     }
 
-    fn change_key(&mut self, change: KeyChange, args: &[Arg<'_>], nth: usize) -> Result<Reply> {
+    fn change_key(
+        &mut self,
+        (spec, change): (&OpSpec, KeyChange),
+        args: &[Arg<'_>],
+        nth: usize,
+    ) -> Result<Reply> {
         match change {
             KeyChange::Create if !self.slot.is_missing() => {
                 Err(Error::new(ErrorCode::BusyKey, "the key already exists"))
@@ -211,6 +216,8 @@ impl BlockRun<'_, '_, '_> {
                 let request = self.context.request;
                 let at = request.models.binary_search_by_key(&nth, |(nth, _)| *nth);
                 let (_, model) = &request.models[at.expect("the model was looked up")];
+                let computed = op::computed(spec, args, &self.around, self.slot.view())?;
+                let args = computed.as_deref().unwrap_or(args);
                 self.make(args[1].json().clone(), model.clone(), None)?;
                 Ok(Reply::Revision)
             }
@@ -250,6 +257,8 @@ fn apply(
     args: &[Arg<'_>],
     allowance: &Allowance<'_>,
 ) -> Result<Reply> {
+    let computed = op::computed(spec, args, frame.around, Some(frame.view()))?;
+    let args = computed.as_deref().unwrap_or(args);
     match spec.run {
         Run::Once(run) => run(frame, args)?.within(allowance),
         Run::Each(run) => each(frame, spec, args, run, Reply::Array),

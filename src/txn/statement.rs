@@ -32,7 +32,9 @@ impl Statement<'_> {
         match self {
             Statement::Assert(_) => true,
             Statement::Operate { spec, args, when, .. } => {
-                when.is_none() && spec.repeats != Repeats::Differently && args.iter().all(one_place)
+                when.is_none()
+                    && spec.repeats != Repeats::Differently
+                    && args.iter().all(|arg| one_place(arg) && !arg.is_computed())
             }
         }
     }

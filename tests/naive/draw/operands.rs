@@ -38,6 +38,29 @@ pub(super) fn operand(draw: &mut Draw<'_>, kind: OperandKind, context: &Context<
     if draw.once_in(30) {
         return mistake(draw, kind);
     }
+    let operand = sound_operand(draw, kind, context);
+    if draw.once_in(6) { computed(kind, operand) } else { operand }
+}
+
+/// The same operand as an expression, where it may be one: literals of JSON are literals of expressions.
+fn computed(kind: OperandKind, operand: Operand) -> Operand {
+    use OperandKind as Kind;
+    let Operand { text, means } = operand;
+    let short = text.len() < 500 && text.matches(['[', '{']).count() < 20;
+    let text = match kind {
+        Kind::Json | Kind::JsonArray | Kind::JsonObject | Kind::JsonString | Kind::Patch
+            if short =>
+        {
+            format!("={text}")
+        }
+        Kind::Number | Kind::Integer => format!("={text}"),
+        Kind::Duration => format!("='{text}'"),
+        _ => text,
+    };
+    Operand { text, means }
+}
+
+fn sound_operand(draw: &mut Draw<'_>, kind: OperandKind, context: &Context<'_>) -> Operand {
     match kind {
         OperandKind::Path
         | OperandKind::PathBelowRoot

@@ -1,0 +1,120 @@
+//! Computed operands: `=expr` in place of JSON, a number, a string or a duration.
+//!
+//! The expression is compiled when the statement is parsed, and evaluated once, at the statement's place in the
+//! sequence, before its operator looks at anything. A replica is sent the effect, never the expression.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::patch::Patch;
+use super::{Arg, Around, OpSpec, Operand, OperandKind};
+use crate::error::{Error, ErrorCode, Result};
+use crate::expr::Program;
+use crate::path::PathLimits;
+use crate::time::Duration;
+use crate::value::{Limits, Measured, Number, View, print};
+
+/// An operand that is not known before its statement runs.
+#[derive(Clone)]
+pub struct Computed {
+    pub program: Arc<Program>,
+    pub limits: Limits,
+    pub paths: PathLimits,
+}
+
+/// The source of the expression, where an argument is one: no operand of these kinds begins with `=`.
+pub(super) fn source(kind: OperandKind, arg: &[u8]) -> Option<&[u8]> {
+    match kind {
+        OperandKind::Json
+        | OperandKind::JsonArray
+        | OperandKind::JsonObject
+        | OperandKind::JsonString
+        | OperandKind::Patch
+        | OperandKind::Number
+        | OperandKind::Integer
+        | OperandKind::Duration => arg.strip_prefix(b"="),
+        _ => None,
+    }
+}
+
+/// The operands with their expressions evaluated; none where no operand is one. `this` is none where the key
+/// is missing.
+#[inline]
+pub fn computed<'a>(
+    spec: &OpSpec,
+    args: &[Arg<'a>],
+    around: &Around<'_>,
+    this: Option<View<'_>>,
+) -> Result<Option<SmallVec<[Arg<'a>; 2]>>> {
+    match args.iter().any(Arg::is_computed) {
+        true => evaluated(spec, args, around, this).map(Some),
+        false => Ok(None),
+    }
+}
+
+#[cold]
+fn evaluated<'a>(
+    spec: &OpSpec,
+    args: &[Arg<'a>],
+    around: &Around<'_>,
+    this: Option<View<'_>>,
+) -> Result<SmallVec<[Arg<'a>; 2]>> {
+    let each = spec.operands.iter().zip(args).map(|(operand, arg)| match arg {
+        Arg::Computed(computed) => {
+            let made = computed.program.evaluate(&around.scope(this, None), around.limits)?;
+            let source = computed.program.source().as_bytes();
+            operand_of(operand, made, computed).map_err(|error| error.text("expr", source))
+        }
+        known => Ok(known.clone()),
+    });
+    each.collect()
+}
+
+/// A value as the operand it has to be; `TYPE` where it is of another kind.
+fn operand_of<'a>(operand: &Operand, made: Measured, computed: &Computed) -> Result<Arg<'a>> {
+    let limits = &computed.limits;
+    if made.depth > limits.depth {
+        return Err(Error::limit("model.depth", limits.depth.into()));
+    }
+    if made.size > limits.bytes {
+        return Err(Error::limit("model.document-bytes", limits.bytes));
+    }
+    let view = made.value.view();
+    let wanted = |what: &str| wrong_kind(operand, what, view);
+    let text = || view.as_text().map(|text| text.as_str().to_owned());
+    Ok(match operand.kind {
+        OperandKind::Json => Arg::Json(made),
+        OperandKind::JsonArray if view.as_array().is_some() => Arg::Json(made),
+        OperandKind::JsonArray => return Err(wanted("an array")),
+        OperandKind::JsonObject if view.as_object().is_some() => Arg::Json(made),
+        OperandKind::JsonObject => return Err(wanted("an object")),
+        OperandKind::JsonString => Arg::Text(text().ok_or_else(|| wanted("a string"))?.into()),
+        OperandKind::Number => Arg::Number(view.as_number().ok_or_else(|| wanted("a number"))?),
+        OperandKind::Integer => match view.as_number() {
+            Some(Number::Int(integer)) => Arg::Integer(integer),
+            _ => return Err(wanted("an integer")),
+        },
+        OperandKind::Duration => {
+            let text = text().ok_or_else(|| wanted("a duration"))?;
+            let refused = |error: Error| match error.code() {
+                ErrorCode::Err => wanted("a duration"),
+                _ => error,
+            };
+            Arg::Duration(Duration::parse(text.as_bytes()).map_err(refused)?)
+        }
+        OperandKind::Patch if view.as_array().is_some() => {
+            let text = print::to_string(view);
+            Arg::Patch(Patch::parse(text.as_bytes(), limits, &computed.paths)?)
+        }
+        OperandKind::Patch => return Err(wanted("an array of operations")),
+        _ => unreachable!("no operand of another kind is computed"),
+    })
+}
+
+#[cold]
+fn wrong_kind(operand: &Operand, wanted: &str, found: View<'_>) -> Error {
+    let found = found.kind().name();
+    let message = format!("{} has to be {wanted}, the expression gives {found}", operand.name);
+    Error::new(ErrorCode::Type, message)
+}
