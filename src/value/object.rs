@@ -16,7 +16,7 @@ use super::view::View;
 pub struct Object {
     pub(super) chunks: Chunks<SlotName>,
     live: usize,
-    /// Positions by name, kept from [`INDEX_FROM`] members on.
+    /// Positions by name, where there are many members or chunks.
     index: HashTable<u32>,
 }
 
@@ -27,9 +27,11 @@ pub enum SlotName {
     Text(Box<str>),
 }
 
-/// Below this many members there is no index: it would take more memory than the members do. Redis keeps
-/// hashes of as many fields without one.
+/// Below this many members, in so many chunks at most, there is no index: it would take more memory than the
+/// members do, and reading all of them takes about as long as in the largest packed object. Redis keeps hashes of
+/// as many fields without one.
 const INDEX_FROM: usize = 512;
+const SCANNED_CHUNKS_MAX: usize = 16;
 
 impl SlotName {
     fn new(name: &str) -> SlotName {
@@ -206,6 +208,9 @@ impl Object {
         } else {
             self.chunks.put(at, Child::Packed((&pack::HOLE).into()));
         }
+        if self.index.capacity() > 4 * self.live + 64 {
+            self.rebuild_index();
+        }
         value
     }
 
@@ -244,9 +249,7 @@ impl Object {
 
     fn add_to_index(&mut self, position: u32, name: &str) {
         if self.index.is_empty() {
-            if self.live >= INDEX_FROM {
-                self.rebuild_index();
-            }
+            self.keep_index();
         } else if self.index.len() == self.index.capacity() {
             // Names are read in order, which costs less than to look up each at its position.
             self.rebuild_index();
@@ -256,9 +259,21 @@ impl Object {
         }
     }
 
+    fn wants_index(&self) -> bool {
+        self.live >= INDEX_FROM || self.chunks.parts().len() > SCANNED_CHUNKS_MAX
+    }
+
+    /// Makes the index where there is none and should be one: values that grew may have spread over more chunks.
+    #[inline]
+    pub(super) fn keep_index(&mut self) {
+        if self.index.is_empty() && self.wants_index() {
+            self.rebuild_index();
+        }
+    }
+
     fn rebuild_index(&mut self) {
         self.index = HashTable::new();
-        if self.live < INDEX_FROM {
+        if !self.wants_index() {
             return;
         }
         let mut index = HashTable::with_capacity(self.live + 1);
@@ -319,5 +334,44 @@ impl<'a> Iterator for Members<'a> {
 impl Drop for Object {
     fn drop(&mut self) {
         drop_flat(self.chunks.drain());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: usize) -> Value {
+        Value::string(&"x".repeat(bytes))
+    }
+
+    /// A name is looked for in few chunks, or by the index, however the object came to be.
+    #[test]
+    fn no_more_than_a_few_chunks_are_scanned() {
+        for bytes in [1, 10, 400, 2000] {
+            let mut object = Object::default();
+            for nth in 0..600 {
+                object.push(&format!("object-test-{nth}"), text(bytes));
+                assert_eq!(object.index.is_empty(), !object.wants_index());
+            }
+            assert!(!object.index.is_empty());
+            for nth in 0..600 {
+                assert_eq!(object.find(&format!("object-test-{nth}")).map(|(at, _)| at), Some(nth));
+            }
+            assert!(object.find("object-test-none").is_none());
+        }
+        let mut object = Object::default();
+        for nth in 0..100 {
+            object.push(&format!("{nth}"), text(1));
+        }
+        assert!(object.index.is_empty());
+        for nth in 0..100 {
+            object.set(&format!("{nth}"), text(400));
+            object.keep_index();
+        }
+        assert!(!object.index.is_empty());
+        assert_eq!(object.find("99").map(|(at, _)| at), Some(99));
+        (0..100).rev().for_each(|at| drop(object.remove(at)));
+        assert_eq!(object.index.capacity(), 0);
     }
 }

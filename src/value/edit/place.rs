@@ -106,6 +106,7 @@ pub(super) fn try_walk<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Option<S
                 (&mut array.chunks, (nth, offset), is_run)
             }
             Node::Object(object) if object.member(*position).is_some() => {
+                object.keep_index();
                 let (nth, offset) = object.chunks.locate(at)?;
                 let is_run = matches!(object.chunks.part(nth), Part::Run(_));
                 (&mut object.chunks, (nth, offset), is_run)
