@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use redis_model::budget::Allowance;
 use redis_model::expr::cache::Cache;
 use redis_model::expr::{ExprLimits, Names, Program, Scope};
 use redis_model::value::{Limits, View, parse};
@@ -88,11 +89,12 @@ fn main() {
             black_box(Program::compile(black_box(source), Names::CONDITION, &LIMITS).is_ok());
         });
         let mut cache = Cache::new(100, 1 << 20);
+        let free = Allowance::unlimited();
         CONDITIONS.iter().for_each(|source| {
-            cache.get(source, Names::CONDITION, &LIMITS).expect("it compiles");
+            cache.get(source, Names::CONDITION, &LIMITS, &free).expect("it compiles");
         });
         let hit = measure(|| {
-            black_box(cache.get(black_box(source), Names::CONDITION, &LIMITS).is_ok());
+            black_box(cache.get(black_box(source), Names::CONDITION, &LIMITS, &free).is_ok());
         });
         let test = measure(|| {
             black_box(program.test(black_box(&scope), &LIMITS).is_ok());

@@ -10,8 +10,8 @@
 //! doing it tells how much it is, in pieces so small that the last one does no harm.
 //!
 //! Whole documents are an exception: one of 64 MiB takes longer to read or to write than any other command
-//! may. So a command is given, beside its steps, one for each byte of its request and of the documents it
-//! opens (*own* steps). They are spent on nothing but transfers: values put in, copied or replied, and whole
+//! may. So a command is given, beside its steps, one and a half for each byte of its longest argument and of
+//! the documents it opens (*own* steps). They are spent on nothing but transfers: values put in, copied or replied, and whole
 //! documents validated. Transfers draw on them first.
 
 use std::cell::Cell;
@@ -68,14 +68,20 @@ pub mod weight {
     pub const PLACE: u64 = 8;
     /// A node that a query visits.
     pub const NODE: u64 = 3;
+    /// An element put into an array or taken out.
+    pub const ELEMENT: u64 = 3;
+    /// A member of a large object, beside what is in it.
+    pub const MEMBER_OF_TREE: u64 = 8;
+    /// Bytes of a command's arguments that are read for one step.
+    pub const ARGUMENT_BYTES: u64 = 4;
     /// Elements or values passed over, or moved within their array there and back, for one step.
     pub const ELEMENTS: u64 = 4;
     /// Bytes of text that are read, compared or copied for one step.
     pub const TEXT_BYTES: u64 = 16;
     /// Bytes of a packed value that are read, compared or copied for one step.
-    pub const PACKED_BYTES: u64 = 8;
+    pub const PACKED_BYTES: u64 = 2;
     /// Bytes of JSON text replied for one step.
-    pub const REPLY_BYTES: u64 = 6;
+    pub const REPLY_BYTES: u64 = 4;
     /// Steps of a schema's check for one step of a command.
     pub const SCHEMA_STEPS: u64 = 2;
     /// A byte of an expression that is compiled because it is not in the cache.
@@ -111,20 +117,22 @@ impl<'l> Allowance<'l> {
         }
     }
 
-    /// For a command whose arguments are of so many bytes together: `LIMIT` where reading them takes more
-    /// than the command may do. As many of them as a document of the largest size, `document_bytes`, are
-    /// the command's own.
+    /// For a command with these arguments: `LIMIT` where reading them takes more than the command may do.
+    /// The longest one, up to the size of the largest document, `document_bytes`, is the command's own.
     pub fn for_request(
         limits: &'l WorkLimits,
         args: &[&[u8]],
         document_bytes: u64,
     ) -> Result<Allowance<'l>> {
         let allowance = Allowance::new(limits);
-        let bytes: u64 = args.iter().map(|arg| arg.len() as u64).sum();
-        if bytes > document_bytes {
-            allowance.spend(bytes - document_bytes)?;
+        let (mut bytes, mut longest) = (0, 0);
+        for arg in args {
+            bytes += arg.len() as u64;
+            longest = longest.max(arg.len() as u64);
         }
-        allowance.own(bytes.min(document_bytes));
+        let longest = longest.min(document_bytes);
+        allowance.spend((bytes - longest) / weight::ARGUMENT_BYTES)?;
+        allowance.own(longest);
         Ok(allowance)
     }
 
@@ -135,7 +143,9 @@ impl<'l> Allowance<'l> {
     /// The command opens a document of this size.
     #[inline]
     pub fn own(&self, bytes: u64) {
-        self.own_left.set(self.own_left.get().saturating_add(bytes));
+        // The text of a document is at most six times as long as it is counted.
+        let steps = bytes + bytes / 2;
+        self.own_left.set(self.own_left.get().saturating_add(steps));
     }
 
     /// Pays for so many steps.
@@ -293,15 +303,16 @@ mod tests {
     #[test]
     fn own_steps_pay_for_transfers_alone() {
         let limits = WorkLimits { command_steps: 10, ..WorkLimits::DEFAULT };
-        let allowance = Allowance::for_request(&limits, &[b"12345", b"67890"], 8).unwrap();
-        assert_eq!(allowance.steps_left(), 8, "reading what is longer than a document is paid for");
+        let allowance = Allowance::for_request(&limits, &[b"1234", b"12345678"], 6).unwrap();
+        assert_eq!(allowance.steps_left(), 9, "reading all but the longest argument is paid for");
+        assert_eq!(allowance.transfers_left(), 9 + 9);
         allowance.own(100);
-        allowance.transfer(110).unwrap();
-        assert_eq!((allowance.steps_left(), allowance.transfers_left()), (6, 6));
+        allowance.transfer(160).unwrap();
+        assert_eq!((allowance.steps_left(), allowance.transfers_left()), (8, 8));
         allowance.own(100);
         assert!(allowance.reply(600).is_ok());
-        assert_eq!(limit(allowance.spend(7)), "model.command-steps");
-        assert!(Allowance::for_request(&limits, &[&[0; 19]], 8).is_err());
+        assert_eq!(limit(allowance.spend(9)), "model.command-steps");
+        assert!(Allowance::for_request(&limits, &[&[0; 52]], 8).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::budget::WorkLimits;
+use crate::budget::{Allowance, WorkLimits};
 use crate::codec::effect::Expiry;
 use crate::codec::token::Token;
 use crate::document::{Document, NewDocument, Revisions};
@@ -86,9 +86,15 @@ pub trait Host {
     /// The models of this server.
     fn models(&self) -> &Models;
 
-    /// The compiled expression: from a cache, most of the time. `EXPR` if it does not compile.
-    fn compile(&mut self, source: &[u8], names: Names, limits: &ExprLimits)
-    -> Result<Arc<Program>>;
+    /// The compiled expression: from a cache, most of the time; otherwise the command pays for compiling it.
+    /// `EXPR` if it does not compile.
+    fn compile(
+        &mut self,
+        source: &[u8],
+        names: Names,
+        limits: &ExprLimits,
+        allowance: &Allowance<'_>,
+    ) -> Result<Arc<Program>>;
 
     /// The limits that apply now.
     fn settings(&self) -> Settings;

@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::budget::Allowance;
 use crate::codec::definition;
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
@@ -125,7 +126,10 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         return Err(with_model(Error::new(ErrorCode::Revision, message))
             .integer("definition-version", version.into()));
     }
-    models.define(&entry, &settings.schemas, &settings.expressions).map_err(with_model)?;
+    let allowance = Allowance::new(&settings.work);
+    models
+        .define(&entry, &settings.schemas, &settings.expressions, &allowance)
+        .map_err(with_model)?;
     let mut outcome = Outcome::from(Reply::Int(entry.version.into()));
     outcome.definition = Some(definition::encode(&entry));
     Ok(outcome)

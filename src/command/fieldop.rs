@@ -125,7 +125,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let settings = if replaying { Settings::NONE } else { host.settings() };
     let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
     let mut parsed = Parsed::default();
-    parsed.parse(args, &settings, replaying, host)?;
+    parsed.parse(args, &settings, &allowance, replaying, host)?;
     parsed.prepare(host).map_err(|error| error.text("key", parsed.key.name))?;
     txn::execute(
         host,
@@ -162,6 +162,7 @@ impl<'a> Parsed<'a> {
         &mut self,
         args: &'a [&'a [u8]],
         settings: &Settings,
+        allowance: &Allowance<'_>,
         replaying: bool,
         host: &mut dyn Host,
     ) -> Result<()> {
@@ -189,7 +190,9 @@ impl<'a> Parsed<'a> {
         let mut parsing = Parsing {
             limits: &settings.document,
             paths: &settings.paths,
-            compile: &mut |source, names| host.compile(source, names, &settings.expressions),
+            compile: &mut |source, names| {
+                host.compile(source, names, &settings.expressions, allowance)
+            },
             transaction: false,
             replaying,
         };

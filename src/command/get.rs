@@ -123,7 +123,10 @@ pub(super) fn reply(
     let root = document.root.view();
     let read = |path| read_path(root, path, allowance)?.within(allowance);
     match paths {
-        [] => Reply::value(root).within(allowance),
+        [] => {
+            allowance.transfer(root.work())?;
+            Reply::value(root).within(allowance)
+        }
         [path] => read(path),
         _ => paths.iter().map(read).collect::<Result<_>>().map(Reply::Array),
     }

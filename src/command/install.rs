@@ -4,6 +4,7 @@
 use super::args::Args;
 use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use crate::budget::Allowance;
 use crate::codec::definition;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
@@ -35,7 +36,8 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         host.models().install(&entry)
     } else {
         let settings = host.settings();
-        host.models().define(&entry, &settings.schemas, &settings.expressions)
+        let allowance = Allowance::new(&settings.work);
+        host.models().define(&entry, &settings.schemas, &settings.expressions, &allowance)
     };
     // What does not compile here is kept all the same: nothing a master accepted is lost.
     match installed {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::host::{Documents, Host, JsonText, Key, Outcome, Sent, Settings, WithLocks};
+use crate::budget::Allowance;
 use crate::codec::effect::Expiry;
 use crate::codec::token::Token;
 use crate::document::{Document, NewDocument, Revisions};
@@ -161,8 +162,9 @@ impl Host for MemoryHost {
         source: &[u8],
         names: Names,
         limits: &ExprLimits,
+        allowance: &Allowance<'_>,
     ) -> Result<Arc<Program>> {
-        self.expressions.get(super::args::expression(source)?, names, limits)
+        self.expressions.get(super::args::expression(source)?, names, limits, allowance)
     }
 
     fn settings(&self) -> Settings {

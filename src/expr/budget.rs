@@ -21,7 +21,7 @@ pub(super) struct Budget {
 }
 
 /// The cost of an evaluation beside its steps.
-const EVALUATION: u64 = 8;
+const EVALUATION: u64 = 20;
 
 impl Budget {
     #[cfg(test)]

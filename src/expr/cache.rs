@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 
 use super::limits::{ExprLimits, Names};
 use super::program::Program;
+use crate::budget::Allowance;
 use crate::error::{Error, Result};
 
 /// The bytes an entry takes beside those of its program on the heap.
@@ -64,9 +65,15 @@ impl Cache {
         }
     }
 
-    /// The program of a source, compiled if it is not here. A program compiled under wider limits
-    /// than these is refused as compiling it would be.
-    pub fn get(&mut self, source: &str, names: Names, limits: &ExprLimits) -> Result<Arc<Program>> {
+    /// The program of a source, compiled if it is not here, which the command pays for. A program compiled
+    /// under wider limits than these is refused as compiling it would be.
+    pub fn get(
+        &mut self,
+        source: &str,
+        names: Names,
+        limits: &ExprLimits,
+        allowance: &Allowance<'_>,
+    ) -> Result<Arc<Program>> {
         let hash = self.hasher.hash_one(source);
         let found = self.table.find(hash, |at| self.entries[*at as usize].is(source, names));
         if let Some(&at) = found {
@@ -77,7 +84,7 @@ impl Cache {
             return Ok(Arc::clone(program));
         }
         self.misses += 1;
-        let program = Arc::new(Program::compile(source, names, limits)?);
+        let program = Arc::new(Program::compile_within(source, names, limits, allowance)?);
         self.insert(hash, names, Arc::clone(&program));
         Ok(program)
     }
@@ -230,7 +237,7 @@ mod tests {
     fn the_least_recently_used_goes_first() {
         let mut cache = Cache::new(3, 1 << 20);
         for source in ["1", "2", "3", "1", "4", "5"] {
-            cache.get(source, NAMES, &LIMITS).unwrap();
+            cache.get(source, NAMES, &LIMITS, &Allowance::unlimited()).unwrap();
         }
         assert_eq!(kept(&cache), ["5", "4", "1"]);
         assert_eq!((cache.hits(), cache.misses()), (1, 5));
@@ -239,7 +246,7 @@ mod tests {
         cache.resize(0, 1 << 20);
         assert!(cache.is_empty());
         assert_eq!(cache.bytes(), 0);
-        cache.get("1", NAMES, &LIMITS).unwrap();
+        cache.get("1", NAMES, &LIMITS, &Allowance::unlimited()).unwrap();
         assert!(cache.is_empty());
     }
 
@@ -247,28 +254,40 @@ mod tests {
     fn bytes_are_bounded_too() {
         let mut cache = Cache::new(1000, 4 * ENTRY_BYTES);
         for number in 0..100 {
-            cache.get(&number.to_string(), NAMES, &LIMITS).unwrap();
+            cache.get(&number.to_string(), NAMES, &LIMITS, &Allowance::unlimited()).unwrap();
             assert!(cache.bytes() <= 4 * ENTRY_BYTES);
         }
         assert!((1..4).contains(&cache.len()));
         let large = format!("'{}'", "x".repeat(8 * ENTRY_BYTES + LIMITS.bytes));
-        cache.get(&large, NAMES, &LIMITS).unwrap_err();
+        cache.get(&large, NAMES, &LIMITS, &Allowance::unlimited()).unwrap_err();
         let wide = ExprLimits::NONE;
-        assert_eq!(cache.get(&large, NAMES, &wide).unwrap().source(), large);
+        assert_eq!(
+            cache.get(&large, NAMES, &wide, &Allowance::unlimited()).unwrap().source(),
+            large
+        );
         assert!(!kept(&cache).contains(&large));
     }
 
     #[test]
     fn names_tell_expressions_apart_and_limits_are_kept() {
         let mut cache = Cache::new(10, 1 << 20);
-        cache.get("[[args]]", NAMES, &LIMITS).unwrap();
-        let refused = cache.get("[[args]]", Names::RULE, &LIMITS).unwrap_err();
+        cache.get("[[args]]", NAMES, &LIMITS, &Allowance::unlimited()).unwrap();
+        let refused =
+            cache.get("[[args]]", Names::RULE, &LIMITS, &Allowance::unlimited()).unwrap_err();
         assert_eq!(refused.code(), ErrorCode::Expr);
         for narrow in [ExprLimits { bytes: 7, ..LIMITS }, ExprLimits { depth: 2, ..LIMITS }] {
-            let refused = cache.get("[[args]]", NAMES, &narrow).unwrap_err();
+            let refused =
+                cache.get("[[args]]", NAMES, &narrow, &Allowance::unlimited()).unwrap_err();
             assert_eq!(refused.code(), ErrorCode::Limit);
         }
-        cache.get("[[args]]", NAMES, &ExprLimits { bytes: 8, depth: 3, ..LIMITS }).unwrap();
+        cache
+            .get(
+                "[[args]]",
+                NAMES,
+                &ExprLimits { bytes: 8, depth: 3, ..LIMITS },
+                &Allowance::unlimited(),
+            )
+            .unwrap();
         assert_eq!(cache.len(), 1);
     }
 
@@ -281,7 +300,7 @@ mod tests {
         for _ in 0..2000 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let source = (state >> 16).wrapping_rem(14).to_string();
-            cache.get(&source, NAMES, &LIMITS).unwrap();
+            cache.get(&source, NAMES, &LIMITS, &Allowance::unlimited()).unwrap();
             model.retain(|known| *known != source);
             model.insert(0, source);
             model.truncate(8);

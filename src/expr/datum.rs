@@ -462,6 +462,9 @@ fn compare_whole(whole: i128, double: f64) -> Option<Ordering> {
     }))
 }
 
+/// What going into two containers costs.
+const PAIR_STEPS: u64 = 8;
+
 /// Without recursion: documents may nest deeper than a small stack allows.
 #[inline(never)]
 fn deep_equals(a: &Datum<'_>, b: &Datum<'_>, budget: &mut Budget) -> Result<bool, Fault> {
@@ -474,7 +477,7 @@ fn deep_equals(a: &Datum<'_>, b: &Datum<'_>, budget: &mut Budget) -> Result<bool
                 }
                 for (x, y) in a.iter().zip(b.iter()) {
                     if x.is_container() && y.is_container() {
-                        budget.charge(1)?;
+                        budget.charge(PAIR_STEPS)?;
                         pairs.push((x, y));
                     } else if !check_scalar(&x, &y, budget)? {
                         return Ok(false);
@@ -488,7 +491,7 @@ fn deep_equals(a: &Datum<'_>, b: &Datum<'_>, budget: &mut Budget) -> Result<bool
                 for (key, x) in a.entries() {
                     let Some(y) = b.get(&key, budget)? else { return Ok(false) };
                     if x.is_container() && y.is_container() {
-                        budget.charge(1)?;
+                        budget.charge(PAIR_STEPS)?;
                         pairs.push((x, y));
                     } else if !check_scalar(&x, &y, budget)? {
                         return Ok(false);
@@ -498,7 +501,7 @@ fn deep_equals(a: &Datum<'_>, b: &Datum<'_>, budget: &mut Budget) -> Result<bool
             (Datum::Optional(None), Datum::Optional(None)) => {}
             (Datum::Optional(Some(x)), Datum::Optional(Some(y))) => {
                 if x.is_container() && y.is_container() {
-                    budget.charge(1)?;
+                    budget.charge(PAIR_STEPS)?;
                     pairs.push(((**x).clone(), (**y).clone()));
                 } else if !check_scalar(x, y, budget)? {
                     return Ok(false);

@@ -105,6 +105,11 @@ impl Pattern {
         self.tier_kib
     }
 
+    /// Steps of a command that reading and compiling it took: measured, with the sizes tried before.
+    pub fn compile_cost(&self) -> u64 {
+        self.reading_steps() + PATTERN_STEPS + self.tier_kib as u64 * PATTERN_KIB_STEPS
+    }
+
     /// The steps reading it took.
     pub fn reading_steps(&self) -> u64 {
         reading_steps(&self.source)
@@ -120,6 +125,8 @@ impl Pattern {
     }
 }
 
+const PATTERN_STEPS: u64 = 5_000;
+const PATTERN_KIB_STEPS: u64 = 4_000;
 /// The cost of compiling a pattern in the middle of an evaluation: some milliseconds.
 const COMPILE_STEPS: u64 = 100_000;
 

@@ -4,8 +4,10 @@ use super::code::{Code, Id};
 use super::eval::Eval;
 use super::fault::Fault;
 use super::limits::{BYTES_MAX, DEPTH_MAX, ExprLimits, Names};
+use super::pattern::Pattern;
 use super::scope::Scope;
 use super::{compile, explain, produce, refusal};
+use crate::budget::{Allowance, weight};
 use crate::error::Result;
 use crate::value::Measured;
 
@@ -47,6 +49,22 @@ impl Program {
     /// The depth of its nesting, as the limit counts.
     pub fn depth(&self) -> u32 {
         self.depth
+    }
+
+    /// As [`Program::compile`], paid for by a command: its text before it is read, its patterns, whose number
+    /// and size are bounded for each expression, when they are there.
+    pub fn compile_within(
+        source: &str,
+        names: Names,
+        limits: &ExprLimits,
+        allowance: &Allowance<'_>,
+    ) -> Result<Program> {
+        if source.len() <= limits.bytes {
+            allowance.spend(source.len() as u64 * weight::EXPRESSION_BYTE)?;
+        }
+        let program = Program::compile(source, names, limits)?;
+        allowance.spend(program.code.patterns.iter().map(Pattern::compile_cost).sum())?;
+        Ok(program)
     }
 
     /// About the bytes it takes on the heap.

@@ -139,20 +139,26 @@ pub struct Judging<'a> {
 pub type Before = Option<OldSelf>;
 
 impl Definition {
-    /// `ERR` for a schema that is none, `EXPR` for a rule, `LIMIT`.
+    /// `ERR` for a schema that is none, `EXPR` for a rule, `LIMIT`, also where compiling takes more than the
+    /// command may do.
     pub fn compile(
         source: Source,
         version: u32,
         schemas: &SchemaLimits,
         expressions: &ExprLimits,
+        allowance: &Allowance<'_>,
     ) -> Result<Definition> {
+        if source.schema.len() <= schemas.bytes {
+            allowance.spend(Schema::compile_cost(&source.schema))?;
+        }
         let schema = Schema::compile_with(&source.schema, source.formats, schemas)?;
         let rules = source
             .rules
             .iter()
             .map(|rule| {
-                let program = Program::compile(&rule.expr, Names::RULE, expressions)
-                    .map_err(|error| error.text("rule", rule.name.as_bytes()))?;
+                let program =
+                    Program::compile_within(&rule.expr, Names::RULE, expressions, allowance)
+                        .map_err(|error| error.text("rule", rule.name.as_bytes()))?;
                 Ok(Rule { name: rule.name.clone(), program })
             })
             .collect::<Result<Vec<_>>>()?;

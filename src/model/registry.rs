@@ -16,6 +16,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::definition::{Definition, RuleSource, Source};
 use super::ended::Ended;
 use super::schema::SchemaLimits;
+use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::ExprLimits;
 
@@ -351,12 +352,13 @@ impl Models {
         entry: &Entry,
         schemas: &SchemaLimits,
         expressions: &ExprLimits,
+        allowance: &Allowance<'_>,
     ) -> Result<()> {
         let definition = match &entry.source {
             None => None,
             Some(source) => {
                 let source = source.clone();
-                Some(Definition::compile(source, entry.version, schemas, expressions)?)
+                Some(Definition::compile(source, entry.version, schemas, expressions, allowance)?)
             }
         };
         self.set(entry, definition);
@@ -366,7 +368,8 @@ impl Models {
     /// Puts in force what was defined elsewhere, without limits. Where it does not compile here, it is
     /// kept, and its documents are not written; the error says why.
     pub fn install(&self, entry: &Entry) -> Result<()> {
-        let compiled = self.define(entry, &SchemaLimits::NONE, &ExprLimits::NONE);
+        let compiled =
+            self.define(entry, &SchemaLimits::NONE, &ExprLimits::NONE, &Allowance::unlimited());
         if compiled.is_err() {
             self.set(entry, None);
         }

@@ -55,5 +55,5 @@ static EVAL: OpSpec = OpSpec {
 fn eval(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let new = site.evaluate(args[1].expression())?;
     site.put(new)?;
-    Ok(site.new_value())
+    site.new_value()
 }

@@ -36,7 +36,9 @@ fn get(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
 pub fn read(root: View<'_>, path: &Path<'_>, allowance: &Allowance<'_>) -> Result<Reply> {
     let query = match path {
         Path::Singular(singular) => {
-            return Ok(singular.find(root).map_or(Reply::Null, Reply::value));
+            let Some(view) = singular.find(root) else { return Ok(Reply::Null) };
+            allowance.transfer(view.work())?;
+            return Ok(Reply::value(view));
         }
         Path::Query(query) => query,
     };
@@ -46,6 +48,7 @@ pub fn read(root: View<'_>, path: &Path<'_>, allowance: &Allowance<'_>) -> Resul
         if nth > 0 {
             text.push(b',');
         }
+        allowance.transfer(view.work())?;
         print::json(view, &mut text);
         if text.len() as u64 > most {
             return Err(Error::limit("model.query-bytes", most));

@@ -59,7 +59,7 @@ fn merge(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     } else {
         site.put(without_nulls(patch))?;
     }
-    Ok(site.new_value())
+    site.new_value()
 }
 
 fn merge_at(editor: &mut Editor<'_>, place: &mut Place, patch: View<'_>) -> Result<()> {

@@ -48,5 +48,5 @@ fn minimum(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     if replaces {
         site.put(operand)?;
     }
-    Ok(site.new_value())
+    site.new_value()
 }

@@ -54,7 +54,7 @@ fn now(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
         1 => Value::from(unix_us / 1_000),
         _ => Value::from(unix_us / 1_000_000),
     })?;
-    Ok(site.new_value())
+    site.new_value()
 }
 
 fn iso(unix_us: i64) -> String {

@@ -170,7 +170,7 @@ fn patch(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let allowance = site.allowance();
     let (editor, target) = site.parts();
     apply(editor, target, args[1].patch(), allowance)?;
-    Ok(site.new_value())
+    site.new_value()
 }
 
 fn apply(

@@ -322,7 +322,7 @@ impl<'s, 'a> Site<'s, 'a> {
     ) -> Result<Reply> {
         let number = self.number()?.expect("the operator is run only where something is");
         self.put(change(number)?)?;
-        Ok(self.new_value())
+        self.new_value()
     }
 
     /// Returns true if moving the value at `other` here would change nothing.
@@ -425,8 +425,10 @@ impl<'s, 'a> Site<'s, 'a> {
 
     /// The reply "new value": the value at this place, as JSON text.
     #[inline]
-    pub fn new_value(&self) -> Reply {
-        Reply::value(self.present())
+    pub fn new_value(&self) -> Result<Reply> {
+        let new = self.present();
+        self.allowance.transfer(new.work())?;
+        Ok(Reply::value(new))
     }
 }
 

@@ -72,6 +72,7 @@ fn sorted(
 ) -> Result<(Range<usize>, Vec<Measured>)> {
     let items: Vec<View<'_>> = array.iter().collect();
     let mut keys = Vec::with_capacity(items.len());
+    allowance.spend(2 * (by.steps().len() * items.len()) as u64)?;
     let mut work = 0;
     for (index, item) in items.iter().enumerate() {
         let key = Key::of(*item, by).map_err(|error| error.integer("index", index as i64))?;

@@ -113,7 +113,7 @@ fn timeadd(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     })?;
     let sum = Value::string(&sum.print());
     site.put(sum)?;
-    Ok(site.new_value())
+    site.new_value()
 }
 
 /// The parts of an RFC 3339 text.

@@ -31,5 +31,5 @@ static TOGGLE: OpSpec = OpSpec {
 fn toggle(site: &mut Site<'_, '_>, _: &[Arg<'_>]) -> Result<Reply> {
     let toggled = !site.boolean()?.expect("the operator is run only where something is");
     site.put(Value::from(toggled))?;
-    Ok(site.new_value())
+    site.new_value()
 }

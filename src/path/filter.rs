@@ -322,6 +322,10 @@ impl Matcher {
 
 fn run_pattern(pattern: Option<&Pattern>, text: Text<'_>, budget: &mut Budget) -> Result<bool> {
     let Some(pattern) = pattern else { return Ok(false) };
+    if !pattern.is_compiled() {
+        budget.charge(pattern.compile_cost())?;
+        pattern.compile()?;
+    }
     budget.charge(pattern.match_cost(text.as_bytes().len()))?;
     Ok(pattern.is_match(text.as_bytes()))
 }
@@ -357,10 +361,7 @@ impl PatternCache {
             return Ok(hit.pattern.clone());
         }
         budget.charge(bytes.len() as u64)?;
-        let pattern = Rc::new(Pattern::compile(source.as_str(), whole)?);
-        if let Some(pattern) = pattern.as_ref() {
-            budget.charge(pattern.compile_cost())?;
-        }
+        let pattern = Rc::new(Pattern::parse(source.as_str(), whole)?);
         let entry = CachedPattern { source: bytes.into(), whole, pattern: pattern.clone() };
         if self.entries.len() < CACHED_PATTERNS_MAX {
             self.entries.push(entry);

@@ -479,7 +479,7 @@ impl<'a> Parser<'a> {
             return Ok(Matcher::Dynamic { source: Box::new(source), whole });
         };
         let Literal::Text(text) = literal else { return Ok(Matcher::Constant(None)) };
-        let pattern = Pattern::compile(&text, whole)?;
+        let pattern = Pattern::parse(&text, whole)?;
         self.pattern_weight += pattern.as_ref().map_or(0, Pattern::weight);
         if self.pattern_weight > PATTERN_WEIGHT_MAX {
             return Err(pattern::too_heavy());

@@ -95,7 +95,7 @@ impl Budget {
             View::Object(object) => object.len(),
             _ => 0,
         };
-        self.charge(1 + children.min(SCANNED_MAX) as u64 / 64)
+        self.charge(1 + children.min(SCANNED_MAX) as u64 / 16)
     }
 }
 

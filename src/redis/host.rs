@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::api::call;
 use super::{config, data_type, info, locks, models, role, token_type};
+use crate::budget::Allowance;
 use crate::codec::effect::Expiry;
 use crate::codec::token::Token;
 use crate::command::{Documents, Host, Key, Settings, WithLocks, expression};
@@ -148,12 +149,13 @@ impl Host for ServerHost<'_> {
         source: &[u8],
         names: Names,
         limits: &ExprLimits,
+        allowance: &Allowance<'_>,
     ) -> Result<Arc<Program>> {
         let text = expression(source)?;
         EXPRESSIONS.with_borrow_mut(|cache| {
             let (entries, bytes) = config::expression_cache();
             cache.resize(entries, bytes);
-            let compiled = cache.get(text, names, limits);
+            let compiled = cache.get(text, names, limits, allowance);
             info::EXPRESSIONS.store(cache);
             compiled
         })

@@ -1,7 +1,7 @@
 //! The work that touching a whole value takes, in steps of a command's budget.
 
 use super::view::{ArrayView, ObjectView, View};
-use crate::budget::weight::{PACKED_BYTES, TEXT_BYTES};
+use crate::budget::weight::{self, PACKED_BYTES, TEXT_BYTES};
 
 impl<'a> View<'a> {
     /// Steps that reading, comparing, copying or dropping everything in the value takes: none for a scalar,
@@ -50,7 +50,9 @@ impl<'a> View<'a> {
                         return work + object.len() as u64;
                     }
                     for (name, value) in object.iter() {
-                        work += 2 + name.as_bytes().len() as u64 / TEXT_BYTES + add(value);
+                        work += weight::MEMBER_OF_TREE
+                            + name.as_bytes().len() as u64 / TEXT_BYTES
+                            + add(value);
                     }
                 }
                 _ => unreachable!("trees are containers"),
@@ -86,13 +88,13 @@ mod tests {
     fn work_grows_with_what_is_inside() {
         assert_eq!([work("null"), work("1"), work("1.5"), work(r#""short""#)], [0; 4]);
         assert_eq!(work(&format!("\"{}\"", "x".repeat(1600))), 100);
-        assert!(work("[1,2,3]") <= 2);
+        assert!(work("[1,2,3]") <= 6);
         let numbers = format!("[{}]", vec!["12345"; 10_000].join(","));
         assert_eq!(work(&numbers), 10_000);
         let nested = format!("[{numbers},{numbers}]");
         assert_eq!(work(&nested), 20_002);
         let members: Vec<String> = (0..1000).map(|n| format!("\"n{n}\":{n}")).collect();
-        assert_eq!(work(&format!("{{{}}}", members.join(","))), 3000);
+        assert_eq!(work(&format!("{{{}}}", members.join(","))), 9000);
     }
 
     #[test]

@@ -521,8 +521,9 @@ fn programs_are_shared_between_threads() {
     shared::<Program>();
     shared::<Arc<Program>>();
     let mut cache = Cache::new(4, 1 << 20);
-    let first = cache.get("self.balance > 1", ALL, &LIMITS).unwrap();
-    let again = cache.get("self.balance > 1", ALL, &LIMITS).unwrap();
+    let free = redis_model::budget::Allowance::unlimited();
+    let first = cache.get("self.balance > 1", ALL, &LIMITS, &free).unwrap();
+    let again = cache.get("self.balance > 1", ALL, &LIMITS, &free).unwrap();
     assert!(Arc::ptr_eq(&first, &again));
     assert!(first.heap_bytes() < 1000, "{}", first.heap_bytes());
 }

@@ -27,11 +27,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
+use redis_model::budget::WorkLimits;
 use redis_model::codec::origin::Bounds;
 use redis_model::codec::rdb;
 use redis_model::command::Outcome;
 use redis_model::command::memory::MemoryHost;
-use redis_model::error::Error;
+use redis_model::error::{Detail, Error};
 use redis_model::model::Models;
 use redis_model::op::{self, Absent};
 use redis_model::reply::Reply;
@@ -360,8 +361,9 @@ impl Session {
         self.log.push(typed.join(" "));
         let before = self.encoded();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.host.call(&words)))
-            .map_err(|panic| format!("the module panicked: {}", panic_message(&*panic)))?;
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| within_a_tiny_budget(&mut self.host, &words)))
+                .map_err(|panic| format!("the module panicked: {}", panic_message(&*panic)))?;
         self.log.push(match &outcome {
             Ok(outcome) => format!("    {}", shortened(&outcome.reply.notation())),
             Err(error) => format!("    {}", error.line()),
@@ -435,6 +437,28 @@ impl Session {
         expect("the time to live", &expiry(&self.host), &self.expiry)?;
         expect("the replica's time to live", &expiry(&self.replica), &self.expiry)
     }
+}
+
+/// Runs a command with budgets too small for it, each larger than the last: until one suffices it is refused
+/// with `LIMIT`, and nothing has happened.
+fn within_a_tiny_budget(host: &mut MemoryHost, words: &[&str]) -> Result<Outcome, Error> {
+    let (before, now_us) = (encoded(host), host.now_us);
+    for command_steps in [3, 20, 70, 300, 1500] {
+        host.settings.work.command_steps = command_steps;
+        let outcome = host.call(words);
+        host.settings.work.command_steps = WorkLimits::DEFAULT.command_steps;
+        let is_spent = |error: &Error| {
+            error.detail("limit") == Some(&Detail::Text("model.command-steps".to_owned()))
+        };
+        match outcome {
+            Err(error) if is_spent(&error) => {
+                assert_eq!(encoded(host), before, "a refusal for want of steps changes nothing");
+                host.now_us = now_us;
+            }
+            other => return other,
+        }
+    }
+    host.call(words)
 }
 
 fn encoded(host: &MemoryHost) -> Option<Vec<u8>> {

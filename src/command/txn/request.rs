@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{KEYS_MAX, WINDOW_MS_DEFAULT, WINDOW_MS_MAX};
+use crate::budget::Allowance;
 use crate::codec::effect::Expiry;
 use crate::codec::token::Digest;
 use crate::command::args::{Args, CountedKeys, find_model};
@@ -165,6 +166,7 @@ impl<'a> Body<'a> {
         mut cursor: Args<'a>,
         header: &Header<'a>,
         settings: &Settings,
+        allowance: &Allowance<'_>,
         replaying: bool,
         host: &mut dyn Host,
     ) -> Result<()> {
@@ -174,7 +176,9 @@ impl<'a> Body<'a> {
         let mut parsing = Parsing {
             limits: &settings.document,
             paths: &settings.paths,
-            compile: &mut |source, names| host.compile(source, names, &settings.expressions),
+            compile: &mut |source, names| {
+                host.compile(source, names, &settings.expressions, allowance)
+            },
             transaction: true,
             replaying,
         };

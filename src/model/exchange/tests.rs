@@ -112,7 +112,14 @@ impl Cluster {
             Step::Define(node, name, schema) => {
                 let (models, name) = (&self.nodes[node].models, name.to_string());
                 if let Some(entry) = models.next(&name, source(SCHEMAS[schema])).unwrap() {
-                    models.define(&entry, &SchemaLimits::NONE, &ExprLimits::NONE).unwrap();
+                    models
+                        .define(
+                            &entry,
+                            &SchemaLimits::NONE,
+                            &ExprLimits::NONE,
+                            &crate::budget::Allowance::unlimited(),
+                        )
+                        .unwrap();
                     self.defined.insert(name);
                     self.made(node, entry);
                 }

@@ -22,7 +22,7 @@ impl Editor<'_> {
         let (at_a, at_b) = (self.at(a), self.at(b));
         let mut looked_at = 0;
         if at_a.identical_counting(at_b, &mut looked_at) {
-            self.pay(looked_at)?;
+            self.spend(looked_at)?;
             return Ok(looked_at);
         }
         let sunk = if a.len() < b.len() { at_a } else { at_b };
@@ -37,7 +37,8 @@ impl Editor<'_> {
             changes.value(b);
         });
         self.push(Undo::Exchange { a: a.into(), b: b.into() }, 0);
-        self.pay_change(looked_at, 0)?;
+        self.spend(looked_at)?;
+        self.pay_change(0, 0)?;
         Ok(looked_at)
     }
 

@@ -327,7 +327,7 @@ impl<'a> Editor<'a> {
             self.journal.effects.truncate(start);
             if identical {
                 self.confirm_assigned(place);
-                return self.pay(work);
+                return self.spend(work);
             }
             return checked;
         }
@@ -578,7 +578,7 @@ impl Drop for Editor<'_> {
 
 /// Steps for putting elements in or taking them out.
 fn work_of<'v>(items: impl Iterator<Item = View<'v>>) -> u64 {
-    items.map(|item| 1 + item.work()).sum()
+    items.map(|item| weight::ELEMENT + item.work()).sum()
 }
 
 /// `depth` and `put_in` are of what is put in, `growth` is the document's, `size` what it is so far.
