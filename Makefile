@@ -1,6 +1,6 @@
 # `make` alone lists the targets. A target's line below `##` is its help.
 .DEFAULT_GOAL := help
-.PHONY: help build run cluster test check bench bench-values flame docs fuzz valgrind install clean setup servers clients
+.PHONY: help build run cluster test test-core test-one check bench bench-values flame docs fuzz valgrind install clean setup servers clients
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 MODULE     := $(TARGET_DIR)/release/libredis_model.so
@@ -31,18 +31,27 @@ run: servers ## start a server with the module and take the tour; Ctrl-C stops i
 cluster: servers ## start three shards with a replica each; Ctrl-C stops them
 	@scripts/cluster
 
-test: servers clients build ## run all tests: core, real servers, a short fuzz run
+# Every test crate but the one that starts servers.
+CORE_TESTS := $(filter-out server,$(notdir $(basename $(wildcard tests/*.rs)) $(patsubst %/main.rs,%,$(wildcard tests/*/main.rs))))
+
+test: check servers clients build ## run everything: lints, core, real servers, a short fuzz run
 	cargo test
 	cargo test --features module --lib redis::
 	scripts/fuzz 20
 
-check: ## check formatting, lints and dependencies, then run the tests
+test-core: setup ## run the tests of the core, which start no server
+	cargo test --lib $(addprefix --test ,$(CORE_TESTS))
+
+test-one: servers ## run the tests with T=text in their names, on a debug build of the module
+	cargo build --features module
+	REDIS_MODEL_SO=$(abspath $(TARGET_DIR))/debug/libredis_model.so cargo test '$(T)'
+
+check: ## check formatting, lints, licences and dependencies
 	@scripts/setup --lints
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --all-targets --features module -- -D warnings
 	@scripts/deny
-	@$(MAKE) --no-print-directory test
 
 bench: servers build ## measure the table of speed and memory
 	@scripts/bench
@@ -53,9 +62,11 @@ bench-values: setup ## measure representations of values, and evaluators, side b
 flame: ## draw flame graphs of the rows that miss their target, or of ROWS='part of a name'
 	@scripts/flame $(if $(ROWS),'$(ROWS)')
 
-docs: setup ## write commands.md from the commands' own declarations
-	cargo run --quiet --release --example commands > commands.md.new
+docs: setup ## write commands.md and the tables of limits from the declarations
+	cargo run --quiet --example commands > commands.md.new
 	mv commands.md.new commands.md
+	cargo run --quiet --example commands docs/operating.md > operating.md.new
+	mv operating.md.new docs/operating.md
 
 fuzz: setup ## fuzz every parser and decoder: SECONDS=60 each, TARGETS=all
 	scripts/fuzz $(SECONDS) $(TARGETS)

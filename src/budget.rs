@@ -17,6 +17,7 @@
 use std::cell::Cell;
 
 use crate::error::{Error, Result};
+use crate::limit;
 
 /// Bounds on the work of one command that a configuration may set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +48,10 @@ impl WorkLimits {
     /// [`crate::value::View::size`] counts it: any that the default of `model.document-bytes` allows can be
     /// read whole.
     pub const DEFAULT: WorkLimits = WorkLimits {
-        command_steps: 10_000_000,
-        query_nodes: 1_000_000,
-        query_bytes: 64 << 20,
-        reply_bytes: 512 << 20,
+        command_steps: limit::COMMAND_STEPS.default,
+        query_nodes: limit::QUERY_NODES.default,
+        query_bytes: limit::QUERY_BYTES.default,
+        reply_bytes: limit::REPLY_BYTES.default,
     };
 }
 
@@ -165,7 +166,7 @@ impl<'l> Allowance<'l> {
     fn exhaust(&self) -> Error {
         self.steps_left.set(0);
         self.own_left.set(0);
-        Error::limit("model.command-steps", self.limits.command_steps)
+        Error::limit(limit::COMMAND_STEPS, self.limits.command_steps)
     }
 
     /// Pays for values that are put in, copied, replied or validated as a whole.
@@ -222,7 +223,7 @@ impl<'l> Allowance<'l> {
                 self.nodes_left.set(left);
                 Ok(())
             }
-            None => Err(Error::limit("model.query-nodes", self.limits.query_nodes)),
+            None => Err(Error::limit(limit::QUERY_NODES, self.limits.query_nodes)),
         }
     }
 
@@ -244,7 +245,7 @@ impl<'l> Allowance<'l> {
     #[inline]
     pub fn check_reply(&self, bytes: u64) -> Result<()> {
         if bytes > self.reply_left.get() {
-            return Err(Error::limit("model.reply-bytes", self.limits.reply_bytes));
+            return Err(Error::limit(limit::REPLY_BYTES, self.limits.reply_bytes));
         }
         if bytes / weight::REPLY_BYTES > self.transfers_left() {
             return Err(self.exhaust());

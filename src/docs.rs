@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::command::{self, ArgKind, ArgSpec, CommandSpec, Flag};
 use crate::error::ErrorCode;
+use crate::limit;
 use crate::op::{self, Absent, OpSpec, OperandKind, Target};
 use crate::txn::{ASSERTIONS, AssertionSpec, GUARD};
 
@@ -160,6 +161,17 @@ pub fn commands_md() -> String {
     errors_section(&mut out);
     out
 }
+
+/// A page with the tables of limits between its two marks written anew.
+pub fn with_limits(page: &str) -> Option<String> {
+    let (before, rest) = page.split_once(LIMITS)?;
+    let (_, behind) = rest.split_once(LIMITS_END)?;
+    Some(format!("{before}{LIMITS}\n\n{}{LIMITS_END}{behind}", limit::tables()))
+}
+
+/// The marks around the tables of limits in docs/operating.md.
+const LIMITS: &str = "<!-- limits: written by `make docs` from src/limit.rs -->";
+const LIMITS_END: &str = "<!-- end of limits -->";
 
 fn command_section(spec: &CommandSpec, out: &mut String) {
     let _ = write!(out, "## {}\n\n```\n{}\n```\n\n{}.\n\n", spec.name, syntax(spec), spec.summary);

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::limit::Limit;
+
 /// The kind of a refusal. The words are the contract of design section 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorCode {
@@ -199,11 +201,11 @@ impl Error {
         Error::new(ErrorCode::Err, message)
     }
 
-    /// A named limit would be exceeded. `limit` is the name of its configuration entry.
+    /// A limit would be exceeded, whose value is this one now.
     #[cold]
-    pub fn limit(limit: &'static str, value: u64) -> Error {
+    pub fn limit(limit: Limit, value: u64) -> Error {
         Error::new(ErrorCode::Limit, "a limit would be exceeded")
-            .text("limit", limit.as_bytes())
+            .text("limit", limit.name.as_bytes())
             .integer("value", value as i64)
     }
 

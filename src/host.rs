@@ -48,7 +48,8 @@ pub struct TransactionLimits {
 impl TransactionLimits {
     /// Room for what a client reads of some hundred documents; a token is kept in memory as long as its
     /// window is open.
-    pub const DEFAULT: TransactionLimits = TransactionLimits { token_reply_bytes: 64 << 10 };
+    pub const DEFAULT: TransactionLimits =
+        TransactionLimits { token_reply_bytes: crate::limit::TOKEN_REPLY_BYTES.default };
     pub const NONE: TransactionLimits = TransactionLimits { token_reply_bytes: u64::MAX };
 }
 

@@ -11,6 +11,7 @@ pub mod document;
 pub mod error;
 pub mod expr;
 pub mod host;
+pub mod limit;
 pub mod lock;
 pub mod model;
 pub mod op;

@@ -88,6 +88,14 @@ fn commands_md_is_up_to_date() {
 }
 
 #[test]
+fn the_tables_of_limits_are_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md");
+    let committed = std::fs::read_to_string(path).expect("docs/operating.md is committed");
+    let again = docs::with_limits(&committed).expect("the page has the marks of the tables");
+    assert!(committed == again, "docs/operating.md is out of date: run `make docs`");
+}
+
+#[test]
 fn help_fits_a_terminal() {
     let lines = docs::help();
     assert!(lines.iter().all(|line| line.chars().count() <= 100), "{lines:#?}");

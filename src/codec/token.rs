@@ -12,6 +12,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
+use crate::limit;
 use crate::reply::Reply;
 use crate::value::wire::{self, Reader};
 
@@ -85,7 +86,7 @@ impl Token {
         let digest = Digest(digest.try_into().expect("so many were read"));
         let reply = reader.take_rest();
         if reply.len() as u64 > reply_bytes {
-            return Err(Error::limit("model.token-reply-bytes", reply_bytes));
+            return Err(Error::limit(limit::TOKEN_REPLY_BYTES, reply_bytes));
         }
         let mut reader = Reader::new(reply);
         decode_reply(&mut reader, REPLY_DEPTH_MAX)?;

@@ -7,6 +7,7 @@ use crate::budget::Allowance;
 use crate::codec::definition;
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
+use crate::limit;
 use crate::model::{
     Defaults, Formats, RULES_MAX, Refresh, RuleSource, Source, TTL_MAX_S, VERSION_MAX, check_name,
 };
@@ -142,7 +143,7 @@ fn parse<'a>(args: &'a [&'a [u8]]) -> Result<Request<'a>> {
     while args.keyword("RULE") {
         let rule = parse_rule(&mut args)?;
         if source.rules.len() == RULES_MAX {
-            return Err(Error::limit("rules", RULES_MAX as u64));
+            return Err(Error::limit(limit::RULES, RULES_MAX as u64));
         }
         if source.rules.iter().any(|known| known.name == rule.name) {
             return Err(Error::syntax("two rules have one name").text("rule", rule.name.as_bytes()));

@@ -5,12 +5,13 @@ use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
+use crate::limit;
 use crate::reply::Reply;
 
 /// Keys looked at by one call where the client does not say.
 const COUNT_DEFAULT: usize = 100;
 /// The most keys one call may be asked to look at, so that it does not hold the server.
-const COUNT_MAX: usize = 10_000;
+const COUNT_MAX: usize = limit::COUNT.default as usize;
 
 #[linkme::distributed_slice(COMMANDS)]
 static DOCUMENTS: CommandSpec = CommandSpec {
@@ -80,6 +81,6 @@ fn parse_count(count: i64) -> Result<usize> {
     }
     match usize::try_from(count) {
         Ok(count) if count <= COUNT_MAX => Ok(count),
-        _ => Err(Error::limit("count", COUNT_MAX as u64)),
+        _ => Err(Error::limit(limit::COUNT, COUNT_MAX as u64)),
     }
 }

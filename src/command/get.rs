@@ -8,6 +8,7 @@ use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::budget::Allowance;
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::error::{Error, ErrorCode, Result};
+use crate::limit;
 use crate::model::{Definition, Refresh};
 use crate::op::read_path;
 use crate::path::Path;
@@ -89,7 +90,7 @@ pub(super) fn refresh(host: &mut dyn Host, key: Key<'_>) -> Result<Option<KeyEff
 }
 
 /// The most paths one command may name.
-pub const PATHS_MAX: usize = 1024;
+pub const PATHS_MAX: usize = crate::limit::PATHS.default as usize;
 
 /// `[path ...]` up to the last argument.
 pub(super) fn parse_paths<'a>(
@@ -102,7 +103,7 @@ pub(super) fn parse_paths<'a>(
     let mut paths = SmallVec::new();
     for arg in args.rest() {
         if paths.len() == PATHS_MAX {
-            return Err(Error::limit("paths", PATHS_MAX as u64));
+            return Err(Error::limit(limit::PATHS, PATHS_MAX as u64));
         }
         paths.push(parse(arg)?);
     }

@@ -9,6 +9,7 @@ use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::locks::encode_edits;
 use crate::document::Document;
 use crate::error::{Error, Result};
+use crate::limit;
 use crate::lock::{Answer, Ask, At, Grant, Held, LockEdit, LockLimits, Locks, Mode};
 use crate::op::{self, operand_integer};
 use crate::reply::Reply;
@@ -18,7 +19,7 @@ use crate::value::print;
 /// How long a lock is held where the request does not say.
 pub const LEASE_MS_DEFAULT: u64 = 30_000;
 /// The longest that a request may wait: about ten years.
-pub const WAIT_MS_MAX: u64 = 315_360_000_000;
+pub const WAIT_MS_MAX: u64 = crate::limit::LOCK_WAIT.default;
 
 pub const SHARED: ArgSpec = ArgSpec::new("shared", ArgKind::Token).token("SHARED").optional();
 pub const LEASE: ArgSpec = ArgSpec::new("milliseconds", ArgKind::Integer).token("LEASE").optional();
@@ -162,10 +163,10 @@ pub fn parse_held<'a>(args: &mut Args<'a>) -> Result<Held<'a>> {
 pub fn parse_lease(arg: &[u8], limits: &LockLimits) -> Result<u64> {
     match u64::try_from(operand_integer(arg)?) {
         Ok(ms) if ms > limits.lease_ms_max => {
-            Err(Error::limit("model.lock-lease-max", limits.lease_ms_max))
+            Err(Error::limit(limit::LOCK_LEASE_MAX, limits.lease_ms_max))
         }
         Ok(ms) if ms > 0 && ms < limits.lease_ms_min => {
-            Err(Error::limit("model.lock-lease-min", limits.lease_ms_min))
+            Err(Error::limit(limit::LOCK_LEASE_MIN, limits.lease_ms_min))
         }
         Ok(ms) if ms > 0 => Ok(ms),
         _ => Err(Error::syntax("a lease is at least a millisecond").text("argument", arg)),
@@ -174,7 +175,7 @@ pub fn parse_lease(arg: &[u8], limits: &LockLimits) -> Result<u64> {
 
 fn parse_wait(arg: &[u8]) -> Result<u64> {
     match u64::try_from(operand_integer(arg)?) {
-        Ok(ms) if ms > WAIT_MS_MAX => Err(Error::limit("lock-wait", WAIT_MS_MAX)),
+        Ok(ms) if ms > WAIT_MS_MAX => Err(Error::limit(limit::LOCK_WAIT, WAIT_MS_MAX)),
         Ok(ms) => Ok(ms),
         _ => Err(Error::syntax("WAIT is not negative").text("argument", arg)),
     }

@@ -6,6 +6,7 @@ use super::locking::{EPHEMERAL, GET, LEASE, LockRequest, SHARED, WAIT};
 use super::txn::KEYS_MAX;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::error::{Error, ErrorCode, Result};
+use crate::limit;
 
 #[linkme::distributed_slice(COMMANDS)]
 static MLOCK: CommandSpec = CommandSpec {
@@ -54,7 +55,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let keys = args.counted_keys()?;
     if keys.len() > KEYS_MAX {
-        return Err(Error::limit("transaction-keys", KEYS_MAX as u64));
+        return Err(Error::limit(limit::TRANSACTION_KEYS, KEYS_MAX as u64));
     }
     LockRequest::parse(args, &settings)?.run(host, &keys, true)
 }

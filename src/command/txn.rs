@@ -183,11 +183,11 @@ static TXN: CommandSpec = CommandSpec {
 };
 
 /// The most keys one transaction may name.
-pub const KEYS_MAX: usize = 1024;
+pub const KEYS_MAX: usize = crate::limit::TRANSACTION_KEYS.default as usize;
 /// How long a token is kept where the request does not say: ten minutes.
 pub const WINDOW_MS_DEFAULT: u64 = 600_000;
 /// The longest a token may be kept: about ten years.
-pub const WINDOW_MS_MAX: u64 = 315_360_000_000;
+pub const WINDOW_MS_MAX: u64 = crate::limit::TOKEN_WINDOW.default;
 
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let replaying = host.replaying();

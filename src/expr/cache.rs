@@ -13,6 +13,7 @@ use super::limits::{ExprLimits, Names};
 use super::program::Program;
 use crate::budget::Allowance;
 use crate::error::{Error, Result};
+use crate::limit;
 
 /// The bytes an entry takes beside those of its program on the heap.
 const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<Program>() + 32;
@@ -205,10 +206,10 @@ impl Cache {
 
 fn check(program: &Program, limits: &ExprLimits) -> Result<()> {
     if program.source().len() > limits.bytes {
-        return Err(Error::limit("model.expression-bytes", limits.bytes as u64));
+        return Err(Error::limit(limit::EXPRESSION_BYTES, limits.bytes as u64));
     }
     if program.depth() > limits.depth {
-        return Err(Error::limit("model.expression-depth", limits.depth.into()));
+        return Err(Error::limit(limit::EXPRESSION_DEPTH, limits.depth.into()));
     }
     Ok(())
 }

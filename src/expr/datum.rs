@@ -11,6 +11,7 @@ use super::budget::Budget;
 use super::fault::Fault;
 use super::scope::{Documents, Scope};
 use crate::error::Error;
+use crate::limit;
 use crate::value::{ArrayView, ObjectView, Text, View};
 
 mod collections;
@@ -75,7 +76,7 @@ impl<T> std::ops::Deref for Made<T> {
 
 /// The deepest nesting of values that expressions make out of each other. A document inside one counts as
 /// a scalar: its own nesting is bounded, and nothing recurses over it.
-const NESTING_MAX: u8 = 128;
+const NESTING_MAX: u8 = crate::limit::EXPRESSION_NESTING.default as u8;
 
 /// The documents of a scope, as one pointer: values stay small.
 #[derive(Clone, Copy)]
@@ -420,7 +421,7 @@ impl<'a> Datum<'a> {
 fn nested<'d, 'a: 'd>(items: impl Iterator<Item = &'d Datum<'a>>) -> Result<u8, Fault> {
     let nesting = 1 + items.map(Datum::nesting).max().unwrap_or(0);
     if nesting > NESTING_MAX {
-        let error = Error::limit("expression-nesting", NESTING_MAX.into());
+        let error = Error::limit(limit::EXPRESSION_NESTING, NESTING_MAX.into());
         return Err(Fault::Refused(error.text("what", b"lists, maps and optionals in each other")));
     }
     Ok(nesting)

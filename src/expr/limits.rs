@@ -1,5 +1,7 @@
 //! Bounds on an expression and its evaluation, and the names each kind of expression may use.
 
+use crate::limit;
+
 /// Bounds on one expression and one evaluation of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExprLimits {
@@ -14,7 +16,7 @@ pub struct ExprLimits {
 }
 
 /// The deepest nesting any configuration allows. Bounds every recursion over an expression.
-pub const DEPTH_MAX: u32 = 64;
+pub const DEPTH_MAX: u32 = limit::EXPRESSION_DEPTH.max as u32;
 /// The longest source any configuration allows: compiling a longer one takes seconds.
 pub const BYTES_MAX: usize = 1 << 16;
 
@@ -22,7 +24,11 @@ impl ExprLimits {
     /// Nesting of 32 is several times the depth of conditions people write, and little stack. A million
     /// steps take some ten milliseconds, and let a condition look at each of a hundred thousand
     /// elements.
-    pub const DEFAULT: ExprLimits = ExprLimits { bytes: 4096, depth: 32, steps: 1_000_000 };
+    pub const DEFAULT: ExprLimits = ExprLimits {
+        bytes: limit::EXPRESSION_BYTES.default as usize,
+        depth: limit::EXPRESSION_DEPTH.default as u32,
+        steps: limit::EXPRESSION_STEPS.default,
+    };
     /// For expressions that were accepted elsewhere: only the bounds of stack and memory.
     pub const NONE: ExprLimits =
         ExprLimits { bytes: BYTES_MAX, depth: DEPTH_MAX, steps: 100_000_000 };

@@ -17,10 +17,11 @@ use regex_syntax::ParserBuilder;
 use super::budget::Budget;
 use super::fault::Fault;
 use crate::error::Error;
+use crate::limit;
 
 /// The longest pattern that is not written out in an expression: one found in a document or among the
 /// arguments. What is written out is no longer than its expression.
-pub const PATTERN_BYTES_MAX: usize = 4096;
+pub const PATTERN_BYTES_MAX: usize = crate::limit::PATTERN_BYTES.default as usize;
 /// Sizes of a compiled pattern in KiB, smallest first; what does not fit the last is refused.
 const TIERS_KIB: [usize; 4] = [2, 8, 32, 128];
 /// The bytes the matcher may cache.
@@ -72,7 +73,10 @@ impl Pattern {
     /// Compiles a pattern in the middle of an evaluation, paid for before anything looks at it.
     pub fn compile_within(pattern: &str, budget: &mut Budget) -> Result<Pattern, Fault> {
         if pattern.len() > PATTERN_BYTES_MAX {
-            return Err(Fault::Refused(Error::limit("pattern-bytes", PATTERN_BYTES_MAX as u64)));
+            return Err(Fault::Refused(Error::limit(
+                limit::PATTERN_BYTES,
+                PATTERN_BYTES_MAX as u64,
+            )));
         }
         budget.charge(COMPILE_STEPS + reading_steps(pattern))?;
         Pattern::compile(pattern).map_err(Fault::text)

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::fault::Fault;
 use crate::error::{Error, ErrorCode};
+use crate::limit;
 
 /// The line and the column of a byte of the source, both from one, in characters.
 fn place(source: &str, at: usize) -> String {
@@ -24,7 +25,7 @@ pub(super) fn refusal(source: &str, message: &str, at: usize) -> Error {
 /// `LIMIT` with what is too deep or too long, and where.
 #[cold]
 pub(super) fn past_limit(
-    (limit, value): (&'static str, u32),
+    (limit, value): (limit::Limit, u32),
     what: &str,
     source: &str,
     at: Option<usize>,

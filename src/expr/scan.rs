@@ -9,6 +9,7 @@ use cel::parser::pratt_parser::{Lexer, TokenKind};
 use super::limits::ExprLimits;
 use super::refusal::{past_limit, refusal};
 use crate::error::Result;
+use crate::limit;
 
 /// Operators in a row and names behind names nest in the parser's tree, but not in ours: the parser builds
 /// and drops that tree recursively, with 128 bytes of stack a level. They may be this many on top of the
@@ -180,7 +181,7 @@ impl Scan<'_> {
         let level = self.levels.last().expect("the whole expression is a level");
         let nesting = self.levels.len() as u32 - 1 + self.ternaries + level.unary;
         if nesting > self.limits.depth {
-            let limit = ("model.expression-depth", self.limits.depth);
+            let limit = (limit::EXPRESSION_DEPTH, self.limits.depth);
             return Err(past_limit(limit, NESTING, self.source, Some(at)));
         }
         self.chain(level.tree(), level.in_call, at)
@@ -191,7 +192,7 @@ impl Scan<'_> {
         let (max, what) =
             if in_call { (CHAIN_IN_CALL_MAX, CHAIN_IN_CALL) } else { (CHAIN_MAX, CHAIN) };
         if tree > self.limits.depth + max {
-            return Err(past_limit(("expression-chain", max), what, self.source, Some(at)));
+            return Err(past_limit((limit::EXPRESSION_CHAIN, max), what, self.source, Some(at)));
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ mod lease;
 mod queue;
 
 use crate::error::{Error, Result};
+use crate::limit;
 pub use engine::{
     Answer, Ask, Counters, Engine, Grant, Held, SLICE, Settled, Store, Wake, Woken, deadlock, lost,
 };
@@ -80,11 +81,11 @@ pub struct LockLimits {
 
 impl LockLimits {
     pub const DEFAULT: LockLimits = LockLimits {
-        waiters: 10_000,
-        names: 1_000,
-        holders: 10_000,
-        lease_ms_min: 1,
-        lease_ms_max: 86_400_000,
+        waiters: limit::LOCK_WAITERS.default,
+        names: limit::LOCK_NAMES.default,
+        holders: limit::LOCK_HOLDERS.default,
+        lease_ms_min: limit::LOCK_LEASE_MIN.default,
+        lease_ms_max: limit::LOCK_LEASE_MAX.default,
     };
     pub const NONE: LockLimits = LockLimits {
         waiters: u64::MAX,
@@ -97,7 +98,7 @@ impl LockLimits {
     /// `LIMIT` where this many locks cannot be held on one document.
     pub fn check_names(&self, names: u64) -> Result<()> {
         if names > self.names {
-            return Err(Error::limit("model.lock-names", self.names));
+            return Err(Error::limit(limit::LOCK_NAMES, self.names));
         }
         Ok(())
     }
@@ -105,13 +106,13 @@ impl LockLimits {
     /// `LIMIT` where this many cannot hold one shared lock.
     pub fn check_holders(&self, holders: u64) -> Result<()> {
         if holders > self.holders {
-            return Err(Error::limit("model.lock-holders", self.holders));
+            return Err(Error::limit(limit::LOCK_HOLDERS, self.holders));
         }
         Ok(())
     }
 }
 
 /// The longest name of a lock or an owner, in bytes.
-pub const NAME_BYTES_MAX: usize = 256;
+pub const NAME_BYTES_MAX: usize = limit::LOCK_NAME_BYTES.default as usize;
 /// The longest lease that is believed when it comes from outside, in milliseconds: about ten years.
-pub const LEASE_MS_LOADED_MAX: u64 = 315_360_000_000;
+pub const LEASE_MS_LOADED_MAX: u64 = limit::LOCK_LEASE_MAX.max;

@@ -103,7 +103,7 @@ impl Refresh {
 }
 
 /// The most rules one model may have.
-pub const RULES_MAX: usize = 64;
+pub const RULES_MAX: usize = crate::limit::RULES.default as usize;
 /// The longest time to live of a model: the server's clock has room for it.
 pub const TTL_MAX_S: u64 = 1 << 40;
 

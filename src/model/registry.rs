@@ -19,11 +19,12 @@ use super::schema::SchemaLimits;
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::ExprLimits;
+use crate::limit;
 
 /// The longest name of a model, in bytes.
-pub const NAME_BYTES_MAX: usize = 255;
+pub const NAME_BYTES_MAX: usize = crate::limit::MODEL_NAME_BYTES.default as usize;
 /// The most models that clients may define at a time.
-pub const MODELS_MAX: usize = 4096;
+pub const MODELS_MAX: usize = crate::limit::MODELS.default as usize;
 /// The entry under this name, which no client can use, is an end with the highest version of all ends
 /// that were forgotten.
 pub const FORGOTTEN: &str = "\0";
@@ -242,7 +243,7 @@ impl Names {
     /// The version after this one, and above all that was forgotten.
     fn next_version(&self, version: u32) -> Result<u32> {
         match version.max(self.ended.forgotten()) {
-            VERSION_MAX.. => Err(Error::limit("definition-versions", VERSION_MAX.into())),
+            VERSION_MAX.. => Err(Error::limit(limit::DEFINITION_VERSIONS, VERSION_MAX.into())),
             version => Ok(version + 1),
         }
     }
@@ -309,7 +310,7 @@ impl Models {
             return Ok(None);
         }
         if !defined && names.defined >= MODELS_MAX {
-            return Err(Error::limit("models", MODELS_MAX as u64));
+            return Err(Error::limit(limit::MODELS, MODELS_MAX as u64));
         }
         let version = names.next_version(model.map_or(0, |model| model.read().0.version))?;
         Ok(Some(Entry { name: name.into(), version, source: Some(source) }))
@@ -484,7 +485,7 @@ impl Models {
 }
 
 /// The highest version of a definition; a document keeps the bit above for itself.
-pub const VERSION_MAX: u32 = u32::MAX >> 1;
+pub const VERSION_MAX: u32 = crate::limit::DEFINITION_VERSIONS.default as u32;
 
 /// The refusal where a model has to be defined.
 pub fn no_model(name: &[u8]) -> Error {
@@ -505,7 +506,7 @@ pub fn check_name<'a>(name: &'a [u8], built_in: &str) -> Result<&'a str> {
         return Err(refused("a model's name cannot be a single NUL"));
     }
     if text.len() > NAME_BYTES_MAX {
-        return Err(Error::limit("model-name-bytes", NAME_BYTES_MAX as u64));
+        return Err(Error::limit(limit::MODEL_NAME_BYTES, NAME_BYTES_MAX as u64));
     }
     Ok(text)
 }

@@ -11,6 +11,7 @@ use super::patch::Patch;
 use super::{Arg, Around, OpSpec, Operand, OperandKind};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Program;
+use crate::limit;
 use crate::path::PathLimits;
 use crate::time::Duration;
 use crate::value::{Limits, Measured, Number, View, print};
@@ -75,10 +76,10 @@ fn evaluated<'a>(
 fn operand_of<'a>(operand: &Operand, made: Measured, computed: &Computed) -> Result<Arg<'a>> {
     let limits = &computed.limits;
     if made.depth > limits.depth {
-        return Err(Error::limit("model.depth", limits.depth.into()));
+        return Err(Error::limit(limit::DEPTH, limits.depth.into()));
     }
     if made.size > limits.bytes {
-        return Err(Error::limit("model.document-bytes", limits.bytes));
+        return Err(Error::limit(limit::DOCUMENT_BYTES, limits.bytes));
     }
     let view = made.value.view();
     let wanted = |what: &str| wrong_kind(operand, what, view);

@@ -3,6 +3,7 @@
 use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
 use crate::budget::Allowance;
 use crate::error::{Error, Result};
+use crate::limit;
 use crate::path::Path;
 use crate::reply::Reply;
 use crate::value::{View, print};
@@ -51,7 +52,7 @@ pub fn read(root: View<'_>, path: &Path<'_>, allowance: &Allowance<'_>) -> Resul
         allowance.transfer(view.work())?;
         print::json(view, &mut text);
         if text.len() as u64 > most {
-            return Err(Error::limit("model.query-bytes", most));
+            return Err(Error::limit(limit::QUERY_BYTES, most));
         }
         allowance.check_reply(text.len() as u64)?;
     }

@@ -8,6 +8,7 @@ use super::computed::{self, Computed};
 use super::patch::Patch;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{Names, Program};
+use crate::limit;
 use crate::lock::NAME_BYTES_MAX;
 use crate::path::{Path, PathLimits, Singular};
 use crate::time::Duration;
@@ -177,7 +178,9 @@ impl<'a> Arg<'a> {
 /// The name of a lock, or of an owner.
 pub fn lock_name<'a>(arg: &'a [u8], what: &str) -> Result<&'a str> {
     if arg.len() > NAME_BYTES_MAX {
-        return Err(Error::limit("lock-name-bytes", NAME_BYTES_MAX as u64).text("argument", arg));
+        return Err(
+            Error::limit(limit::LOCK_NAME_BYTES, NAME_BYTES_MAX as u64).text("argument", arg)
+        );
     }
     std::str::from_utf8(arg).ok().filter(|name| !name.is_empty()).ok_or_else(|| {
         Error::syntax(format!("{what} has to be UTF-8 and not empty")).text("argument", arg)

@@ -8,6 +8,7 @@ use super::site::allow_shift;
 use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::budget::{Allowance, weight};
 use crate::error::{Error, ErrorCode, Result};
+use crate::limit;
 use crate::path::{Blocked, ItemIndex, PathLimits, Singular, Target};
 use crate::reply::Reply;
 use crate::value::edit::Editor;
@@ -74,7 +75,7 @@ static PATCH: OpSpec = OpSpec {
 };
 
 /// The most operations one patch may have.
-pub const PATCH_OPERATIONS_MAX: usize = 16_384;
+pub const PATCH_OPERATIONS_MAX: usize = crate::limit::PATCH_OPERATIONS.default as usize;
 
 /// A patch that was checked: every operation is one of the standard's, with all its members.
 #[derive(Clone)]
@@ -104,7 +105,7 @@ impl Patch {
             );
         };
         if operations.len() > PATCH_OPERATIONS_MAX {
-            return Err(Error::limit("patch-operations", PATCH_OPERATIONS_MAX as u64));
+            return Err(Error::limit(limit::PATCH_OPERATIONS, PATCH_OPERATIONS_MAX as u64));
         }
         for (number, operation) in patch.operations().enumerate() {
             operation.map_err(|error| error.integer("operation", number as i64))?;

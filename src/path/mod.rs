@@ -26,6 +26,7 @@ pub use query::Query;
 pub use singular::{Blocked, ItemIndex, Singular, Step, Target};
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::limit;
 use crate::value::Place;
 
 /// Bounds on paths that a configuration may set.
@@ -38,7 +39,7 @@ pub struct PathLimits {
 impl PathLimits {
     /// Only what parsing itself cannot exceed.
     pub const NONE: PathLimits = PathLimits { path_bytes: usize::MAX };
-    pub const DEFAULT: PathLimits = PathLimits { path_bytes: 4096 };
+    pub const DEFAULT: PathLimits = PathLimits { path_bytes: limit::PATH_BYTES.default as usize };
 }
 
 /// A parsed path argument.
@@ -116,7 +117,7 @@ impl<'a> Singular<'a> {
 
 fn checked_text<'a>(text: &'a [u8], limits: &PathLimits) -> Result<&'a str> {
     if text.len() > limits.path_bytes {
-        return Err(Error::limit("model.path-bytes", limits.path_bytes as u64));
+        return Err(Error::limit(limit::PATH_BYTES, limits.path_bytes as u64));
     }
     std::str::from_utf8(text).map_err(|bad| {
         Error::syntax("a path is UTF-8 text")

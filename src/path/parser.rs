@@ -10,10 +10,11 @@ use super::pattern::{self, PATTERN_WEIGHT_MAX, Pattern};
 use super::query::{Query, Segment, Selector, Slice};
 use super::singular::{Step, shorthand_len};
 use crate::error::{Error, ErrorCode, Result};
+use crate::limit;
 use crate::value::Number;
 
 /// How deep filters, parentheses and function calls may nest in each other.
-pub const FILTER_DEPTH_MAX: u32 = 32;
+pub const FILTER_DEPTH_MAX: u32 = crate::limit::FILTER_DEPTH.default as u32;
 
 /// The integers that I-JSON (RFC 7493) holds exact.
 const INT_MAX: i64 = (1 << 53) - 1;
@@ -90,7 +91,7 @@ impl<'a> Parser<'a> {
     /// Counts the nesting of everything that can contain itself.
     fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth == FILTER_DEPTH_MAX {
-            return Err(Error::limit("filter-depth", FILTER_DEPTH_MAX.into()));
+            return Err(Error::limit(limit::FILTER_DEPTH, FILTER_DEPTH_MAX.into()));
         }
         self.depth += 1;
         let parsed = parse(self)?;

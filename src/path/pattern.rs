@@ -12,13 +12,14 @@ use std::sync::OnceLock;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::error::{Error, Result};
+use crate::limit;
 
 /// How heavy a pattern may be, counted after its repetitions are unrolled: one for a character,
 /// a group and a bar, more for classes. Bounds what compiling takes, and how much one byte of text may cost.
-pub const PATTERN_WEIGHT_MAX: u64 = 4096;
+pub const PATTERN_WEIGHT_MAX: u64 = crate::limit::PATTERN_WEIGHT.default;
 
 /// The longest pattern that comes from a document. A literal pattern is no longer than its path.
-pub const PATTERN_BYTES_MAX: usize = 4096;
+pub const PATTERN_BYTES_MAX: usize = crate::limit::PATTERN_BYTES.default as usize;
 
 /// Groups inside groups.
 const GROUP_DEPTH_MAX: usize = 64;
@@ -95,12 +96,12 @@ impl Pattern {
 
 #[cold]
 pub(super) fn too_long() -> Error {
-    Error::limit("pattern-bytes", PATTERN_BYTES_MAX as u64)
+    Error::limit(limit::PATTERN_BYTES, PATTERN_BYTES_MAX as u64)
 }
 
 #[cold]
 pub(super) fn too_heavy() -> Error {
-    Error::limit("pattern-weight", PATTERN_WEIGHT_MAX)
+    Error::limit(limit::PATTERN_WEIGHT, PATTERN_WEIGHT_MAX)
 }
 
 /// The pattern in the `regex` crate's syntax, and its weight. `None` when it is not I-Regexp.

@@ -8,6 +8,7 @@ use super::filter::{Context, Logical};
 use super::singular::{Singular, Step, from_end};
 use crate::budget::{Allowance, weight};
 use crate::error::{Error, Result};
+use crate::limit;
 use crate::value::{Place, View};
 
 /// A parsed JSONPath query that is not singular.
@@ -44,7 +45,7 @@ pub(super) struct Budget {
     left: u64,
     start: u64,
     /// The limit that ends the evaluation.
-    limit: (&'static str, u64),
+    limit: (limit::Limit, u64),
 }
 
 impl Budget {
@@ -52,8 +53,8 @@ impl Budget {
         let (nodes, of_steps) = (allowance.nodes_left(), allowance.steps_left() / weight::NODE);
         let limits = allowance.limits();
         let limit = match nodes <= of_steps {
-            true => ("model.query-nodes", limits.query_nodes),
-            false => ("model.command-steps", limits.command_steps),
+            true => (limit::QUERY_NODES, limits.query_nodes),
+            false => (limit::COMMAND_STEPS, limits.command_steps),
         };
         let start = nodes.min(of_steps);
         Budget { left: start, start, limit }

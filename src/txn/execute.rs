@@ -10,6 +10,7 @@ use crate::codec::token::Token;
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::host::{Host, Outcome};
+use crate::limit;
 use crate::model::{ReadDefinition, Refresh};
 use crate::op::Clock;
 use crate::value::edit::{Effects, Journal};
@@ -67,7 +68,7 @@ fn decide(
             let token = Token::new(record.digest, numbered.reply());
             let most = request.settings.transactions.token_reply_bytes;
             if token.reply_bytes() as u64 > most {
-                return Err(Error::limit("model.token-reply-bytes", most));
+                return Err(Error::limit(limit::TOKEN_REPLY_BYTES, most));
             }
             Some(token)
         }

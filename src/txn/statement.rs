@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Program;
+use crate::limit;
 use crate::op::{self, Arg, OpSpec, Parsing, Repeats, Target, operand_integer, parse_operands};
 
 /// One statement, ready to run.
@@ -159,7 +160,7 @@ pub const GUARD: &str = "WHEN";
 pub const BLOCK: &str = "ON";
 
 /// The most statements one command may have, all blocks of a transaction together.
-pub const STATEMENTS_MAX: usize = 1024;
+pub const STATEMENTS_MAX: usize = crate::limit::STATEMENTS.default as usize;
 
 /// Statements as they are parsed: one in place, because one is what most commands have.
 pub type Statements<'a> = SmallVec<[Statement<'a>; 1]>;
@@ -209,7 +210,7 @@ fn parse_next<'a>(
     statements: &mut Statements<'a>,
 ) -> Result<usize> {
     if statements.len() == STATEMENTS_MAX {
-        return Err(Error::limit("statements", STATEMENTS_MAX as u64));
+        return Err(Error::limit(limit::STATEMENTS, STATEMENTS_MAX as u64));
     }
     let number = (statements.len() - first) as i64;
     parse_statement(word, operands, parsing, statements)

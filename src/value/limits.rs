@@ -1,6 +1,7 @@
 //! The limits every document keeps, however it came to be.
 
 use crate::error::{Error, Result};
+use crate::limit;
 
 /// Bounds on one document. A replica or an AOF being loaded applies [`Limits::NONE`]: what a master
 /// accepted under its configuration is never refused by another's.
@@ -13,25 +14,26 @@ pub struct Limits {
 }
 
 /// The deepest nesting any configuration allows. Bounds every recursion over a document.
-pub const DEPTH_MAX: u32 = 512;
+pub const DEPTH_MAX: u32 = limit::DEPTH.max as u32;
 /// The largest document any configuration allows: sizes fit 32 bits with room to add.
-pub const BYTES_MAX: u64 = 1 << 30;
+pub const BYTES_MAX: u64 = limit::DOCUMENT_BYTES.max;
 
 impl Limits {
-    pub const DEFAULT: Limits = Limits { depth: 128, bytes: 64 << 20 };
+    pub const DEFAULT: Limits =
+        Limits { depth: limit::DEPTH.default as u32, bytes: limit::DOCUMENT_BYTES.default };
     /// Only what the representation itself cannot exceed.
     pub const NONE: Limits = Limits { depth: DEPTH_MAX, bytes: BYTES_MAX };
 
     pub fn check_depth(&self, depth: u32) -> Result<()> {
         if depth > self.depth {
-            return Err(Error::limit("model.depth", self.depth.into()));
+            return Err(Error::limit(limit::DEPTH, self.depth.into()));
         }
         Ok(())
     }
 
     pub fn check_bytes(&self, bytes: u64) -> Result<()> {
         if bytes > self.bytes {
-            return Err(Error::limit("model.document-bytes", self.bytes));
+            return Err(Error::limit(limit::DOCUMENT_BYTES, self.bytes));
         }
         Ok(())
     }

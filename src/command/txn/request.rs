@@ -12,6 +12,7 @@ use crate::codec::token::Digest;
 use crate::command::args::{Args, CountedKeys, find_model};
 use crate::error::{Error, ErrorCode, Result};
 use crate::host::{Host, Key, Settings};
+use crate::limit;
 use crate::model::{Model, Models};
 use crate::op::{Parsing, Run, operand_integer};
 use crate::txn::{BLOCK, Block, Content, KeyIndex, Statement, Statements, parse_block};
@@ -54,7 +55,7 @@ impl<'a> Header<'a> {
     pub fn parse(args: &mut Args<'a>) -> Result<Header<'a>> {
         let mut listed = args.counted_keys()?;
         if listed.len() > KEYS_MAX {
-            return Err(Error::limit("transaction-keys", KEYS_MAX as u64));
+            return Err(Error::limit(limit::TRANSACTION_KEYS, KEYS_MAX as u64));
         }
         let (mut token, mut args_at) = (None, None);
         loop {
@@ -143,7 +144,7 @@ impl<'a> TokenOption<'a> {
 
 fn parse_window(arg: &[u8]) -> Result<u64> {
     match u64::try_from(operand_integer(arg)?) {
-        Ok(ms) if ms > WINDOW_MS_MAX => Err(Error::limit("token-window", WINDOW_MS_MAX)),
+        Ok(ms) if ms > WINDOW_MS_MAX => Err(Error::limit(limit::TOKEN_WINDOW, WINDOW_MS_MAX)),
         Ok(ms) if ms > 0 => Ok(ms),
         _ => Err(Error::syntax("a window is at least a millisecond").text("argument", arg)),
     }
@@ -209,7 +210,7 @@ impl<'a> Body<'a> {
             });
         }
         if self.blocks.len() == crate::txn::STATEMENTS_MAX {
-            return Err(Error::limit("blocks", crate::txn::STATEMENTS_MAX as u64));
+            return Err(Error::limit(limit::BLOCKS, crate::txn::STATEMENTS_MAX as u64));
         }
         let key = cursor.key()?;
         let slot = header.slot(key)?;

@@ -14,6 +14,7 @@ use super::refusal::{past_limit, refusal};
 use super::scope::Scope;
 use super::{eval, scan};
 use crate::error::{Error, ErrorCode, Result};
+use crate::limit;
 
 mod call;
 mod macros;
@@ -33,7 +34,7 @@ pub(super) struct Compiled {
 
 pub(super) fn compile(source: &str, names: Names, limits: &ExprLimits) -> Result<Compiled> {
     if source.len() > limits.bytes {
-        return Err(Error::limit("model.expression-bytes", limits.bytes as u64));
+        return Err(Error::limit(limit::EXPRESSION_BYTES, limits.bytes as u64));
     }
     scan::check(source, limits)?;
     let parsed = PrattParser::new()
@@ -140,7 +141,7 @@ impl Compiler<'_> {
         self.depth_max = self.depth_max.max(self.depth);
         if self.depth > self.limits.depth {
             return Err(past_limit(
-                ("model.expression-depth", self.limits.depth),
+                (limit::EXPRESSION_DEPTH, self.limits.depth),
                 scan::NESTING,
                 self.source,
                 None,

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::{Answer, Ask, Engine, Grant, Store, Suspects, Waiter, deadlock};
 use crate::error::{Error, ErrorCode, Result};
+use crate::limit;
 use crate::lock::held::{Clients, Holder, LockEdit, Locks, Mode};
 use crate::lock::queue::{Queue, WaiterId};
 use crate::lock::{At, LockLimits, Moment, graph};
@@ -60,7 +61,7 @@ impl Engine {
         }
         let crowded = |at: &&At<'_>| self.waiters_of(**at, ask.name) as u64 >= limits.waiters;
         if let Some(at) = ask.documents.iter().find(crowded) {
-            return Err(Error::limit("model.lock-waiters", limits.waiters).text("key", at.key));
+            return Err(Error::limit(limit::LOCK_WAITERS, limits.waiters).text("key", at.key));
         }
         let drained = self.is_drained(moment);
         let waiter = self.enqueue(store, &ask);

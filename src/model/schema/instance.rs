@@ -17,6 +17,7 @@ use serde_json::Value as Serde;
 
 use crate::budget::Allowance;
 use crate::error::{Error, Result};
+use crate::limit;
 use crate::value::{self, ArrayView, ObjectView, View};
 
 /// The representation.
@@ -29,7 +30,7 @@ pub(super) struct Meter {
     charge: u64,
     start: u64,
     /// The limit that ends the check.
-    limit: (&'static str, u64),
+    limit: (limit::Limit, u64),
     /// An address on the stack where the run began.
     stack: usize,
     stack_bytes: usize,
@@ -48,14 +49,14 @@ impl Meter {
     pub fn new(steps: u64, charge: u64, stack_bytes: usize) -> Meter {
         let here = 0_u8;
         let stack = std::ptr::from_ref(&here) as usize;
-        let limit = ("model.schema-steps", steps);
+        let limit = (limit::SCHEMA_STEPS, steps);
         Meter { left: Cell::new(steps), charge, start: steps, limit, stack, stack_bytes }
     }
 
     /// The same meter, of a command that can pay for no more than so many steps.
     pub fn within(mut self, steps: u64, allowance: &Allowance<'_>) -> Meter {
         if steps < self.start {
-            self.limit = ("model.command-steps", allowance.limits().command_steps);
+            self.limit = (limit::COMMAND_STEPS, allowance.limits().command_steps);
             self.start = steps;
             self.left.set(steps);
         }

@@ -1,5 +1,7 @@
 //! Bounds on one schema, and on what checking by it may cost.
 
+use crate::limit;
+
 /// The bounds. Each that is exceeded is a `LIMIT` with its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SchemaLimits {
@@ -31,21 +33,24 @@ pub struct SchemaLimits {
 
 impl SchemaLimits {
     pub const DEFAULT: SchemaLimits = SchemaLimits {
-        bytes: 1 << 20,
-        depth: 100,
-        nodes: 20_000,
-        pointer_bytes: 4 << 20,
-        weight: 10_000,
-        chain: 200,
-        pattern_bytes: 16 << 20,
+        bytes: limit::SCHEMA_BYTES.default as usize,
+        depth: limit::SCHEMA_DEPTH.default as u32,
+        nodes: limit::SCHEMA_NODES.default as usize,
+        pointer_bytes: limit::SCHEMA_POINTER_BYTES.default as usize,
+        weight: limit::SCHEMA_WEIGHT.default,
+        chain: limit::SCHEMA_CHAIN.default as u32,
+        pattern_bytes: limit::SCHEMA_PATTERN_BYTES.default as usize,
         default_bytes: 64 << 10,
         branch_steps: 1 << 22,
-        steps: 1 << 27,
+        steps: limit::SCHEMA_STEPS.default,
         stack_bytes: 2 << 20,
     };
 
     /// For schemas that another server accepted: only the bounds that are configured are lifted, and all
     /// others keep this server safe too.
-    pub const NONE: SchemaLimits =
-        SchemaLimits { bytes: 16 << 20, pattern_bytes: 1 << 30, ..SchemaLimits::DEFAULT };
+    pub const NONE: SchemaLimits = SchemaLimits {
+        bytes: limit::SCHEMA_BYTES.max as usize,
+        pattern_bytes: limit::SCHEMA_PATTERN_BYTES.max as usize,
+        ..SchemaLimits::DEFAULT
+    };
 }

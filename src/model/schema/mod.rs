@@ -40,6 +40,7 @@ use self::walk::{Verdict, Walk};
 use crate::budget::Allowance;
 use crate::budget::weight::SCHEMA_STEPS;
 use crate::error::{Error, ErrorCode, Result};
+use crate::limit;
 use crate::model::Formats;
 use crate::value::View;
 use crate::value::edit::{CHANGES_MAX, Change, Editor};
@@ -222,10 +223,10 @@ impl std::fmt::Debug for Schema {
 /// Reads the text of a schema, within limits.
 fn parse(text: &[u8], limits: &SchemaLimits) -> Result<Serde> {
     if text.len() > limits.bytes {
-        return Err(Error::limit("model.schema-bytes", limits.bytes as u64));
+        return Err(Error::limit(limit::SCHEMA_BYTES, limits.bytes as u64));
     }
     if nesting(text) > limits.depth {
-        return Err(Error::limit("model.schema-depth", limits.depth.into()));
+        return Err(Error::limit(limit::SCHEMA_DEPTH, limits.depth.into()));
     }
     let document: Serde = serde_json::from_slice(text)
         .map_err(|error| Error::syntax(cut(&format!("the schema is not JSON: {error}"))))?;

@@ -18,6 +18,7 @@ use super::limits::SchemaLimits;
 use super::refusal::{cut, refuse};
 use super::uri::{PARTS_URI, SCHEMA_URI, fragment, push_token};
 use crate::error::{Error, Result};
+use crate::limit;
 
 /// The number of a place that is a schema.
 pub(super) type Id = u32;
@@ -27,7 +28,7 @@ const EXTERNAL_WEIGHT: u64 = 64;
 
 /// References between resources, where dynamic references make them depend on each other: the ways
 /// through them may be as many as two to this power.
-const CROSSINGS_MAX: usize = 16;
+const CROSSINGS_MAX: usize = crate::limit::SCHEMA_CROSSINGS.default as usize;
 
 /// One place that is a schema.
 pub(super) struct Place<'s> {
@@ -113,7 +114,7 @@ impl<'s> Outline<'s> {
         builder.link_dynamic();
         let needs_context = builder.needs_context();
         if needs_context && builder.crossings() > CROSSINGS_MAX {
-            return Err(Error::limit("model.schema-crossings", CROSSINGS_MAX as u64));
+            return Err(Error::limit(limit::SCHEMA_CROSSINGS, CROSSINGS_MAX as u64));
         }
         let mut outline = Outline { needs_context, places: builder.places, weight: 0 };
         outline.weight = outline.weigh(limits)?;
@@ -269,11 +270,11 @@ impl<'s> Outline<'s> {
                         chains[at] =
                             1 + self.here(id).map(|next| chains[next as usize]).max().unwrap_or(0);
                         if weights[at] > limits.weight {
-                            return Err(Error::limit("model.schema-weight", limits.weight)
+                            return Err(Error::limit(limit::SCHEMA_WEIGHT, limits.weight)
                                 .text("schema", self.place(id).pointer.as_bytes()));
                         }
                         if chains[at] > limits.chain {
-                            return Err(Error::limit("model.schema-chain", limits.chain.into())
+                            return Err(Error::limit(limit::SCHEMA_CHAIN, limits.chain.into())
                                 .text("schema", self.place(id).pointer.as_bytes()));
                         }
                     }
@@ -330,7 +331,7 @@ impl<'s> Builder<'s, '_> {
             return Ok(*id);
         }
         if self.places.len() >= self.limits.nodes {
-            return Err(Error::limit("model.schema-nodes", self.limits.nodes as u64));
+            return Err(Error::limit(limit::SCHEMA_NODES, self.limits.nodes as u64));
         }
         if !schema.is_object() && !schema.is_boolean() {
             return Err(refuse("a schema is an object or a boolean", &pointer));
@@ -339,7 +340,7 @@ impl<'s> Builder<'s, '_> {
         self.pointer_bytes += pointer.len();
         if self.pointer_bytes > self.limits.pointer_bytes {
             return Err(Error::limit(
-                "model.schema-pointer-bytes",
+                limit::SCHEMA_POINTER_BYTES,
                 self.limits.pointer_bytes as u64,
             ));
         }

@@ -14,6 +14,7 @@ use regex_automata::nfa::thompson;
 use super::limits::SchemaLimits;
 use super::refusal::refuse;
 use crate::error::{Error, Result};
+use crate::limit;
 
 /// The patterns of one schema.
 pub(super) struct Patterns<'l> {
@@ -118,7 +119,7 @@ impl<'l> Patterns<'l> {
         })?;
         let limit = || {
             let limit = self.limits.pattern_bytes as u64;
-            Error::limit("model.schema-pattern-bytes", limit).text("schema", pointer.as_bytes())
+            Error::limit(limit::SCHEMA_PATTERN_BYTES, limit).text("schema", pointer.as_bytes())
         };
         // While it is built it takes somewhat more than in the end.
         let left = self.limits.pattern_bytes.saturating_sub(self.bytes);

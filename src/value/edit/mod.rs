@@ -30,6 +30,7 @@ use super::view::{View, text_size};
 use super::{Place, wire};
 use crate::budget::{Allowance, weight};
 use crate::error::{Error, Result};
+use crate::limit;
 
 /// What one command puts into a document, and what it writes down for others to repeat it, are each at most
 /// as many bytes as this many documents of the largest size. A change is written down with the names on
@@ -616,7 +617,7 @@ pub fn check_written(limits: &Limits, bytes: u64) -> Result<()> {
 pub fn check_put_in(limits: &Limits, bytes: u64) -> Result<()> {
     let most = limits.bytes.saturating_mul(JOURNAL_DOCUMENTS_MAX);
     if bytes > most {
-        return Err(Error::limit("journal-bytes", most));
+        return Err(Error::limit(limit::JOURNAL_BYTES, most));
     }
     Ok(())
 }

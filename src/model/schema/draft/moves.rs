@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
+use crate::limit;
 
 /// Moved pointers, in both directions. What is below a moved one moved along.
 pub struct Moves {
@@ -21,7 +22,7 @@ impl Moves {
     pub fn record(&mut self, given: &str, translated: &str) -> Result<()> {
         self.bytes += given.len() + translated.len();
         if self.bytes > self.bytes_max {
-            return Err(Error::limit("model.schema-pointer-bytes", self.bytes_max as u64));
+            return Err(Error::limit(limit::SCHEMA_POINTER_BYTES, self.bytes_max as u64));
         }
         self.forward.insert(given.into(), translated.into());
         self.back.insert(translated.into(), given.into());

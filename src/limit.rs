@@ -1,0 +1,171 @@
+//! Every limit a user meets, declared once: defaults, `CONFIG`, docs/operating.md and `LIMIT` errors come from here.
+//!
+//! To add one that is configured: add a row to [`configured`], read it in `redis/config.rs`, refuse with
+//! [`crate::error::Error::limit`], and run `make docs`.
+
+use std::fmt::Write;
+
+/// One limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// As errors name it; with the prefix `model.` where it is configured.
+    pub name: &'static str,
+    pub default: u64,
+    pub min: u64,
+    pub max: u64,
+    pub unit: Unit,
+    /// The thing it is a limit of, for docs/operating.md.
+    pub of: &'static str,
+    /// Where its configured value is kept; 0 where it is fixed.
+    pub slot: usize,
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Count,
+    /// `CONFIG SET` takes `64mb`, too.
+    Bytes,
+    Milliseconds,
+}
+
+macro_rules! limits {
+    (configured { $($name:ident: $text:literal, $default:expr, $min:literal..$max:expr, $unit:ident, $of:literal;)* }
+     fixed { $($fixed:ident: $fixed_text:literal, $value:expr, $fixed_unit:ident, $fixed_of:literal;)* }) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        enum Slot { $($name,)* }
+
+        $(pub const $name: Limit = Limit {
+            name: $text,
+            default: $default,
+            min: $min,
+            max: $max,
+            unit: Unit::$unit,
+            of: $of,
+            slot: Slot::$name as usize,
+        };)*
+        $(pub const $fixed: Limit = Limit {
+            name: $fixed_text,
+            default: $value,
+            min: $value,
+            max: $value,
+            unit: Unit::$fixed_unit,
+            of: $fixed_of,
+            slot: 0,
+        };)*
+
+        /// The limits that are configured, in the order of their slots.
+        pub const CONFIGURED: [Limit; [$(Slot::$name as usize,)*].len()] = [$($name,)*];
+        /// The limits that are not.
+        pub const FIXED: [Limit; [$($fixed_text,)*].len()] = [$($fixed,)*];
+    };
+}
+
+/// Ten years, in milliseconds: longer times are mistakes.
+const TEN_YEARS_MS: u64 = 315_360_000_000;
+
+limits! {
+configured {
+    DOCUMENT_BYTES: "model.document-bytes", 64 << 20, 1..1 << 30, Bytes,
+        "a document's JSON text; what one command or transaction puts in, and what is written of it for replicas (with the names on the way to each change), may each be four times as much";
+    DEPTH: "model.depth", 128, 1..512, Count, "arrays and objects in each other";
+    PATH_BYTES: "model.path-bytes", 4096, 1..1 << 20, Bytes, "one path";
+    COMMAND_STEPS: "model.command-steps", 10_000_000, 1..1 << 40, Count,
+        "the work of one command, over all its statements, documents, expressions, rules, schemas and queries together; a step is about 10 ns (see below)";
+    QUERY_NODES: "model.query-nodes", 1_000_000, 1..1 << 40, Count,
+        "places that the queries of one command look at; eight elements of an array that an operator goes over or moves count as one";
+    QUERY_BYTES: "model.query-bytes", 64 << 20, 1..1 << 30, Bytes, "the text of what a query finds";
+    REPLY_BYTES: "model.reply-bytes", 512 << 20, 1..1 << 40, Bytes,
+        "all that one `MODEL.GET`, `MODEL.MGET`, `MODEL.FIELDOP` or `MODEL.TXN` replies: the text of each value, and 64 where it is shorter";
+    SCHEMA_BYTES: "model.schema-bytes", 1 << 20, 1..16 << 20, Bytes, "a model's JSON Schema";
+    SCHEMA_PATTERN_BYTES: "model.schema-pattern-bytes", 16 << 20, 1..1 << 30, Bytes,
+        "memory of the compiled patterns of one schema, together";
+    EXPRESSION_BYTES: "model.expression-bytes", 4096, 1..1 << 20, Bytes, "one expression";
+    EXPRESSION_DEPTH: "model.expression-depth", 32, 1..64, Count, "parts of an expression in each other";
+    EXPRESSION_STEPS: "model.expression-steps", 1_000_000, 1..1 << 40, Count, "steps of one evaluation";
+    EXPRESSION_CACHE_ENTRIES: "model.expression-cache-entries", 1024, 1..1 << 20, Count,
+        "compiled expressions that are kept";
+    EXPRESSION_CACHE_BYTES: "model.expression-cache-bytes", 4 << 20, 1..1 << 30, Bytes, "their memory";
+    TOKEN_REPLY_BYTES: "model.token-reply-bytes", 64 << 10, 1..1 << 30, Bytes,
+        "a reply that is recorded under a token, or comes with one by `RESTORE`";
+    LOCK_WAITERS: "model.lock-waiters", 10_000, 1..1 << 20, Count, "requests that wait for one lock";
+    LOCK_NAMES: "model.lock-names", 1000, 1..1 << 20, Count, "locks held on one document";
+    LOCK_HOLDERS: "model.lock-holders", 10_000, 1..1 << 20, Count, "holders of one shared lock";
+    LOCK_LEASE_MIN: "model.lock-lease-min", 1, 1..TEN_YEARS_MS, Milliseconds, "the shortest lease, in milliseconds";
+    LOCK_LEASE_MAX: "model.lock-lease-max", 86_400_000, 1..TEN_YEARS_MS, Milliseconds,
+        "the longest lease, in milliseconds";
+}
+fixed {
+    TRANSACTION_KEYS: "transaction-keys", 1024, Count, "keys of one transaction or `MODEL.MLOCK`";
+    BLOCKS: "blocks", 1024, Count, "blocks of one transaction";
+    STATEMENTS: "statements", 1024, Count, "statements of one command, all blocks together";
+    PATHS: "paths", 1024, Count, "paths of one `MODEL.GET` or `MODEL.MGET`";
+    PATCH_OPERATIONS: "patch-operations", 16_384, Count, "operations of one `PATCH`";
+    FILTER_DEPTH: "filter-depth", 32, Count, "parts of a filter in each other";
+    PATTERN_BYTES: "pattern-bytes", 4096, Bytes,
+        "a pattern of `match`, `search` or `matches` that comes from a document or from `ARGS`";
+    PATTERN_WEIGHT: "pattern-weight", 4096, Count,
+        "a pattern of `match` or `search`: one for each character, group and bar, more for classes, times their repetitions";
+    EXPRESSION_NESTING: "expression-nesting", 128, Count,
+        "lists, maps and optionals that an expression makes in each other";
+    JOURNAL_BYTES: "journal-bytes", 4 * DOCUMENT_BYTES.default, Bytes,
+        "what is written of one command for replicas: four times `model.document-bytes` as configured";
+    COUNT: "count", 10_000, Count, "a `COUNT` of `MODEL.DOCUMENTS`";
+    EXPRESSION_CHAIN: "expression-chain", 1000, Count, "operators or members of an expression in a row; 192 inside a call";
+    MODELS: "models", 4096, Count, "models that are defined at a time";
+    MODEL_NAME_BYTES: "model-name-bytes", 255, Bytes, "a model's name";
+    RULES: "rules", 64, Count, "rules of one model";
+    DEFINITION_VERSIONS: "definition-versions", (u32::MAX >> 1) as u64, Count, "versions of one definition";
+    SCHEMA_DEPTH: "model.schema-depth", 100, Count, "arrays and objects of a schema in each other";
+    SCHEMA_NODES: "model.schema-nodes", 20_000, Count, "subschemas of a schema";
+    SCHEMA_POINTER_BYTES: "model.schema-pointer-bytes", 4 << 20, Bytes,
+        "the JSON Pointers of all subschemas of a schema, together";
+    SCHEMA_WEIGHT: "model.schema-weight", 10_000, Count, "subschemas that may apply to one value";
+    SCHEMA_CHAIN: "model.schema-chain", 200, Count, "subschemas in a row between a value and one that applies to it";
+    SCHEMA_CROSSINGS: "model.schema-crossings", 16, Count, "references by which parts of a schema contain each other";
+    SCHEMA_STEPS: "model.schema-steps", 1 << 27, Count,
+        "steps of validating a whole document, with every comparison with a value of an `enum`";
+    LOCK_NAME_BYTES: "lock-name-bytes", 256, Bytes, "the name of a lock or an owner";
+    LOCK_WAIT: "lock-wait", TEN_YEARS_MS, Milliseconds, "a `WAIT`, in milliseconds: ten years";
+    TOKEN_WINDOW: "token-window", TEN_YEARS_MS, Milliseconds, "a `WINDOW`, in milliseconds: ten years";
+}
+}
+
+/// The two tables of docs/operating.md.
+pub fn tables() -> String {
+    let mut out = String::new();
+    for (title, limits) in [("limit", &CONFIGURED[..]), ("fixed", &FIXED)] {
+        let _ = writeln!(
+            out,
+            "| {title} | {} | of what |\n|---|---|---|",
+            match title {
+                "limit" => "default",
+                _ => "limit",
+            }
+        );
+        for limit in limits {
+            let _ = writeln!(out, "| `{}` | {} | {} |", limit.name, limit.default, limit.of);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_sound() {
+        for (slot, limit) in CONFIGURED.iter().enumerate() {
+            assert!((limit.min..=limit.max).contains(&limit.default), "{limit:?}");
+            assert_eq!(limit.slot, slot);
+            assert!(limit.name.starts_with("model."), "{limit:?}");
+            assert_eq!(limit.unit == Unit::Bytes, limit.name.ends_with("-bytes"), "{limit:?}");
+        }
+        let all = CONFIGURED.iter().chain(&FIXED);
+        let mut names: Vec<_> = all.map(|limit| limit.name).collect();
+        names.sort();
+        assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
+    }
+}
