@@ -11,7 +11,7 @@ use crate::document::{Document, NewDocument, Revisions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::cache::Cache;
 use crate::expr::{ExprLimits, Names, Program};
-use crate::lock::{At, Engine, Locks, Moment, Settled, Store};
+use crate::lock::{At, Decisions, Engine, Locks, Moment, Store};
 use crate::model::Models;
 use crate::value::edit::Journal;
 
@@ -138,9 +138,9 @@ impl Store for Shelf<'_> {
 
 impl MemoryHost {
     /// Grants what can be granted; gives what has to be told to replicas and to those who waited.
-    pub fn settle(&mut self) -> Settled {
+    pub fn settle(&mut self) -> Decisions {
         let moment = self.moment();
-        self.engine.settle(&mut Shelf(&mut self.documents), moment)
+        self.engine.run_slice(&mut Shelf(&mut self.documents), moment)
     }
 }
 

@@ -1,9 +1,8 @@
-//! The state machine: who asks, who is granted, who waits. Here is what it knows, and what it is asked and
-//! answers.
+//! The state machine of lock requests: its state, its inputs and its outputs.
 //!
-//! A request is decided in `asking`, who is next in `serve`; what holders do with their grants is in `grants`,
-//! what happens to documents, connections and clocks in `events`. All of them change locks through `changes`,
-//! and queues through `waiting`.
+//! `asking` decides a new request and `serve` the next one of a queue; `grants` holds the operations on a grant, `events`
+//! those on documents, connections and clocks. All of them change locks through `changes` and queues through `waiting`;
+//! `slices` bounds the work that is done at once.
 
 mod asking;
 mod changes;
@@ -19,10 +18,10 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::fence::Fences;
-use super::held::{LockEdit, Locks, Mode};
 use super::lease::Leases;
 use super::queue::{Queues, WaiterId};
-use super::{At, Place};
+use super::state::{LockEdit, Locks, Mode};
+use super::{At, DocumentKey};
 use crate::error::{Error, ErrorCode};
 use slices::Ended;
 pub use slices::SLICE;
@@ -34,7 +33,7 @@ pub trait Store {
 
     /// Flag: the client of a waiting request still has the permission to lock these documents. Asked just before
     /// the request is granted.
-    fn permits(&mut self, _waiter: WaiterId, _documents: &[Place]) -> bool {
+    fn permits(&mut self, _waiter: WaiterId, _documents: &[DocumentKey]) -> bool {
         true
     }
 }
@@ -42,27 +41,27 @@ pub trait Store {
 /// A request for the lock of one name, on one document or several at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
-    /// Different ones.
+    /// Distinct documents.
     pub documents: &'a [At<'a>],
     pub name: &'a [u8],
     pub owner: &'a [u8],
     pub mode: Mode,
     pub lease_ms: u64,
-    /// The grants end with this connection; 0 for one that is not known.
+    /// For `EPHEMERAL`: the connection with which the grants end, 0 if it is unknown.
     pub ephemeral: Option<u64>,
-    /// Whether it may wait.
+    /// Flag: the request may wait.
     pub waits: bool,
 }
 
-/// What a grant gives.
+/// The part of a grant that its client is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub fence: u64,
-    /// What is left of the lease.
+    /// The rest of the lease.
     pub lease_ms: u64,
 }
 
-/// A grant as its holder knows it.
+/// A grant as a client names it.
 #[derive(Clone, Copy, Debug)]
 pub struct Held<'a> {
     pub name: &'a [u8],
@@ -70,18 +69,18 @@ pub struct Held<'a> {
     pub fence: u64,
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// One grant for each document.
     Granted(SmallVec<[Grant; 1]>),
-    /// It is told by a [`Wake`].
+    /// The request waits; a [`Wake`] brings its result.
     Waits(WaiterId),
-    /// Others hold it or came before.
+    /// Holders or earlier requests are in the way, and the request may not wait.
     Busy,
 }
 
-/// A waiter whose waiting is over.
+/// The result of a request that has waited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wake {
     pub waiter: WaiterId,
@@ -91,44 +90,44 @@ pub struct Wake {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Woken {
     /// The documents it asked for, and a grant for each.
-    Granted(SmallVec<[Place; 1]>, SmallVec<[Grant; 1]>),
-    /// This document is gone.
-    Gone(Place),
+    Granted(SmallVec<[DocumentKey; 1]>, SmallVec<[Grant; 1]>),
+    /// This document was deleted, renamed or moved.
+    Gone(DocumentKey),
     /// The permission to lock one of the documents was withdrawn while the request waited.
     Forbidden,
-    /// It waits in a circle that was not there when it began: another owner came to hold what it wants, its
-    /// own lost what it wanted more of, or databases were swapped.
+    /// The request became part of a deadlock cycle while it waited: another owner was granted a lock it wants, its own
+    /// lost one it wanted to upgrade, or databases were swapped.
     Deadlock,
 }
 
-/// What has to be told to others.
+/// Decisions that replicas and waiting clients are to be told.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Settled {
-    /// In order.
-    pub changes: SmallVec<[(Place, LockEdit); 1]>,
+pub struct Decisions {
+    /// Edits of locks, in order.
+    pub changes: SmallVec<[(DocumentKey, LockEdit); 1]>,
     pub wakes: Vec<Wake>,
 }
 
-/// What has happened so far.
+/// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     pub grants: u64,
-    /// Leases that were over before their holder released the lock.
+    /// Leases that expired before their holder released the lock.
     pub expired: u64,
     pub deadlocks: u64,
-    /// Holders and requests that were looked at in search of circles.
+    /// Holders and requests that were visited in search of deadlock cycles.
     pub steps: u64,
     /// The work of slices, see [`SLICE`].
     pub work: u64,
 }
 
-/// The waiting of one server.
+/// The waiting requests of one server, and what it keeps of leases and connections.
 pub struct Engine {
     pub(super) queues: HashMap<i32, HashMap<Arc<[u8]>, Queues>>,
     pub(super) waiters: BTreeMap<WaiterId, Waiter>,
-    /// The requests of each owner who waits.
+    /// The waiting requests of each owner.
     pub(super) by_owner: HashMap<Arc<[u8]>, SmallVec<[WaiterId; 1]>>,
-    /// In how many queues each owner is known as a holder: whom somebody may be waiting for.
+    /// The number of queues that know each owner as a holder, so that a request may be waiting for it.
     pub(super) awaited: HashMap<Arc<[u8]>, u32>,
     last_waiter: WaiterId,
     leases: Leases,
@@ -138,13 +137,13 @@ pub struct Engine {
     closed: Vec<u64>,
     /// Requests that have ended, and are still to be taken out of their queues.
     ended: Vec<Ended>,
-    /// Documents with waiters where something has changed: each once, as its queues know.
-    unsettled: Vec<Place>,
+    /// Documents with waiting requests whose locks have changed; each once, which its queues record.
+    pending: Vec<DocumentKey>,
     /// The work of one slice, and what is left of the current one.
     slice: usize,
     left: usize,
     suspects: Suspects,
-    settled: Settled,
+    decisions: Decisions,
     fences: Fences,
     counters: Counters,
 }
@@ -161,11 +160,11 @@ impl Default for Engine {
             ephemerals: HashMap::new(),
             closed: Vec::new(),
             ended: Vec::new(),
-            unsettled: Vec::new(),
+            pending: Vec::new(),
             slice: SLICE,
             left: SLICE,
             suspects: Suspects::default(),
-            settled: Settled::default(),
+            decisions: Decisions::default(),
             fences: Fences::default(),
             counters: Counters::default(),
         }
@@ -176,34 +175,34 @@ impl Default for Engine {
 #[derive(Default)]
 struct Ephemerals {
     /// By fence: where.
-    held: BTreeMap<u64, Place>,
+    held: BTreeMap<u64, DocumentKey>,
     /// The connection has closed.
     closed: bool,
 }
 
-/// Through whom a circle may go that was not there when its requests began to wait.
+/// The owners through whom a deadlock cycle may have arisen since its requests began to wait.
 #[derive(Default)]
 enum Suspects {
     #[default]
-    Nobody,
+    None,
     One(Arc<[u8]>),
-    /// Holders came from elsewhere to where somebody waits, or it is about several.
-    Anybody,
+    /// Several owners, or locks that came from elsewhere.
+    Any,
 }
 
 impl Suspects {
     fn add(&mut self, owner: &Arc<[u8]>) {
         match self {
-            Suspects::Nobody => *self = Suspects::One(owner.clone()),
+            Suspects::None => *self = Suspects::One(owner.clone()),
             Suspects::One(known) if known == owner => {}
-            Suspects::One(_) | Suspects::Anybody => *self = Suspects::Anybody,
+            Suspects::One(_) | Suspects::Any => *self = Suspects::Any,
         }
     }
 }
 
-/// A request that waits.
+/// A waiting request.
 pub(super) struct Waiter {
-    pub places: SmallVec<[Place; 1]>,
+    pub places: SmallVec<[DocumentKey; 1]>,
     pub name: Arc<[u8]>,
     pub owner: Arc<[u8]>,
     pub mode: Mode,
@@ -220,29 +219,29 @@ impl Engine {
         &mut self.fences
     }
 
-    /// How many requests wait.
+    /// The number of waiting requests.
     pub fn waiting(&self) -> usize {
         self.waiters.len()
     }
 
-    /// How many grants there are, of all documents.
+    /// The number of grants, of all documents.
     pub fn held(&self) -> usize {
         self.leases.held()
     }
 
-    /// How many documents are watched for leases that end.
+    /// The number of documents that are watched for leases that end.
     pub fn watched(&self) -> usize {
         self.leases.len()
     }
 
-    /// Whether nothing is kept: nobody waits, and nothing is held.
+    /// Flag: no request waits and no lock is held.
     pub fn is_idle(&self) -> bool {
         let empty = self.waiters.is_empty() && self.by_owner.is_empty() && self.awaited.is_empty();
         let quiet = self.leases.len() == 0 && self.ephemerals.is_empty();
         empty && quiet && self.queues.is_empty() && !self.has_pending()
     }
 
-    /// How many requests wait for a lock.
+    /// The number of waiting requests for a lock.
     pub fn waiters_of(&self, at: At<'_>, name: &[u8]) -> usize {
         let queue = self.queues_of(at).and_then(|queues| queues.find(name));
         queue.map_or(0, |queue| match self.ended.is_empty() {
@@ -251,7 +250,7 @@ impl Engine {
         })
     }
 
-    /// The names that requests wait for on a document.
+    /// The names of a document's locks that have waiting requests.
     pub fn names_awaited(&self, at: At<'_>) -> Vec<Arc<[u8]>> {
         let Some(queues) = self.queues_of(at) else { return Vec::new() };
         let awaited = queues.all().filter(|queue| self.live(queue).next().is_some());
@@ -263,20 +262,20 @@ impl Engine {
         self.leases.first()
     }
 
-    /// Flag: something was decided that [`Engine::settle`] has not returned yet.
+    /// Flag: something was decided that [`Engine::run_slice`] has not returned yet.
     #[inline]
     pub fn has_decided(&self) -> bool {
-        !(self.settled.changes.is_empty() && self.settled.wakes.is_empty())
+        !(self.decisions.changes.is_empty() && self.decisions.wakes.is_empty())
     }
 }
 
-/// The refusal where waiting would never end.
+/// The refusal of a request that would close a deadlock cycle.
 #[cold]
 pub fn deadlock() -> Error {
     Error::new(ErrorCode::Deadlock, "owners would wait for each other for ever")
 }
 
-/// The refusal where a lock is not held by a grant.
+/// The refusal where a lock is not, or no longer, held by a grant.
 #[cold]
 pub fn lost(key: &[u8], grant: &Held<'_>) -> Error {
     Error::new(ErrorCode::LockLost, "the lock is not held by this grant")

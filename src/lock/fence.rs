@@ -2,7 +2,7 @@
 
 /// Fences stay exact in clients whose numbers are doubles.
 pub const FENCE_MAX: u64 = (1 << 53) - 1;
-/// The highest fence that a clock leads to. That of 2072 does.
+/// The highest fence that is derived from a clock: that of the year 2072.
 const FENCE_CLOCK_MAX: u64 = FENCE_MAX - (1 << 51);
 /// 2020-01-01, in unix milliseconds.
 const EPOCH_MS: u64 = 1_577_836_800_000;
@@ -14,21 +14,20 @@ fn at(unix_ms: u64) -> u64 {
     unix_ms.saturating_sub(EPOCH_MS).saturating_mul(PER_MS)
 }
 
-/// How far ahead of this server's clock a stranger's may be: ten years.
+/// The time by which an untrusted fence or revision may be ahead of this server's clock: ten years.
 pub const AHEAD_MS: u64 = 315_360_000_000;
 
-/// The highest fence that is believed when a stranger brings it (a `RESTORE`, a client's own
-/// `MODEL.APPLY`): with later ones a forged payload could leave no room for more. What this server or its
-/// master wrote is believed up to [`FENCE_MAX`].
+/// The highest fence that is accepted from an untrusted payload (`RESTORE`, or `MODEL.APPLY` by a client): a forged one
+/// must leave room for later fences. What this server or its master wrote is accepted up to [`FENCE_MAX`].
 pub fn believed_fence(unix_ms: u64) -> u64 {
     at(unix_ms.saturating_add(AHEAD_MS)).min(FENCE_MAX - (1 << 50))
 }
 
 /// Issues the fences of one server.
 ///
-/// A new fence is above every one this server has issued or heard of, for any document, and not below
-/// what the clock says: so it is above those that were lost with a failed master, too, as long as that
-/// one's clock was not ahead by more than the failover took.
+/// A new fence is greater than every one this server has issued or seen, for any document, and at least the first fence
+/// of the current millisecond. So it is also greater than those that were lost with a failed master, unless the
+/// master's clock was ahead by more than the duration of the failover.
 #[derive(Clone, Debug, Default)]
 pub struct Fences {
     seen: u64,
@@ -40,14 +39,14 @@ impl Fences {
         self.seen
     }
 
-    /// A fence came from elsewhere.
+    /// Records a fence that was issued elsewhere.
     pub fn see(&mut self, fence: u64) {
         self.seen = self.seen.max(fence);
     }
 
     pub fn issue(&mut self, unix_ms: u64) -> u64 {
         let clock = at(unix_ms);
-        // A clock that is out of its mind does not use fences up.
+        // A clock far in the future must not use up all fences.
         let clock = clock.min(FENCE_CLOCK_MAX);
         self.seen = (self.seen + 1).max(clock);
         assert!(self.seen <= FENCE_MAX, "fences last for centuries");
@@ -60,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_issued_after_a_strangers_fence_is_believed_elsewhere() {
+    fn a_fence_issued_after_an_untrusted_one_is_accepted_elsewhere() {
         let now = EPOCH_MS + 200_000_000_000;
         let mut fences = Fences::default();
         fences.see(believed_fence(now));

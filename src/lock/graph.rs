@@ -1,27 +1,27 @@
-//! Who waits for whom: whether a request would close a cycle of owners.
+//! The wait-for graph of owners, searched from one owner.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::engine::{Engine, Waiter};
-use super::held::Mode;
 use super::queue::{Queue, WaiterId};
+use super::state::Mode;
 
-/// Whether the newest request closes a circle. Nobody can wait for an owner who holds nothing that is
-/// waited for and has no other request: that is most of them, and is seen without a search.
+/// Returns true if the newest request closes a deadlock cycle. Most owners hold no lock that is waited for and have no other
+/// request; no owner can be waiting for those, so there is no search.
 pub fn closes_cycle(engine: &Engine, newest: WaiterId, steps: &mut u64) -> bool {
     let owner = &engine.waiters[&newest].owner;
     let awaited = engine.awaited.contains_key(owner) || engine.by_owner[owner].len() > 1;
     awaited && is_in_cycle(engine, owner, &[newest], steps)
 }
 
-/// Whether an owner waits, over others, for itself.
+/// Returns true if an owner waits for itself, directly or through others.
 pub fn waits_for_itself(engine: &Engine, owner: &[u8], steps: &mut u64) -> bool {
     let waiting = engine.by_owner.get_key_value(owner);
     waiting.is_some_and(|(owner, own)| is_in_cycle(engine, owner, own, steps))
 }
 
-/// Whether a request waits for one of these owners.
+/// Returns true if a request waits directly for one of these owners.
 pub fn waits_for_any(
     engine: &Engine,
     id: WaiterId,
@@ -34,11 +34,10 @@ pub fn waits_for_any(
     search.open.iter().any(|owner| owners.contains(owner))
 }
 
-/// Whether somebody whom these requests wait for waits for their owner. They stand in their queues.
+/// Returns true if the owner of these queued requests is reachable from them.
 ///
-/// An owner waits for the holders that keep its requests out, and for conflicting requests that came
-/// earlier. Of those, the last one that wants the lock alone stands for all before it, which it waits for
-/// itself; so the search takes steps in the number of owners, not of pairs.
+/// An owner waits for conflicting holders and for conflicting earlier requests. Of those, only the last exclusive one is
+/// followed: it waits for all before it itself. So the search takes steps in the number of owners, not of pairs.
 fn is_in_cycle(engine: &Engine, owner: &Arc<[u8]>, own: &[WaiterId], steps: &mut u64) -> bool {
     let mut search = Search::new(engine);
     own.iter().for_each(|id| search.follow(*id));
@@ -60,9 +59,9 @@ struct Search<'e> {
     engine: &'e Engine,
     seen: HashSet<Arc<[u8]>>,
     open: Vec<Arc<[u8]>>,
-    /// All holders of these were added.
+    /// Queues whose holders were all added.
     held: HashSet<*const Queue>,
-    /// How many holders and requests were looked at.
+    /// The number of holders and requests visited.
     steps: u64,
 }
 
@@ -78,17 +77,17 @@ impl<'e> Search<'e> {
         }
     }
 
-    /// Adds whom a request waits for.
+    /// Adds the owners that a request waits for.
     fn follow(&mut self, id: WaiterId) {
         let waiter = &self.engine.waiters[&id];
         for place in &waiter.places {
             let queues = self.engine.queues_of(place.at());
             let queue = queues.and_then(|queues| queues.find(&waiter.name));
-            self.follow_queue(id, waiter, queue.expect("a waiter stands in its queues"));
+            self.follow_queue(id, waiter, queue.expect("a waiting request is in its queues"));
         }
     }
 
-    /// How an owner holds what a queue is for. Most who wait hold nothing that is waited for.
+    /// The mode in which an owner holds a queue's lock. Most owners of waiting requests hold no lock that is waited for.
     fn own(&mut self, queue: &Queue, owner: &Arc<[u8]>) -> Option<Mode> {
         self.steps += 1;
         if !self.engine.awaited.contains_key(owner) {
@@ -104,7 +103,7 @@ impl<'e> Search<'e> {
         if own.is_some_and(|mode| mode.covers(waiter.mode)) {
             return;
         }
-        // Whoever does not hold it, and wants it alone, waits for the same ones.
+        // All exclusive requests of owners who do not hold the lock wait for the same holders.
         let all = own.is_none() && waiter.mode == Mode::Exclusive;
         if !all || self.held.insert(queue) {
             self.steps += queue.holders.len() as u64;
@@ -114,7 +113,7 @@ impl<'e> Search<'e> {
                 }
             }
         }
-        // Who holds it already waits for other holders alone.
+        // A holder that upgrades waits for other holders only.
         if own.is_some() {
             return;
         }
@@ -126,7 +125,7 @@ impl<'e> Search<'e> {
                 continue;
             }
             self.add(&other.owner);
-            // Who holds it already does not wait for those before it.
+            // A holder that upgrades does not wait for earlier requests, so it cannot stand for them.
             if other.mode == Mode::Exclusive && self.own(queue, &other.owner).is_none() {
                 break;
             }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::held::{Holder, Mode};
+use super::state::{Holder, Mode};
 
 /// From this number on, owners are indexed.
 const MANY: usize = 32;
@@ -180,7 +180,7 @@ impl Holders {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lock::held::Clients;
+    use crate::lock::state::Clients;
 
     fn holder(owner: u64, fence: u64, mode: Mode) -> Holder {
         Holder {

@@ -1,11 +1,11 @@
-//! When leases end: which document has to be looked at next.
+//! The ends of leases: which document has to be examined next.
 //!
-//! A document with holders is watched under a number, which it knows. What is watched is a hint: the
-//! document may have gone meanwhile, and is then no longer watched once its time has come.
+//! A document with holders is watched under a number, which it stores. An entry is a hint: the document may have been
+//! removed meanwhile; then the entry goes when its time has come.
 
 use std::collections::BTreeSet;
 
-use super::{At, Place};
+use super::{At, DocumentKey};
 
 /// Room that is kept when nothing is watched.
 const KEPT: usize = 64;
@@ -13,24 +13,24 @@ const KEPT: usize = 64;
 /// The documents that are watched.
 #[derive(Default)]
 pub struct Leases {
-    /// The number is the position; none are watched under 0.
+    /// By number; 0 is not used.
     watched: Vec<Option<Watched>>,
     unused: Vec<u32>,
-    /// By when the first lease of each ends.
+    /// Ordered by the end of each document's first lease.
     ends: BTreeSet<(u64, u32)>,
-    /// How many grants all of them have.
+    /// The number of grants of all of them.
     held: usize,
 }
 
 struct Watched {
-    place: Place,
+    place: DocumentKey,
     ends_ms: u64,
-    /// How many grants its locks have.
+    /// The number of grants of its locks.
     held: usize,
 }
 
 impl Leases {
-    /// Watches a document, from now on for this end, and under this place. Gives its number.
+    /// Watches a document under this key, from now on for this end. Returns its number.
     pub fn watch(&mut self, watch: u32, at: At<'_>, ends_ms: u64, held: usize) -> u32 {
         if let Some(Some(known)) = self.watched.get_mut(watch as usize)
             && known.place.at() == at
@@ -51,25 +51,25 @@ impl Leases {
             self.watched.push(None);
             (self.watched.len() - 1) as u32
         });
-        self.watched[new as usize] = Some(Watched { place: at.to_place(), ends_ms, held });
+        self.watched[new as usize] = Some(Watched { place: at.to_document_key(), ends_ms, held });
         self.held += held;
         self.ends.insert((ends_ms, new));
         new
     }
 
-    /// The place under which a document is watched: no memory is taken for another.
-    pub fn place(&self, watch: u32, at: At<'_>) -> Option<Place> {
+    /// The key under which a document is watched, shared instead of allocated once more.
+    pub fn place(&self, watch: u32, at: At<'_>) -> Option<DocumentKey> {
         let known = self.watched.get(watch as usize)?.as_ref()?;
         (known.place.at() == at).then(|| known.place.clone())
     }
 
-    /// When a document is to be looked at, if it is watched under this number.
+    /// The time at which a document is to be examined, if it is watched under this number.
     pub fn ends_of(&self, watch: u32, at: At<'_>) -> Option<u64> {
         let known = self.watched.get(watch as usize)?.as_ref()?;
         (known.place.at() == at).then_some(known.ends_ms)
     }
 
-    /// Watches no longer.
+    /// Stops watching a document.
     pub fn forget(&mut self, watch: u32, at: At<'_>) {
         let known = self.watched.get(watch as usize).and_then(Option::as_ref);
         if known.is_some_and(|known| known.place.at() == at) {
@@ -83,19 +83,19 @@ impl Leases {
             self.held -= known.held;
             self.unused.push(watch);
         }
-        // The numbers of a crowd that has gone.
+        // Gives the memory back after many documents were watched.
         if self.ends.is_empty() && self.watched.len() > KEPT {
             *self = Leases::default();
         }
     }
 
-    /// When the first lease ends.
+    /// The end of the first lease.
     pub fn first(&self) -> Option<u64> {
         self.ends.first().map(|(ends_ms, _)| *ends_ms)
     }
 
-    /// A document one of whose leases is over, which is no longer watched.
-    pub fn take_ended(&mut self, now_ms: u64) -> Option<Place> {
+    /// Takes out a document with an expired lease.
+    pub fn take_ended(&mut self, now_ms: u64) -> Option<DocumentKey> {
         let (ends_ms, watch) = *self.ends.first()?;
         if ends_ms > now_ms {
             return None;
@@ -105,7 +105,7 @@ impl Leases {
         place
     }
 
-    /// How many grants there are.
+    /// The number of grants.
     pub fn held(&self) -> usize {
         self.held
     }
@@ -115,13 +115,13 @@ impl Leases {
     }
 
     /// All documents that are watched.
-    pub fn places(&self) -> Vec<Place> {
+    pub fn places(&self) -> Vec<DocumentKey> {
         self.watched.iter().flatten().map(|known| known.place.clone()).collect()
     }
 
-    /// Forgets all of a database, or of all.
+    /// Stops watching the documents of one database, or of all.
     pub fn flush(&mut self, db: Option<i32>) {
-        let of_db = |place: &Place| db.is_none_or(|db| place.db == db);
+        let of_db = |place: &DocumentKey| db.is_none_or(|db| place.db == db);
         let numbers: Vec<u32> = (0..self.watched.len())
             .filter(|nth| self.watched[*nth].as_ref().is_some_and(|known| of_db(&known.place)))
             .map(|nth| nth as u32)
@@ -133,7 +133,7 @@ impl Leases {
         }
     }
 
-    /// Two databases change places.
+    /// Exchanges two databases.
     pub fn swap(&mut self, one: i32, other: i32) {
         for known in self.watched.iter_mut().flatten() {
             if known.place.db == one {

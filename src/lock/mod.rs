@@ -1,77 +1,78 @@
 //! Locks: fair, fenced and leased, for work that has to run in the client between reading and writing.
 //!
-//! A lock is `(document, name)`. Who holds it is part of the document ([`Locks`]); who waits for it is
-//! this server's alone ([`Engine`]). Both are a state machine without a clock, a network or a document:
-//! an event comes in with the moment it happened, the [`Engine`] changes the locks that a [`Store`] lends
-//! it, and what has to be told to others (replicas, waiting clients) comes out as [`Settled`]. The server's
-//! shell drives it, and so does the simulator of the tests.
+//! A lock is identified by `(document, name)`. Its holders are part of the document ([`Locks`]); waiting requests
+//! belong to this server alone ([`Engine`]). Together they are a state machine without a clock, a network or a
+//! document: an event comes in with the moment at which it happened, the [`Engine`] changes the locks that a
+//! [`Store`] lends it, and replicas and waiting clients are told the resulting [`Decisions`]. The server's shell drives
+//! it, and so does the simulator of the tests.
 //!
-//! What always holds: an exclusive holder is alone; a request is granted only when no conflicting one came
-//! earlier; fences grow; and when an event is settled, nobody waits who could run.
+//! Invariants: an exclusive holder is the only one; a request is granted only if no conflicting one came earlier;
+//! fences grow; and when no work is pending, every waiting request is blocked by a holder or an earlier request.
 
-mod circles;
+mod cycles;
 mod engine;
 mod fence;
 mod graph;
-mod held;
 mod holders;
 mod lease;
 mod queue;
+mod state;
 
 use crate::error::{Error, Result};
 use crate::limit;
 pub use engine::{
-    Answer, Ask, Counters, Engine, Grant, Held, SLICE, Settled, Store, Wake, Woken, deadlock, lost,
+    Answer, Ask, Counters, Decisions, Engine, Grant, Held, SLICE, Store, Wake, Woken, deadlock,
+    lost,
 };
 
 pub use fence::{AHEAD_MS, FENCE_MAX, Fences, believed_fence};
-pub use held::{Clients, Holder, LockEdit, Locks, Mode, NamedLock};
 pub use holders::Holders;
 pub use queue::WaiterId;
+pub use state::{Clients, Holder, LockEdit, Locks, Mode, NamedLock};
 
-/// When an event happens.
+/// The moment of an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
-    /// Milliseconds of a clock that never steps: leases are measured with it.
+    /// Milliseconds of a monotonic clock, which leases are measured with.
     pub steady_ms: u64,
-    /// Milliseconds since 1970: fences are made from it.
+    /// Milliseconds since 1970, which fences are derived from.
     pub unix_ms: u64,
 }
 
-/// Where a document is.
+/// The database and key of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct At<'a> {
     pub db: i32,
     pub key: &'a [u8],
 }
 
-/// The same, kept.
+/// Owned form of [`At`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
+pub struct DocumentKey {
     pub db: i32,
     pub key: std::sync::Arc<[u8]>,
 }
 
-impl Place {
+impl DocumentKey {
     pub fn at(&self) -> At<'_> {
         At { db: self.db, key: &self.key }
     }
 }
 
 impl At<'_> {
-    pub fn to_place(self) -> Place {
-        Place { db: self.db, key: self.key.into() }
+    pub fn to_document_key(self) -> DocumentKey {
+        DocumentKey { db: self.db, key: self.key.into() }
     }
 }
 
 /// Bounds on locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockLimits {
-    /// Requests that wait for one lock. Configuration `model.lock-waiters`.
+    /// Waiting requests for one lock. Configuration `model.lock-waiters`.
     pub waiters: u64,
-    /// Names that are locked on one document at once. Configuration `model.lock-names`.
+    /// Locks that are held on one document at once. Configuration `model.lock-names`.
     pub names: u64,
-    /// Who hold one shared lock at once. Configuration `model.lock-holders`.
+    /// Holders of one shared lock. Configuration `model.lock-holders`.
     pub holders: u64,
     /// The shortest lease, in milliseconds. Configuration `model.lock-lease-min`.
     pub lease_ms_min: u64,
@@ -114,5 +115,5 @@ impl LockLimits {
 
 /// The longest name of a lock or an owner, in bytes.
 pub const NAME_BYTES_MAX: usize = limit::LOCK_NAME_BYTES.default as usize;
-/// The longest lease that is believed when it comes from outside, in milliseconds: about ten years.
+/// The longest lease that a payload may contain, in milliseconds: about ten years.
 pub const LEASE_MS_LOADED_MAX: u64 = limit::LOCK_LEASE_MAX.max;

@@ -1,22 +1,22 @@
-//! Who waits for the locks of one document.
+//! The queues of waiting requests for the locks of one document.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::held::{Locks, Mode};
+use super::state::{Locks, Mode};
 
-/// A request that waits. Numbers grow, so their order is that of arrival.
+/// The number of a request. Numbers grow, so their order is that of arrival.
 pub type WaiterId = u64;
 
-/// Those who wait for one lock, and who held it when it was settled last.
+/// The waiting requests for one lock, and its holders as of the last time that the queue was served.
 pub struct Queue {
     pub name: Arc<[u8]>,
     pub all: BTreeSet<WaiterId>,
-    /// Those of them who want it alone.
+    /// The exclusive ones among them.
     pub exclusive: BTreeSet<WaiterId>,
-    /// Who holds it: as of the last time it was settled, which is before anybody may ask.
+    /// The holders as of the last time that the queue was served.
     pub holders: Vec<(Arc<[u8]>, Mode)>,
 }
 
@@ -25,7 +25,7 @@ impl Queue {
         Queue { name, all: BTreeSet::new(), exclusive: BTreeSet::new(), holders: Vec::new() }
     }
 
-    /// Whether what is known of the holders is what the document says.
+    /// Flag: the known holders are those of the document.
     pub fn knows(&self, locks: &Locks) -> bool {
         let held = locks.holders(&self.name);
         held.len() == self.holders.len()
@@ -36,11 +36,11 @@ impl Queue {
     }
 }
 
-/// The queues of one document. Those that nobody waits in are not kept.
+/// The queues of one document. Empty ones are not kept.
 #[derive(Default)]
 pub struct Queues {
     list: SmallVec<[Queue; 1]>,
-    /// Flag: the document is among those where something has changed.
+    /// Flag: the document is listed as pending.
     pub pending: bool,
 }
 
@@ -77,7 +77,7 @@ impl Queues {
         }
     }
 
-    /// Takes a waiter out. Gives the queue if nobody waits in it any more; it is gone then.
+    /// Removes a request. Returns the queue if it is empty, and removes that, too.
     pub fn remove(&mut self, name: &[u8], waiter: WaiterId) -> Option<Queue> {
         let nth = self.list.iter().position(|queue| *queue.name == *name)?;
         let queue = &mut self.list[nth];

@@ -1,4 +1,4 @@
-//! Locks of this server: when the state machine is driven, and how what it decides is carried out.
+//! Locks of this server: when the state machine runs, and how its decisions are carried out.
 //!
 //! The engine belongs to the main thread. A command drives it through its host, and when the command is
 //! over, what the engine decided is sent to replicas, announced and told to those who waited, all in the
@@ -22,13 +22,13 @@ use super::deferred::{self, Task, is_paused};
 use super::{bus, data_type, role, waiting};
 use crate::command::lock_effect;
 use crate::document::Document;
-use crate::lock::{At, Engine, LockEdit, Locks, Moment, Place, Settled, Store, WaiterId};
+use crate::lock::{At, Decisions, DocumentKey, Engine, LockEdit, Locks, Moment, Store, WaiterId};
 
 thread_local! {
     static ENGINE: RefCell<Engine> = RefCell::default();
-    /// What happened outside of commands, in order.
-    static NOTED: RefCell<Vec<Noted>> = const { RefCell::new(Vec::new()) };
-    /// Whether the engine was driven, or something noted, since the last time it was settled.
+    /// Events outside of commands, in order.
+    static PENDING_EVENTS: RefCell<Vec<PendingEvent>> = const { RefCell::new(Vec::new()) };
+    /// Flag: the engine has run or an event was recorded since the last slice.
     static TOUCHED: Cell<bool> = const { Cell::new(false) };
     /// The moment at which the running command drove the engine last.
     static DRIVEN: Cell<Option<Moment>> = const { Cell::new(None) };
@@ -69,22 +69,22 @@ impl LockInfo {
     }
 }
 
-/// Something that happened where no key may be opened.
-enum Noted {
-    /// A document lost its key. Its locks are those it had.
-    Removed(Place, Locks),
-    /// A document may be there with locks from elsewhere.
-    Arrived(Place),
+/// An event that happened where no key may be opened.
+enum PendingEvent {
+    /// A document was removed from its key, with these locks.
+    Removed(DocumentKey, Locks),
+    /// A document with locks may have come to this key.
+    Arrived(DocumentKey),
     /// A connection closed.
     Disconnected(u64),
-    /// The client of these grants was gone before it heard of them.
-    Unheard(Vec<(Place, u64)>),
-    /// A client waits no longer.
+    /// The client of these grants was disconnected before it was told.
+    Unheard(Vec<(DocumentKey, u64)>),
+    /// A client does not wait any more.
     Left(u64),
     /// A database is empty, or all are.
     Flushed(Option<i32>),
     Swapped(i32, i32),
-    /// What this server holds is its own from now on: leases begin anew.
+    /// This server has become a master or has loaded its data: leases start anew.
     Began,
 }
 
@@ -160,14 +160,14 @@ impl Store for Shelf<'_> {
         self.document(at).map(|document| &mut document.locks)
     }
 
-    fn permits(&mut self, waiter: WaiterId, documents: &[Place]) -> bool {
+    fn permits(&mut self, waiter: WaiterId, documents: &[DocumentKey]) -> bool {
         // SAFETY: the shelf's context is valid.
         unsafe { waiting::is_permitted(self.ctx, waiter, documents) }
     }
 }
 
-/// Drives the engine in a command's context, once it knows what has happened before: who is gone is granted
-/// nothing any more, and nobody what such a one has.
+/// Runs the engine in a command's context. Applies pending events first, so that a closed connection neither receives
+/// nor keeps a lock.
 ///
 /// # Safety
 ///
@@ -184,7 +184,7 @@ pub unsafe fn drive(
     let mut shelf = unsafe { Shelf::new(ctx) };
     shelf.open = Some(open);
     ENGINE.with_borrow_mut(|engine| {
-        if !NOTED.with_borrow(Vec::is_empty) && !is_paused() {
+        if !PENDING_EVENTS.with_borrow(Vec::is_empty) && !is_paused() {
             // SAFETY: as above.
             unsafe { take_notes(ctx, engine, &mut shelf, now) };
         }
@@ -192,7 +192,7 @@ pub unsafe fn drive(
     });
 }
 
-/// When a command is over: carries out what the engine decided.
+/// Carries out the engine's decisions after a command.
 ///
 /// # Safety
 ///
@@ -202,7 +202,7 @@ pub unsafe fn after_command(ctx: *mut raw::RedisModuleCtx) {
     if TOUCHED.get() {
         let now = DRIVEN.take().unwrap_or_else(moment);
         // SAFETY: the caller vouches for it.
-        unsafe { settle_unless_paused(ctx, now) };
+        unsafe { run_unless_paused(ctx, now) };
     }
 }
 
@@ -212,26 +212,26 @@ pub unsafe fn after_command(ctx: *mut raw::RedisModuleCtx) {
 /// # Safety
 ///
 /// As for [`after_command`].
-unsafe fn settle_unless_paused(ctx: *mut raw::RedisModuleCtx, now: Moment) {
+unsafe fn run_unless_paused(ctx: *mut raw::RedisModuleCtx, now: Moment) {
     let paused = is_paused();
     if paused {
-        SETTLE.put_off();
+        RUN.put_off();
     }
     if !paused || ENGINE.with_borrow(Engine::has_decided) {
         // SAFETY: the caller vouches for `ctx`.
-        unsafe { settle(ctx, now, paused) };
+        unsafe { run_slice(ctx, now, paused) };
     }
 }
 
-/// Carries out what was noted outside of commands, and what the engine decided.
-static SETTLE: Task = Task::new(settle_now);
+/// Applies events that happened outside of commands, and carries out the decisions of the engine.
+static RUN: Task = Task::new(run_now);
 
 /// # Safety
 ///
 /// `ctx` is valid and belongs to no command, and writes are not paused.
-unsafe fn settle_now(ctx: *mut raw::RedisModuleCtx) {
+unsafe fn run_now(ctx: *mut raw::RedisModuleCtx) {
     // SAFETY: the caller vouches for `ctx`; no key is open outside of a command.
-    unsafe { settle(ctx, moment(), false) };
+    unsafe { run_slice(ctx, moment(), false) };
 }
 
 /// As [`after_command`], where it will not be called.
@@ -242,12 +242,12 @@ pub fn after_panic() {
 /// # Safety
 ///
 /// As for [`after_command`].
-unsafe fn settle(ctx: *mut raw::RedisModuleCtx, now: Moment, paused: bool) {
+unsafe fn run_slice(ctx: *mut raw::RedisModuleCtx, now: Moment, paused: bool) {
     loop {
         TOUCHED.set(false);
         // SAFETY: as above.
         let mut shelf = unsafe { Shelf::new(ctx) };
-        let settled = ENGINE.with_borrow_mut(|engine| {
+        let decisions = ENGINE.with_borrow_mut(|engine| {
             if !paused {
                 // SAFETY: as above.
                 unsafe { take_notes(ctx, engine, &mut shelf, now) };
@@ -258,10 +258,10 @@ unsafe fn settle(ctx: *mut raw::RedisModuleCtx, now: Moment, paused: bool) {
                     engine.forget_closed();
                 }
             }
-            engine.settle(&mut shelf, now)
+            engine.run_slice(&mut shelf, now)
         });
         // SAFETY: as above.
-        unsafe { carry_out(ctx, &mut shelf, settled) };
+        unsafe { carry_out(ctx, &mut shelf, decisions) };
         // Opening a key can end it.
         if !TOUCHED.get() {
             break;
@@ -299,7 +299,7 @@ unsafe fn take_notes(
     shelf: &mut Shelf<'_>,
     now: Moment,
 ) {
-    let noted = NOTED.take();
+    let noted = PENDING_EVENTS.take();
     if noted.is_empty() {
         return;
     }
@@ -310,30 +310,36 @@ unsafe fn take_notes(
     }
 }
 
-fn take_note(engine: &mut Engine, shelf: &mut Shelf<'_>, now: Moment, noted: Noted, master: bool) {
+fn take_note(
+    engine: &mut Engine,
+    shelf: &mut Shelf<'_>,
+    now: Moment,
+    noted: PendingEvent,
+    master: bool,
+) {
     match noted {
         // A replica's locks end when its master says so.
-        Noted::Disconnected(_) | Noted::Unheard(_) if !master => {}
-        Noted::Removed(place, locks) => engine.remove(place.at(), &locks),
-        Noted::Arrived(place) => engine.adopt(shelf, now, place.at()),
-        Noted::Disconnected(client) => engine.disconnect(client),
-        Noted::Unheard(grants) => {
+        PendingEvent::Disconnected(_) | PendingEvent::Unheard(_) if !master => {}
+        PendingEvent::Removed(place, locks) => engine.remove(place.at(), &locks),
+        PendingEvent::Arrived(place) => engine.adopt(shelf, now, place.at()),
+        PendingEvent::Disconnected(client) => engine.disconnect(client),
+        PendingEvent::Unheard(grants) => {
             for (place, fence) in grants {
                 engine.give_back(shelf, place.at(), fence);
             }
         }
-        Noted::Left(waiter) => engine.cancel(waiter),
-        Noted::Flushed(db) => engine.flush(db),
-        Noted::Swapped(one, other) => engine.swap(one, other),
-        Noted::Began => engine.restart_leases(shelf, now),
+        PendingEvent::Left(waiter) => engine.cancel(waiter),
+        PendingEvent::Flushed(db) => engine.flush(db),
+        PendingEvent::Swapped(one, other) => engine.swap(one, other),
+        PendingEvent::Began => engine.restart_leases(shelf, now),
     }
 }
 
 /// # Safety
 ///
 /// As for [`after_command`].
-unsafe fn carry_out(ctx: *mut raw::RedisModuleCtx, shelf: &mut Shelf<'_>, settled: Settled) {
-    match &settled.changes[..] {
+unsafe fn carry_out(ctx: *mut raw::RedisModuleCtx, shelf: &mut Shelf<'_>, decisions: Decisions) {
+    match &decisions.changes[..] {
         [] => {}
         [(place, edit)] => {
             shelf.select(place.db);
@@ -341,8 +347,8 @@ unsafe fn carry_out(ctx: *mut raw::RedisModuleCtx, shelf: &mut Shelf<'_>, settle
             unsafe { tell(ctx, place, &[edit]) };
         }
         changes => {
-            let mut order: Vec<&Place> = Vec::new();
-            let mut edits: HashMap<&Place, Vec<&LockEdit>> = HashMap::new();
+            let mut order: Vec<&DocumentKey> = Vec::new();
+            let mut edits: HashMap<&DocumentKey, Vec<&LockEdit>> = HashMap::new();
             for (place, edit) in changes {
                 let known = edits.entry(place).or_default();
                 if known.is_empty() {
@@ -357,7 +363,7 @@ unsafe fn carry_out(ctx: *mut raw::RedisModuleCtx, shelf: &mut Shelf<'_>, settle
             }
         }
     }
-    for wake in settled.wakes {
+    for wake in decisions.wakes {
         // SAFETY: as above.
         unsafe { waiting::wake(shelf, wake) };
     }
@@ -368,7 +374,7 @@ unsafe fn carry_out(ctx: *mut raw::RedisModuleCtx, shelf: &mut Shelf<'_>, settle
 /// # Safety
 ///
 /// `ctx` is valid, with the document's database selected.
-unsafe fn tell(ctx: *mut raw::RedisModuleCtx, place: &Place, edits: &[&LockEdit]) {
+unsafe fn tell(ctx: *mut raw::RedisModuleCtx, place: &DocumentKey, edits: &[&LockEdit]) {
     let effect = lock_effect(edits.iter().copied());
     let (start, len) = (place.key.as_ptr().cast::<c_char>(), place.key.len());
     // SAFETY: the caller vouches for `ctx`; buffers are copied, and the string is freed.
@@ -400,36 +406,36 @@ unsafe fn is_master(ctx: *mut raw::RedisModuleCtx) -> bool {
     flags & raw::REDISMODULE_CTX_FLAGS_MASTER as c_int != 0 && flags & loading == 0
 }
 
-fn note(noted: Noted) {
-    NOTED.with_borrow_mut(|list| list.push(noted));
+fn note(noted: PendingEvent) {
+    PENDING_EVENTS.with_borrow_mut(|list| list.push(noted));
     TOUCHED.set(true);
     wake_at(0, moment().steady_ms);
 }
 
-/// A client that waits was told to stop, or is gone.
+/// Records that a waiting client was unblocked or disconnected.
 pub fn note_left(waiter: u64) {
-    note(Noted::Left(waiter));
+    note(PendingEvent::Left(waiter));
 }
 
-/// A client was gone before it heard of its grants.
-pub fn note_unheard(grants: Vec<(Place, u64)>) {
-    note(Noted::Unheard(grants));
+/// Records that a client was disconnected before it was told of its grants.
+pub fn note_unheard(grants: Vec<(DocumentKey, u64)>) {
+    note(PendingEvent::Unheard(grants));
 }
 
 /// A document was loaded or restored at a key, with locks.
 pub fn note_arrived(db: c_int, key: &[u8]) {
-    note(Noted::Arrived(At { db, key }.to_place()));
+    note(PendingEvent::Arrived(At { db, key }.to_document_key()));
 }
 
 /// All data is replaced by what was loaded beside it.
 pub fn note_replaced() {
-    NOTED.with_borrow_mut(|list| list.insert(0, Noted::Flushed(None)));
-    note(Noted::Began);
+    PENDING_EVENTS.with_borrow_mut(|list| list.insert(0, PendingEvent::Flushed(None)));
+    note(PendingEvent::Began);
 }
 
 /// This server has become a master, or has loaded its data.
 pub fn note_began() {
-    note(Noted::Began);
+    note(PendingEvent::Began);
 }
 
 /// Starts the timer for that time, unless it fires before.
@@ -483,7 +489,7 @@ unsafe extern "C" fn on_timer(ctx: *mut raw::RedisModuleCtx, _data: *mut c_void)
         waiting::end_waits(now.steady_ms);
         watch_waits(now.steady_ms);
         // SAFETY: `ctx` is valid during the callback, and no key is open.
-        unsafe { SETTLE.request(ctx) };
+        unsafe { RUN.request(ctx) };
     });
 }
 
@@ -503,9 +509,9 @@ pub unsafe extern "C" fn on_unlink(ctx: *mut raw::RedisModuleKeyOptCtx, value: *
         let place = unsafe {
             let db = call!(RedisModule_GetDbIdFromOptCtx(ctx));
             let key = bytes(call!(RedisModule_GetKeyNameFromOptCtx(ctx)));
-            At { db, key }.to_place()
+            At { db, key }.to_document_key()
         };
-        note(Noted::Removed(place, locks.clone()));
+        note(PendingEvent::Removed(place, locks.clone()));
     });
 }
 
@@ -547,7 +553,7 @@ unsafe extern "C" fn on_client(
             engine.try_borrow().map_or(true, |engine| engine.has_ephemerals(client))
         });
         if holds {
-            note(Noted::Disconnected(client));
+            note(PendingEvent::Disconnected(client));
         }
     });
 }
@@ -562,7 +568,7 @@ unsafe extern "C" fn on_flush(
         if subevent == raw::REDISMODULE_SUBEVENT_FLUSHDB_START {
             // SAFETY: the server lends what it says of the flush.
             let db = unsafe { (*data.cast::<raw::RedisModuleFlushInfo>()).dbnum };
-            note(Noted::Flushed((db >= 0).then_some(db)));
+            note(PendingEvent::Flushed((db >= 0).then_some(db)));
         }
     });
 }
@@ -576,7 +582,7 @@ unsafe extern "C" fn on_swap(
     let _ = catch_unwind(|| {
         // SAFETY: the server lends what it says of the databases.
         let swap = unsafe { &*data.cast::<raw::RedisModuleSwapDbInfo>() };
-        note(Noted::Swapped(swap.dbnum_first, swap.dbnum_second));
+        note(PendingEvent::Swapped(swap.dbnum_first, swap.dbnum_second));
     });
 }
 

@@ -22,7 +22,7 @@ use super::log::c_string;
 use super::{info, reply};
 use crate::command::{CommandSpec, Keys, LockReply, Waiting};
 use crate::error::{Error, ErrorCode};
-use crate::lock::{Place, WaiterId, Wake, Woken, deadlock};
+use crate::lock::{DocumentKey, WaiterId, Wake, Woken, deadlock};
 use crate::reply::Reply;
 
 thread_local! {
@@ -61,7 +61,7 @@ struct Waiter {
 enum Stage {
     Waits(u64),
     /// It is about to be told of these grants.
-    Granted(Vec<(Place, u64)>),
+    Granted(Vec<(DocumentKey, u64)>),
 }
 
 /// The reply to a client whose waiting is over.
@@ -183,7 +183,7 @@ pub unsafe fn wake(shelf: &mut Shelf<'_>, wake: Wake) {
 pub unsafe fn is_permitted(
     ctx: *mut raw::RedisModuleCtx,
     waiter: WaiterId,
-    documents: &[Place],
+    documents: &[DocumentKey],
 ) -> bool {
     let found = BLOCKED.with_borrow(|blocked| {
         let waiter = blocked.waiters.get(&waiter)?;

@@ -1,12 +1,11 @@
 //! A seeded simulation of the state machine of locks: clients that ask, wait, hold, vanish and crash,
 //! documents that come, go and move, clocks that step, and servers that start again.
 //!
-//! After every event that was settled: an exclusive holder is alone; nobody waits who could run; no owners
-//! wait for each other in a circle; a grant has passed nobody who came earlier and conflicts; fences have
-//! grown; everybody who waited was answered once; a replica that is fed the changes has the same locks; and what
-//! a client was told of its grant (its lease, whether it ends with a connection) holds here and is recorded there.
-//! Whether a request may be granted, and whether it closes a circle, is decided here once more, by looking
-//! at everything. When all is over, nothing is left behind.
+//! After every event: an exclusive holder is the only one; no grant has passed an earlier conflicting request; fences
+//! have grown; every waiting request was answered once; a replica that is fed the edits has the same locks; and what a
+//! client was told of its grant (its lease, whether it ends with a connection) holds here and is recorded there. When no
+//! work is pending, every waiting request is blocked, and there is no deadlock cycle. The simulation decides again, by
+//! examining everything, which requests may be granted and which close a cycle. At the end, nothing is left behind.
 //!
 //! `SIMULATION_SEED=n cargo test --test locks` repeats a run, `SIMULATION_STEPS` makes it longer.
 
@@ -18,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis_model::error::ErrorCode;
 use redis_model::lock::{
-    Answer, Ask, At, Clients, Engine, Held, Holder, LockLimits, Locks, Mode, Moment, NamedLock,
-    SLICE, Settled, Woken,
+    Answer, Ask, At, Clients, Decisions, Engine, Held, Holder, LockLimits, Locks, Mode, Moment,
+    NamedLock, SLICE, Woken,
 };
 
 use simulation::{Documents, Simulation};
@@ -151,12 +150,12 @@ impl Bench {
     }
 
     /// Does what is pending. No slice does much more than it may.
-    fn slices(&mut self) -> Vec<Settled> {
+    fn slices(&mut self) -> Vec<Decisions> {
         let mut slices = Vec::new();
         loop {
             let before = self.engine.counters().work;
             self.engine.tick(&mut self.documents, self.moment);
-            slices.push(self.engine.settle(&mut self.documents, self.moment));
+            slices.push(self.engine.run_slice(&mut self.documents, self.moment));
             let due = self.engine.next_end().is_some_and(|ends| ends <= self.moment.steady_ms);
             if !self.engine.has_pending() && !due {
                 return slices;
@@ -182,7 +181,7 @@ fn the_same_owner_gets_the_same_grant_and_its_lease_is_not_cut_short() {
 }
 
 #[test]
-fn who_shares_gets_it_alone_when_the_others_are_gone_and_passes_the_queue() {
+fn a_sharer_is_upgraded_before_the_queue_once_no_other_sharer_is_left() {
     let mut bench = Bench::new(&[b"a"]);
     let first = bench.fence(&[b"a"], "u", Shared);
     let other = bench.fence(&[b"a"], "v", Shared);
@@ -196,7 +195,7 @@ fn who_shares_gets_it_alone_when_the_others_are_gone_and_passes_the_queue() {
 }
 
 #[test]
-fn sharers_at_the_front_are_woken_together_and_nobody_behind_them() {
+fn shared_requests_at_the_front_are_granted_together_up_to_the_first_exclusive_one() {
     let mut bench = Bench::new(&[b"a"]);
     let fence = bench.fence(&[b"a"], "u", Exclusive);
     let sharers = ["v", "w"].map(|owner| bench.waits(&[b"a"], owner, Shared));
@@ -222,7 +221,7 @@ fn requests_for_several_documents_do_not_block_each_other() {
 }
 
 #[test]
-fn a_circle_of_any_length_is_refused() {
+fn a_cycle_of_any_length_is_refused() {
     for length in [2, 3, 50] {
         let keys: Vec<Vec<u8>> = (0..length).map(|nth| vec![nth as u8]).collect();
         let refs: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
@@ -335,7 +334,7 @@ fn an_upgrade_searches_nothing_for_those_who_wait_for_another_lock() {
 
 /// A ring of owners, which is closed when databases are swapped: each waits for the next one.
 #[test]
-fn a_circle_of_many_is_found_in_one_pass_and_its_first_request_refused() {
+fn a_cycle_of_many_owners_is_found_in_one_pass_and_its_first_request_is_refused() {
     let mut steps = Vec::new();
     for length in [500u64, 2000] {
         let keys: Vec<Vec<u8>> = (0..length).map(|nth| nth.to_be_bytes().to_vec()).collect();
@@ -381,11 +380,11 @@ fn a_document_that_expires_while_its_lock_is_handed_over_is_gone() {
             let second = bench.waits(&[b"a"], "w", Exclusive);
             bench.unlock(b"a", "u", held);
             bench.documents.expires = Some((bench.documents.looked_at + looks, key.to_vec()));
-            let mut wakes = bench.engine.settle(&mut bench.documents, bench.moment).wakes;
+            let mut wakes = bench.engine.run_slice(&mut bench.documents, bench.moment).wakes;
             if !bench.documents.locks.contains_key(&(0, key.to_vec())) {
                 // The server says so when the engine is at rest.
                 bench.engine.remove(At { db: 0, key }, &Locks::default());
-                wakes.extend(bench.engine.settle(&mut bench.documents, bench.moment).wakes);
+                wakes.extend(bench.engine.run_slice(&mut bench.documents, bench.moment).wakes);
             }
             let woken = |id| wakes.iter().find(|wake| wake.waiter == id);
             match &woken(first).expect("its waiting is over").woken {
@@ -461,7 +460,7 @@ fn many_leases_end_in_one_pass() {
     bench.engine.adopt(&mut bench.documents, bench.moment, At { db: 0, key: b"a" });
     bench.moment.steady_ms += 10;
     bench.engine.tick(&mut bench.documents, bench.moment);
-    let settled = bench.engine.settle(&mut bench.documents, bench.moment);
-    assert_eq!(settled.changes.len() as u64, HOLDERS);
+    let decisions = bench.engine.run_slice(&mut bench.documents, bench.moment);
+    assert_eq!(decisions.changes.len() as u64, HOLDERS);
     assert!(bench.engine.counters().expired == HOLDERS && bench.engine.is_idle());
 }

@@ -87,7 +87,7 @@ fn between_two_slices_nobody_passes_a_waiter_that_is_to_be_granted() {
     }
     let Answer::Waits(last) = ask(&mut bench, &[b"a"], "last", |_| {}) else { panic!() };
     bench.unlock(b"a", "holder", held);
-    let first = bench.engine.settle(&mut bench.documents, bench.moment);
+    let first = bench.engine.run_slice(&mut bench.documents, bench.moment);
     assert!(!first.wakes.is_empty() && first.wakes.len() < sharers && bench.engine.has_pending());
     let busy = ask(&mut bench, &[b"a"], "new", |ask| ask.waits = false);
     assert_eq!(busy, Answer::Busy);
@@ -116,7 +116,7 @@ fn many_grants_of_a_closed_connection_end_in_slices_and_at_once_for_whoever_asks
     bench.engine.disconnect(7);
     // Grants that are ended in this order come last.
     let (asked, renewed, forced) = (&keys[49_999], &keys[49_998], &keys[49_997]);
-    let first = bench.engine.settle(&mut bench.documents, bench.moment);
+    let first = bench.engine.run_slice(&mut bench.documents, bench.moment);
     assert!(first.changes.len() <= SLICE && bench.engine.has_pending());
     granted(ask(&mut bench, &[asked], "new", |ask| ask.waits = false));
     let held = Held { name: b"n", owner: b"gone", fence: fences[49_998] };

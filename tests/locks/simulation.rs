@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use redis_model::error::ErrorCode;
 use redis_model::lock::{
-    Answer, Ask, At, Engine, Grant, Held, Holder, LockLimits, Locks, Mode, Moment, Place, SLICE,
-    Settled, Store, Woken,
+    Answer, Ask, At, Decisions, DocumentKey, Engine, Grant, Held, Holder, LockLimits, Locks, Mode,
+    Moment, SLICE, Store, Woken,
 };
 
 use crate::random::Rng;
@@ -35,14 +35,14 @@ impl Store for Documents {
         self.locks.get_mut(&(at.db, at.key.to_vec()))
     }
 
-    fn permits(&mut self, waiter: u64, _: &[Place]) -> bool {
+    fn permits(&mut self, waiter: u64, _: &[DocumentKey]) -> bool {
         !self.forbidden.contains(&waiter)
     }
 }
 
 #[derive(Clone, Debug)]
 struct Waiter {
-    places: Vec<Place>,
+    places: Vec<DocumentKey>,
     name: &'static [u8],
     owner: &'static [u8],
     mode: Mode,
@@ -52,7 +52,7 @@ struct Waiter {
 /// A grant that a client knows of.
 #[derive(Clone, Debug)]
 struct Known {
-    place: Place,
+    place: DocumentKey,
     name: &'static [u8],
     owner: &'static [u8],
     fence: u64,
@@ -70,7 +70,7 @@ struct Promise {
 }
 
 /// Places, names and owners.
-type Holding = HashSet<(Place, Vec<u8>, Vec<u8>)>;
+type Holding = HashSet<(DocumentKey, Vec<u8>, Vec<u8>)>;
 
 pub struct Simulation {
     rng: Rng,
@@ -119,12 +119,12 @@ impl Simulation {
         }
     }
 
-    fn place(&mut self) -> Place {
+    fn place(&mut self) -> DocumentKey {
         let (db, key) = (self.rng.below(2) as i32, self.rng.pick(&KEYS));
-        At { db, key }.to_place()
+        At { db, key }.to_document_key()
     }
 
-    fn holders(&self, place: &Place, name: &[u8]) -> &[Holder] {
+    fn holders(&self, place: &DocumentKey, name: &[u8]) -> &[Holder] {
         let locks = self.documents.locks.get(&(place.db, place.key.to_vec()));
         locks.map_or(&[], |locks| locks.holders(name))
     }
@@ -160,7 +160,7 @@ impl Simulation {
     }
 
     /// Whether the owner waits, over others, for itself.
-    fn is_in_circle(&self, owner: &'static [u8]) -> bool {
+    fn is_in_cycle(&self, owner: &'static [u8]) -> bool {
         let mut edges: HashMap<&[u8], BTreeSet<&'static [u8]>> = HashMap::new();
         for (id, waiter) in &self.waiters {
             edges.entry(waiter.owner).or_default().extend(self.blockers(*id, waiter));
@@ -179,14 +179,14 @@ impl Simulation {
         false
     }
 
-    /// Settles what happened, and holds the result against everything that has to be true.
-    fn settle(&mut self) {
+    /// Runs one slice, and checks the result against every invariant.
+    fn run_slice(&mut self) {
         let (before, held) = (self.waiters.clone(), self.holding());
         let last = self.last.last().copied().unwrap_or_default();
         // Every other time, a slice is too small for everything.
         let small = self.rng.one_in(2);
         self.engine.set_slice(if small { 1 + self.rng.below(6) } else { SLICE });
-        let Settled { changes, wakes } = self.engine.settle(&mut self.documents, self.moment);
+        let Decisions { changes, wakes } = self.engine.run_slice(&mut self.documents, self.moment);
         for (place, edit) in &changes {
             if let Some(locks) = self.replica.locks.get_mut(&(place.db, place.key.to_vec())) {
                 locks.apply(edit);
@@ -219,7 +219,7 @@ impl Simulation {
                     self.note("forbidden");
                     assert!(self.documents.forbidden.remove(&wake.waiter));
                 }
-                Woken::Deadlock => self.note("circle by an upgrade"),
+                Woken::Deadlock => self.note("cycle by an upgrade"),
             }
         }
         self.check_order(&before, &held, &granted);
@@ -286,16 +286,16 @@ impl Simulation {
     fn check_order(&self, before: &BTreeMap<u64, Waiter>, held: &Holding, granted: &[u64]) {
         for id in granted {
             let waiter = &before[id];
-            let new = |place: &&Place| {
+            let new = |place: &&DocumentKey| {
                 let again = granted.iter().filter(|other| {
                     let other = &before[*other];
                     let same = (other.name, other.owner) == (waiter.name, waiter.owner);
                     same && other.places.contains(place)
                 });
-                let had = (Place::clone(place), waiter.name.to_vec(), waiter.owner.to_vec());
+                let had = (DocumentKey::clone(place), waiter.name.to_vec(), waiter.owner.to_vec());
                 again.count() == 1 && !held.contains(&had)
             };
-            let places: Vec<&Place> = waiter.places.iter().filter(new).collect();
+            let places: Vec<&DocumentKey> = waiter.places.iter().filter(new).collect();
             for (other_id, other) in self.waiters.range(..id) {
                 let conflicts = other.owner != waiter.owner
                     && other.name == waiter.name
@@ -310,7 +310,7 @@ impl Simulation {
     fn holding(&self) -> Holding {
         let mut held = Holding::new();
         for ((db, key), locks) in &self.documents.locks {
-            let place = At { db: *db, key }.to_place();
+            let place = At { db: *db, key }.to_document_key();
             for lock in locks.names() {
                 for holder in &lock.holders {
                     held.insert((place.clone(), lock.name.to_vec(), holder.owner.to_vec()));
@@ -346,7 +346,7 @@ impl Simulation {
         }
         let owners: BTreeSet<_> = self.waiters.values().map(|waiter| waiter.owner).collect();
         for owner in owners {
-            assert!(!self.is_in_circle(owner), "{owner:?} waits for itself\n{}", self.describe());
+            assert!(!self.is_in_cycle(owner), "{owner:?} waits for itself\n{}", self.describe());
         }
     }
 
@@ -387,7 +387,7 @@ impl Simulation {
     fn ask(&mut self) {
         // What is over by now is over before the request is looked at.
         self.engine.tick(&mut self.documents, self.moment);
-        self.settle();
+        self.run_slice();
         let mut places = vec![self.place()];
         while self.rng.one_in(3) {
             let place = self.place();
@@ -405,7 +405,7 @@ impl Simulation {
             client,
         };
         let waits = !self.rng.one_in(4) && self.waiters.len() < WAITERS_MAX;
-        let documents: Vec<At<'_>> = waiter.places.iter().map(Place::at).collect();
+        let documents: Vec<At<'_>> = waiter.places.iter().map(DocumentKey::at).collect();
         let ask = Ask {
             documents: &documents,
             name: waiter.name,
@@ -425,7 +425,7 @@ impl Simulation {
             .iter()
             .map(|place| self.fences.get(&place.key.to_vec()).copied())
             .collect();
-        let own = |place: &Place| {
+        let own = |place: &DocumentKey| {
             let mut holders = self.holders(place, waiter.name).iter();
             let own = |holder: &&Holder| *holder.owner == *waiter.owner && !self.is_over(holder);
             holders.find(own).map(|holder| holder.fence)
@@ -441,7 +441,7 @@ impl Simulation {
                 assert_eq!(error.code(), ErrorCode::Deadlock, "{error}");
                 assert!(blocked && waits && !missing);
                 self.waiters.insert(u64::MAX, waiter.clone());
-                assert!(self.is_in_circle(waiter.owner), "there is a circle");
+                assert!(self.is_in_cycle(waiter.owner), "there is a cycle");
                 self.waiters.remove(&u64::MAX);
                 self.note("deadlock");
             }
@@ -520,7 +520,7 @@ impl Simulation {
         self.note(done.unwrap_or("lost"));
     }
 
-    fn remove(&mut self, place: &Place) -> Option<Locks> {
+    fn remove(&mut self, place: &DocumentKey) -> Option<Locks> {
         let at = (place.db, place.key.to_vec());
         let locks = self.documents.locks.remove(&at)?;
         self.replica.locks.remove(&at);
@@ -528,7 +528,7 @@ impl Simulation {
         Some(locks)
     }
 
-    fn insert(&mut self, place: &Place, locks: Locks) {
+    fn insert(&mut self, place: &DocumentKey, locks: Locks) {
         let at = (place.db, place.key.to_vec());
         self.replica.locks.insert(at.clone(), locks.clone());
         self.documents.locks.insert(at, locks);
@@ -670,7 +670,7 @@ impl Simulation {
                 let mut ticks = 1;
                 self.engine.tick(&mut self.documents, self.moment);
                 while self.engine.next_end().is_some_and(|ends| ends <= self.moment.steady_ms) {
-                    self.settle();
+                    self.run_slice();
                     self.engine.tick(&mut self.documents, self.moment);
                     ticks += 1;
                 }
@@ -680,7 +680,7 @@ impl Simulation {
             990..=995 => self.databases(),
             _ => self.restart(),
         }
-        self.settle();
+        self.run_slice();
     }
 
     /// Everybody goes home: nobody hangs, and nothing is left.
@@ -689,7 +689,7 @@ impl Simulation {
         for _ in 0..10_000 {
             self.moment.steady_ms += 50;
             self.engine.tick(&mut self.documents, self.moment);
-            self.settle();
+            self.run_slice();
             if self.waiters.is_empty() {
                 break;
             }
@@ -698,7 +698,7 @@ impl Simulation {
         self.moment.steady_ms += 1_000_000;
         for _ in 0..100 {
             self.engine.tick(&mut self.documents, self.moment);
-            self.settle();
+            self.run_slice();
         }
         self.check_replica();
         assert!(self.documents.locks.values().all(Locks::is_free));

@@ -1,40 +1,40 @@
-//! A request: what it asks for is granted, or it waits, or it is refused.
+//! A new request is granted, waits, or is refused.
 
 use smallvec::SmallVec;
 
 use super::{Answer, Ask, Engine, Grant, Store, Suspects, Waiter, deadlock};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
-use crate::lock::held::{Clients, Holder, LockEdit, Locks, Mode};
 use crate::lock::queue::{Queue, WaiterId};
+use crate::lock::state::{Clients, Holder, LockEdit, Locks, Mode};
 use crate::lock::{At, LockLimits, Moment, graph};
 
-/// What stands between a request and its lock on one document.
+/// The availability of one document's lock for a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// The owner has it already, or more.
+pub(super) enum Availability {
+    /// The owner holds it already in this mode or a stronger one.
     Held,
-    /// Nobody else holds it, but the owner wants it alone now.
+    /// The owner is the only holder and requests the exclusive mode instead of the shared one.
     Upgrade,
-    /// No holder is in the way; who came earlier may be.
+    /// No holder conflicts; an earlier request may.
     Free,
-    /// A holder is.
+    /// Another holder conflicts.
     Blocked,
 }
 
-pub(super) fn standing(locks: &Locks, name: &[u8], owner: &[u8], mode: Mode) -> Standing {
-    let Some(lock) = locks.lock(name) else { return Standing::Free };
+pub(super) fn availability(locks: &Locks, name: &[u8], owner: &[u8], mode: Mode) -> Availability {
+    let Some(lock) = locks.lock(name) else { return Availability::Free };
     let own = lock.holders.of_owner(owner);
     match own {
-        Some(own) if own.mode.covers(mode) => Standing::Held,
-        _ if lock.holders.block(owner, mode) => Standing::Blocked,
-        Some(_) => Standing::Upgrade,
-        None => Standing::Free,
+        Some(own) if own.mode.covers(mode) => Availability::Held,
+        _ if lock.holders.block(owner, mode) => Availability::Blocked,
+        Some(_) => Availability::Upgrade,
+        None => Availability::Free,
     }
 }
 
 impl Engine {
-    /// A request. `NOKEY` where a document is missing, `DEADLOCK` where waiting would never end.
+    /// Decides a request. `NOKEY` where a document is missing, `DEADLOCK` where waiting would never end.
     pub fn ask(
         &mut self,
         store: &mut dyn Store,
@@ -43,7 +43,7 @@ impl Engine {
         ask: Ask<'_>,
     ) -> Result<Answer> {
         self.tick(store, moment);
-        self.settle_slice(store, moment);
+        self.run_pending(store, moment);
         for at in ask.documents {
             self.end_due(store, moment, *at);
         }
@@ -53,7 +53,7 @@ impl Engine {
         }
         if ask.documents.iter().all(|at| self.is_free(store, *at, &ask)) {
             let granted = self.grant_all(store, moment, &ask);
-            self.settle_slice(store, moment);
+            self.run_pending(store, moment);
             return granted.map(Answer::Granted).map_err(|at| no_key(at.key));
         }
         if !ask.waits {
@@ -66,8 +66,8 @@ impl Engine {
         let drained = self.is_drained(moment);
         let waiter = self.enqueue(store, &ask);
         if !drained {
-            // Who waits for whom is not known before everything pending is done.
-            self.suspects = Suspects::Anybody;
+            // The wait-for graph is not known before all pending work is done; cycles are searched for then.
+            self.suspects = Suspects::Any;
             return Ok(Answer::Waits(waiter));
         }
         let mut steps = 0;
@@ -76,23 +76,23 @@ impl Engine {
         if closes {
             self.counters.deadlocks += 1;
             self.cancel(waiter);
-            self.settle_slice(store, moment);
+            self.run_pending(store, moment);
             return Err(deadlock().text("name", ask.name).text("owner", ask.owner));
         }
         Ok(Answer::Waits(waiter))
     }
 
-    /// Whether a request that has just come can be granted on a document, which is there.
+    /// Returns true if a new request can be granted on a document.
     fn is_free(&self, store: &mut dyn Store, at: At<'_>, ask: &Ask<'_>) -> bool {
         let Some(locks) = store.locks(at) else { return false };
-        match standing(locks, ask.name, ask.owner, ask.mode) {
-            Standing::Held | Standing::Upgrade => true,
-            Standing::Blocked => false,
-            Standing::Free => !self.is_behind(at, ask.name, ask.owner, ask.mode, WaiterId::MAX),
+        match availability(locks, ask.name, ask.owner, ask.mode) {
+            Availability::Held | Availability::Upgrade => true,
+            Availability::Blocked => false,
+            Availability::Free => !self.is_behind(at, ask.name, ask.owner, ask.mode, WaiterId::MAX),
         }
     }
 
-    /// Whether a conflicting request of another owner came before this number.
+    /// Returns true if a conflicting request of another owner has a lower number.
     pub(super) fn is_behind(
         &self,
         at: At<'_>,
@@ -109,14 +109,14 @@ impl Engine {
         ahead.range(..before).any(|id| self.waiters.get(id).is_some_and(other))
     }
 
-    /// Grants all that is asked for, which was free; or nothing, and gives a document that is gone.
+    /// Grants the locks of all documents, which were free; or none, and returns a document that does not exist any more.
     pub(super) fn grant_all<'a>(
         &mut self,
         store: &mut dyn Store,
         moment: Moment,
         ask: &Ask<'a>,
     ) -> std::result::Result<SmallVec<[Grant; 1]>, At<'a>> {
-        // All are looked at first, so that hardly ever anything has to be taken back.
+        // All documents are looked up first, so that a grant hardly ever has to be taken back.
         if let Some(gone) = ask.documents.iter().find(|at| store.locks(**at).is_none()) {
             return Err(*gone);
         }
@@ -135,7 +135,7 @@ impl Engine {
         Ok(grants)
     }
 
-    /// `None` where the document is gone: outside of commands a key can expire between any two looks.
+    /// `None` where the document does not exist any more: outside of commands a key can expire between two look-ups.
     fn grant(
         &mut self,
         store: &mut dyn Store,
@@ -145,9 +145,9 @@ impl Engine {
     ) -> Option<Grant> {
         let locks = store.locks(at)?;
         let now_ms = moment.steady_ms;
-        let standing = standing(locks, ask.name, ask.owner, ask.mode);
+        let availability = availability(locks, ask.name, ask.owner, ask.mode);
         let holder = match locks.holder(ask.name, ask.owner) {
-            Some(own) if standing == Standing::Held => extend(own, ask, now_ms),
+            Some(own) if availability == Availability::Held => extend(own, ask, now_ms),
             _ => {
                 self.fences.see(locks.last_fence());
                 self.counters.grants += 1;
@@ -156,18 +156,20 @@ impl Engine {
         };
         let grant = Grant { fence: holder.fence, lease_ms: holder.ends_ms - now_ms };
         self.change(locks, at, LockEdit::Grant { name: ask.name.into(), holder });
-        self.suspect_holder(at, ask, standing);
+        self.suspect_holder(at, ask, availability);
         Some(grant)
     }
 
-    /// Who waits to share what was granted, or to hold alone what it shares, now waits for one owner more.
-    /// That makes a circle only if that one waits, too.
-    fn suspect_holder(&mut self, at: At<'_>, ask: &Ask<'_>, standing: Standing) {
+    /// A new shared holder, or an upgraded one, adds wait-for edges; a cycle is possible only if that holder waits as
+    /// well.
+    fn suspect_holder(&mut self, at: At<'_>, ask: &Ask<'_>, availability: Availability) {
         let Some((owner, _)) = self.by_owner.get_key_value(ask.owner) else { return };
         let queue = self.queues_of(at).and_then(|queues| queues.find(ask.name));
-        let sharer = standing == Standing::Free && ask.mode == Mode::Shared;
+        let sharer = availability == Availability::Free && ask.mode == Mode::Shared;
         let upgraders = |queue: &Queue| !queue.holders.is_empty() && !queue.exclusive.is_empty();
-        if queue.is_some_and(|queue| standing == Standing::Upgrade || sharer && upgraders(queue)) {
+        if queue.is_some_and(|queue| {
+            availability == Availability::Upgrade || sharer && upgraders(queue)
+        }) {
             self.suspects.add(&owner.clone());
         }
     }

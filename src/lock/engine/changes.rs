@@ -1,22 +1,22 @@
-//! Changes of the locks of one document, and what this server keeps of them.
+//! Edits of the locks of one document, and the indexes that this server keeps of them.
 
 use super::Engine;
 use crate::lock::At;
-use crate::lock::held::{Holder, LockEdit, Locks};
+use crate::lock::state::{Holder, LockEdit, Locks};
 
 /// Up to so many holders, the first end of a lease is looked for after each edit.
 const FEW: usize = 8;
 
 impl Engine {
-    /// Makes a change of a document's locks, to be told to others.
+    /// Applies an edit of a document's locks, and records it for replicas.
     pub(super) fn change(&mut self, locks: &mut Locks, at: At<'_>, edit: LockEdit) {
         let before = self.leases.place(locks.watch(), at);
         self.make(locks, at, &edit);
         let place = before.or_else(|| self.leases.place(locks.watch(), at));
-        self.settled.changes.push((place.unwrap_or_else(|| at.to_place()), edit));
+        self.decisions.changes.push((place.unwrap_or_else(|| at.to_document_key()), edit));
     }
 
-    /// Makes a change of a document's locks, and keeps what this server knows of them.
+    /// Applies an edit of a document's locks, and updates the indexes. Returns true if a grant was replaced or released.
     pub(super) fn make(&mut self, locks: &mut Locks, at: At<'_>, edit: &LockEdit) -> bool {
         let over = locks.apply(edit);
         if let Some(over) = &over {
@@ -27,7 +27,7 @@ impl Engine {
         }
         self.watch_edit(locks, at, edit);
         if self.queues_of(at).is_some() {
-            self.unsettle(at);
+            self.mark_pending(at);
             if let (LockEdit::Release { name, .. }, Some(over)) = (edit, &over) {
                 self.suspect_former(at, name, over);
             }
@@ -35,7 +35,7 @@ impl Engine {
         over.is_some()
     }
 
-    /// Who waited to hold it alone, and holds it no longer, now waits for those before it, too.
+    /// A former holder that waits for the exclusive mode now waits for the requests before it as well.
     fn suspect_former(&mut self, at: At<'_>, name: &[u8], over: &Holder) {
         let waits = self.by_owner.contains_key(&over.owner);
         if waits && self.queues_of(at).is_some_and(|queues| queues.find(name).is_some()) {
@@ -43,25 +43,25 @@ impl Engine {
         }
     }
 
-    /// Ends all grants that are over at once; gives how many there were.
+    /// Releases all grants that match. Returns their number.
     pub(super) fn release_all(
         &mut self,
         locks: &mut Locks,
         at: At<'_>,
         is_over: impl Fn(&[u8], &Holder) -> bool,
     ) -> usize {
-        let place = self.leases.place(locks.watch(), at).unwrap_or_else(|| at.to_place());
+        let place = self.leases.place(locks.watch(), at).unwrap_or_else(|| at.to_document_key());
         let released = locks.release_all(is_over);
         let count = released.len();
         for (name, over) in released {
             self.end_ephemeral(&over);
             self.suspect_former(at, &name, &over);
             let edit = LockEdit::Release { name, fence: over.fence };
-            self.settled.changes.push((place.clone(), edit));
+            self.decisions.changes.push((place.clone(), edit));
         }
         self.watch(locks, at);
         if count > 0 && self.queues_of(at).is_some() {
-            self.unsettle(at);
+            self.mark_pending(at);
         }
         count
     }
@@ -80,12 +80,12 @@ impl Engine {
     pub(super) fn begin_ephemeral(&mut self, at: At<'_>, holder: &Holder) {
         for client in holder.clients.iter() {
             let grants = self.ephemerals.entry(client).or_default();
-            grants.held.insert(holder.fence, at.to_place());
+            grants.held.insert(holder.fence, at.to_document_key());
         }
     }
 
-    /// As [`Engine::watch`], after one edit. Among many holders the first end is not looked for: one that is too
-    /// early is put right when the document is looked at.
+    /// As [`Engine::watch`], after one edit. With many holders the first end is not searched for: one that is too early is
+    /// corrected when the document is examined.
     fn watch_edit(&mut self, locks: &mut Locks, at: At<'_>, edit: &LockEdit) {
         let (watch, held) = (locks.watch(), locks.held());
         let known = self.leases.ends_of(watch, at).filter(|_| held > FEW);
@@ -97,7 +97,7 @@ impl Engine {
         locks.set_watch(self.leases.watch(watch, at, ends_ms, held));
     }
 
-    /// Looks at the document when its first lease ends.
+    /// Watches the document for the end of its first lease.
     pub(super) fn watch(&mut self, locks: &mut Locks, at: At<'_>) {
         match locks.first_end() {
             Some(Holder::UNSTARTED) | None => {
@@ -113,11 +113,11 @@ impl Engine {
         }
     }
 
-    /// Records that something has changed on a document; nothing if nobody waits for it.
-    pub(super) fn unsettle(&mut self, at: At<'_>) {
+    /// Lists a document as pending because its locks have changed. Does nothing if no request waits for it.
+    pub(super) fn mark_pending(&mut self, at: At<'_>) {
         let Some(queues) = self.queues_mut(at) else { return };
         if !std::mem::replace(&mut queues.pending, true) {
-            self.unsettled.push(at.to_place());
+            self.pending.push(at.to_document_key());
         }
     }
 }

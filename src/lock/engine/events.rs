@@ -1,12 +1,12 @@
-//! What happens to documents, connections and clocks, and what was done elsewhere.
+//! Events of documents, connections and clocks, and edits that a master sent.
 
 use super::{Engine, Store, Suspects, Woken};
-use crate::lock::held::{Holder, LockEdit, Locks};
 use crate::lock::queue::WaiterId;
-use crate::lock::{At, Moment, Place};
+use crate::lock::state::{Holder, LockEdit, Locks};
+use crate::lock::{At, DocumentKey, Moment};
 
 impl Engine {
-    /// Repeats a change that was made elsewhere.
+    /// Applies an edit that was decided elsewhere.
     pub fn repeat(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>, edit: &LockEdit) {
         let Some(locks) = store.locks(at) else { return };
         let mut edit = edit.clone();
@@ -17,11 +17,11 @@ impl Engine {
         self.make(locks, at, &edit);
         let (LockEdit::Grant { name, .. } | LockEdit::Release { name, .. }) = &edit;
         if self.queues_of(at).is_some_and(|queues| queues.find(name).is_some()) {
-            self.suspects = Suspects::Anybody;
+            self.suspects = Suspects::Any;
         }
     }
 
-    /// A document came here with its locks: it was loaded, restored or renamed.
+    /// Takes over a document that was loaded, restored or renamed with its locks.
     pub fn adopt(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>) {
         let Some(locks) = store.locks(at) else { return };
         self.fences.see(locks.last_fence());
@@ -31,45 +31,45 @@ impl Engine {
             self.begin_ephemeral(at, holder);
         }
         if self.queues_of(at).is_some() {
-            self.unsettle(at);
-            self.suspects = Suspects::Anybody;
+            self.mark_pending(at);
+            self.suspects = Suspects::Any;
         }
     }
 
-    /// Ends all grants of a document that took the place of one that was deleted, and whose locks it
-    /// has; who waited for one of them is told that that one is gone.
+    /// Ends all grants of a document that replaced a deleted one and took over its locks. Waiting requests get
+    /// `NOKEY`.
     pub fn end_all(&mut self, store: &mut dyn Store, at: At<'_>) {
-        self.send_away(at);
+        self.end_waiting_for(at);
         let Some(locks) = store.locks(at) else { return };
         self.release_all(locks, at, |_, _| true);
     }
 
-    /// A document is gone, with its locks. Who waited for one of them is told.
+    /// Forgets a document that was removed with its locks. Waiting requests get `NOKEY`.
     pub fn remove(&mut self, at: At<'_>, locks: &Locks) {
         for holder in locks.names().iter().flat_map(|lock| &lock.holders) {
             self.end_ephemeral(holder);
         }
         self.leases.forget(locks.watch(), at);
-        self.send_away(at);
+        self.end_waiting_for(at);
     }
 
-    fn send_away(&mut self, at: At<'_>) {
+    fn end_waiting_for(&mut self, at: At<'_>) {
         let Some(queues) = self.queues_of(at) else { return };
         let gone: Vec<WaiterId> = queues.all().flat_map(|queue| &queue.all).copied().collect();
         for id in gone {
-            self.end_waiting(id, Woken::Gone(at.to_place()));
+            self.end_waiting(id, Woken::Gone(at.to_document_key()));
         }
     }
 
-    /// All documents of a database are gone, or of all.
+    /// Forgets the documents of a database, or of all.
     pub fn flush(&mut self, db: Option<i32>) {
-        let of_db = |place: &Place| db.is_none_or(|db| place.db == db);
+        let of_db = |place: &DocumentKey| db.is_none_or(|db| place.db == db);
         self.leases.flush(db);
         self.ephemerals.retain(|_, grants| {
             grants.held.retain(|_, place| !of_db(place));
             !grants.held.is_empty() || grants.closed
         });
-        let gone: Vec<(WaiterId, Place)> = self
+        let gone: Vec<(WaiterId, DocumentKey)> = self
             .waiters
             .iter()
             .filter_map(|(id, waiter)| {
@@ -81,7 +81,7 @@ impl Engine {
         }
     }
 
-    /// Two databases change places. Who waits goes on where its connection is.
+    /// Exchanges the documents of two databases. Waiting requests stay with the database of their connection.
     pub fn swap(&mut self, one: i32, other: i32) {
         self.leases.swap(one, other);
         for place in self.ephemerals.values_mut().flat_map(|grants| grants.held.values_mut()) {
@@ -93,15 +93,16 @@ impl Engine {
         }
         for db in [one, other] {
             let keys = self.queues.get(&db).into_iter().flatten();
-            let places: Vec<Place> = keys.map(|(key, _)| Place { db, key: key.clone() }).collect();
+            let places: Vec<DocumentKey> =
+                keys.map(|(key, _)| DocumentKey { db, key: key.clone() }).collect();
             if !places.is_empty() {
-                self.suspects = Suspects::Anybody;
+                self.suspects = Suspects::Any;
             }
-            places.iter().for_each(|place| self.unsettle(place.at()));
+            places.iter().for_each(|place| self.mark_pending(place.at()));
         }
     }
 
-    /// A connection is closed: ephemeral grants end that no other connection asked for.
+    /// Marks a connection as closed: its ephemeral grants end, except those that another connection asked for.
     pub fn disconnect(&mut self, client: u64) {
         if let Some(grants) = self.ephemerals.get_mut(&client) {
             grants.closed = true;
@@ -109,8 +110,8 @@ impl Engine {
         }
     }
 
-    /// Ends a grant whose client is gone and did not hear of it; unless its owner has asked for it again,
-    /// and another client may have heard.
+    /// Ends a grant whose client was disconnected before it was told, unless the owner has asked again, because then
+    /// another client may know it.
     pub fn give_back(&mut self, store: &mut dyn Store, at: At<'_>, fence: u64) {
         let Some(locks) = store.locks(at) else { return };
         let mut holders = locks.names().iter().flat_map(|lock| &lock.holders);
@@ -128,12 +129,12 @@ impl Engine {
         }
     }
 
-    /// Whether something is to end with this connection.
+    /// Flag: the connection is open and has ephemeral grants.
     pub fn has_ephemerals(&self, client: u64) -> bool {
         self.ephemerals.get(&client).is_some_and(|grants| !grants.closed)
     }
 
-    /// This server has become the master: all leases begin anew, and no connection is its own.
+    /// Starts all leases anew and forgets all connections: this server has become the master.
     pub fn restart_leases(&mut self, store: &mut dyn Store, moment: Moment) {
         self.ephemerals.clear();
         self.closed.clear();
@@ -145,7 +146,7 @@ impl Engine {
         }
     }
 
-    /// Ends leases that are over, as many as a slice has room for.
+    /// Ends expired leases, as many as a slice has room for.
     pub fn tick(&mut self, store: &mut dyn Store, moment: Moment) {
         self.begin_slice();
         while self.left > 0

@@ -1,12 +1,12 @@
-//! What holders do with their grants.
+//! Operations of holders on their grants.
 
 use super::{Engine, Held, Store, lost};
 use crate::error::Result;
-use crate::lock::held::{Holder, LockEdit};
+use crate::lock::state::{Holder, LockEdit};
 use crate::lock::{At, Moment};
 
 impl Engine {
-    /// Begins a new lease; gives its length. `LOCKLOST` unless the grant holds the lock.
+    /// Starts a new lease. Returns its length. `LOCKLOST` unless the grant holds the lock.
     pub fn renew(
         &mut self,
         store: &mut dyn Store,
@@ -46,7 +46,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends all grants of a lock, whoever holds it; gives how many there were.
+    /// Ends all grants of a lock. Returns their number.
     pub fn force(
         &mut self,
         store: &mut dyn Store,
@@ -59,7 +59,7 @@ impl Engine {
         self.release_all(locks, at, |known, _| known == name)
     }
 
-    /// Ends a grant that was judged already. `told` says that others hear of it in another way.
+    /// Ends a grant that was checked before. `told` is set if replicas are sent the release in another way.
     pub fn release(
         &mut self,
         store: &mut dyn Store,
@@ -71,7 +71,7 @@ impl Engine {
         let Some(locks) = store.locks(at) else { return };
         let edit = LockEdit::Release { name: locks.name(name), fence };
         if self.make(locks, at, &edit) && !told {
-            self.settled.changes.push((at.to_place(), edit));
+            self.decisions.changes.push((at.to_document_key(), edit));
         }
     }
 }

@@ -1,37 +1,37 @@
-//! Who is next: what can be granted is granted, and who would wait for ever is told so.
+//! Serving queues: grants the requests that can be granted, and refuses those in a deadlock cycle.
 
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::asking::{Standing, standing};
+use super::asking::{Availability, availability};
 use super::slices::Ended;
-use super::{Ask, Engine, Settled, Store, Suspects, Wake, Woken};
-use crate::lock::held::{Holder, Locks, Mode};
+use super::{Ask, Decisions, Engine, Store, Suspects, Wake, Woken};
 use crate::lock::queue::WaiterId;
-use crate::lock::{At, Moment, Place};
-use crate::lock::{circles, graph};
+use crate::lock::state::{Holder, Locks, Mode};
+use crate::lock::{At, DocumentKey, Moment};
+use crate::lock::{cycles, graph};
 
-/// What a waiter would find.
+/// The result of examining a waiting request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
     Can,
-    /// A holder of the lock that is being served is in the way: of everybody behind, too.
+    /// A holder of the lock being served conflicts, with all requests behind as well.
     Blocked,
-    /// Something else is.
+    /// Another document or an earlier request is in the way.
     Elsewhere,
 }
 
 impl Engine {
     /// Does one slice of what is pending: grants what can be granted, ends what is over. Returns what has to be told
     /// since the last time.
-    pub fn settle(&mut self, store: &mut dyn Store, moment: Moment) -> Settled {
+    pub fn run_slice(&mut self, store: &mut dyn Store, moment: Moment) -> Decisions {
         self.begin_slice();
-        self.settle_slice(store, moment);
-        std::mem::take(&mut self.settled)
+        self.run_pending(store, moment);
+        std::mem::take(&mut self.decisions)
     }
 
-    pub(super) fn settle_slice(&mut self, store: &mut dyn Store, moment: Moment) {
+    pub(super) fn run_pending(&mut self, store: &mut dyn Store, moment: Moment) {
         loop {
             self.clear_queues();
             self.end_closed(store);
@@ -43,34 +43,34 @@ impl Engine {
                 continue;
             }
             match std::mem::take(&mut self.suspects) {
-                Suspects::Nobody => return,
+                Suspects::None => return,
                 Suspects::One(owner) => {
                     let mut steps = 0;
                     let waits = graph::waits_for_itself(self, &owner, &mut steps);
                     self.counters.steps += steps;
                     if waits {
-                        self.refuse_circles();
+                        self.refuse_cycles();
                     }
                 }
-                Suspects::Anybody => self.refuse_circles(),
+                Suspects::Any => self.refuse_cycles(),
             }
         }
     }
 
-    /// Refuses those who wait for each other, the first of each circle first.
-    fn refuse_circles(&mut self) {
+    /// Refuses requests until no deadlock cycle is left, the first of each cycle first.
+    fn refuse_cycles(&mut self) {
         let mut steps = 0;
         let all: Vec<WaiterId> = self.waiters.keys().copied().collect();
-        let mut open = circles::find(self, &all, &mut steps);
-        while let Some(mut circle) = open.pop() {
-            let owners = circle.iter().map(|id| self.waiters[id].owner.clone()).collect();
-            let first = circle
+        let mut open = cycles::find(self, &all, &mut steps);
+        while let Some(mut cycle) = open.pop() {
+            let owners = cycle.iter().map(|id| self.waiters[id].owner.clone()).collect();
+            let first = cycle
                 .iter()
                 .position(|id| graph::waits_for_any(self, *id, &owners, &mut steps))
-                .expect("a circle is closed by requests");
-            self.refuse(circle.remove(first));
-            // Requests that end close no circle: what is left of this one is among its own.
-            open.extend(circles::find(self, &circle, &mut steps));
+                .expect("a cycle consists of waiting requests");
+            self.refuse(cycle.remove(first));
+            // A request that ends closes no cycle, so further ones are among the rest of this cycle.
+            open.extend(cycles::find(self, &cycle, &mut steps));
         }
         self.counters.steps += steps;
     }
@@ -83,7 +83,7 @@ impl Engine {
     fn serve_all(&mut self, store: &mut dyn Store, moment: Moment) {
         // Each round ends a request or is the last one for its document.
         while self.left > 0
-            && let Some(place) = self.unsettled.pop()
+            && let Some(place) = self.pending.pop()
         {
             let Some(queues) = self.queues_mut(place.at()) else { continue };
             queues.pending = false;
@@ -99,10 +99,10 @@ impl Engine {
         }
     }
 
-    /// Grants a lock to those who can have it, in the order in which they came, as far as the slice goes.
+    /// Grants a lock to waiting requests, in the order of arrival, until one is blocked or the slice is used up.
     fn serve(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>, name: &[u8]) {
         let mut from = 0;
-        // An owner whose further requests may be granted all the same.
+        // The owner of the blocked request: its further requests may still be granted.
         let mut blocked: Option<Arc<[u8]>> = None;
         while let Some(id) = self.next_waiter(at, name, from) {
             from = id + 1;
@@ -117,7 +117,7 @@ impl Engine {
             }
             let waiter = &self.waiters[&id];
             if looked == Look::Blocked || waiter.mode == Mode::Exclusive {
-                // It keeps out all behind it but its owner's own.
+                // It blocks all requests behind it, except those of its own owner.
                 blocked = Some(waiter.owner.clone());
                 break;
             }
@@ -133,15 +133,14 @@ impl Engine {
     /// Leaves the rest of a queue to the next slice. Its waiters keep their places. What the queue knows of holders is
     /// brought up to date only at its end, so cycles are searched for everywhere then.
     fn interrupt(&mut self, at: At<'_>, name: &[u8]) {
-        self.unsettle(at);
+        self.mark_pending(at);
         let queue = self.queues_of(at).and_then(|queues| queues.find(name));
         if queue.is_some_and(|queue| !queue.exclusive.is_empty()) {
-            self.suspects = Suspects::Anybody;
+            self.suspects = Suspects::Any;
         }
     }
 
-    /// The requests that nobody before them can keep out: those of holders, and of the owner of the one that is
-    /// blocked.
+    /// The requests that earlier ones do not block: those of holders, and those of the blocked request's owner.
     fn passing(
         &self,
         store: &mut dyn Store,
@@ -172,7 +171,7 @@ impl Engine {
         queue.all.range(from..).find(|id| self.waiters.contains_key(id)).copied()
     }
 
-    /// Whether a waiter could be granted all it asks for; `at` is the document that is being served.
+    /// Examines whether a waiting request can be granted on all its documents; `at` is the one being served.
     fn look(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>, id: WaiterId) -> Look {
         // An ended grant of its own owner must not be taken for one that is held.
         for nth in 0..self.waiters[&id].places.len() {
@@ -182,12 +181,12 @@ impl Engine {
         let waiter = &self.waiters[&id];
         let mut can = Look::Can;
         for place in &waiter.places {
-            // It is told that this one is gone when that is settled.
+            // The request gets `NOKEY` when that document is served.
             let Some(locks) = store.locks(place.at()) else { return Look::Elsewhere };
-            let blocked = match standing(locks, &waiter.name, &waiter.owner, waiter.mode) {
-                Standing::Held | Standing::Upgrade => continue,
-                Standing::Blocked => Look::Blocked,
-                Standing::Free => {
+            let blocked = match availability(locks, &waiter.name, &waiter.owner, waiter.mode) {
+                Availability::Held | Availability::Upgrade => continue,
+                Availability::Blocked => Look::Blocked,
+                Availability::Free => {
                     let (name, owner) = (&waiter.name, &waiter.owner);
                     match self.is_behind(place.at(), name, owner, waiter.mode, id) {
                         true => Look::Elsewhere,
@@ -209,7 +208,7 @@ impl Engine {
             return;
         }
         let waiter = self.take_waiter(id).expect("it waits");
-        let documents: SmallVec<[At<'_>; 1]> = waiter.places.iter().map(Place::at).collect();
+        let documents: SmallVec<[At<'_>; 1]> = waiter.places.iter().map(DocumentKey::at).collect();
         let ask = Ask {
             documents: &documents,
             name: &waiter.name,
@@ -221,11 +220,11 @@ impl Engine {
         };
         let woken = match self.grant_all(store, moment, &ask) {
             Ok(grants) => Woken::Granted(waiter.places.clone(), grants),
-            Err(gone) => Woken::Gone(gone.to_place()),
+            Err(gone) => Woken::Gone(gone.to_document_key()),
         };
         self.spend(1 + documents.len());
         drop(documents);
-        self.settled.wakes.push(Wake { waiter: id, woken });
+        self.decisions.wakes.push(Wake { waiter: id, woken });
         self.ended.push(Ended { id, name: waiter.name, places: waiter.places });
     }
 }

@@ -4,17 +4,17 @@
 //! is deleted that many wait for, leases end together. Such an event is recorded at once, and what follows from it
 //! is done in slices of bounded work, between which other clients are served.
 //!
-//! A slice that is still to come is not noticed. Whoever asks for a lock finds what is over on its documents ended
-//! ([`Engine::end_due`]). A request that has ended is no longer among the waiters, though it still is in queues,
-//! whose readers skip it. A waiter that could be granted its lock by now keeps its place: nobody passes it.
+//! Pending work is not visible to clients. A request finds expired and disconnected grants of its documents ended
+//! (`Engine::end_due`). A request that has ended is no longer among the waiters, though it still is in queues,
+//! whose readers skip it. A waiting request that can be granted by now keeps its position: no later one passes it.
 
 use smallvec::SmallVec;
 
 use super::{Engine, Store, Suspects};
-use crate::lock::held::LockEdit;
-use crate::lock::held::{Holder, Locks};
 use crate::lock::queue::WaiterId;
-use crate::lock::{At, Moment, Place};
+use crate::lock::state::LockEdit;
+use crate::lock::state::{Holder, Locks};
+use crate::lock::{At, DocumentKey, Moment};
 use std::sync::Arc;
 
 /// The work of one slice: about so many grants, releases and requests that are taken out of a queue.
@@ -24,7 +24,7 @@ pub const SLICE: usize = 2048;
 pub(super) struct Ended {
     pub id: WaiterId,
     pub name: Arc<[u8]>,
-    pub places: SmallVec<[Place; 1]>,
+    pub places: SmallVec<[DocumentKey; 1]>,
 }
 
 impl Engine {
@@ -33,9 +33,9 @@ impl Engine {
         self.slice = steps;
     }
 
-    /// Flag: [`Engine::settle`] has left work for the next slice.
+    /// Flag: [`Engine::run_slice`] has left work for the next slice.
     pub fn has_pending(&self) -> bool {
-        let quiet = self.unsettled.is_empty() && matches!(self.suspects, Suspects::Nobody);
+        let quiet = self.pending.is_empty() && matches!(self.suspects, Suspects::None);
         !(quiet && self.ended.is_empty() && self.closed.is_empty())
     }
 
@@ -99,7 +99,7 @@ impl Engine {
         }
     }
 
-    /// Ends what is over on a document that somebody asks about, whichever slice would have done it.
+    /// Ends the expired and disconnected grants of a document before a request is decided.
     pub(super) fn end_due(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>) {
         let Some(locks) = store.locks(at) else { return };
         if locks.is_free() {
@@ -107,7 +107,7 @@ impl Engine {
         }
         let mut ends_ms = self.leases.ends_of(locks.watch(), at);
         if ends_ms.is_none() {
-            // It came from elsewhere, and nobody has looked at it yet.
+            // The document was loaded, restored or renamed, and its leases have not started.
             self.adopt(store, moment, at);
             let Some(locks) = store.locks(at) else { return };
             ends_ms = self.leases.ends_of(locks.watch(), at);

@@ -1,4 +1,4 @@
-//! The requests that wait: their queues, and whom they wait for.
+//! Waiting requests: how they enter and leave their queues.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use smallvec::SmallVec;
 
 use super::slices::Ended;
 use super::{Ask, Engine, Store, Waiter, Wake, Woken};
-use crate::lock::held::Mode;
 use crate::lock::queue::{Queue, Queues, WaiterId};
-use crate::lock::{At, Place};
+use crate::lock::state::Mode;
+use crate::lock::{At, DocumentKey};
 
 impl Engine {
     pub(in crate::lock) fn queues_of(&self, at: At<'_>) -> Option<&Queues> {
@@ -43,7 +43,8 @@ impl Engine {
             None => ask.owner.into(),
         };
         self.by_owner.entry(owner.clone()).or_default().push(id);
-        let places: SmallVec<[Place; 1]> = ask.documents.iter().map(|at| at.to_place()).collect();
+        let places: SmallVec<[DocumentKey; 1]> =
+            ask.documents.iter().map(|at| at.to_document_key()).collect();
         for place in &places {
             let queues = self.queues.entry(place.db).or_default();
             queues.entry(place.key.clone()).or_default().push(&name, id, ask.mode);
@@ -63,7 +64,7 @@ impl Engine {
         id
     }
 
-    /// Keeps what a queue knows of its holders as it is.
+    /// Brings a queue's copy of its holders up to date.
     pub(super) fn learn_holders(&mut self, store: &mut dyn Store, at: At<'_>, name: &[u8]) {
         let Some(locks) = store.locks(at) else { return };
         let Some(queue) = self.queue_mut(at, name) else { return };
@@ -103,7 +104,7 @@ impl Engine {
         if self.waiters.contains_key(&id) {
             self.cancel(id);
             self.spend(1);
-            self.settled.wakes.push(Wake { waiter: id, woken });
+            self.decisions.wakes.push(Wake { waiter: id, woken });
         }
     }
 
@@ -120,7 +121,7 @@ impl Engine {
     }
 
     /// Takes a request that has ended out of one queue.
-    pub(super) fn leave_queue(&mut self, place: &Place, name: &[u8], id: WaiterId) {
+    pub(super) fn leave_queue(&mut self, place: &DocumentKey, name: &[u8], id: WaiterId) {
         let keys = self.queues.get_mut(&place.db).expect("a request is in its queues");
         let queues = keys.get_mut(&place.key).expect("a request is in its queues");
         let left = queues.remove(name, id);
@@ -133,6 +134,6 @@ impl Engine {
         if let Some(left) = left {
             self.forget_holders(&left.holders);
         }
-        self.unsettle(place.at());
+        self.mark_pending(place.at());
     }
 }

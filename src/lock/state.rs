@@ -1,4 +1,4 @@
-//! Who holds the locks of one document. Part of the document.
+//! The locks of one document and their holders: a part of the document.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::holders::Holders;
 
-/// Whether a lock is held alone.
+/// The mode in which a lock is held or requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     Exclusive,
@@ -14,12 +14,12 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Whether requests of different owners in these modes keep each other out.
+    /// Flag: two owners cannot hold the lock in these modes at once.
     pub fn conflicts(self, other: Mode) -> bool {
         self == Mode::Exclusive || other == Mode::Exclusive
     }
 
-    /// Whether who holds this has what is asked for.
+    /// Flag: a holder in this mode has what a request in the other mode asks for.
     pub fn covers(self, asked: Mode) -> bool {
         self == Mode::Exclusive || asked == Mode::Shared
     }
@@ -36,19 +36,19 @@ pub struct Holder {
     pub lease_ms: u64,
     /// Flag: the grant ends when all connections that asked for it have closed.
     pub ephemeral: bool,
-    /// When the lease is over, on this server's steady clock. It starts anew on every server.
+    /// The end of the lease on this server's monotonic clock. Leases start anew on every server.
     pub ends_ms: u64,
     /// The open connections that asked for an ephemeral grant; none where it came from elsewhere.
     pub clients: Clients,
-    /// Its owner asked for it again, and has it: more than one client of this server may have been told.
+    /// Flag: the owner asked for the grant again, so more than one client of this server may know it.
     pub again: bool,
 }
 
 impl Holder {
-    /// Not started: it came from another server or an earlier life of this one.
+    /// The end of a lease that has not started: the grant came from another server or was loaded from a file.
     pub const UNSTARTED: u64 = u64::MAX;
 
-    /// Begins a lease that has not begun. One of a connection that is not ours is over.
+    /// Starts a lease that has not started. An ephemeral grant whose connections are unknown ends at once.
     pub(super) fn start(&mut self, now_ms: u64) {
         if self.ends_ms == Holder::UNSTARTED {
             let gone = self.ephemeral && self.clients.is_empty();
@@ -101,16 +101,16 @@ impl Clients {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedLock {
     pub name: Arc<[u8]>,
-    /// In the order of their grants; an exclusive one is alone.
+    /// In the order of their grants; an exclusive holder is the only one.
     pub holders: Holders,
 }
 
-/// A change of a document's locks: what replicas are sent.
+/// An edit of a document's locks, as replicas are sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LockEdit {
-    /// The owner holds the lock by this grant, and by no other.
+    /// The owner holds the lock by this grant, which replaces any other of this owner.
     Grant { name: Arc<[u8]>, holder: Holder },
-    /// The grant is over.
+    /// The grant has ended.
     Release { name: Arc<[u8]>, fence: u64 },
 }
 
@@ -123,24 +123,24 @@ impl LockEdit {
     }
 }
 
-/// The locks of one document. One that was never locked needs no memory for it.
+/// The locks of one document. A document that was never locked needs no memory for them.
 #[derive(Clone, Debug, Default)]
 pub struct Locks(Option<Box<Inner>>);
 
 #[derive(Clone, Debug, Default)]
 struct Inner {
-    /// The highest fence that was ever given out for this document.
+    /// The highest fence ever issued for this document.
     last_fence: u64,
-    /// Those that are held.
+    /// The locks that are held.
     names: Vec<NamedLock>,
     /// The number of grants, of all names.
     held: usize,
-    /// The number under which this server watches over the leases; 0 for none.
+    /// The number under which this server watches the leases, or 0.
     watch: u32,
 }
 
 impl PartialEq for Locks {
-    /// As far as they are the same on every server.
+    /// Compares what is the same on every server.
     fn eq(&self, other: &Locks) -> bool {
         let what = |locks: &Locks| {
             let holders = locks.names().iter().flat_map(|lock| {
@@ -156,7 +156,7 @@ impl PartialEq for Locks {
 }
 
 impl Locks {
-    /// Locks that are held, whose names and owners are checked already.
+    /// Makes locks from names and owners that were validated.
     pub fn of_names(last_fence: u64, names: Vec<NamedLock>) -> Locks {
         let fences = names.iter().flat_map(|lock| &lock.holders).map(|holder| holder.fence);
         let last_fence = fences.fold(last_fence, u64::max);
@@ -165,13 +165,13 @@ impl Locks {
         Locks((!blank).then(|| Box::new(Inner { last_fence, names, held, watch: 0 })))
     }
 
-    /// Nobody holds anything.
+    /// Flag: no lock is held.
     #[inline]
     pub fn is_free(&self) -> bool {
         self.names().is_empty()
     }
 
-    /// It was never locked.
+    /// Flag: the document was never locked.
     pub fn is_blank(&self) -> bool {
         self.0.is_none()
     }
@@ -185,7 +185,7 @@ impl Locks {
         self.0.as_ref().map_or(0, |inner| inner.last_fence)
     }
 
-    /// Where the locks came from elsewhere: what was the last fence there.
+    /// Raises the highest fence to one that was issued elsewhere.
     pub fn see_fence(&mut self, fence: u64) {
         if fence > 0 {
             let inner = self.0.get_or_insert_default();
@@ -203,7 +203,7 @@ impl Locks {
         }
     }
 
-    /// Another document with the same content takes none of them along.
+    /// Removes all locks, from a copy of a document.
     pub fn clear(&mut self) {
         self.0 = None;
     }
@@ -218,12 +218,12 @@ impl Locks {
         self.find(name).map(|nth| &self.names()[nth])
     }
 
-    /// A name, which needs no memory of its own where it is locked.
+    /// The shared name of a lock; allocated where it is not held.
     pub(super) fn name(&self, name: &[u8]) -> Arc<[u8]> {
         self.find(name).map_or_else(|| name.into(), |nth| self.names()[nth].name.clone())
     }
 
-    /// How many grants there are, of all names.
+    /// The number of grants, of all names.
     pub fn held(&self) -> usize {
         self.0.as_ref().map_or(0, |inner| inner.held)
     }
@@ -252,7 +252,7 @@ impl Locks {
         None
     }
 
-    /// Makes a change; gives the grant whose place it took or that is over, if there was one.
+    /// Applies an edit. Returns the grant that was replaced or released.
     pub fn apply(&mut self, edit: &LockEdit) -> Option<Holder> {
         match edit {
             LockEdit::Grant { name, holder } => self.grant(name, holder.clone()),
@@ -292,12 +292,12 @@ impl Locks {
         Some(released)
     }
 
-    /// Leases begin now where they have not begun; those of connections that are not ours are over.
+    /// Starts all leases that have not started, see [`Holder::start`].
     pub(super) fn start(&mut self, now_ms: u64) {
         self.for_each(|holder| holder.start(now_ms));
     }
 
-    /// Every lease begins anew when it is started next; no connection is known any more.
+    /// Makes all leases start anew, and forgets the connections.
     pub fn unstart(&mut self) {
         self.for_each(|holder| {
             holder.ends_ms = Holder::UNSTARTED;
@@ -311,13 +311,13 @@ impl Locks {
         }
     }
 
-    /// When the first lease ends.
+    /// The end of the first lease.
     pub(super) fn first_end(&self) -> Option<u64> {
         let holders = self.names().iter().flat_map(|lock| &lock.holders);
         holders.map(|holder| holder.ends_ms).min()
     }
 
-    /// Ends all grants that are over, in one pass; gives them, by name.
+    /// Releases all grants that match, in one pass. Returns them with the names of their locks.
     pub(super) fn release_all(
         &mut self,
         is_over: impl Fn(&[u8], &Holder) -> bool,
@@ -344,7 +344,7 @@ impl Locks {
     /// Bytes of memory.
     pub fn heap_bytes(&self) -> usize {
         let Some(inner) = &self.0 else { return 0 };
-        // Two counts stand before each name.
+        // An `Arc` has two counters.
         let text = |text: &Arc<[u8]>| 2 * size_of::<usize>() + text.len();
         let lock = |lock: &NamedLock| {
             let own = |holder: &Holder| text(&holder.owner) + holder.clients.heap_bytes();

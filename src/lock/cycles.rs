@@ -1,21 +1,20 @@
-//! All circles at once: which requests keep each other waiting for ever, in one pass over them.
+//! All deadlock cycles, found in one pass over the waiting requests.
 //!
-//! The graph has a node for each owner who waits, and nodes that stand for crowds: the first holders of a
-//! lock and the last ones, and those of them who want it alone. So it has edges in the number of requests
-//! and of holders, not of their pairs. No crowd of which an owner is one is led to by that owner's request,
-//! so that a circle is always one of several owners.
+//! The wait-for graph has a node for each owner of a waiting request, and group nodes: the first holders of a lock, its
+//! last holders, and its holders that wait for an upgrade. So the number of edges is linear in requests and holders
+//! instead of quadratic. A request has no edge to a group that contains its own owner, so that every cycle has
+//! several owners.
 
 use std::collections::{HashMap, HashSet};
 
 use super::engine::{Engine, Waiter};
-use super::held::Mode;
 use super::queue::{Queue, WaiterId};
+use super::state::Mode;
 
 type Node = u32;
 
-/// The requests of owners who wait for each other, as far as these requests are concerned, which are given
-/// in the order of their arrival; each circle's in that order. Circles that share an owner are one. `steps`
-/// counts nodes and edges.
+/// Returns the requests of each deadlock cycle among these, which come in the order of arrival; each cycle's requests keep
+/// that order. Cycles with a common owner are one. `steps` counts nodes and edges.
 pub fn find(engine: &Engine, requests: &[WaiterId], steps: &mut u64) -> Vec<Vec<WaiterId>> {
     let mut owners: HashMap<&[u8], Node> = HashMap::new();
     for id in requests {
@@ -30,7 +29,7 @@ pub fn find(engine: &Engine, requests: &[WaiterId], steps: &mut u64) -> Vec<Vec<
         for place in &waiter.places {
             let queues = engine.queues_of(place.at());
             let queue = queues.and_then(|queues| queues.find(&waiter.name));
-            let queue = queue.expect("a waiter stands in its queues");
+            let queue = queue.expect("a waiting request is in its queues");
             let passed =
                 passed.entry(queue).or_insert_with(|| Passed::new(queue, &owners, &mut graph));
             passed.pass(&mut graph, owner, waiter);
@@ -42,55 +41,55 @@ pub fn find(engine: &Engine, requests: &[WaiterId], steps: &mut u64) -> Vec<Vec<
     for component in &components[..owners.len()] {
         *sizes.entry(*component).or_default() += 1;
     }
-    let mut circles: Vec<Vec<WaiterId>> = Vec::new();
+    let mut cycles: Vec<Vec<WaiterId>> = Vec::new();
     let mut numbers: HashMap<u32, usize> = HashMap::new();
     for id in requests {
         let component = components[owners[&*engine.waiters[id].owner] as usize];
         if sizes[&component] > 1 {
             let nth = *numbers.entry(component).or_insert_with(|| {
-                circles.push(Vec::new());
-                circles.len() - 1
+                cycles.push(Vec::new());
+                cycles.len() - 1
             });
-            circles[nth].push(*id);
+            cycles[nth].push(*id);
         }
     }
-    circles
+    cycles
 }
 
-/// What has been seen of a queue, up to some request.
+/// The state of one queue while its requests are passed in order.
 struct Passed {
-    /// Where those who wait stand among the holders, and how they hold.
+    /// The position among the holders and the mode of each holder that waits as well.
     held: HashMap<Node, (usize, Mode)>,
-    /// For each number of holders, the crowd of so many first ones and the crowd of all but so many.
+    /// For each number n, the group of the first n holders and the group of all others.
     first: Vec<Node>,
     rest: Vec<Node>,
-    /// A holder has it alone.
+    /// Flag: the holder is exclusive.
     is_exclusive: bool,
-    /// The last owner who wants it alone and does not hold it: it waits for all before.
+    /// The last owner with an exclusive request that does not hold the lock: it waits for all requests before.
     last: Option<Node>,
-    /// The last such owner but that one.
+    /// The last such owner other than `last`.
     other: Option<Node>,
-    /// Who wants to share it, and came after that.
+    /// The owners of shared requests after `last`.
     sharers: Vec<Node>,
-    /// The crowd of those who hold it and want it alone.
+    /// The group of holders that wait for an upgrade.
     upgraders: Option<Node>,
     upgrading: HashSet<Node>,
 }
 
 impl Passed {
     fn new(queue: &Queue, owners: &HashMap<&[u8], Node>, graph: &mut Graph) -> Passed {
-        // Holders who wait for nothing are in no circle.
+        // Holders without waiting requests are in no cycle.
         let known = queue.holders.iter();
         let held: Vec<(Node, Mode)> = known
             .filter_map(|(owner, mode)| owners.get(&**owner).map(|node| (*node, *mode)))
             .collect();
-        let mut first = vec![graph.crowd(None, None)];
-        let mut rest = vec![graph.crowd(None, None)];
+        let mut first = vec![graph.group(None, None)];
+        let mut rest = vec![graph.group(None, None)];
         for (node, _) in &held {
-            first.push(graph.crowd(Some(*node), first.last().copied()));
+            first.push(graph.group(Some(*node), first.last().copied()));
         }
         for (node, _) in held.iter().rev() {
-            rest.push(graph.crowd(Some(*node), rest.last().copied()));
+            rest.push(graph.group(Some(*node), rest.last().copied()));
         }
         rest.reverse();
         let place = |(nth, (node, mode)): (usize, (Node, Mode))| (node, (nth, mode));
@@ -107,7 +106,7 @@ impl Passed {
         }
     }
 
-    /// Adds whom the next request of the queue waits for, as in [`super::graph`].
+    /// Adds the edges of the next request of the queue, as in [`super::graph`].
     fn pass(&mut self, graph: &mut Graph, owner: Node, waiter: &Waiter) {
         let alone = waiter.mode == Mode::Exclusive;
         if let Some((nth, mode)) = self.held.get(&owner) {
@@ -115,7 +114,7 @@ impl Passed {
                 graph.add(owner, self.first[*nth]);
                 graph.add(owner, self.rest[nth + 1]);
                 if self.upgrading.insert(owner) {
-                    self.upgraders = Some(graph.crowd(Some(owner), self.upgraders));
+                    self.upgraders = Some(graph.group(Some(owner), self.upgraders));
                 }
             }
             return;
@@ -128,14 +127,14 @@ impl Passed {
             graph.add(owner, before);
         }
         if !alone {
-            // Whoever wants it alone waits for these as holders.
+            // An exclusive request waits for these as holders.
             if let Some(upgraders) = self.upgraders {
                 graph.add(owner, upgraders);
             }
             self.sharers.push(owner);
             return;
         }
-        // An earlier request of this owner has been led to those who came before that one.
+        // An earlier request of this owner already has edges to the sharers before it.
         for sharer in self.sharers.drain(..).filter(|sharer| *sharer != owner) {
             graph.add(owner, sharer);
         }
@@ -154,14 +153,14 @@ impl Graph {
         self.edges[from as usize].push(to);
     }
 
-    /// One, and those of another crowd.
-    fn crowd(&mut self, one: Option<Node>, others: Option<Node>) -> Node {
+    /// Adds a group: one node, and those of another group.
+    fn group(&mut self, one: Option<Node>, others: Option<Node>) -> Node {
         self.edges.push(one.into_iter().chain(others).collect());
         self.edges.len() as Node - 1
     }
 
-    /// A number for each node: the same for those that lead to each other. This is Tarjan's algorithm, with
-    /// a stack of its own, because paths are as long as queues.
+    /// The strongly connected component of each node, by Tarjan's algorithm with an explicit stack: paths are as long
+    /// as queues.
     fn components(&self) -> Vec<u32> {
         const UNSEEN: u32 = u32::MAX;
         let nodes = self.edges.len();
