@@ -122,6 +122,7 @@ fixed {
         "the JSON Pointers of all subschemas of a schema, together";
     SCHEMA_WEIGHT: "model.schema-weight", 10_000, Count, "subschemas that may apply to one value";
     SCHEMA_CHAIN: "model.schema-chain", 200, Count, "subschemas in a row between a value and one that applies to it";
+    SCHEMA_BRANCH_STEPS: "model.schema-branch-steps", 1 << 20, Count, "steps of finding out how the alternatives of a schema differ";
     SCHEMA_CROSSINGS: "model.schema-crossings", 16, Count, "references by which parts of a schema contain each other";
     SCHEMA_STEPS: "model.schema-steps", 1 << 27, Count,
         "steps of validating a whole document, with every comparison with a value of an `enum`";

@@ -18,14 +18,14 @@ static DESCRIBE: CommandSpec = CommandSpec {
     keys: Keys::None,
     tips: &[],
     args: &[ArgSpec::new("model", ArgKind::String)],
-    reply: "a map: name, version, schema (as it was given), rules (an array of [name, expression]), ttl (seconds, or null), refresh (WRITE, READ or null), formats (ASSERT or ANNOTATE), defaults (FILLED or IGNORED), documents (those in the memory of this server)",
+    reply: "a map: name, version, schema (as it was given), rules (an array of [name, expression]), ttl (seconds, or null), refresh (WRITE, READ or null), formats (ASSERT or ANNOTATE), defaults (FILLED or IGNORED), unfilled (an array of JSON Pointers into the schema: members whose default is not filled in, because their own schema refuses it), documents (those in the memory of this server)",
     errors: &[ErrorCode::NoModel],
     replicated: "nothing",
     examples: &[Example(&[
         (&["MODEL.DEFINE", "item", "{}", "RULE", "r", "self.n > 0", "TTL", "60"], "(integer) 1"),
         (
             &["MODEL.DESCRIBE", "item"],
-            "{name item version (integer) 1 schema {} rules [[r self.n > 0]] ttl (integer) 60 refresh (nil) formats ASSERT defaults FILLED documents (integer) 0}",
+            "{name item version (integer) 1 schema {} rules [[r self.n > 0]] ttl (integer) 60 refresh (nil) formats ASSERT defaults FILLED unfilled [] documents (integer) 0}",
         ),
         (&["MODEL.DESCRIBE", "none"], "NOMODEL"),
     ])],
@@ -38,6 +38,12 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     args.finish()?;
     let (entry, documents) = host.models().describe(name)?;
     let source = entry.source.ok_or_else(|| no_model(name))?;
+    let model = host.models().of_document(&entry.name);
+    let unfilled = match model.read().get() {
+        Some(definition) => definition.unfilled_defaults().to_vec(),
+        None => Vec::new(),
+    };
+    drop(model);
     let text = |text: &str| Reply::Text(text.as_bytes().to_vec());
     let rule = |rule: &RuleSource| Reply::Array(vec![text(&rule.name), text(&rule.expr)]);
     let members = vec![
@@ -49,6 +55,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         ("refresh", source.refresh.word().map_or(Reply::Null, text)),
         ("formats", text(source.formats.word())),
         ("defaults", text(source.defaults.word())),
+        ("unfilled", Reply::Array(unfilled.iter().map(|pointer| text(pointer)).collect())),
         ("documents", Reply::count(documents)),
     ];
     Ok(Reply::Map(members).into())

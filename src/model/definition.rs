@@ -199,6 +199,11 @@ impl Definition {
         }
     }
 
+    /// JSON Pointers of the members whose default is not filled in, because their own schema refuses it.
+    pub fn unfilled_defaults(&self) -> &[Box<str>] {
+        self.schema.unfilled()
+    }
+
     /// Keeps what rules will ask for of the document as it is before a command.
     pub fn before(&self, document: View<'_>) -> Before {
         let mut paths = self.rules.iter().flat_map(|rule| rule.program.old_self_paths()).peekable();

@@ -200,8 +200,14 @@ fn one_command(
     Ok(())
 }
 
+/// The strategies nest deeper than the stack of a test's thread allows in a build without optimisation.
 #[test]
 fn changes_are_judged_as_the_whole_is() {
+    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(judge_drawn_changes);
+    thread.expect("a thread starts").join().expect("the verdicts agree");
+}
+
+fn judge_drawn_changes() {
     let cases = std::env::var("SCHEMA_CASES").map_or(1000, |cases| cases.parse().unwrap());
     let config =
         Config { cases, max_shrink_iters: 20_000, failure_persistence: None, ..Config::default() };

@@ -43,7 +43,6 @@ fn repeat(copy: &mut Root, effects: &[u8], expected: &str) {
 
 fn check(text: &str, cases: &[(&str, &str)]) {
     let schema = schema(text);
-    assert!(schema.has_defaults());
     for (document, expected) in cases {
         assert_eq!(fill(&schema, document), *expected, "{text} {document}");
     }
@@ -71,10 +70,8 @@ fn defaults_are_found_through_all_of_and_references() {
             "allOf":[{"$ref":"#/$defs/q"},{"properties":{"z":{"allOf":[{"default":3}]},"x":{"default":9}}}]}"##,
         &[("{}", r#"{"x":1,"own":0,"y":2,"z":3}"#)],
     );
-    // Alternatives and conditions give none.
-    let none = schema(
-        r#"{"anyOf":[{"properties":{"a":{"default":1}}}],"if":true,"then":{"properties":{"a":{"default":1}}}}"#,
-    );
+    // What is not about the value gives none.
+    let none = schema(r#"{"not":{"properties":{"a":{"default":1}}},"$defs":{"a":{"default":1}}}"#);
     assert!(!none.has_defaults());
     assert!(!schema(r#"{"default":1,"items":{"default":2}}"#).has_defaults());
 }
@@ -142,4 +139,85 @@ fn a_default_that_fills_itself_in_is_refused() {
         r##"{"properties":{"next":{"$ref":"#","default":{"next":null}}}}"##,
         &[(r#"{"next":{}}"#, r#"{"next":{"next":{"next":null}}}"#)],
     );
+}
+
+#[test]
+fn defaults_are_filled_in_the_branch_that_is_meant() {
+    check(
+        r##"{"$defs":{"cat":{"properties":{"pet":{"const":"cat"},"lives":{"default":9}},"required":["pet"]},
+                      "dog":{"properties":{"pet":{"const":"dog"},"legs":{"default":4}},"required":["pet"]}},
+            "properties":{"pets":{"items":{"oneOf":[{"$ref":"#/$defs/cat"},{"$ref":"#/$defs/dog"}]}},
+                "maybe":{"anyOf":[{"properties":{"n":{"default":0}},"type":"object"},{"type":"null"}]}},
+            "if":{"properties":{"kind":{"const":"a"}},"required":["kind"]},
+            "then":{"properties":{"x":{"default":1}}},"else":{"properties":{"y":{"default":2}}},
+            "dependentSchemas":{"d":{"properties":{"e":{"default":3}}}}}"##,
+        &[
+            (
+                r#"{"pets":[{"pet":"dog"},{"pet":"cat"}],"maybe":{}}"#,
+                r#"{"pets":[{"pet":"dog","legs":4},{"pet":"cat","lives":9}],"maybe":{"n":0},"y":2}"#,
+            ),
+            (r#"{"maybe":null,"kind":"a"}"#, r#"{"maybe":null,"kind":"a","x":1}"#),
+            (r#"{"d":1}"#, r#"{"d":1,"e":3,"y":2}"#),
+        ],
+    );
+    // Of branches that are not told apart, none is meant.
+    check(
+        r#"{"anyOf":[{"properties":{"a":{"default":1}},"required":["x"]},{"required":["y"]}]}"#,
+        &[(r#"{"y":1}"#, r#"{"y":1}"#)],
+    );
+}
+
+#[test]
+fn a_default_that_its_own_schema_refuses_is_not_filled() {
+    let text = r##"{"properties":{"nick":{"type":"string","default":null},"n":{"type":"integer","default":1},
+        "home":{"default":{},"properties":{"town":{"type":"string","default":1}},"required":["town"]}}}"##;
+    check(text, &[("{}", r#"{"n":1}"#)]);
+    let unfilled: Vec<String> =
+        schema(text).unfilled().iter().map(|pointer| pointer.to_string()).collect();
+    assert_eq!(
+        unfilled,
+        ["/properties/home", "/properties/home/properties/town", "/properties/nick"]
+    );
+    // One that becomes valid by what is filled into it is.
+    check(
+        r#"{"properties":{"home":{"default":{},"properties":{"town":{"default":"Ulm"}},"required":["town"]}}}"#,
+        &[("{}", r#"{"home":{"town":"Ulm"}}"#)],
+    );
+}
+
+#[test]
+fn defaults_never_make_a_valid_document_invalid() {
+    for (text, document, filled) in [
+        (r#"{"properties":{"a":{"default":1},"b":{"default":2}},"maxProperties":1}"#, "{}", "{}"),
+        (
+            r#"{"properties":{"a":{"default":1},"b":{"default":2}},"maxProperties":3}"#,
+            "{}",
+            r#"{"a":1,"b":2}"#,
+        ),
+        (
+            r#"{"allOf":[{"properties":{"a":{"default":1}}},{"additionalProperties":false}]}"#,
+            "{}",
+            "{}",
+        ),
+        (
+            r#"{"properties":{"a":{"default":1}},"patternProperties":{"a":{"type":"null"}}}"#,
+            "{}",
+            "{}",
+        ),
+        (r#"{"properties":{"a":{"default":1}},"dependentRequired":{"a":["b"]}}"#, "{}", "{}"),
+        (r#"{"properties":{"a":{"default":1}},"not":{"required":["a"]}}"#, "{}", "{}"),
+        (
+            r#"{"items":{"properties":{"a":{"default":1}}},"uniqueItems":true}"#,
+            r#"[{},{"a":1}]"#,
+            r#"[{},{"a":1}]"#,
+        ),
+        // What is invalid either way is filled in, and refused or mended later.
+        (
+            r#"{"properties":{"a":{"default":1}},"required":["b"],"maxProperties":2}"#,
+            "{}",
+            r#"{"a":1}"#,
+        ),
+    ] {
+        check(text, &[(document, filled)]);
+    }
 }

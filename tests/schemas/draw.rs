@@ -186,7 +186,69 @@ fn nesting(inner: BoxedStrategy<Value>) -> impl Strategy<Value = Keywords> {
         1 => contains,
         2 => one("dependentSchemas", named),
     ];
-    prop_oneof![3 => below, 2 => here]
+    let alternatives = prop_oneof![3 => union(inner.clone()), 1 => condition(inner)];
+    prop_oneof![6 => below, 3 => here, 3 => alternatives]
+}
+
+/// Alternatives as generators write them: optional values, and unions told apart by a member.
+fn union(inner: BoxedStrategy<Value>) -> impl Strategy<Value = Keywords> {
+    let keyword = select(vec!["anyOf", "oneOf"]);
+    let optional = (keyword.clone(), inner.clone(), kind()).prop_map(|(keyword, inner, kind)| {
+        (keyword, vec![typed(inner, kind), json!({ "type": "null" })])
+    });
+    let tags =
+        proptest::sample::subsequence(vec![json!("a"), json!("ab"), json!(1), Value::Null], 2..4);
+    let tagged = (keyword.clone(), name(), tags, vec(inner.clone(), 3), any::<[bool; 3]>());
+    let tagged = tagged.prop_map(|(keyword, name, tags, inner, required)| {
+        let branches = tags.into_iter().zip(inner).zip(required);
+        let branches = branches.map(|((tag, inner), required)| {
+            let mut branch = object(inner);
+            let properties = branch.entry("properties").or_insert_with(|| json!({}));
+            properties[&name] = json!({ "enum": [tag] });
+            if required {
+                branch.insert("required".into(), json!([name]));
+            }
+            branch.into()
+        });
+        (keyword, branches.collect())
+    });
+    let present = (keyword.clone(), proptest::sample::subsequence(&NAMES[..], 2..4), inner.clone());
+    let present = present.prop_map(|(keyword, names, inner)| {
+        let branch = |name: &&str| {
+            json!({ "type": "object", "properties": { *name: inner }, "required": [*name], "additionalProperties": false })
+        };
+        (keyword, names.iter().map(branch).collect())
+    });
+    let kinds = (keyword, kind(), kind(), inner.clone(), inner);
+    let kinds = kinds
+        .prop_map(|(keyword, one, other, a, b)| (keyword, vec![typed(a, one), typed(b, other)]));
+    prop_oneof![3 => optional, 3 => tagged, 2 => present, 2 => kinds].prop_map(
+        |(keyword, branches): (&'static str, Vec<Value>)| vec![(keyword, branches.into())],
+    )
+}
+
+/// A schema with a type.
+fn typed(schema: Value, kind: Value) -> Value {
+    let mut schema = object(schema);
+    schema.insert("type".into(), kind);
+    schema.into()
+}
+
+/// A condition on a member, or on the kind of the value.
+fn condition(inner: BoxedStrategy<Value>) -> impl Strategy<Value = Keywords> {
+    let test = prop_oneof![
+        (name(), scalar(), any::<bool>()).prop_map(|(name, value, required)| {
+            let mut test = json!({ "properties": { &name: { "const": value } } });
+            if required {
+                test["required"] = json!([name]);
+            }
+            test
+        }),
+        kind().prop_map(|kind| json!({ "type": kind })),
+        names().prop_map(|names| json!({ "required": names })),
+    ];
+    (test, inner.clone(), inner)
+        .prop_map(|(test, then, other)| vec![("if", test), ("then", then), ("else", other)])
 }
 
 fn schema_of(parts: Vec<Keywords>) -> Value {

@@ -1,6 +1,8 @@
 //! Schemas: the standard's suite, every keyword, changes against whole checks, and attacks.
 
 mod attacks;
+mod branches;
+mod cases;
 mod changes;
 mod defaults;
 mod drafts;

@@ -1,8 +1,10 @@
-//! What one keyword asks of one value.
+//! What one keyword asserts of one value.
 //!
 //! The keywords of the validation vocabulary that cost less to answer than to ask about are answered
 //! here, over values in place and without allocating; all others by a part of the crate's validator.
 //! Both give the same verdict: the property tests compare them.
+
+use std::cmp::Ordering;
 
 use hashbrown::HashTable;
 use jsonschema::JsonType;
@@ -18,8 +20,8 @@ type MemberNames = Box<[Box<str>]>;
 /// By the name of a member, the names of those it needs.
 type Dependents = Box<[(Box<str>, MemberNames)]>;
 
-/// One question.
-pub(super) enum Test {
+/// One assertion.
+pub(super) enum Assertion {
     /// The schema `false`.
     Never,
     Type(Types),
@@ -56,7 +58,7 @@ impl Options {
     /// Up to this many are compared one by one.
     const SCANNED_MAX: usize = 8;
 
-    fn new(all: Box<[Value]>) -> Options {
+    pub fn new(all: Box<[Value]>) -> Options {
         let state = foldhash::quality::RandomState::default();
         let mut index = HashTable::new();
         if all.len() > Options::SCANNED_MAX {
@@ -69,12 +71,28 @@ impl Options {
     }
 
     #[inline]
-    fn have(&self, view: View<'_>) -> bool {
+    pub fn have(&self, view: View<'_>) -> bool {
+        self.position(view).is_some()
+    }
+
+    /// Which of the values is equal to this one.
+    #[inline]
+    pub fn position(&self, view: View<'_>) -> Option<usize> {
         if self.index.is_empty() {
-            return self.all.iter().any(|value| value.view().equals(view));
+            return self.all.iter().position(|value| value.view().equals(view));
         }
         let hash = view.hash_with(&self.state);
-        self.index.find(hash, |nth| self.all[*nth as usize].view().equals(view)).is_some()
+        let found = self.index.find(hash, |nth| self.all[*nth as usize].view().equals(view))?;
+        Some(*found as usize)
+    }
+
+    pub fn all(&self) -> &[Value] {
+        &self.all
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        let values = self.all.iter().map(|value| size_of::<Value>() + value.heap_bytes());
+        values.sum::<usize>() + self.index.allocation_size()
     }
 }
 
@@ -175,26 +193,26 @@ pub(super) fn value(value: &Serde) -> Option<Value> {
     parse::json(&text, &Limits::NONE).ok().map(|parsed| parsed.value)
 }
 
-impl Test {
+impl Assertion {
     /// The native test of a keyword; `None` where the crate is to be asked.
-    pub fn native(keyword: &str, value: &Serde) -> Option<Test> {
+    pub fn native(keyword: &str, value: &Serde) -> Option<Assertion> {
         Some(match keyword {
-            "type" => Test::Type(Types::parse(value)?),
-            "minimum" => Test::Minimum(number(value)?),
-            "maximum" => Test::Maximum(number(value)?),
-            "exclusiveMinimum" => Test::ExclusiveMinimum(number(value)?),
-            "exclusiveMaximum" => Test::ExclusiveMaximum(number(value)?),
-            "minLength" => Test::MinLength(count(value)?),
-            "maxLength" => Test::MaxLength(count(value)?),
-            "minItems" => Test::MinItems(count(value)?),
-            "maxItems" => Test::MaxItems(count(value)?),
-            "minProperties" => Test::MinProperties(count(value)?),
-            "maxProperties" => Test::MaxProperties(count(value)?),
-            "required" => Test::Required(names(value)?),
-            "dependentRequired" => Test::DependentRequired(dependent(value.as_object()?)?),
-            "uniqueItems" => Test::UniqueItems,
-            "const" => Test::OneOf(Options::new(Box::new([self::value(value)?]))),
-            "enum" => Test::OneOf(Options::new(
+            "type" => Assertion::Type(Types::parse(value)?),
+            "minimum" => Assertion::Minimum(number(value)?),
+            "maximum" => Assertion::Maximum(number(value)?),
+            "exclusiveMinimum" => Assertion::ExclusiveMinimum(number(value)?),
+            "exclusiveMaximum" => Assertion::ExclusiveMaximum(number(value)?),
+            "minLength" => Assertion::MinLength(count(value)?),
+            "maxLength" => Assertion::MaxLength(count(value)?),
+            "minItems" => Assertion::MinItems(count(value)?),
+            "maxItems" => Assertion::MaxItems(count(value)?),
+            "minProperties" => Assertion::MinProperties(count(value)?),
+            "maxProperties" => Assertion::MaxProperties(count(value)?),
+            "required" => Assertion::Required(names(value)?),
+            "dependentRequired" => Assertion::DependentRequired(dependent(value.as_object()?)?),
+            "uniqueItems" => Assertion::UniqueItems,
+            "const" => Assertion::OneOf(Options::new(Box::new([self::value(value)?]))),
+            "enum" => Assertion::OneOf(Options::new(
                 value.as_array()?.iter().map(self::value).collect::<Option<Box<[Value]>>>()?,
             )),
             _ => return None,
@@ -204,8 +222,8 @@ impl Test {
     /// Whether a change anywhere below the value can change the answer.
     pub fn looks_below(&self) -> bool {
         match self {
-            Test::UniqueItems => true,
-            Test::OneOf(options) => options
+            Assertion::UniqueItems => true,
+            Assertion::OneOf(options) => options
                 .all
                 .iter()
                 .any(|value| matches!(value.view(), View::Array(_) | View::Object(_))),
@@ -217,66 +235,70 @@ impl Test {
     pub fn counts_children(&self) -> bool {
         matches!(
             self,
-            Test::MinItems(_)
-                | Test::MaxItems(_)
-                | Test::MinProperties(_)
-                | Test::MaxProperties(_)
-                | Test::Required(_)
-                | Test::DependentRequired(_)
+            Assertion::MinItems(_)
+                | Assertion::MaxItems(_)
+                | Assertion::MinProperties(_)
+                | Assertion::MaxProperties(_)
+                | Assertion::Required(_)
+                | Assertion::DependentRequired(_)
         )
     }
 
     #[inline]
     pub fn passes(&self, view: View<'_>, run: &super::parts::Run<'_>) -> Result<bool> {
         Ok(match self {
-            Test::Never => false,
-            Test::Type(types) => types.admits(view),
-            Test::Minimum(bound) => {
+            Assertion::Never => false,
+            Assertion::Type(types) => types.admits(view),
+            Assertion::Minimum(bound) => {
                 view.as_number().is_none_or(|number| number.compare(*bound).is_ge())
             }
-            Test::Maximum(bound) => {
+            Assertion::Maximum(bound) => {
                 view.as_number().is_none_or(|number| number.compare(*bound).is_le())
             }
-            Test::ExclusiveMinimum(bound) => {
+            Assertion::ExclusiveMinimum(bound) => {
                 view.as_number().is_none_or(|number| number.compare(*bound).is_gt())
             }
-            Test::ExclusiveMaximum(bound) => {
+            Assertion::ExclusiveMaximum(bound) => {
                 view.as_number().is_none_or(|number| number.compare(*bound).is_lt())
             }
-            Test::MultipleOf(divisor, part) => match view {
+            Assertion::MultipleOf(divisor, part) => match view {
                 View::Int(value) => value % divisor == 0,
                 View::Float(_) => run.passes(*part, view)?,
                 _ => true,
             },
-            Test::MinLength(least) => {
+            Assertion::MinLength(least) => {
                 run.spend(text_work(view))?;
                 view.as_text().is_none_or(|text| text.code_points() as u64 >= *least)
             }
-            Test::MaxLength(most) => {
+            Assertion::MaxLength(most) => {
                 run.spend(text_work(view))?;
                 view.as_text().is_none_or(|text| text.code_points() as u64 <= *most)
             }
-            Test::MinItems(least) => {
+            Assertion::MinItems(least) => {
                 view.as_array().is_none_or(|array| array.len() as u64 >= *least)
             }
-            Test::MaxItems(most) => view.as_array().is_none_or(|array| array.len() as u64 <= *most),
-            Test::MinProperties(least) => {
+            Assertion::MaxItems(most) => {
+                view.as_array().is_none_or(|array| array.len() as u64 <= *most)
+            }
+            Assertion::MinProperties(least) => {
                 view.as_object().is_none_or(|object| object.len() as u64 >= *least)
             }
-            Test::MaxProperties(most) => {
+            Assertion::MaxProperties(most) => {
                 view.as_object().is_none_or(|object| object.len() as u64 <= *most)
             }
-            Test::Required(_) | Test::DependentRequired(_) => self.missing(view).is_none(),
-            Test::UniqueItems => match view {
+            Assertion::Required(_) | Assertion::DependentRequired(_) => {
+                self.missing(view).is_none()
+            }
+            Assertion::UniqueItems => match view {
                 View::Array(array) => run.is_unique(array)?,
                 _ => true,
             },
-            Test::OneOf(options) => {
+            Assertion::OneOf(options) => {
                 // It is compared with a few values, or hashed.
                 run.spend(view.work())?;
                 options.have(view)
             }
-            Test::Part(part) => run.passes(*part, view)?,
+            Assertion::Part(part) => run.passes(*part, view)?,
         })
     }
 
@@ -286,8 +308,8 @@ impl Test {
         let lacking =
             |names: &'_ [Box<str>]| names.iter().position(|name| object.find(name).is_none());
         match self {
-            Test::Required(names) => lacking(names).map(|nth| &*names[nth]),
-            Test::DependentRequired(all) => all
+            Assertion::Required(names) => lacking(names).map(|nth| &*names[nth]),
+            Assertion::DependentRequired(all) => all
                 .iter()
                 .filter(|(name, _)| object.find(name).is_some())
                 .find_map(|(_, names)| lacking(names).map(|nth| &*names[nth])),
@@ -295,19 +317,55 @@ impl Test {
         }
     }
 
-    /// What is allocated behind the test.
+    /// Whether [`Assertion::decide`] can tell.
+    pub fn is_plain(&self) -> bool {
+        match self {
+            Assertion::Never
+            | Assertion::Type(_)
+            | Assertion::Minimum(_)
+            | Assertion::Maximum(_)
+            | Assertion::ExclusiveMinimum(_)
+            | Assertion::ExclusiveMaximum(_)
+            | Assertion::Required(_) => true,
+            Assertion::OneOf(_) => !self.looks_below(),
+            _ => false,
+        }
+    }
+
+    /// The verdict of an assertion that takes constant time, for a condition.
+    pub fn decide(&self, view: View<'_>) -> bool {
+        let number = |is: fn(Ordering) -> bool, bound: &Number| {
+            view.as_number().is_none_or(|number| is(number.compare(*bound)))
+        };
+        match self {
+            Assertion::Type(types) => types.admits(view),
+            Assertion::Minimum(bound) => number(Ordering::is_ge, bound),
+            Assertion::Maximum(bound) => number(Ordering::is_le, bound),
+            Assertion::ExclusiveMinimum(bound) => number(Ordering::is_gt, bound),
+            Assertion::ExclusiveMaximum(bound) => number(Ordering::is_lt, bound),
+            Assertion::Required(_) => self.missing(view).is_none(),
+            Assertion::OneOf(options) => options.have(view),
+            _ => false,
+        }
+    }
+
+    /// The members that have to be present.
+    pub fn names(&self) -> &[Box<str>] {
+        match self {
+            Assertion::Required(names) => names,
+            _ => &[],
+        }
+    }
+
+    /// What is allocated behind it.
     pub fn heap_bytes(&self) -> usize {
         let texts = |names: &[Box<str>]| names.iter().map(|name| name.len() + 16).sum::<usize>();
         match self {
-            Test::Required(names) => texts(names),
-            Test::DependentRequired(all) => {
+            Assertion::Required(names) => texts(names),
+            Assertion::DependentRequired(all) => {
                 all.iter().map(|(name, names)| name.len() + 32 + texts(names)).sum()
             }
-            Test::OneOf(options) => {
-                let values =
-                    options.all.iter().map(|value| size_of::<Value>() + value.heap_bytes());
-                values.sum::<usize>() + options.index.allocation_size()
-            }
+            Assertion::OneOf(options) => options.heap_bytes(),
             _ => 0,
         }
     }
@@ -337,6 +395,6 @@ pub(super) fn refuse_odd_numbers(schema: &Serde) -> Result<()> {
 
 const _: fn() = || {
     fn shared<T: Send + Sync>() {}
-    shared::<Test>();
+    shared::<Assertion>();
     shared::<Parts>();
 };

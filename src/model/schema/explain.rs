@@ -1,49 +1,39 @@
-//! What is said of a violation: the place, the keyword, and where the schema asks for it.
+//! Explanations of violations: the place, the keyword, the subschema and a message.
+//!
+//! All of it is cold, and bounded: an explanation takes far fewer steps than a verdict may.
 
-use super::assertion::Test;
+use std::cell::RefCell;
+
+use jsonschema::error::ValidationErrorKind;
+
+use super::active::{Open, Route};
+use super::assertion::Assertion;
+use super::choice::Pick;
 use super::draft::Moves;
-use super::limits::SchemaLimits;
-use super::parts::Run;
+use super::message;
+use super::outline::Id;
+use super::parts::{Found, Run};
+use super::plan::{Check, Plan};
 use super::refusal::cut;
-use super::uri::SCHEMA_URI;
-use super::walk::Violation;
+use super::uri::{SCHEMA_URI, push_token, token_name};
+use super::walk::{Cause, VIOLATIONS_MAX, Violation, Walk};
 use crate::error::{Error, ErrorCode};
-use crate::value::number::Number;
+use crate::value::View;
 
-/// The error a violation is.
-#[cold]
-pub(super) fn error(
-    violation: &Violation<'_>,
-    run: &Run<'_>,
-    moves: &Moves,
-    limits: &SchemaLimits,
-) -> Error {
-    let ask = violation.ask;
-    let mut place = violation.place.clone();
-    let mut keyword = ask.keyword.to_owned();
-    let mut schema = match keyword.as_str() {
-        // The schema `false` has no keyword of its own.
-        "false" => violation.schema.to_owned(),
-        keyword => format!("{}/{keyword}", violation.schema),
-    };
-    if let Test::Part(part) = ask.test
-        && violation.name.is_none()
-        && let Some(found) = run.explain(part, violation.view, limits)
-    {
-        place.push_str(&found.place);
-        schema = match found.schema {
-            Schema::Part(rest) => format!("{}{rest}", violation.schema),
-            Schema::At(base, pointer) if base == SCHEMA_URI => pointer,
-            // Outside the document, or in a resource of it that could not be flattened.
-            Schema::At(base, pointer) => format!("{base}#{pointer}"),
-        };
-        keyword = found.keyword;
-    }
-    let message = message(violation, &keyword);
-    Error::new(ErrorCode::Schema, message)
-        .text("place", place.as_bytes())
-        .text("keyword", keyword.as_bytes())
-        .text("schema", moves.given(&schema).as_bytes())
+/// Branches of which it is found out what a value lacks.
+const BRANCHES_MAX: usize = 64;
+/// Branches whose lack is told.
+const TOLD_MAX: usize = 4;
+/// Alternatives in each other that are explained.
+const DEPTH_MAX: usize = 3;
+
+/// One violation as it is told.
+#[derive(Debug, PartialEq, Eq)]
+struct Finding {
+    place: String,
+    keyword: String,
+    schema: String,
+    message: String,
 }
 
 /// Where the crate says a keyword stands: in the part itself, or in a resource of the schema.
@@ -52,43 +42,213 @@ pub(super) enum Schema {
     At(String, String),
 }
 
-fn message(violation: &Violation<'_>, keyword: &str) -> String {
-    let number = |number: &Number| match number {
-        Number::Int(value) => value.to_string(),
-        Number::Float(value) => value.to_string(),
-    };
-    match &violation.ask.test {
-        Test::Never => "nothing may be here".to_owned(),
-        Test::Minimum(bound) => format!("the number is less than {}", number(bound)),
-        Test::Maximum(bound) => format!("the number is greater than {}", number(bound)),
-        Test::ExclusiveMinimum(bound) => format!("the number is not above {}", number(bound)),
-        Test::ExclusiveMaximum(bound) => format!("the number is not below {}", number(bound)),
-        Test::MultipleOf(divisor, _) => format!("the number is not a multiple of {divisor}"),
-        Test::Type(types) => format!("the value is not of the type {}", types.names()),
-        Test::MinLength(least) => format!("the string has less than {least} characters"),
-        Test::MaxLength(most) => format!("the string has more than {most} characters"),
-        Test::MinItems(least) => format!("the array has less than {least} elements"),
-        Test::MaxItems(most) => format!("the array has more than {most} elements"),
-        Test::MinProperties(least) => format!("the object has less than {least} members"),
-        Test::MaxProperties(most) => format!("the object has more than {most} members"),
-        Test::Required(_) | Test::DependentRequired(_) => {
-            let name = violation.ask.test.missing(violation.view).unwrap_or_default();
-            format!("the object lacks the member '{}'", cut(name))
-        }
-        Test::UniqueItems => "two elements of the array are equal".to_owned(),
-        Test::OneOf(_) => "the value is none of those allowed".to_owned(),
-        Test::Part(_) => match (violation.name, keyword) {
-            (Some(name), _) => format!("the name '{}' is not allowed", cut(name.as_str())),
-            (_, "anyOf") => "the value fits none of the alternatives".to_owned(),
-            (_, "oneOf") => "the value does not fit exactly one of the alternatives".to_owned(),
-            (_, "not") => "the value fits what it must not".to_owned(),
-            (_, "pattern") => "the string does not match the pattern".to_owned(),
-            (_, "format") => "the string is not of the format".to_owned(),
-            (_, "contains") => "the array does not contain what it must".to_owned(),
-            (_, "unevaluatedProperties" | "unevaluatedItems") => {
-                "nothing else may be here".to_owned()
+/// What explanations are made from.
+pub(super) struct Explain<'e> {
+    pub plan: &'e Plan,
+    pub moves: &'e Moves,
+    /// The meter of explanations.
+    pub run: &'e Run<'e>,
+}
+
+impl<'e> Explain<'e> {
+    /// The error of a check that found `first`; and others, if there was time to collect them.
+    #[cold]
+    pub fn error(&self, first: &Violation<'_>, others: &[Violation<'_>]) -> Error {
+        let mut findings: Vec<Finding> = Vec::new();
+        let violations = match others {
+            [] => std::slice::from_ref(first),
+            others => others,
+        };
+        for violation in violations {
+            for finding in self.findings(violation, 0) {
+                if findings.len() < VIOLATIONS_MAX && !findings.contains(&finding) {
+                    findings.push(finding);
+                }
             }
-            (_, keyword) => format!("the value does not fit '{}'", cut(keyword)),
-        },
+        }
+        let first = &findings[0];
+        let error = Error::new(ErrorCode::Schema, first.message.clone())
+            .text("place", first.place.as_bytes())
+            .text("keyword", first.keyword.as_bytes())
+            .text("schema", first.schema.as_bytes());
+        match findings.len() {
+            1 => error,
+            _ => error.json("violations", list(&findings)),
+        }
     }
+
+    /// What is told of one violation; the first of it first.
+    fn findings(&self, violation: &Violation<'_>, depth: usize) -> Vec<Finding> {
+        match violation.cause {
+            Cause::Check(check) => vec![self.of_check(violation, check)],
+            Cause::Alternatives(open) => vec![self.of_alternatives(violation, open, depth)],
+            Cause::Whole(id, check) => {
+                let collected = RefCell::new(Vec::new());
+                let walk = Walk::collecting(self.route(), self.run, &collected);
+                let last = walk.by(id, violation.view).ok().flatten();
+                let mut inside = collected.take();
+                inside.extend(last.map(|last| *last));
+                let inside = inside.iter().flat_map(|inside| {
+                    let mut findings = self.findings(inside, depth);
+                    for finding in &mut findings {
+                        finding.place.insert_str(0, &violation.place);
+                    }
+                    findings
+                });
+                let inside: Vec<Finding> = inside.collect();
+                if inside.is_empty() { self.of_whole(violation, id, check) } else { inside }
+            }
+        }
+    }
+
+    /// The way through what the crate validates whole, too.
+    fn route(&self) -> Route<'e> {
+        Route { plan: self.plan, through: true }
+    }
+
+    /// The pointer of a keyword in the schema as it was given, which may have called it otherwise.
+    fn keyword_pointer(&self, schema: &str, keyword: &str) -> String {
+        let translated = format!("{}/{keyword}", self.moves.translated(schema));
+        self.moves.given(&translated).into_owned()
+    }
+
+    /// What the crate alone knows of a subschema: one finding for each member that is not allowed. Those
+    /// that the schema requires are told last.
+    fn of_whole(&self, violation: &Violation<'_>, id: Id, check: &Check) -> Vec<Finding> {
+        let Assertion::Part(part) = check.assertion else { unreachable!("the crate knows parts") };
+        let found = self.run.explain(part, violation.view);
+        let mut members: Vec<String> = match found.as_ref().map(|found| &found.kind) {
+            Some(ValidationErrorKind::UnevaluatedProperties { unexpected }) => unexpected.clone(),
+            _ => return vec![self.of_part(violation, check, found)],
+        };
+        let required = self.plan.nodes[id as usize].members.iter();
+        let required: Vec<&str> =
+            required.flat_map(|check| check.assertion.names()).map(|name| &**name).collect();
+        members.sort_by_key(|member| required.contains(&member.as_str()));
+        let finding = self.of_part(violation, check, found);
+        let each = members.into_iter().take(VIOLATIONS_MAX).map(|member| {
+            let mut place = finding.place.clone();
+            place.push('/');
+            push_token(&mut place, &member);
+            let message = message::of_unevaluated(&member);
+            let (keyword, schema) = (finding.keyword.clone(), finding.schema.clone());
+            Finding { place, keyword, schema, message }
+        });
+        each.collect()
+    }
+
+    fn of_check(&self, violation: &Violation<'_>, check: &Check) -> Finding {
+        let place = violation.place.clone();
+        let member = token_name(place.rsplit('/').next().unwrap_or_default());
+        let known = message::of_assertion(&check.assertion, check.keyword, violation.view, &member);
+        let message = match (violation.name, known, &check.assertion) {
+            (Some(name), ..) => message::of_name(name),
+            (None, Some(message), _) => message,
+            (None, None, Assertion::Part(part)) => {
+                return self.of_part(violation, check, self.run.explain(*part, violation.view));
+            }
+            (None, None, _) => "the value does not fit".to_owned(),
+        };
+        let schema = match check.assertion {
+            // The schema `false` has no keyword of its own.
+            Assertion::Never => violation.schema.to_owned(),
+            _ => self.keyword_pointer(violation.schema, check.keyword),
+        };
+        Finding { place, keyword: check.keyword.to_owned(), schema, message }
+    }
+
+    /// What the crate found of a part; none where finding out would have cost too much.
+    fn of_part(&self, violation: &Violation<'_>, check: &Check, found: Option<Found>) -> Finding {
+        let mut place = violation.place.clone();
+        let Some(found) = found else {
+            let message =
+                format!("{} does not fit '{}'", message::value(violation.view), check.keyword);
+            let schema = self.keyword_pointer(violation.schema, check.keyword);
+            return Finding { place, keyword: check.keyword.to_owned(), schema, message };
+        };
+        let view = at(violation.view, &found.place);
+        let pattern = self.moves.given_pattern(found.pattern());
+        let message = message::of_kind(&found.kind, view, pattern);
+        place.push_str(&found.place);
+        let schema = match found.schema {
+            Schema::Part(rest) => {
+                let translated = format!("{}{rest}", self.moves.translated(violation.schema));
+                self.moves.given(&translated).into_owned()
+            }
+            Schema::At(base, pointer) if base == SCHEMA_URI => {
+                self.moves.given(&pointer).into_owned()
+            }
+            // Outside the document, or in a resource that could not be flattened.
+            Schema::At(base, pointer) => format!("{base}#{pointer}"),
+        };
+        Finding { place, keyword: found.kind.keyword().to_owned(), schema, message }
+    }
+
+    fn of_alternatives(&self, violation: &Violation<'_>, open: Open<'_>, depth: usize) -> Finding {
+        let check = &open.branches.check;
+        let it = message::value(violation.view);
+        let all = open.branches.ids();
+        let (mut fitting, mut lacks) = (Vec::new(), Vec::new());
+        if depth < DEPTH_MAX {
+            for (nth, branch) in all.iter().enumerate().take(BRANCHES_MAX) {
+                match Walk::new(self.route(), self.run).by(*branch, violation.view) {
+                    Ok(None) => fitting.push(nth.to_string()),
+                    Ok(Some(lack)) => lacks.push(self.lack(&lack, depth + 1)),
+                    Err(_) => break,
+                }
+            }
+        }
+        lacks.sort_by_key(|lack| (lack.chars().count(), lack.clone()));
+        lacks.dedup();
+        let told = lacks.iter().take(TOLD_MAX).map(String::as_str).collect::<Vec<_>>().join("; ");
+        let message = match (open.pick, fitting.len(), told.as_str()) {
+            (Pick::Undecided, 2.., _) => {
+                format!("{it} fits more than one of the alternatives: {}", fitting.join(", "))
+            }
+            (_, _, "") => format!("{it} fits none of the {} alternatives", all.len()),
+            (_, _, told) => format!("{it} fits none of the {} alternatives: {told}", all.len()),
+        };
+        Finding {
+            place: violation.place.clone(),
+            keyword: check.keyword.to_owned(),
+            schema: format!("{}/{}", violation.schema, check.keyword),
+            message,
+        }
+    }
+
+    /// What a value lacks for one branch, in a few words.
+    fn lack(&self, violation: &Violation<'_>, depth: usize) -> String {
+        const LACK_CHARS_MAX: usize = 100;
+        let finding = self.findings(violation, depth).into_iter().next();
+        let lack = finding.map_or(String::new(), |finding| match finding.place.as_str() {
+            "" => finding.message,
+            place => format!("{} at {place}", finding.message),
+        });
+        match lack.char_indices().nth(LACK_CHARS_MAX) {
+            Some((end, _)) => format!("{}…", &lack[..end]),
+            None => lack,
+        }
+    }
+}
+
+/// The value a JSON Pointer leads to.
+fn at<'v>(view: View<'v>, pointer: &str) -> Option<View<'v>> {
+    pointer.split('/').skip(1).try_fold(view, |view, token| match view {
+        View::Object(object) => Some(object.find(&token_name(token))?.1),
+        View::Array(array) => array.get(token.parse().ok()?),
+        _ => None,
+    })
+}
+
+/// The findings as JSON text.
+fn list(findings: &[Finding]) -> String {
+    let all = findings.iter().map(|finding| {
+        serde_json::json!({
+            "place": cut(&finding.place),
+            "keyword": cut(&finding.keyword),
+            "schema": cut(&finding.schema),
+            "message": cut(&finding.message),
+        })
+    });
+    serde_json::Value::Array(all.collect()).to_string()
 }

@@ -5,14 +5,21 @@
 //! fills itself in for ever is refused when the schema is compiled; what several could do together is
 //! bounded by the editor's limits.
 
+use super::active::{Active, Route};
 use super::limits::SchemaLimits;
+use super::outline::Id;
 use super::parts::Run;
 use super::plan::{Children, NONE, Plan};
 use super::refusal::refuse;
-use super::walk::Active;
+use super::walk::Walk;
+use smallvec::SmallVec;
+
 use crate::error::{ErrorCode, Result};
 use crate::value::edit::{Editor, Effects, Journal};
 use crate::value::{Limits, Place, Root, Text, View};
+
+/// The subschemas of one value.
+type Ids = SmallVec<[Id; 6]>;
 
 /// One run over a document.
 pub(super) struct Fill<'f> {
@@ -23,27 +30,28 @@ pub(super) struct Fill<'f> {
 impl Fill<'_> {
     pub fn document(&self, editor: &mut Editor<'_>) -> Result<()> {
         let mut active = Active::default();
-        active.add_through(self.plan, 0);
-        self.value(editor, &mut Place::new(), &active)
+        active.add_through(self.plan, 0, editor.view());
+        self.value(editor, &mut Place::new(), active.ids())
     }
 
-    /// Fills each default into an empty document, where the filling in comes to an end; and refuses
-    /// those that would fill themselves in for ever.
-    pub fn refuse_endless(&self, limits: &SchemaLimits) -> Result<()> {
+    /// Fills each default into an empty document, where the filling in comes to an end; refuses those that
+    /// would fill themselves in for ever, and gives those that their own schema refuses.
+    pub fn unfit(&self, limits: &SchemaLimits) -> Result<Vec<Id>> {
         // What they fill in together is bounded too, or defaults that double would take for ever.
         let mut left = limits.default_bytes as u64;
+        let mut unfit = Vec::new();
         for (id, default) in &self.plan.defaults {
-            if default.depth == 0 || !self.plan.leads_to_default[*id as usize] {
-                continue;
-            }
             let mut active = Active::default();
-            active.add_through(self.plan, *id);
+            active.add_through(self.plan, *id, default.value.view());
             let mut root = Root::bare(default.value.clone());
             let mut journal = Journal::default();
             let within = Limits { bytes: default.size + left, ..Limits::DEFAULT };
             let mut editor = Editor::new(&mut root, default.size, within, &mut journal)
                 .with_effects(Effects::Unrecorded);
-            let filled = self.value(&mut editor, &mut Place::new(), &active);
+            let filled = match default.depth {
+                0 => Ok(()),
+                _ => self.value(&mut editor, &mut Place::new(), active.ids()),
+            };
             left = left.saturating_sub(editor.size() - default.size);
             filled.map_err(|error| match error.code() {
                 ErrorCode::Limit => refuse(
@@ -52,12 +60,16 @@ impl Fill<'_> {
                 ),
                 _ => error,
             })?;
+            let walk = Walk::new(Route { plan: self.plan, through: false }, self.run);
+            if walk.by(*id, editor.view())?.is_some() {
+                unfit.push(*id);
+            }
         }
-        Ok(())
+        Ok(unfit)
     }
 
-    fn value(&self, editor: &mut Editor<'_>, place: &mut Place, active: &Active) -> Result<()> {
-        if !active.ids().iter().any(|id| self.plan.leads_to_default[*id as usize]) {
+    fn value(&self, editor: &mut Editor<'_>, place: &mut Place, active: &[Id]) -> Result<()> {
+        if !active.iter().any(|id| self.plan.leads_to_default[*id as usize]) {
             return Ok(());
         }
         match editor.at(place) {
@@ -69,10 +81,13 @@ impl Fill<'_> {
                 self.run.enter(array.len())?;
                 for index in 0..array.len() {
                     let mut inner = Active::default();
+                    let array = editor.at(place).as_array().expect("it stays an array");
+                    let item = array.get(index).expect("no element comes or goes");
                     for children in self.children(active) {
                         let id = children.of_element(index).unwrap_or(NONE);
-                        inner.add_through(self.plan, id);
+                        inner.add_through(self.plan, id, item);
                     }
+                    let inner: Ids = inner.ids().into();
                     place.push(index as u32);
                     self.value(editor, place, &inner)?;
                     place.pop();
@@ -83,11 +98,11 @@ impl Fill<'_> {
         }
     }
 
-    fn children(&self, active: &Active) -> impl Iterator<Item = &Children> {
-        active.ids().iter().filter_map(|id| self.plan.nodes[*id as usize].children.as_deref())
+    fn children(&self, active: &[Id]) -> impl Iterator<Item = &Children> {
+        active.iter().filter_map(|id| self.plan.nodes[*id as usize].children.as_deref())
     }
 
-    fn members(&self, editor: &mut Editor<'_>, place: &Place, active: &Active) -> Result<()> {
+    fn members(&self, editor: &mut Editor<'_>, place: &Place, active: &[Id]) -> Result<()> {
         for children in self.children(active) {
             for (name, id) in children.properties.entries() {
                 let Some(default) = self.plan.defaults.get(id) else { continue };
@@ -104,14 +119,14 @@ impl Fill<'_> {
         &self,
         editor: &mut Editor<'_>,
         place: &mut Place,
-        active: &Active,
+        active: &[Id],
     ) -> Result<()> {
         // Nothing is taken out or put in between, so positions hold while members are looked into.
         let object = editor.at(place).as_object().expect("members are those of an object");
         let mut inside = Vec::new();
         for (position, name, value) in object.entries() {
             if matches!(value, View::Object(_) | View::Array(_)) {
-                let inner = self.member_active(active, name)?;
+                let inner = self.member_active(active, name, value)?;
                 if !inner.is_empty() {
                     inside.push((position, inner));
                 }
@@ -125,11 +140,11 @@ impl Fill<'_> {
         Ok(())
     }
 
-    fn member_active(&self, active: &Active, name: Text<'_>) -> Result<Active> {
+    fn member_active(&self, active: &[Id], name: Text<'_>, value: View<'_>) -> Result<Ids> {
         let mut inner = Active::default();
         for children in self.children(active) {
-            children.of_member(name, self.run, |id| inner.add_through(self.plan, id))?;
+            children.of_member(name, self.run, |id| inner.add_through(self.plan, id, value))?;
         }
-        Ok(inner)
+        Ok(inner.ids().into())
     }
 }

@@ -41,7 +41,7 @@ impl SchemaLimits {
         chain: limit::SCHEMA_CHAIN.default as u32,
         pattern_bytes: limit::SCHEMA_PATTERN_BYTES.default as usize,
         default_bytes: 64 << 10,
-        branch_steps: 1 << 22,
+        branch_steps: limit::SCHEMA_BRANCH_STEPS.default,
         steps: limit::SCHEMA_STEPS.default,
         stack_bytes: 2 << 20,
     };

@@ -10,33 +10,44 @@
 //! are asserted. Patterns are matched in linear time. Nothing is ever fetched: a reference leads into
 //! the document, or to the standard's own metaschema.
 
+mod active;
 mod assertion;
+mod choice;
 mod draft;
 mod explain;
 mod fill;
 mod instance;
 mod keywords;
 mod limits;
+mod message;
 mod outline;
 mod parts;
 mod pattern;
 mod plan;
+mod planner;
+mod prune;
 mod refusal;
+mod trail;
 mod uri;
 mod walk;
 
+use std::cell::RefCell;
+
 use serde_json::Value as Serde;
 
+use self::active::Route;
 use self::draft::{Moves, translate};
+use self::explain::Explain;
 use self::fill::Fill;
 use self::instance::Meter;
 pub use self::limits::SchemaLimits;
 use self::outline::Outline;
 use self::parts::{Parts, Run};
-use self::plan::{Plan, Planner, WHOLE};
+use self::plan::{Plan, WHOLE};
+use self::planner::Planner;
 use self::refusal::{cut, refuse};
 use self::uri::SCHEMA_URI;
-use self::walk::{Verdict, Walk};
+use self::walk::{Violation, Walk};
 use crate::budget::Allowance;
 use crate::budget::weight::SCHEMA_STEPS;
 use crate::error::{Error, ErrorCode, Result};
@@ -51,6 +62,7 @@ pub struct Schema {
     parts: Parts,
     /// Where subschemas stand in the schema as it was given.
     moves: Moves,
+    unfilled: Box<[Box<str>]>,
     limits: SchemaLimits,
     /// What a step into a value is charged.
     charge: u64,
@@ -80,7 +92,7 @@ impl Schema {
         let registry = parts::registry(document)?;
         let base = jsonschema::uri::from_str(SCHEMA_URI).expect("the URI is well-formed");
         let outline = Outline::new(document, &registry, &base, limits)?;
-        let mut planner = Planner::new(&outline);
+        let mut planner = Planner::new(&outline, &translated.moves, limits);
         let plan = planner.plan()?;
         let (count, parts) = (planner.parts.len(), planner.parts);
         let flat = outline.flattened(document);
@@ -97,10 +109,10 @@ impl Schema {
         // A value may be met by that many schemas in one step.
         let charge = 1 + outline.weight / 16;
         let moves = translated.moves;
-        let schema = Schema { plan, parts, moves, limits: *limits, charge, heap_bytes };
-        if schema.has_defaults() {
-            Fill { plan: &schema.plan, run: &schema.run() }.refuse_endless(limits)?;
-        }
+        let unfilled = Box::default();
+        let mut schema =
+            Schema { plan, parts, moves, unfilled, limits: *limits, charge, heap_bytes };
+        schema.drop_unfit_defaults(limits)?;
         Ok(schema)
     }
 
@@ -111,6 +123,34 @@ impl Schema {
         const PATTERN_STEPS: u64 = 4_000;
         let patterns = text.windows(7).filter(|word| *word == b"pattern").count();
         text.len() as u64 * BYTE_STEPS + patterns as u64 * PATTERN_STEPS
+    }
+
+    /// Takes out defaults that their own schema refuses: they would make a valid document invalid.
+    fn drop_unfit_defaults(&mut self, limits: &SchemaLimits) -> Result<()> {
+        // Without one default, another that it was filled into may fit no longer.
+        const ROUNDS_MAX: usize = 16;
+        let mut dropped = Vec::new();
+        for _ in 0..ROUNDS_MAX {
+            if !self.has_defaults() {
+                break;
+            }
+            let unfit = Fill { plan: &self.plan, run: &self.run() }.unfit(limits)?;
+            if unfit.is_empty() {
+                break;
+            }
+            for id in unfit {
+                self.plan.defaults.remove(&id);
+                dropped.push(self.plan.nodes[id as usize].pointer.clone());
+            }
+        }
+        dropped.sort();
+        self.unfilled = dropped.into();
+        Ok(())
+    }
+
+    /// JSON Pointers of the members whose default is not filled in, because their schema refuses it.
+    pub fn unfilled(&self) -> &[Box<str>] {
+        &self.unfilled
     }
 
     /// Checks a whole document. A violation is `SCHEMA`, with the place, the keyword and where the
@@ -129,9 +169,9 @@ impl Schema {
         }
         // The verdict is there; the plan knows where to look for the place.
         let again = self.run_within(allowance.transfers_left(), allowance);
-        let walk = Walk { plan: &self.plan, run: &again };
+        let walk = Walk::new(self.route(), &again);
         if let Some(violation) = walk.whole(document)? {
-            return Err(explain::error(&violation, &run, &self.moves, &self.limits));
+            return Err(self.explain(&violation, document, None));
         }
         Err(Error::new(ErrorCode::Schema, "the document does not fit the schema"))
     }
@@ -157,19 +197,48 @@ impl Schema {
             return self.check_within(document, allowance);
         }
         let run = self.run_within(allowance.steps_left(), allowance);
-        let walk = Walk { plan: &self.plan, run: &run };
-        let verdict = self.judge(walk.changes(document, changes), &run);
+        let walk = Walk::new(self.route(), &run);
+        let verdict = match walk.changes(document, changes) {
+            Ok(None) => Ok(()),
+            Ok(Some(violation)) => Err(self.explain(&violation, document, Some(changes))),
+            Err(error) => Err(error),
+        };
         allowance.spend_counted(run.spent() / SCHEMA_STEPS);
         verdict
     }
 
-    /// Fills in missing members that have a `default` under `properties`, also through `allOf` and
-    /// `$ref`, in objects that are there or were just filled in, in the schema's order. Members that are
-    /// there are never touched.
+    /// As [`Schema::check_changes`], with the steps that it took: for tests of what a change costs.
+    pub fn steps_of_changes(&self, document: View<'_>, changes: &[Change]) -> (Result<()>, u64) {
+        let run = self.run();
+        let verdict = match Walk::new(self.route(), &run).changes(document, changes) {
+            Ok(None) => Ok(()),
+            Ok(Some(violation)) => Err(self.explain(&violation, document, Some(changes))),
+            Err(error) => Err(error),
+        };
+        (verdict, run.spent())
+    }
+
+    /// Fills in missing members that have a `default` under `properties`, also through `allOf`, `$ref` and
+    /// the branch that is meant, in objects that are there or were just filled in, in the schema's order.
+    /// Members that are there are never touched. Where the document is valid without what would be filled
+    /// in, and invalid with it, nothing is.
+    ///
+    /// To be called before anything else is changed through this editor.
     pub fn fill_defaults(&self, editor: &mut Editor<'_>) -> Result<()> {
         if !self.has_defaults() {
             return Ok(());
         }
+        let was_changed = editor.changed();
+        self.fill(editor)?;
+        if self.plan.fills_safely || was_changed || !editor.changed() || self.passes(editor)? {
+            return Ok(());
+        }
+        editor.rollback();
+        // A document that is invalid either way is refused, or mended by statements to come.
+        if self.passes(editor)? { Ok(()) } else { self.fill(editor) }
+    }
+
+    fn fill(&self, editor: &mut Editor<'_>) -> Result<()> {
         let Some(allowance) = editor.allowance() else {
             return Fill { plan: &self.plan, run: &self.run() }.document(editor);
         };
@@ -177,6 +246,17 @@ impl Schema {
         let filled = Fill { plan: &self.plan, run: &run }.document(editor);
         allowance.transfer_counted(run.spent() / SCHEMA_STEPS);
         filled
+    }
+
+    /// The verdict on an editor's document, without an explanation.
+    fn passes(&self, editor: &Editor<'_>) -> Result<bool> {
+        let Some(allowance) = editor.allowance() else {
+            return self.run().passes(WHOLE, editor.view());
+        };
+        let run = self.run_within(allowance.transfers_left(), allowance);
+        let passes = run.passes(WHOLE, editor.view());
+        allowance.transfer_counted(run.spent() / SCHEMA_STEPS);
+        passes
     }
 
     /// Whether [`Schema::fill_defaults`] can ever do anything.
@@ -206,11 +286,32 @@ impl Schema {
     }
 
     #[inline]
-    fn judge(&self, verdict: Verdict<'_>, run: &Run<'_>) -> Result<()> {
-        match verdict? {
-            None => Ok(()),
-            Some(violation) => Err(explain::error(&violation, run, &self.moves, &self.limits)),
-        }
+    fn route(&self) -> Route<'_> {
+        Route { plan: &self.plan, through: false }
+    }
+
+    /// The error of a check that found `first`. Another walk collects more, as far as few steps lead.
+    #[cold]
+    fn explain(
+        &self,
+        first: &Violation<'_>,
+        document: View<'_>,
+        changes: Option<&[Change]>,
+    ) -> Error {
+        // What every alternative has against a value takes a few hundred bytes for each step.
+        let steps = self.limits.steps / 512;
+        let run = self.parts.run(Meter::new(steps, 1, self.limits.stack_bytes));
+        let collected = RefCell::new(Vec::new());
+        let walk = Walk::collecting(self.route(), &run, &collected);
+        let last = match changes {
+            None => walk.whole(document),
+            Some(changes) => walk.changes_anywhere(document, changes),
+        };
+        let mut others = collected.take();
+        others.extend(last.ok().flatten().map(|last| *last));
+        let run = self.parts.run(Meter::new(steps, 1, self.limits.stack_bytes));
+        let explain = Explain { plan: &self.plan, moves: &self.moves, run: &run };
+        explain.error(first, &others)
     }
 }
 

@@ -20,7 +20,7 @@ use super::uri::{PARTS_URI, SCHEMA_URI, fragment, push_token};
 use crate::error::{Error, Result};
 use crate::limit;
 
-/// The number of a place that is a schema.
+/// The number of a subschema.
 pub(super) type Id = u32;
 
 /// What an external schema, which is the standard's metaschema, may apply to one value.
@@ -30,8 +30,8 @@ const EXTERNAL_WEIGHT: u64 = 64;
 /// through them may be as many as two to this power.
 const CROSSINGS_MAX: usize = crate::limit::SCHEMA_CROSSINGS.default as usize;
 
-/// One place that is a schema.
-pub(super) struct Place<'s> {
+/// One subschema.
+pub(super) struct Subschema<'s> {
     pub schema: &'s Serde,
     /// JSON Pointer in the document.
     pub pointer: String,
@@ -54,7 +54,7 @@ pub(super) enum Target {
 
 /// All places of a document that are schemas; the first is the document.
 pub(super) struct Outline<'s> {
-    pub places: Vec<Place<'s>>,
+    pub places: Vec<Subschema<'s>>,
     /// A schema depends on the way that led to it: nothing may be taken out of its context.
     pub needs_context: bool,
     /// How many schemas one value may be met by, at most, at the place where it is most.
@@ -64,7 +64,7 @@ pub(super) struct Outline<'s> {
 struct Builder<'s, 'l> {
     registry: &'s Registry<'s>,
     limits: &'l SchemaLimits,
-    places: Vec<Place<'s>>,
+    places: Vec<Subschema<'s>>,
     by_address: HashMap<usize, Id>,
     /// Every object and boolean of the document, for references to anywhere.
     anywhere: HashMap<usize, u32>,
@@ -121,7 +121,7 @@ impl<'s> Outline<'s> {
         Ok(outline)
     }
 
-    pub fn place(&self, id: Id) -> &Place<'s> {
+    pub fn place(&self, id: Id) -> &Subschema<'s> {
         &self.places[id as usize]
     }
 
@@ -142,7 +142,8 @@ impl<'s> Outline<'s> {
     /// The crate compiles what is referred to anew for every way through resources that leads there,
     /// and there may be more such ways than anything has room for.
     pub fn flattened(&self, root: &Serde) -> Option<Serde> {
-        let names = |place: &Place<'_>| has(place.schema, "$id") || has(place.schema, "$anchor");
+        let names =
+            |place: &Subschema<'_>| has(place.schema, "$id") || has(place.schema, "$anchor");
         if self.needs_context {
             return self.with_absolute_crossings(root);
         }
@@ -349,7 +350,7 @@ impl<'s> Builder<'s, '_> {
             _ => base,
         };
         self.by_address.insert(address(schema), id);
-        self.places.push(Place {
+        self.places.push(Subschema {
             schema,
             pointer,
             base,
@@ -454,7 +455,7 @@ impl<'s> Builder<'s, '_> {
 
     /// References from one resource to another, and dynamic ones.
     fn crossings(&self) -> usize {
-        let crosses = |place: &&Place<'_>| match &place.reference {
+        let crosses = |place: &&Subschema<'_>| match &place.reference {
             Some(Target::Inside(id)) => {
                 self.places[*id as usize].base.as_str() != place.base.as_str()
             }

@@ -8,6 +8,7 @@
 
 use std::error::Error as StdError;
 
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, Registry, Retrieve, Uri, Validator};
 use referencing::SPECIFICATIONS;
 use serde_json::{Map, Value as Serde};
@@ -133,12 +134,21 @@ pub(super) struct Run<'r> {
     meter: Meter,
 }
 
-/// Where the crate found a violation: instance pointer below the value asked about, schema pointer,
-/// keyword.
+/// A violation as the crate found it: instance pointer below the value asked about, subschema, kind.
 pub(super) struct Found {
     pub place: String,
     pub schema: Schema,
-    pub keyword: String,
+    pub kind: ValidationErrorKind,
+}
+
+impl Found {
+    /// The pattern that is not matched, as the engine spells it.
+    pub fn pattern(&self) -> &str {
+        match &self.kind {
+            ValidationErrorKind::Pattern { pattern } => pattern,
+            _ => "",
+        }
+    }
 }
 
 impl Parts {
@@ -187,13 +197,11 @@ impl Run<'_> {
     }
 
     /// Where a value that does not pass a part violates it. `None` where saying so would cost too much.
-    pub fn explain(&self, part: u32, view: View<'_>, limits: &SchemaLimits) -> Option<Found> {
-        // Finding out collects what every alternative has against the value, a few hundred bytes for each
-        // step: bounded far below what a verdict may cost.
-        let meter = Meter::new(limits.steps / 512, 1, limits.stack_bytes);
+    pub fn explain(&self, part: u32, view: View<'_>) -> Option<Found> {
         let name = Name::new(part);
-        let found = self.parts.validator.validate(Node::member(&name, view, &meter)).err()?;
-        if meter.verdict(false).is_err() {
+        let node = Node::member(&name, view, &self.meter);
+        let found = self.parts.validator.validate(node).err()?;
+        if self.meter.verdict(false).is_err() {
             return None;
         }
         let place = found.instance_path().as_str();
@@ -210,7 +218,7 @@ impl Run<'_> {
         Some(Found {
             place: place.get(1 + name.len()..).unwrap_or_default().to_owned(),
             schema,
-            keyword: found.kind().keyword().to_owned(),
+            kind: found.into_parts().kind,
         })
     }
 }

@@ -1,160 +1,59 @@
 //! Walks a document along the plan: the whole of it, or just where it changed.
 //!
-//! At every value a set of places is *active*: those that judge it. Sets, not lists: however often a
-//! schema leads to a place, a value is judged by it once, so the work is bounded by places times values.
+//! At every value a set of subschemas is *active*: those that apply to it. Of alternatives it is the branch
+//! that is meant, as if that stood alone.
 //!
-//! Must never judge less than what a change can alter, given that the document was valid before.
+//! Must never validate less than what a change can alter, given that the document was valid before.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
 
 use smallvec::SmallVec;
 
-use super::assertion::Test;
+use super::active::{Active, Open, Route};
+use super::assertion::Assertion;
+use super::choice::Pick;
 use super::instance;
 use super::outline::Id;
 use super::parts::Run;
-use super::plan::{Ask, Children, NONE, Node, Plan};
-use super::uri::push_token;
+use super::plan::{Check, Children, NONE, Node};
+use super::trail::Trail;
 use crate::error::Result;
 use crate::value::edit::{Change, ChangeKind};
 use crate::value::work::comparisons;
 use crate::value::{ArrayView, ObjectView, Text, View};
 
-/// The places that judge one value.
-#[derive(Default)]
-pub(super) struct Active {
-    ids: SmallVec<[Id; 6]>,
-    /// Kept from [`Active::SCANNED_MAX`] places on.
-    seen: Option<HashSet<Id>>,
-}
-
-impl Active {
-    const SCANNED_MAX: usize = 32;
-
-    /// Adds a place and all that judge the same value along with it.
-    #[inline]
-    fn add(&mut self, plan: &Plan, id: Id) {
-        if id == NONE || !self.insert(id) {
-            return;
-        }
-        if !plan.nodes[id as usize].also.is_empty() {
-            self.add_others(plan);
-        }
-    }
-
-    fn add_others(&mut self, plan: &Plan) {
-        let mut next = self.ids.len() - 1;
-        while next < self.ids.len() {
-            let node = &plan.nodes[self.ids[next] as usize];
-            if !node.opaque {
-                node.also.iter().for_each(|id| {
-                    self.insert(*id);
-                });
-            }
-            next += 1;
-        }
-    }
-
-    /// As [`Active::add`], in the schema's order, and through what the crate judges too: for defaults.
-    pub fn add_through(&mut self, plan: &Plan, id: Id) {
-        let mut stack: SmallVec<[Id; 6]> = SmallVec::from_slice(&[id]);
-        while let Some(id) = stack.pop() {
-            if id != NONE && self.insert(id) {
-                stack.extend(plan.nodes[id as usize].also.iter().rev().copied());
-            }
-        }
-    }
-
-    #[inline]
-    fn insert(&mut self, id: Id) -> bool {
-        if let Some(seen) = &mut self.seen {
-            if !seen.insert(id) {
-                return false;
-            }
-        } else if self.ids.contains(&id) {
-            return false;
-        } else if self.ids.len() == Active::SCANNED_MAX {
-            let mut seen: HashSet<Id> = self.ids.iter().copied().collect();
-            seen.insert(id);
-            self.seen = Some(seen);
-        }
-        self.ids.push(id);
-        true
-    }
-
-    pub fn ids(&self) -> &[Id] {
-        &self.ids
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-}
-
-/// The way from the root to a value, for the place of a violation.
+/// The keyword that is violated.
 #[derive(Clone, Copy)]
-pub(super) struct Trail<'t> {
-    outer: Option<&'t Trail<'t>>,
-    step: Step<'t>,
+pub(super) enum Cause<'w> {
+    Check(&'w Check),
+    /// The crate found the subschema of this number invalid, whole.
+    Whole(Id, &'w Check),
+    /// No branch was picked, or none of those that could be fits.
+    Alternatives(Open<'w>),
 }
 
-#[derive(Clone, Copy)]
-enum Step<'t> {
-    Root,
-    Name(Text<'t>),
-    Index(usize),
-}
-
-impl Trail<'_> {
-    pub const ROOT: Trail<'static> = Trail { outer: None, step: Step::Root };
-
-    fn name<'t>(&'t self, name: Text<'t>) -> Trail<'t> {
-        Trail { outer: Some(self), step: Step::Name(name) }
-    }
-
-    fn index(&self, index: usize) -> Trail<'_> {
-        Trail { outer: Some(self), step: Step::Index(index) }
-    }
-
-    fn pointer(&self) -> String {
-        let mut steps = Vec::new();
-        let mut trail = Some(self);
-        while let Some(here) = trail {
-            steps.push(here.step);
-            trail = here.outer;
-        }
-        let mut out = String::new();
-        for step in steps.iter().rev() {
-            match step {
-                Step::Root => {}
-                Step::Name(name) => {
-                    out.push('/');
-                    push_token(&mut out, name.as_str());
-                }
-                Step::Index(index) => out.push_str(&format!("/{index}")),
-            }
-        }
-        out
-    }
-}
-
-/// A question that was answered no.
+/// A violation of a keyword.
 pub(super) struct Violation<'w> {
     /// JSON Pointer of the value.
     pub place: String,
-    /// JSON Pointer of the place of the schema.
+    /// JSON Pointer of the subschema.
     pub schema: &'w str,
-    pub ask: &'w Ask,
+    pub cause: Cause<'w>,
     pub view: View<'w>,
     /// The keyword is about this name, not about the value.
     pub name: Option<Text<'w>>,
 }
 
-/// One walk. The first violation ends it.
-pub(super) struct Walk<'w> {
-    pub plan: &'w Plan,
+/// One walk. The first violation ends it, unless they are collected.
+pub(super) struct Walk<'w, 'f> {
+    pub route: Route<'w>,
     pub run: &'w Run<'w>,
+    /// Violations are put here, and the walk goes on until there are [`VIOLATIONS_MAX`].
+    pub found: Option<&'f RefCell<Vec<Violation<'w>>>>,
 }
+
+/// The most violations that one error tells.
+pub(super) const VIOLATIONS_MAX: usize = 8;
 
 /// `None`: all is well.
 pub(super) type Verdict<'w> = Result<Option<Box<Violation<'w>>>>;
@@ -168,35 +67,72 @@ macro_rules! pass {
     };
 }
 
-impl<'w> Walk<'w> {
-    /// Judges a whole document.
-    pub fn whole(&self, document: View<'w>) -> Verdict<'w> {
-        let mut active = Active::default();
-        active.add(self.plan, 0);
-        self.value(document, &active, &Trail::ROOT)
+impl<'w, 'f> Walk<'w, 'f> {
+    pub fn new(route: Route<'w>, run: &'w Run<'w>) -> Walk<'w, 'f> {
+        Walk { route, run, found: None }
     }
 
-    /// Judges what changes can have altered of a document that was valid before.
+    /// A walk that collects violations.
+    pub fn collecting(
+        route: Route<'w>,
+        run: &'w Run<'w>,
+        found: &'f RefCell<Vec<Violation<'w>>>,
+    ) -> Walk<'w, 'f> {
+        Walk { route, run, found: Some(found) }
+    }
+
+    /// Validates a whole document.
+    pub fn whole(&self, document: View<'w>) -> Verdict<'w> {
+        self.by(0, document)
+    }
+
+    /// Validates a value by one subschema.
+    pub fn by(&self, id: Id, view: View<'w>) -> Verdict<'w> {
+        let mut active = Active::default();
+        active.add(self.route, id, view);
+        self.value(view, &active, &Trail::ROOT)
+    }
+
+    /// Ends the walk with a violation, or collects it.
+    #[cold]
+    fn report(
+        &self,
+        id: Id,
+        cause: Cause<'w>,
+        view: View<'w>,
+        trail: &Trail<'_>,
+        name: Option<Text<'w>>,
+    ) -> Verdict<'w> {
+        let schema = &self.node(id).pointer;
+        let violation = Violation { place: trail.pointer(), schema, cause, view, name };
+        if let Some(found) = self.found {
+            let mut found = found.borrow_mut();
+            if found.len() + 1 < VIOLATIONS_MAX {
+                found.push(violation);
+                return Ok(None);
+            }
+        }
+        Ok(Some(Box::new(violation)))
+    }
+
+    /// Validates what changes can have altered of a document that was valid before.
     pub fn changes(&self, document: View<'w>, changes: &[Change]) -> Verdict<'w> {
         if let [change] = changes
             && change.kind == ChangeKind::Value
-            && self.is_surely_fine(document, &change.place)?
+            && self.is_surely_valid(document, &change.place)?
         {
             return Ok(None);
         }
         self.changes_anywhere(document, changes)
     }
 
-    /// Whether a new value at a place is well, found with no more than one place of the schema at a time:
-    /// the common case. `false` says nothing.
+    /// Whether a new value at a place is valid, found with no more than one subschema at a time: the
+    /// common case. `false` says nothing.
     #[inline]
-    fn is_surely_fine(&self, document: View<'w>, place: &[u32]) -> Result<bool> {
+    fn is_surely_valid(&self, document: View<'w>, place: &[u32]) -> Result<bool> {
         let (mut view, mut id) = (document, 0);
         for (depth, position) in place.iter().enumerate() {
-            let node = self.node(id);
-            if node.opaque || !node.also.is_empty() || !node.deep.is_empty() {
-                return Ok(false);
-            }
+            let Some(node) = self.alone(id, view) else { return Ok(false) };
             let Some(children) = node.children.as_deref() else { return Ok(true) };
             let next = match view {
                 View::Object(object) => {
@@ -220,24 +156,59 @@ impl<'w> Walk<'w> {
                 Some(next) => id = next,
             }
         }
-        let node = self.node(id);
-        if !node.also.is_empty() || matches!(view, View::Array(_) | View::Object(_)) {
+        if matches!(view, View::Array(_) | View::Object(_)) {
             return Ok(false);
         }
-        for asks in [&node.shallow, &node.members, &node.deep] {
-            for ask in asks {
-                if !ask.test.passes(view, self.run)? {
-                    return Ok(false);
-                }
+        self.is_valid_leaf(id, view)
+    }
+
+    /// The node that leads to the children of a container, if nothing else depends on what changed below
+    /// it. Of alternatives it is the branch for the kind of value.
+    #[inline]
+    fn alone(&self, mut id: Id, view: View<'_>) -> Option<&'w Node> {
+        loop {
+            let node = self.node(id);
+            if node.whole.is_some() || !node.also.is_empty() || !node.deep.is_empty() {
+                return None;
+            }
+            match &*node.choices {
+                [] => return Some(node),
+                [choice] if node.children.is_none() => id = choice.by_kind(view)?,
+                _ => return None,
             }
         }
-        Ok(true)
+    }
+
+    /// Whether a value that is no container is valid, with no more than one subschema at a time.
+    #[inline]
+    fn is_valid_leaf(&self, mut id: Id, view: View<'_>) -> Result<bool> {
+        loop {
+            let node = self.node(id);
+            if node.whole.is_some() || !node.also.is_empty() {
+                return Ok(false);
+            }
+            for checks in [&node.shallow, &node.members, &node.deep] {
+                for check in checks {
+                    if !check.assertion.passes(view, self.run)? {
+                        return Ok(false);
+                    }
+                }
+            }
+            match &*node.choices {
+                [] => return Ok(true),
+                [choice] => match choice.by_kind(view) {
+                    Some(branch) => id = branch,
+                    None => return Ok(false),
+                },
+                _ => return Ok(false),
+            }
+        }
     }
 
     #[inline(never)]
-    fn changes_anywhere(&self, document: View<'w>, changes: &[Change]) -> Verdict<'w> {
+    pub fn changes_anywhere(&self, document: View<'w>, changes: &[Change]) -> Verdict<'w> {
         let mut active = Active::default();
-        active.add(self.plan, 0);
+        active.add(self.route, 0, document);
         let mut sorted: SmallVec<[&Change; 8]> = changes.iter().collect();
         sorted.sort_unstable_by(|a, b| a.place.cmp(&b.place));
         self.changed(document, &active, &sorted, 0, &Trail::ROOT)
@@ -245,17 +216,22 @@ impl<'w> Walk<'w> {
 
     #[inline]
     fn node(&self, id: Id) -> &'w Node {
-        &self.plan.nodes[id as usize]
+        self.route.node(id)
     }
 
     /// A value that is new, with everything in it.
-    fn value(&self, view: View<'w>, active: &Active, trail: &Trail<'_>) -> Verdict<'w> {
+    fn value(&self, view: View<'w>, active: &Active<'w>, trail: &Trail<'_>) -> Verdict<'w> {
         for id in active.ids() {
             let node = self.node(*id);
-            pass!(self.ask(node, &node.shallow, view, trail));
-            pass!(self.ask(node, &node.members, view, trail));
-            pass!(self.ask(node, &node.deep, view, trail));
+            if !self.route.opens(node) {
+                pass!(self.by_crate(*id, node, view, trail));
+                continue;
+            }
+            pass!(self.checks(*id, &node.shallow, view, trail));
+            pass!(self.checks(*id, &node.members, view, trail));
+            pass!(self.checks(*id, &node.deep, view, trail));
         }
+        pass!(self.alternatives(active, view, trail));
         match view {
             View::Array(array) => self.elements(array, active, trail),
             View::Object(object) => self.members(object, active, trail),
@@ -264,22 +240,49 @@ impl<'w> Walk<'w> {
     }
 
     #[inline]
-    fn ask(
+    fn checks(
         &self,
-        node: &'w Node,
-        asks: &'w [Ask],
+        id: Id,
+        checks: &'w [Check],
         view: View<'w>,
         trail: &Trail<'_>,
     ) -> Verdict<'w> {
-        for ask in asks {
-            if !ask.test.passes(view, self.run)? {
-                return Ok(Some(violation(node, ask, view, trail, None)));
+        for check in checks {
+            if !check.assertion.passes(view, self.run)? {
+                pass!(self.report(id, Cause::Check(check), view, trail, None));
             }
         }
         Ok(None)
     }
 
-    fn elements(&self, array: ArrayView<'w>, active: &Active, trail: &Trail<'_>) -> Verdict<'w> {
+    /// A subschema that the crate validates whole.
+    fn by_crate(&self, id: Id, node: &'w Node, view: View<'w>, trail: &Trail<'_>) -> Verdict<'w> {
+        let check = node.whole.as_deref().expect("only such a subschema does not open");
+        if check.assertion.passes(view, self.run)? {
+            return Ok(None);
+        }
+        self.report(id, Cause::Whole(id, check), view, trail, None)
+    }
+
+    /// Alternatives of which no branch was picked.
+    #[inline]
+    fn alternatives(&self, active: &Active<'w>, view: View<'w>, trail: &Trail<'_>) -> Verdict<'w> {
+        for open in &active.open {
+            let fits = open.pick == Pick::Undecided
+                && open.branches.check.assertion.passes(view, self.run)?;
+            if !fits {
+                pass!(self.report(open.id, Cause::Alternatives(*open), view, trail, None));
+            }
+        }
+        Ok(None)
+    }
+
+    fn elements(
+        &self,
+        array: ArrayView<'w>,
+        active: &Active<'w>,
+        trail: &Trail<'_>,
+    ) -> Verdict<'w> {
         if !self.has_children(active, |children| {
             !children.prefix.is_empty() || children.items.is_some()
         }) {
@@ -287,7 +290,7 @@ impl<'w> Walk<'w> {
         }
         self.run.enter(array.len())?;
         for (index, item) in array.iter().enumerate() {
-            let inner = self.element_active(active, index);
+            let inner = self.element_active(active, index, item);
             if !inner.is_empty() {
                 pass!(self.value(item, &inner, &trail.index(index)));
             }
@@ -295,14 +298,19 @@ impl<'w> Walk<'w> {
         Ok(None)
     }
 
-    fn members(&self, object: ObjectView<'w>, active: &Active, trail: &Trail<'_>) -> Verdict<'w> {
+    fn members(
+        &self,
+        object: ObjectView<'w>,
+        active: &Active<'w>,
+        trail: &Trail<'_>,
+    ) -> Verdict<'w> {
         if !self.has_children(active, Children::judge_members) {
             return Ok(None);
         }
         self.run.enter(object.len())?;
         for (name, value) in object.iter() {
             pass!(self.name(name, active, trail));
-            let inner = self.member_active(active, name)?;
+            let inner = self.member_active(active, name, value)?;
             if !inner.is_empty() {
                 pass!(self.value(value, &inner, &trail.name(name)));
             }
@@ -310,50 +318,73 @@ impl<'w> Walk<'w> {
         Ok(None)
     }
 
-    fn has_children(&self, active: &Active, wanted: impl Fn(&Children) -> bool) -> bool {
+    fn has_children(&self, active: &Active<'w>, wanted: impl Fn(&Children) -> bool) -> bool {
         active.ids().iter().any(|id| {
             let node = self.node(*id);
-            !node.opaque && node.children.as_deref().is_some_and(&wanted)
+            self.route.opens(node) && node.children.as_deref().is_some_and(&wanted)
         })
     }
 
-    /// What judges the members of a value that `active` judges.
+    /// What leads to the children of a value.
     #[inline]
-    fn children(&self, active: &Active) -> impl Iterator<Item = (&'w Node, &'w Children)> {
-        let nodes = active.ids().iter().map(|id| self.node(*id));
-        nodes.filter(|node| !node.opaque).filter_map(|node| Some((node, node.children.as_deref()?)))
+    fn children(&self, active: &Active<'w>) -> impl Iterator<Item = (Id, &'w Children)> {
+        let nodes = active.ids().iter().map(|id| (*id, self.node(*id)));
+        let open = nodes.filter(|(_, node)| self.route.opens(node));
+        open.filter_map(|(id, node)| Some((id, node.children.as_deref()?)))
     }
 
-    fn element_active(&self, active: &Active, index: usize) -> Active {
+    fn element_active(&self, active: &Active<'w>, index: usize, item: View<'_>) -> Active<'w> {
         let mut inner = Active::default();
         for (_, children) in self.children(active) {
             if let Some(id) = children.of_element(index) {
-                inner.add(self.plan, id);
+                inner.add(self.route, id, item);
             }
         }
         inner
     }
 
     #[inline]
-    fn member_active(&self, active: &Active, name: Text<'_>) -> Result<Active> {
+    fn member_active(
+        &self,
+        active: &Active<'w>,
+        name: Text<'_>,
+        value: View<'_>,
+    ) -> Result<Active<'w>> {
         let mut inner = Active::default();
         for (_, children) in self.children(active) {
-            children.of_member(name, self.run, |id| inner.add(self.plan, id))?;
+            children.of_member(name, self.run, |id| inner.add(self.route, id, value))?;
         }
         Ok(inner)
     }
 
-    /// The name of a member, which a `propertyNames` may judge.
+    /// The name of a member, which a `propertyNames` may validate.
     #[inline]
-    fn name(&self, name: Text<'w>, active: &Active, trail: &Trail<'_>) -> Verdict<'w> {
-        for (node, children) in self.children(active) {
-            if let Some(ask) = &children.names
-                && !ask.test.passes(View::Str(name), self.run)?
+    fn name(&self, name: Text<'w>, active: &Active<'w>, trail: &Trail<'_>) -> Verdict<'w> {
+        for (id, children) in self.children(active) {
+            if let Some(check) = &children.names
+                && !check.assertion.passes(View::Str(name), self.run)?
             {
-                return Ok(Some(violation(node, ask, View::Str(name), trail, Some(name))));
+                let view = View::Str(name);
+                pass!(self.report(id, Cause::Check(check), view, trail, Some(name)));
             }
         }
         Ok(None)
+    }
+
+    /// Whether what changed below an object can have changed which alternatives apply to it.
+    #[inline]
+    fn alters(
+        &self,
+        active: &Active<'w>,
+        object: ObjectView<'_>,
+        members: bool,
+        below: &[&Change],
+        depth: usize,
+    ) -> bool {
+        let nodes = active.ids().iter().map(|id| self.node(*id));
+        let mut choices =
+            nodes.filter(|node| self.route.opens(node)).flat_map(|node| &node.choices);
+        choices.any(|choice| choice.is_altered(object, members, below, depth))
     }
 
     /// A value in which something changed. All of `changes` are at or below it, sorted by place; `depth`
@@ -361,7 +392,7 @@ impl<'w> Walk<'w> {
     fn changed(
         &self,
         view: View<'w>,
-        active: &Active,
+        active: &Active<'w>,
         changes: &[&Change],
         depth: usize,
         trail: &Trail<'_>,
@@ -374,23 +405,33 @@ impl<'w> Walk<'w> {
         if here.iter().any(|change| change.kind == ChangeKind::Value) {
             return self.value(view, active, trail);
         }
+        if let View::Object(object) = view
+            && self.alters(active, object, !here.is_empty(), below, depth)
+        {
+            return self.value(view, active, trail);
+        }
         for id in active.ids() {
             let node = self.node(*id);
-            for ask in &node.deep {
-                let passes = match (&ask.test, view) {
-                    (Test::UniqueItems, View::Array(array)) => {
+            if !self.route.opens(node) {
+                pass!(self.by_crate(*id, node, view, trail));
+                continue;
+            }
+            for check in &node.deep {
+                let passes = match (&check.assertion, view) {
+                    (Assertion::UniqueItems, View::Array(array)) => {
                         is_unique(array, below, depth, self.run)?
                     }
-                    (test, view) => test.passes(view, self.run)?,
+                    (assertion, view) => assertion.passes(view, self.run)?,
                 };
                 if !passes {
-                    return Ok(Some(violation(node, ask, view, trail, None)));
+                    pass!(self.report(*id, Cause::Check(check), view, trail, None));
                 }
             }
             if !here.is_empty() {
-                pass!(self.ask(node, &node.members, view, trail));
+                pass!(self.checks(*id, &node.members, view, trail));
             }
         }
+        pass!(self.alternatives(active, view, trail));
         // Elements that moved are judged by other places now, where places go by position.
         if let View::Array(array) = view
             && !here.is_empty()
@@ -405,7 +446,7 @@ impl<'w> Walk<'w> {
     fn below(
         &self,
         view: View<'w>,
-        active: &Active,
+        active: &Active<'w>,
         mut changes: &[&Change],
         depth: usize,
         trail: &Trail<'_>,
@@ -419,7 +460,7 @@ impl<'w> Walk<'w> {
                 View::Array(array) => {
                     let index = position as usize;
                     let item = array.get(index).expect("a changed place is in the document");
-                    let inner = self.element_active(active, index);
+                    let inner = self.element_active(active, index, item);
                     pass!(self.changed(item, &inner, inside, depth + 1, &trail.index(index)));
                 }
                 View::Object(object) => {
@@ -428,7 +469,7 @@ impl<'w> Walk<'w> {
                     if first.place.len() == depth + 1 {
                         pass!(self.name(name, active, trail));
                     }
-                    let inner = self.member_active(active, name)?;
+                    let inner = self.member_active(active, name, value)?;
                     pass!(self.changed(value, &inner, inside, depth + 1, &trail.name(name)));
                 }
                 _ => unreachable!("a changed place is in the document"),
@@ -442,7 +483,7 @@ impl<'w> Walk<'w> {
     fn moved(
         &self,
         array: ArrayView<'w>,
-        active: &Active,
+        active: &Active<'w>,
         changes: &[&Change],
         depth: usize,
         trail: &Trail<'_>,
@@ -456,7 +497,7 @@ impl<'w> Walk<'w> {
         });
         let anew = anew.max().unwrap_or(0).min(array.len());
         for (index, item) in array.iter().take(anew).enumerate() {
-            let inner = self.element_active(active, index);
+            let inner = self.element_active(active, index, item);
             pass!(self.value(item, &inner, &trail.index(index)));
         }
         let rest = changes.partition_point(|change| (change.place[depth] as usize) < anew);
@@ -489,25 +530,7 @@ fn is_unique(
     Ok(true)
 }
 
-#[cold]
-fn violation<'w>(
-    node: &'w Node,
-    ask: &'w Ask,
-    view: View<'w>,
-    trail: &Trail<'_>,
-    name: Option<Text<'w>>,
-) -> Box<Violation<'w>> {
-    Box::new(Violation { place: trail.pointer(), schema: &node.pointer, ask, view, name })
-}
-
 impl Children {
-    pub fn judge_members(&self) -> bool {
-        self.properties.len() > 0
-            || !self.patterns.is_empty()
-            || self.additional.is_some()
-            || self.names.is_some()
-    }
-
     /// The place that judges the element at an index.
     pub fn of_element(&self, index: usize) -> Option<Id> {
         self.prefix.get(index).copied().or(self.items)

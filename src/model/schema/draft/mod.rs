@@ -134,6 +134,7 @@ impl Translator<'_> {
         if let Some(Serde::String(pattern)) = map.get_mut("pattern")
             && let Some(rewritten) = self.patterns.add(pattern, &self.given)?
         {
+            self.moves.record_pattern(pattern, &rewritten);
             *pattern = rewritten;
         }
         let Some(Serde::Object(named)) = map.get_mut("patternProperties") else { return Ok(()) };

@@ -10,13 +10,21 @@ use crate::limit;
 pub struct Moves {
     forward: HashMap<Box<str>, Box<str>>,
     back: HashMap<Box<str>, Box<str>>,
+    /// Patterns as they were given, by how they are spelled now.
+    patterns: HashMap<Box<str>, Box<str>>,
     bytes: usize,
     bytes_max: usize,
 }
 
 impl Moves {
     pub fn new(bytes_max: usize) -> Moves {
-        Moves { forward: HashMap::new(), back: HashMap::new(), bytes: 0, bytes_max }
+        Moves {
+            forward: HashMap::new(),
+            back: HashMap::new(),
+            patterns: HashMap::new(),
+            bytes: 0,
+            bytes_max,
+        }
     }
 
     pub fn record(&mut self, given: &str, translated: &str) -> Result<()> {
@@ -27,6 +35,16 @@ impl Moves {
         self.forward.insert(given.into(), translated.into());
         self.back.insert(translated.into(), given.into());
         Ok(())
+    }
+
+    pub fn record_pattern(&mut self, given: &str, spelled: &str) {
+        self.bytes += given.len() + spelled.len();
+        self.patterns.insert(spelled.into(), given.into());
+    }
+
+    /// The pattern as it was given.
+    pub fn given_pattern<'p>(&'p self, spelled: &'p str) -> &'p str {
+        self.patterns.get(spelled).map_or(spelled, |given| given)
     }
 
     /// The pointer after translation of one as it was given.

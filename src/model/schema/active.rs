@@ -1,0 +1,136 @@
+//! The subschemas that apply to one value.
+//!
+//! Sets, not lists: however often a schema leads to a subschema, a value is validated by it once, so the
+//! work is bounded by subschemas times values.
+
+use std::collections::HashSet;
+
+use smallvec::SmallVec;
+
+use super::choice::{Branches, Choice, Pick};
+use super::outline::Id;
+use super::plan::{NONE, Node, Plan};
+use crate::value::View;
+
+/// Which subschemas of a plan are gone through.
+#[derive(Clone, Copy)]
+pub(super) struct Route<'p> {
+    pub plan: &'p Plan,
+    /// Flag: subschemas that the crate validates whole are gone through too.
+    pub through: bool,
+}
+
+impl<'p> Route<'p> {
+    pub fn node(&self, id: Id) -> &'p Node {
+        &self.plan.nodes[id as usize]
+    }
+
+    /// Whether what a node leads to applies besides it.
+    #[inline]
+    pub fn opens(&self, node: &Node) -> bool {
+        node.whole.is_none() || self.through
+    }
+}
+
+/// Alternatives of which no branch is picked.
+#[derive(Clone, Copy)]
+pub(super) struct Open<'p> {
+    /// The subschema they stand in.
+    pub id: Id,
+    pub branches: &'p Branches,
+    pub pick: Pick,
+}
+
+/// The subschemas that apply to one value.
+#[derive(Default)]
+pub(super) struct Active<'p> {
+    ids: SmallVec<[Id; 6]>,
+    /// Kept from [`Active::SCANNED_MAX`] subschemas on.
+    seen: Option<HashSet<Id>>,
+    pub open: SmallVec<[Open<'p>; 1]>,
+}
+
+impl<'p> Active<'p> {
+    const SCANNED_MAX: usize = 32;
+
+    /// Adds a subschema and all that apply to the same value along with it.
+    #[inline]
+    pub fn add(&mut self, route: Route<'p>, id: Id, view: View<'_>) {
+        if id == NONE || !self.insert(id) {
+            return;
+        }
+        let node = route.node(id);
+        if !node.also.is_empty() || !node.choices.is_empty() {
+            self.add_others(route, view);
+        }
+    }
+
+    fn add_others(&mut self, route: Route<'p>, view: View<'_>) {
+        let mut next = self.ids.len() - 1;
+        while next < self.ids.len() {
+            let id = self.ids[next];
+            let node = route.node(id);
+            if route.opens(node) {
+                node.also.iter().for_each(|id| {
+                    self.insert(*id);
+                });
+                for choice in &node.choices {
+                    self.choose(route, id, choice, view);
+                }
+            }
+            next += 1;
+        }
+    }
+
+    fn choose(&mut self, route: Route<'p>, id: Id, choice: &'p Choice, view: View<'_>) {
+        let pick = choice.pick(route.plan, view, |id| {
+            if id != NONE {
+                self.insert(id);
+            }
+        });
+        if let (Some(pick), Choice::Branches(branches)) = (pick, choice) {
+            self.open.push(Open { id, branches, pick });
+        }
+    }
+
+    /// As [`Active::add`], in the schema's order, and through what the crate validates too: for defaults.
+    pub fn add_through(&mut self, plan: &Plan, id: Id, view: View<'_>) {
+        let mut stack: SmallVec<[Id; 6]> = SmallVec::from_slice(&[id]);
+        while let Some(id) = stack.pop() {
+            if id != NONE && self.insert(id) {
+                let node = &plan.nodes[id as usize];
+                let before = stack.len();
+                stack.extend(node.also.iter().copied());
+                for choice in &node.choices {
+                    let _undecided = choice.pick(plan, view, |id| stack.push(id));
+                }
+                stack[before..].reverse();
+            }
+        }
+    }
+
+    #[inline]
+    fn insert(&mut self, id: Id) -> bool {
+        if let Some(seen) = &mut self.seen {
+            if !seen.insert(id) {
+                return false;
+            }
+        } else if self.ids.contains(&id) {
+            return false;
+        } else if self.ids.len() == Active::SCANNED_MAX {
+            let mut seen: HashSet<Id> = self.ids.iter().copied().collect();
+            seen.insert(id);
+            self.seen = Some(seen);
+        }
+        self.ids.push(id);
+        true
+    }
+
+    pub fn ids(&self) -> &[Id] {
+        &self.ids
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}

@@ -1,0 +1,68 @@
+//! `if` with `then` and `else`, where the condition is about scalar values and members alone.
+
+use super::super::outline::Id;
+use super::super::plan::{Node, Plan};
+use super::discriminator::Touched;
+use crate::value::View;
+
+/// A condition that is decided by the value's kind or scalar value and by members of it.
+pub(in super::super) struct Condition {
+    pub test: Id,
+    pub then: Option<Id>,
+    pub otherwise: Option<Id>,
+    /// Members that are looked at.
+    pub members: Box<[Box<str>]>,
+}
+
+impl Condition {
+    /// The branch that applies.
+    pub fn applies(&self, plan: &Plan, view: View<'_>) -> Option<Id> {
+        if is_met(plan, &plan.nodes[self.test as usize], view) { self.then } else { self.otherwise }
+    }
+
+    pub(super) fn is_altered(&self, touched: &Touched<'_>) -> bool {
+        self.members.iter().any(|name| touched.is_altered(name))
+    }
+
+    pub fn ids(&self) -> Vec<Id> {
+        self.then.into_iter().chain(self.otherwise).collect()
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        self.members.iter().map(|name| name.len() + 16).sum()
+    }
+}
+
+fn is_met(plan: &Plan, node: &Node, view: View<'_>) -> bool {
+    let mut checks = node.shallow.iter().chain(&node.members);
+    if !checks.all(|check| check.assertion.decide(view)) {
+        return false;
+    }
+    let (Some(children), View::Object(object)) = (&node.children, view) else { return true };
+    children.properties.entries().iter().all(|(name, id)| {
+        let Some(node) = plan.nodes.get(*id as usize) else { return true };
+        let member = object.find(name);
+        member.is_none_or(|(_, view)| node.shallow.iter().all(|check| check.assertion.decide(view)))
+    })
+}
+
+/// Whether the subschema of an `if` says nothing but what [`Condition`] decides.
+pub(in super::super) fn is_condition(nodes: &[Node], test: Id) -> bool {
+    let node = &nodes[test as usize];
+    let simple = |node: &Node| {
+        node.whole.is_none()
+            && node.also.is_empty()
+            && node.choices.is_empty()
+            && node.deep.is_empty()
+            && node.shallow.iter().chain(&node.members).all(|check| check.assertion.is_plain())
+    };
+    let children = node.children.as_deref().is_none_or(|children| {
+        let properties = children.properties.entries().iter();
+        children.is_properties_alone()
+            && properties.into_iter().all(|(_, id)| {
+                let node = &nodes[*id as usize];
+                simple(node) && node.members.is_empty() && node.children.is_none()
+            })
+    });
+    simple(node) && children
+}

@@ -1,0 +1,304 @@
+//! Facts about subschemas: what a value must be like for one of them to fit it at all.
+//!
+//! They are necessary, never sufficient: a keyword that says nothing simple counts as if it fit
+//! everything. Working them out is bounded by [`SchemaLimits::branch_steps`].
+//!
+//! [`SchemaLimits::branch_steps`]: super::super::limits::SchemaLimits::branch_steps
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
+
+use serde_json::Value as Serde;
+
+use super::super::limits::SchemaLimits;
+use super::super::outline::{Id, Outline, Subschema, Target};
+use super::kinds;
+use crate::error::{Error, Result};
+use crate::limit;
+
+/// What a value itself must be.
+#[derive(Clone)]
+pub(super) struct Own<'s> {
+    pub kinds: u8,
+    /// One of these scalars; none where anything of the kinds may be.
+    pub values: Option<Rc<[&'s Serde]>>,
+}
+
+/// What a value and its members must be.
+#[derive(Clone)]
+pub(super) struct Facts<'s> {
+    pub kinds: u8,
+    pub members: Rc<BTreeMap<&'s str, Member<'s>>>,
+    /// No other members may be there.
+    pub closed: Option<Rc<HashSet<&'s str>>>,
+}
+
+#[derive(Clone)]
+pub(super) struct Member<'s> {
+    pub required: bool,
+    pub own: Own<'s>,
+}
+
+impl Own<'_> {
+    const ANY: Own<'static> = Own { kinds: kinds::ALL, values: None };
+}
+
+/// The facts of one schema while its plan is made.
+pub(in super::super) struct Study<'o, 's> {
+    pub(super) outline: &'o Outline<'s>,
+    own: HashMap<Id, Own<'s>>,
+    facts: HashMap<Id, Facts<'s>>,
+    left: u64,
+    limit: u64,
+}
+
+impl<'o, 's> Study<'o, 's> {
+    pub fn new(outline: &'o Outline<'s>, limits: &SchemaLimits) -> Study<'o, 's> {
+        let limit = limits.branch_steps;
+        Study { outline, own: HashMap::new(), facts: HashMap::new(), left: limit, limit }
+    }
+
+    pub(super) fn spend(&mut self, steps: usize) -> Result<()> {
+        self.left = self
+            .left
+            .checked_sub(steps as u64 + 1)
+            .ok_or_else(|| Error::limit(limit::SCHEMA_BRANCH_STEPS, self.limit))?;
+        Ok(())
+    }
+
+    fn own(&mut self, id: Id) -> Result<Own<'s>> {
+        if let Some(own) = self.own.get(&id) {
+            return Ok(own.clone());
+        }
+        self.spend(1)?;
+        let outline = self.outline;
+        let place = outline.place(id);
+        let mut own = said_of_value(place.schema);
+        self.spend(own.values.as_ref().map_or(0, |values| values.len()))?;
+        for next in together(place) {
+            let other = self.own(next)?;
+            own = self.both(&own, &other)?;
+        }
+        for keyword in ["anyOf", "oneOf"] {
+            let branches = under(place, keyword);
+            if !branches.is_empty() {
+                let any = self.own_of_any(&branches)?;
+                own = self.both(&own, &any)?;
+            }
+        }
+        self.own.insert(id, own.clone());
+        Ok(own)
+    }
+
+    fn own_of_any(&mut self, branches: &[Id]) -> Result<Own<'s>> {
+        let (mut kinds, mut values) = (0, Some(Vec::new()));
+        for branch in branches {
+            let own = self.own(*branch)?;
+            kinds |= own.kinds;
+            values = values.zip(own.values.as_deref()).map(|(mut all, some)| {
+                all.extend(some);
+                all
+            });
+            self.spend(values.as_ref().map_or(0, |_| own.values.map_or(0, |own| own.len())))?;
+        }
+        Ok(Own { kinds, values: values.map(Into::into) })
+    }
+
+    /// What both say.
+    fn both(&mut self, a: &Own<'s>, b: &Own<'s>) -> Result<Own<'s>> {
+        let values = match (&a.values, &b.values) {
+            (Some(some), Some(others)) => {
+                self.spend(some.len() + others.len())?;
+                let others: HashSet<&Serde> = others.iter().copied().collect();
+                Some(some.iter().copied().filter(|value| others.contains(value)).collect())
+            }
+            (some, others) => some.clone().or_else(|| others.clone()),
+        };
+        Ok(Own { kinds: a.kinds & b.kinds, values })
+    }
+
+    pub(super) fn facts(&mut self, id: Id) -> Result<Facts<'s>> {
+        if let Some(facts) = self.facts.get(&id) {
+            return Ok(facts.clone());
+        }
+        self.spend(1)?;
+        let outline = self.outline;
+        let place = outline.place(id);
+        let mut facts = self.said(id)?;
+        for next in together(place) {
+            let other = self.facts(next)?;
+            facts = self.all(facts, &other)?;
+        }
+        for keyword in ["anyOf", "oneOf"] {
+            let branches = under(place, keyword);
+            if !branches.is_empty() {
+                let any = self.any(&branches)?;
+                facts = self.all(facts, &any)?;
+            }
+        }
+        facts.kinds &= self.own(id)?.kinds;
+        self.facts.insert(id, facts.clone());
+        Ok(facts)
+    }
+
+    /// What a subschema's own keywords say of members.
+    fn said(&mut self, id: Id) -> Result<Facts<'s>> {
+        let place = self.outline.place(id);
+        let mut members: BTreeMap<&'s str, Member<'s>> = BTreeMap::new();
+        let mut named = HashSet::new();
+        for (keyword, key, inner) in &place.inner {
+            if let ("properties", super::super::keywords::Key::Name(name)) = (*keyword, *key) {
+                let own = self.own(*inner)?;
+                self.spend(1)?;
+                named.insert(name);
+                members.insert(name, Member { required: false, own });
+            }
+        }
+        let required = place.schema.get("required").and_then(Serde::as_array);
+        for name in required.into_iter().flatten().filter_map(Serde::as_str) {
+            self.spend(1)?;
+            let member = members.entry(name);
+            member.or_insert(Member { required: true, own: Own::ANY }).required = true;
+        }
+        let additional = place.schema.get("additionalProperties");
+        let patterns = place.schema.get("patternProperties").and_then(Serde::as_object);
+        let closed =
+            additional == Some(&Serde::Bool(false)) && patterns.is_none_or(|p| p.is_empty());
+        Ok(Facts {
+            kinds: kinds::ALL,
+            members: Rc::new(members),
+            closed: closed.then(|| Rc::new(named)),
+        })
+    }
+
+    fn all(&mut self, mut facts: Facts<'s>, other: &Facts<'s>) -> Result<Facts<'s>> {
+        facts.kinds &= other.kinds;
+        facts.closed = facts.closed.or_else(|| other.closed.clone());
+        if facts.members.is_empty() {
+            facts.members = other.members.clone();
+        } else if !other.members.is_empty() {
+            self.spend(facts.members.len() + other.members.len())?;
+            let mut members = (*facts.members).clone();
+            for (name, member) in &*other.members {
+                let both = match members.get(name) {
+                    Some(known) => Member {
+                        required: known.required || member.required,
+                        own: self.both(&known.own, &member.own)?,
+                    },
+                    None => member.clone(),
+                };
+                members.insert(name, both);
+            }
+            facts.members = Rc::new(members);
+        }
+        Ok(facts)
+    }
+
+    /// What holds of an object that fits any of the branches; of the kinds, of any value.
+    fn any(&mut self, branches: &[Id]) -> Result<Facts<'s>> {
+        let (mut all_kinds, mut any): (u8, Option<Facts<'s>>) = (0, None);
+        for branch in branches {
+            let facts = self.facts(*branch)?;
+            all_kinds |= facts.kinds;
+            if facts.kinds & kinds::OBJECT == 0 {
+                continue;
+            }
+            any = Some(match any {
+                None => facts,
+                Some(known) => self.either(&known, &facts)?,
+            });
+        }
+        let mut any =
+            any.unwrap_or(Facts { kinds: all_kinds, members: Rc::default(), closed: None });
+        any.kinds = all_kinds;
+        Ok(any)
+    }
+
+    fn either(&mut self, a: &Facts<'s>, b: &Facts<'s>) -> Result<Facts<'s>> {
+        self.spend(a.members.len() + b.members.len())?;
+        let mut members = BTreeMap::new();
+        for (name, one) in &*a.members {
+            let Some(other) = b.members.get(name) else { continue };
+            let values = match (&one.own.values, &other.own.values) {
+                (Some(some), Some(others)) => {
+                    self.spend(some.len() + others.len())?;
+                    Some(some.iter().chain(others.iter()).copied().collect())
+                }
+                _ => None,
+            };
+            let own = Own { kinds: one.own.kinds | other.own.kinds, values };
+            members.insert(*name, Member { required: one.required && other.required, own });
+        }
+        let closed = match (&a.closed, &b.closed) {
+            (Some(some), Some(others)) => {
+                self.spend(some.len() + others.len())?;
+                Some(Rc::new(some.union(others).copied().collect()))
+            }
+            _ => None,
+        };
+        Ok(Facts { kinds: a.kinds | b.kinds, members: Rc::new(members), closed })
+    }
+}
+
+/// Subschemas that apply to the same value besides.
+fn together(place: &Subschema<'_>) -> Vec<Id> {
+    let mut all = under(place, "allOf");
+    if let Some(Target::Inside(id)) = place.reference {
+        all.push(id);
+    }
+    all
+}
+
+fn under(place: &Subschema<'_>, keyword: &str) -> Vec<Id> {
+    let inner = place.inner.iter().filter(|(name, ..)| *name == keyword);
+    inner.map(|(.., id)| *id).collect()
+}
+
+/// What `type`, `const` and `enum` of one subschema say.
+fn said_of_value(schema: &Serde) -> Own<'_> {
+    let map = match schema {
+        Serde::Bool(false) => return Own { kinds: 0, values: None },
+        Serde::Object(map) => map,
+        _ => return Own::ANY,
+    };
+    let of_type = |name: &Serde| name.as_str().and_then(kinds::of_type).unwrap_or(kinds::ALL);
+    let mut own = Own::ANY;
+    match map.get("type") {
+        Some(Serde::Array(names)) => {
+            own.kinds = names.iter().fold(0, |set, name| set | of_type(name));
+        }
+        Some(name) => own.kinds = of_type(name),
+        None => {}
+    }
+    let constant = map.get("const").map(|value| vec![value]);
+    let options = map.get("enum").and_then(Serde::as_array).map(|all| all.iter().collect());
+    for values in [constant, options].into_iter().flatten() {
+        own.kinds &= values.iter().fold(0, |set, value| set | kind_of(value));
+        // Numbers with a fraction may be written in many ways: branches are not told apart by them.
+        if own.values.is_none() && values.iter().all(|value| is_exact(value)) {
+            own.values = Some(values.into());
+        }
+    }
+    own
+}
+
+fn is_exact(value: &Serde) -> bool {
+    match value {
+        // `-0` is `0`, spelled otherwise.
+        Serde::Number(number) => number.as_i64().is_some() && number.as_str() != "-0",
+        Serde::Array(_) | Serde::Object(_) => false,
+        _ => true,
+    }
+}
+
+/// The kinds a value of the schema may be equal to.
+fn kind_of(value: &Serde) -> u8 {
+    match value {
+        Serde::Null => 1,
+        Serde::Bool(_) => 1 << 1,
+        Serde::Number(_) => kinds::INTEGER | kinds::FRACTION,
+        Serde::String(_) => 1 << 4,
+        Serde::Array(_) => 1 << 5,
+        Serde::Object(_) => kinds::OBJECT,
+    }
+}

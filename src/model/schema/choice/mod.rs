@@ -1,0 +1,145 @@
+//! Alternatives: which branch of `anyOf`, `oneOf`, `if` or `dependentSchemas` applies to a value.
+//!
+//! When a schema is compiled, it is worked out by which kind of value, or by which member with a
+//! constant, its branches differ. A value is then validated by the one branch that can fit, as if that
+//! stood alone: messages, changes and defaults are those of the branch. Where several could fit, the
+//! choice is undecided, and the crate validates the keyword whole.
+//!
+//! A pick must hold for certain: every branch that is not picked does not fit the value. It depends on
+//! nothing but the kind of the value, and on members of it with their values' kinds or scalar values.
+
+mod branches;
+mod condition;
+mod discriminator;
+mod facts;
+
+pub(super) use self::branches::{Branches, study_branches};
+pub(super) use self::condition::{Condition, is_condition};
+use self::discriminator::Touched;
+pub(super) use self::facts::Study;
+use super::outline::Id;
+use super::plan::Plan;
+use crate::value::edit::Change;
+use crate::value::{ObjectView, View};
+
+/// One keyword with alternatives.
+pub(super) enum Choice {
+    Branches(Branches),
+    Condition(Condition),
+    /// `dependentSchemas`: schemas that apply where a member is present.
+    Dependents(Box<[(Box<str>, Id)]>),
+}
+
+/// Which branch fits, if any does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pick {
+    Branch(Id),
+    /// No branch can fit.
+    Nothing,
+    Undecided,
+}
+
+/// Kinds of values, as bits. A number without a fraction is an integer.
+pub(super) mod kinds {
+    use super::View;
+
+    pub const ALL: u8 = 0x7f;
+    pub const INTEGER: u8 = 1 << 2;
+    pub const FRACTION: u8 = 1 << 3;
+    pub const OBJECT: u8 = 1 << 6;
+    pub const COUNT: usize = 7;
+
+    /// The bit of a type's name; two for numbers.
+    pub fn of_type(name: &str) -> Option<u8> {
+        Some(match name {
+            "null" => 1,
+            "boolean" => 1 << 1,
+            "integer" => INTEGER,
+            "number" => INTEGER | FRACTION,
+            "string" => 1 << 4,
+            "array" => 1 << 5,
+            "object" => OBJECT,
+            _ => return None,
+        })
+    }
+
+    /// The place of a value's kind among all.
+    #[inline]
+    pub fn index(view: View<'_>) -> usize {
+        match view {
+            View::Null => 0,
+            View::Bool(_) => 1,
+            View::Int(_) => 2,
+            View::Float(value) => 3 - usize::from(value.trunc() == value),
+            View::Str(_) => 4,
+            View::Array(_) => 5,
+            View::Object(_) => 6,
+        }
+    }
+}
+
+impl Choice {
+    /// Gives the branches that apply to a value to `add`. Another pick than a branch: no branch fits,
+    /// or it is undecided.
+    #[inline]
+    pub fn pick(&self, plan: &Plan, view: View<'_>, mut add: impl FnMut(Id)) -> Option<Pick> {
+        match self {
+            Choice::Branches(branches) => match branches.pick(view) {
+                Pick::Branch(id) => add(id),
+                other => return Some(other),
+            },
+            Choice::Condition(condition) => condition.applies(plan, view).into_iter().for_each(add),
+            Choice::Dependents(all) => {
+                if let View::Object(object) = view {
+                    let there = all.iter().filter(|(name, _)| object.find(name).is_some());
+                    there.for_each(|(_, id)| add(*id));
+                }
+            }
+        }
+        None
+    }
+
+    /// The branch, where nothing but the kind of the value says which it is.
+    #[inline]
+    pub fn by_kind(&self, view: View<'_>) -> Option<Id> {
+        match self {
+            Choice::Branches(branches) => branches.by_kind(view),
+            _ => None,
+        }
+    }
+
+    /// Whether `changes` below an object can have altered what applies to it. `members`: members came
+    /// or went. `depth` steps lead to the object.
+    pub fn is_altered(
+        &self,
+        object: ObjectView<'_>,
+        members: bool,
+        changes: &[&Change],
+        depth: usize,
+    ) -> bool {
+        let touched = Touched { object, members, changes, depth };
+        match self {
+            Choice::Branches(branches) => branches.is_altered(&touched),
+            Choice::Condition(condition) => condition.is_altered(&touched),
+            // A schema that applies no longer has nothing to say.
+            Choice::Dependents(all) => all.iter().any(|(name, _)| touched.is_new(name)),
+        }
+    }
+
+    /// All places that may apply.
+    pub fn ids(&self) -> Vec<Id> {
+        match self {
+            Choice::Branches(branches) => branches.ids().to_vec(),
+            Choice::Condition(condition) => condition.ids(),
+            Choice::Dependents(all) => all.iter().map(|(_, id)| *id).collect(),
+        }
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Choice::Branches(branches) => branches.heap_bytes(),
+            Choice::Condition(condition) => condition.heap_bytes(),
+            Choice::Dependents(all) => all.iter().map(|(name, _)| name.len() + 24).sum(),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Messages of violations: the member, the bound and the value.
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use serde_json::Value as Serde;
+
+use super::assertion::Assertion;
+use super::refusal::cut;
+use crate::value::number::Number;
+use crate::value::{Text, View, print};
+
+/// The characters of a value that a message shows.
+const VALUE_CHARS_MAX: usize = 40;
+/// The values of an `enum` that a message shows.
+const OPTIONS_MAX: usize = 8;
+
+/// A value for a message: strings in single quotes, which no JSON escapes, and containers by their size.
+pub(super) fn value(view: View<'_>) -> String {
+    match view {
+        View::Array(array) => format!("an array of {}", array.len()),
+        View::Object(object) => format!("an object of {}", object.len()),
+        View::Str(text) => match text.as_str().char_indices().nth(VALUE_CHARS_MAX) {
+            Some((end, _)) => format!("'{}…'", &text.as_str()[..end]),
+            None => format!("'{}'", text.as_str()),
+        },
+        scalar => print::to_string(scalar),
+    }
+}
+
+fn number(number: &Number) -> String {
+    match number {
+        Number::Int(value) => value.to_string(),
+        Number::Float(value) => value.to_string(),
+    }
+}
+
+/// A message about a keyword that is answered natively. `None`: the crate knows more.
+pub(super) fn of_assertion(
+    assertion: &Assertion,
+    keyword: &str,
+    view: View<'_>,
+    member: &str,
+) -> Option<String> {
+    let it = value(view);
+    Some(match assertion {
+        Assertion::Never => never(keyword, member),
+        Assertion::Minimum(bound) => format!("{it} is less than {}", number(bound)),
+        Assertion::Maximum(bound) => format!("{it} is greater than {}", number(bound)),
+        Assertion::ExclusiveMinimum(bound) => format!("{it} is not above {}", number(bound)),
+        Assertion::ExclusiveMaximum(bound) => format!("{it} is not below {}", number(bound)),
+        Assertion::MultipleOf(divisor, _) => format!("{it} is not a multiple of {divisor}"),
+        Assertion::Type(types) => format!("{it} is not of the type {}", types.names()),
+        Assertion::MinLength(least) => format!("{it} has less than {least} characters"),
+        Assertion::MaxLength(most) => format!("{it} has more than {most} characters"),
+        Assertion::MinItems(least) => format!("{it} has less than {least} elements"),
+        Assertion::MaxItems(most) => format!("{it} has more than {most} elements"),
+        Assertion::MinProperties(least) => format!("{it} has less than {least} members"),
+        Assertion::MaxProperties(most) => format!("{it} has more than {most} members"),
+        Assertion::Required(_) | Assertion::DependentRequired(_) => {
+            format!("the object lacks the member '{}'", cut(assertion.missing(view)?))
+        }
+        Assertion::UniqueItems => "two elements of the array are equal".to_owned(),
+        Assertion::OneOf(options) => match options.all() {
+            [only] => format!("{it} is not {}", value(only.view())),
+            all => {
+                let shown: Vec<String> =
+                    all.iter().take(OPTIONS_MAX).map(|one| value(one.view())).collect();
+                let more = if all.len() > OPTIONS_MAX { ", …" } else { "" };
+                format!("{it} is none of {}{more}", shown.join(", "))
+            }
+        },
+        Assertion::Part(_) => return None,
+    })
+}
+
+/// A message about the schema `false`.
+fn never(keyword: &str, member: &str) -> String {
+    match keyword {
+        "additionalProperties" => {
+            format!("the member '{}' is not one the schema names", cut(member))
+        }
+        "items" => "the array has more elements than the schema names".to_owned(),
+        _ => "nothing may be here".to_owned(),
+    }
+}
+
+/// A message about a member that `unevaluatedProperties` does not allow.
+pub(super) fn of_unevaluated(member: &str) -> String {
+    format!("the member '{}' is not one the schema allows", cut(member))
+}
+
+/// A message about a name.
+pub(super) fn of_name(name: Text<'_>) -> String {
+    format!("the name '{}' is not allowed", cut(name.as_str()))
+}
+
+/// A message about what the crate found. `view` is the value, where it is known.
+pub(super) fn of_kind(kind: &ValidationErrorKind, view: Option<View<'_>>, pattern: &str) -> String {
+    use ValidationErrorKind as Kind;
+    let it = view.map_or_else(|| "the value".to_owned(), value);
+    match kind {
+        Kind::AdditionalProperties { unexpected } => {
+            let member = unexpected.first().map_or("", String::as_str);
+            never("additionalProperties", member)
+        }
+        Kind::UnevaluatedProperties { unexpected } => {
+            of_unevaluated(unexpected.first().map_or("", String::as_str))
+        }
+        Kind::AdditionalItems { limit } => format!("{it} has more than {limit} elements"),
+        Kind::UnevaluatedItems { .. } => {
+            "the array has elements that the schema does not allow".to_owned()
+        }
+        Kind::AnyOf { .. } => format!("{it} fits none of the alternatives"),
+        Kind::OneOfNotValid { .. } => format!("{it} fits none of the alternatives"),
+        Kind::OneOfMultipleValid { .. } => format!("{it} fits more than one of the alternatives"),
+        Kind::Constant { expected_value } => format!("{it} is not {}", json(expected_value)),
+        Kind::Enum { options } => format!("{it} is none of {}", json(options)),
+        Kind::Contains => "not as many elements fit 'contains' as have to".to_owned(),
+        Kind::ExclusiveMaximum { limit } => format!("{it} is not below {}", json(limit)),
+        Kind::ExclusiveMinimum { limit } => format!("{it} is not above {}", json(limit)),
+        Kind::Maximum { limit } => format!("{it} is greater than {}", json(limit)),
+        Kind::Minimum { limit } => format!("{it} is less than {}", json(limit)),
+        Kind::MaxItems { limit } => format!("{it} has more than {limit} elements"),
+        Kind::MinItems { limit } => format!("{it} has less than {limit} elements"),
+        Kind::MaxLength { limit } => format!("{it} has more than {limit} characters"),
+        Kind::MinLength { limit } => format!("{it} has less than {limit} characters"),
+        Kind::MaxProperties { limit } => format!("{it} has more than {limit} members"),
+        Kind::MinProperties { limit } => format!("{it} has less than {limit} members"),
+        Kind::MultipleOf { multiple_of } => {
+            format!("{it} is not a multiple of {}", cut(&multiple_of.to_string()))
+        }
+        Kind::FalseSchema => "nothing may be here".to_owned(),
+        Kind::Format { format } => format!("{it} is not of the format '{}'", cut(format)),
+        Kind::Not { .. } => format!("{it} fits what it must not"),
+        Kind::Pattern { .. } => format!("{it} does not match the pattern {}", cut(pattern)),
+        Kind::Required { property } => {
+            format!("the object lacks the member '{}'", cut(property.as_str().unwrap_or_default()))
+        }
+        Kind::Type { kind } => format!("{it} is not of the type {}", types(kind)),
+        Kind::UniqueItems => "two elements of the array are equal".to_owned(),
+        other => format!("{it} does not fit '{}'", other.keyword()),
+    }
+}
+
+fn types(kind: &TypeKind) -> String {
+    match kind {
+        TypeKind::Single(kind) => kind.to_string(),
+        TypeKind::Multiple(kinds) => {
+            let names: Vec<String> = kinds.iter().map(|kind| kind.to_string()).collect();
+            names.join(" or ")
+        }
+    }
+}
+
+fn json(value: &Serde) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(2 * VALUE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

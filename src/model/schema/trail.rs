@@ -1,0 +1,51 @@
+//! The way from the root of a document to a value, for messages.
+
+use super::uri::push_token;
+use crate::value::Text;
+
+/// The way from the root to a value, for the place of a violation.
+#[derive(Clone, Copy)]
+pub(super) struct Trail<'t> {
+    outer: Option<&'t Trail<'t>>,
+    step: Step<'t>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'t> {
+    Root,
+    Name(Text<'t>),
+    Index(usize),
+}
+
+impl Trail<'_> {
+    pub const ROOT: Trail<'static> = Trail { outer: None, step: Step::Root };
+
+    pub fn name<'t>(&'t self, name: Text<'t>) -> Trail<'t> {
+        Trail { outer: Some(self), step: Step::Name(name) }
+    }
+
+    pub fn index(&self, index: usize) -> Trail<'_> {
+        Trail { outer: Some(self), step: Step::Index(index) }
+    }
+
+    pub fn pointer(&self) -> String {
+        let mut steps = Vec::new();
+        let mut trail = Some(self);
+        while let Some(here) = trail {
+            steps.push(here.step);
+            trail = here.outer;
+        }
+        let mut out = String::new();
+        for step in steps.iter().rev() {
+            match step {
+                Step::Root => {}
+                Step::Name(name) => {
+                    out.push('/');
+                    push_token(&mut out, name.as_str());
+                }
+                Step::Index(index) => out.push_str(&format!("/{index}")),
+            }
+        }
+        out
+    }
+}
