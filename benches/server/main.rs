@@ -8,7 +8,7 @@
 //! ```text
 //! bench [options] <module.so> <server>...
 //!   --rounds N    rounds of each row (default 9)
-//!   --only TEXT   only rows that contain TEXT; neither memory nor RDB, except with `memory by shape`
+//!   --only TEXT   only rows that contain TEXT, or the "longest hold"; neither memory nor RDB, except with `memory by shape`
 //!   --profile     our side of the rows alone, for a profiler to watch; no table
 //!   --short       200,000 documents for RDB instead of a million
 //!   --no-rdb      no RDB
@@ -17,6 +17,7 @@
 
 mod chart;
 mod documents;
+mod hold;
 mod locks;
 mod rows;
 mod server;
@@ -72,6 +73,10 @@ fn main() {
         if options.only.as_ref().is_some_and(|text| text == "memory by shape") {
             lines.extend(memory_by_shape(&start("shapes")));
         }
+        let holds = match wanted("longest hold") {
+            true => hold::measure(&start("hold")),
+            false => Vec::new(),
+        };
         if options.only.is_none() {
             lines.extend(memory(&start));
             if options.rdb_documents > 0 {
@@ -85,6 +90,7 @@ fn main() {
         if !hand_overs.is_empty() {
             locks::print(&hand_overs);
         }
+        hold::print(&holds);
     }
     let _ = std::fs::remove_dir_all(&dir);
 }

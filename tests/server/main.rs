@@ -27,6 +27,7 @@ mod harness_selftest;
 mod acl;
 mod acl_locks;
 mod clients;
+mod command_budget;
 mod command_info;
 mod commands;
 mod defragmentation;

@@ -1,0 +1,45 @@
+//! The worst commands on real servers: each is refused whole or stays within its budget, and the server
+//! answers afterwards.
+
+use crate::harness::on_every_server;
+use crate::recording::check_error_line;
+use crate::resp::{Conn, Reply};
+
+#[path = "../worst/mod.rs"]
+mod worst;
+
+/// Documents are so many times smaller than default limits allow, and so is the budget.
+const SCALE: usize = 50;
+
+fn send(conn: &mut Conn, command: &[String]) -> Reply {
+    conn.call(&command.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn the_worst_commands_are_refused_whole_or_keep_to_their_budget() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        let steps = (10_000_000 / SCALE).to_string();
+        let (mut refused, all) = (0, worst::all(SCALE));
+        let count = all.len();
+        for worst in all {
+            conn.must(&["CONFIG", "SET", "model.command-steps", "10000000"]);
+            conn.must(&["FLUSHALL"]);
+            for command in &worst.setup {
+                let reply = send(conn, command);
+                assert!(!reply.is_error(), "{}: {reply:?}", worst.name);
+            }
+            conn.must(&["CONFIG", "SET", "model.command-steps", &steps]);
+            let before = conn.call(&["MODEL.META", "k"]);
+            let digest = server.debug_digest();
+            let reply = send(conn, &worst.command);
+            if reply.is_error() {
+                check_error_line(&reply);
+                refused += usize::from(reply.error().contains("model.command-steps"));
+                assert_eq!(server.debug_digest(), digest, "{}: nothing changed", worst.name);
+                assert_eq!(conn.call(&["MODEL.META", "k"]), before, "{}", worst.name);
+            }
+        }
+        assert!(refused * 2 > count, "most of them are refused: {refused} of {count}");
+    });
+}
