@@ -55,3 +55,66 @@ fn a_document_takes_at_most_half_as_much_again_as_native_types() {
         assert!(above.is_empty(), "{above:#?}");
     });
 }
+
+fn usage(conn: &mut Conn, key: &str) -> i64 {
+    conn.must(&["MEMORY", "USAGE", key]).int()
+}
+
+#[test]
+fn memory_is_given_back_as_a_document_shrinks() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        let numbers: Vec<_> = (0..1_000_000).map(|n| (n % 30_000).to_string()).collect();
+        conn.must(&["MODEL.SET", "array", "any", &format!("[{}]", numbers.join(","))]);
+        assert!((2_000_000..4_000_000).contains(&usage(conn, "array")), "{}", usage(conn, "array"));
+        conn.must(&["MODEL.FIELDOP", "array", "TRIM", "$", "0", "9"]);
+        assert!(usage(conn, "array") < 1000, "{}", usage(conn, "array"));
+
+        conn.must(&["MODEL.SET", "queue", "any", r#"{"waiting":[]}"#]);
+        let job = format!(
+            "[{}]",
+            vec![r#"{"id":12345,"kind":"mail","to":"user@example.com"}"#; 5].join(",")
+        );
+        for _ in 0..50 {
+            conn.must(&["MODEL.FIELDOP", "queue", "APPEND", "$.waiting", &job]);
+        }
+        let full = usage(conn, "queue");
+        for _ in 0..500 {
+            let pop = ["POP", "$.waiting", "0"];
+            let round =
+                [&["MODEL.FIELDOP", "queue", "APPEND", "$.waiting", &job][..], &pop, &pop, &pop];
+            let rest = ["DELRANGE", "$.waiting", "0", "2"];
+            conn.must(&[round.concat(), rest.to_vec()].concat());
+        }
+        assert!(usage(conn, "queue") < full * 3 / 2, "{} after {full}", usage(conn, "queue"));
+        conn.must(&["MODEL.FIELDOP", "queue", "DELRANGE", "$.waiting", "0", "249"]);
+        assert!(usage(conn, "queue") < 1000, "{}", usage(conn, "queue"));
+
+        let members: Vec<_> = (0..1000).map(|n| format!("\"m{n}\":\"value {n}\"")).collect();
+        conn.must(&["MODEL.SET", "object", "any", &format!("{{{}}}", members.join(","))]);
+        let paths: Vec<_> = (0..990).map(|n| format!("$.m{n}")).collect();
+        let deletions = paths.iter().flat_map(|path| ["DEL", path.as_str()]);
+        let delete: Vec<_> = ["MODEL.FIELDOP", "object"].into_iter().chain(deletions).collect();
+        conn.must(&delete);
+        assert!(usage(conn, "object") < 1500, "{}", usage(conn, "object"));
+    });
+}
+
+#[test]
+fn a_flat_document_of_a_million_values_is_freed_in_the_background() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        let freed = || server.info("lazyfreed_objects").parse::<u64>().expect("a number");
+        for (key, value) in [("integers", "7"), ("nulls", "null"), ("texts", "\"x\"")] {
+            let json = format!("[{}]", vec![value; 1_000_000].join(","));
+            conn.must(&["MODEL.SET", key, "any", &json]);
+            let before = freed();
+            conn.must(&["UNLINK", key]);
+            server.wait_until("the document is freed", || freed() > before);
+        }
+        let before = freed();
+        conn.must(&["MODEL.SET", "small", "any", "[1,2,3]"]);
+        conn.must(&["UNLINK", "small"]);
+        assert_eq!(freed(), before);
+    });
+}
