@@ -220,7 +220,7 @@ fn all_queries_of_a_command_keep_one_limit() {
 }
 
 #[test]
-fn what_operators_do_with_large_arrays_counts() {
+fn work_of_operators_on_large_arrays_counts() {
     let mut host = MemoryHost::default();
     let array = format!("[{}]", vec!["1"; 800].join(","));
     for (statement, nodes) in [
@@ -325,7 +325,7 @@ fn errors_of_a_transaction_come_in_their_order() {
 /// What is sent to replicas spells the names on the way to each change: it is bounded for a command, and for all
 /// keys of a transaction together. Who repeats it is not refused.
 #[test]
-fn what_replicas_are_sent_is_bounded() {
+fn effects_for_replicas_are_bounded() {
     let mut host = MemoryHost::default();
     let document = format!("{{\"{}\":[0,1,2,3,4,5,6,7,8]}}", "n".repeat(10_000));
     host.settings.document.bytes = 20_000;

@@ -87,7 +87,7 @@ fn text(error: &redis_model::error::Error, name: &str) -> String {
 }
 
 #[test]
-fn every_way_to_write_is_judged() {
+fn every_way_to_write_is_validated() {
     let mut pair = Pair::new();
     let define = ["MODEL.DEFINE", "item", ITEM, "RULE", "covered", "self.reserved <= self.stock"];
     assert_eq!(pair.call(&define), "(integer) 1");
@@ -327,7 +327,7 @@ fn a_redefinition_counts_and_reaches_documents_when_they_are_written() {
 }
 
 #[test]
-fn what_would_only_put_a_default_in_is_a_write() {
+fn filling_in_only_a_default_is_a_write() {
     let mut pair = Pair::new();
     pair.call(&["MODEL.DEFINE", "m", "{}"]);
     pair.call(&["MODEL.SET", "k", "m", r#"{"n":1}"#]);

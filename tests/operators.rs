@@ -341,7 +341,7 @@ fn a_repeated_string_is_measured_before_it_is_made() {
 }
 
 #[test]
-fn what_only_changes_places_fits_where_it_was() {
+fn moved_values_fit_in_documents_of_the_maximum_size() {
     // Documents as large as they may be: nothing larger exists on the way either.
     for (before, bytes, statement, after) in [
         (r#"["abcdefgh",1]"#, 23, ["SWAP", "$[0]", "$[1]"], r#"[1,"abcdefgh"]"#),

@@ -2,16 +2,16 @@
 //!
 //! ```text
 //! locks  := varint:last-fence varint:count lock*
-//! lock   := bytes:name varint:count holder*          at least one holder; an exclusive one is alone
+//! lock   := bytes:name varint:count holder*          at least one holder; an exclusive one is the only one
 //! holder := bytes:owner varint:fence varint:lease-ms flags
 //! edits  := varint:count edit*
-//! edit   := 1 bytes:name holder                      the owner holds the lock by this grant
-//!         | 2 bytes:name varint:fence                the grant is over
+//! edit   := 1 bytes:name holder                      a grant
+//!         | 2 bytes:name varint:fence                the release of a grant
 //! bytes  := varint:length any bytes                  1 to 256 of them
-//! flags  := 1 shared | 2 ephemeral, added up
+//! flags  := the sum of 1 for shared and 2 for ephemeral
 //! ```
 //!
-//! A lease's end is not stored: it begins anew wherever it is read.
+//! The end of a lease is not stored: the server that reads a grant starts its lease anew, with its full length.
 
 use std::collections::HashSet;
 
@@ -39,7 +39,7 @@ pub fn encode(locks: &Locks, out: &mut Vec<u8>) {
     }
 }
 
-/// Takes time in the number of holders. `LIMIT` before more names or holders are read than are allowed.
+/// Reads locks, in time linear in the number of holders. Fails with `LIMIT` before it reads more names or holders than allowed.
 pub fn decode(reader: &mut Reader<'_>, limits: &LockLimits) -> Result<Locks> {
     let last_fence = read_fence(reader)?;
     let mut names = Vec::new();
@@ -49,7 +49,7 @@ pub fn decode(reader: &mut Reader<'_>, limits: &LockLimits) -> Result<Locks> {
     for _ in 0..count {
         let name = read_bytes(reader)?;
         if !known.insert(name) {
-            return Err(wire::corrupt("a lock is there twice"));
+            return Err(wire::corrupt("two locks have the same name"));
         }
         names.push(NamedLock { name: name.into(), holders: read_holders(reader, limits)? });
     }
@@ -68,7 +68,9 @@ fn read_holders(reader: &mut Reader<'_>, limits: &LockLimits) -> Result<Holders>
         let holder = read_holder(reader)?;
         let crowded = count > 1 && holder.mode == Mode::Exclusive;
         if crowded || !fences.insert(holder.fence) {
-            return Err(wire::corrupt("holders that cannot be"));
+            return Err(wire::corrupt(
+                "an exclusive holder is not the only one, or two holders have the same fence",
+            ));
         }
         if !owners.insert(holder.owner.clone()) {
             return Err(wire::corrupt("an owner holds a lock twice"));
@@ -139,7 +141,7 @@ fn read_holder(reader: &mut Reader<'_>) -> Result<Holder> {
     let lease_ms = reader.varint()?;
     let flags = reader.byte()?;
     if lease_ms > LEASE_MS_LOADED_MAX || flags > SHARED | EPHEMERAL {
-        return Err(wire::corrupt("a holder that cannot be"));
+        return Err(wire::corrupt("a holder has an invalid lease or invalid flags"));
     }
     let mode = if flags & SHARED != 0 { Mode::Shared } else { Mode::Exclusive };
     let ephemeral = flags & EPHEMERAL != 0;
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn locks_survive_and_cuts_are_refused() {
+    fn decoding_reverts_encoding_and_truncated_locks_are_refused() {
         for locks in [Locks::default(), some_locks()] {
             let mut bytes = Vec::new();
             encode(&locks, &mut bytes);
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_survive_and_make_the_same_locks() {
+    fn decoding_reverts_encoding_of_edits_which_make_the_same_locks() {
         let locks = some_locks();
         let mut edits = edits_of(&locks);
         let mut again = Locks::default();
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn invalid_locks_are_refused() {
         let lock = |holders: &[Holder]| {
             let mut bytes = vec![9, 1, 1, b'n', holders.len() as u8];
             holders.iter().for_each(|holder| put_holder(holder, &mut bytes));
@@ -280,8 +282,8 @@ mod tests {
         assert!(refused(&lock(&[holder("", 7, Mode::Shared)])));
         assert!(refused(&lock(&[holder(&"o".repeat(257), 7, Mode::Shared)])));
         assert!(refused(&lock(&[holder("a", FENCE_MAX + 1, Mode::Shared)])));
-        let twice = [&[9, 2][..], &lock(one(&a))[2..], &lock(one(&b))[2..]].concat();
-        assert!(refused(&twice));
+        let duplicate = [&[9, 2][..], &lock(one(&a))[2..], &lock(one(&b))[2..]].concat();
+        assert!(refused(&duplicate));
         let long = Holder { lease_ms: LEASE_MS_LOADED_MAX + 1, ..a };
         assert!(refused(&lock(&[long])));
     }

@@ -1,4 +1,4 @@
-//! `MODEL.LOCK`: takes a lock of a document, and waits for it in the server.
+//! `MODEL.LOCK`: takes a lock of a document; the request can wait in the server.
 
 use super::args::Args;
 use super::host::{Host, Outcome};
@@ -9,9 +9,9 @@ use crate::error::{ErrorCode, Result};
 #[linkme::distributed_slice(COMMANDS)]
 static LOCK: CommandSpec = CommandSpec {
     name: "MODEL.LOCK",
-    summary: "Takes a lock of a document; waits for it in the server, first come, first served",
+    summary: "Takes a lock of a document; with WAIT the request waits in the server, first come, first served",
     since: "0.4.0",
-    complexity: "O(1) where nobody holds it or waits for it; O(N) with N the size of the document for GET",
+    complexity: "O(1) for a lock without holders and waiting requests; O(N) with N the size of the document for GET",
     arity: -4,
     flags: &[Flag::Write, Flag::DenyOom, Flag::Blocking],
     keys: Keys::First,
@@ -26,7 +26,7 @@ static LOCK: CommandSpec = CommandSpec {
         EPHEMERAL,
         GET,
     ],
-    reply: "an array: the fence, the lease in milliseconds, the document's revision, and with GET its JSON, else null; null where others hold the lock and WAIT (default 0) is over. The same owner asking again for what it holds gets the same grant, and keeps the longer of both leases",
+    reply: "an array: the fence, the lease in milliseconds, the document's revision, and with GET its JSON, else null; null if the lock was not granted before WAIT (default 0) was over. An owner that requests a lock it holds gets the same grant again, and keeps the longer of both leases",
     errors: &[
         ErrorCode::Err,
         ErrorCode::Limit,
@@ -34,7 +34,7 @@ static LOCK: CommandSpec = CommandSpec {
         ErrorCode::NoKey,
         ErrorCode::Deadlock,
     ],
-    replicated: "the grant, and the end of leases that were over; never the waiting",
+    replicated: "the grant, and the release of expired grants; never a waiting request",
     examples: &[Example(&[
         (&["MODEL.SET", "user:1", "any", r#"{"visits":7}"#], "(revision)"),
         (

@@ -1,4 +1,4 @@
-//! What the commands about locks have in common, and how others leave locks as they should be.
+//! Parsing, execution and replies shared by the lock commands, and the lock edits of other commands.
 
 use smallvec::SmallVec;
 
@@ -10,13 +10,13 @@ use crate::codec::locks::encode_edits;
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::limit;
-use crate::lock::{Answer, Ask, At, Grant, Held, LockEdit, LockLimits, Locks, Mode};
+use crate::lock::{Answer, Ask, At, Grant, GrantRef, LockEdit, LockLimits, Locks, Mode};
 use crate::op::{self, operand_integer};
 use crate::reply::Reply;
-use crate::txn::no_key;
+use crate::txn::{KeyIndex, no_key};
 use crate::value::print;
 
-/// How long a lock is held where the request does not say.
+/// The lease of a request without `LEASE`.
 pub const LEASE_MS_DEFAULT: u64 = 30_000;
 /// The longest that a request may wait: about ten years.
 pub const WAIT_MS_MAX: u64 = crate::limit::LOCK_WAIT.default;
@@ -28,7 +28,7 @@ pub const EPHEMERAL: ArgSpec =
     ArgSpec::new("ephemeral", ArgKind::Token).token("EPHEMERAL").optional();
 pub const GET: ArgSpec = ArgSpec::new("get", ArgKind::Token).token("GET").optional();
 
-/// What a request for a lock says behind its keys.
+/// The arguments of a lock request behind its keys.
 pub struct LockRequest<'a> {
     name: &'a str,
     owner: &'a str,
@@ -69,19 +69,20 @@ impl<'a> LockRequest<'a> {
         Ok(LockRequest { name, owner, mode, lease_ms, wait_ms, ephemeral, get })
     }
 
-    /// Asks for the lock on these documents. `many` says that the reply is an array.
+    /// Requests the lock on these documents, each once however often it is listed. `many`: the reply is an array.
     pub fn run(&self, host: &mut dyn Host, listed: &[Key<'_>], many: bool) -> Result<Outcome> {
         let mut keys: SmallVec<[Key<'_>; 1]> = SmallVec::new();
+        let mut index = KeyIndex::default();
         let mut order = many.then(|| Vec::with_capacity(listed.len()));
         for key in listed {
             let located = |error: Error| error.text("key", key.name);
             host.open(*key).map_err(located)?.ok_or_else(no_key).map_err(located)?;
-            let known = keys.iter().position(|known| known.name == key.name);
-            if let Some(order) = &mut order {
-                order.push(known.unwrap_or(keys.len()));
-            }
-            if known.is_none() {
+            let nth = index.find(key.name).unwrap_or_else(|| {
                 keys.push(*key);
+                index.push(key.name)
+            });
+            if let Some(order) = &mut order {
+                order.push(nth);
             }
         }
         let form = LockReply { get: self.get, order };
@@ -95,7 +96,7 @@ impl<'a> LockRequest<'a> {
             Answer::Granted(grants) => {
                 let mut replies = SmallVec::<[Reply; 1]>::new();
                 for (key, grant) in keys.iter().zip(&grants) {
-                    let document = host.read(*key)?.expect("it was there when it was locked");
+                    let document = host.read(*key)?.expect("a locked document exists");
                     replies.push(form.one(grant, document));
                 }
                 Ok(form.all(replies).into())
@@ -125,7 +126,7 @@ impl<'a> LockRequest<'a> {
 }
 
 impl LockReply {
-    /// What a grant gives for one document.
+    /// The reply for one document and its grant.
     pub fn one(&self, grant: &Grant, document: &Document) -> Reply {
         let json = match self.get {
             true => {
@@ -143,7 +144,7 @@ impl LockReply {
         ])
     }
 
-    /// The reply, from those for each document.
+    /// The reply of the command, from those for each document.
     pub fn all(&self, mut replies: SmallVec<[Reply; 1]>) -> Reply {
         match &self.order {
             None => replies.swap_remove(0),
@@ -152,12 +153,12 @@ impl LockReply {
     }
 }
 
-/// `name owner fence`, which a client was given.
-pub fn parse_held<'a>(args: &mut Args<'a>) -> Result<Held<'a>> {
+/// A grant as a client names it: `name owner fence`.
+pub fn parse_grant<'a>(args: &mut Args<'a>) -> Result<GrantRef<'a>> {
     let name = op::lock_name(args.next("the name of a lock")?, "name")?.as_bytes();
     let owner = op::lock_name(args.next("an owner")?, "owner")?.as_bytes();
     let fence = op::fence(args.next("a fence")?)?;
-    Ok(Held { name, owner, fence })
+    Ok(GrantRef { name, owner, fence })
 }
 
 pub fn parse_lease(arg: &[u8], limits: &LockLimits) -> Result<u64> {
@@ -181,13 +182,13 @@ fn parse_wait(arg: &[u8]) -> Result<u64> {
     }
 }
 
-/// The locks of the document at a key, for the one that takes its place.
+/// Takes the locks of the document at a key, for the document that replaces it.
 pub fn take_over(host: &mut dyn Host, key: Key<'_>) -> Result<Locks> {
     let found = host.open(key)?;
     Ok(found.map(|document| std::mem::take(&mut document.locks)).unwrap_or_default())
 }
 
-/// What replicas are sent for changes of one document's locks: the effect of a `MODEL.APPLY`.
+/// The effect by which replicas repeat edits of one document's locks, an argument of `MODEL.APPLY`.
 pub fn effect_of<'e>(edits: impl ExactSizeIterator<Item = &'e LockEdit>) -> Vec<u8> {
     let edits = encode_edits(edits);
     Effect { revision: 0, expiry: Expiry::Keep, change: Change::Locks(&edits) }.encode()

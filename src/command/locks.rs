@@ -1,4 +1,4 @@
-//! `MODEL.LOCKS`: who holds the locks of a document, and how many wait.
+//! `MODEL.LOCKS`: the holders of a document's locks, and the number of waiting requests.
 
 use super::args::Args;
 use super::host::{Host, Outcome};
@@ -11,7 +11,7 @@ use crate::reply::Reply;
 #[linkme::distributed_slice(COMMANDS)]
 static LOCKS: CommandSpec = CommandSpec {
     name: "MODEL.LOCKS",
-    summary: "Replies who holds the locks of a document, and how many wait for them",
+    summary: "Replies the holders of a document's locks, and the number of waiting requests",
     since: "0.4.0",
     complexity: "O(N) with N the number of holders",
     arity: -2,
@@ -19,7 +19,7 @@ static LOCKS: CommandSpec = CommandSpec {
     keys: Keys::First,
     tips: &[],
     args: &[ArgSpec::new("key", ArgKind::Key), ArgSpec::new("name", ArgKind::String).optional()],
-    reply: "an array of maps: name, mode (exclusive, shared, or free where others wait for several documents at once), holders (an array each: owner, fence, milliseconds left of the lease), waiters (how many requests wait on this server)",
+    reply: "an array of maps: name, mode (exclusive, shared, or free: a request for several documents waits for another one), holders (an array each: owner, fence, milliseconds left of the lease), waiters (the number of requests that wait on this server)",
     errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType],
     replicated: "nothing",
     examples: &[Example(&[
@@ -55,7 +55,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     Ok(Reply::Array(replies).into())
 }
 
-/// One map for each name that is held or waited for, or for the one that was asked for.
+/// One map for each lock with holders or waiting requests, or for the given name alone.
 fn describe(
     locks: &Locks,
     engine: &Engine,

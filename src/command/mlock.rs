@@ -29,7 +29,7 @@ static MLOCK: CommandSpec = CommandSpec {
         EPHEMERAL,
         GET,
     ],
-    reply: "an array with one MODEL.LOCK reply for each key; null where one of them cannot be had and WAIT (default 0) is over. While it waits it holds none of them",
+    reply: "an array with one MODEL.LOCK reply for each key; null if not all of them could be granted before WAIT (default 0) was over. A waiting request holds none of them",
     errors: &[
         ErrorCode::Err,
         ErrorCode::Limit,
@@ -37,7 +37,7 @@ static MLOCK: CommandSpec = CommandSpec {
         ErrorCode::NoKey,
         ErrorCode::Deadlock,
     ],
-    replicated: "the grants, and the end of leases that were over; never the waiting",
+    replicated: "the grants, and the release of expired grants; never a waiting request",
     examples: &[Example(&[
         (&["MODEL.SET", "acct:{a}:1", "any", "{}"], "(revision)"),
         (&["MODEL.SET", "acct:{a}:2", "any", "{}"], "(revision)"),

@@ -1,8 +1,8 @@
-//! `MODEL.RENEW`: begins a new lease for a lock that is held.
+//! `MODEL.RENEW`: starts a new lease of a grant.
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::locking::{LEASE, parse_held, parse_lease};
+use super::locking::{LEASE, parse_grant, parse_lease};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::error::{ErrorCode, Result};
 use crate::lock::At;
@@ -11,7 +11,7 @@ use crate::reply::Reply;
 #[linkme::distributed_slice(COMMANDS)]
 static RENEW: CommandSpec = CommandSpec {
     name: "MODEL.RENEW",
-    summary: "Begins a new lease for a lock that is held by this grant",
+    summary: "Starts a new lease of a grant",
     since: "0.4.0",
     complexity: "O(1)",
     arity: -5,
@@ -25,7 +25,7 @@ static RENEW: CommandSpec = CommandSpec {
         ArgSpec::new("fence", ArgKind::Integer),
         LEASE,
     ],
-    reply: "the length of the lease in milliseconds: the one given, else the one it had",
+    reply: "the length of the lease in milliseconds: that of LEASE, or without it that of the lease before",
     errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType, ErrorCode::LockLost],
     replicated: "the grant with its lease",
     examples: &[Example(&[
@@ -39,7 +39,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let limits = host.settings().locks;
     let mut args = Args::new(args);
     let key = args.key()?;
-    let grant = parse_held(&mut args)?;
+    let grant = parse_grant(&mut args)?;
     let lease_ms = match args.keyword("LEASE") {
         true => Some(parse_lease(args.next("a lease")?, &limits)?),
         false => None,

@@ -1,8 +1,8 @@
-//! `MODEL.UNLOCK`: ends a lock; who waits for it is next.
+//! `MODEL.UNLOCK`: releases a lock; the next waiting request is granted.
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::locking::parse_held;
+use super::locking::parse_grant;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
 use crate::error::{ErrorCode, Result};
 use crate::lock::At;
@@ -12,9 +12,9 @@ use crate::reply::Reply;
 #[linkme::distributed_slice(COMMANDS)]
 static UNLOCK: CommandSpec = CommandSpec {
     name: "MODEL.UNLOCK",
-    summary: "Ends a lock that is held by this grant, or with FORCE whoever holds it",
+    summary: "Releases a grant, or with FORCE all grants of a lock",
     since: "0.4.0",
-    complexity: "O(1), whoever waits",
+    complexity: "O(1)",
     arity: -4,
     flags: &[Flag::Write, Flag::Fast],
     keys: Keys::First,
@@ -36,9 +36,9 @@ static UNLOCK: CommandSpec = CommandSpec {
             ]),
         ),
     ],
-    reply: "1; with FORCE how many held it",
+    reply: "1; with FORCE the number of released grants",
     errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType, ErrorCode::LockLost],
-    replicated: "the end of the grant, and the next one",
+    replicated: "the release, and the grant of the next waiting request",
     examples: &[Example(&[
         (&["MODEL.SET", "job", "any", "{}"], "(revision)"),
         (&["MODEL.UNLOCK", "job", "leader", "node:1", "897412300800"], "LOCKLOST"),
@@ -55,7 +55,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     if forced {
         return force(host, key, args);
     }
-    let grant = parse_held(&mut args)?;
+    let grant = parse_grant(&mut args)?;
     args.finish()?;
     host.open(key).map_err(|error| error.text("key", key.name))?;
     let at = At { db: host.database(), key: key.name };

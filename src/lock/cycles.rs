@@ -26,8 +26,8 @@ pub fn find(engine: &Engine, requests: &[WaiterId], steps: &mut u64) -> Vec<Vec<
     for id in requests {
         let waiter = &engine.waiters[id];
         let owner = owners[&*waiter.owner];
-        for place in &waiter.places {
-            let queues = engine.queues_of(place.at());
+        for document in &waiter.documents {
+            let queues = engine.queues_of(document.at());
             let queue = queues.and_then(|queues| queues.find(&waiter.name));
             let queue = queue.expect("a waiting request is in its queues");
             let passed =

@@ -63,7 +63,7 @@ pub struct Grant {
 
 /// A grant as a client names it.
 #[derive(Clone, Copy, Debug)]
-pub struct Held<'a> {
+pub struct GrantRef<'a> {
     pub name: &'a [u8],
     pub owner: &'a [u8],
     pub fence: u64,
@@ -202,7 +202,7 @@ impl Suspects {
 
 /// A waiting request.
 pub(super) struct Waiter {
-    pub places: SmallVec<[DocumentKey; 1]>,
+    pub documents: SmallVec<[DocumentKey; 1]>,
     pub name: Arc<[u8]>,
     pub owner: Arc<[u8]>,
     pub mode: Mode,
@@ -277,7 +277,7 @@ pub fn deadlock() -> Error {
 
 /// The refusal where a lock is not, or no longer, held by a grant.
 #[cold]
-pub fn lost(key: &[u8], grant: &Held<'_>) -> Error {
+pub fn lost(key: &[u8], grant: &GrantRef<'_>) -> Error {
     Error::new(ErrorCode::LockLost, "the lock is not held by this grant")
         .text("key", key)
         .text("name", grant.name)

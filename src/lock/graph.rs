@@ -80,8 +80,8 @@ impl<'e> Search<'e> {
     /// Adds the owners that a request waits for.
     fn follow(&mut self, id: WaiterId) {
         let waiter = &self.engine.waiters[&id];
-        for place in &waiter.places {
-            let queues = self.engine.queues_of(place.at());
+        for document in &waiter.documents {
+            let queues = self.engine.queues_of(document.at());
             let queue = queues.and_then(|queues| queues.find(&waiter.name));
             self.follow_queue(id, waiter, queue.expect("a waiting request is in its queues"));
         }
@@ -103,7 +103,7 @@ impl<'e> Search<'e> {
         if own.is_some_and(|mode| mode.covers(waiter.mode)) {
             return;
         }
-        // All exclusive requests of owners who do not hold the lock wait for the same holders.
+        // All exclusive requests of owners that do not hold the lock wait for the same holders.
         let all = own.is_none() && waiter.mode == Mode::Exclusive;
         if !all || self.held.insert(queue) {
             self.steps += queue.holders.len() as u64;

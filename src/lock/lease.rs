@@ -23,7 +23,7 @@ pub struct Leases {
 }
 
 struct Watched {
-    place: DocumentKey,
+    document: DocumentKey,
     ends_ms: u64,
     /// The number of grants of its locks.
     held: usize,
@@ -33,7 +33,7 @@ impl Leases {
     /// Watches a document under this key, from now on for this end. Returns its number.
     pub fn watch(&mut self, watch: u32, at: At<'_>, ends_ms: u64, held: usize) -> u32 {
         if let Some(Some(known)) = self.watched.get_mut(watch as usize)
-            && known.place.at() == at
+            && known.document.at() == at
         {
             self.held = self.held + held - known.held;
             known.held = held;
@@ -51,28 +51,29 @@ impl Leases {
             self.watched.push(None);
             (self.watched.len() - 1) as u32
         });
-        self.watched[new as usize] = Some(Watched { place: at.to_document_key(), ends_ms, held });
+        self.watched[new as usize] =
+            Some(Watched { document: at.to_document_key(), ends_ms, held });
         self.held += held;
         self.ends.insert((ends_ms, new));
         new
     }
 
     /// The key under which a document is watched, shared instead of allocated once more.
-    pub fn place(&self, watch: u32, at: At<'_>) -> Option<DocumentKey> {
+    pub fn document_key(&self, watch: u32, at: At<'_>) -> Option<DocumentKey> {
         let known = self.watched.get(watch as usize)?.as_ref()?;
-        (known.place.at() == at).then(|| known.place.clone())
+        (known.document.at() == at).then(|| known.document.clone())
     }
 
     /// The time at which a document is to be examined, if it is watched under this number.
     pub fn ends_of(&self, watch: u32, at: At<'_>) -> Option<u64> {
         let known = self.watched.get(watch as usize)?.as_ref()?;
-        (known.place.at() == at).then_some(known.ends_ms)
+        (known.document.at() == at).then_some(known.ends_ms)
     }
 
     /// Stops watching a document.
     pub fn forget(&mut self, watch: u32, at: At<'_>) {
         let known = self.watched.get(watch as usize).and_then(Option::as_ref);
-        if known.is_some_and(|known| known.place.at() == at) {
+        if known.is_some_and(|known| known.document.at() == at) {
             self.remove(watch);
         }
     }
@@ -100,9 +101,9 @@ impl Leases {
         if ends_ms > now_ms {
             return None;
         }
-        let place = self.watched[watch as usize].as_ref().map(|known| known.place.clone());
+        let document = self.watched[watch as usize].as_ref().map(|known| known.document.clone());
         self.remove(watch);
-        place
+        document
     }
 
     /// The number of grants.
@@ -115,15 +116,15 @@ impl Leases {
     }
 
     /// All documents that are watched.
-    pub fn places(&self) -> Vec<DocumentKey> {
-        self.watched.iter().flatten().map(|known| known.place.clone()).collect()
+    pub fn documents(&self) -> Vec<DocumentKey> {
+        self.watched.iter().flatten().map(|known| known.document.clone()).collect()
     }
 
     /// Stops watching the documents of one database, or of all.
     pub fn flush(&mut self, db: Option<i32>) {
-        let of_db = |place: &DocumentKey| db.is_none_or(|db| place.db == db);
+        let of_db = |document: &DocumentKey| db.is_none_or(|db| document.db == db);
         let numbers: Vec<u32> = (0..self.watched.len())
-            .filter(|nth| self.watched[*nth].as_ref().is_some_and(|known| of_db(&known.place)))
+            .filter(|nth| self.watched[*nth].as_ref().is_some_and(|known| of_db(&known.document)))
             .map(|nth| nth as u32)
             .collect();
         for watch in numbers {
@@ -136,10 +137,10 @@ impl Leases {
     /// Exchanges two databases.
     pub fn swap(&mut self, one: i32, other: i32) {
         for known in self.watched.iter_mut().flatten() {
-            if known.place.db == one {
-                known.place.db = other;
-            } else if known.place.db == other {
-                known.place.db = one;
+            if known.document.db == one {
+                known.document.db = other;
+            } else if known.document.db == other {
+                known.document.db = one;
             }
         }
     }

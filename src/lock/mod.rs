@@ -21,7 +21,7 @@ mod state;
 use crate::error::{Error, Result};
 use crate::limit;
 pub use engine::{
-    Answer, Ask, Counters, Decisions, Engine, Grant, Held, SLICE, Store, Wake, Woken, deadlock,
+    Answer, Ask, Counters, Decisions, Engine, Grant, GrantRef, SLICE, Store, Wake, Woken, deadlock,
     lost,
 };
 

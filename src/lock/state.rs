@@ -66,7 +66,7 @@ impl Holder {
 pub struct Clients(SmallVec<[u64; 1]>);
 
 impl Clients {
-    /// One connection; 0 is one that is not known, of which nobody hears when it closes.
+    /// One connection. 0 stands for an unknown connection, whose closing is never reported.
     pub fn of(client: Option<u64>) -> Clients {
         Clients(client.into_iter().filter(|client| *client != 0).collect())
     }
@@ -402,7 +402,7 @@ mod tests {
         locks.apply(&LockEdit::Grant { name: b"n"[..].into(), holder: ephemeral });
         locks.start(100);
         locks.start(105);
-        assert_eq!(locks.first_end(), Some(100), "a connection of an earlier life is gone");
+        assert_eq!(locks.first_end(), Some(100), "connections are forgotten at a restart");
         assert!(locks.holding(b"n", b"a", 5, 109).is_some());
         assert!(locks.holding(b"n", b"a", 5, 110).is_none());
         assert!(locks.holding(b"n", b"a", 6, 100).is_none());

@@ -11,7 +11,7 @@ use super::transaction::{Context, JournalBytes};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Program;
-use crate::lock::{Held, lost};
+use crate::lock::{GrantRef, lost};
 use crate::model::Model;
 use crate::op::{self, Absent, Arg, Around, Frame, KeyChange, OpSpec, Run, Site};
 use crate::path::Path;
@@ -159,7 +159,7 @@ impl BlockRun<'_, '_, '_> {
         let held = self.slot.locks().and_then(|locks| locks.holding(name, owner, fence, steady_ms));
         match held.filter(|_| !over) {
             Some(_) => Ok(()),
-            None => Err(lost(self.around.key, &Held { name, owner, fence })),
+            None => Err(lost(self.around.key, &GrantRef { name, owner, fence })),
         }
     }
 

@@ -69,7 +69,7 @@ fn every_step_is_paid_for_over_literals_too() {
 }
 
 #[test]
-fn what_is_produced_is_paid_for() {
+fn produced_values_count_against_the_budget() {
     let doubled = |first: &str, times: usize| first.to_owned() + &".map(x, x + x)".repeat(times);
     check_exhausts(
         vec![

@@ -439,7 +439,7 @@ fn unknown_names_are_refused_before_anything_runs() {
 }
 
 #[test]
-fn what_a_program_reads_is_known() {
+fn the_members_a_program_reads_are_known() {
     let read = |source: &str, names| {
         let program = Program::compile(source, names, &LIMITS).unwrap();
         let paths: Vec<String> = program.old_self_paths().iter().map(|p| p.join(".")).collect();
@@ -499,7 +499,7 @@ fn a_condition_is_a_bool() {
 }
 
 #[test]
-fn what_json_has_no_value_for_is_refused() {
+fn values_that_json_lacks_are_refused() {
     check_all(&[
         ("{1: 'a', true: 2, 'x': 3u}", r#"{"1":"a","true":2,"x":3}"#),
         ("[null, {'a': self.tags}]", r#"[null,{"a":["a","b"]}]"#),

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis_model::error::ErrorCode;
 use redis_model::lock::{
-    Answer, Ask, At, Clients, Decisions, Engine, Held, Holder, LockLimits, Locks, Mode, Moment,
+    Answer, Ask, At, Clients, Decisions, Engine, GrantRef, Holder, LockLimits, Locks, Mode, Moment,
     NamedLock, SLICE, Woken,
 };
 
@@ -139,12 +139,12 @@ impl Bench {
     }
 
     fn unlock(&mut self, key: &[u8], owner: &str, fence: u64) {
-        let held = Held { name: b"n", owner: owner.as_bytes(), fence };
+        let held = GrantRef { name: b"n", owner: owner.as_bytes(), fence };
         let at = At { db: 0, key };
         self.engine.unlock(&mut self.documents, self.moment, at, held).expect("it is held");
     }
 
-    /// Who is woken, in order, over as many slices as it takes.
+    /// The woken requests, in order, over as many slices as it takes.
     fn woken(&mut self) -> Vec<u64> {
         self.slices().iter().flat_map(|slice| &slice.wakes).map(|wake| wake.waiter).collect()
     }
@@ -307,7 +307,7 @@ fn a_hand_over_and_a_request_cost_the_same_however_many_wait() {
 }
 
 #[test]
-fn an_upgrade_searches_nothing_for_those_who_wait_for_another_lock() {
+fn an_upgrade_does_not_search_from_requests_for_another_lock() {
     let mut bench = Bench::new(&[b"a"]);
     bench.fence(&[b"a"], "holder", Exclusive);
     for nth in 0..1000 {
@@ -353,7 +353,7 @@ fn a_cycle_of_many_owners_is_found_in_one_pass_and_its_first_request_is_refused(
         bench.woken();
         for key in &keys {
             bench.documents.locks.insert((0, key.clone()), Locks::default());
-            bench.fence(&[key], "nobody else", Exclusive);
+            bench.fence(&[key], "another", Exclusive);
         }
         let waiters: Vec<u64> = (0..length)
             .map(|nth| bench.waits(&[refs[nth as usize]], &nth.to_string(), Exclusive))
@@ -370,7 +370,7 @@ fn a_cycle_of_many_owners_is_found_in_one_pass_and_its_first_request_is_refused(
 
 /// Outside of commands, the server's clock of keys goes on between two looks.
 #[test]
-fn a_document_that_expires_while_its_lock_is_handed_over_is_gone() {
+fn requests_for_a_document_that_expires_during_a_grant_get_nokey() {
     let (mut granted, mut gone) = (0, 0);
     for key in [&b"a"[..], b"b"] {
         for looks in 1..30 {
@@ -392,13 +392,13 @@ fn a_document_that_expires_while_its_lock_is_handed_over_is_gone() {
                     granted += 1;
                     assert_eq!(grants.len(), 2);
                 }
-                Woken::Gone(place) => {
+                Woken::Gone(document) => {
                     gone += 1;
-                    assert_eq!(*place.key, *key);
+                    assert_eq!(*document.key, *key);
                     let left = bench.documents.locks.values().flat_map(Locks::names);
                     let mut left = left.flat_map(|lock| &lock.holders);
                     assert!(left.all(|holder| *holder.owner == *b"w"), "all or nothing");
-                    assert!(woken(second).is_some(), "who comes next is not forgotten");
+                    assert!(woken(second).is_some(), "the next request is answered as well");
                 }
                 Woken::Deadlock | Woken::Forbidden => panic!("{looks}"),
             }

@@ -1,8 +1,10 @@
 //! Events that end thousands of grants or requests at once: the work is in proportion to their number, it is done in
-//! bounded slices, and a slice that is still to come is not noticed by whoever asks.
+//! bounded slices, and pending slices are not visible to new requests.
 
 use redis_model::error::ErrorCode;
-use redis_model::lock::{Answer, Ask, At, Held, LockEdit, LockLimits, Locks, Mode, SLICE, Woken};
+use redis_model::lock::{
+    Answer, Ask, At, GrantRef, LockEdit, LockLimits, Locks, Mode, SLICE, Woken,
+};
 
 use super::Bench;
 
@@ -78,7 +80,7 @@ fn a_release_to_many_sharers_is_linear_and_in_slices() {
 }
 
 #[test]
-fn between_two_slices_nobody_passes_a_waiter_that_is_to_be_granted() {
+fn between_two_slices_no_request_passes_a_waiter_that_can_be_granted() {
     let mut bench = Bench::new(&[b"a"]);
     let held = granted(ask(&mut bench, &[b"a"], "holder", |_| {}));
     let sharers = 3 * SLICE;
@@ -102,7 +104,7 @@ fn between_two_slices_nobody_passes_a_waiter_that_is_to_be_granted() {
 }
 
 #[test]
-fn many_grants_of_a_closed_connection_end_in_slices_and_at_once_for_whoever_asks() {
+fn many_grants_of_a_closed_connection_end_in_slices_and_at_once_for_a_new_request() {
     const GRANTS: u32 = 50_000;
     let keys = keys(GRANTS);
     let mut bench = bench(&keys);
@@ -119,7 +121,7 @@ fn many_grants_of_a_closed_connection_end_in_slices_and_at_once_for_whoever_asks
     let first = bench.engine.run_slice(&mut bench.documents, bench.moment);
     assert!(first.changes.len() <= SLICE && bench.engine.has_pending());
     granted(ask(&mut bench, &[asked], "new", |ask| ask.waits = false));
-    let held = Held { name: b"n", owner: b"gone", fence: fences[49_998] };
+    let held = GrantRef { name: b"n", owner: b"gone", fence: fences[49_998] };
     let at = At { db: 0, key: renewed };
     let lost = bench.engine.renew(&mut bench.documents, bench.moment, at, held, None);
     assert_eq!(lost.map_err(|error| error.code()), Err(ErrorCode::LockLost));
@@ -132,7 +134,7 @@ fn many_grants_of_a_closed_connection_end_in_slices_and_at_once_for_whoever_asks
 }
 
 #[test]
-fn many_leases_end_in_slices_and_at_once_for_whoever_asks() {
+fn many_leases_end_in_slices_and_at_once_for_a_new_request() {
     const GRANTS: u32 = 50_000;
     let keys = keys(GRANTS);
     let mut bench = bench(&keys);
@@ -143,7 +145,7 @@ fn many_leases_end_in_slices_and_at_once_for_whoever_asks() {
     bench.moment.steady_ms += 1000;
     let next = granted(ask(&mut bench, &[&keys[49_999]], "next", |ask| ask.waits = false));
     let (at, held) =
-        (At { db: 0, key: &keys[49_999] }, Held { name: b"n", owner: b"next", fence: next });
+        (At { db: 0, key: &keys[49_999] }, GrantRef { name: b"n", owner: b"next", fence: next });
     bench.engine.renew(&mut bench.documents, bench.moment, at, held, None).expect("it is held");
     assert!(bench.engine.held() > 40_000, "the others are pending");
     let (work, _) = work(&mut bench);
@@ -162,7 +164,7 @@ fn many_requests_for_a_deleted_document_end_in_slices() {
         let answer = ask(&mut bench, &all, &nth.to_string(), |_| {});
         assert!(matches!(answer, Answer::Waits(_)));
     }
-    // Behind all of them, on a document that nobody holds.
+    // Behind all of them, on a document without holders.
     let Answer::Waits(behind) = ask(&mut bench, &all[7..8], "behind", |_| {}) else { panic!() };
     bench.slices();
     let before = bench.engine.counters().work;

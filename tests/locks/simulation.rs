@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use redis_model::error::ErrorCode;
 use redis_model::lock::{
-    Answer, Ask, At, Decisions, DocumentKey, Engine, Grant, Held, Holder, LockLimits, Locks, Mode,
-    Moment, SLICE, Store, Woken,
+    Answer, Ask, At, Decisions, DocumentKey, Engine, Grant, GrantRef, Holder, LockLimits, Locks,
+    Mode, Moment, SLICE, Store, Woken,
 };
 
 use crate::random::Rng;
@@ -42,7 +42,7 @@ impl Store for Documents {
 
 #[derive(Clone, Debug)]
 struct Waiter {
-    places: Vec<DocumentKey>,
+    documents: Vec<DocumentKey>,
     name: &'static [u8],
     owner: &'static [u8],
     mode: Mode,
@@ -52,7 +52,7 @@ struct Waiter {
 /// A grant that a client knows of.
 #[derive(Clone, Debug)]
 struct Known {
-    place: DocumentKey,
+    document: DocumentKey,
     name: &'static [u8],
     owner: &'static [u8],
     fence: u64,
@@ -69,7 +69,7 @@ struct Promise {
     clients: Option<BTreeSet<u64>>,
 }
 
-/// Places, names and owners.
+/// Documents, names and owners.
 type Holding = HashSet<(DocumentKey, Vec<u8>, Vec<u8>)>;
 
 pub struct Simulation {
@@ -119,21 +119,21 @@ impl Simulation {
         }
     }
 
-    fn place(&mut self) -> DocumentKey {
+    fn document(&mut self) -> DocumentKey {
         let (db, key) = (self.rng.below(2) as i32, self.rng.pick(&KEYS));
         At { db, key }.to_document_key()
     }
 
-    fn holders(&self, place: &DocumentKey, name: &[u8]) -> &[Holder] {
-        let locks = self.documents.locks.get(&(place.db, place.key.to_vec()));
+    fn holders(&self, document: &DocumentKey, name: &[u8]) -> &[Holder] {
+        let locks = self.documents.locks.get(&(document.db, document.key.to_vec()));
         locks.map_or(&[], |locks| locks.holders(name))
     }
 
     /// Whom a request waits for, seen in full: conflicting holders, and conflicting requests before it.
     fn blockers(&self, id: u64, waiter: &Waiter) -> BTreeSet<&'static [u8]> {
         let mut blockers = BTreeSet::new();
-        for place in &waiter.places {
-            let holders = self.holders(place, waiter.name).iter();
+        for document in &waiter.documents {
+            let holders = self.holders(document, waiter.name).iter();
             // A new request finds ended what is over.
             let asks = id == u64::MAX;
             let holders: Vec<&Holder> =
@@ -149,7 +149,7 @@ impl Simulation {
                 }
             }
             let before = self.waiters.range(..id).filter(|(_, other)| {
-                let same = other.name == waiter.name && other.places.contains(place);
+                let same = other.name == waiter.name && other.documents.contains(document);
                 same && other.owner != waiter.owner && other.mode.conflicts(waiter.mode)
             });
             if own.is_none() {
@@ -187,8 +187,8 @@ impl Simulation {
         let small = self.rng.one_in(2);
         self.engine.set_slice(if small { 1 + self.rng.below(6) } else { SLICE });
         let Decisions { changes, wakes } = self.engine.run_slice(&mut self.documents, self.moment);
-        for (place, edit) in &changes {
-            if let Some(locks) = self.replica.locks.get_mut(&(place.db, place.key.to_vec())) {
+        for (document, edit) in &changes {
+            if let Some(locks) = self.replica.locks.get_mut(&(document.db, document.key.to_vec())) {
                 locks.apply(edit);
             }
         }
@@ -196,24 +196,25 @@ impl Simulation {
         for wake in wakes {
             let waiter = self.waiters.remove(&wake.waiter).expect("it waited, and is told once");
             match wake.woken {
-                Woken::Granted(places, grants) => {
-                    assert_eq!(places.to_vec(), waiter.places);
+                Woken::Granted(documents, grants) => {
+                    assert_eq!(documents.to_vec(), waiter.documents);
                     assert!(!self.documents.forbidden.contains(&wake.waiter));
                     self.note("woken");
-                    assert_eq!(grants.len(), waiter.places.len());
+                    assert_eq!(grants.len(), waiter.documents.len());
                     granted.push(wake.waiter);
                     grants.iter().for_each(|grant| self.promise(&waiter, *grant));
-                    let known = waiter.places.iter().zip(&grants).map(|(place, grant)| Known {
-                        place: place.clone(),
-                        name: waiter.name,
-                        owner: waiter.owner,
-                        fence: grant.fence,
-                    });
+                    let known =
+                        waiter.documents.iter().zip(&grants).map(|(document, grant)| Known {
+                            document: document.clone(),
+                            name: waiter.name,
+                            owner: waiter.owner,
+                            fence: grant.fence,
+                        });
                     self.known.extend(known);
                 }
-                Woken::Gone(place) => {
+                Woken::Gone(document) => {
                     self.note("gone");
-                    assert!(waiter.places.contains(&place));
+                    assert!(waiter.documents.contains(&document));
                 }
                 Woken::Forbidden => {
                     self.note("forbidden");
@@ -247,7 +248,7 @@ impl Simulation {
         }
     }
 
-    /// What was promised is held here, and recorded for replicas, as long as nobody takes it back.
+    /// What was promised is held here, and recorded for replicas, until it is released or expires.
     fn check_promises(&mut self, last: &str) {
         fn by_fence(documents: &Documents) -> HashMap<u64, &Holder> {
             let locks = documents.locks.values().flat_map(Locks::names);
@@ -281,39 +282,40 @@ impl Simulation {
         });
     }
 
-    /// Nobody who still waits came before one who was granted, conflicts, and is another owner; but where
-    /// the one who was granted had the lock already.
+    /// No request that still waits came before a granted one of another owner that conflicts with it, unless the
+    /// granted owner held the lock already.
     fn check_order(&self, before: &BTreeMap<u64, Waiter>, held: &Holding, granted: &[u64]) {
         for id in granted {
             let waiter = &before[id];
-            let new = |place: &&DocumentKey| {
+            let new = |document: &&DocumentKey| {
                 let again = granted.iter().filter(|other| {
                     let other = &before[*other];
                     let same = (other.name, other.owner) == (waiter.name, waiter.owner);
-                    same && other.places.contains(place)
+                    same && other.documents.contains(document)
                 });
-                let had = (DocumentKey::clone(place), waiter.name.to_vec(), waiter.owner.to_vec());
+                let had =
+                    (DocumentKey::clone(document), waiter.name.to_vec(), waiter.owner.to_vec());
                 again.count() == 1 && !held.contains(&had)
             };
-            let places: Vec<&DocumentKey> = waiter.places.iter().filter(new).collect();
+            let documents: Vec<&DocumentKey> = waiter.documents.iter().filter(new).collect();
             for (other_id, other) in self.waiters.range(..id) {
                 let conflicts = other.owner != waiter.owner
                     && other.name == waiter.name
                     && other.mode.conflicts(waiter.mode)
-                    && other.places.iter().any(|place| places.contains(&place));
+                    && other.documents.iter().any(|document| documents.contains(&document));
                 assert!(!conflicts, "{id} passed {other_id}");
             }
         }
     }
 
-    /// Who holds what.
+    /// All grants: document, name and owner.
     fn holding(&self) -> Holding {
         let mut held = Holding::new();
         for ((db, key), locks) in &self.documents.locks {
-            let place = At { db: *db, key }.to_document_key();
+            let document = At { db: *db, key }.to_document_key();
             for lock in locks.names() {
                 for holder in &lock.holders {
-                    held.insert((place.clone(), lock.name.to_vec(), holder.owner.to_vec()));
+                    held.insert((document.clone(), lock.name.to_vec(), holder.owner.to_vec()));
                 }
             }
         }
@@ -342,7 +344,7 @@ impl Simulation {
         let mut clients = held.flat_map(|lock| &lock.holders).flat_map(|held| held.clients.iter());
         assert!(clients.all(|client| !self.closed.contains(&client)), "it ended with it");
         for (id, waiter) in &self.waiters {
-            assert!(!self.blockers(*id, waiter).is_empty(), "{id} waits for nobody: {waiter:?}");
+            assert!(!self.blockers(*id, waiter).is_empty(), "nothing blocks {id}: {waiter:?}");
         }
         let owners: BTreeSet<_> = self.waiters.values().map(|waiter| waiter.owner).collect();
         for owner in owners {
@@ -350,23 +352,25 @@ impl Simulation {
         }
     }
 
-    /// Who waits for whom, and who holds what.
+    /// The waiting requests with what blocks them, and the holders.
     fn describe(&self) -> String {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut lines = vec![format!("{:?}", self.last)];
         for (id, waiter) in &self.waiters {
-            let places =
-                waiter.places.iter().map(|place| format!("{}{}", place.db, text(&place.key)));
-            let places: Vec<_> = places.collect();
+            let documents = waiter
+                .documents
+                .iter()
+                .map(|document| format!("{}{}", document.db, text(&document.key)));
+            let documents: Vec<_> = documents.collect();
             let blockers: Vec<_> = self.blockers(*id, waiter).into_iter().map(text).collect();
             let (owner, name, mode) = (text(waiter.owner), text(waiter.name), waiter.mode);
             lines.push(format!(
-                "{id}: {owner} wants {name} {mode:?} {places:?}, behind {blockers:?}"
+                "{id}: {owner} wants {name} {mode:?} {documents:?}, behind {blockers:?}"
             ));
         }
-        for (place, name, owner) in self.holding() {
-            let (key, name, owner) = (text(&place.key), text(&name), text(&owner));
-            lines.push(format!("{owner} holds {name} of {}{key}", place.db));
+        for (document, name, owner) in self.holding() {
+            let (key, name, owner) = (text(&document.key), text(&name), text(&owner));
+            lines.push(format!("{owner} holds {name} of {}{key}", document.db));
         }
         lines.join("\n")
     }
@@ -388,24 +392,24 @@ impl Simulation {
         // What is over by now is over before the request is looked at.
         self.engine.tick(&mut self.documents, self.moment);
         self.run_slice();
-        let mut places = vec![self.place()];
+        let mut documents = vec![self.document()];
         while self.rng.one_in(3) {
-            let place = self.place();
-            if !places.contains(&place) {
-                places.push(place);
+            let document = self.document();
+            if !documents.contains(&document) {
+                documents.push(document);
             }
         }
         let client = self.rng.one_in(4).then(|| self.client());
         let client = client.filter(|client| !self.closed.contains(client));
         let waiter = Waiter {
-            places,
+            documents,
             name: self.rng.pick(&NAMES),
             owner: self.rng.pick(&OWNERS),
             mode: if self.rng.one_in(2) { Mode::Shared } else { Mode::Exclusive },
             client,
         };
         let waits = !self.rng.one_in(4) && self.waiters.len() < WAITERS_MAX;
-        let documents: Vec<At<'_>> = waiter.places.iter().map(DocumentKey::at).collect();
+        let documents: Vec<At<'_>> = waiter.documents.iter().map(DocumentKey::at).collect();
         let ask = Ask {
             documents: &documents,
             name: waiter.name,
@@ -415,22 +419,21 @@ impl Simulation {
             ephemeral: waiter.client,
             waits,
         };
-        let missing = waiter
-            .places
-            .iter()
-            .any(|place| !self.documents.locks.contains_key(&(place.db, place.key.to_vec())));
+        let missing = waiter.documents.iter().any(|document| {
+            !self.documents.locks.contains_key(&(document.db, document.key.to_vec()))
+        });
         let blocked = !self.blockers(u64::MAX, &waiter).is_empty();
         let heard: Vec<Option<u64>> = waiter
-            .places
+            .documents
             .iter()
-            .map(|place| self.fences.get(&place.key.to_vec()).copied())
+            .map(|document| self.fences.get(&document.key.to_vec()).copied())
             .collect();
-        let own = |place: &DocumentKey| {
-            let mut holders = self.holders(place, waiter.name).iter();
+        let own = |document: &DocumentKey| {
+            let mut holders = self.holders(document, waiter.name).iter();
             let own = |holder: &&Holder| *holder.owner == *waiter.owner && !self.is_over(holder);
             holders.find(own).map(|holder| holder.fence)
         };
-        let own: Vec<Option<u64>> = waiter.places.iter().map(own).collect();
+        let own: Vec<Option<u64>> = waiter.documents.iter().map(own).collect();
         let limits = LockLimits::DEFAULT;
         match self.engine.ask(&mut self.documents, self.moment, &limits, ask) {
             Err(error) if error.code() == ErrorCode::NoKey => {
@@ -455,15 +458,15 @@ impl Simulation {
                 self.note("waits");
             }
             Ok(Answer::Granted(grants)) => {
-                assert!(!blocked && !missing, "it passed somebody");
-                for (nth, (place, grant)) in waiter.places.iter().zip(&grants).enumerate() {
+                assert!(!blocked && !missing, "it passed an earlier request");
+                for (nth, (document, grant)) in waiter.documents.iter().zip(&grants).enumerate() {
                     let (name, owner) = (waiter.name, waiter.owner);
                     let again = own[nth] == Some(grant.fence);
                     assert!(again || Some(grant.fence) > heard[nth], "a fence grows");
                     self.note(if again { "granted again" } else { "granted" });
                     self.promise(&waiter, *grant);
                     let fence = grant.fence;
-                    self.known.push(Known { place: place.clone(), name, owner, fence });
+                    self.known.push(Known { document: document.clone(), name, owner, fence });
                 }
             }
         }
@@ -479,7 +482,7 @@ impl Simulation {
     }
 
     fn is_held(&self, known: &Known) -> bool {
-        let mut holders = self.holders(&known.place, known.name).iter();
+        let mut holders = self.holders(&known.document, known.name).iter();
         holders.any(|holder| holder.fence == known.fence && !self.is_over(holder))
     }
 
@@ -492,8 +495,8 @@ impl Simulation {
 
     fn unlock(&mut self) {
         let Some(known) = self.take_known() else { return };
-        let held = Held { name: known.name, owner: known.owner, fence: known.fence };
-        let (is_held, at) = (self.is_held(&known), known.place.at());
+        let held = GrantRef { name: known.name, owner: known.owner, fence: known.fence };
+        let (is_held, at) = (self.is_held(&known), known.document.at());
         let done = match self.rng.below(5) {
             0 => {
                 let lease_ms = self.rng.one_in(2).then_some(50);
@@ -520,30 +523,30 @@ impl Simulation {
         self.note(done.unwrap_or("lost"));
     }
 
-    fn remove(&mut self, place: &DocumentKey) -> Option<Locks> {
-        let at = (place.db, place.key.to_vec());
+    fn remove(&mut self, document: &DocumentKey) -> Option<Locks> {
+        let at = (document.db, document.key.to_vec());
         let locks = self.documents.locks.remove(&at)?;
         self.replica.locks.remove(&at);
-        self.engine.remove(place.at(), &locks);
+        self.engine.remove(document.at(), &locks);
         Some(locks)
     }
 
-    fn insert(&mut self, place: &DocumentKey, locks: Locks) {
-        let at = (place.db, place.key.to_vec());
+    fn insert(&mut self, document: &DocumentKey, locks: Locks) {
+        let at = (document.db, document.key.to_vec());
         self.replica.locks.insert(at.clone(), locks.clone());
         self.documents.locks.insert(at, locks);
-        self.engine.adopt(&mut self.documents, self.moment, place.at());
+        self.engine.adopt(&mut self.documents, self.moment, document.at());
     }
 
     fn create(&mut self) {
-        let place = self.place();
-        if !self.documents.locks.contains_key(&(place.db, place.key.to_vec())) {
-            self.insert(&place, Locks::default());
+        let document = self.document();
+        if !self.documents.locks.contains_key(&(document.db, document.key.to_vec())) {
+            self.insert(&document, Locks::default());
         }
     }
 
     fn rename(&mut self) {
-        let (from, to) = (self.place(), self.place());
+        let (from, to) = (self.document(), self.document());
         if from == to || !self.documents.locks.contains_key(&(from.db, from.key.to_vec())) {
             return;
         }
@@ -574,7 +577,7 @@ impl Simulation {
             }
             1 => {
                 let Some(known) = self.take_known() else { return };
-                self.engine.give_back(&mut self.documents, known.place.at(), known.fence);
+                self.engine.give_back(&mut self.documents, known.document.at(), known.fence);
                 self.note("given back");
             }
             _ => {
@@ -625,8 +628,8 @@ impl Simulation {
         self.engine = Engine::default();
         self.waiters.clear();
         self.documents = self.replica.clone();
-        let places: Vec<_> = self.documents.locks.keys().cloned().collect();
-        for (db, key) in places {
+        let documents: Vec<_> = self.documents.locks.keys().cloned().collect();
+        for (db, key) in documents {
             let locks = self.documents.locks.get_mut(&(db, key.clone())).expect("it is there");
             locks.unstart();
             self.engine.adopt(&mut self.documents, self.moment, At { db, key: &key });
@@ -650,16 +653,17 @@ impl Simulation {
             740..=859 => self.vanish(),
             860..=899 => self.create(),
             900..=919 => {
-                let place = self.place();
-                if self.remove(&place).is_some() {
+                let document = self.document();
+                if self.remove(&document).is_some() {
                     self.note("removed");
                 }
             }
             920..=939 => self.rename(),
             940..=959 => {
-                let (place, name) = (self.place(), self.rng.pick(&NAMES));
-                let held = self.holders(&place, name).len();
-                let ended = self.engine.force(&mut self.documents, self.moment, place.at(), name);
+                let (document, name) = (self.document(), self.rng.pick(&NAMES));
+                let held = self.holders(&document, name).len();
+                let ended =
+                    self.engine.force(&mut self.documents, self.moment, document.at(), name);
                 assert!(ended <= held);
                 self.note("forced");
             }
@@ -683,9 +687,9 @@ impl Simulation {
         self.run_slice();
     }
 
-    /// Everybody goes home: nobody hangs, and nothing is left.
+    /// The end of a run: all holders release, all requests are answered, and no state is left.
     pub fn finish(&mut self) {
-        // Whoever holds a lock gives it back at last, so everybody who waits gets it.
+        // Every holder releases at last, so every waiting request is granted.
         for _ in 0..10_000 {
             self.moment.steady_ms += 50;
             self.engine.tick(&mut self.documents, self.moment);
@@ -694,7 +698,7 @@ impl Simulation {
                 break;
             }
         }
-        assert!(self.waiters.is_empty(), "somebody waits for ever: {:?}", self.waiters);
+        assert!(self.waiters.is_empty(), "requests wait for ever: {:?}", self.waiters);
         self.moment.steady_ms += 1_000_000;
         for _ in 0..100 {
             self.engine.tick(&mut self.documents, self.moment);

@@ -53,7 +53,7 @@ fn replies_itself(new: Value) -> Result<Done, Word> {
     becomes(new.clone(), Reply::Json(new))
 }
 
-/// Runs the operator on what is there, with so many containers around it, or on nothing where it may
+/// Runs the operator on the value, with so many containers around it, or on no value where it may
 /// create something.
 pub fn operate(
     operator: &str,

@@ -11,7 +11,7 @@ use super::model::{Word, compare_numbers, equal};
 pub enum Step {
     Name(String),
     Index(i64),
-    /// A token of a JSON Pointer: a name or an index, as what is there wants it.
+    /// A token of a JSON Pointer: a name in an object, an index in an array.
     Token(String),
 }
 
@@ -73,7 +73,7 @@ pub fn at_mut<'v>(root: &'v mut Value, location: &[Child]) -> &'v mut Value {
     })
 }
 
-/// Takes away what is there, which is not the root.
+/// Removes the value there, which is not the root.
 pub fn remove(root: &mut Value, location: &[Child]) {
     let (last, parent) = location.split_last().expect("the root stays");
     match (at_mut(root, parent), last) {

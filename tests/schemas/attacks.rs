@@ -72,7 +72,7 @@ fn limits_hold_at_the_maximum_and_one_past_it() {
 }
 
 #[test]
-fn what_is_no_schema_is_refused() {
+fn invalid_schemas_are_refused() {
     for text in [
         "",
         "nul",
@@ -391,7 +391,7 @@ fn patterns_take_linear_time_or_are_refused() {
 }
 
 #[test]
-fn what_is_wide_is_checked() {
+fn wide_schemas_are_checked() {
     let properties: Vec<String> =
         (0..10_000).map(|nth| format!("\"p{nth}\":{{\"type\":\"integer\"}}")).collect();
     let wide = schema(&format!("{{\"properties\":{{{}}}}}", properties.join(",")));
@@ -468,7 +468,7 @@ fn numbers_are_compared_exactly() {
 }
 
 #[test]
-fn what_is_said_is_bounded() {
+fn error_messages_are_bounded() {
     let long = "n".repeat(100_000);
     for (text, document) in [
         (format!("{{\"required\":[\"{long}\"]}}"), "{}".to_owned()),

@@ -76,7 +76,7 @@ fn refused(schema: &Schema, document: &str) -> Error {
 }
 
 #[test]
-fn what_each_branch_lacks_is_told_where_none_is_meant() {
+fn the_error_lists_what_each_branch_lacks_if_none_is_selected() {
     let union = schema(
         r#"{"anyOf":[{"type":"object","required":["a","b"]},{"type":"object","required":["c"]},
             {"type":"object","properties":{"d":{"minimum":5}},"required":["d"]},{"type":"object","minProperties":9},

@@ -1,4 +1,4 @@
-//! The heart of it: what is judged of a change alone is what is judged of the whole document.
+//! The central property: checking a change alone and checking the whole document give the same verdict.
 
 use std::cell::Cell;
 
@@ -132,7 +132,7 @@ fn agree(
     };
     count(&seen.schemas);
     // The crate over its own values, and over the schema as it is written.
-    let judge = jsonschema::options()
+    let validator = jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
         .should_validate_formats(true)
         .build(schema)
@@ -141,9 +141,9 @@ fn agree(
         // The way it is stored.
         let mut stored = NewDocument::new(value(document), None, 0, 1).settle();
         let verdict = compiled.check(stored.root.view());
-        if verdict.is_ok() != judge.is_valid(document) {
+        if verdict.is_ok() != validator.is_valid(document) {
             return Err(TestCaseError::fail(format!(
-                "the crate judges otherwise than {verdict:?}\ndocument: {document}\nschema: {text}"
+                "the crate's verdict is not {verdict:?}\ndocument: {document}\nschema: {text}"
             )));
         }
         if verdict.is_err() {
@@ -184,7 +184,7 @@ fn one_command(
             print::to_string(editor.view())
         )));
     }
-    // A document that does not fit is never kept: what is judged was valid before.
+    // An invalid document is never kept: the document was valid before each change.
     match whole {
         Ok(()) => {
             count(&seen.valid);
@@ -202,12 +202,12 @@ fn one_command(
 
 /// The strategies nest deeper than the stack of a test's thread allows in a build without optimisation.
 #[test]
-fn changes_are_judged_as_the_whole_is() {
-    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(judge_drawn_changes);
+fn checking_changes_agrees_with_checking_the_whole_document() {
+    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(check_drawn_changes);
     thread.expect("a thread starts").join().expect("the verdicts agree");
 }
 
-fn judge_drawn_changes() {
+fn check_drawn_changes() {
     let cases = std::env::var("SCHEMA_CASES").map_or(1000, |cases| cases.parse().unwrap());
     let config =
         Config { cases, max_shrink_iters: 20_000, failure_persistence: None, ..Config::default() };

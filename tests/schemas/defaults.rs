@@ -93,7 +93,7 @@ fn defaults_are_filled_in_at_every_depth() {
             (r#"{"o":{"next":{"next":{}}}}"#, r#"{"o":{"next":{"next":{"v":0},"v":0},"v":0}}"#),
         ],
     );
-    // What is judged whole has defaults too.
+    // Values that the crate validates whole have defaults too.
     check(
         r#"{"properties":{"a":{"properties":{"b":{"default":1}}}},"unevaluatedProperties":false}"#,
         &[(r#"{"a":{}}"#, r#"{"a":{"b":1}}"#)],

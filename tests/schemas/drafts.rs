@@ -104,7 +104,7 @@ fn a_violation_names_the_schema_as_it_was_given() {
 }
 
 #[test]
-fn what_a_draft_does_not_know_has_no_effect() {
+fn keywords_unknown_to_a_draft_have_no_effect() {
     for (draft, schema) in [
         (DRAFT_4, r#""const":1,"contains":{},"propertyNames":false,"if":true,"then":false"#),
         (

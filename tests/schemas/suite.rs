@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// One schema with the documents that are judged by it.
+/// One schema with the documents that are validated by it.
 pub struct Group {
     /// The draft and the file.
     pub file: String,

@@ -221,7 +221,7 @@ fn definitions_are_guarded_by_their_commands() {
 /// A condition tells what is in a document, and to read it may renew its time to live: the one takes more
 /// than the permission to read, the other does not.
 #[test]
-fn documents_of_models_are_read_by_those_who_may_read() {
+fn reading_documents_of_a_model_requires_the_permission_to_read() {
     on_every_server(|server| {
         server.must(&["MODEL.DEFINE", "seen", "{}", "TTL", "1000", "REFRESH", "READ"]);
         server.must(&["MODEL.SET", "in:1", "seen", r#"{"n":1}"#]);

@@ -1,5 +1,5 @@
-//! Access rules and locks: who may not write a document does not lock it, and who loses a permission
-//! while it waits neither hangs nor leaves anything behind.
+//! Access rules and locks: locking a document requires the permission to write it, and a client that loses the
+//! permission while it waits is answered and holds nothing.
 
 use crate::acl::{check, user};
 use crate::harness::on_every_server;
@@ -7,7 +7,7 @@ use crate::locking::{LONG, PATIENCE, answer, check_idle, fence, lock, make, owne
 use crate::resp::Reply;
 
 #[test]
-fn locks_are_taken_by_those_who_may_write() {
+fn locking_requires_the_permission_to_write() {
     on_every_server(|server| {
         let admin = &mut server.conn();
         ["in:1", "in:2", "out:1"].iter().for_each(|key| make(admin, key));

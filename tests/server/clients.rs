@@ -215,7 +215,7 @@ fn blocks(page: &str) -> Vec<Block> {
     while let Some(line) = lines.next() {
         let Some(language) = line.strip_prefix(FENCE) else {
             let looks_like_one = ["```", "~~~"].iter().any(|fence| line.trim().starts_with(fence));
-            assert!(!looks_like_one, "{page} has a block that nobody finds: {line}");
+            assert!(!looks_like_one, "{page} has a block that is not found: {line}");
             continue;
         };
         let text: Vec<&str> = lines.by_ref().take_while(|line| *line != FENCE).collect();
@@ -273,7 +273,7 @@ fn nothing_is_shown_that_does_not_run() {
     }
 }
 
-/// What redis-cli prints for the command; without the time it adds, `(0.62s)`, to a reply that took
+/// The output of redis-cli for the command, without the time, `(0.62s)`, that it adds to a reply after
 /// half a second, as happens on a busy machine.
 fn typed(server: &Server, command: &str) -> String {
     let cli = clients().with_file_name("servers").join(Flavor::Redis70.name()).join("redis-cli");
@@ -292,7 +292,7 @@ fn typed(server: &Server, command: &str) -> String {
     }
 }
 
-/// Whether the text is the pattern, in which `...` stands for anything.
+/// Returns true if the text matches the pattern, in which `...` stands for any text.
 fn fits(text: &str, pattern: &str) -> bool {
     let mut pieces = pattern.split("...");
     let first = pieces.next().expect("there is a piece before the first split");
@@ -365,7 +365,7 @@ const OTHERS: [&str; 12] = [
 ];
 
 #[test]
-fn what_is_offered_to_those_who_come_exists() {
+fn the_migration_tables_name_existing_commands() {
     let mut known: HashSet<&str> = OTHERS.into_iter().chain([txn::GUARD]).collect();
     for spec in command::all() {
         known.insert(spec.name);
@@ -390,7 +390,7 @@ fn what_is_offered_to_those_who_come_exists() {
             }
         }
     }
-    assert!(operators.is_empty(), "nobody is led to {operators:?}");
+    assert!(operators.is_empty(), "no table mentions {operators:?}");
 }
 
 /// The keywords of a command, `NX` and `TOKEN`, however deep they stand.

@@ -135,7 +135,7 @@ fn a_large_array_is_looked_through_once_but_not_over_and_over() {
                 assert_eq!(state(conn, "doc"), filtered, "{statement:?}");
             }
         }
-        // A rule that costs too much says no to what it cannot judge.
+        // A rule that exceeds its budget refuses the document.
         let rule = "self.n.all(x, self.n.exists(y, y == x))";
         conn.must(&["MODEL.DEFINE", "m", "{}", "RULE", "slow", rule]);
         let refused = conn.call(&["MODEL.SET", "doc", "m", &json]);

@@ -93,7 +93,7 @@ fn another_server_is_imported_key_by_key() {
         assert_eq!(conn.must(&["PTTL", "j:1"]), Reply::Int(-1));
         assert!((1..=1_000_000).contains(&conn.must(&["PTTL", "j:2"]).int()));
 
-        // A model judges them, and may add defaults.
+        // A model validates them, and may add defaults.
         conn.must(&["FLUSHALL"]);
         let schema = r#"{"type":"object","properties":{"by":{"default":"us"}},"required":["a"]}"#;
         conn.must(&["MODEL.DEFINE", "m", schema]);

@@ -44,7 +44,7 @@ fn wrong(group: &suite::Group, replies: &[Reply]) -> Vec<String> {
 }
 
 #[test]
-fn every_case_of_the_suite_is_judged_as_it_says() {
+fn every_case_of_the_suite_is_valid_or_invalid_as_it_says() {
     let groups = suite::groups();
     let commands: Vec<_> = groups.iter().flat_map(commands).collect();
     let count: usize = groups.iter().map(|group| group.cases.len()).sum();
@@ -64,9 +64,9 @@ fn every_case_of_the_suite_is_judged_as_it_says() {
     });
 }
 
-/// What stands in the table of exclusions because no server could ever store it.
+/// Documents in the table of exclusions that no server can store.
 #[test]
-fn what_no_document_may_hold_is_refused_under_any_model() {
+fn values_beyond_the_limits_are_refused_under_any_model() {
     let documents: Vec<_> = suite::beyond_64_bits()
         .iter()
         .flat_map(|group| &group.cases)

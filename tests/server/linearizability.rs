@@ -2,7 +2,7 @@
 //! of one and of several documents and conditional writes, while clients crash, and over a server
 //! that is killed. A transaction that is asked again under its token is one call throughout.
 //!
-//! A history is short, so that it can be judged; there are many. What they must contain is asserted,
+//! A history is short, so that it can be checked; there are many. What they must contain is asserted,
 //! and clients that do in several commands, or twice, what they call one are found out, as are servers
 //! that forget.
 
@@ -131,7 +131,7 @@ impl Coverage {
 }
 
 #[track_caller]
-fn judge(seed: u64, initial: &State, history: &History) -> Vec<usize> {
+fn find_order(seed: u64, initial: &State, history: &History) -> Vec<usize> {
     check(&Accounts, initial, history).unwrap_or_else(|refusal| {
         let text = describe(initial, history, &refusal);
         panic!(
@@ -156,7 +156,7 @@ fn concurrent_commands_are_linearizable_while_clients_crash() {
         let mut coverage = Coverage::default();
         for _ in 0..250 {
             let (initial, history) = record(server, &recorder, &mut clients, CALLS, |_| {});
-            let order = judge(seed, &initial, &history);
+            let order = find_order(seed, &initial, &history);
             coverage.add(&initial, &history, &order);
         }
         coverage.check(server);
@@ -177,7 +177,7 @@ fn a_history_over_a_killed_server_is_linearizable() {
             let killed =
                 |done: &dyn Fn() -> bool| kill_in_the_middle(server, &recorder, answers, done);
             let (initial, history) = record(server, &recorder, &mut clients, 2 * CALLS, killed);
-            let order = judge(seed, &initial, &history);
+            let order = find_order(seed, &initial, &history);
             coverage.add(&initial, &history, &order);
         }
         let cut_off = recorder.cut_off();
@@ -204,7 +204,7 @@ fn kill_in_the_middle(
 }
 
 /// The checker finds out clients that do not do as one what they call one.
-fn check_found_out(manner: Manner) {
+fn check_detected(manner: Manner) {
     let seed = workload::seed("linearizability");
     on_every_server(|server| {
         let recorder = Recorder::new(server.port);
@@ -219,26 +219,26 @@ fn check_found_out(manner: Manner) {
 
 #[test]
 fn transfers_in_two_commands_are_found_out() {
-    check_found_out(Manner::TornWrites);
+    check_detected(Manner::TornWrites);
 }
 
 #[test]
 fn snapshots_in_several_commands_are_found_out() {
-    check_found_out(Manner::TornReads);
+    check_detected(Manner::TornReads);
 }
 
 #[test]
 fn reading_and_writing_back_is_found_out() {
-    check_found_out(Manner::ReadModifyWrite);
+    check_detected(Manner::ReadModifyWrite);
 }
 
 #[test]
 fn asking_again_without_a_token_is_found_out() {
-    check_found_out(Manner::WithoutTokens);
+    check_detected(Manner::WithoutTokens);
 }
 
 #[test]
-fn a_server_that_forgets_what_it_acknowledged_is_found_out() {
+fn the_checker_detects_a_server_that_loses_acknowledged_writes() {
     let seed = workload::seed("linearizability");
     on_every_server(|server| {
         let recorder = Recorder::new(server.port);

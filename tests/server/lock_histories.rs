@@ -1,10 +1,10 @@
-//! Histories of real clients that work under locks on real servers are right: no two hold what one
-//! holds alone, nobody holds what he was told he lost, fences grow, leases are neither cut short nor
-//! outlived, and what was counted under locks is there. Clients vanish and oversleep meanwhile, servers
-//! are killed, and replicas take over; nobody hangs, and nothing is left behind.
+//! Histories of real clients that work under locks on real servers are correct: an exclusive holder is the only
+//! one, a lost grant is not used again, fences grow, leases are neither cut short nor outlived, and no write
+//! under a lock is lost. Clients disconnect and oversleep meanwhile, servers are killed, and replicas take over;
+//! every request is answered, and no lock or request is left at the end.
 //!
-//! The checker of linearizability judges each history by a model of locks; what must hold of every
-//! history is looked at without it, too. Clients that do not keep to what they record are found out.
+//! The checker of linearizability compares each history with a model of locks; invariants of every history are
+//! checked without it as well. The checker detects clients that do not do what they record.
 
 mod clients;
 mod model;
@@ -24,7 +24,7 @@ use crate::linearizability::checker::{Call, Outcome, check, describe};
 use crate::resp::Reply;
 use crate::workload::{self, Rng};
 use clients::{Client, Manner, Recorder};
-use model::{Answer, DOCUMENTS, Grant, Held, LOCKS, Op, State, Told, What};
+use model::{Answer, DOCUMENTS, Grant, LOCKS, LockModel, Op, State, Told, What};
 
 const CLIENTS: usize = 6;
 const TASKS: usize = 5;
@@ -37,8 +37,8 @@ const LONG: &str = "60000";
 
 type History = Vec<Call<Op, Told>>;
 
-/// Clients at once, `trouble` meanwhile, and a last look, at the server that is there then, when
-/// nobody waits and all leases are over. The trouble is given what tells whether the clients are done.
+/// Runs concurrent clients and `trouble` beside them; afterwards reads the final state of the current server, when
+/// no request waits and all leases are over. `trouble` is passed a function that returns true once the clients are done.
 fn record(
     (first, last): (&Server, &Server),
     recorder: &Recorder,
@@ -70,14 +70,14 @@ fn check_idle(server: &Server) {
     }
 }
 
-/// The history is one that the model explains, and what holds of all histories holds of it.
+/// Asserts that the model explains the history, and that the history satisfies the invariants of all histories.
 #[track_caller]
-fn judge(seed: u64, history: &History) {
+fn check_history(seed: u64, history: &History) {
     let again = format!(
         "to run it again: WORKLOAD_SEED={seed} cargo test --test server lock_histories\n(it decides \
          what clients choose, not when they are served)"
     );
-    if let Err(refusal) = check(&Held, &State::default(), history) {
+    if let Err(refusal) = check(&LockModel, &State::default(), history) {
         let text = describe(&State::default(), history, &refusal);
         panic!("no order explains this history\n{text}{again}");
     }
@@ -86,7 +86,7 @@ fn judge(seed: u64, history: &History) {
     }
 }
 
-/// What was counted is what was acknowledged, and at most what was lost.
+/// Returns an error if the final counts are not the acknowledged writes, plus at most the unanswered ones.
 fn find_lost_update(history: &History) -> Option<String> {
     let (mut acknowledged, mut lost, mut last) = ([0; LOCKS], [0; LOCKS], Vec::new());
     for call in history {
@@ -153,7 +153,7 @@ fn answer(call: &Call<Op, Told>) -> Option<&Answer> {
     }
 }
 
-/// What the histories of a test contained.
+/// Counts of the events in the histories of a test.
 #[derive(Debug, Default)]
 struct Coverage {
     calls: usize,
@@ -194,7 +194,7 @@ impl Coverage {
         self.outlived += restart.map_or(0, |restart| count_outlived(history, restart.sent));
     }
 
-    /// Nothing is missing without which the test would have shown less than it says.
+    /// Asserts that the histories contained every kind of event that the test is about.
     fn check(&self, server: &Server) {
         println!("{}: {self:?}", server.flavor.name());
         let counts = [
@@ -232,14 +232,14 @@ fn count_outlived(history: &History, death: u64) -> usize {
 }
 
 #[test]
-fn clients_that_vanish_and_oversleep_are_judged() {
+fn histories_of_disconnecting_and_oversleeping_clients_are_linearizable() {
     let seed = workload::seed("lock_histories");
     on_every_server(|server| {
         let mut coverage = Coverage::default();
         for round in 0..ROUNDS {
             let recorder = Recorder::new(round, server.port, false);
             let history = record((server, server), &recorder, seed, Manner::Honest, |_| {});
-            judge(seed, &history);
+            check_history(seed, &history);
             coverage.add(&history);
         }
         coverage.check(server);
@@ -254,7 +254,7 @@ fn wait_for_answers(server: &Server, recorder: &Recorder, answers: usize, done: 
 }
 
 #[test]
-fn what_a_killed_server_acknowledged_holds_when_it_is_back() {
+fn acknowledged_locks_hold_after_a_kill_and_restart() {
     let seed = workload::seed("lock_histories");
     on_every_server_with(&AOF_REWRITTEN, |server| {
         let (mut rng, mut coverage) = (Rng::new(seed), Coverage::default());
@@ -265,7 +265,7 @@ fn what_a_killed_server_acknowledged_holds_when_it_is_back() {
                 wait_for_answers(server, &recorder, answers, done);
                 recorder.record_death(|| server.kill9(), || server.restart());
             });
-            judge(seed, &history);
+            check_history(seed, &history);
             coverage.add(&history);
             if round >= DEATHS && coverage.outlived > 0 {
                 break;
@@ -277,7 +277,7 @@ fn what_a_killed_server_acknowledged_holds_when_it_is_back() {
 }
 
 #[test]
-fn what_a_replica_has_holds_when_it_takes_over() {
+fn replicated_locks_hold_after_a_failover() {
     let seed = workload::seed("lock_histories");
     on_every_flavor(|flavor| {
         let servers = [Server::start(flavor, &[]), Server::start(flavor, &[])];
@@ -299,7 +299,7 @@ fn what_a_replica_has_holds_when_it_takes_over() {
                 };
                 recorder.record_death(|| master.kill9(), promote);
             });
-            judge(seed, &history);
+            check_history(seed, &history);
             coverage.add(&history);
             if round >= DEATHS && coverage.outlived > 0 {
                 break;
@@ -311,7 +311,7 @@ fn what_a_replica_has_holds_when_it_takes_over() {
 }
 
 #[test]
-fn a_server_that_forgets_what_it_acknowledged_is_found_out() {
+fn the_checker_detects_a_server_that_loses_acknowledged_writes() {
     let seed = workload::seed("lock_histories");
     on_every_server(|server| {
         let found_out = (0..20).any(|round| {
@@ -328,41 +328,41 @@ fn a_server_that_forgets_what_it_acknowledged_is_found_out() {
     });
 }
 
-/// The checker finds out clients that do something else than they record.
-fn check_found_out(manner: Manner) {
+/// Asserts that the checker detects clients that do something else than they record.
+fn check_detected(manner: Manner) {
     let seed = workload::seed("lock_histories");
     on_every_server(|server| {
         let found_out = (0..30).any(|round| {
             let recorder = Recorder::new(round, server.port, false);
             let history = record((server, server), &recorder, seed, manner, |_| {});
-            check(&Held, &State::default(), &history).is_err()
+            check(&LockModel, &State::default(), &history).is_err()
         });
         assert!(found_out, "{manner:?} clients passed for honest ones");
     });
 }
 
 #[test]
-fn writing_without_holding_is_found_out() {
-    check_found_out(Manner::Unguarded);
+fn the_checker_detects_writes_without_holding() {
+    check_detected(Manner::Unguarded);
 }
 
 #[test]
-fn an_old_fence_is_found_out() {
-    check_found_out(Manner::OldFence);
+fn the_checker_detects_an_old_fence() {
+    check_detected(Manner::OldFence);
 }
 
 #[test]
-fn sharing_what_is_held_alone_is_found_out() {
-    check_found_out(Manner::Sharing);
+fn the_checker_detects_a_shared_exclusive_lock() {
+    check_detected(Manner::Sharing);
 }
 
 #[test]
-fn a_lease_that_is_cut_short_is_found_out() {
-    check_found_out(Manner::LongerLease);
+fn the_checker_detects_a_lease_that_is_cut_short() {
+    check_detected(Manner::LongerLease);
 }
 
 #[test]
-fn who_vanishes_is_replaced_when_his_lease_ends_or_at_once() {
+fn a_disconnected_holder_is_replaced_when_its_lease_ends_or_at_once() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         conn.must(&["MODEL.SET", "k", "any", EMPTY]);

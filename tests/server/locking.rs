@@ -1,4 +1,4 @@
-//! What tests of locks do to servers: take one, wait for one, and look who has it.
+//! Operations of the tests of locks on servers: take a lock, wait for one, read the holders.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -69,12 +69,12 @@ pub fn owners(conn: &mut Conn, key: &str) -> Vec<String> {
     holders.unwrap_or_default().iter().map(owner).collect()
 }
 
-/// Nobody holds or waits.
+/// Asserts that no lock is held and no request waits.
 pub fn check_idle(server: &Server) {
     server.wait_until("nothing is left", || {
         server.info("model_lock_waiters") == "0" && server.info("model_locks_held") == "0"
     });
-    server.wait_until("nobody is blocked", || server.info("blocked_clients") == "0");
+    server.wait_until("no client is blocked", || server.info("blocked_clients") == "0");
 }
 
 /// Tells other threads to stop when it is dropped: a test that fails does not leave them at work.

@@ -1,5 +1,5 @@
-//! Locks on real servers: who waits is woken, timed out, or told what happened to the document; nobody
-//! hangs, and nothing is left behind.
+//! Locks on real servers: every waiting request is granted, times out or fails with an error that names the
+//! reason, and no lock or request is left at the end.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::locking::{
 use crate::resp::{Conn, Reply};
 
 #[test]
-fn who_waits_is_granted_in_order_and_sees_what_was_saved() {
+fn waiting_requests_are_granted_in_order_and_see_saved_changes() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         make(conn, "k");
@@ -35,7 +35,7 @@ fn who_waits_is_granted_in_order_and_sees_what_was_saved() {
 }
 
 #[test]
-fn waiting_ends_in_every_way_there_is() {
+fn every_removal_of_a_document_ends_its_waiting_requests() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         let mut holder = server.conn();
@@ -114,7 +114,7 @@ fn a_client_that_stops_waiting_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_grant_whose_client_is_gone_is_handed_on() {
+fn a_grant_of_a_disconnected_client_goes_to_the_next_request() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         make(conn, "k");
@@ -150,7 +150,7 @@ fn a_grant_whose_client_is_gone_is_handed_on() {
 }
 
 #[test]
-fn five_hundred_sockets_queue_and_vanish() {
+fn five_hundred_waiting_clients_disconnect() {
     on_every_server_with(&["maxclients 2000"], |server| {
         let conn = &mut server.conn();
         make(conn, "k");
@@ -179,7 +179,7 @@ fn five_hundred_sockets_queue_and_vanish() {
 }
 
 #[test]
-fn a_lease_ends_by_itself_and_nobody_saves_under_it() {
+fn an_expired_lease_releases_the_lock_and_refuses_its_holder() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         make(conn, "k");
@@ -269,7 +269,7 @@ fn an_ephemeral_lock_ends_with_its_connection() {
 }
 
 #[test]
-fn circles_are_refused_and_several_documents_are_locked_at_once() {
+fn deadlock_cycles_are_refused_and_several_documents_are_locked_at_once() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         for key in ["a", "b", "c"] {
@@ -277,9 +277,9 @@ fn circles_are_refused_and_several_documents_are_locked_at_once() {
         }
         let (a, b) = (lock(conn, "a", "u"), lock(conn, "b", "v"));
         let mut u = wait(server, "b", "u");
-        let circle = conn.call(&["MODEL.LOCK", "a", "n", "v", "WAIT", LONG]);
-        assert_eq!(circle.error_word(), "DEADLOCK");
-        // Without waiting there is no circle.
+        let cycle = conn.call(&["MODEL.LOCK", "a", "n", "v", "WAIT", LONG]);
+        assert_eq!(cycle.error_word(), "DEADLOCK");
+        // A request that may not wait closes no cycle.
         assert_eq!(conn.call(&["MODEL.LOCK", "a", "n", "v"]), Reply::Null);
         let mut many = server.conn();
         many.send(&["MODEL.MLOCK", "3", "c", "a", "c", "n", "w", "WAIT", LONG]);
@@ -300,7 +300,7 @@ fn circles_are_refused_and_several_documents_are_locked_at_once() {
 }
 
 #[test]
-fn nobody_waits_in_transactions_and_scripts() {
+fn requests_in_transactions_and_scripts_do_not_wait() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         make(conn, "k");
@@ -354,10 +354,10 @@ fn check_restart(flavor: Flavor, config: &[&str]) {
     let digest = server.debug_digest();
     server.restart();
     let conn = &mut server.conn();
-    server.wait_until("who was connected is gone", || server.info("model_locks_held") == "2");
+    server.wait_until("the connections are closed", || server.info("model_locks_held") == "2");
     assert_eq!(owners(conn, "k"), ["a"]);
     let after = server.debug_digest();
-    assert_ne!(after, digest, "the lock of a connection that is gone has ended");
+    assert_ne!(after, digest, "the lock of a closed connection has ended");
     // The grant still counts, and later ones are above it.
     let mut next = wait(&server, "k", "next");
     save(conn, "k", "a", &held, &[]);
@@ -392,7 +392,7 @@ fn replicas_have_the_locks_and_one_that_is_promoted_goes_on() {
         );
         assert_eq!(owners(there, "copy"), Vec::<String>::new());
         assert!(there.call(&["MODEL.LOCK", "k", "n", "z"]).error().starts_with("READONLY"));
-        // The master dies with somebody waiting; its replica takes over.
+        // The master is killed while a request waits; its replica is promoted.
         let mut stranded = wait(&master, "k", "stranded");
         master.kill9();
         assert!(stranded.try_recv(PATIENCE).map_or(true, |reply| reply.is_none()));
@@ -405,7 +405,7 @@ fn replicas_have_the_locks_and_one_that_is_promoted_goes_on() {
 }
 
 #[test]
-fn a_master_that_becomes_a_replica_lets_everybody_go() {
+fn a_master_that_becomes_a_replica_answers_all_waiting_requests() {
     on_every_flavor(|flavor| {
         let (one, other) = (Server::start(flavor, &[]), Server::start(flavor, &[]));
         let conn = &mut one.conn();
@@ -458,7 +458,7 @@ fn locks_travel_with_their_document_and_not_with_a_copy() {
 }
 
 #[test]
-fn who_watches_is_not_disturbed_and_who_listens_is_told() {
+fn locks_do_not_disturb_watch_and_publish_keyspace_events() {
     on_every_server_with(&["notify-keyspace-events KEA"], |server| {
         let conn = &mut server.conn();
         make(conn, "k");

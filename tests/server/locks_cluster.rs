@@ -1,5 +1,5 @@
-//! Locks in a cluster: asked for where their documents are, and gone with them where these go; who waited
-//! for one that moved is told, and asks there.
+//! Locks in a cluster: requests are routed to the node of the document, grants migrate with the document, and
+//! waiting requests for a migrated document fail with an error, so that the client repeats them on the new node.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -113,7 +113,7 @@ fn requests_for_locks_are_routed_by_their_keys() {
 }
 
 #[test]
-fn who_waits_for_a_document_that_moves_is_told_and_its_locks_go_along() {
+fn migrating_a_document_ends_its_waiting_requests_and_keeps_its_locks() {
     on_every_flavor(|flavor| {
         let cluster = Cluster::start(flavor, 2, &[]);
         check_move(&Move::new(&cluster, false), Move::by_keys);
@@ -121,7 +121,7 @@ fn who_waits_for_a_document_that_moves_is_told_and_its_locks_go_along() {
 }
 
 #[test]
-fn locks_go_along_with_a_slot_that_moves_in_one_stream() {
+fn migrating_a_slot_in_one_stream_keeps_its_locks() {
     let cluster = Cluster::start(Flavor::Valkey91, 2, &[]);
     check_move(&Move::new(&cluster, false), Move::by_stream);
 }
@@ -174,7 +174,7 @@ fn check_arrived(server: &Server, held: &str, shared: &str) {
 }
 
 #[test]
-fn who_asks_while_the_slot_moves_is_sent_to_where_the_document_is() {
+fn requests_during_a_migration_are_redirected_to_the_document() {
     on_every_flavor(|flavor| {
         let cluster = Cluster::start(flavor, 2, &[]);
         let way = Move::new(&cluster, false);
@@ -208,7 +208,7 @@ fn who_asks_while_the_slot_moves_is_sent_to_where_the_document_is() {
 
 /// A node that hears that the slot is another's drops what it has of it.
 #[test]
-fn who_waits_where_the_slot_is_taken_away_is_told() {
+fn losing_a_slot_ends_its_waiting_requests() {
     on_every_flavor(|flavor| {
         let cluster = Cluster::start(flavor, 2, &[]);
         let way = Move::new(&cluster, false);
@@ -260,7 +260,7 @@ impl Wanderer<'_> {
         }
     }
 
-    /// Takes a lock; who waited for a document that moved asks again.
+    /// Takes a lock; repeats the request if the document migrated while it waited.
     fn lock(&mut self, command: &[&str]) -> Reply {
         loop {
             let reply = self.call(command);
@@ -297,7 +297,7 @@ impl Wanderer<'_> {
 }
 
 #[test]
-fn a_slot_moves_back_and_forth_under_clients_that_hold_and_wait() {
+fn a_slot_migrates_repeatedly_under_clients_that_hold_and_wait() {
     on_every_flavor(|flavor| {
         let cluster = Cluster::start(flavor, 2, &[]);
         KEYS.iter().for_each(|key| make(&mut cluster.conn_of(key), key));

@@ -1,6 +1,5 @@
-//! Locks when the server has other troubles: memory that is full, pauses, a master that hands over, data
-//! that is loaded anew, clients that leave or whose time is up just when somebody else acts. Who waits is
-//! answered, what is held stays held, and replicas have the same.
+//! Locks during eviction, pauses, failovers and reloads, and with clients that disconnect or time out at the moment
+//! of a grant. Every waiting request is answered, grants are kept, and replicas have the same ones.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -54,7 +53,7 @@ fn release(conn: &mut Conn, key: &str, owner: &str, fence: &str) {
 }
 
 #[test]
-fn who_waits_for_a_document_that_is_evicted_is_told() {
+fn eviction_of_a_document_ends_its_waiting_requests() {
     on_every_server_with(&["maxmemory-policy allkeys-random"], |server| {
         let conn = &mut server.conn();
         ["a", "b"].iter().for_each(|key| make(conn, key));
@@ -136,7 +135,7 @@ fn nothing_is_granted_while_everything_is_paused() {
 
 /// What comes first after a pause is a request that ends the lease itself.
 #[test]
-fn who_went_during_a_pause_is_not_granted_after_it() {
+fn a_client_that_disconnects_during_a_pause_is_not_granted_after_it() {
     on_every_pair(|master, replica| {
         let conn = &mut master.conn();
         make(conn, "k");
@@ -157,7 +156,7 @@ fn who_went_during_a_pause_is_not_granted_after_it() {
 
 /// A transaction that pauses writes may still write.
 #[test]
-fn what_is_locked_by_the_transaction_that_pauses_is_sent_with_it() {
+fn a_lock_of_the_transaction_that_pauses_is_replicated_with_it() {
     on_every_pair(|master, replica| {
         let conn = &mut master.conn();
         make(conn, "k");
@@ -185,7 +184,7 @@ fn hand_over(from: &Server, to: &Server) {
 }
 
 #[test]
-fn a_master_that_hands_over_leaves_nobody_waiting_and_its_locks_to_the_next() {
+fn a_failover_answers_all_waiting_requests_and_keeps_the_locks() {
     on_every_pair(|one, other| {
         let conn = &mut one.conn();
         make(conn, "k");
@@ -226,14 +225,14 @@ fn call_master(servers: [&Server; 2], at: &mut (usize, Conn), command: &[&str]) 
         if !reply.is_error() || !["READONLY", "UNBLOCKED"].contains(&reply.error_word()) {
             return reply;
         }
-        // Who is told that it waits no longer is hung up on as well.
+        // A client whose waiting ends here is disconnected as well.
         at.0 = 1 - at.0;
         at.1 = servers[at.0].conn();
     }
 }
 
 #[test]
-fn servers_hand_over_under_clients_that_hold_and_wait() {
+fn failovers_under_clients_that_hold_and_wait_lose_nothing() {
     on_every_pair(|one, other| {
         make(&mut one.conn(), "k");
         let (stop, counted) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -273,7 +272,7 @@ fn servers_hand_over_under_clients_that_hold_and_wait() {
     });
 }
 
-/// A client is granted and gone, and its server is a replica before it gets to give the lock back.
+/// A granted client disconnects, and its server becomes a replica before it can release the lock.
 #[test]
 fn a_replica_ends_no_lock_by_itself() {
     on_every_pair(|one, other| {
@@ -302,7 +301,7 @@ fn a_replica_ends_no_lock_by_itself() {
 }
 
 #[test]
-fn who_waits_while_the_data_is_loaded_anew_is_told_and_the_locks_come_back() {
+fn reloading_the_data_ends_waiting_requests_and_keeps_the_locks() {
     on_every_server_with(&["appendonly yes", "appendfsync always"], |server| {
         let conn = &mut server.conn();
         make(conn, "k");
@@ -326,7 +325,7 @@ fn who_waits_while_the_data_is_loaded_anew_is_told_and_the_locks_come_back() {
 }
 
 #[test]
-fn who_waits_while_the_aof_is_rewritten_goes_on_waiting() {
+fn requests_keep_waiting_while_the_aof_is_rewritten() {
     for preamble in ["aof-use-rdb-preamble yes", "aof-use-rdb-preamble no"] {
         let config = ["appendonly yes", "appendfsync always", preamble];
         on_every_server_with(&config, |server| {
@@ -356,7 +355,7 @@ fn who_waits_while_the_aof_is_rewritten_goes_on_waiting() {
 }
 
 #[test]
-fn a_replica_that_had_other_locks_has_those_of_its_master() {
+fn a_full_sync_replaces_the_locks_of_a_replica() {
     for load in ["repl-diskless-load disabled", "repl-diskless-load swapdb"] {
         on_every_flavor(|flavor| {
             let config = [QUIET, "repl-diskless-sync yes", load];
@@ -395,8 +394,8 @@ fn a_replica_that_had_other_locks_has_those_of_its_master() {
     }
 }
 
-/// The same owner on another connection is given the same grant: that it ends when the first
-/// connection turns out to be gone would take it from one who was told of it.
+/// The same owner on another connection gets the same grant: releasing it when the first connection turns out to
+/// be closed would take it from a client that was told of it.
 #[test]
 fn a_grant_that_was_asked_for_again_outlives_the_client_that_hung_up() {
     on_every_server(|server| {
@@ -436,9 +435,9 @@ fn a_grant_that_was_asked_for_again_outlives_the_client_that_hung_up() {
     });
 }
 
-/// Its time is up just when it is granted.
+/// `WAIT` ends at the moment of the grant.
 #[test]
-fn a_client_whose_time_is_up_when_it_is_granted_is_answered() {
+fn a_client_that_times_out_during_its_grant_is_answered() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         conn.must(&["MODEL.SET", "k", "any", EMPTY]);
@@ -453,7 +452,7 @@ fn a_client_whose_time_is_up_when_it_is_granted_is_answered() {
                 vec!["MODEL.UNLOCK", "k", "a", "holder", &held],
             ]);
             let answer = waiter.recv_within(Duration::from_secs(5));
-            let answer = answer.expect("who waits is answered");
+            let answer = answer.expect("a waiting client is answered");
             if answer != Reply::Null {
                 let fence = answer.array()[0].int().to_string();
                 conn.must(&["MODEL.UNLOCK", "k", "a", "late", &fence]);
@@ -463,9 +462,9 @@ fn a_client_whose_time_is_up_when_it_is_granted_is_answered() {
     });
 }
 
-/// Who left is granted nothing by a command that comes before the server has put that in order.
+/// A command that arrives before the server has processed the disconnection grants nothing to that client.
 #[test]
-fn who_left_is_granted_nothing() {
+fn a_disconnected_client_is_granted_nothing() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         conn.must(&["MODEL.SET", "k", "any", EMPTY]);
@@ -475,7 +474,7 @@ fn who_left_is_granted_nothing() {
         let id = gone.must(&["CLIENT", "ID"]).int().to_string();
         gone.send(&["MODEL.LOCK", "k", "a", "gone", "LEASE", "600000", "WAIT", LONG]);
         until_waiting(server, 1);
-        // The holder's lease is over when the waiter is gone and the next command comes.
+        // The lease has expired and the waiting client is disconnected when the next command arrives.
         conn.pipeline(&[
             vec!["DEBUG", "SLEEP", "0.2"],
             vec!["CLIENT", "KILL", "ID", &id],

@@ -50,7 +50,7 @@ fn with_names<'a>(command: &[&'a str], key: &'a str, model: &'a str) -> Vec<&'a 
 }
 
 #[test]
-fn tracking_clients_are_told_of_judged_writes_and_not_of_reads() {
+fn tracking_clients_are_told_of_validated_writes_and_not_of_reads() {
     on_every_shared(|server| {
         let (conn, other) = (&mut server.conn_resp3(), &mut server.conn());
         let (key, model) = ("model_keys:tracking", "model_keys:t");
@@ -75,7 +75,7 @@ fn tracking_clients_are_told_of_judged_writes_and_not_of_reads() {
 }
 
 #[test]
-fn watch_sees_judged_writes_and_not_reads() {
+fn watch_sees_validated_writes_and_not_reads() {
     on_every_shared(|server| {
         let (conn, other) = (&mut server.conn(), &mut server.conn());
         let (key, model) = ("model_keys:watch", "model_keys:w");

@@ -56,9 +56,9 @@ fn rules_hold_whatever_a_key_went_through() {
     });
 }
 
-/// A payload can say of a document what was never judged: the next write finds out.
+/// A payload can claim a validation that never happened: the next write validates the whole document.
 #[test]
-fn a_restored_document_is_judged_whole_when_it_is_written() {
+fn a_restored_document_is_validated_whole_when_it_is_written() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         conn.must(&["MODEL.DEFINE", "item", "{}"]);
@@ -99,7 +99,7 @@ fn documents_of_an_unknown_model_are_kept() {
         to.restart();
         let conn = &mut to.conn();
         assert_eq!(conn.must(&["MODEL.GET", "a", "$.stock"]), Reply::bulk("1"));
-        // As soon as somebody defines the model, its documents are of it.
+        // As soon as the model is defined, its documents belong to the definition.
         define(conn);
         assert_eq!(conn.must(&["MODEL.DESCRIBE", "item"]).field("documents"), &Reply::Int(1));
         check_in_force(conn, "a");
@@ -278,8 +278,8 @@ fn a_definition_in_use_elsewhere_comes_back() {
     });
 }
 
-/// Two shards define a model at once, each in its own way: one of the two counts, under a version that
-/// no document was judged by.
+/// Two shards define a model differently at the same time: one of the two definitions remains, under a version
+/// that no document was validated against.
 #[test]
 fn of_two_definitions_made_at_once_one_counts() {
     on_every_flavor(|flavor| {
@@ -340,7 +340,7 @@ fn the_documents_of_a_model_are_listed_whatever_else_is_there() {
 }
 
 #[test]
-fn what_a_definition_says_of_formats_and_defaults_survives() {
+fn formats_and_defaults_of_a_definition_are_kept_everywhere() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         let schema = r#"{"properties":{"at":{"format":"date"},"n":{"default":1}}}"#;

@@ -201,7 +201,7 @@ fn a_rewrite_while_a_shutdown_waits_for_replicas_keeps_the_definitions() {
 }
 
 #[test]
-fn what_other_shards_define_in_a_pause_is_in_force_after_it() {
+fn definitions_of_other_shards_in_a_pause_are_in_force_after_it() {
     on_every_flavor(|flavor| {
         let config = [&AOF[..], &["aof-use-rdb-preamble no"]].concat();
         let cluster = Cluster::start_with_replicas(flavor, 2, &config);

@@ -264,7 +264,7 @@ fn check_payload(conn: &mut Conn, payload: &[u8]) {
     assert_eq!(restore(conn, "again", &dump, &[]), Reply::ok());
     assert_eq!(self::digest(conn, "again"), digest);
     let written = conn.call(&["MODEL.FIELDOP", "mutant", "SET", "$", "{}", "SET", "$.a", "1"]);
-    // The damage may have made it a document of a model that nobody knows.
+    // The damage may have made it a document of an unknown model.
     let known = conn.must(&["MODEL.META", "mutant"]).field("model") == &Reply::bulk("any");
     assert!(if known { !written.is_error() } else { written.error_word() == "NOMODEL" });
 }

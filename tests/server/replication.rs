@@ -321,7 +321,7 @@ fn name(command: &[Vec<u8>]) -> String {
 }
 
 #[test]
-fn what_is_sent_on_is_the_effect_with_absolute_times() {
+fn replicas_are_sent_the_effect_with_absolute_times() {
     on_every_server_with(&["appendonly yes", "appendfsync always"], |server| {
         let conn = &mut server.conn();
         for command in [

@@ -79,7 +79,7 @@ fn a_payload_beyond_the_limits_costs_no_memory() {
 }
 
 #[test]
-fn what_was_accepted_is_read_under_any_limits() {
+fn accepted_documents_are_read_under_any_limits() {
     let plain = ["appendonly yes", "appendfsync no", "aof-use-rdb-preamble no"];
     let mixed = ["appendonly yes", "appendfsync no", "aof-use-rdb-preamble yes"];
     for config in [&["save 3600 1"][..], &plain, &mixed] {

@@ -152,8 +152,8 @@ fn now_us() -> u64 {
 
 const YEAR_US: u64 = 31_557_600_000_000;
 
-/// What a stranger brings may be ahead of the clock, but never so far that this server could not go on, or
-/// that nobody could read what it writes from then on.
+/// The revision of an untrusted payload may be ahead of the clock, but never so far that this server could not
+/// count on from it, or that its later files and payloads could not be read.
 #[test]
 fn a_forged_revision_or_fence_does_no_harm() {
     on_every_flavor(|flavor| {

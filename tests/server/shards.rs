@@ -1,6 +1,6 @@
 //! Several servers as one service, under load, in trouble: three shards with a replica each whose slots
 //! are moved, whose masters are killed and paused, and which a node joins; and a pair that Sentinel
-//! watches. What was promised is there, the money of each hash tag is conserved, nobody waits in vain,
+//! watches. What was promised is there, the money of each hash tag is conserved, every request is answered,
 //! and every node knows the definitions.
 
 mod clients;

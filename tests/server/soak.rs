@@ -153,7 +153,7 @@ fn lock(server: &Server, mut rng: Rng, client: u64, until: Instant) {
 /// The reply, unless there is none, or the lock or its document was lost meanwhile.
 fn checked(conn: &mut Conn, words: &[&str]) -> Option<Reply> {
     conn.send(words);
-    let reply = conn.recv_within(PATIENCE).expect("nobody hangs");
+    let reply = conn.recv_within(PATIENCE).expect("every client is answered");
     if reply.is_error() {
         let lost = ["NOKEY", "LOCKLOST", "DEADLOCK"].contains(&reply.error_word());
         assert!(lost, "{words:?}: {reply:?}");
@@ -164,7 +164,7 @@ fn checked(conn: &mut Conn, words: &[&str]) -> Option<Reply> {
 
 /// Both hold the same when nothing is under way and short-lived keys are gone.
 fn compare(master: &Server, replica: &Server) {
-    master.wait_until("nobody waits", || number(master, "lock_waiters") == 0);
+    master.wait_until("no request waits", || number(master, "lock_waiters") == 0);
     let conn = &mut master.conn();
     // Those of the workload last longer.
     master.wait_until("leases are over", || {
@@ -198,7 +198,7 @@ fn clear(master: &Server, replica: &Server) {
         for what in ["documents", "tokens", "models", "locks_held", "lock_waiters"] {
             server.wait_until(what, || number(server, what) == 0);
         }
-        server.wait_until("nobody is blocked", || server.info("blocked_clients") == "0");
+        server.wait_until("no client is blocked", || server.info("blocked_clients") == "0");
     }
 }
 

@@ -1,5 +1,5 @@
 //! A fault at statement n of a transaction, for every n and every kind of statement: everything is byte
-//! for byte as before, and nobody was told of anything.
+//! for byte as before, and nothing was replicated or announced.
 
 use redis_model::error::ErrorCode;
 use redis_model::op;
@@ -102,7 +102,7 @@ fn check(conn: &mut Conn, before: &(State, Vec<Reply>), blocks: &[&[&str]], faul
     let (word, block) = fault;
     assert_eq!(reply.error_word(), word, "{command:?}: {reply:?}");
     let object = check_error_line(&reply);
-    // The model judges when all blocks are over.
+    // The model validates after the last block.
     if !["SCHEMA", "RULE", "NOMODEL"].contains(&word) {
         assert_eq!(object["block"], block, "{command:?}: {reply:?}");
         let key = blocks[block][1];
@@ -160,7 +160,7 @@ fn every_operator_is_undone() {
 }
 
 #[test]
-fn what_is_refused_before_any_statement_leaves_everything_as_it_was() {
+fn a_refusal_before_the_first_statement_changes_nothing() {
     on_every_recording(|server| {
         let conn = &mut server.conn();
         prepare(conn, "{}");
@@ -200,7 +200,7 @@ fn what_is_refused_before_any_statement_leaves_everything_as_it_was() {
 }
 
 #[test]
-fn nobody_is_told_of_what_was_undone() {
+fn reverted_changes_are_not_announced() {
     on_every_recording(|server| {
         let (conn, watching) = (&mut server.conn(), &mut server.conn());
         let (tracking, listening) = (&mut server.conn_resp3(), &mut server.conn());

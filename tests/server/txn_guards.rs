@@ -1,4 +1,4 @@
-//! Who may not run a transaction, and when nobody may: access rules, replicas, memory, paused and lonely
+//! Refusals of transactions before they run: access rules, replicas, memory, paused and lonely
 //! masters, clusters. What is refused is refused before anything happened, wherever it came from: bare,
 //! in MULTI, from a script or a Function.
 //!
@@ -90,7 +90,7 @@ const MGET: &str = "MODEL.MGET 2 {k}a {k}b $.n";
 const TWICE: &str = "MODEL.TXN 3 {k}a {k}b {k}a ON {k}a INCR $.n 1";
 
 #[test]
-fn who_may_not_touch_every_key_does_nothing() {
+fn a_transaction_requires_permission_for_every_key() {
     on_every_recording(|server| {
         let admin = &mut server.conn();
         prepare(admin);
@@ -123,7 +123,7 @@ fn who_may_not_touch_every_key_does_nothing() {
 }
 
 #[test]
-fn categories_tell_who_may_run_transactions() {
+fn command_categories_govern_transactions() {
     on_every_server(|server| {
         let admin = &mut server.conn();
         prepare(admin);

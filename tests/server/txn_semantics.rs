@@ -25,7 +25,7 @@ fn notation(reply: &Reply) -> String {
     }
 }
 
-/// Each transaction on the documents `a` `{"n":1}` and `b` `{"n":2}`, its reply, and what is there then.
+/// Each transaction on the documents `a` `{"n":1}` and `b` `{"n":2}`, its reply, and the documents afterwards.
 const CASES: [(&str, &str, &str); 24] = [
     ("2 a b ON a INCR $.n 1 ON b INCR $.n 1 ON a INCR $.n 1", "[[2] [3] [3]]", "3 3 nil"),
     ("2 a a ON a INCR $.n 1 ON a INCR $.n 1", "[[2] [3]]", "3 2 nil"),
@@ -108,7 +108,7 @@ fn each_changed_document_has_a_revision_of_its_own() {
 }
 
 #[test]
-fn reading_changes_nothing_and_reaches_nobody() {
+fn reading_changes_nothing_and_replicates_nothing() {
     on_every_recording(|server| {
         let conn = &mut server.conn();
         conn.must(&["MODEL.SET", "a", "any", r#"{"n":1}"#, "PXAT", "4000000000000"]);
@@ -187,7 +187,7 @@ fn blocks_and_models_decide_when_keys_expire() {
 }
 
 #[test]
-fn models_judge_what_is_left_at_the_end() {
+fn models_validate_documents_at_the_end_of_a_transaction() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         let schema =

@@ -105,7 +105,7 @@ fn a_token_answers_questions_about_keys() {
             assert_eq!(reply.error_word(), "WRONGTYPE", "{refused:?}: {reply:?}");
         }
         assert_eq!(conn.must(&COUNT), replied(1));
-        // SET asks nobody what was there.
+        // SET replaces a key of any type.
         conn.must(&["SET", "t", "x"]);
         let refused = conn.call(&COUNT);
         assert_eq!(refused.error_word(), "WRONGTYPE");
@@ -243,8 +243,8 @@ fn a_dump_is_restored_whole_or_not_at_all() {
         conn.must(&["SET", "t", "x"]);
         assert_eq!(restore(conn, &payload, &["REPLACE", "IDLETIME", "9"]), Reply::ok());
         assert_eq!(conn.must(&COUNT), replied(1));
-        // Of what is cut off, or has bytes too many before its end, nothing is restored: neither where
-        // the checksum says so, nor where nobody asks it.
+        // A payload that is truncated, or has extra bytes, is refused: with the server's checksum and
+        // without it.
         let (body, footer) = payload.split_at(payload.len() - 10);
         for skip in ["0", "1"] {
             conn.must(&["DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", skip]);

@@ -340,7 +340,7 @@ fn a_token_holds_in_multi_and_in_scripts() {
 
 /// Each request is wrong in every way that comes behind: the first way is what is told.
 #[test]
-fn what_is_wrong_is_told_in_order() {
+fn errors_are_reported_in_the_documented_order() {
     on_every_shared(|server| {
         let conn = &mut server.conn();
         let key = |name: &str| format!("{{order}}{name}");

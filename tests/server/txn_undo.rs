@@ -154,7 +154,7 @@ fn counts(conn: &mut Conn) -> [i64; 3] {
     [of(conn, "one"), of(conn, "two"), conn.must(&["DBSIZE"]).int()]
 }
 
-/// Statements on the key `k`, what is there before and after all of them, and how many documents of the
+/// Statements on the key `k`, the document before and after all of them, and how many documents of the
 /// models there are then, and keys.
 type Life = (&'static str, &'static [&'static [&'static str]], &'static str, [i64; 3]);
 

@@ -353,7 +353,7 @@ fn block(rng: &mut Rng, keys: &[String], command: &mut Vec<String>) {
     }
 }
 
-/// Takes a lock, if it can be had: nobody waits, and no lease is over while a test runs.
+/// Takes a lock if it is free: no request waits, and no lease expires while a test runs.
 pub fn lock(rng: &mut Rng, prefix: &str) -> Vec<String> {
     let keys: Vec<String> =
         (0..1 + rng.below(3)).map(|_| format!("{prefix}{}", rng.below(KEYS))).collect();
@@ -374,7 +374,7 @@ fn lease(rng: &mut Rng) -> [String; 2] {
     ["LEASE".into(), (40_000_000 + rng.below(1000)).to_string()]
 }
 
-/// What a holder does: renews, releases, or saves under its lock. Takes one where nobody holds any.
+/// One command of a holder: renews, releases, or saves under its lock. Takes a lock if there is no holder.
 pub fn hold(rng: &mut Rng, conn: &mut Conn, prefix: &str) -> Vec<String> {
     let key = format!("{prefix}{}", rng.below(KEYS));
     let other = format!("{prefix}{}", rng.below(KEYS));

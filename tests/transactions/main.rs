@@ -4,7 +4,7 @@
 //!
 //! After every command the two agree on the word and the block of a refusal, on every reply, document,
 //! model, time to live and lock; a second host that is fed the effects alone holds the same; a refused
-//! transaction leaves every byte as it was and tells nobody; and a transaction that succeeded is tried
+//! transaction leaves every byte as it was and replicates nothing; and a transaction that succeeded is tried
 //! again from the state before it with a false condition in each place, which has to change nothing.
 //!
 //! `TRANSACTIONS_SEED=n cargo test --test transactions` repeats a run.
@@ -181,7 +181,7 @@ fn transactions_agree_with_a_naive_model() {
 fn lock(master: &mut MemoryHost, replica: &mut MemoryHost, state: &mut State, key: &str) {
     let Some(doc) = state.get_mut(key) else { return };
     let outcome = master.call(&["MODEL.LOCK", key, "n", "o", "LEASE", "86400000"]).unwrap();
-    let Reply::Array(grant) = outcome.reply else { panic!("nobody else holds it") };
+    let Reply::Array(grant) = outcome.reply else { panic!("the lock is free") };
     let Reply::Int(fence) = grant[0] else { panic!("a fence") };
     assert!(doc.lock.is_none_or(|held| held == fence as u64), "it is held already");
     doc.lock = Some(fence as u64);

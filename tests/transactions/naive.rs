@@ -83,7 +83,7 @@ impl Naive {
             replies.push(told);
         }
         for key in KEYS {
-            self.judge(start, key).map_err(|word| (word, None))?;
+            self.validate(start, key).map_err(|word| (word, None))?;
             self.finish(start, key);
         }
         Ok(replies)
@@ -223,7 +223,7 @@ impl Naive {
         Ok(Some(told))
     }
 
-    fn judge(&self, start: &State, key: &'static str) -> Result<(), &'static str> {
+    fn validate(&self, start: &State, key: &'static str) -> Result<(), &'static str> {
         let Some(doc) = self.state.get(key) else { return Ok(()) };
         if !doc.modelled || !self.changed.contains(&key) {
             return Ok(());
@@ -231,7 +231,8 @@ impl Naive {
         let n = doc.json["n"].as_i64().filter(|n| *n <= self.definition.most);
         let n = n.ok_or("SCHEMA")?;
         let old = start.get(key).filter(|old| old.modelled && !self.deleted.contains(&key));
-        let jumped = old.is_some_and(|old| n > old.json["n"].as_i64().expect("it was judged") + 20);
+        let jumped =
+            old.is_some_and(|old| n > old.json["n"].as_i64().expect("the document is valid") + 20);
         if n < 0 || jumped { Err("RULE") } else { Ok(()) }
     }
 }

@@ -10,10 +10,10 @@ const FEW: usize = 8;
 impl Engine {
     /// Applies an edit of a document's locks, and records it for replicas.
     pub(super) fn change(&mut self, locks: &mut Locks, at: At<'_>, edit: LockEdit) {
-        let before = self.leases.place(locks.watch(), at);
+        let before = self.leases.document_key(locks.watch(), at);
         self.make(locks, at, &edit);
-        let place = before.or_else(|| self.leases.place(locks.watch(), at));
-        self.decisions.changes.push((place.unwrap_or_else(|| at.to_document_key()), edit));
+        let document = before.or_else(|| self.leases.document_key(locks.watch(), at));
+        self.decisions.changes.push((document.unwrap_or_else(|| at.to_document_key()), edit));
     }
 
     /// Applies an edit of a document's locks, and updates the indexes. Returns true if a grant was replaced or released.
@@ -50,14 +50,15 @@ impl Engine {
         at: At<'_>,
         is_over: impl Fn(&[u8], &Holder) -> bool,
     ) -> usize {
-        let place = self.leases.place(locks.watch(), at).unwrap_or_else(|| at.to_document_key());
+        let document =
+            self.leases.document_key(locks.watch(), at).unwrap_or_else(|| at.to_document_key());
         let released = locks.release_all(is_over);
         let count = released.len();
         for (name, over) in released {
             self.end_ephemeral(&over);
             self.suspect_former(at, &name, &over);
             let edit = LockEdit::Release { name, fence: over.fence };
-            self.decisions.changes.push((place.clone(), edit));
+            self.decisions.changes.push((document.clone(), edit));
         }
         self.watch(locks, at);
         if count > 0 && self.queues_of(at).is_some() {

@@ -63,42 +63,46 @@ impl Engine {
 
     /// Forgets the documents of a database, or of all.
     pub fn flush(&mut self, db: Option<i32>) {
-        let of_db = |place: &DocumentKey| db.is_none_or(|db| place.db == db);
+        let of_db = |document: &DocumentKey| db.is_none_or(|db| document.db == db);
         self.leases.flush(db);
         self.ephemerals.retain(|_, grants| {
-            grants.held.retain(|_, place| !of_db(place));
+            grants.held.retain(|_, document| !of_db(document));
             !grants.held.is_empty() || grants.closed
         });
         let gone: Vec<(WaiterId, DocumentKey)> = self
             .waiters
             .iter()
             .filter_map(|(id, waiter)| {
-                waiter.places.iter().find(|place| of_db(place)).map(|place| (*id, place.clone()))
+                waiter
+                    .documents
+                    .iter()
+                    .find(|document| of_db(document))
+                    .map(|document| (*id, document.clone()))
             })
             .collect();
-        for (id, place) in gone {
-            self.end_waiting(id, Woken::Gone(place));
+        for (id, document) in gone {
+            self.end_waiting(id, Woken::Gone(document));
         }
     }
 
     /// Exchanges the documents of two databases. Waiting requests stay with the database of their connection.
     pub fn swap(&mut self, one: i32, other: i32) {
         self.leases.swap(one, other);
-        for place in self.ephemerals.values_mut().flat_map(|grants| grants.held.values_mut()) {
-            if place.db == one {
-                place.db = other;
-            } else if place.db == other {
-                place.db = one;
+        for document in self.ephemerals.values_mut().flat_map(|grants| grants.held.values_mut()) {
+            if document.db == one {
+                document.db = other;
+            } else if document.db == other {
+                document.db = one;
             }
         }
         for db in [one, other] {
             let keys = self.queues.get(&db).into_iter().flatten();
-            let places: Vec<DocumentKey> =
+            let documents: Vec<DocumentKey> =
                 keys.map(|(key, _)| DocumentKey { db, key: key.clone() }).collect();
-            if !places.is_empty() {
+            if !documents.is_empty() {
                 self.suspects = Suspects::Any;
             }
-            places.iter().for_each(|place| self.mark_pending(place.at()));
+            documents.iter().for_each(|document| self.mark_pending(document.at()));
         }
     }
 
@@ -138,11 +142,11 @@ impl Engine {
     pub fn restart_leases(&mut self, store: &mut dyn Store, moment: Moment) {
         self.ephemerals.clear();
         self.closed.clear();
-        for place in self.leases.places() {
-            if let Some(locks) = store.locks(place.at()) {
+        for document in self.leases.documents() {
+            if let Some(locks) = store.locks(document.at()) {
                 locks.unstart();
             }
-            self.adopt(store, moment, place.at());
+            self.adopt(store, moment, document.at());
         }
     }
 
@@ -150,10 +154,10 @@ impl Engine {
     pub fn tick(&mut self, store: &mut dyn Store, moment: Moment) {
         self.begin_slice();
         while self.left > 0
-            && let Some(place) = self.leases.take_ended(moment.steady_ms)
+            && let Some(document) = self.leases.take_ended(moment.steady_ms)
         {
             self.spend(1);
-            self.end_leases(store, moment, place.at());
+            self.end_leases(store, moment, document.at());
         }
     }
 

@@ -1,6 +1,6 @@
 //! Operations of holders on their grants.
 
-use super::{Engine, Held, Store, lost};
+use super::{Engine, GrantRef, Store, lost};
 use crate::error::Result;
 use crate::lock::state::{Holder, LockEdit};
 use crate::lock::{At, Moment};
@@ -12,7 +12,7 @@ impl Engine {
         store: &mut dyn Store,
         moment: Moment,
         at: At<'_>,
-        grant: Held<'_>,
+        grant: GrantRef<'_>,
         lease_ms: Option<u64>,
     ) -> Result<u64> {
         self.end_due(store, moment, at);
@@ -34,7 +34,7 @@ impl Engine {
         store: &mut dyn Store,
         moment: Moment,
         at: At<'_>,
-        grant: Held<'_>,
+        grant: GrantRef<'_>,
     ) -> Result<()> {
         self.end_due(store, moment, at);
         let Some(locks) = store.locks(at) else { return Err(lost(at.key, &grant)) };

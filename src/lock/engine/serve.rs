@@ -83,18 +83,18 @@ impl Engine {
     fn serve_all(&mut self, store: &mut dyn Store, moment: Moment) {
         // Each round ends a request or is the last one for its document.
         while self.left > 0
-            && let Some(place) = self.pending.pop()
+            && let Some(document) = self.pending.pop()
         {
-            let Some(queues) = self.queues_mut(place.at()) else { continue };
+            let Some(queues) = self.queues_mut(document.at()) else { continue };
             queues.pending = false;
             let names = queues.names();
-            if store.locks(place.at()).is_none() {
-                self.remove(place.at(), &Locks::default());
+            if store.locks(document.at()).is_none() {
+                self.remove(document.at(), &Locks::default());
                 continue;
             }
             for name in names {
                 self.spend(1);
-                self.serve(store, moment, place.at(), &name);
+                self.serve(store, moment, document.at(), &name);
             }
         }
     }
@@ -130,7 +130,7 @@ impl Engine {
         self.learn_holders(store, at, name);
     }
 
-    /// Leaves the rest of a queue to the next slice. Its waiters keep their places. What the queue knows of holders is
+    /// Leaves the rest of a queue to the next slice. Its waiters keep their positions. What the queue knows of holders is
     /// brought up to date only at its end, so cycles are searched for everywhere then.
     fn interrupt(&mut self, at: At<'_>, name: &[u8]) {
         self.mark_pending(at);
@@ -174,27 +174,27 @@ impl Engine {
     /// Examines whether a waiting request can be granted on all its documents; `at` is the one being served.
     fn look(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>, id: WaiterId) -> Look {
         // An ended grant of its own owner must not be taken for one that is held.
-        for nth in 0..self.waiters[&id].places.len() {
-            let place = self.waiters[&id].places[nth].clone();
-            self.end_due(store, moment, place.at());
+        for nth in 0..self.waiters[&id].documents.len() {
+            let document = self.waiters[&id].documents[nth].clone();
+            self.end_due(store, moment, document.at());
         }
         let waiter = &self.waiters[&id];
         let mut can = Look::Can;
-        for place in &waiter.places {
+        for document in &waiter.documents {
             // The request gets `NOKEY` when that document is served.
-            let Some(locks) = store.locks(place.at()) else { return Look::Elsewhere };
+            let Some(locks) = store.locks(document.at()) else { return Look::Elsewhere };
             let blocked = match availability(locks, &waiter.name, &waiter.owner, waiter.mode) {
                 Availability::Held | Availability::Upgrade => continue,
                 Availability::Blocked => Look::Blocked,
                 Availability::Free => {
                     let (name, owner) = (&waiter.name, &waiter.owner);
-                    match self.is_behind(place.at(), name, owner, waiter.mode, id) {
+                    match self.is_behind(document.at(), name, owner, waiter.mode, id) {
                         true => Look::Elsewhere,
                         false => continue,
                     }
                 }
             };
-            if place.at() == at && blocked == Look::Blocked {
+            if document.at() == at && blocked == Look::Blocked {
                 return Look::Blocked;
             }
             can = Look::Elsewhere;
@@ -203,12 +203,13 @@ impl Engine {
     }
 
     fn serve_one(&mut self, store: &mut dyn Store, moment: Moment, id: WaiterId) {
-        if !store.permits(id, &self.waiters[&id].places) {
+        if !store.permits(id, &self.waiters[&id].documents) {
             self.end_waiting(id, Woken::Forbidden);
             return;
         }
         let waiter = self.take_waiter(id).expect("it waits");
-        let documents: SmallVec<[At<'_>; 1]> = waiter.places.iter().map(DocumentKey::at).collect();
+        let documents: SmallVec<[At<'_>; 1]> =
+            waiter.documents.iter().map(DocumentKey::at).collect();
         let ask = Ask {
             documents: &documents,
             name: &waiter.name,
@@ -219,12 +220,12 @@ impl Engine {
             waits: true,
         };
         let woken = match self.grant_all(store, moment, &ask) {
-            Ok(grants) => Woken::Granted(waiter.places.clone(), grants),
+            Ok(grants) => Woken::Granted(waiter.documents.clone(), grants),
             Err(gone) => Woken::Gone(gone.to_document_key()),
         };
         self.spend(1 + documents.len());
         drop(documents);
         self.decisions.wakes.push(Wake { waiter: id, woken });
-        self.ended.push(Ended { id, name: waiter.name, places: waiter.places });
+        self.ended.push(Ended { id, name: waiter.name, documents: waiter.documents });
     }
 }

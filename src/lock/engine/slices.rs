@@ -24,7 +24,7 @@ pub const SLICE: usize = 2048;
 pub(super) struct Ended {
     pub id: WaiterId,
     pub name: Arc<[u8]>,
-    pub places: SmallVec<[DocumentKey; 1]>,
+    pub documents: SmallVec<[DocumentKey; 1]>,
 }
 
 impl Engine {
@@ -65,13 +65,13 @@ impl Engine {
         while self.left > 0
             && let Some(ended) = self.ended.last_mut()
         {
-            let Some(place) = ended.places.pop() else {
+            let Some(document) = ended.documents.pop() else {
                 self.ended.pop();
                 continue;
             };
             let (id, name) = (ended.id, ended.name.clone());
             self.spend(1);
-            self.leave_queue(&place, &name, id);
+            self.leave_queue(&document, &name, id);
         }
     }
 
@@ -81,14 +81,14 @@ impl Engine {
             && let Some(client) = self.closed.last().copied()
         {
             let grants = self.ephemerals.get_mut(&client);
-            let Some((fence, place)) = grants.and_then(|grants| grants.held.pop_first()) else {
+            let Some((fence, document)) = grants.and_then(|grants| grants.held.pop_first()) else {
                 self.ephemerals.remove(&client);
                 self.closed.pop();
                 continue;
             };
             self.spend(1);
-            if let Some(locks) = store.locks(place.at()) {
-                self.disconnect_grant(locks, place.at(), fence, client);
+            if let Some(locks) = store.locks(document.at()) {
+                self.disconnect_grant(locks, document.at(), fence, client);
             }
         }
     }

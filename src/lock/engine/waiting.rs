@@ -43,14 +43,14 @@ impl Engine {
             None => ask.owner.into(),
         };
         self.by_owner.entry(owner.clone()).or_default().push(id);
-        let places: SmallVec<[DocumentKey; 1]> =
+        let documents: SmallVec<[DocumentKey; 1]> =
             ask.documents.iter().map(|at| at.to_document_key()).collect();
-        for place in &places {
-            let queues = self.queues.entry(place.db).or_default();
-            queues.entry(place.key.clone()).or_default().push(&name, id, ask.mode);
+        for document in &documents {
+            let queues = self.queues.entry(document.db).or_default();
+            queues.entry(document.key.clone()).or_default().push(&name, id, ask.mode);
         }
         let waiter = Waiter {
-            places: places.clone(),
+            documents: documents.clone(),
             name,
             owner,
             mode: ask.mode,
@@ -58,8 +58,8 @@ impl Engine {
             ephemeral: ask.ephemeral,
         };
         self.waiters.insert(id, waiter);
-        for place in &places {
-            self.learn_holders(store, place.at(), ask.name);
+        for document in &documents {
+            self.learn_holders(store, document.at(), ask.name);
         }
         id
     }
@@ -95,7 +95,7 @@ impl Engine {
     /// Ends the waiting of a request whose client does not wait any longer. Does nothing if it is over already.
     pub fn cancel(&mut self, id: WaiterId) {
         if let Some(waiter) = self.take_waiter(id) {
-            self.ended.push(Ended { id, name: waiter.name, places: waiter.places });
+            self.ended.push(Ended { id, name: waiter.name, documents: waiter.documents });
         }
     }
 
@@ -108,7 +108,7 @@ impl Engine {
         }
     }
 
-    /// Ends a request. It is still in its queues; whoever takes it hands it to `ended`.
+    /// Ends a request. It is still in its queues; the caller pushes it to `ended`.
     pub(super) fn take_waiter(&mut self, id: WaiterId) -> Option<Waiter> {
         let waiter = self.waiters.remove(&id)?;
         if let Some(ids) = self.by_owner.get_mut(&waiter.owner) {
@@ -121,19 +121,19 @@ impl Engine {
     }
 
     /// Takes a request that has ended out of one queue.
-    pub(super) fn leave_queue(&mut self, place: &DocumentKey, name: &[u8], id: WaiterId) {
-        let keys = self.queues.get_mut(&place.db).expect("a request is in its queues");
-        let queues = keys.get_mut(&place.key).expect("a request is in its queues");
+    pub(super) fn leave_queue(&mut self, document: &DocumentKey, name: &[u8], id: WaiterId) {
+        let keys = self.queues.get_mut(&document.db).expect("a request is in its queues");
+        let queues = keys.get_mut(&document.key).expect("a request is in its queues");
         let left = queues.remove(name, id);
         if queues.is_empty() {
-            keys.remove(&place.key);
+            keys.remove(&document.key);
             if keys.is_empty() {
-                self.queues.remove(&place.db);
+                self.queues.remove(&document.db);
             }
         }
         if let Some(left) = left {
             self.forget_holders(&left.holders);
         }
-        self.mark_pending(place.at());
+        self.mark_pending(document.at());
     }
 }

@@ -194,7 +194,7 @@ fn mistake(draw: &mut Draw<'_>, kind: OperandKind) -> Operand {
             nonsense(text, word)
         }
         Kind::Choice(_) => nonsense("SIDEWAYS", "ERR"),
-        Kind::Expression => nonsense(draw.pick(&["", "value +", "nobody", "1 2", "f(1)"]), "EXPR"),
+        Kind::Expression => nonsense(draw.pick(&["", "value +", "unknown", "1 2", "f(1)"]), "EXPR"),
         // Every argument is UTF-8 here.
         Kind::Name => meaning("a", Means::Text("a".to_owned())),
     }

@@ -50,7 +50,7 @@ impl Account {
         self.balance = balance;
         self.revision = Revision::Above(match self.revision {
             Revision::Is(known) => known,
-            // One lies between that nobody was told.
+            // A revision in between was in no reply.
             Revision::Above(old) => old + 1,
         });
     }

@@ -168,7 +168,7 @@ impl<M: Model> Search<'_, M> {
         if !self.visited.insert((decided.clone(), state.clone())) {
             return false;
         }
-        assert!(self.visited.len() <= MAX_VISITED, "the history is too concurrent to be judged");
+        assert!(self.visited.len() <= MAX_VISITED, "the history is too concurrent to be checked");
         for at in 0..self.by_end.len() {
             let nth = self.by_end[at];
             let call = &self.history[nth];

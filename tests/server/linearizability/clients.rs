@@ -328,7 +328,7 @@ fn exchange(conn: &mut Conn, words: &[&str]) -> io::Result<Reply> {
     Ok(reply.expect("a server that lives answers"))
 }
 
-/// Sends the command, or half of it; its reply is for nobody.
+/// Sends the command, or half of it; its reply is not read.
 fn leave(conn: &mut Conn, op: &Op, half: bool) -> io::Result<()> {
     let words = op.words();
     let bytes = encode(&words.iter().map(|word| word.as_bytes()).collect::<Vec<_>>());

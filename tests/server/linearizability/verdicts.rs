@@ -77,7 +77,7 @@ fn a_right_concurrent_history_is_accepted() {
 }
 
 #[test]
-fn whoever_overlaps_may_come_first() {
+fn overlapping_calls_may_take_effect_in_either_order() {
     for (first, second) in [([105], [106]), ([106], [101])] {
         accepts(&vec![told(1, 3, add(5), &first), told(2, 4, add(1), &second)]);
     }
@@ -156,7 +156,7 @@ fn a_guard_that_did_not_guard_is_refused() {
 fn a_write_on_another_revision_is_refused() {
     accepts(&vec![told(1, 2, write_if(10, 7), &[11]), told(3, 4, write_if(11, 8), &[12])]);
     refuses(&vec![told(1, 2, write_if(10, 7), &[11]), told(3, 4, write_if(10, 8), &[12])]);
-    // Even where nobody was told what the revision is by now.
+    // Even if no reply has shown the current revision.
     refuses(&vec![told(1, 2, add(5), &[105]), told(3, 4, write_if(10, 8), &[12])]);
     let refused = |revision| Answer::OtherRevision { account: 0, revision };
     accepts(&vec![told(1, 2, add(5), &[105]), answered(3, 4, write_if(10, 8), refused(12))]);
@@ -214,7 +214,7 @@ fn a_call_without_a_reply_happens_within_its_bounds() {
 }
 
 #[test]
-fn many_concurrent_calls_are_judged_without_trying_every_order() {
+fn many_concurrent_calls_are_checked_without_trying_every_order() {
     // Twelve calls at once have 12! orders, and 2^12 sets.
     let mut calls: Calls = (0..12).map(|nth| told(nth, 100, read(), &[100])).collect();
     calls.push(told(50, 101, read(), &[99]));

@@ -1,8 +1,8 @@
-//! What locks do, one call at a time: who holds what, by which fence, at least and at most how long,
-//! and how much was counted under it.
+//! A sequential model of locks: the holders, their fences, the shortest and the longest time that each grant may
+//! last, and the count of the writes under it.
 //!
 //! The end of a lease is no call. A grant knows the first moment at which its lease may have been over
-//! and the last at which it was not, so that whoever says that it was over is judged by when he said so.
+//! and the last at which it was not, and a reply that reports it as expired is checked against both.
 
 use crate::linearizability::checker::Model;
 
@@ -63,7 +63,7 @@ pub enum What {
     Look,
 }
 
-/// What a client was told, at which moment.
+/// The reply that a client read, and the moment.
 #[derive(Clone, Debug)]
 pub struct Told {
     pub at: u64,
@@ -118,7 +118,7 @@ impl Holder {
 }
 
 impl Lock {
-    /// A grant that was told by `at`, to one who is not a holder any longer or has it already.
+    /// A grant that was replied by `at`, to an owner that is not a holder any more or has the same grant already.
     fn grant(&mut self, mut new: Holder, count: i64, now: u64, at: u64) -> Option<()> {
         let own = self.holders.iter().position(|holder| holder.owner == new.owner);
         let own = own.map(|nth| self.holders.remove(nth));
@@ -159,7 +159,7 @@ impl State {
         self.locks[grant.lock].holder(grant.fence).filter(|holder| now <= holder.latest)
     }
 
-    /// Somebody was told by `at` that the grant of this fence is over.
+    /// A reply by `at` reported the grant of this fence as over.
     fn lose(&mut self, fence: u64, at: u64) -> Option<()> {
         for lock in &mut self.locks {
             if lock.holder(fence).is_some_and(|holder| at < holder.earliest) {
@@ -170,8 +170,8 @@ impl State {
         Some(())
     }
 
-    /// A request whose client was not told. What it may have been granted nobody writes under, and is
-    /// given back at any time; with it goes what it took the place of: a grant that was shared.
+    /// A request whose client read no reply. Its possible grant is never written under and may end at any time,
+    /// together with the shared grant it replaced.
     fn raise_unheard(&mut self, locks: &[usize], owner: &str, shared: bool) -> Option<()> {
         let before = self.locks.clone();
         for lock in locks {
@@ -260,9 +260,9 @@ impl State {
     }
 }
 
-pub struct Held;
+pub struct LockModel;
 
-impl Model for Held {
+impl Model for LockModel {
     type State = State;
     type Op = Op;
     type Reply = Told;

@@ -111,7 +111,7 @@ impl Service {
         self.stop.load(Relaxed) || self.has_failed()
     }
 
-    /// Holds what is there of a hash tag against what the clients know.
+    /// Compares the documents of a hash tag with the replies that the clients read.
     #[track_caller]
     pub fn check(&self, conn: &mut Conn, tag: usize) {
         let name = &self.tags[tag];
@@ -136,7 +136,7 @@ fn check_book<'a>(book: &HashMap<String, Known>, happened: impl Iterator<Item = 
     let mut once = HashSet::new();
     for id in happened {
         assert!(once.insert(id), "{id} happened twice");
-        assert!(book.contains_key(id), "{id} happened, and nobody asked");
+        assert!(book.contains_key(id), "{id} happened without a request");
     }
     for (id, known) in book {
         match known {
@@ -188,12 +188,12 @@ impl Client<'_> {
         thread::sleep(REST);
     }
 
-    /// Asks whoever serves the hash tag, wherever that leads; for a while, if nobody does.
+    /// Sends the command to the node that serves the hash tag, along redirections; retries while no node does.
     fn ask(&mut self, tag: usize, request: &[u8], patience: Duration) -> Outcome {
         let end = Instant::now() + 2 * PATIENCE;
         let mut asking = None;
         while !self.service.has_failed() {
-            assert!(Instant::now() < end, "nobody serves {}", self.service.tags[tag]);
+            assert!(Instant::now() < end, "no node serves {}", self.service.tags[tag]);
             let port = asking.unwrap_or(self.at[tag]);
             if !self.conns.contains_key(&port) {
                 let Ok(conn) = Conn::open(port) else {
@@ -247,7 +247,7 @@ impl Client<'_> {
     }
 
     /// What is known of a change that was answered like this.
-    fn judge(&mut self, tag: usize, kind: usize) -> Known {
+    fn knowledge_of(&mut self, tag: usize, kind: usize) -> Known {
         if !self.is_promised(tag) {
             return Known::Unknown;
         }
@@ -285,7 +285,7 @@ impl Client<'_> {
             }
             match self.ask(tag, request, IMPATIENCE) {
                 Outcome::Told(Reply::Array(_)) => {
-                    if self.judge(tag, 0) == Known::Promised {
+                    if self.knowledge_of(tag, 0) == Known::Promised {
                         return Known::Promised;
                     }
                 }
@@ -339,7 +339,7 @@ impl Client<'_> {
                 assert!(text.starts_with("LOCKLOST "), "{text}");
                 Known::Refused
             }
-            Outcome::Told(_) => self.judge(tag, 1),
+            Outcome::Told(_) => self.knowledge_of(tag, 1),
             Outcome::Lost => Known::Unknown,
         }
     }
