@@ -11,7 +11,7 @@ fn notation(reply: &Reply) -> String {
     match reply {
         Reply::Int(value) if *value > 1_000_000_000_000_000 => "(revision)".into(),
         Reply::Int(value) if *value > 100_000_000_000_000 => "(fence)".into(),
-        // What is left of a day.
+        // The rest of a lease of one day.
         Reply::Int(value) if (86_000_000..=86_400_000).contains(value) => "(lease)".into(),
         Reply::Array(items) => {
             format!("[{}]", items.iter().map(notation).collect::<Vec<_>>().join(" "))
@@ -270,6 +270,24 @@ fn removing_every_second_of_many_elements_is_one_pass() {
 }
 
 #[test]
+fn mlock_grants_each_document_once_however_often_it_is_listed() {
+    let mut host = MemoryHost::default();
+    let names: Vec<String> = (0..512).map(|nth| format!("k{nth}")).collect();
+    for name in &names {
+        host.call(&["MODEL.SET", name, "any", "{}"]).unwrap();
+    }
+    let keys: Vec<&str> = names.iter().chain(names.iter().rev()).map(String::as_str).collect();
+    let request = [&["MODEL.MLOCK", "1024"][..], &keys, &["n", "o"]].concat();
+    let Reply::Array(grants) = host.call(&request).unwrap().reply else { panic!("it is granted") };
+    let grants: Vec<String> = grants.iter().map(Reply::notation).collect();
+    let (first, second) = grants.split_at(512);
+    assert!(first.iter().eq(second.iter().rev()), "one grant for each document");
+    assert!(first.is_sorted() && first[0] != first[1], "fences grow in the order of the keys");
+    let beyond = [&["MODEL.MLOCK", "1025"][..], &keys, &["k0", "n", "o"]].concat();
+    assert_eq!(limit(&mut host, &beyond), "transaction-keys");
+}
+
+#[test]
 fn mkpath_stops_at_the_depth_limit() {
     let mut host = MemoryHost::default();
     host.call(&["MODEL.SET", "k", "any", "{}"]).unwrap();
@@ -323,7 +341,7 @@ fn errors_of_a_transaction_come_in_their_order() {
 }
 
 /// What is sent to replicas spells the names on the way to each change: it is bounded for a command, and for all
-/// keys of a transaction together. Who repeats it is not refused.
+/// keys of a transaction together. Repeating it from the stream is not refused.
 #[test]
 fn effects_for_replicas_are_bounded() {
     let mut host = MemoryHost::default();

@@ -316,7 +316,7 @@ fn a_redefinition_counts_and_reaches_documents_when_they_are_written() {
     assert!(pair.call(&["MODEL.META", "good"]).contains("definition-version (integer) 2"));
     assert_eq!(pair.call(&["MODEL.FIELDOP", "bad", "SET", "$.n", "5"]), "[(integer) 1]");
     assert_eq!(pair.call(&["MODEL.GET", "bad"]), r#"{"n":5,"level":3}"#);
-    // A default is put in once: who takes it out again means it.
+    // A default is filled in once: a later removal is intended.
     assert_eq!(pair.call(&["MODEL.FIELDOP", "bad", "DEL", "$.level"]), "[(integer) 1]");
     assert_eq!(pair.call(&["MODEL.FIELDOP", "bad", "INCR", "$.n", "1"]), "[6]");
     assert_eq!(pair.call(&["MODEL.GET", "bad"]), r#"{"n":6}"#);

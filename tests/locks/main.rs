@@ -1,11 +1,11 @@
-//! A seeded simulation of the state machine of locks: clients that ask, wait, hold, vanish and crash,
-//! documents that come, go and move, clocks that step, and servers that start again.
+//! A seeded simulation of the state machine of locks: clients that request, wait, hold, disconnect and crash,
+//! documents that are created, deleted and renamed, clocks that step, and servers that restart.
 //!
 //! After every event: an exclusive holder is the only one; no grant has passed an earlier conflicting request; fences
 //! have grown; every waiting request was answered once; a replica that is fed the edits has the same locks; and what a
 //! client was told of its grant (its lease, whether it ends with a connection) holds here and is recorded there. When no
 //! work is pending, every waiting request is blocked, and there is no deadlock cycle. The simulation decides again, by
-//! examining everything, which requests may be granted and which close a cycle. At the end, nothing is left behind.
+//! examining everything, which requests may be granted and which close a cycle. At the end, no state is left.
 //!
 //! `SIMULATION_SEED=n cargo test --test locks` repeats a run, `SIMULATION_STEPS` makes it longer.
 
@@ -149,7 +149,7 @@ impl Bench {
         self.slices().iter().flat_map(|slice| &slice.wakes).map(|wake| wake.waiter).collect()
     }
 
-    /// Does what is pending. No slice does much more than it may.
+    /// Runs slices until no work is pending. No slice exceeds its bound by much.
     fn slices(&mut self) -> Vec<Decisions> {
         let mut slices = Vec::new();
         loop {
@@ -286,7 +286,7 @@ fn limits_hold_at_their_maximum_and_not_one_past_it() {
     assert_eq!(ask_with(ask), Err(ErrorCode::Limit), "waiters");
 }
 
-/// How often documents are looked at says how much is done.
+/// The number of look-ups of documents measures the work.
 #[test]
 fn a_hand_over_and_a_request_cost_the_same_however_many_wait() {
     let mut costs = BTreeSet::new();
@@ -368,7 +368,7 @@ fn a_cycle_of_many_owners_is_found_in_one_pass_and_its_first_request_is_refused(
     assert!(steps[0] > 0 && steps[1] < 5 * steps[0], "{steps:?}");
 }
 
-/// Outside of commands, the server's clock of keys goes on between two looks.
+/// Outside of commands, keys can expire between two look-ups.
 #[test]
 fn requests_for_a_document_that_expires_during_a_grant_get_nokey() {
     let (mut granted, mut gone) = (0, 0);
@@ -382,7 +382,7 @@ fn requests_for_a_document_that_expires_during_a_grant_get_nokey() {
             bench.documents.expires = Some((bench.documents.looked_at + looks, key.to_vec()));
             let mut wakes = bench.engine.run_slice(&mut bench.documents, bench.moment).wakes;
             if !bench.documents.locks.contains_key(&(0, key.to_vec())) {
-                // The server says so when the engine is at rest.
+                // The server reports the expiry after the engine has run.
                 bench.engine.remove(At { db: 0, key }, &Locks::default());
                 wakes.extend(bench.engine.run_slice(&mut bench.documents, bench.moment).wakes);
             }
@@ -407,7 +407,7 @@ fn requests_for_a_document_that_expires_during_a_grant_get_nokey() {
     assert!(granted > 0 && gone > 0, "{granted} {gone}");
 }
 
-/// In the square of their number this takes minutes.
+/// With quadratic work this test would take minutes.
 #[test]
 fn many_grants_of_one_connection_end_one_by_one() {
     const GRANTS: u32 = 100_000;
@@ -439,7 +439,7 @@ fn many_grants_of_one_connection_end_one_by_one() {
     assert!(!bench.engine.has_ephemerals(7) && bench.engine.is_idle());
 }
 
-/// In the square of their number this takes minutes.
+/// With quadratic work this test would take minutes.
 #[test]
 fn many_leases_end_in_one_pass() {
     const HOLDERS: u64 = 100_000;

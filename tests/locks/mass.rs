@@ -47,8 +47,8 @@ fn granted(answer: Answer) -> u64 {
     }
 }
 
-/// Does what is pending, and returns the work it took and the number of edits. No slice has much more edits than
-/// it may.
+/// Runs slices until no work is pending, and returns the work and the number of edits. No slice exceeds its bound by
+/// much.
 fn work(bench: &mut Bench) -> (u64, usize) {
     let before = bench.engine.counters().work;
     let slices = bench.slices();

@@ -1,4 +1,4 @@
-//! One run of the simulation: a server, its clients, and what is known of both.
+//! One run of the simulation: a server, its clients, and the expectations about both.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -22,7 +22,7 @@ pub struct Documents {
     pub looked_at: usize,
     /// Requests whose permission was withdrawn.
     pub forbidden: HashSet<u64>,
-    /// A key that expires after so many looks.
+    /// A key that expires after so many look-ups.
     pub expires: Option<(usize, Vec<u8>)>,
 }
 
@@ -58,14 +58,14 @@ struct Known {
     fence: u64,
 }
 
-/// What the clients that hold by one grant were told of it.
+/// The replies about one grant that its clients have read.
 #[derive(Clone, Debug)]
 struct Promise {
     name: &'static [u8],
     owner: &'static [u8],
-    /// Until when it holds, at least.
+    /// The earliest moment at which the lease may end.
     ends_ms: u64,
-    /// The connections it ends with; `None` once a request did not agree to that.
+    /// The connections with which the grant ends; `None` after a request without `EPHEMERAL`.
     clients: Option<BTreeSet<u64>>,
 }
 
@@ -88,7 +88,7 @@ pub struct Simulation {
     /// The highest fence of each key.
     fences: HashMap<Vec<u8>, u64>,
     pub seen: BTreeMap<&'static str, u64>,
-    /// What happened last, for a failure.
+    /// The last events, for the report of a failure.
     last: Vec<&'static str>,
 }
 
@@ -129,12 +129,12 @@ impl Simulation {
         locks.map_or(&[], |locks| locks.holders(name))
     }
 
-    /// Whom a request waits for, seen in full: conflicting holders, and conflicting requests before it.
+    /// The owners a request waits for, found by a full search: conflicting holders, and conflicting earlier requests.
     fn blockers(&self, id: u64, waiter: &Waiter) -> BTreeSet<&'static [u8]> {
         let mut blockers = BTreeSet::new();
         for document in &waiter.documents {
             let holders = self.holders(document, waiter.name).iter();
-            // A new request finds ended what is over.
+            // A new request ends due grants first.
             let asks = id == u64::MAX;
             let holders: Vec<&Holder> =
                 holders.filter(|holder| !asks || !self.is_over(holder)).collect();
@@ -159,7 +159,7 @@ impl Simulation {
         blockers
     }
 
-    /// Whether the owner waits, over others, for itself.
+    /// Returns true if the owner waits for itself, directly or through others.
     fn is_in_cycle(&self, owner: &'static [u8]) -> bool {
         let mut edges: HashMap<&[u8], BTreeSet<&'static [u8]>> = HashMap::new();
         for (id, waiter) in &self.waiters {
@@ -228,7 +228,7 @@ impl Simulation {
         self.check_promises(last);
     }
 
-    /// Records what a client is told of a grant.
+    /// Records the reply about a grant.
     fn promise(&mut self, waiter: &Waiter, grant: Grant) {
         let ends_ms = self.moment.steady_ms + grant.lease_ms;
         let clients = waiter.client.map(|client| BTreeSet::from([client]));
@@ -248,7 +248,7 @@ impl Simulation {
         }
     }
 
-    /// What was promised is held here, and recorded for replicas, until it is released or expires.
+    /// Asserts that each promised grant is held here, and recorded for replicas, until it is released or expires.
     fn check_promises(&mut self, last: &str) {
         fn by_fence(documents: &Documents) -> HashMap<u64, &Holder> {
             let locks = documents.locks.values().flat_map(Locks::names);
@@ -389,7 +389,7 @@ impl Simulation {
     }
 
     fn ask(&mut self) {
-        // What is over by now is over before the request is looked at.
+        // Expired grants end before the request is decided.
         self.engine.tick(&mut self.documents, self.moment);
         self.run_slice();
         let mut documents = vec![self.document()];
@@ -472,7 +472,7 @@ impl Simulation {
         }
     }
 
-    /// A grant that some client knows of, whether it still holds or not.
+    /// A grant that some client knows, valid or not.
     fn take_known(&mut self) -> Option<Known> {
         if self.known.is_empty() {
             return None;
@@ -614,7 +614,7 @@ impl Simulation {
         }
     }
 
-    /// The server starts again from what a replica or a file holds, or a replica takes its place.
+    /// Restarts the server from a replica or a file, or promotes a replica.
     fn restart(&mut self) {
         self.check_replica();
         // No connection is known there: ephemeral grants end.

@@ -1,4 +1,4 @@
-//! Defaults fill in what is missing, and nothing else.
+//! Defaults fill in missing members, and change nothing else.
 
 use redis_model::error::ErrorCode;
 use redis_model::model::schema::{Schema, SchemaLimits};

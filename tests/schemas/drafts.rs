@@ -20,7 +20,7 @@ fn text(error: &Error, name: &str) -> String {
     }
 }
 
-/// The place and the subschema of what is invalid; none of what is valid.
+/// The place and the subschema of the violation; none if the document is valid.
 fn check(schema: &Schema, document: &str) -> Option<(String, String)> {
     let document = parse::json(document.as_bytes(), &Limits::NONE).unwrap().value;
     let error = schema.check(document.view()).err()?;
@@ -162,7 +162,7 @@ fn words_of_an_older_draft_are_refused_by_name() {
         assert_eq!(text(&error, "keyword"), keyword, "{error}");
         assert!(error.message().contains(instead), "{error}");
     }
-    // What is no keyword there is not looked at.
+    // Keywords unknown to the draft are not examined.
     for schema in [
         r#"{"properties":{"nullable":{},"additionalItems":{}}}"#,
         r#"{"enum":[{"nullable":true}],"default":{"items":[]}}"#,

@@ -1,6 +1,6 @@
 //! Draws schemas over all keywords, documents that fit them now and then, and changes.
 //!
-//! The pools are small on purpose, so that what is drawn meets: few names, few numbers, few strings.
+//! The pools are small on purpose, so that drawn schemas and documents match: few names, few numbers, few strings.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Every keyword: a document that fits, one that does not, and what is said of it.
+//! Every keyword: a valid document, an invalid one, and its error.
 //!
 //! Other tests include this file to run the same rows elsewhere.
 
@@ -7,7 +7,7 @@ pub type Row = (&'static str, &'static str, &'static str, &'static str, &'static
 
 #[rustfmt::skip]
 pub const ROWS: &[Row] = &[
-    // What is asked of the value alone.
+    // Keywords about the value alone.
     (r#"{"type":"integer"}"#, "1", "1.5", "", "type", "/type"),
     (r#"{"type":"integer"}"#, "1.0", "\"1\"", "", "type", "/type"),
     (r#"{"type":["null","string"]}"#, "null", "0", "", "type", "/type"),
@@ -29,7 +29,7 @@ pub const ROWS: &[Row] = &[
     (r#"{"format":"date"}"#, "\"2026-02-28\"", "\"2026-02-29\"", "", "format", "/format"),
     (r#"{"false":1,"not":{}}"#, "", "1", "", "not", "/not"),
     (r#"{"properties":{"a":false}}"#, "{}", r#"{"a":1}"#, "/a", "false", "/properties/a"),
-    // What is asked of a container's children.
+    // Keywords about a container's children.
     (r#"{"minItems":2}"#, "[1,2]", "[1]", "", "minItems", "/minItems"),
     (r#"{"maxItems":1}"#, "[1]", "[1,2]", "", "maxItems", "/maxItems"),
     (r#"{"minProperties":1}"#, r#"{"a":1}"#, "{}", "", "minProperties", "/minProperties"),

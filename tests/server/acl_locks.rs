@@ -96,7 +96,7 @@ fn a_waiting_request_whose_permission_was_withdrawn_is_refused_at_its_grant() {
     });
 }
 
-/// The server hangs up on the connections of a user that is deleted.
+/// The server closes the connections of a deleted user.
 #[test]
 fn a_user_that_is_deleted_waits_no_longer_and_holds_nothing() {
     on_every_server(|server| {

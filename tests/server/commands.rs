@@ -15,7 +15,7 @@ fn notation(reply: &Reply) -> String {
         Reply::Null => "(nil)".into(),
         Reply::Int(value) if *value > 1_000_000_000_000_000 => "(revision)".into(),
         Reply::Int(value) if *value > 100_000_000_000_000 => "(fence)".into(),
-        // What is left of a day.
+        // The rest of a lease of one day.
         Reply::Int(value) if (86_000_000..=86_400_000).contains(value) => "(lease)".into(),
         Reply::Int(value) => format!("(integer) {value}"),
         Reply::Bulk(_) | Reply::Simple(_) => reply.text().to_owned(),

@@ -458,7 +458,7 @@ impl Server {
         self.tolerated.lock().unwrap().push(text.to_owned());
     }
 
-    /// What is wrong with the server that the test itself may not have seen; `from` is where to begin in the log.
+    /// Faults of the server that the test itself may not have noticed; `from` is the position in the log to start from.
     fn complaint(&self, from: usize) -> Option<String> {
         let died = self.child.lock().unwrap().as_mut().and_then(|child| child.try_wait().ok()?);
         if let Some(status) = died {
@@ -584,7 +584,7 @@ fn spawn(command: Command) -> io::Result<Child> {
         let (orders, inbox) = channel::<Order>();
         thread::spawn(move || {
             for (mut command, reply) in inbox {
-                // The one who asked waits for the answer, or has panicked and needs none.
+                // The caller waits for the answer, or has panicked and needs none.
                 let _ = reply.send(command.spawn());
             }
         });

@@ -139,7 +139,7 @@ fn check_events(server: &Server) {
     let check = |conn: &mut Conn, subscriber: &mut Conn, command: &[&str], expected: &[&str]| {
         conn.call(&with_key(command, key));
         let found = events(subscriber, conn, key);
-        // The server tells new keys and misses to those who want all.
+        // The server publishes new keys and misses to clients that subscribe to all events.
         let found: Vec<_> = found.iter().filter(|event| *event != "new").collect();
         assert_eq!(found, expected, "{command:?}");
     };

@@ -29,7 +29,7 @@ use model::{Answer, DOCUMENTS, Grant, LOCKS, LockModel, Op, State, Told, What};
 const CLIENTS: usize = 6;
 const TASKS: usize = 5;
 const ROUNDS: usize = 25;
-/// Servers die so often, and more often when nothing that was held then was used afterwards.
+/// The number of killed servers; more are killed if no grant was used after one of these.
 const DEATHS: usize = 5;
 const DEATHS_MAX: usize = 40;
 const EMPTY: &str = r#"{"a":0,"b":0}"#;
@@ -52,7 +52,7 @@ fn record(
     let mut clients: Vec<Client> =
         (0..CLIENTS).map(|nth| Client::new(recorder, nth, seed, manner)).collect();
     thread::scope(|scope| {
-        // That no order explains a history is seen sooner in a short one.
+        // The checker refutes a short history faster.
         let tasks = if manner == Manner::Honest { TASKS } else { 2 };
         let run = |client| scope.spawn(move || Client::run(client, tasks));
         let running: Vec<_> = clients.iter_mut().map(run).collect();
@@ -107,8 +107,8 @@ fn find_lost_update(history: &History) -> Option<String> {
     wrong.map(|lock| format!("lock {lock}: {last:?} of {acknowledged:?} and {lost:?} lost"))
 }
 
-/// Of two grants of one lock, or two writes under grants that are not both shared, the one that was
-/// over before the other was sent has the lower fence.
+/// Returns a violation of: of two grants of one lock, or two writes under grants that are not both shared, the one
+/// that was answered before the other was sent has the lower fence.
 fn find_disorder(history: &History) -> Option<String> {
     let (mut granted, mut written) = (HashMap::new(), Vec::new());
     for call in history {
@@ -166,7 +166,7 @@ struct Coverage {
     told_lost: usize,
     writes_lost: usize,
     hung_up: usize,
-    /// Grants of a server that was killed by which something was done on the one that came after it.
+    /// Grants of a killed server that were used on its successor.
     outlived: usize,
 }
 
@@ -212,7 +212,7 @@ impl Coverage {
     }
 }
 
-/// By how many grants that were told before the server died something was done after it.
+/// Counts the grants that were replied before the server died and used after it.
 fn count_outlived(history: &History, death: u64) -> usize {
     let mut granted = HashSet::new();
     let mut used = HashSet::new();
@@ -246,7 +246,7 @@ fn histories_of_disconnecting_and_oversleeping_clients_are_linearizable() {
     });
 }
 
-/// After so many answers, or when there are no more.
+/// Waits until so many calls are answered, or the clients are done.
 fn wait_for_answers(server: &Server, recorder: &Recorder, answers: usize, done: &dyn Fn() -> bool) {
     server.wait_until("some calls are answered", || {
         recorder.answered.load(SeqCst) >= answers || done()
@@ -317,7 +317,7 @@ fn the_checker_detects_a_server_that_loses_acknowledged_writes() {
         let found_out = (0..20).any(|round| {
             let recorder = Recorder::new(round, server.port, false);
             let history = record((server, server), &recorder, seed, Manner::Honest, |done| {
-                // All there is to start from is what was saved at the beginning.
+                // The server restarts from the file saved at the beginning.
                 server.must(&["SAVE"]);
                 wait_for_answers(server, &recorder, 50, done);
                 recorder.record_death(|| server.kill9(), || server.restart());

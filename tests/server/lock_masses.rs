@@ -1,5 +1,5 @@
-//! Thousands of locks that end with one event: all of them end, replicas have the same, and meanwhile other clients
-//! are served and find ended what is over.
+//! Thousands of locks that end with one event: all of them end, also on replicas, and meanwhile other clients
+//! are served and find expired grants released.
 
 use crate::harness::{Server, on_every_flavor};
 use crate::locking::{LONG, PATIENCE, check_idle, fence, lock, make};

@@ -11,7 +11,7 @@ use crate::resp::{Conn, Reply};
 const LEASE: &str = "600000";
 const SHORT: &str = "300";
 
-/// Documents whose lock `n` was taken by `me` for ten minutes, and then asked for again in some other way.
+/// Documents whose lock `n` was taken by `me` for ten minutes, and then requested again with other options.
 const KEYS: [&str; 8] = ["short", "default", "renewed", "many1", "many2", "plain", "back", "held"];
 
 fn ask(conn: &mut Conn, key: &str, options: &[&str]) -> Reply {

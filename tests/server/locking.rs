@@ -27,13 +27,13 @@ pub fn lock(conn: &mut Conn, key: &str, owner: &str) -> String {
     fence(&conn.must(&["MODEL.LOCK", key, "n", owner, "LEASE", LONG]))
 }
 
-/// Gives back a lock that is held.
+/// Releases a lock.
 #[track_caller]
 pub fn unlock(conn: &mut Conn, key: &str, owner: &str, fence: &str) {
     conn.must(&["MODEL.UNLOCK", key, "n", owner, fence]);
 }
 
-/// Saves under a lock that is held, and gives it back in the same step.
+/// Saves under a lock and releases it in the same step.
 #[track_caller]
 pub fn save(conn: &mut Conn, key: &str, owner: &str, fence: &str, statements: &[&str]) {
     let grant = ["n", owner, fence];
@@ -50,7 +50,7 @@ pub fn wait(server: &Server, key: &str, owner: &str) -> Conn {
     conn
 }
 
-/// So many requests wait.
+/// Waits until so many requests wait.
 #[track_caller]
 pub fn until_waiting(server: &Server, count: u64) {
     let count = count.to_string();

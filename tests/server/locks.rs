@@ -66,7 +66,7 @@ fn every_removal_of_a_document_ends_its_waiting_requests() {
             }
             for waiter in &mut waiters {
                 assert_eq!(answer(waiter).error_word(), word, "{what}");
-                // It goes on as any client.
+                // The connection can be used as before.
                 waiter.must(&["PING"]);
             }
             until_waiting(server, 0);
@@ -127,16 +127,16 @@ fn a_grant_of_a_disconnected_client_goes_to_the_next_request() {
             let mut next = wait(server, "k", "next");
             let free = ["MODEL.UNLOCK", "k", "n", "holder", &held].map(str::as_bytes).to_vec();
             if round % 2 == 0 {
-                // It is granted and killed before the server gets to reply to it.
+                // The client is granted the lock and killed before the server replies.
                 let kill = ["CLIENT", "KILL", "ID", &id].map(str::as_bytes).to_vec();
                 conn.pipeline(&[free, kill]);
             } else {
-                // It hangs up just when it is granted.
+                // The client disconnects at the moment of its grant.
                 conn.send_bytes(&free);
                 drop(gone);
                 assert_eq!(conn.recv(), Reply::Int(1));
             }
-            // Where the reply was on its way already, the lock was held when its client went: a lease.
+            // If the reply was sent before the disconnection, the lock is held until its lease ends.
             let patience = Duration::from_millis(if round % 2 == 0 { 20_000 } else { 300 });
             let granted = next.recv_within(patience).unwrap_or_else(|| {
                 assert!(round % 2 == 1 && owners(conn, "k") == ["gone"]);
@@ -166,7 +166,7 @@ fn five_hundred_waiting_clients_disconnect() {
         let mut last = wait(server, "k", "last");
         drop(sockets);
         unlock(conn, "k", "holder", &held);
-        // Some may have been granted while they hung up; none keeps the lock for its lease.
+        // Some may have been granted while they disconnected; none keeps the lock until the end of its lease.
         let granted = loop {
             if let Some(granted) = last.recv_within(Duration::from_millis(200)) {
                 break granted;
@@ -197,7 +197,7 @@ fn an_expired_lease_releases_the_lock_and_refuses_its_holder() {
         assert_eq!(conn.must(&["MODEL.GET", "k", "$.n"]), Reply::bulk("1"));
         assert_eq!(server.info("model_lock_leases_expired"), "1");
         unlock(conn, "k", "next", &fence(&granted));
-        // Renewed again and again, it holds.
+        // A lease that is renewed in time does not expire.
         let held = fence(&conn.must(&["MODEL.LOCK", "k", "n", "busy", "LEASE", "400"]));
         for _ in 0..10 {
             std::thread::sleep(Duration::from_millis(50));
@@ -242,7 +242,7 @@ fn a_lease_ends_though_the_clock_goes_back() {
         assert_eq!(answer(&mut late), Reply::Null);
         let granted = answer(&mut next);
         assert!(number(&fence(&granted)) > number(&held), "fences grow all the same");
-        // What is locked and waited for from now on ends as well.
+        // Leases and requests that begin from now on end as well.
         assert_eq!(conn.call(&["MODEL.LOCK", "k", "n", "late", "WAIT", "100"]), Reply::Null);
         conn.must(&["MODEL.LOCK", "k", "other", "x", "LEASE", "100"]);
         server.wait_until("it is over", || server.info("model_locks_held") == "1");
@@ -358,7 +358,7 @@ fn check_restart(flavor: Flavor, config: &[&str]) {
     assert_eq!(owners(conn, "k"), ["a"]);
     let after = server.debug_digest();
     assert_ne!(after, digest, "the lock of a closed connection has ended");
-    // The grant still counts, and later ones are above it.
+    // The grant is still valid, and later fences are greater.
     let mut next = wait(&server, "k", "next");
     save(conn, "k", "a", &held, &[]);
     assert!(number(&fence(&answer(&mut next))) > number(&held));
@@ -413,7 +413,7 @@ fn a_master_that_becomes_a_replica_answers_all_waiting_requests() {
         lock(conn, "k", "a");
         let mut waiter = wait(&one, "k", "b");
         one.replica_of(&other);
-        // The server says so itself, or hangs up.
+        // The server replies an error, or disconnects the client.
         let told = waiter.try_recv(PATIENCE);
         assert!(told.map_or(true, |reply| reply.is_none_or(|reply| reply.is_error())));
         until_waiting(&one, 0);
@@ -433,7 +433,7 @@ fn locks_travel_with_their_document_and_not_with_a_copy() {
         let restore: [&[u8]; 4] = [b"RESTORE", b"k", b"0", &payload];
         assert_eq!(conn.call_bytes(&restore), Reply::ok());
         assert_eq!(owners(conn, "k"), ["a"]);
-        // What replaces the content leaves the locks.
+        // Replacing the content keeps the locks.
         let before = conn.must(&["MODEL.META", "k"]).field("revision").int();
         assert_eq!(conn.must(&["MODEL.META", "k"]).field("locks").int(), 1);
         for replace in [
@@ -499,7 +499,7 @@ fn a_refused_command_releases_nothing() {
             assert!(["CONDITION", "LOCKLOST"].contains(&word.error_word()), "{refused:?} {word:?}");
             assert_eq!(owners(conn, "k"), ["a"], "{refused:?}");
         }
-        // Alone, it changes nothing else.
+        // A RELEASE alone changes nothing else.
         let digest = conn.must(&["MODEL.META", "k"]).field("revision").int();
         conn.must(&[&["MODEL.FIELDOP", "k"], &release[..]].concat());
         assert_eq!(owners(conn, "k"), Vec::<String>::new());

@@ -12,7 +12,7 @@ use crate::resp::{Conn, Reply};
 
 const KEYS: [&str; 2] = ["{k}a", "{k}b"];
 
-/// A slot on its way to another node.
+/// The migration of a slot to another node.
 struct Move<'a> {
     slot: String,
     from: &'a Server,
@@ -66,7 +66,7 @@ impl<'a> Move<'a> {
         });
     }
 
-    /// Waits until both nodes see the same: a move that begins before can be lost to an older one.
+    /// Waits until both nodes agree on the owner of the slot: an earlier migration can otherwise be undone by an older one.
     fn agree(&self) {
         let view = |node: &Server| {
             let text = node.must(&["CLUSTER", "NODES"]).text().to_owned();
@@ -147,8 +147,7 @@ fn check_move<'a>(way: &Move<'a>, go: impl Fn(&Move<'a>)) {
     check_arrived(way.to, &held, &shared);
 }
 
-/// The grants are where the documents are: they are seen and count, and when one ends the next is
-/// granted.
+/// Asserts that the grants are on the node of the documents: they are listed, valid, and followed by the next one.
 fn check_arrived(server: &Server, held: &str, shared: &str) {
     let conn = &mut server.conn();
     for (key, name, owner, fence) in
@@ -182,7 +181,7 @@ fn requests_during_a_migration_are_redirected_to_the_document() {
         KEYS.iter().for_each(|key| make(conn, key));
         let held = lock(conn, KEYS[0], "holder");
         way.open();
-        // What is still here is waited for here.
+        // Requests for a document that is not migrated yet wait on the source.
         let mut early = wait(way.from, KEYS[0], "early");
         way.carry(KEYS[0]);
         assert_eq!(answer(&mut early).error_word(), "NOKEY");
@@ -206,7 +205,7 @@ fn requests_during_a_migration_are_redirected_to_the_document() {
     });
 }
 
-/// A node that hears that the slot is another's drops what it has of it.
+/// A node that learns that another node owns the slot deletes the keys of the slot.
 #[test]
 fn losing_a_slot_ends_its_waiting_requests() {
     on_every_flavor(|flavor| {
@@ -225,7 +224,7 @@ fn losing_a_slot_ends_its_waiting_requests() {
     });
 }
 
-/// A client that goes where it is sent.
+/// A client that follows redirections.
 struct Wanderer<'a> {
     nodes: &'a [Server],
     conns: Vec<Conn>,
@@ -270,7 +269,7 @@ impl Wanderer<'_> {
         }
     }
 
-    /// Locks, counts and releases, one document or both; gives how much was counted.
+    /// Locks one document or both, increments their counters and releases; returns the number of increments.
     fn count(&mut self, owner: &str, both: bool) -> u64 {
         let count = |fence| ["HOLDING", "n", owner, fence, "INCR", "$.n", "1"];
         if both {

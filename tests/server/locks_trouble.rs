@@ -13,7 +13,7 @@ use crate::locking::{
 use crate::resp::{Conn, Reply};
 
 const EMPTY: &str = r#"{"a":0}"#;
-/// A master whose stream holds nothing but what tests write.
+/// A master whose replication stream contains the writes of the tests alone.
 const QUIET: &str = "repl-ping-replica-period 3600";
 
 fn on_every_pair(body: impl Fn(&Server, &Server) + Sync) {
@@ -30,7 +30,7 @@ fn check_equal(master: &Server, replica: &Server) {
     assert_eq!(replica.debug_digest(), master.debug_digest());
 }
 
-/// Pauses, and lets the holder's lease end meanwhile.
+/// Pauses the server until the holder's lease has ended.
 fn pause(conn: &mut Conn, held: &str, pause: &[&str]) {
     conn.must(&["MULTI"]);
     conn.must(&["MODEL.RENEW", "k", "n", "holder", held, "LEASE", "50"]);
@@ -64,7 +64,7 @@ fn eviction_of_a_document_ends_its_waiting_requests() {
         waiters.push(both);
         until_waiting(server, 4);
         conn.must(&["CONFIG", "SET", "maxmemory", "1"]);
-        // Everything goes until there is room, which there never is.
+        // The server evicts all keys, because memory stays too small.
         assert_eq!(conn.call(&["MODEL.LOCK", "a", "n", "late", "WAIT", LONG]).error_word(), "OOM");
         for waiter in &mut waiters {
             assert_eq!(answer(waiter).error_word(), "NOKEY");
@@ -93,7 +93,7 @@ fn nothing_is_granted_while_writes_are_paused() {
         let sent = master.info("master_repl_offset");
         drop((gone, ephemeral));
         sleep_past_lease();
-        // Reads go on, and see that nothing has changed.
+        // Reads are served, and show no change.
         assert_eq!(owners(conn, "k"), ["holder"]);
         assert_eq!(conn.must(&["MODEL.META", "k"]).field("locks"), &Reply::Int(2));
         check_still_waits(&mut first);
@@ -133,7 +133,7 @@ fn nothing_is_granted_while_everything_is_paused() {
     });
 }
 
-/// What comes first after a pause is a request that ends the lease itself.
+/// The first command after the pause is a request, which ends the lease itself.
 #[test]
 fn a_client_that_disconnects_during_a_pause_is_not_granted_after_it() {
     on_every_pair(|master, replica| {
@@ -177,7 +177,7 @@ fn a_lock_of_the_transaction_that_pauses_is_replicated_with_it() {
     });
 }
 
-/// Begins a failover, which a master refuses until it knows that its replica has all.
+/// Begins a failover, which a master refuses until its replica has acknowledged all writes.
 fn hand_over(from: &Server, to: &Server) {
     from.wait_until("the replica is online", || from.info("slave0").contains("state=online"));
     from.must(&["FAILOVER", "TO", "127.0.0.1", &to.port.to_string()]);
@@ -195,7 +195,7 @@ fn a_failover_answers_all_waiting_requests_and_keeps_the_locks() {
         other.wait_for_sync(one);
         hand_over(one, other);
         for waiter in &mut waiters {
-            // The server says so itself, or hangs up.
+            // The server replies an error, or disconnects the client.
             let told = waiter.try_recv(PATIENCE);
             assert!(told.map_or(true, |reply| reply.is_some_and(|reply| reply.is_error())));
         }
@@ -218,7 +218,7 @@ fn a_failover_answers_all_waiting_requests_and_keeps_the_locks() {
     });
 }
 
-/// Calls whichever of two servers is the master.
+/// Sends the command to the one of two servers that is the master.
 fn call_master(servers: [&Server; 2], at: &mut (usize, Conn), command: &[&str]) -> Reply {
     loop {
         let reply = at.1.call(command);
@@ -380,7 +380,7 @@ fn a_full_sync_replaces_the_locks_of_a_replica() {
                 replica.must(&["MODEL.LOCKS", "k"]);
                 replica.info("model_locks_held") == "2" && replica.info("model_lock_waiters") == "0"
             });
-            // It takes over: leases begin anew, and what it had before is forgotten.
+            // The replica is promoted: leases start anew, and its former locks are forgotten.
             master.kill9();
             there.must(&["REPLICAOF", "NO", "ONE"]);
             let mut next = ["k", "short"].map(|key| wait(&replica, key, "next"));
@@ -408,7 +408,7 @@ fn a_grant_that_was_asked_for_again_outlives_the_client_that_hung_up() {
             let id = gone.must(&["CLIENT", "ID"]).int().to_string();
             gone.send(&["MODEL.LOCK", "k", "a", "again", "LEASE", LONG, "WAIT", LONG]);
             until_waiting(server, 1);
-            // All are read at once, and while the first one takes its time the client hangs up.
+            // The server reads all commands at once; while the first one runs, the client disconnects.
             let mut commands = vec![
                 vec!["DEBUG", "SLEEP", "0.1"],
                 vec!["MODEL.UNLOCK", "k", "a", "holder", &held],

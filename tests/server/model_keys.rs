@@ -148,7 +148,7 @@ fn check_events(server: &Server) {
     let mut check = |command: &[&str], expected: &[&str]| {
         conn.call(&with_names(command, "doc", "m"));
         let found = events(subscriber, conn, "doc");
-        // The server tells new keys and misses to those who want all.
+        // The server publishes new keys and misses to clients that subscribe to all events.
         let found: Vec<_> = found.iter().filter(|event| *event != "new").collect();
         assert_eq!(found, expected, "{command:?}");
     };

@@ -106,7 +106,7 @@ fn waits_and_transactions_are_counted_by_size() {
         let metrics = metrics(server);
         let all = |name: &str| metrics[&format!("model_{name}")];
         assert_eq!(all("lock_timeouts"), 1);
-        // Who had to wait, and not who was granted at once.
+        // Only requests that had to wait count, not those granted at once.
         assert_eq!((all("lock_wait_ms_count"), all("lock_wait_ms_le_50")), (1, 0));
         assert!(all("lock_wait_ms_sum") >= 60);
         let changes = ["le_1", "le_2", "le_5", "le_500", "count", "sum"];

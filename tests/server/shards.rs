@@ -1,6 +1,6 @@
 //! Several servers as one service, under load, in trouble: three shards with a replica each whose slots
 //! are moved, whose masters are killed and paused, and which a node joins; and a pair that Sentinel
-//! watches. What was promised is there, the money of each hash tag is conserved, every request is answered,
+//! watches. Acknowledged changes are kept, the money of each hash tag is conserved, every request is answered,
 //! and every node knows the definitions.
 
 mod clients;
@@ -20,7 +20,7 @@ const MASTERS: usize = 3;
 /// How many slots are moved at a time, the lowest of a shard: those of the hash tags are among them.
 const MOVED: usize = 60;
 const LOAD: usize = 8;
-/// A node is taken for dead after three seconds. What is left of the cluster goes on without it.
+/// A node counts as failed after three seconds; the rest of the cluster continues without it.
 const CONFIG: [&str; 3] = [
     "cluster-node-timeout 3000",
     "cluster-require-full-coverage no",

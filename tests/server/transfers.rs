@@ -52,7 +52,7 @@ enum Known {
 
 type Book = Mutex<HashMap<String, Known>>;
 
-/// Who asks, and of whom.
+/// The state that all clients of a test share.
 struct Bank {
     port: AtomicU16,
     stop: AtomicBool,

@@ -123,7 +123,7 @@ fn every_fault_at_every_step_leaves_everything_as_it_was() {
                 check(conn, &before, &blocks, (word, step));
             }
         }
-        // Nothing of all that stands in the way of what is right.
+        // A valid command still succeeds after all these.
         let done = conn.must(&transaction(&STEPS, true));
         assert_eq!(done.array().len(), STEPS.len());
         assert_ne!(world(conn), before);

@@ -32,7 +32,7 @@ fn prepare(conn: &mut Conn) {
     conn.must(&["FUNCTION", "LOAD", "REPLACE", &code]);
 }
 
-/// All there is, and what was written of it.
+/// The data set, and the stream and file written of it.
 fn world(conn: &mut Conn) -> (State, Reply, Reply) {
     (state(conn, "{k}a"), conn.must(&["DEBUG", "DIGEST"]), conn.must(&["DBSIZE"]))
 }
@@ -381,7 +381,7 @@ fn a_cluster_wants_all_keys_in_one_slot_the_tokens_too() {
             }
             assert_eq!(home.debug_digest(), digest, "{words}");
         }
-        // A bad count names no key at all, so it comes to whoever is asked, who refuses it.
+        // A bad count names no key at all, so any node refuses it itself.
         for node in &cluster.nodes {
             let reply = node.call(&split("MODEL.TXN 9 {k}a @ ON {k}a"));
             assert_eq!(reply.error_word(), "ERR", "{reply:?}");

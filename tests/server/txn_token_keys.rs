@@ -298,7 +298,7 @@ fn a_token_migrates_with_its_documents() {
     });
 }
 
-/// A retry comes to whoever holds the data then, in any protocol: after restarts, after a replica was
+/// A retry is answered by any server that has the data, in any protocol: after restarts, after a replica was
 /// promoted, and after that was restarted too.
 #[test]
 fn a_record_goes_where_the_data_goes() {

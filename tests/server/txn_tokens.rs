@@ -86,7 +86,7 @@ fn only_commits_are_recorded() {
         conn.must(&["MODEL.SET", "a", "any", r#"{"n":4,"o":{}}"#]);
         assert_eq!(conn.call(&pay(&[])).error_word(), "CONDITION");
         assert_eq!(conn.must(&["EXISTS", "t"]), Reply::Int(0));
-        // What was refused may be asked again, and a commit that changed nothing is one.
+        // A refused transaction may be sent again; a commit that changes nothing is recorded too.
         conn.must(&["MODEL.SET", "a", "any", r#"{"n":5,"o":{}}"#]);
         conn.must(&pay(&[]));
         let read = ["MODEL.TXN", "2", "a", "u", "TOKEN", "u", "ON", "a", "GET", "$.n"];
@@ -338,7 +338,7 @@ fn a_token_holds_in_multi_and_in_scripts() {
     });
 }
 
-/// Each request is wrong in every way that comes behind: the first way is what is told.
+/// Each request has its own fault and all later ones: the first fault is reported.
 #[test]
 fn errors_are_reported_in_the_documented_order() {
     on_every_shared(|server| {

@@ -10,7 +10,7 @@ use crate::recording::{State, check_error_line, on_every_recording, state};
 use crate::resp::{Conn, Reply};
 use crate::workload::{self, Rng};
 
-/// Everything there is of these keys, of all models, and of what was told to others.
+/// The complete state of these keys and of all models, and all messages to other clients and replicas.
 #[derive(Debug, PartialEq)]
 struct World {
     keys: Vec<Reply>,

@@ -137,7 +137,7 @@ fn a_refusal_among_several_statements_leaves_everything_as_it_was() {
                 assert_eq!(state(conn, "doc"), before, "{refused:?}");
             }
         }
-        // Nothing of all that stands in the way of what is right.
+        // A valid command still succeeds after all these.
         conn.must(&["MODEL.FIELDOP", "doc", "INCR", "$.n", "1", "APPEND", "$.list", "[3]"]);
         assert_ne!(state(conn, "doc"), before);
     });

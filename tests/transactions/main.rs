@@ -105,7 +105,7 @@ fn compare_replies(host: &MemoryHost, blocks: &[Block], replies: &Reply, told: &
     }
 }
 
-/// What was tried.
+/// Counts of the drawn cases.
 #[derive(Default)]
 struct Coverage {
     committed: BTreeMap<String, u32>,

@@ -29,7 +29,7 @@ pub struct Definition {
     pub defaults: Vec<(&'static str, Value)>,
 }
 
-/// What is defined one after the other.
+/// The definitions, in order.
 pub fn definitions() -> [Definition; 4] {
     let of = |most, defaults: &[(&'static str, Value)]| Definition {
         version: 0,
@@ -46,7 +46,7 @@ pub fn definitions() -> [Definition; 4] {
 
 pub type State = BTreeMap<&'static str, Doc>;
 
-/// What is replied for one step, before revisions are known.
+/// The reply to one step, before revisions are known.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Told {
     Null,

@@ -1,9 +1,9 @@
-//! Clients that work under locks on a real server, vanish now and then, and record what they saw.
+//! Clients that work under locks on a real server, disconnect at times, and record their calls and replies.
 //!
-//! A client does one task after another, each with an owner of its own: it takes locks, counts under
-//! them, renews them, asks again, asks for more, oversleeps, and lets go. It vanishes while it waits,
-//! between sending and being told, and while it holds something. A client that was not told whether
-//! something happened forgets what it held; one that was not told of a lock may ask for it again.
+//! A client does one task after another, each with an owner of its own: it takes locks, increments counters
+//! under them, renews them, repeats requests, requests upgrades, oversleeps, and releases. It disconnects while it
+//! waits, between a request and its reply, and while it holds locks. A client that has lost the reply to a change
+//! forgets its grants; one that has lost the reply to a lock request may repeat it.
 
 use std::io;
 use std::sync::Mutex;
@@ -16,23 +16,22 @@ use crate::linearizability::checker::{Call, Outcome};
 use crate::resp::{Conn, Reply, encode};
 use crate::workload::Rng;
 
-/// How long anything may take: who waits longer hangs.
+/// The longest time that a call may take; a longer one counts as a hang.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Longer than all who came before hold a lock together, and shorter than a lease that only the end of
-/// its connection cuts short.
+/// Longer than all earlier requests can hold a lock together, and shorter than the lease of an ephemeral grant.
 const LONG_WAIT: &str = "15000";
 const EPHEMERAL_MS: u64 = 60_000;
 
-/// The moments of one history, in microseconds, and what all its clients share.
+/// The clock of one history, in microseconds, and the state that its clients share.
 pub struct Recorder {
     round: usize,
     pub port: AtomicU16,
-    /// Whether a call counts as answered only when a replica has what it did.
+    /// Flag: a call counts as answered only once a replica has its effects.
     pub replicated: AtomicBool,
     begin: Instant,
     last: AtomicU64,
     pub answered: AtomicUsize,
-    /// For each server that was killed: when it still lived, when it was gone, when there was one again.
+    /// For each killed server three moments: it was alive, it was dead, another one was up.
     deaths: Mutex<Vec<(u64, u64, u64)>>,
 }
 
@@ -91,7 +90,7 @@ impl Recorder {
     }
 }
 
-/// What a client remembers of one call.
+/// A client's record of one call.
 pub struct Record {
     client: usize,
     op: Op,
@@ -100,21 +99,21 @@ pub struct Record {
     told: Option<Told>,
 }
 
-/// How a client does what it records.
+/// The relation between a client's acts and its records.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Manner {
     Honest,
     /// Writes without HOLDING.
     Unguarded,
-    /// Takes the first fence it was given for that of every later grant, too.
+    /// Uses the fence of its first grant for every later grant.
     OldFence,
-    /// Shares what it says it holds alone.
+    /// Requests shared locks and records them as exclusive.
     Sharing,
-    /// Says that its leases are longer than they are.
+    /// Records longer leases than it requests.
     LongerLease,
 }
 
-/// What is done by one owner.
+/// The work of one owner.
 struct Task {
     owner: String,
     lease_ms: u64,
@@ -142,7 +141,7 @@ impl<'a> Client<'a> {
 
     pub fn run(&mut self, tasks: usize) {
         for nth in 0..tasks {
-            // Who has the fence wrong does not release.
+            // A client with a wrong fence cannot release.
             let ephemeral = self.manner != Manner::OldFence && self.rng.one_in(3);
             let mut task = Task {
                 owner: format!("{}:{}:{nth}", self.recorder.round, self.number),

@@ -9,7 +9,7 @@ use crate::linearizability::checker::Model;
 pub const DOCUMENTS: usize = 2;
 pub const NAMES: [&str; 2] = ["a", "b"];
 pub const LOCKS: usize = DOCUMENTS * NAMES.len();
-/// What the server's clock, which counts milliseconds, may be off, in microseconds.
+/// The inaccuracy of the server's clock, which counts milliseconds, in microseconds.
 const SLACK: u64 = 2_000;
 
 /// Locks by their number: the names of the first document, then those of the next.
@@ -43,7 +43,7 @@ pub enum What {
         ephemeral: bool,
         lease: u64,
     },
-    /// Counts one more under each grant, all or none.
+    /// Increments the counter of each grant, all or none.
     Write {
         grants: Vec<Grant>,
         release: bool,
@@ -55,7 +55,7 @@ pub enum What {
     Unlock(Grant),
     /// The connection that held these is closed: they end if they are ephemeral.
     HangUp(Vec<Grant>),
-    /// The server, gone at that moment, or one that takes over, begins all leases anew.
+    /// A restarted server, which died at that moment, or a promoted one starts all leases anew.
     Restart {
         gone: u64,
     },
@@ -72,7 +72,7 @@ pub struct Told {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// For each lock its fence, and what had been counted.
+    /// For each lock its fence and its counter.
     Granted(Vec<(u64, i64)>),
     NotGranted,
     Deadlock,
@@ -85,13 +85,13 @@ pub enum Answer {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct State {
     locks: [Lock; LOCKS],
-    /// What happens next happens after this: the last moment at which something that happened was sent.
+    /// The latest moment at which an applied call was sent: the next one is applied later.
     now: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Lock {
-    /// The greatest fence there was.
+    /// The greatest fence so far.
     fence: u64,
     holders: Vec<Holder>,
     count: i64,
@@ -104,9 +104,9 @@ struct Holder {
     shared: bool,
     ephemeral: bool,
     lease: u64,
-    /// Its lease is not over before.
+    /// The lease does not end before this moment.
     earliest: u64,
-    /// And is over after.
+    /// The lease has ended after this moment.
     latest: u64,
 }
 

@@ -15,7 +15,7 @@ use crate::resp::{Conn, Reply, encode};
 use crate::transfers;
 use crate::workload::Rng;
 
-/// Who is answered later waits for a server that hangs.
+/// A reply after this time counts as a hang of the server.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// When a client that must not wait for a paused server gives up on it.
 const IMPATIENCE: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ pub enum Known {
     Unknown,
 }
 
-/// What is known of a hash tag's changes, by their ids.
+/// The known outcome of a hash tag's changes, by their ids.
 #[derive(Default)]
 struct Book {
     transfers: HashMap<String, Known>,
@@ -130,7 +130,7 @@ impl Service {
     }
 }
 
-/// What was promised happened, once, and what was refused did not.
+/// Asserts that acknowledged changes were applied once, and refused ones not at all.
 #[track_caller]
 fn check_book<'a>(book: &HashMap<String, Known>, happened: impl Iterator<Item = &'a String>) {
     let mut once = HashSet::new();
@@ -231,7 +231,7 @@ impl Client<'_> {
         Outcome::Lost
     }
 
-    /// Whether what was done last for the hash tag is on a replica.
+    /// Returns true if a replica has the last change of the hash tag.
     fn is_promised(&mut self, tag: usize) -> bool {
         let mark = format!("mark:{{{}}}:{}", self.service.tags[tag], self.nth);
         let Some(conn) = self.conns.get_mut(&self.at[tag]) else { return false };
@@ -246,7 +246,7 @@ impl Client<'_> {
         promised
     }
 
-    /// What is known of a change that was answered like this.
+    /// The known outcome of a change with this reply.
     fn knowledge_of(&mut self, tag: usize, kind: usize) -> Known {
         if !self.is_promised(tag) {
             return Known::Unknown;
