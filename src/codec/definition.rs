@@ -14,7 +14,6 @@
 //!
 //! Entries of version 1 are read too: they end before `formats`, and mean `assert` and `filled`.
 
-use super::rdb::read_definition_version;
 use crate::document::ANY_NAME;
 use crate::error::Result;
 use crate::model::{
@@ -66,7 +65,7 @@ pub fn decode(bytes: &[u8]) -> Result<Entry> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX || name == ANY_NAME {
         return Err(wire::corrupt("a model that cannot be"));
     }
-    let version = read_definition_version(&mut reader)?;
+    let version = read_version(&mut reader)?;
     if version == 0 {
         return Err(wire::corrupt("a definition without a version"));
     }
@@ -80,6 +79,14 @@ pub fn decode(bytes: &[u8]) -> Result<Entry> {
         return Err(wire::corrupt("a version of forgotten ends that cannot be"));
     }
     Ok(Entry { name: name.into(), version, source })
+}
+
+/// Reads the version of a definition, 0 for none.
+pub(super) fn read_version(reader: &mut Reader<'_>) -> Result<u32> {
+    let version = u32::try_from(reader.varint()?).ok();
+    version
+        .filter(|version| *version <= VERSION_MAX)
+        .ok_or_else(|| wire::corrupt("a definition's version is too large"))
 }
 
 fn decode_source(reader: &mut Reader<'_>, encoding: u8) -> Result<Source> {

@@ -17,7 +17,8 @@
 //!
 //! It travels as `MODEL.APPLY key effect [json]`.
 
-use super::rdb::{read_definition_version, read_revision};
+use super::definition::read_version;
+use super::rdb::read_revision;
 use crate::document::REVISION_MAX;
 use crate::error::Result;
 use crate::value::wire::{self, Reader};
@@ -143,7 +144,7 @@ impl<'a> Effect<'a> {
 }
 
 fn read_definition(reader: &mut Reader<'_>, version: u8) -> Result<u32> {
-    if version == 1 { Ok(0) } else { read_definition_version(reader) }
+    if version == 1 { Ok(0) } else { read_version(reader) }
 }
 
 fn read_ahead(reader: &mut Reader<'_>, revision: u64) -> Result<u64> {

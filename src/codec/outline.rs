@@ -13,7 +13,7 @@ use crate::model::Item;
 use crate::model::exchange::Outline;
 use crate::value::wire::{self, Reader};
 
-use super::rdb::read_definition_version;
+use super::definition::read_version;
 
 pub fn encode(outline: &Outline) -> Vec<u8> {
     let mut out = Vec::new();
@@ -42,7 +42,7 @@ pub fn decode(bytes: &[u8]) -> Result<Outline> {
     let mut items = Vec::new();
     for _ in 0..reader.count()? {
         let name = reader.text()?.into();
-        let version = read_definition_version(&mut reader)?;
+        let version = read_version(&mut reader)?;
         items.push(Item { name, version, hash: fixed(reader.bytes(8)?)? });
     }
     reader.finish()?;

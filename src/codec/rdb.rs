@@ -11,12 +11,13 @@
 //! See [`crate::value::wire`] for `varint`, `text` and `value`. The version is the data type's encoding
 //! version, kept by the server beside the payload.
 
+use super::definition::read_version;
 use super::locks;
 use super::origin::Bounds;
 use crate::document::{ANY_NAME, Document, NewDocument, REVISION_MAX};
 use crate::error::Result;
 use crate::lock::Locks;
-use crate::model::{Models, NAME_BYTES_MAX, VERSION_MAX};
+use crate::model::{Models, NAME_BYTES_MAX};
 use crate::value::wire::{self, Reader};
 
 /// The encoding written by this release. Every release reads all versions up to its own.
@@ -42,7 +43,7 @@ pub fn decode(bytes: &[u8], version: u32, models: &Models, bounds: &Bounds) -> R
     let mut reader = Reader::new(bytes);
     let revision = read_revision(&mut reader)?;
     let name = reader.text()?;
-    let definition = if version == 1 { 0 } else { read_definition_version(&mut reader)? };
+    let definition = if version == 1 { 0 } else { read_version(&mut reader)? };
     if name.len() > NAME_BYTES_MAX || (name == ANY_NAME && definition > 0) {
         return Err(wire::corrupt("a model that cannot be"));
     }
@@ -62,13 +63,6 @@ pub(super) fn read_revision(reader: &mut Reader<'_>) -> Result<u64> {
         return Err(wire::corrupt("a revision is too large"));
     }
     Ok(revision)
-}
-
-pub(super) fn read_definition_version(reader: &mut Reader<'_>) -> Result<u32> {
-    let version = u32::try_from(reader.varint()?).ok();
-    version
-        .filter(|version| *version <= VERSION_MAX)
-        .ok_or_else(|| wire::corrupt("a definition's version is too large"))
 }
 
 /// The aux field: `varint:revision varint:fence varint:count entry*`. The first two are the highest

@@ -2,6 +2,7 @@
 
 mod request;
 
+pub use self::request::KEYS_MAX;
 use self::request::{Body, Header};
 use super::args::{ARGS, Args, EXPIRY, INIT, MKPATH};
 use super::host::{Host, Key, Outcome, Settings};
@@ -181,13 +182,6 @@ static TXN: CommandSpec = CommandSpec {
     ],
     run,
 };
-
-/// The most keys one transaction may name.
-pub const KEYS_MAX: usize = crate::limit::TRANSACTION_KEYS.default as usize;
-/// How long a token is kept where the request does not say: ten minutes.
-pub const WINDOW_MS_DEFAULT: u64 = 600_000;
-/// The longest a token may be kept: about ten years.
-pub const WINDOW_MS_MAX: u64 = crate::limit::TOKEN_WINDOW.default;
 
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let replaying = host.replaying();

@@ -1,8 +1,6 @@
 //! `BYTESAPPEND`: adds bytes behind those of a base64 string (RFC 4648, the standard alphabet, padded).
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
+use super::base64::{decode, encode};
 use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
@@ -55,11 +53,6 @@ fn bytesappend(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
         None => Vec::new(),
     };
     bytes.extend_from_slice(args[1].bytes());
-    site.put(Value::string(&STANDARD.encode(&bytes)))?;
+    site.put(Value::string(&encode(&bytes)))?;
     Ok(Reply::count(bytes.len()))
-}
-
-/// The bytes; `None` for what is not base64.
-pub(super) fn decode(base64: &[u8]) -> Option<Vec<u8>> {
-    STANDARD.decode(base64).ok()
 }

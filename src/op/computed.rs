@@ -3,41 +3,15 @@
 //! The expression is compiled when the statement is parsed, and evaluated once, at the statement's place in the
 //! sequence, before its operator looks at anything. A replica is sent the effect, never the expression.
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 
-use super::patch::Patch;
+use super::json_patch::Patch;
+use super::operand::Computed;
 use super::{Arg, Around, OpSpec, Operand, OperandKind};
 use crate::error::{Error, ErrorCode, Result};
-use crate::expr::Program;
 use crate::limit;
-use crate::path::PathLimits;
 use crate::time::Duration;
-use crate::value::{Limits, Measured, Number, View, print};
-
-/// An operand that is not known before its statement runs.
-#[derive(Clone)]
-pub struct Computed {
-    pub program: Arc<Program>,
-    pub limits: Limits,
-    pub paths: PathLimits,
-}
-
-/// The source of the expression, where an argument is one: no operand of these kinds begins with `=`.
-pub(super) fn source(kind: OperandKind, arg: &[u8]) -> Option<&[u8]> {
-    match kind {
-        OperandKind::Json
-        | OperandKind::JsonArray
-        | OperandKind::JsonObject
-        | OperandKind::JsonString
-        | OperandKind::Patch
-        | OperandKind::Number
-        | OperandKind::Integer
-        | OperandKind::Duration => arg.strip_prefix(b"="),
-        _ => None,
-    }
-}
+use crate::value::{Measured, Number, View, print};
 
 /// The operands with their expressions evaluated; none where no operand is one. `this` is none where the key
 /// is missing.

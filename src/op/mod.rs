@@ -12,8 +12,10 @@
 //! Three operators change a key as a whole ([`Run::Key`]) and stand in transactions alone; one releases a lock
 //! ([`Run::Release`]) and changes no value. [`OpSpec::target`] tells them apart.
 
+mod base64;
 mod example;
 mod index;
+mod json_patch;
 mod operand;
 mod site;
 
@@ -73,11 +75,11 @@ use crate::reply::Reply;
 pub use computed::computed;
 pub use example::Example;
 pub use get::read as read_path;
+pub use json_patch::Patch;
 pub use operand::{
     Arg, Operand, OperandKind, Parsing, fence, integer as operand_integer, lock_name,
     parse_operands,
 };
-pub use patch::Patch;
 pub use site::{Around, Clock, Frame, Site};
 
 /// The complete declaration of an operator.

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::bytesappend;
-use super::computed::{self, Computed};
-use super::patch::Patch;
+use super::base64;
+use super::json_patch::Patch;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{Names, Program};
 use crate::limit;
@@ -58,6 +57,32 @@ pub enum OperandKind {
     Duration,
     /// One of a few words, in any case of letters.
     Choice(&'static [&'static str]),
+}
+
+impl OperandKind {
+    /// The source of the expression, where the argument is one (`=expr`): no operand of these kinds begins
+    /// with `=`.
+    fn expression(self, arg: &[u8]) -> Option<&[u8]> {
+        match self {
+            OperandKind::Json
+            | OperandKind::JsonArray
+            | OperandKind::JsonObject
+            | OperandKind::JsonString
+            | OperandKind::Patch
+            | OperandKind::Number
+            | OperandKind::Integer
+            | OperandKind::Duration => arg.strip_prefix(b"="),
+            _ => None,
+        }
+    }
+}
+
+/// An operand that is not known before its statement runs.
+#[derive(Clone)]
+pub struct Computed {
+    pub program: Arc<Program>,
+    pub limits: Limits,
+    pub paths: PathLimits,
 }
 
 /// An operand's value.
@@ -241,7 +266,7 @@ pub fn parse_operands<'a>(
 #[inline]
 fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Result<Arg<'a>> {
     let (limits, paths) = (parsing.limits, parsing.paths);
-    if let Some(source) = computed::source(operand.kind, arg) {
+    if let Some(source) = operand.kind.expression(arg) {
         return parsing.operand(source).map(Arg::Computed);
     }
     let refused = |message: String| Error::syntax(message).text("argument", arg);
@@ -279,7 +304,7 @@ fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Res
         OperandKind::LockName => Arg::Text(lock_name(arg, operand.name)?.into()),
         OperandKind::Fence => Arg::Integer(fence(arg)? as i64),
         OperandKind::Base64 => {
-            let bytes = bytesappend::decode(arg);
+            let bytes = base64::decode(arg);
             Arg::Bytes(bytes.ok_or_else(|| {
                 refused(format!("{} has to be standard base64, padded", operand.name))
             })?)

@@ -48,17 +48,6 @@ fn unescape(token: &str, offset: usize) -> Result<Cow<'_, str>> {
     Ok(Cow::Owned(out))
 }
 
-/// The array index a token is: decimal digits without leading zeros. One too large for any array is
-/// the largest there is.
-pub(super) fn array_index(token: &str) -> Option<usize> {
-    let digits = token.as_bytes();
-    let plain = digits.iter().all(u8::is_ascii_digit);
-    if digits.is_empty() || !plain || (digits.len() > 1 && digits[0] == b'0') {
-        return None;
-    }
-    Some(token.parse().unwrap_or(usize::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

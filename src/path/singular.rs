@@ -7,7 +7,6 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::pointer;
 use crate::value::{Kind, Place, View};
 
 /// One step down from a container.
@@ -97,9 +96,20 @@ impl<'a> Step<'a> {
             Step::Name(_) => None,
             Step::Index(index) => Some(from_end(*index, len).unwrap_or(usize::MAX)),
             Step::Token(token) if token == "-" => Some(len),
-            Step::Token(token) => pointer::array_index(token),
+            Step::Token(token) => array_index(token),
         }
     }
+}
+
+/// The array index that a JSON Pointer token is: decimal digits without leading zeros. One too large for any array is
+/// the largest there is.
+fn array_index(token: &str) -> Option<usize> {
+    let digits = token.as_bytes();
+    let plain = digits.iter().all(u8::is_ascii_digit);
+    if digits.is_empty() || !plain || (digits.len() > 1 && digits[0] == b'0') {
+        return None;
+    }
+    Some(token.parse().unwrap_or(usize::MAX))
 }
 
 /// A JSONPath index as an offset from the beginning; `None` before it.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{KEYS_MAX, WINDOW_MS_DEFAULT, WINDOW_MS_MAX};
 use crate::budget::Allowance;
 use crate::codec::effect::Expiry;
 use crate::codec::token::Digest;
@@ -17,6 +16,13 @@ use crate::model::{Model, Models};
 use crate::op::{Parsing, Run, operand_integer};
 use crate::txn::{BLOCK, Block, Content, KeyIndex, Statement, Statements, parse_block};
 use crate::value::Measured;
+
+/// The most keys one transaction may name.
+pub const KEYS_MAX: usize = limit::TRANSACTION_KEYS.default as usize;
+/// How long a token is kept where the request does not say: ten minutes.
+pub const WINDOW_MS_DEFAULT: u64 = 600_000;
+/// The longest a token may be kept: about ten years.
+pub const WINDOW_MS_MAX: u64 = limit::TOKEN_WINDOW.default;
 
 /// The statements of an ordinary transaction of few keys.
 const STATEMENTS_RESERVED: usize = 4;
