@@ -2,7 +2,7 @@
 //! on real servers in `tests/server`.
 
 use redis_model::command::memory::MemoryHost;
-use redis_model::command::{self, ArgKind, Flag, Keys};
+use redis_model::command::{self, ArgKind, Flag, Keys, Settings};
 use redis_model::docs;
 use redis_model::reply::Reply;
 
@@ -131,6 +131,39 @@ fn a_query_cannot_multiply_a_large_value_without_bound() {
     let refused = host.call(&["MODEL.GET", "k", &path]).unwrap_err();
     assert_eq!(refused.code(), redis_model::error::ErrorCode::Limit);
     assert!(host.call(&["MODEL.GET", "k", "$['a','a']"]).is_ok());
+}
+
+/// A replica is never refused what a master accepted, however that one is configured.
+#[test]
+fn what_any_configuration_accepts_is_accepted_again_by_a_replica() {
+    let none = Settings::NONE;
+    for limit in redis_model::limit::CONFIGURED {
+        let accepted = match limit.name {
+            "model.document-bytes" => none.document.bytes,
+            "model.depth" => none.document.depth.into(),
+            "model.path-bytes" => none.paths.path_bytes as u64,
+            "model.command-steps" => none.work.command_steps,
+            "model.query-nodes" => none.work.query_nodes,
+            "model.query-bytes" => none.work.query_bytes,
+            "model.reply-bytes" => none.work.reply_bytes,
+            "model.schema-bytes" => none.schemas.bytes as u64,
+            "model.schema-pattern-bytes" => none.schemas.pattern_bytes as u64,
+            "model.expression-bytes" => none.expressions.bytes as u64,
+            "model.expression-depth" => none.expressions.depth.into(),
+            "model.expression-steps" => none.expressions.steps,
+            "model.token-reply-bytes" => none.transactions.token_reply_bytes,
+            "model.lock-waiters" => none.locks.waiters,
+            "model.lock-names" => none.locks.names,
+            "model.lock-holders" => none.locks.holders,
+            "model.lock-lease-max" => none.locks.lease_ms_max,
+            // A lower bound.
+            "model.lock-lease-min" => limit.max - none.locks.lease_ms_min,
+            // What is kept, not what is accepted.
+            "model.expression-cache-entries" | "model.expression-cache-bytes" => limit.max,
+            other => panic!("src/limit.rs: {other} is new: name its value of Settings::NONE here"),
+        };
+        assert!(accepted >= limit.max, "{}: {accepted} is less than {}", limit.name, limit.max);
+    }
 }
 
 /// What a refusal by `LIMIT` names.

@@ -535,3 +535,23 @@ fn the_documents_of_a_model_are_listed_part_by_part() {
     assert_eq!(pair.call(&["MODEL.DOCUMENTS", "m", "COUNT", "10000"]), "[0 [k0 k2 k4 k6 k8]]");
     assert_eq!(pair.call(&["MODEL.DOCUMENTS", "m", "COUNT", "10001"]), "LIMIT");
 }
+
+/// As long as any configuration allows: the replica, whose own configuration is the default, keeps the rule too.
+#[test]
+fn a_rule_of_the_greatest_length_holds_on_a_replica() {
+    let mut pair = Pair::new();
+    let longest = redis_model::limit::EXPRESSION_BYTES.max as usize;
+    pair.host.settings.expressions.bytes = longest;
+    let rule = |bytes: usize| format!("self.n > 0{}", " ".repeat(bytes - "self.n > 0".len()));
+    let define = |rule: &str| ["MODEL.DEFINE", "m", "{}", "RULE", "low", rule].map(str::to_owned);
+    let call = |pair: &mut Pair, words: &[String]| {
+        pair.call(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    assert_eq!(call(&mut pair, &define(&rule(longest + 1))), "LIMIT");
+    assert_eq!(call(&mut pair, &define(&rule(longest))), "(integer) 1");
+    // It is promoted.
+    pair.replica.replaying = false;
+    let refused = pair.replica.call(&["MODEL.SET", "k", "m", r#"{"n":0}"#]).unwrap_err();
+    assert_eq!(refused.code().word(), "RULE");
+    assert!(pair.replica.call(&["MODEL.SET", "k", "m", r#"{"n":1}"#]).is_ok());
+}

@@ -18,7 +18,7 @@ pub struct ExprLimits {
 /// The deepest nesting any configuration allows. Bounds every recursion over an expression.
 pub const DEPTH_MAX: u32 = limit::EXPRESSION_DEPTH.max as u32;
 /// The longest source any configuration allows: compiling a longer one takes seconds.
-pub const BYTES_MAX: usize = 1 << 16;
+pub const BYTES_MAX: usize = limit::EXPRESSION_BYTES.max as usize;
 
 impl ExprLimits {
     /// Nesting of 32 is several times the depth of conditions people write, and little stack. A million
@@ -29,9 +29,9 @@ impl ExprLimits {
         depth: limit::EXPRESSION_DEPTH.default as u32,
         steps: limit::EXPRESSION_STEPS.default,
     };
-    /// For expressions that were accepted elsewhere: only the bounds of stack and memory.
+    /// For expressions that were accepted elsewhere: the most that any configuration allows.
     pub const NONE: ExprLimits =
-        ExprLimits { bytes: BYTES_MAX, depth: DEPTH_MAX, steps: 100_000_000 };
+        ExprLimits { bytes: BYTES_MAX, depth: DEPTH_MAX, steps: limit::EXPRESSION_STEPS.max };
 }
 
 /// The names an expression may use, beside `self`, `now`, `key` and `revision`.
