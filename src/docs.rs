@@ -184,8 +184,8 @@ fn command_section(spec: &CommandSpec, out: &mut String) {
     let _ = writeln!(out, "- Since: {}.\n", spec.since);
     for example in spec.examples.iter().filter(|example| !example.0.is_empty()) {
         out.push_str("```\n");
-        for (command, reply) in example.0 {
-            let _ = writeln!(out, "> {}\n{reply}", shell_words(command));
+        for line in example.0 {
+            let _ = writeln!(out, "> {}\n{}", line.command, line.reply);
         }
         out.push_str("```\n\n");
     }
@@ -238,21 +238,6 @@ fn assertions_section(out: &mut String) {
     out.push('\n');
 }
 
-/// Words quoted as a shell and `redis-cli` read them.
-fn shell_words(words: &[&str]) -> String {
-    let plain = |word: &str| {
-        !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && !b"'\"\\".contains(&b))
-    };
-    let quote = |word: &&str| match plain(word) {
-        true => (*word).to_owned(),
-        false if word.contains('\'') => {
-            format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
-        }
-        false => format!("'{word}'"),
-    };
-    words.iter().map(quote).collect::<Vec<_>>().join(" ")
-}
-
 fn errors_section(out: &mut String) {
     out.push_str(
         "# Errors\n\nAn error is one line: a fixed word, then one JSON object with a `message` and what is known: `key`, \
@@ -261,24 +246,5 @@ fn errors_section(out: &mut String) {
     for code in ErrorCode::ALL {
         let retry = if code.retry_can_help() { "yes" } else { "no" };
         let _ = writeln!(out, "| `{}` | {} | {retry} |", code.word(), code.meaning());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shell_words;
-
-    #[test]
-    fn words_are_quoted_so_that_redis_cli_reads_them() {
-        let quoted = [
-            ("$.n", "$.n"),
-            ("", "''"),
-            (r#"{"n": 1}"#, r#"'{"n": 1}'"#),
-            ("docs['a'].n", r#""docs['a'].n""#),
-            (r#"a == 'b' && c == "d\n""#, r#""a == 'b' && c == \"d\\n\"""#),
-        ];
-        for (word, expected) in quoted {
-            assert_eq!(shell_words(&["GET", word]), format!("GET {expected}"));
-        }
     }
 }

@@ -30,12 +30,12 @@ fn examples_are_true() {
     for spec in command::all() {
         for example in spec.examples {
             let mut host = MemoryHost::default();
-            for (args, expected) in example.0 {
-                let found = match host.call(args) {
+            for line in example.0 {
+                let found = match host.call(&line.words()) {
                     Ok(outcome) => notation(&outcome.reply),
                     Err(error) => error.code().word().to_owned(),
                 };
-                assert_eq!(&found, expected, "{args:?}");
+                assert_eq!(found, line.reply, "{}: {}", line.at, line.command);
             }
         }
     }

@@ -6,7 +6,7 @@ use smallvec::smallvec;
 use super::args::Args;
 use super::host::{Host, Key, KeyEffect, Outcome, Sent};
 use super::locking;
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::locks::decode_edits;
 use crate::codec::token::Token;
@@ -36,7 +36,7 @@ static APPLY: CommandSpec = CommandSpec {
     reply: "OK",
     errors: &[ErrorCode::Err, ErrorCode::WrongType, ErrorCode::NoKey],
     replicated: "itself",
-    examples: &[Example(&[(&["MODEL.APPLY", "a", "not an effect"], "ERR")])],
+    examples: &[Example(&[Line::new("MODEL.APPLY a 'not an effect'", "ERR")])],
     run,
 };
 

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::budget::Allowance;
 use crate::codec::definition;
 use crate::document::ANY_NAME;
@@ -70,36 +70,29 @@ static DEFINE: CommandSpec = CommandSpec {
     replicated: "the definition with its version; nothing where it is the same again",
     examples: &[
         Example(&[
-            (
-                &[
-                    "MODEL.DEFINE",
-                    "item",
-                    r#"{"type":"object","properties":{"stock":{"type":"integer"}}}"#,
-                    "RULE",
-                    "stock",
-                    "self.reserved <= self.stock",
-                ],
+            Line::new(
+                r#"MODEL.DEFINE item '{"type":"object","properties":{"stock":{"type":"integer"}}}' RULE stock 'self.reserved <= self.stock'"#,
                 "(integer) 1",
             ),
-            (&["MODEL.SET", "sku:1", "item", r#"{"stock":2,"reserved":0}"#], "(revision)"),
-            (&["MODEL.FIELDOP", "sku:1", "INCR", "$.reserved", "2"], "[2]"),
-            (&["MODEL.FIELDOP", "sku:1", "INCR", "$.reserved", "1"], "RULE"),
-            (&["MODEL.FIELDOP", "sku:1", "SET", "$.stock", "2.5"], "SCHEMA"),
+            Line::new(r#"MODEL.SET sku:1 item '{"stock":2,"reserved":0}'"#, "(revision)"),
+            Line::new("MODEL.FIELDOP sku:1 INCR $.reserved 2", "[2]"),
+            Line::new("MODEL.FIELDOP sku:1 INCR $.reserved 1", "RULE"),
+            Line::new("MODEL.FIELDOP sku:1 SET $.stock 2.5", "SCHEMA"),
         ]),
         Example(&[
-            (&["MODEL.DEFINE", "session", "{}", "TTL", "60", "REFRESH", "WRITE"], "(integer) 1"),
-            (&["MODEL.DEFINE", "session", "{}", "TTL", "60", "REFRESH", "WRITE"], "(integer) 1"),
-            (&["MODEL.DEFINE", "session", "{}", "TTL", "90"], "(integer) 2"),
-            (&["MODEL.DEFINE", "session", r#"{"type":"none"}"#], "ERR"),
-            (&["MODEL.DEFINE", "session", "{}", "RULE", "r", "self.a +"], "EXPR"),
-            (&["MODEL.DEFINE", "any", "{}"], "ERR"),
+            Line::new("MODEL.DEFINE session {} TTL 60 REFRESH WRITE", "(integer) 1"),
+            Line::new("MODEL.DEFINE session {} TTL 60 REFRESH WRITE", "(integer) 1"),
+            Line::new("MODEL.DEFINE session {} TTL 90", "(integer) 2"),
+            Line::new(r#"MODEL.DEFINE session '{"type":"none"}'"#, "ERR"),
+            Line::new("MODEL.DEFINE session {} RULE r 'self.a +'", "EXPR"),
+            Line::new("MODEL.DEFINE any {}", "ERR"),
         ]),
         Example(&[
-            (&["MODEL.DEFINE", "user", r#"{"title":"a"}"#, "IFVERSION", "0"], "(integer) 1"),
-            (&["MODEL.DEFINE", "user", r#"{"title":"b"}"#, "IFVERSION", "1"], "(integer) 2"),
-            (&["MODEL.DEFINE", "user", r#"{"title":"a"}"#, "IFVERSION", "0"], "REVISION"),
-            (&["MODEL.DEFINE", "user", r#"{ "title": "b" }"#, "IFVERSION", "0"], "(integer) 2"),
-            (&["MODEL.DEFINE", "user", "{}", "NODEFAULTS", "FORMATS", "ANNOTATE"], "(integer) 3"),
+            Line::new(r#"MODEL.DEFINE user '{"title":"a"}' IFVERSION 0"#, "(integer) 1"),
+            Line::new(r#"MODEL.DEFINE user '{"title":"b"}' IFVERSION 1"#, "(integer) 2"),
+            Line::new(r#"MODEL.DEFINE user '{"title":"a"}' IFVERSION 0"#, "REVISION"),
+            Line::new(r#"MODEL.DEFINE user '{ "title": "b" }' IFVERSION 0"#, "(integer) 2"),
+            Line::new("MODEL.DEFINE user {} NODEFAULTS FORMATS ANNOTATE", "(integer) 3"),
         ]),
     ],
     run,

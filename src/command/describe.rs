@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::error::{ErrorCode, Result};
 use crate::model::{RuleSource, no_model};
 use crate::reply::Reply;
@@ -22,12 +22,12 @@ static DESCRIBE: CommandSpec = CommandSpec {
     errors: &[ErrorCode::NoModel],
     replicated: "nothing",
     examples: &[Example(&[
-        (&["MODEL.DEFINE", "item", "{}", "RULE", "r", "self.n > 0", "TTL", "60"], "(integer) 1"),
-        (
-            &["MODEL.DESCRIBE", "item"],
+        Line::new("MODEL.DEFINE item {} RULE r 'self.n > 0' TTL 60", "(integer) 1"),
+        Line::new(
+            "MODEL.DESCRIBE item",
             "{name item version (integer) 1 schema {} rules [[r self.n > 0]] ttl (integer) 60 refresh (nil) formats ASSERT defaults FILLED unfilled [] documents (integer) 0}",
         ),
-        (&["MODEL.DESCRIBE", "none"], "NOMODEL"),
+        Line::new("MODEL.DESCRIBE none", "NOMODEL"),
     ])],
     run,
 };

@@ -2,7 +2,7 @@
 
 use super::args::{Args, find_model};
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
@@ -32,15 +32,15 @@ static DOCUMENTS: CommandSpec = CommandSpec {
     errors: &[ErrorCode::Err, ErrorCode::NoModel, ErrorCode::Limit],
     replicated: "nothing",
     examples: &[Example(&[
-        (&["MODEL.DEFINE", "item", "{}"], "(integer) 1"),
-        (&["MODEL.SET", "sku:1", "item", "{}"], "(revision)"),
-        (&["MODEL.SET", "note", "any", "{}"], "(revision)"),
-        (&["MODEL.DOCUMENTS", "item"], "[0 [sku:1]]"),
-        (&["MODEL.DOCUMENTS", "item", "CURSOR", "0", "COUNT", "1000"], "[0 [sku:1]]"),
-        (&["MODEL.DOCUMENTS", "any"], "[0 [note]]"),
-        (&["MODEL.DOCUMENTS", "none"], "NOMODEL"),
-        (&["MODEL.DOCUMENTS", "item", "COUNT", "0"], "ERR"),
-        (&["MODEL.DOCUMENTS", "item", "COUNT", "10001"], "LIMIT"),
+        Line::new("MODEL.DEFINE item {}", "(integer) 1"),
+        Line::new("MODEL.SET sku:1 item {}", "(revision)"),
+        Line::new("MODEL.SET note any {}", "(revision)"),
+        Line::new("MODEL.DOCUMENTS item", "[0 [sku:1]]"),
+        Line::new("MODEL.DOCUMENTS item CURSOR 0 COUNT 1000", "[0 [sku:1]]"),
+        Line::new("MODEL.DOCUMENTS any", "[0 [note]]"),
+        Line::new("MODEL.DOCUMENTS none", "NOMODEL"),
+        Line::new("MODEL.DOCUMENTS item COUNT 0", "ERR"),
+        Line::new("MODEL.DOCUMENTS item COUNT 10001", "LIMIT"),
     ])],
     run,
 };

@@ -2,7 +2,7 @@
 
 use super::args::{ARGS, Args, EXPIRY, INIT, MKPATH, find_model};
 use super::host::{Host, Key, Outcome, Settings};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::budget::Allowance;
 use crate::error::{ErrorCode, Result};
 use crate::op::Parsing;
@@ -48,73 +48,30 @@ static FIELDOP: CommandSpec = CommandSpec {
     replicated: "the changes that were made, with the revision and the absolute expiry; the command as it is where that says the same: assertions are not looked at again, and it has no guard, no clock and no option that needs one; nothing when nothing changed",
     examples: &[
         Example(&[
-            (&["MODEL.SET", "sku:1", "any", r#"{"stock":10,"reserved":0}"#], "(revision)"),
-            (
-                &["MODEL.FIELDOP", "sku:1", "INCR", "$.stock", "-1", "INCR", "$.reserved", "1"],
-                "[9 1]",
-            ),
-            (
-                &[
-                    "MODEL.FIELDOP",
-                    "sku:1",
-                    "INCR",
-                    "$.stock",
-                    "-1",
-                    "SET",
-                    "$.by",
-                    "\"Ann\"",
-                    "INCR",
-                    "$.by",
-                    "1",
-                ],
+            Line::new(r#"MODEL.SET sku:1 any '{"stock":10,"reserved":0}'"#, "(revision)"),
+            Line::new("MODEL.FIELDOP sku:1 INCR $.stock -1 INCR $.reserved 1", "[9 1]"),
+            Line::new(
+                r#"MODEL.FIELDOP sku:1 INCR $.stock -1 SET $.by '"Ann"' INCR $.by 1"#,
                 "TYPE",
             ),
-            (&["MODEL.GET", "sku:1"], r#"{"stock":9,"reserved":1}"#),
+            Line::new("MODEL.GET sku:1", r#"{"stock":9,"reserved":1}"#),
         ]),
         Example(&[
-            (&["MODEL.SET", "acct:1", "any", r#"{"balance":20}"#], "(revision)"),
-            (
-                &[
-                    "MODEL.FIELDOP",
-                    "acct:1",
-                    "ARGS",
-                    r#"{"n":50}"#,
-                    "IF",
-                    "self.balance >= args.n",
-                    "INCR",
-                    "$.balance",
-                    "-50",
-                ],
+            Line::new(r#"MODEL.SET acct:1 any '{"balance":20}'"#, "(revision)"),
+            Line::new(
+                r#"MODEL.FIELDOP acct:1 ARGS '{"n":50}' IF 'self.balance >= args.n' INCR $.balance -50"#,
                 "CONDITION",
             ),
-            (
-                &[
-                    "MODEL.FIELDOP",
-                    "acct:1",
-                    "WHEN",
-                    "self.balance < 100",
-                    "SET",
-                    "$.poor",
-                    "true",
-                    "WHEN",
-                    "self.balance >= 100",
-                    "DEL",
-                    "$.poor",
-                    "EVAL",
-                    "$.fee",
-                    "self.balance / 10",
-                ],
+            Line::new(
+                "MODEL.FIELDOP acct:1 WHEN 'self.balance < 100' SET $.poor true WHEN 'self.balance >= 100' DEL $.poor EVAL $.fee 'self.balance / 10'",
                 "[(integer) 1 (nil) 2]",
             ),
-            (&["MODEL.FIELDOP", "acct:1", "IF", "self.none > 1", "GET", "$"], "EXPR"),
+            Line::new("MODEL.FIELDOP acct:1 IF 'self.none > 1' GET $", "EXPR"),
         ]),
         Example(&[
-            (&["MODEL.FIELDOP", "hits", "INCR", "$.n", "1"], "NOKEY"),
-            (
-                &["MODEL.FIELDOP", "hits", "INIT", "any", "{}", "EX", "60", "INCR", "$.n", "1"],
-                "[1]",
-            ),
-            (&["MODEL.FIELDOP", "hits", "INIT", "any", "{}", "INCR", "$.n", "1"], "[2]"),
+            Line::new("MODEL.FIELDOP hits INCR $.n 1", "NOKEY"),
+            Line::new("MODEL.FIELDOP hits INIT any {} EX 60 INCR $.n 1", "[1]"),
+            Line::new("MODEL.FIELDOP hits INIT any {} INCR $.n 1", "[2]"),
         ]),
     ],
     run,

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::args::Args;
 use super::host::{Host, Key, KeyEffect, Outcome, Sent, Settings};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::budget::Allowance;
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::error::{Error, ErrorCode, Result};
@@ -33,11 +33,11 @@ static GET: CommandSpec = CommandSpec {
     errors: &[ErrorCode::Err, ErrorCode::WrongType, ErrorCode::Limit],
     replicated: "nothing; the new expiry where the model has REFRESH READ",
     examples: &[Example(&[
-        (&["MODEL.SET", "p", "any", r#"{"name":"Ann","tags":["a","b"]}"#], "(revision)"),
-        (&["MODEL.GET", "p"], r#"{"name":"Ann","tags":["a","b"]}"#),
-        (&["MODEL.GET", "p", "$.name"], r#""Ann""#),
-        (&["MODEL.GET", "p", "/tags/0", "$.tags[*]", "$.none"], r#"["a" ["a","b"] (nil)]"#),
-        (&["MODEL.GET", "none"], "(nil)"),
+        Line::new(r#"MODEL.SET p any '{"name":"Ann","tags":["a","b"]}'"#, "(revision)"),
+        Line::new("MODEL.GET p", r#"{"name":"Ann","tags":["a","b"]}"#),
+        Line::new("MODEL.GET p $.name", r#""Ann""#),
+        Line::new("MODEL.GET p /tags/0 $.tags[*] $.none", r#"["a" ["a","b"] (nil)]"#),
+        Line::new("MODEL.GET none", "(nil)"),
     ])],
     run,
 };

@@ -3,7 +3,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::budget::Allowance;
 use crate::codec::definition;
 use crate::error::{ErrorCode, Result};
@@ -23,7 +23,7 @@ static INSTALL: CommandSpec = CommandSpec {
     reply: "OK",
     errors: &[ErrorCode::Err, ErrorCode::Expr, ErrorCode::Limit],
     replicated: "itself",
-    examples: &[Example(&[(&["MODEL.INSTALL", "not a definition"], "ERR")])],
+    examples: &[Example(&[Line::new("MODEL.INSTALL 'not a definition'", "ERR")])],
     run,
 };
 

@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::host::{Host, Outcome};
 use super::locking::{EPHEMERAL, GET, LEASE, LockRequest, SHARED, WAIT};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::error::{ErrorCode, Result};
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -36,17 +36,14 @@ static LOCK: CommandSpec = CommandSpec {
     ],
     replicated: "the grant, and the release of expired grants; never a waiting request",
     examples: &[Example(&[
-        (&["MODEL.SET", "user:1", "any", r#"{"visits":7}"#], "(revision)"),
-        (
-            &["MODEL.LOCK", "user:1", "profile", "task:7", "LEASE", "5000", "GET"],
+        Line::new(r#"MODEL.SET user:1 any '{"visits":7}'"#, "(revision)"),
+        Line::new(
+            "MODEL.LOCK user:1 profile task:7 LEASE 5000 GET",
             r#"[(fence) (integer) 5000 (revision) {"visits":7}]"#,
         ),
-        (&["MODEL.LOCK", "user:1", "profile", "task:8"], "(nil)"),
-        (
-            &["MODEL.LOCK", "user:1", "counter", "task:8"],
-            "[(fence) (integer) 30000 (revision) (nil)]",
-        ),
-        (&["MODEL.LOCK", "user:2", "profile", "task:8"], "NOKEY"),
+        Line::new("MODEL.LOCK user:1 profile task:8", "(nil)"),
+        Line::new("MODEL.LOCK user:1 counter task:8", "[(fence) (integer) 30000 (revision) (nil)]"),
+        Line::new("MODEL.LOCK user:2 profile task:8", "NOKEY"),
     ])],
     run,
 };

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::error::{ErrorCode, Result};
 use crate::lock::{At, Engine, Holder, Locks, Mode};
 use crate::op;
@@ -23,14 +23,14 @@ static LOCKS: CommandSpec = CommandSpec {
     errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType],
     replicated: "nothing",
     examples: &[Example(&[
-        (&["MODEL.SET", "job", "any", "{}"], "(revision)"),
-        (&["MODEL.LOCKS", "job"], "[]"),
-        (
-            &["MODEL.LOCK", "job", "leader", "node:1", "LEASE", "86400000"],
+        Line::new("MODEL.SET job any {}", "(revision)"),
+        Line::new("MODEL.LOCKS job", "[]"),
+        Line::new(
+            "MODEL.LOCK job leader node:1 LEASE 86400000",
             "[(fence) (lease) (revision) (nil)]",
         ),
-        (
-            &["MODEL.LOCKS", "job", "leader"],
+        Line::new(
+            "MODEL.LOCKS job leader",
             "[{name leader mode exclusive holders [[node:1 (fence) (lease)]] waiters (integer) 0}]",
         ),
     ])],

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -21,10 +21,10 @@ static META: CommandSpec = CommandSpec {
     errors: &[ErrorCode::WrongType],
     replicated: "nothing",
     examples: &[Example(&[
-        (&["MODEL.META", "none"], "(nil)"),
-        (&["MODEL.SET", "a", "any", r#"{"n":1}"#], "(revision)"),
-        (
-            &["MODEL.META", "a"],
+        Line::new("MODEL.META none", "(nil)"),
+        Line::new(r#"MODEL.SET a any '{"n":1}'"#, "(revision)"),
+        Line::new(
+            "MODEL.META a",
             "{model any revision (revision) definition-version (integer) 0 bytes (integer) 16 locks (integer) 0}",
         ),
     ])],

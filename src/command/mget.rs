@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, get};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line, get};
 use crate::budget::Allowance;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
@@ -26,9 +26,9 @@ static MGET: CommandSpec = CommandSpec {
     errors: &[ErrorCode::Err, ErrorCode::WrongType, ErrorCode::Limit],
     replicated: "nothing; the new expiry of documents whose model has REFRESH READ",
     examples: &[Example(&[
-        (&["MODEL.SET", "a", "any", r#"{"n":1}"#], "(revision)"),
-        (&["MODEL.MGET", "3", "a", "none", "a", "$.n"], "[1 (nil) 1]"),
-        (&["MODEL.MGET", "9", "a"], "ERR"),
+        Line::new(r#"MODEL.SET a any '{"n":1}'"#, "(revision)"),
+        Line::new("MODEL.MGET 3 a none a $.n", "[1 (nil) 1]"),
+        Line::new("MODEL.MGET 9 a", "ERR"),
     ])],
     run,
 };

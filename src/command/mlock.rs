@@ -4,7 +4,7 @@ use super::args::Args;
 use super::host::{Host, Outcome};
 use super::locking::{EPHEMERAL, GET, LEASE, LockRequest, SHARED, WAIT};
 use super::txn::KEYS_MAX;
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
 
@@ -39,13 +39,13 @@ static MLOCK: CommandSpec = CommandSpec {
     ],
     replicated: "the grants, and the release of expired grants; never a waiting request",
     examples: &[Example(&[
-        (&["MODEL.SET", "acct:{a}:1", "any", "{}"], "(revision)"),
-        (&["MODEL.SET", "acct:{a}:2", "any", "{}"], "(revision)"),
-        (
-            &["MODEL.MLOCK", "2", "acct:{a}:1", "acct:{a}:2", "balance", "task:7"],
+        Line::new("MODEL.SET acct:{a}:1 any {}", "(revision)"),
+        Line::new("MODEL.SET acct:{a}:2 any {}", "(revision)"),
+        Line::new(
+            "MODEL.MLOCK 2 acct:{a}:1 acct:{a}:2 balance task:7",
             "[[(fence) (integer) 30000 (revision) (nil)] [(fence) (integer) 30000 (revision) (nil)]]",
         ),
-        (&["MODEL.MLOCK", "1", "acct:{a}:2", "balance", "task:8", "SHARED"], "(nil)"),
+        Line::new("MODEL.MLOCK 1 acct:{a}:2 balance task:8 SHARED", "(nil)"),
     ])],
     run,
 };

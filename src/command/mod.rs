@@ -29,12 +29,14 @@ mod txn;
 mod undefine;
 mod unlock;
 
+use std::panic::Location;
 use std::sync::OnceLock;
 
 use linkme::distributed_slice;
 
 use crate::error::{ErrorCode, Result};
 use crate::host;
+use crate::op::words;
 
 pub use args::{Args, expression};
 pub use host::{
@@ -141,9 +143,31 @@ impl ArgSpec {
     }
 }
 
-/// An example that runs as a test and stands in the documentation: what is typed and what is replied,
-/// in the notation of [`Reply::notation`]; an error by its word. Each starts with no keys.
-pub struct Example(pub &'static [(&'static [&'static str], &'static str)]);
+/// An example that runs as a test and stands in the documentation: commands in a row, from a server without
+/// keys on.
+pub struct Example(pub &'static [Line]);
+
+/// One command of an example, with its reply.
+pub struct Line {
+    /// The command as it is typed into a shell. See [`words`].
+    pub command: &'static str,
+    /// The reply in the notation of [`crate::reply::Reply::notation`], or the error's word.
+    pub reply: &'static str,
+    /// Where the line is written down: a failing one names its file and line.
+    pub at: &'static Location<'static>,
+}
+
+impl Line {
+    #[track_caller]
+    pub const fn new(command: &'static str, reply: &'static str) -> Line {
+        Line { command, reply, at: Location::caller() }
+    }
+
+    /// The words of the command.
+    pub fn words(&self) -> Vec<&'static str> {
+        words(self.command, self.at)
+    }
+}
 
 /// All commands, in the order the linker found them. Use [`all`].
 #[distributed_slice]

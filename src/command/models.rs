@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::error::Result;
 use crate::reply::Reply;
 
@@ -21,10 +21,10 @@ static MODELS: CommandSpec = CommandSpec {
     errors: &[],
     replicated: "nothing",
     examples: &[Example(&[
-        (&["MODEL.MODELS"], "[]"),
-        (&["MODEL.DEFINE", "user", "{}"], "(integer) 1"),
-        (&["MODEL.DEFINE", "item", "{}"], "(integer) 1"),
-        (&["MODEL.MODELS"], "[item user]"),
+        Line::new("MODEL.MODELS", "[]"),
+        Line::new("MODEL.DEFINE user {}", "(integer) 1"),
+        Line::new("MODEL.DEFINE item {}", "(integer) 1"),
+        Line::new("MODEL.MODELS", "[item user]"),
     ])],
     run,
 };

@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::host::{Host, Outcome};
 use super::locking::{LEASE, parse_grant, parse_lease};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::error::{ErrorCode, Result};
 use crate::lock::At;
 use crate::reply::Reply;
@@ -29,8 +29,8 @@ static RENEW: CommandSpec = CommandSpec {
     errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType, ErrorCode::LockLost],
     replicated: "the grant with its lease",
     examples: &[Example(&[
-        (&["MODEL.SET", "job", "any", "{}"], "(revision)"),
-        (&["MODEL.RENEW", "job", "leader", "node:1", "897412300800"], "LOCKLOST"),
+        Line::new("MODEL.SET job any {}", "(revision)"),
+        Line::new("MODEL.RENEW job leader node:1 897412300800", "LOCKLOST"),
     ])],
     run,
 };

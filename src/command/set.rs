@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::args::{Args, EX, EXAT, PX, PXAT, find_model};
 use super::host::{Host, Key, Outcome, Settings};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
@@ -64,30 +64,23 @@ static SET: CommandSpec = CommandSpec {
     replicated: "the document with its revision and absolute expiry",
     examples: &[
         Example(&[
-            (&["MODEL.SET", "acct:1", "any", r#"{"balance":100}"#, "NX"], "(revision)"),
-            (&["MODEL.SET", "acct:1", "any", "{}", "NX"], "(nil)"),
-            (&["MODEL.SET", "acct:1", "any", "{}", "IFREV", "1"], "REVISION"),
-            (&["MODEL.SET", "acct:1", "any", "{}", "EX", "60"], "(revision)"),
-            (&["MODEL.SET", "acct:1", "any", "{"], "ERR"),
-            (&["MODEL.GET", "acct:1"], "{}"),
+            Line::new(r#"MODEL.SET acct:1 any '{"balance":100}' NX"#, "(revision)"),
+            Line::new("MODEL.SET acct:1 any {} NX", "(nil)"),
+            Line::new("MODEL.SET acct:1 any {} IFREV 1", "REVISION"),
+            Line::new("MODEL.SET acct:1 any {} EX 60", "(revision)"),
+            Line::new("MODEL.SET acct:1 any {", "ERR"),
+            Line::new("MODEL.GET acct:1", "{}"),
         ]),
         Example(&[
-            (
-                &[
-                    "MODEL.DEFINE",
-                    "acct",
-                    r#"{"required":["balance"],"properties":{"open":{"default":true}}}"#,
-                    "RULE",
-                    "covered",
-                    "self.balance >= 0",
-                ],
+            Line::new(
+                r#"MODEL.DEFINE acct '{"required":["balance"],"properties":{"open":{"default":true}}}' RULE covered 'self.balance >= 0'"#,
                 "(integer) 1",
             ),
-            (&["MODEL.SET", "acct:1", "acct", r#"{"balance":100}"#], "(revision)"),
-            (&["MODEL.GET", "acct:1"], r#"{"balance":100,"open":true}"#),
-            (&["MODEL.SET", "acct:1", "acct", "{}"], "SCHEMA"),
-            (&["MODEL.SET", "acct:1", "acct", r#"{"balance":-1}"#], "RULE"),
-            (&["MODEL.SET", "acct:1", "none", "{}"], "NOMODEL"),
+            Line::new(r#"MODEL.SET acct:1 acct '{"balance":100}'"#, "(revision)"),
+            Line::new("MODEL.GET acct:1", r#"{"balance":100,"open":true}"#),
+            Line::new("MODEL.SET acct:1 acct {}", "SCHEMA"),
+            Line::new(r#"MODEL.SET acct:1 acct '{"balance":-1}'"#, "RULE"),
+            Line::new("MODEL.SET acct:1 none {}", "NOMODEL"),
         ]),
     ],
     run,

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::codec::definition;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
@@ -22,13 +22,13 @@ static UNDEFINE: CommandSpec = CommandSpec {
     errors: &[ErrorCode::NoModel, ErrorCode::InUse],
     replicated: "the end of the definition, with its version",
     examples: &[Example(&[
-        (&["MODEL.DEFINE", "item", "{}"], "(integer) 1"),
-        (&["MODEL.SET", "sku:1", "item", "{}"], "(revision)"),
-        (&["MODEL.UNDEFINE", "item"], "INUSE"),
-        (&["MODEL.SET", "sku:1", "any", "{}"], "(revision)"),
-        (&["MODEL.UNDEFINE", "item"], "OK"),
-        (&["MODEL.UNDEFINE", "item"], "NOMODEL"),
-        (&["MODEL.DEFINE", "item", "{}"], "(integer) 3"),
+        Line::new("MODEL.DEFINE item {}", "(integer) 1"),
+        Line::new("MODEL.SET sku:1 item {}", "(revision)"),
+        Line::new("MODEL.UNDEFINE item", "INUSE"),
+        Line::new("MODEL.SET sku:1 any {}", "(revision)"),
+        Line::new("MODEL.UNDEFINE item", "OK"),
+        Line::new("MODEL.UNDEFINE item", "NOMODEL"),
+        Line::new("MODEL.DEFINE item {}", "(integer) 3"),
     ])],
     run,
 };

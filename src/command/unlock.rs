@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::host::{Host, Outcome};
 use super::locking::parse_grant;
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::error::{ErrorCode, Result};
 use crate::lock::At;
 use crate::op;
@@ -40,10 +40,10 @@ static UNLOCK: CommandSpec = CommandSpec {
     errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType, ErrorCode::LockLost],
     replicated: "the release, and the grant of the next waiting request",
     examples: &[Example(&[
-        (&["MODEL.SET", "job", "any", "{}"], "(revision)"),
-        (&["MODEL.UNLOCK", "job", "leader", "node:1", "897412300800"], "LOCKLOST"),
-        (&["MODEL.LOCK", "job", "leader", "node:1"], "[(fence) (integer) 30000 (revision) (nil)]"),
-        (&["MODEL.UNLOCK", "job", "leader", "FORCE"], "(integer) 1"),
+        Line::new("MODEL.SET job any {}", "(revision)"),
+        Line::new("MODEL.UNLOCK job leader node:1 897412300800", "LOCKLOST"),
+        Line::new("MODEL.LOCK job leader node:1", "[(fence) (integer) 30000 (revision) (nil)]"),
+        Line::new("MODEL.UNLOCK job leader FORCE", "(integer) 1"),
     ])],
     run,
 };

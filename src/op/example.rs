@@ -6,7 +6,7 @@ use std::panic::Location;
 pub struct Example {
     /// The document before, as JSON; empty where the key is missing.
     pub before: &'static str,
-    /// The statement in one line, as it is typed into a shell. See [`Example::words`].
+    /// The statement in one line, as it is typed into a shell. See [`words`].
     pub statement: &'static str,
     /// The reply in the notation of [`crate::reply::Reply::notation`], or the error's word.
     pub reply: &'static str,
@@ -27,26 +27,34 @@ impl Example {
         Example { before, statement, reply, after, at: Location::caller() }
     }
 
-    /// The words of the statement, split as a shell splits them: at spaces, and not within single or double
-    /// quotes, which surround a whole word. There are no escapes, so that words are slices of the line.
+    /// The words of the statement, see [`words`].
     pub fn words(&self) -> Vec<&'static str> {
-        let mut words = Vec::new();
-        let mut rest = self.statement.trim_start();
-        while let Some(first) = rest.chars().next() {
-            let (word, behind) = match first {
-                quote @ ('\'' | '"') => {
-                    let quoted = rest[1..].split_once(quote);
-                    quoted.unwrap_or_else(|| panic!("{}: a quote is not closed", self.at))
-                }
-                _ => rest.split_at(rest.find(' ').unwrap_or(rest.len())),
-            };
-            let apart = behind.is_empty() || behind.starts_with(' ');
-            assert!(apart, "{}: a quote ends within a word", self.at);
-            words.push(word);
-            rest = behind.trim_start();
-        }
-        words
+        words(self.statement, self.at)
     }
+}
+
+/// The words of a line, split as a shell splits them: at spaces, and not within single or double quotes, which
+/// surround a whole word. There are no escapes, so that words are slices of the line. `at` is where the line is
+/// written down.
+pub fn words(line: &'static str, at: &Location<'_>) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let (word, behind) = match first {
+            quote @ ('\'' | '"') => {
+                let quoted = rest[1..].split_once(quote);
+                quoted.unwrap_or_else(|| panic!("{at}: a quote is not closed"))
+            }
+            _ => rest.split_at(rest.find(' ').unwrap_or(rest.len())),
+        };
+        let read_alike = first != '"' || !word.contains('\\');
+        assert!(read_alike, "{at}: redis-cli reads a backslash in double quotes as an escape");
+        let apart = behind.is_empty() || behind.starts_with(' ');
+        assert!(apart, "{at}: a quote ends within a word");
+        words.push(word);
+        rest = behind.trim_start();
+    }
+    words
 }
 
 #[cfg(test)]

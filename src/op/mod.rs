@@ -73,7 +73,7 @@ use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
 pub use computed::computed;
-pub use example::Example;
+pub use example::{Example, words};
 pub use get::read as read_path;
 pub use json_patch::Patch;
 pub use operand::{

@@ -74,15 +74,15 @@ fn examples_about_models_are_true() {
 }
 
 fn is_about_models(example: &command::Example) -> bool {
-    example.0.iter().any(|(args, _)| args[0] == "MODEL.DEFINE")
+    example.0.iter().any(|line| line.words()[0] == "MODEL.DEFINE")
 }
 
 fn check_example(conn: &mut Conn, resp3: bool, example: &command::Example) {
-    for (args, expected) in example.0 {
-        let found = conn.call(args);
+    for line in example.0 {
+        let found = conn.call(&line.words());
         let expected =
-            if resp3 { (*expected).to_owned() } else { expected_in_resp2(expected, &found) };
-        assert_eq!(notation(&found), expected, "{args:?}");
+            if resp3 { line.reply.to_owned() } else { expected_in_resp2(line.reply, &found) };
+        assert_eq!(notation(&found), expected, "{}: {}", line.at, line.command);
     }
 }
 
