@@ -80,7 +80,7 @@ configured {
     SCHEMA_BYTES: "model.schema-bytes", 1 << 20, 1..16 << 20, Bytes, "a model's JSON Schema";
     SCHEMA_PATTERN_BYTES: "model.schema-pattern-bytes", 16 << 20, 1..1 << 30, Bytes,
         "memory of the compiled patterns of one schema, together";
-    EXPRESSION_BYTES: "model.expression-bytes", 4096, 1..1 << 16, Bytes, "one expression; compiling a longer one than the maximum would take seconds";
+    EXPRESSION_BYTES: "model.expression-bytes", 4096, 1..1 << 16, Bytes, "one expression; 65536 at most";
     EXPRESSION_DEPTH: "model.expression-depth", 32, 1..64, Count, "parts of an expression in each other";
     EXPRESSION_STEPS: "model.expression-steps", 1_000_000, 1..1 << 40, Count, "steps of one evaluation";
     EXPRESSION_CACHE_ENTRIES: "model.expression-cache-entries", 1024, 1..1 << 20, Count,
