@@ -164,13 +164,12 @@ await check('additionalProperties at /score', 'SET', '$.score', 1)
 await check('required at ', 'DEL', '$.email')
 await check('accepted', 'DEL', '$.email', 'SET', '$.email', '"ann@example.org"')
 
-// What Zod takes in is not what it gives out: there a member with a default is always present.
-await call('MODEL.DEFINE', 'parsed', JSON.stringify(z.toJSONSchema(Player)));
-[word, error] = await refused('MODEL.SET', 'player:bob', 'parsed', JSON.stringify(ann))
-assert.deepEqual([word, error.keyword, error.place], ['SCHEMA', 'required', '/bag/0'])
-await call('MODEL.SET', 'player:bob', 'parsed', JSON.stringify(Player.parse(ann)))
+// In what Zod gives out a member with a default is always present: it is filled in, in alternatives too.
+await call('MODEL.DEFINE', 'parsed', JSON.stringify(z.toJSONSchema(Player)))
+await call('MODEL.SET', 'player:bob', 'parsed', JSON.stringify(ann))
+assert.deepEqual(JSON.parse(await text('player:bob')), Player.parse(ann))
 
-// Patterns with look-around are refused. Where Zod writes one for a format, the format says it already.
+// Patterns with look-around that does not stand at the start are refused. Where Zod writes one for a format, the format says it already.
 const Session = z.object({ user: z.string(), idle: z.iso.duration().default('PT30M'), hits: z.int().default(0) })
 assert.equal((await refused('MODEL.DEFINE', 'session', JSON.stringify(z.toJSONSchema(Session))))[0], 'ERR')
 const sessions = z.toJSONSchema(Session, {
