@@ -109,6 +109,14 @@ pub trait Host {
     /// As [`Host::read`], to be changed in place.
     fn open(&mut self, key: Key<'_>) -> Result<Option<&mut Document>>;
 
+    /// As [`Host::open`], with the clock where `reads_clock` says so of the document: it is read before the
+    /// document is borrowed, and reading it takes time.
+    fn open_timed(
+        &mut self,
+        key: Key<'_>,
+        reads_clock: &mut dyn FnMut(Option<&Document>) -> bool,
+    ) -> Result<(Option<&mut Document>, Option<u64>)>;
+
     /// As [`Host::open`], for several keys at once, whose names all differ.
     fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Documents<'_>>;
 

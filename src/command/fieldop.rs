@@ -1,5 +1,7 @@
 //! `MODEL.FIELDOP`: a transaction of one block.
 
+use std::slice;
+
 use super::args::{ARGS, Args, EXPIRY, INIT, MKPATH, find_model};
 use super::host::{Host, Key, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
@@ -87,8 +89,8 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     txn::execute(
         host,
         &Request {
-            keys: &[parsed.key],
-            blocks: &[parsed.block],
+            keys: slice::from_ref(&parsed.key),
+            blocks: slice::from_ref(&parsed.block),
             statements: &parsed.statements,
             models: &[],
             args: parsed.args.as_ref(),

@@ -185,6 +185,17 @@ impl Host for MemoryHost {
         Ok(self.documents.get_mut(key.name).map(open))
     }
 
+    fn open_timed(
+        &mut self,
+        key: Key<'_>,
+        reads_clock: &mut dyn FnMut(Option<&Document>) -> bool,
+    ) -> Result<(Option<&mut Document>, Option<u64>)> {
+        let now_us = self.now_us();
+        let found = self.open(key)?;
+        let reads_clock = reads_clock(found.as_deref());
+        Ok((found, reads_clock.then_some(now_us)))
+    }
+
     fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Documents<'_>> {
         for key in keys {
             self.check_type(*key, false).map_err(|error| error.text("key", key.name))?;

@@ -183,6 +183,18 @@ impl Host for ServerHost<'_> {
         Ok(found.map(|document| unsafe { &mut *document }))
     }
 
+    fn open_timed(
+        &mut self,
+        key: Key<'_>,
+        reads_clock: &mut dyn FnMut(Option<&Document>) -> bool,
+    ) -> Result<(Option<&mut Document>, Option<u64>)> {
+        let found = self.writable_document(key)?;
+        // SAFETY: as above; the first borrow is over before the second begins.
+        let reads_clock = reads_clock(found.map(|document| unsafe { &*document }));
+        let now_us = reads_clock.then(|| self.now_us());
+        Ok((found.map(|document| unsafe { &mut *document }), now_us))
+    }
+
     fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Documents<'_>> {
         let mut found = SmallVec::<[Option<*mut Document>; 2]>::with_capacity(keys.len());
         for key in keys {

@@ -38,18 +38,25 @@ pub struct BlockRun<'b, 'a, 'h> {
 
 impl BlockRun<'_, '_, '_> {
     /// One reply for each operator. On an error the slots are to be dropped, which reverts what was done.
-    pub fn run(mut self, block: &Block, bytes: &mut JournalBytes<'_>) -> Result<Vec<Reply>> {
+    /// `bytes` counts for all blocks together.
+    pub fn run(
+        mut self,
+        block: &Block,
+        mut bytes: Option<&mut JournalBytes>,
+    ) -> Result<Vec<Reply>> {
         if let Some(content) = &block.content {
             self.store(content)?;
         }
         let mut replies = Vec::with_capacity(block.statements.len());
         for (number, nth) in block.statements.clone().enumerate() {
-            let before = self.slot.journal_bytes();
+            let before = bytes.is_some().then(|| self.slot.journal_bytes());
             replies.extend(self.statement(number, nth)?);
-            let made = self.scratch.as_ref().map_or(0, Journal::put_in);
-            bytes
-                .add(self.context, before, self.slot.journal_bytes(), made)
-                .map_err(|error| error.integer("statement", number as i64))?;
+            if let (Some(bytes), Some(before)) = (&mut bytes, before) {
+                let made = self.scratch.as_ref().map_or(0, Journal::put_in);
+                bytes
+                    .add(self.context, before, self.slot.journal_bytes(), made)
+                    .map_err(|error| error.integer("statement", number as i64))?;
+            }
         }
         if let Some(expiry) = block.expiry {
             if self.slot.is_missing() {

@@ -3,64 +3,60 @@
 
 use std::ffi::CStr;
 
-use smallvec::SmallVec;
-
 use super::block::Released;
-use super::request::{Request, TokenRecord};
+use super::request::TokenRecord;
 use super::slot::{Committed, KeyResult};
-use super::transaction::Decision;
 use super::ttl::{EndsAt, ExpiryOption};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::token::Token;
 use crate::document::{ANY_NAME, NewDocument};
-use crate::host::{Host, JsonText, Key, KeyEffect, Outcome, Sent};
+use crate::host::{Host, JsonText, Key, KeyEffect, Sent};
 use crate::lock::At;
 use crate::op::Clock;
 use crate::value::edit::Journal;
 use crate::value::print;
 
-/// A command that was decided.
-pub struct Commit<'r, 'a> {
-    pub request: &'r Request<'r, 'a>,
+/// A command that was decided and is being applied.
+pub struct Commit<'r> {
+    pub replaying: bool,
+    pub token: Option<&'r TokenRecord<'r>>,
     pub clock: Clock,
     /// Replicas are sent the command itself.
     pub verbatim: bool,
+    pub released: Released,
 }
 
-impl Commit<'_, '_> {
-    /// `journals` hold the effects, by key.
+impl Commit<'_> {
+    /// Applies what was decided for one key, and returns its effect, if there is one. `journal` holds its
+    /// changes.
+    #[inline(always)]
     pub fn apply(
-        self,
+        &self,
         host: &mut dyn Host,
-        decision: Decision,
-        token: Option<Token>,
-        journals: SmallVec<[Box<Journal>; 2]>,
-    ) -> Outcome {
-        let Decision { reply, highest, committed, released } = decision;
-        if let Some(highest) = highest {
-            host.revisions().issue(highest);
+        slot: usize,
+        key: Key<'_>,
+        committed: Committed,
+        journal: &Journal,
+    ) -> Option<KeyEffect> {
+        // Replicas that are sent the command hear there which grants end.
+        let changed = matches!(committed.result, KeyResult::Changed { .. });
+        let told = self.replaying || (self.verbatim && changed);
+        let effect = self.effect(host, key, committed, journal);
+        if !self.released.is_empty() {
+            release(host, key, slot, &self.released, told);
         }
-        let mut outcome = Outcome::from(reply);
-        outcome.effects.reserve(committed.len() + usize::from(token.is_some()));
-        let keys = self.request.keys.iter().zip(committed).zip(journals);
-        for (slot, ((key, committed), journal)) in keys.enumerate() {
-            // Replicas that are sent the command hear there which grants end.
-            let changed = matches!(committed.result, KeyResult::Changed { .. });
-            let told = self.request.replaying || (self.verbatim && changed);
-            outcome.effects.extend(self.apply_to(host, *key, committed, &journal));
-            host.keep_journal(journal);
-            if !released.is_empty() {
-                release(host, *key, slot, &released, told);
-            }
-        }
-        if let (Some(token), Some(record)) = (token, &self.request.token) {
-            outcome.effects.push(store_token(host, record, token));
-        }
-        outcome
+        effect
     }
 
-    /// The effect on one key, if there is one.
-    fn apply_to(
+    /// Stores the token, after all keys were applied.
+    #[inline(always)]
+    pub fn record(&self, host: &mut dyn Host, token: Option<Token>) -> Option<KeyEffect> {
+        let (token, record) = token.zip(self.token)?;
+        Some(store_token(host, record, token))
+    }
+
+    #[inline(always)]
+    fn effect(
         &self,
         host: &mut dyn Host,
         key: Key<'_>,
@@ -121,7 +117,7 @@ impl Commit<'_, '_> {
 
     /// Changes the time to live of a document that was there, as the command asks for or else as the model
     /// wants it; `Keep` where that changes nothing.
-    #[inline]
+    #[inline(always)]
     fn expire(
         &self,
         host: &mut dyn Host,

@@ -74,7 +74,7 @@ struct Made {
 }
 
 impl<'h> Slot<'h> {
-    #[inline]
+    #[inline(always)]
     pub fn new(key: &'h [u8], found: Option<&'h mut Document>, editing: Editing<'h>) -> Slot<'h> {
         let state = if found.is_some() { State::Found } else { State::Missing };
         let found = found.map(|document| {
@@ -106,7 +106,7 @@ impl<'h> Slot<'h> {
     }
 
     /// The document that stands now.
-    #[inline]
+    #[inline(always)]
     pub fn view(&self) -> Option<View<'_>> {
         match &self.state {
             State::Missing => None,
@@ -145,7 +145,7 @@ impl<'h> Slot<'h> {
     }
 
     /// The bytes put into the document that was found, and those of its effects, so far.
-    #[inline]
+    #[inline(always)]
     pub fn journal_bytes(&self) -> (u64, u64) {
         let bytes = |found: &Found<'_>| (found.editor.put_in(), found.editor.effect_bytes());
         self.found.as_ref().map_or((0, 0), bytes)
@@ -153,7 +153,7 @@ impl<'h> Slot<'h> {
 
     /// Calls with an editor of the document that stands now. `NOKEY` where there is none. `making`
     /// is for one that was made.
-    #[inline]
+    #[inline(always)]
     pub fn edit<T>(
         &mut self,
         making: Making<'_>,
@@ -225,6 +225,7 @@ impl<'h> Slot<'h> {
         }
     }
 
+    #[inline(always)]
     fn is_changed(&self) -> bool {
         match (&self.state, &self.found) {
             (State::Found, Some(found)) => found.editor.changed(),
@@ -234,6 +235,7 @@ impl<'h> Slot<'h> {
     }
 
     /// Numbers the document if it changed: with `next`, which then counts up.
+    #[inline(always)]
     pub fn number(&mut self, next: &mut u64) {
         if self.is_changed() {
             let found = self.found.as_ref().map_or(0, |found| *found.head.revision);
@@ -244,17 +246,20 @@ impl<'h> Slot<'h> {
     }
 
     /// The revision the document has when the transaction is over.
+    #[inline(always)]
     pub fn numbered(&self) -> Option<u64> {
         if self.is_missing() { None } else { self.new_revision.or(self.revision()) }
     }
 
     /// Ends the possibility to revert, and says what is left to do with the key. `now_us` is none where no
     /// time to live depends on it.
-    pub fn commit(self, now_us: Option<u64>) -> Committed {
-        let Slot { found, state, expiry, used, deleted, new_revision, .. } = self;
-        let now_us = now_us.filter(|_| used);
-        let existed = found.is_some();
-        let (result, ends_at) = match (state, found) {
+    #[inline(always)]
+    pub fn commit(&mut self, now_us: Option<u64>) -> Committed {
+        let (deleted, new_revision, expiry) = (self.deleted, self.new_revision, self.expiry);
+        let now_us = now_us.filter(|_| self.used);
+        let existed = self.found.is_some();
+        let state = mem::replace(&mut self.state, State::Missing);
+        let (result, ends_at) = match (state, self.found.take()) {
             (State::Missing, Some(_)) => (KeyResult::Removed, None),
             (State::Missing, None) | (State::Found, None) => (KeyResult::Untouched, None),
             (State::Found, Some(found)) => found.commit(new_revision, now_us),
@@ -272,6 +277,7 @@ impl<'h> Slot<'h> {
 }
 
 impl Found<'_> {
+    #[inline(always)]
     fn commit(self, new_revision: Option<u64>, now_us: Option<u64>) -> (KeyResult, Option<EndsAt>) {
         let Found { mut head, editor, validation } = self;
         let Some(revision) = new_revision else {

@@ -5,13 +5,12 @@
 //! validated, [`Validated`] documents are numbered, and [`Numbered`] ones committed. Until then nothing but
 //! the content of documents was touched, and dropping the slots reverts that.
 
-use smallvec::SmallVec;
-
 use super::block::{BlockRun, Released, Scratch};
 use super::docs::OtherDocuments;
 use super::request::{Block, ReplyForm, Request};
 use super::slot::{Committed, Slot};
 use super::statement::Statement;
+use crate::codec::token::Token;
 use crate::error::{Error, Result};
 use crate::expr::Documents;
 use crate::model::Judging;
@@ -27,13 +26,12 @@ pub struct Context<'t, 'a> {
     pub steady_ms: u64,
 }
 
-/// One slot for each key.
-pub type Slots<'h> = SmallVec<[Slot<'h>; 1]>;
-
 /// The keys are open: nothing was looked at but whether documents exist.
 pub struct Opened<'t, 'a, 's, 'h> {
     context: &'t Context<'t, 'a>,
-    slots: &'s mut Slots<'h>,
+    slots: &'s mut [Slot<'h>],
+    /// Grants that end when the command is over.
+    released: &'s mut Released,
 }
 
 /// Documents that may be written have their defaults.
@@ -43,7 +41,6 @@ pub struct Prepared<'t, 'a, 's, 'h>(Opened<'t, 'a, 's, 'h>);
 pub struct Ran<'t, 'a, 's, 'h> {
     opened: Opened<'t, 'a, 's, 'h>,
     reply: Reply,
-    released: Released,
 }
 
 /// All documents that changed are valid.
@@ -57,13 +54,17 @@ pub struct Numbered<'t, 'a, 's, 'h> {
 }
 
 impl<'t, 'a, 's, 'h> Opened<'t, 'a, 's, 'h> {
-    /// One slot for each key of the request.
-    pub fn new(context: &'t Context<'t, 'a>, slots: &'s mut Slots<'h>) -> Opened<'t, 'a, 's, 'h> {
-        Opened { context, slots }
+    /// One slot for each key of the request; `released` is empty.
+    pub fn new(
+        context: &'t Context<'t, 'a>,
+        slots: &'s mut [Slot<'h>],
+        released: &'s mut Released,
+    ) -> Opened<'t, 'a, 's, 'h> {
+        Opened { context, slots, released }
     }
 
     /// Begins the validation of documents that may be written.
-    #[inline]
+    #[inline(always)]
     pub fn prepare(self) -> Result<Prepared<'t, 'a, 's, 'h>> {
         let request = self.context.request;
         // What a master validated is not validated again.
@@ -86,7 +87,7 @@ impl<'t, 'a, 's, 'h> Opened<'t, 'a, 's, 'h> {
 
 impl<'t, 'a, 's, 'h> Prepared<'t, 'a, 's, 'h> {
     /// Runs all statements.
-    #[inline]
+    #[inline(always)]
     pub fn run(self) -> Result<Ran<'t, 'a, 's, 'h>> {
         let Prepared(mut opened) = self;
         let blocks = opened.context.request.blocks;
@@ -109,7 +110,7 @@ impl<'t, 'a, 's, 'h> Prepared<'t, 'a, 's, 'h> {
                 Reply::Array(replies)
             }
         };
-        Ok(Ran { opened, reply, released: running.released })
+        Ok(Ran { opened, reply })
     }
 }
 
@@ -118,12 +119,7 @@ impl<'t, 'a, 's, 'h> Prepared<'t, 'a, 's, 'h> {
 struct Running {
     /// For documents that the transaction makes.
     scratch: Scratch,
-    released: Released,
-    /// Bytes put into documents that were found: all of a command together are bounded, as those of one
-    /// document are.
-    put_in: u64,
-    /// Bytes of effects, bounded alike.
-    effect_bytes: u64,
+    bytes: JournalBytes,
 }
 
 impl Opened<'_, '_, '_, '_> {
@@ -150,6 +146,9 @@ impl Opened<'_, '_, '_, '_> {
             limits: &request.settings.expressions,
             allowance: request.allowance,
         };
+        // One document alone is bounded by its editor.
+        let bytes = &mut running.bytes;
+        let running_bytes = number.map(|_| bytes);
         let run = BlockRun {
             context,
             slot,
@@ -157,11 +156,9 @@ impl Opened<'_, '_, '_, '_> {
             around,
             make_path: block.make_path,
             scratch: &mut running.scratch,
-            released: &mut running.released,
+            released: self.released,
         };
-        let mut bytes =
-            JournalBytes { put_in: &mut running.put_in, effects: &mut running.effect_bytes };
-        run.run(block, &mut bytes).map_err(|error| located(error, number, key))
+        run.run(block, running_bytes).map_err(|error| located(error, number, key))
     }
 }
 
@@ -175,16 +172,18 @@ fn located(error: Error, block: Option<usize>, key: &[u8]) -> Error {
     error.text("key", key)
 }
 
-/// The bytes that all statements of a command put in and write down.
-pub struct JournalBytes<'r> {
-    put_in: &'r mut u64,
-    effects: &'r mut u64,
+/// The bytes that all statements of a command put into documents that were found, and those of their effects:
+/// all together are bounded as those of one document are.
+#[derive(Default)]
+pub struct JournalBytes {
+    put_in: u64,
+    effects: u64,
 }
 
-impl JournalBytes<'_> {
+impl JournalBytes {
     /// Counts what one statement added to its document; `LIMIT` where all together is too much. `made` is put
     /// into new documents.
-    #[inline]
+    #[inline(always)]
     pub fn add(
         &mut self,
         context: &Context<'_, '_>,
@@ -192,17 +191,17 @@ impl JournalBytes<'_> {
         after: (u64, u64),
         made: u64,
     ) -> Result<()> {
-        *self.put_in += after.0 - before.0;
-        *self.effects += after.1 - before.1;
+        self.put_in += after.0 - before.0;
+        self.effects += after.1 - before.1;
         let limits = &context.request.settings.document;
-        check_put_in(limits, *self.put_in + made)?;
-        check_written(limits, *self.effects)
+        check_put_in(limits, self.put_in + made)?;
+        check_written(limits, self.effects)
     }
 }
 
 impl<'t, 'a, 's, 'h> Ran<'t, 'a, 's, 'h> {
     /// Validates documents that changed.
-    #[inline]
+    #[inline(always)]
     pub fn validate(self) -> Result<Validated<'t, 'a, 's, 'h>> {
         let context = self.opened.context;
         if context.request.replaying {
@@ -225,7 +224,7 @@ impl<'t, 'a, 's, 'h> Ran<'t, 'a, 's, 'h> {
 impl<'t, 'a, 's, 'h> Validated<'t, 'a, 's, 'h> {
     /// Gives documents that changed their revisions, from `next` on, and fills them in where the reply asks for
     /// one.
-    #[inline]
+    #[inline(always)]
     pub fn number(self, next: u64) -> Numbered<'t, 'a, 's, 'h> {
         let Validated(mut ran) = self;
         let slots = &mut *ran.opened.slots;
@@ -250,26 +249,25 @@ impl Numbered<'_, '_, '_, '_> {
         &self.ran.reply
     }
 
-    /// Ends the possibility to revert.
-    #[inline]
-    pub fn commit(self) -> Decision {
-        let Ran { opened, reply, released } = self.ran;
+    /// Ends the possibility to revert. Calls with what is left to do for each key, in their order.
+    #[inline(always)]
+    pub fn commit(self, token: Option<Token>, mut each: impl FnMut(Committed)) -> Decision {
+        let Ran { opened, reply } = self.ran;
         let now_us = match opened.context.request.replaying {
             // A replica is sent times to live.
             true => None,
             false => opened.context.clock.read(),
         };
-        let committed = opened.slots.drain(..).map(|slot| slot.commit(now_us)).collect();
-        Decision { reply, highest: self.highest, committed, released }
+        opened.slots.iter_mut().for_each(|slot| each(slot.commit(now_us)));
+        Decision { reply, highest: self.highest, token }
     }
 }
 
-/// Everything that was decided for a command and is left to be done.
+/// Everything that was decided for a command as a whole and is left to be done.
 pub struct Decision {
     pub reply: Reply,
     /// The highest new revision; none where no document changed.
     pub highest: Option<u64>,
-    /// By key.
-    pub committed: SmallVec<[Committed; 1]>,
-    pub released: Released,
+    /// The record of the reply.
+    pub token: Option<Token>,
 }
