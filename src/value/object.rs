@@ -39,7 +39,7 @@ impl SlotName {
     }
 
     #[inline]
-    fn packed(&self) -> PackedName<'_> {
+    pub(super) fn packed(&self) -> PackedName<'_> {
         match self {
             SlotName::Shared(id) => PackedName::Shared(*id),
             SlotName::Text(text) => PackedName::Text(text.as_bytes()),

@@ -3,9 +3,10 @@
 //! The text is written into a buffer that is longer than it, so that short pieces are copied in
 //! blocks of a fixed size and the buffer is asked for room once for each piece.
 
+use super::chunks::Part;
 use super::names::{NameId, PRINTED_BLOCK};
 use super::number::Number;
-use super::pack::PackedName;
+use super::pack::{Body, PackedName};
 use super::parse::{plain_len, specials};
 use super::view::{ArrayView, ObjectView, View};
 
@@ -111,46 +112,61 @@ impl<'o> Printer<'o> {
     fn array(&mut self, array: ArrayView<'_>) {
         self.byte(b'[');
         match array {
-            ArrayView::Packed(body) => body.each_item(|item| {
-                self.value(item);
-                self.byte(b',');
-            }),
-            ArrayView::Tree(array) => self.items(array.iter()),
+            ArrayView::Packed(body) => self.items(body),
+            ArrayView::Tree(array) => {
+                for part in array.chunks.parts() {
+                    match part {
+                        Part::Run(leaf) => self.items(leaf.get().body()),
+                        Part::One((), item) => {
+                            self.value(item.view());
+                            self.byte(b',');
+                        }
+                    }
+                }
+            }
         }
         self.close(b']');
     }
 
-    #[inline]
-    fn items<'a>(&mut self, items: impl Iterator<Item = View<'a>>) {
-        for item in items {
+    fn items(&mut self, body: Body<'_>) {
+        body.each_item(|item| {
             self.value(item);
             self.byte(b',');
-        }
+        });
     }
 
     fn object(&mut self, object: ObjectView<'_>) {
         self.byte(b'{');
         match object {
-            ObjectView::Packed(body) => body.each_member(|name, member| {
-                match name {
-                    PackedName::Shared(id) => self.shared_name(id),
-                    PackedName::Text(text) => self.name(text),
-                }
-                self.value(member);
-                self.byte(b',');
-            }),
+            ObjectView::Packed(body) => self.members(body),
             ObjectView::Tree(object) => {
-                for (_, name, member) in object.members() {
-                    match name {
-                        PackedName::Shared(id) => self.shared_name(id),
-                        PackedName::Text(text) => self.name(text),
+                for part in object.chunks.parts() {
+                    match part {
+                        Part::Run(leaf) => self.members(leaf.get().body()),
+                        Part::One(name, member) => self.member(name.packed(), member.view()),
                     }
-                    self.value(member);
-                    self.byte(b',');
                 }
             }
         }
         self.close(b'}');
+    }
+
+    fn members(&mut self, body: Body<'_>) {
+        body.each_member(|name, member| {
+            if !name.is_hole() {
+                self.member(name, member);
+            }
+        });
+    }
+
+    #[inline(always)]
+    fn member(&mut self, name: PackedName<'_>, member: View<'_>) {
+        match name {
+            PackedName::Shared(id) => self.shared_name(id),
+            PackedName::Text(text) => self.name(text),
+        }
+        self.value(member);
+        self.byte(b',');
     }
 
     /// Ends a container; the comma behind its last child gives way.
