@@ -1,4 +1,4 @@
-//! The nodes of a cluster tell each other over its bus what models they hold; see [`crate::model::exchange`].
+//! The exchange of models between the nodes of a cluster, over its bus; see [`crate::model::exchange`].
 //!
 //! Messages of kind 2 were the summaries of earlier releases, a hash over everything. They are not used any
 //! more: between such nodes and these ones definitions travel when they are made.
@@ -14,7 +14,7 @@ use redis_module::raw;
 use super::api::call;
 use super::deferred::Task;
 use super::models::{MODELS, replicate};
-use super::{locks, log};
+use super::{clock, log};
 use crate::codec::{definition, outline};
 use crate::error::Result;
 use crate::model::Entry;
@@ -26,14 +26,14 @@ const SUMMARY: u8 = 3;
 const OUTLINE: u8 = 4;
 
 thread_local! {
-    /// When something is to be sent next, on the steady clock; none before the first time.
+    /// The time of the next message, on the steady clock; none before the first.
     static NEXT_TICK: Cell<Option<u64>> = const { Cell::new(None) };
     static EXCHANGE: RefCell<Exchange> = const { RefCell::new(Exchange::new()) };
-    /// What other nodes hold and is news here, the latest of each name, until it is taken over.
+    /// Newer definitions from other nodes, the latest of each name, until they are installed here.
     static HEARD: RefCell<BTreeMap<Box<str>, Entry>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Takes over what was heard.
+/// Installs the definitions from other nodes.
 static LEARN: Task = Task::new(learn_heard);
 
 /// Sends a definition to all other nodes of the cluster, if this is one.
@@ -68,17 +68,17 @@ unsafe fn is_cluster_master(ctx: *mut raw::RedisModuleCtx) -> bool {
 ///
 /// `ctx` is valid.
 unsafe fn send(ctx: *mut raw::RedisModuleCtx, kind: u8, message: &[u8]) {
-    // SAFETY: the caller vouches for `ctx`; the message is copied. A node that cannot be reached hears of
-    // it with the next summary.
+    // SAFETY: the caller vouches for `ctx`; the message is copied. A node that cannot be reached learns of
+    // it by the next summary.
     unsafe {
         let (start, len) = (message.as_ptr().cast::<c_char>(), message.len() as u32);
         call!(RedisModule_SendClusterMessage(ctx, ptr::null(), kind, start, len));
     }
 }
 
-/// Tells the other nodes of a cluster from time to time what this one holds. Called several times a second,
-/// never before the module is loaded: the first call begins to listen to the others. A load that fails leaves
-/// neither a timer nor a receiver behind.
+/// Sends the other nodes of a cluster summaries of the models here, at intervals. Called several times a second, but
+/// not before the module is loaded: the first call registers the receivers of messages, so that a load that fails
+/// leaves none behind.
 ///
 /// # Safety
 ///
@@ -90,7 +90,7 @@ pub unsafe fn on_cron(ctx: *mut raw::RedisModuleCtx) {
         if call!(RedisModule_GetContextFlags(ctx)) & cluster == 0 {
             return;
         }
-        let now_ms = locks::moment().steady_ms;
+        let now_ms = clock::moment().steady_ms;
         let wait_ms = match NEXT_TICK.get() {
             Some(due_ms) if now_ms < due_ms => return,
             Some(_) => tick(ctx),
@@ -105,7 +105,7 @@ pub unsafe fn on_cron(ctx: *mut raw::RedisModuleCtx) {
     }
 }
 
-/// Sends what is due. Returns in how many milliseconds there may be more.
+/// Sends the messages that are due. Returns the milliseconds until the next may be due.
 ///
 /// # Safety
 ///
@@ -143,7 +143,7 @@ unsafe extern "C" fn on_message(
             }
             let message = std::slice::from_raw_parts(payload, len as usize);
             if let Err(error) = hear(ctx, kind, message) {
-                log::warning(ctx, &format!("another node sent what cannot be read: {error}"));
+                log::warning(ctx, &format!("a message of another node cannot be read: {error}"));
             }
         }
     });
@@ -174,7 +174,7 @@ unsafe fn hear(ctx: *mut raw::RedisModuleCtx, kind: u8, message: &[u8]) -> Resul
     Ok(())
 }
 
-/// Takes over a definition that is news: at once, or when writes are no longer paused.
+/// Installs a newer definition: at once, or when writes are no longer paused.
 ///
 /// # Safety
 ///

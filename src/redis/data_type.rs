@@ -1,84 +1,25 @@
-//! The data type `model-doc`: a boxed [`Document`] behind each key, as a thin pointer.
-//!
-//! The server owns the pointer from the moment it is stored until it calls `free`, which happens on a
-//! background thread as often as not: nothing a document owns is bound to a thread.
+//! The data type `model-doc`: what the server calls to load, save, copy, free and measure documents.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::Ordering;
 
 use redis_module::raw;
 
-use super::api::{bytes, call, is_ok};
-use super::{carrier, defrag, info, locks, log, models, payload, role};
+use super::api::{bytes, call};
+use super::stored::{document, drop_raw, into_raw};
+use super::{carrier, clock, counters, defrag, locks, log, models, payload, pending, role, stored};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::locks::edits_of;
 use crate::codec::rdb;
 use crate::command::lock_effect;
-use crate::document::{Document, NewDocument};
 use crate::value::print;
 
 /// Nine characters, as the server demands; part of the RDB format.
 const TYPE_NAME: &std::ffi::CStr = c"model-doc";
 /// Documents that cost more allocations than this to free are freed in the background.
 const FREE_EFFORT_MAX: usize = 1 << 16;
-
-static TYPE: AtomicPtr<raw::RedisModuleType> = AtomicPtr::new(ptr::null_mut());
-
-/// The registered type.
-#[inline]
-pub fn handle() -> *mut raw::RedisModuleType {
-    TYPE.load(Ordering::Relaxed)
-}
-
-/// Hands a document to the server.
-pub fn into_raw(document: NewDocument) -> *mut c_void {
-    role::REVISIONS.see(document.revision);
-    info::DOCUMENTS.fetch_add(1, Ordering::Relaxed);
-    Box::into_raw(document.settle()).cast()
-}
-
-/// Takes a document back from the server and drops it.
-///
-/// # Safety
-///
-/// `value` came from [`into_raw`] and the server will not use it again.
-pub unsafe fn drop_raw(value: *mut c_void) {
-    // SAFETY: the caller vouches for it.
-    drop(unsafe { Box::from_raw(from_raw(value)) });
-    info::DOCUMENTS.fetch_sub(1, Ordering::Relaxed);
-}
-
-/// The document behind a value of this type.
-///
-/// # Safety
-///
-/// `value` is a live value of this type.
-#[inline]
-pub unsafe fn from_raw(value: *mut c_void) -> *mut Document {
-    fetch(value);
-    // A pointer to a document without its tail has the same address, and knows no length.
-    let head = ptr::slice_from_raw_parts_mut(value.cast::<u8>(), 0) as *mut Document;
-    // SAFETY: the caller vouches for the value. One without a tail is no larger than any other, and what is
-    // in front of the tail is at the same place in all: their type is `repr(C)`.
-    let tail_bytes = unsafe { (*head).root.tail_bytes() };
-    ptr::slice_from_raw_parts_mut(value.cast::<u8>(), tail_bytes.into()) as *mut Document
-}
-
-/// Has the processor fetch what most documents take of memory, all at once rather than one line after the other
-/// as they turn out to be needed. A hint: an address where nothing is does no harm.
-#[inline]
-fn fetch(value: *mut c_void) {
-    #[cfg(target_arch = "x86_64")]
-    for line in 0..4 {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: nothing is read; every processor of this architecture has the instruction.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(value.cast::<i8>().wrapping_add(line * 64)) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = value;
-}
 
 pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
     let mut methods = raw::RedisModuleTypeMethods {
@@ -114,18 +55,8 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
     if data_type.is_null() {
         return Err("the server refused the data type model-doc");
     }
-    TYPE.store(data_type, Ordering::Relaxed);
+    stored::set_handle(data_type);
     Ok(())
-}
-
-/// The document behind a value of this type.
-///
-/// # Safety
-///
-/// `value` is a live value of this type, and nobody changes it during `'a`.
-unsafe fn document<'a>(value: *const c_void) -> &'a Document {
-    // SAFETY: the caller vouches for it.
-    unsafe { &*from_raw(value.cast_mut()) }
 }
 
 unsafe extern "C" fn rdb_save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
@@ -147,7 +78,7 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
             let decoded =
                 models::with_loading(|models| rdb::decode(bytes, version as u32, models, &bounds));
             decoded.and_then(|mut document| {
-                origin.admit(&mut document, role::now_us())?;
+                origin.admit(&mut document, clock::now_us())?;
                 Ok(document)
             })
         };
@@ -178,7 +109,7 @@ unsafe fn note_arrived(io: *mut raw::RedisModuleIO) {
     unsafe {
         let key = call!(RedisModule_GetKeyNameFromIO(io));
         if !key.is_null() {
-            locks::note_arrived(call!(RedisModule_GetDbIdFromIO(io)), bytes(key));
+            pending::note_arrived(call!(RedisModule_GetDbIdFromIO(io)), bytes(key));
         }
     }
 }
@@ -264,7 +195,7 @@ unsafe extern "C" fn copy(
     // SAFETY: the server lends a live value.
     let copied = catch_unwind(|| {
         let mut copy = unsafe { document(value) }.copy();
-        // Nobody holds the copy.
+        // The copy is not locked.
         copy.locks.clear();
         into_raw(copy)
     });
@@ -293,7 +224,7 @@ unsafe extern "C" fn aux_save(io: *mut raw::RedisModuleIO, _when: c_int) {
 /// and models can be read where the module is not loaded.
 unsafe extern "C" fn aux_save2(io: *mut raw::RedisModuleIO, when: c_int) {
     let _ = catch_unwind(|| {
-        if info::DOCUMENTS.load(Ordering::Relaxed) > 0 || !models::MODELS.is_empty() {
+        if counters::DOCUMENTS.load(Ordering::Relaxed) > 0 || !models::MODELS.is_empty() {
             // SAFETY: as above.
             unsafe { aux_save(io, when) };
         }
@@ -319,99 +250,4 @@ unsafe extern "C" fn aux_load(io: *mut raw::RedisModuleIO, _version: c_int, _whe
     // SAFETY: as above.
     unsafe { log::io_error(io, "the module's aux field is damaged or of a newer release") };
     raw::REDISMODULE_ERR as c_int
-}
-
-/// The document at an open key: `Ok(None)` when the key is empty, `Err` when it holds something else.
-///
-/// # Safety
-///
-/// `key` is an open key; the document is used only while it is open.
-#[inline]
-pub unsafe fn at_key(key: *mut raw::RedisModuleKey) -> Result<Option<*mut Document>, ()> {
-    // SAFETY: the caller vouches for `key`.
-    unsafe { value_at_key(key, handle()).map(|value| value.map(|value| from_raw(value))) }
-}
-
-/// Gives the document at a key another block of memory where the one it has does not fit any more.
-///
-/// # Safety
-///
-/// `key` is open for writing, holds this document, and nothing of it is borrowed.
-#[inline]
-pub unsafe fn settle(key: *mut raw::RedisModuleKey, document: *mut Document) {
-    // SAFETY: the caller vouches for both; what was replaced is ours again.
-    unsafe {
-        if (*document).is_settled() {
-            return;
-        }
-        let fitting = Box::into_raw((*document).resettle());
-        let old = put_value(key, handle(), fitting.cast());
-        drop(Box::from_raw(from_raw(old.expect("the document is at the key"))));
-    }
-}
-
-/// The value of this type at an open key: `Ok(None)` when the key is empty, `Err` when it holds
-/// something else.
-///
-/// # Safety
-///
-/// `key` is an open key, or null where it is missing.
-#[inline]
-pub(super) unsafe fn value_at_key(
-    key: *mut raw::RedisModuleKey,
-    data_type: *mut raw::RedisModuleType,
-) -> Result<Option<*mut c_void>, ()> {
-    // SAFETY: the caller vouches for `key`; a null key is an empty one.
-    unsafe {
-        if key.is_null() {
-            return Ok(None);
-        }
-        // Asked first, because it is the answer nearly always.
-        if call!(RedisModule_ModuleTypeGetType(key)) == data_type {
-            return Ok(Some(call!(RedisModule_ModuleTypeGetValue(key))));
-        }
-        if call!(RedisModule_KeyType(key)) == raw::REDISMODULE_KEYTYPE_EMPTY as c_int {
-            return Ok(None);
-        }
-        Err(())
-    }
-}
-
-/// Stores a document at a key opened for writing, in the place of one that may be there. The key's
-/// time to live stays.
-///
-/// # Safety
-///
-/// `key` is open for writing and holds a document or nothing.
-pub unsafe fn put(key: *mut raw::RedisModuleKey, document: NewDocument) {
-    // SAFETY: the caller vouches for `key`; a value that was replaced is ours again.
-    unsafe {
-        if let Some(old) = put_value(key, handle(), into_raw(document)) {
-            drop_raw(old);
-        }
-    }
-}
-
-/// Stores a value; gives the one whose place it took. The key's time to live stays.
-///
-/// # Safety
-///
-/// `key` is open for writing and holds a value of this type or nothing; the value is one of it.
-pub(super) unsafe fn put_value(
-    key: *mut raw::RedisModuleKey,
-    data_type: *mut raw::RedisModuleType,
-    value: *mut c_void,
-) -> Option<*mut c_void> {
-    // SAFETY: the caller vouches for `key`.
-    unsafe {
-        if call!(RedisModule_KeyType(key)) == raw::REDISMODULE_KEYTYPE_EMPTY as c_int {
-            let status = call!(RedisModule_ModuleTypeSetValue(key, data_type, value));
-            assert!(is_ok(status), "the key is open for writing");
-            return None;
-        }
-        let mut old = ptr::null_mut();
-        let status = call!(RedisModule_ModuleTypeReplaceValue(key, data_type, value, &raw mut old));
-        assert!(is_ok(status), "the key holds a value of this type");
-        Some(old)
-    }
 }

@@ -10,11 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use redis_module::raw;
 
 use super::api::{call, is_ok};
-use super::data_type;
+use super::stored;
 use crate::codec::token::Token;
 use crate::value::Relocate;
 
-/// What the mover asks of the server; driven by a unit test as well.
+/// The part of the server that the mover uses; unit tests have another.
 trait Context {
     /// The block's new address, or null when it stays.
     fn move_block(&mut self, block: *mut c_void) -> *mut c_void;
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn defrag_token(
 
 /// # Safety
 ///
-/// `value` points to a live token that nobody else uses now.
+/// `value` points to a live token that is not used elsewhere now.
 unsafe fn move_token(context: &mut dyn Context, value: &mut *mut c_void) {
     let moved = context.move_block(*value);
     if !moved.is_null() {
@@ -84,11 +84,11 @@ unsafe fn move_token(context: &mut dyn Context, value: &mut *mut c_void) {
     Mover { context }.boxed(token.reply_buffer());
 }
 
-/// Moves what it can from the node numbered `start` on; says where it had to stop.
+/// Moves what it can from the node numbered `start` on; returns where it had to stop.
 ///
 /// # Safety
 ///
-/// `value` points to a live document that nobody else uses now.
+/// `value` points to a live document that is not used elsewhere now.
 unsafe fn step(context: &mut dyn Context, value: &mut *mut c_void, start: usize) -> Option<usize> {
     if start == 0 {
         let moved = context.move_block(*value);
@@ -97,7 +97,7 @@ unsafe fn step(context: &mut dyn Context, value: &mut *mut c_void, start: usize)
         }
     }
     // SAFETY: the caller vouches for the document; if it was moved, it is at its new place whole.
-    let document = unsafe { &mut *data_type::from_raw(*value) };
+    let document = unsafe { &mut *stored::from_raw(*value) };
     document.root.relocate(&mut Mover { context }, start)
 }
 
@@ -193,7 +193,7 @@ mod tests {
 
     fn text(value: *mut c_void) -> String {
         // SAFETY: the tests own the document.
-        print::to_string(unsafe { &*data_type::from_raw(value) }.root.view())
+        print::to_string(unsafe { &*stored::from_raw(value) }.root.view())
     }
 
     fn boxed(json: &str) -> *mut c_void {
@@ -243,7 +243,7 @@ mod tests {
                 "{steps} steps, {moved} moves"
             );
             // SAFETY: the test owns it; every buffer is freed where it was moved to.
-            drop(unsafe { Box::from_raw(data_type::from_raw(value)) });
+            drop(unsafe { Box::from_raw(stored::from_raw(value)) });
         }
     }
 
@@ -267,7 +267,7 @@ mod tests {
         let mut left = 300;
         run(&mut value, |value| {
             // SAFETY: the test owns it.
-            let document = unsafe { &mut *data_type::from_raw(value) };
+            let document = unsafe { &mut *stored::from_raw(value) };
             let mut journal = Journal::default();
             let size = document.size();
             let mut editor = Editor::new(&mut document.root, size, Limits::NONE, &mut journal);
@@ -279,7 +279,7 @@ mod tests {
             left -= 1;
         });
         // SAFETY: as above.
-        let document = unsafe { Box::from_raw(data_type::from_raw(value)) };
+        let document = unsafe { Box::from_raw(stored::from_raw(value)) };
         assert_eq!(document.root.view().as_object().unwrap().len(), left + 1);
         assert_eq!(document.size(), document.root.view().size());
     }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::api::{bytes, call, is_ok};
 use super::host::ServerHost;
-use super::{bus, command_info, info, locks, log, models, reply, waiting};
+use super::{bus, command_info, counters, locks, log, models, reply, waiting};
 use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, Keys, Outcome, Sent};
 use crate::error::{Error, Result};
 
@@ -145,7 +145,7 @@ unsafe fn run(
     match &mut outcome {
         Ok(outcome) => unsafe {
             if spec.keys == Keys::Counted && !outcome.effects.is_empty() {
-                info::TRANSACTIONS.record(outcome.effects.len() as u64);
+                counters::TRANSACTIONS.record(outcome.effects.len() as u64);
             }
             match outcome.waits.take() {
                 // The host saw that the client may wait.
@@ -154,7 +154,7 @@ unsafe fn run(
             }
         },
         Err(error) => {
-            info::count_abort(error.code());
+            counters::count_abort(error.code());
             // SAFETY: as above.
             unsafe { reply::send_error(ctx, error) };
         }
@@ -197,7 +197,7 @@ unsafe fn finish(
     outcome: &Outcome,
 ) {
     if !outcome.effects.is_empty() || outcome.definition.is_some() {
-        info::COMMITS.fetch_add(1, Ordering::Relaxed);
+        counters::COMMITS.fetch_add(1, Ordering::Relaxed);
     }
     // SAFETY: the caller vouches for the arguments.
     unsafe {

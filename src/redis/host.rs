@@ -8,7 +8,7 @@ use redis_module::raw;
 use smallvec::SmallVec;
 
 use super::api::call;
-use super::{config, data_type, info, locks, models, role, token_type};
+use super::{clock, config, counters, locks, models, role, stored, token_type};
 use crate::budget::Allowance;
 use crate::codec::effect::Expiry;
 use crate::codec::token::Token;
@@ -49,7 +49,7 @@ impl Drop for OpenKey {
             if let Some(document) = self.document
                 && !std::thread::panicking()
             {
-                data_type::settle(self.handle, document);
+                stored::settle(self.handle, document);
             }
             call!(RedisModule_CloseKey(self.handle));
         }
@@ -114,7 +114,7 @@ impl<'c> ServerHost<'c> {
         if open.document.is_none() {
             // SAFETY: the key stays open as long as the host, and so is there what it holds, unless the host
             // puts something else there.
-            open.document = unsafe { data_type::at_key(open.handle) }.map_err(|()| wrong_type())?;
+            open.document = unsafe { stored::at_key(open.handle) }.map_err(|()| wrong_type())?;
         }
         Ok(open.document)
     }
@@ -133,7 +133,7 @@ fn wrong_type() -> Error {
 
 impl Host for ServerHost<'_> {
     fn now_us(&mut self) -> u64 {
-        *self.now_us.get_or_insert_with(role::now_us)
+        *self.now_us.get_or_insert_with(clock::now_us)
     }
 
     fn revisions(&self) -> &Revisions {
@@ -156,7 +156,7 @@ impl Host for ServerHost<'_> {
             let (entries, bytes) = config::expression_cache();
             cache.resize(entries, bytes);
             let compiled = cache.get(text, names, limits, allowance);
-            info::EXPRESSIONS.store(cache);
+            counters::EXPRESSIONS.store(cache);
             compiled
         })
     }
@@ -173,7 +173,7 @@ impl Host for ServerHost<'_> {
     fn read(&mut self, key: Key<'_>) -> Result<Option<&Document>> {
         let handle = self.handle(key, false);
         // SAFETY: the key stays open as long as the host, and nothing changes it while it is borrowed.
-        let found = unsafe { data_type::at_key(handle) }.map_err(|()| wrong_type())?;
+        let found = unsafe { stored::at_key(handle) }.map_err(|()| wrong_type())?;
         Ok(found.map(|document| unsafe { &*document }))
     }
 
@@ -228,7 +228,7 @@ impl Host for ServerHost<'_> {
     fn put(&mut self, key: Key<'_>, document: NewDocument) {
         let handle = self.given_up_handle(key);
         // SAFETY: the command looked at the key first: it holds a document or nothing.
-        unsafe { data_type::put(handle, document) };
+        unsafe { stored::put(handle, document) };
     }
 
     fn expire(&mut self, key: Key<'_>, expiry: Expiry) -> bool {
@@ -293,14 +293,14 @@ impl Host for ServerHost<'_> {
     }
 
     fn moment(&mut self) -> Moment {
-        locks::moment()
+        clock::moment()
     }
 
     fn with_locks(&mut self, run: &mut WithLocks<'_>) {
         let open = |name: &[u8]| {
             let nth = self.names.find(name).filter(|nth| self.open[*nth].writable)?;
             // SAFETY: the key is open. One that holds something else has no document.
-            Some(unsafe { data_type::at_key(self.open[nth].handle) }.ok().flatten())
+            Some(unsafe { stored::at_key(self.open[nth].handle) }.ok().flatten())
         };
         // SAFETY: as above; whoever calls borrows nothing of a document.
         unsafe { locks::drive(self.ctx, &open, run) };

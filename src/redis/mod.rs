@@ -1,23 +1,29 @@
 //! The server's shell: the only room that knows Redis, and the only one with `unsafe`.
 //!
-//! It registers what the core declares, hands arguments in, and carries outcomes out: replies,
+//! It registers the declarations of the core, passes arguments in, and carries outcomes out: replies,
 //! replication, events. It decides nothing about documents.
+//!
+//! Files import one way. [`events`] is on top: the server has one callback for each event, which calls the rooms it
+//! concerns. At the ground lie those that others only call: [`timer`], [`deferred`], [`pending`], [`counters`].
 //!
 //! Three rules hold everywhere here. Every `extern "C"` function catches panics, because one that
 //! reached the server would kill it. Pointers of the module API are checked, because a third of them
-//! are missing on one supported server or another. Text of users never reaches a C string or a
+//! are missing on one supported server or another. Text from users never reaches a C string or a
 //! format.
 
 mod alloc;
 mod api;
 mod bus;
 mod carrier;
+mod clock;
 mod command_info;
 mod config;
+mod counters;
 mod data_type;
 mod deferred;
 mod defrag;
 mod dispatch;
+mod events;
 mod histogram;
 mod host;
 mod info;
@@ -25,9 +31,13 @@ mod locks;
 mod log;
 mod models;
 mod payload;
+mod pending;
 mod reply;
 mod role;
 mod scan;
+mod shelf;
+mod stored;
+mod timer;
 mod token_type;
 mod waiting;
 
@@ -86,10 +96,10 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
     }
 }
 
-/// Registers everything. An error names what the server refused.
+/// Registers everything. An error names the registration that the server refused.
 ///
-/// What can fail because of what a user gave comes first, and subscriptions last: not every server takes back
-/// those of a module that failed to load. No timer and no receiver of messages is registered here. A load
+/// Registrations that a user's arguments can make fail come first, and subscriptions last: not every server takes
+/// back those of a module that failed to load. No timer and no receiver of messages is registered here. A load
 /// can fail even after this (`MODULE LOADEX` with an unknown option), and the server then cannot unload a
 /// module that has a timer.
 fn load(ctx: *mut raw::RedisModuleCtx, argc: c_int) -> Result<(), &'static str> {
@@ -104,7 +114,5 @@ fn load(ctx: *mut raw::RedisModuleCtx, argc: c_int) -> Result<(), &'static str> 
     config::register(ctx)?;
     info::register(ctx)?;
     api::set_options(ctx);
-    role::register(ctx)?;
-    models::register(ctx)?;
-    locks::register(ctx)
+    events::register(ctx)
 }

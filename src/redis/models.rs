@@ -1,33 +1,29 @@
-//! The models of this server: where they come from besides commands, and where they go.
+//! The models of this server.
 //!
-//! Definitions are loaded from the RDB's aux field, arrive from a master or an AOF as `MODEL.INSTALL`, and
+//! Besides commands, definitions are loaded from the RDB's aux field, arrive from a master or an AOF as `MODEL.INSTALL`, and
 //! from other shards over the cluster's bus ([`super::bus`]). A full sync that keeps serving the old data
 //! (`repl-diskless-load swapdb`) loads the new models beside those in force; they take over when it succeeds.
 //! [`super::carrier`] writes them into an AOF.
 
-use std::ffi::c_void;
-use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use redis_module::raw;
 
-use super::api::{call, is_ok};
-use super::{carrier, locks};
 use crate::model::{Entry, Models};
 
 /// The models in force.
 pub static MODELS: Models = Models::new();
-/// Those of a data set that is being loaded beside the one in force.
+/// The models of a data set that is being loaded beside the one in force.
 static STAGED: Mutex<Option<Models>> = Mutex::new(None);
-/// Whether a data set is being loaded: then its documents are believed to be what they say.
+/// Flag: a data set is being loaded, and its payloads are trusted.
 static LOADING: AtomicBool = AtomicBool::new(false);
 
 fn staged() -> MutexGuard<'static, Option<Models>> {
     STAGED.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Calls with the models that what is being loaded belongs to.
+/// Calls with the models of the data set that is being loaded.
 pub fn with_loading<T>(load: impl FnOnce(&Models) -> T) -> T {
     match &*staged() {
         Some(models) => load(models),
@@ -35,12 +31,12 @@ pub fn with_loading<T>(load: impl FnOnce(&Models) -> T) -> T {
     }
 }
 
-/// Whether a data set is being loaded, and not a single key by `RESTORE`.
+/// Flag: a data set is being loaded, rather than a single key by `RESTORE`.
 pub fn is_loading() -> bool {
     LOADING.load(Ordering::Relaxed)
 }
 
-/// Takes over what an RDB holds. What does not compile here is kept; a line in the log says so.
+/// Installs the models of an RDB. One that does not compile here is kept and reported.
 pub fn load(entries: &[Entry], mut report: impl FnMut(&str)) {
     with_loading(|models| {
         for entry in entries {
@@ -51,64 +47,34 @@ pub fn load(entries: &[Entry], mut report: impl FnMut(&str)) {
     });
 }
 
-pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
-    let events: [(u64, raw::RedisModuleEventCallback); 2] = [
-        (raw::REDISMODULE_EVENT_REPL_ASYNC_LOAD, Some(on_async_load)),
-        (raw::REDISMODULE_EVENT_PERSISTENCE, Some(on_persistence)),
-    ];
-    for (id, callback) in events {
-        let event = raw::RedisModuleEvent { id, dataver: 1 };
-        // SAFETY: `ctx` is valid while the module is being loaded.
-        if !is_ok(unsafe { call!(RedisModule_SubscribeToServerEvent(ctx, event, callback)) }) {
-            return Err("the server refused a subscription to its events");
-        }
-    }
-    Ok(())
-}
-
-/// A data set begins to be loaded, or that is over. Called by [`super::role`]: a module has one callback
-/// for an event, and a second one would take its place.
-pub fn on_loading(begins: bool) {
-    LOADING.store(begins, Ordering::Relaxed);
-    // What is loaded brings its models along.
-    if begins && staged().is_none() {
+/// The load of a data set begins. Its models replace those in force, unless it is loaded beside the data set in force.
+pub fn begin_load() {
+    LOADING.store(true, Ordering::Relaxed);
+    if staged().is_none() {
         MODELS.replace(Models::new());
     }
 }
 
-unsafe extern "C" fn on_async_load(
-    _ctx: *mut raw::RedisModuleCtx,
-    _event: raw::RedisModuleEvent,
-    subevent: u64,
-    _data: *mut c_void,
-) {
-    let _ = catch_unwind(|| {
-        let mut staged = staged();
-        match subevent {
-            raw::REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_STARTED => *staged = Some(Models::new()),
-            raw::REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_COMPLETED => {
-                if let Some(models) = staged.take() {
-                    MODELS.replace(models);
-                }
-                locks::note_replaced();
-            }
-            _ => *staged = None,
-        }
-    });
+/// The load of a data set has ended, with success or not.
+pub fn end_load() {
+    LOADING.store(false, Ordering::Relaxed);
 }
 
-unsafe extern "C" fn on_persistence(
-    ctx: *mut raw::RedisModuleCtx,
-    _event: raw::RedisModuleEvent,
-    subevent: u64,
-    _data: *mut c_void,
-) {
-    let _ = catch_unwind(|| {
-        if subevent == raw::REDISMODULE_SUBEVENT_PERSISTENCE_AOF_START {
-            // SAFETY: `ctx` is valid during the callback.
-            unsafe { carrier::begin_rewrite(ctx) };
-        }
-    });
+/// A data set is loaded beside the one in force from now on.
+pub fn begin_staging() {
+    *staged() = Some(Models::new());
+}
+
+/// Puts the models of the data set that was loaded beside the one in force into force.
+pub fn commit_staged() {
+    if let Some(models) = staged().take() {
+        MODELS.replace(models);
+    }
+}
+
+/// Drops the models of a data set that could not be loaded.
+pub fn discard_staged() {
+    *staged() = None;
 }
 
 /// Sends a definition to replicas and the AOF.

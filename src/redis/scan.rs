@@ -8,7 +8,7 @@ use std::ffi::{CString, c_char, c_int, c_longlong};
 use redis_module::raw;
 
 use super::api::{bytes, call};
-use super::data_type;
+use super::stored;
 
 /// Opens a key without touching the time of its last use.
 const OPEN_KEY_NOTOUCH: c_int = 1 << 16;
@@ -68,7 +68,7 @@ unsafe fn is_of(
     // SAFETY: the caller vouches for both; the document is read while the key is open.
     unsafe {
         let key = call!(RedisModule_OpenKey(ctx, name, mode));
-        let document = data_type::at_key(key).ok().flatten();
+        let document = stored::at_key(key).ok().flatten();
         let is_of = document.is_some_and(|document| (*document).model_name() == model);
         call!(RedisModule_CloseKey(key));
         is_of

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use redis_module::raw;
 
 use super::api::call;
-use super::{data_type, defrag, info, log, payload};
+use super::{counters, defrag, log, payload, stored};
 use crate::codec::effect::{Change, Effect, Expiry};
 use crate::codec::token::{self, Token};
 use crate::error::ErrorCode;
@@ -23,7 +23,7 @@ fn handle() -> *mut raw::RedisModuleType {
 }
 
 fn into_raw(token: Token) -> *mut c_void {
-    info::TOKENS.fetch_add(1, Ordering::Relaxed);
+    counters::TOKENS.fetch_add(1, Ordering::Relaxed);
     Box::into_raw(Box::new(token)).cast()
 }
 
@@ -33,7 +33,7 @@ fn into_raw(token: Token) -> *mut c_void {
 unsafe fn drop_raw(value: *mut c_void) {
     // SAFETY: the caller vouches for it.
     drop(unsafe { Box::from_raw(value.cast::<Token>()) });
-    info::TOKENS.fetch_sub(1, Ordering::Relaxed);
+    counters::TOKENS.fetch_sub(1, Ordering::Relaxed);
 }
 
 pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
@@ -72,7 +72,7 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
 
 /// # Safety
 ///
-/// `value` is a live value of this type, and nobody changes it during `'a`.
+/// `value` is a live value of this type, which does not change during `'a`.
 unsafe fn token<'a>(value: *const c_void) -> &'a Token {
     // SAFETY: the caller vouches for it.
     unsafe { &*value.cast::<Token>() }
@@ -170,11 +170,11 @@ unsafe extern "C" fn copy(
 /// `key` is an open key; the token is used only while it is open.
 pub unsafe fn at_key(key: *mut raw::RedisModuleKey) -> Result<Option<*mut Token>, ()> {
     // SAFETY: the caller vouches for `key`.
-    let found = unsafe { data_type::value_at_key(key, handle()) };
+    let found = unsafe { stored::value_at_key(key, handle()) };
     found.map(|value| value.map(|value| value.cast::<Token>()))
 }
 
-/// Stores a token at a key opened for writing, in the place of one that may be there.
+/// Stores a token at a key opened for writing, in place of any token there.
 ///
 /// # Safety
 ///
@@ -182,7 +182,7 @@ pub unsafe fn at_key(key: *mut raw::RedisModuleKey) -> Result<Option<*mut Token>
 pub unsafe fn put(key: *mut raw::RedisModuleKey, token: Token) {
     // SAFETY: the caller vouches for `key`; a value that was replaced is ours again.
     unsafe {
-        if let Some(old) = data_type::put_value(key, handle(), into_raw(token)) {
+        if let Some(old) = stored::put_value(key, handle(), into_raw(token)) {
             drop_raw(old);
         }
     }

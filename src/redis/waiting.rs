@@ -17,9 +17,9 @@ use std::sync::atomic::Ordering;
 use redis_module::raw;
 
 use super::api::{call, is_ok};
-use super::locks::{self, Shelf};
 use super::log::c_string;
-use super::{info, reply};
+use super::shelf::Shelf;
+use super::{clock, counters, pending, reply};
 use crate::command::{CommandSpec, Keys, LockReply, Waiting};
 use crate::error::{Error, ErrorCode};
 use crate::lock::{DocumentKey, WaiterId, Wake, Woken, deadlock};
@@ -98,7 +98,7 @@ pub unsafe fn block(
     };
     // SAFETY: as above.
     let client = unsafe { call!(RedisModule_GetClientId(ctx)) };
-    let since_ms = locks::moment().steady_ms;
+    let since_ms = clock::moment().steady_ms;
     let ends_ms = since_ms.saturating_add(waiting.wait_ms);
     BLOCKED.with_borrow_mut(|blocked| {
         blocked.handles.insert(handle, Stage::Waits(waiting.waiter));
@@ -122,8 +122,8 @@ pub fn end_waits(now_ms: u64) {
         blocked.handles.remove(&waiter.handle);
         Some((id, waiter.handle))
     }) {
-        info::LOCK_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
-        locks::note_left(id);
+        counters::LOCK_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
+        pending::note_left(id);
         // SAFETY: the handle is given back once, because it was taken out of those who wait.
         unsafe { give_back(handle, Told::Answer(Reply::Null)) };
     }
@@ -149,7 +149,7 @@ pub unsafe fn wake(shelf: &mut Shelf<'_>, wake: Wake) {
     };
     let (told, grants) = match wake.woken {
         Woken::Granted(places, grants) => {
-            info::LOCK_WAITS.record(locks::moment().steady_ms - waiter.since_ms);
+            counters::LOCK_WAITS.record(clock::moment().steady_ms - waiter.since_ms);
             let replies = places.iter().zip(&grants).map(|(place, grant)| {
                 let document = shelf.document(place.at());
                 document.map_or(Reply::Null, |document| waiter.form.one(grant, document))
@@ -250,12 +250,12 @@ unsafe extern "C" fn on_reply(
                 _ => Vec::new(),
             };
             if !grants.is_empty() && is_gone(ctx) {
-                locks::note_unheard(grants);
+                pending::note_unheard(grants);
             }
             match told {
                 Told::Answer(answer) => reply::send(ctx, answer),
                 Told::Refusal(error) => {
-                    info::count_abort(error.code());
+                    counters::count_abort(error.code());
                     reply::send_error(ctx, error);
                 }
                 Told::NoPermission(command) => {
@@ -350,12 +350,12 @@ unsafe extern "C" fn on_disconnect(
 unsafe fn leave(handle: *mut raw::RedisModuleBlockedClient) {
     match take(handle) {
         Some(Stage::Waits(waiter)) => {
-            locks::note_left(waiter);
+            pending::note_left(waiter);
             // SAFETY: the caller vouches for the handle, which is given back here and nowhere else.
             unsafe { call!(RedisModule_AbortBlock(handle)) };
         }
         // It was given back when it was woken.
-        Some(Stage::Granted(grants)) => locks::note_unheard(grants),
+        Some(Stage::Granted(grants)) => pending::note_unheard(grants),
         None => {}
     }
 }

@@ -1,0 +1,19 @@
+//! The server's clocks.
+
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::lock::Moment;
+
+/// The current moment. The steady clock does not step, and goes on while the server is stopped.
+pub fn moment() -> Moment {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let elapsed = START.get_or_init(Instant::now).elapsed();
+    // Never 0, so that a lease that is over at once has ended before now.
+    Moment { steady_ms: elapsed.as_millis() as u64 + 1, unix_ms: now_us() / 1000 }
+}
+
+/// The system's clock, which is also the server's: microseconds since 1970.
+pub fn now_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}

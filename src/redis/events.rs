@@ -1,0 +1,196 @@
+//! The server's events: subscribes to each, and calls the rooms that it concerns.
+//!
+//! A module has one callback for an event, and a second subscription would replace the first. So this file stands
+//! above all rooms that events concern, and none of them subscribes itself.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::panic::catch_unwind;
+
+use redis_module::raw;
+
+use super::api::{bytes, call, is_ok};
+use super::pending::{self, PendingEvent};
+use super::role::{self, REVISIONS};
+use super::{bus, carrier, deferred, locks, models, timer};
+
+/// Subscribes to all events.
+pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
+    timer::register(ctx, locks::on_timer);
+    let events: [(u64, raw::RedisModuleEventCallback); 8] = [
+        (raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, Some(on_role)),
+        (raw::REDISMODULE_EVENT_LOADING, Some(on_loading)),
+        (raw::REDISMODULE_EVENT_REPL_ASYNC_LOAD, Some(on_async_load)),
+        (raw::REDISMODULE_EVENT_PERSISTENCE, Some(on_persistence)),
+        (raw::REDISMODULE_EVENT_CRON_LOOP, Some(on_cron)),
+        (raw::REDISMODULE_EVENT_CLIENT_CHANGE, Some(on_client)),
+        (raw::REDISMODULE_EVENT_FLUSHDB, Some(on_flush)),
+        (raw::REDISMODULE_EVENT_SWAPDB, Some(on_swap)),
+    ];
+    // SAFETY: `ctx` is valid while the module is being loaded.
+    unsafe {
+        for (id, callback) in events {
+            let event = raw::RedisModuleEvent { id, dataver: 1 };
+            if !is_ok(call!(RedisModule_SubscribeToServerEvent(ctx, event, callback))) {
+                return Err("the server refused a subscription to its events");
+            }
+        }
+        let class = raw::REDISMODULE_NOTIFY_GENERIC as c_int;
+        if !is_ok(call!(RedisModule_SubscribeToKeyspaceEvents(ctx, class, Some(on_key_event)))) {
+            return Err("the server refused a subscription to its keys' events");
+        }
+    }
+    Ok(())
+}
+
+unsafe extern "C" fn on_role(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    subevent: u64,
+    _data: *mut c_void,
+) {
+    let _ = catch_unwind(|| {
+        role::on_change();
+        if subevent == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER {
+            pending::note(PendingEvent::Began);
+        }
+        REVISIONS.tell_next();
+    });
+}
+
+unsafe extern "C" fn on_loading(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    subevent: u64,
+    _data: *mut c_void,
+) {
+    let _ = catch_unwind(|| {
+        role::on_change();
+        match subevent {
+            raw::REDISMODULE_SUBEVENT_LOADING_RDB_START
+            | raw::REDISMODULE_SUBEVENT_LOADING_AOF_START
+            | raw::REDISMODULE_SUBEVENT_LOADING_REPL_START => {
+                models::begin_load();
+                // The loaded documents bring the revisions that were counted where they were written.
+                REVISIONS.forget();
+            }
+            raw::REDISMODULE_SUBEVENT_LOADING_ENDED | raw::REDISMODULE_SUBEVENT_LOADING_FAILED => {
+                models::end_load();
+                pending::note(PendingEvent::Began);
+                REVISIONS.tell_next();
+            }
+            _ => {}
+        }
+    });
+}
+
+/// A full sync that keeps serving the old data until the new data is loaded.
+unsafe extern "C" fn on_async_load(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    subevent: u64,
+    _data: *mut c_void,
+) {
+    let _ = catch_unwind(|| match subevent {
+        raw::REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_STARTED => models::begin_staging(),
+        raw::REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_COMPLETED => {
+            models::commit_staged();
+            pending::note_replaced();
+        }
+        _ => models::discard_staged(),
+    });
+}
+
+unsafe extern "C" fn on_persistence(
+    ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    subevent: u64,
+    _data: *mut c_void,
+) {
+    let _ = catch_unwind(|| {
+        if subevent == raw::REDISMODULE_SUBEVENT_PERSISTENCE_AOF_START {
+            // SAFETY: `ctx` is valid during the callback.
+            unsafe { carrier::begin_rewrite(ctx) };
+        }
+    });
+}
+
+/// The server's own work, several times a second whatever the wall clock says.
+unsafe extern "C" fn on_cron(
+    ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    _subevent: u64,
+    _data: *mut c_void,
+) {
+    let _ = catch_unwind(|| {
+        // SAFETY: `ctx` is valid during the callback, and no key is open.
+        unsafe {
+            deferred::run_due(ctx);
+            bus::on_cron(ctx);
+        }
+        timer::restart_late();
+    });
+}
+
+unsafe extern "C" fn on_client(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    subevent: u64,
+    data: *mut c_void,
+) {
+    let _ = catch_unwind(|| {
+        if subevent != raw::REDISMODULE_SUBEVENT_CLIENT_CHANGE_DISCONNECTED {
+            return;
+        }
+        // SAFETY: the server lends the description of the client.
+        let client = unsafe { (*data.cast::<raw::RedisModuleClientInfo>()).id };
+        if locks::ends_with_connection(client) {
+            pending::note(PendingEvent::Disconnected(client));
+        }
+    });
+}
+
+unsafe extern "C" fn on_flush(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    subevent: u64,
+    data: *mut c_void,
+) {
+    let _ = catch_unwind(|| {
+        if subevent == raw::REDISMODULE_SUBEVENT_FLUSHDB_START {
+            // SAFETY: the server lends the description of the flush.
+            let db = unsafe { (*data.cast::<raw::RedisModuleFlushInfo>()).dbnum };
+            pending::note(PendingEvent::Flushed((db >= 0).then_some(db)));
+        }
+    });
+}
+
+unsafe extern "C" fn on_swap(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    _subevent: u64,
+    data: *mut c_void,
+) {
+    let _ = catch_unwind(|| {
+        // SAFETY: the server lends the numbers of the databases.
+        let swap = unsafe { &*data.cast::<raw::RedisModuleSwapDbInfo>() };
+        pending::note(PendingEvent::Swapped(swap.dbnum_first, swap.dbnum_second));
+    });
+}
+
+/// A key was renamed or moved to another database.
+unsafe extern "C" fn on_key_event(
+    ctx: *mut raw::RedisModuleCtx,
+    _class: c_int,
+    event: *const c_char,
+    key: *mut raw::RedisModuleString,
+) -> c_int {
+    let _ = catch_unwind(|| {
+        // SAFETY: the event is NUL-terminated, and `ctx` and `key` are valid during the callback.
+        unsafe {
+            if [c"rename_to", c"move_to"].contains(&CStr::from_ptr(event)) {
+                pending::note_moved(call!(RedisModule_GetSelectedDb(ctx)), bytes(key));
+            }
+        }
+    });
+    raw::REDISMODULE_OK as c_int
+}
