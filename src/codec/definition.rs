@@ -10,7 +10,7 @@
 //! ```
 //!
 //! `definition` is the version of the definition, or of its end. It travels as `MODEL.INSTALL entry`. The end of the
-//! name NUL is the highest version of all ends that were forgotten.
+//! empty name is the highest version of all ends that were forgotten.
 //!
 //! Entries of version 1 are read too: they end before `formats`, and mean `assert` and `filled`.
 
@@ -62,7 +62,7 @@ pub fn decode(bytes: &[u8]) -> Result<Entry> {
         return Err(wire::corrupt("a definition of a newer release"));
     }
     let name = reader.text()?;
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || name == ANY_NAME {
+    if name.len() > NAME_BYTES_MAX || name == ANY_NAME {
         return Err(wire::corrupt("a model that cannot be"));
     }
     let version = read_version(&mut reader)?;
@@ -162,11 +162,11 @@ mod tests {
     fn what_cannot_be_is_refused() {
         let with = |name: &str, version| Entry { name: name.into(), version, source: None };
         let beyond = with(FORGOTTEN, VERSION_MAX / 2 + 1);
+        let nul = Entry { source: Some(Source::default()), ..with("\0", VERSION_MAX) };
+        assert_eq!(decode(&encode(&nul)).unwrap(), nul);
         let defined = Entry { source: Some(Source::default()), ..with(FORGOTTEN, 1) };
         assert!(decode(&encode(&with(FORGOTTEN, VERSION_MAX / 2))).is_ok());
-        for entry in
-            [with("", 1), with("any", 1), with(&"x".repeat(256), 1), with("a", 0), beyond, defined]
-        {
+        for entry in [with("any", 1), with(&"x".repeat(256), 1), with("a", 0), beyond, defined] {
             assert!(decode(&encode(&entry)).is_err(), "{entry:?}");
         }
     }

@@ -25,9 +25,9 @@ use crate::limit;
 pub const NAME_BYTES_MAX: usize = crate::limit::MODEL_NAME_BYTES.default as usize;
 /// The most models that clients may define at a time.
 pub const MODELS_MAX: usize = crate::limit::MODELS.default as usize;
-/// The entry under this name, which no client can use, is an end with the highest version of all ends
+/// The entry under the empty name, which no model can have, is an end with the highest version of all ends
 /// that were forgotten.
-pub const FORGOTTEN: &str = "\0";
+pub const FORGOTTEN: &str = "";
 
 /// One name, and what is defined for it now.
 pub struct Model {
@@ -432,10 +432,11 @@ impl Models {
         names.by_name.get(name).filter(|model| model.is_known()).map(|model| model.entry())
     }
 
-    /// What nodes compare of the entries behind a name, in the order of names; at most `count` of them.
+    /// The items of the entries behind a name, in the order of names, at most `count` of them; behind the empty name,
+    /// those of all entries.
     pub fn items(&self, after: &str, count: usize) -> Vec<Item> {
         let names = self.read();
-        let first = names.forgotten().filter(|_| after < FORGOTTEN);
+        let first = names.forgotten().filter(|_| after.is_empty());
         let first = first.map(|entry| Item {
             hash: entry.hash(),
             name: entry.name,
@@ -501,9 +502,6 @@ pub fn check_name<'a>(name: &'a [u8], built_in: &str) -> Result<&'a str> {
     }
     if text == built_in {
         return Err(refused("this model is built in and has no definition"));
-    }
-    if text == FORGOTTEN {
-        return Err(refused("a model's name cannot be a single NUL"));
     }
     if text.len() > NAME_BYTES_MAX {
         return Err(Error::limit(limit::MODEL_NAME_BYTES, NAME_BYTES_MAX as u64));

@@ -180,11 +180,12 @@ fn without_memory_definitions_and_changes_are_refused_and_change_nothing() {
         }
         assert_eq!(conn.must(&["EXISTS", "none"]), Reply::Int(0));
         // What frees memory is possible.
-        conn.must(&["MODEL.UNDEFINE", "unused"]);
         conn.must(&["DEL", "doc"]);
         conn.must(&["MODEL.UNDEFINE", "m"]);
+        conn.must(&["MODEL.UNDEFINE", "unused"]);
         assert_eq!(conn.must(&["MODEL.MODELS"]), Reply::Array(vec![]));
         conn.must(&["CONFIG", "SET", "maxmemory", "0"]);
+        // The first definition and its end: what was refused took no version.
         assert_eq!(conn.must(&["MODEL.DEFINE", "m", "{}"]), Reply::Int(3));
     });
 }
