@@ -6,16 +6,16 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::budget::{Allowance, WorkLimits};
-use crate::codec::effect::Expiry;
-use crate::codec::token::Token;
 use crate::document::{Document, NewDocument, Revisions};
 use crate::error::Result;
+use crate::expiry::Expiry;
 use crate::expr::{ExprLimits, Names, Program};
 use crate::lock::{Engine, LockLimits, Moment, Store};
 use crate::model::Models;
 use crate::model::schema::SchemaLimits;
 use crate::path::PathLimits;
 use crate::reply::Reply;
+use crate::token::Token;
 use crate::value::Limits;
 use crate::value::edit::Journal;
 
@@ -76,7 +76,7 @@ impl Settings {
 }
 
 /// The keyspace and the clock, as one command sees them. Implemented by the server's shell, and in
-/// memory by [`crate::command::memory::MemoryHost`].
+/// memory by [`crate::testing::MemoryHost`].
 pub trait Host {
     /// The server's clock: microseconds since 1970, the same during one command.
     fn now_us(&mut self) -> u64;

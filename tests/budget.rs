@@ -3,8 +3,8 @@
 
 mod worst;
 
-use redis_model::command::memory::MemoryHost;
 use redis_model::error::{Detail, ErrorCode};
+use redis_model::testing::MemoryHost;
 use redis_model::value::print;
 
 /// Documents are so many times smaller than default limits allow, and so is the budget.

@@ -1,10 +1,10 @@
 //! The declarations of commands: complete, and their examples true in memory. The same examples run
 //! on real servers in `tests/server`.
 
-use redis_model::command::memory::MemoryHost;
 use redis_model::command::{self, ArgKind, Flag, Keys, Settings};
 use redis_model::docs;
 use redis_model::reply::Reply;
+use redis_model::testing::MemoryHost;
 
 /// The reply in the examples' notation; revisions differ from run to run.
 fn notation(reply: &Reply) -> String {

@@ -1,6 +1,6 @@
 //! The JSON Patch test suite, through `MODEL.SET` and `MODEL.FIELDOP ... PATCH`.
 
-use redis_model::command::memory::MemoryHost;
+use redis_model::testing::MemoryHost;
 use redis_model::value::{Limits, Value, parse};
 
 /// The cases of one file of the suite.

@@ -1,7 +1,7 @@
 //! Models over the host in memory: schemas, rules, defaults, transitions, redefinition, times to live.
 
-use redis_model::command::memory::MemoryHost;
 use redis_model::error::Detail;
+use redis_model::testing::MemoryHost;
 use redis_model::value::print;
 
 const ITEM: &str = r#"{

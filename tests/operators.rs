@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::panic::Location;
 
-use redis_model::command::memory::MemoryHost;
 use redis_model::error::ErrorCode;
 use redis_model::op::{self, Absent, Example, OpSpec, OperandKind, Run, Target};
 use redis_model::path::{Path, PathLimits};
 use redis_model::reply::Reply;
+use redis_model::testing::MemoryHost;
 
 /// The operators of the contract, but for `EVAL`, which needs expressions.
 const CONTRACT: [&str; 39] = [

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use redis_model::command::memory::MemoryHost;
+use redis_model::testing::MemoryHost;
 use redis_model::command;
 use redis_model::value::Limits;
 

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use redis_model::codec::token::Token;
+use redis_model::token::Token;
 use redis_model::codec::origin::Bounds;
 use redis_model::codec::{definition, rdb};
 use redis_model::model::Models;

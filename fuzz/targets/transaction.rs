@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
 use redis_model::codec::rdb;
-use redis_model::command::memory::MemoryHost;
+use redis_model::testing::MemoryHost;
 use redis_model::command::{self, lock_effect};
 use redis_model::value::Limits;
 

@@ -21,6 +21,7 @@ use super::definition::read_version;
 use super::rdb::read_revision;
 use crate::document::REVISION_MAX;
 use crate::error::Result;
+use crate::expiry::Expiry;
 use crate::value::wire::{self, Reader};
 
 const VERSION: u8 = 3;
@@ -29,17 +30,6 @@ const PUT: u8 = 2;
 const TOUCH: u8 = 3;
 const TOKEN: u8 = 4;
 const LOCKS: u8 = 5;
-
-/// The effect on a key's time to live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiry {
-    /// It stays as it was.
-    Keep,
-    /// The key does not expire.
-    Persist,
-    /// The key expires at this moment, in unix milliseconds.
-    At(u64),
-}
 
 /// The decoded form of an effect.
 #[derive(Debug, PartialEq)]

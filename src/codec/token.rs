@@ -9,11 +9,10 @@
 //! A reply is kept as it is before any protocol, so that a retry over another connection reads it in
 //! that connection's protocol. The version is the data type's encoding version, kept by the server.
 
-use sha2::{Digest as _, Sha256};
-
 use crate::error::{Error, Result};
 use crate::limit;
 use crate::reply::Reply;
+use crate::token::{Digest, Token};
 use crate::value::wire::{self, Reader};
 
 /// The encoding written by this release.
@@ -27,29 +26,6 @@ const INT: u8 = 1;
 const TEXT: u8 = 2;
 const ARRAY: u8 = 3;
 const OK: u8 = 4;
-
-/// SHA-256 over the arguments that identify a request, each with its length in front.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    pub fn of<'a>(args: impl Iterator<Item = &'a [u8]>) -> Digest {
-        let mut hasher = Sha256::new();
-        for arg in args {
-            hasher.update((arg.len() as u64).to_le_bytes());
-            hasher.update(arg);
-        }
-        Digest(hasher.finalize().into())
-    }
-}
-
-/// The record of one transaction that was committed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    pub digest: Digest,
-    /// Encoded; known to decode.
-    reply: Box<[u8]>,
-}
 
 impl Token {
     /// Records the reply of a transaction.
@@ -148,6 +124,8 @@ fn decode_reply(reader: &mut Reader<'_>, depth: u32) -> Result<Reply> {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
     use crate::error::ErrorCode;
     use crate::value::Number;

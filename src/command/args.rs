@@ -6,10 +6,10 @@ use smallvec::SmallVec;
 
 use super::host::{Key, Settings};
 use super::{ArgKind, ArgSpec};
+use crate::argument;
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Model, Models};
-use crate::op::operand_integer;
 use crate::txn::{ExpiryArg, ExpiryOption};
 use crate::value::{Measured, parse};
 
@@ -77,7 +77,7 @@ impl<'a> Args<'a> {
     }
 
     pub fn integer(&mut self, what: &'static str) -> Result<i64> {
-        operand_integer(self.next(what)?)
+        argument::integer(self.next(what)?)
     }
 
     /// The position of the next argument.
@@ -108,7 +108,7 @@ impl<'a> Args<'a> {
     pub fn counted_keys(&mut self) -> Result<CountedKeys<'a>> {
         let written = self.next("numkeys")?;
         let left = self.args.len() - self.at;
-        let count = operand_integer(written)?;
+        let count = argument::integer(written)?;
         match usize::try_from(count) {
             Ok(count) if count > 0 && count <= left => (0..count).map(|_| self.key()).collect(),
             _ => Err(Error::syntax("numkeys is not the number of keys that follow")
@@ -155,7 +155,7 @@ impl<'a> Args<'a> {
             if self.keyword(word) {
                 let written = self.next("an expiry")?;
                 let invalid = || Error::syntax("invalid expire time").text("argument", written);
-                let value = operand_integer(written)?;
+                let value = argument::integer(written)?;
                 let unix_ms =
                     value.checked_mul(unit_ms).filter(|ms| *ms > 0).ok_or_else(invalid)?;
                 // A relative time has to leave room for the clock.

@@ -5,15 +5,17 @@ use smallvec::SmallVec;
 use super::args::Args;
 use super::host::{Host, Key, LockReply, Outcome, Settings, Waiting};
 use super::{ArgKind, ArgSpec};
-use crate::codec::effect::{Change, Effect, Expiry};
+use crate::argument;
+use crate::codec::effect::{Change, Effect};
 use crate::codec::locks::encode_edits;
 use crate::document::Document;
 use crate::error::{Error, Result};
+use crate::expiry::Expiry;
+use crate::keys::KeyIndex;
 use crate::limit;
 use crate::lock::{Answer, Ask, At, Grant, GrantRef, LockEdit, LockLimits, Locks, Mode};
-use crate::op::{self, operand_integer};
 use crate::reply::Reply;
-use crate::txn::{KeyIndex, no_key};
+use crate::txn::no_key;
 use crate::value::print;
 
 /// The lease of a request without `LEASE`.
@@ -41,8 +43,8 @@ pub struct LockRequest<'a> {
 
 impl<'a> LockRequest<'a> {
     pub fn parse(mut args: Args<'a>, settings: &Settings) -> Result<LockRequest<'a>> {
-        let name = op::lock_name(args.next("the name of a lock")?, "name")?;
-        let owner = op::lock_name(args.next("an owner")?, "owner")?;
+        let name = argument::lock_name(args.next("the name of a lock")?, "name")?;
+        let owner = argument::lock_name(args.next("an owner")?, "owner")?;
         let (mut lease_ms, mut wait_ms) = (None, None);
         let (mut shared, mut ephemeral, mut get) = (false, false, false);
         loop {
@@ -155,14 +157,14 @@ impl LockReply {
 
 /// A grant as a client names it: `name owner fence`.
 pub fn parse_grant<'a>(args: &mut Args<'a>) -> Result<GrantRef<'a>> {
-    let name = op::lock_name(args.next("the name of a lock")?, "name")?.as_bytes();
-    let owner = op::lock_name(args.next("an owner")?, "owner")?.as_bytes();
-    let fence = op::fence(args.next("a fence")?)?;
+    let name = argument::lock_name(args.next("the name of a lock")?, "name")?.as_bytes();
+    let owner = argument::lock_name(args.next("an owner")?, "owner")?.as_bytes();
+    let fence = argument::fence(args.next("a fence")?)?;
     Ok(GrantRef { name, owner, fence })
 }
 
 pub fn parse_lease(arg: &[u8], limits: &LockLimits) -> Result<u64> {
-    match u64::try_from(operand_integer(arg)?) {
+    match u64::try_from(argument::integer(arg)?) {
         Ok(ms) if ms > limits.lease_ms_max => {
             Err(Error::limit(limit::LOCK_LEASE_MAX, limits.lease_ms_max))
         }
@@ -175,7 +177,7 @@ pub fn parse_lease(arg: &[u8], limits: &LockLimits) -> Result<u64> {
 }
 
 fn parse_wait(arg: &[u8]) -> Result<u64> {
-    match u64::try_from(operand_integer(arg)?) {
+    match u64::try_from(argument::integer(arg)?) {
         Ok(ms) if ms > WAIT_MS_MAX => Err(Error::limit(limit::LOCK_WAIT, WAIT_MS_MAX)),
         Ok(ms) => Ok(ms),
         _ => Err(Error::syntax("WAIT is not negative").text("argument", arg)),

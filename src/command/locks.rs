@@ -3,9 +3,9 @@
 use super::args::Args;
 use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use crate::argument;
 use crate::error::{ErrorCode, Result};
 use crate::lock::{At, Engine, Holder, Locks, Mode};
-use crate::op;
 use crate::reply::Reply;
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -42,7 +42,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let key = args.key()?;
     let name = match args.is_finished() {
         true => None,
-        false => Some(op::lock_name(args.next("the name of a lock")?, "name")?.as_bytes()),
+        false => Some(argument::lock_name(args.next("the name of a lock")?, "name")?.as_bytes()),
     };
     args.finish()?;
     let found = host.read(key).map_err(|error| error.text("key", key.name))?;

@@ -6,7 +6,6 @@
 //! says is then replied, propagated and announced by whoever hosts the command.
 
 mod args;
-pub mod memory;
 
 mod apply;
 mod define;

@@ -8,9 +8,9 @@ use super::args::{ARGS, Args, EXPIRY, INIT, MKPATH};
 use super::host::{Host, Key, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::budget::Allowance;
-use crate::codec::token::Digest;
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
+use crate::token::Digest;
 use crate::txn::{self, ReplyForm, Request, TokenRecord};
 
 #[linkme::distributed_slice(COMMANDS)]

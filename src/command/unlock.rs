@@ -4,9 +4,9 @@ use super::args::Args;
 use super::host::{Host, Outcome};
 use super::locking::parse_grant;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use crate::argument;
 use crate::error::{ErrorCode, Result};
 use crate::lock::At;
-use crate::op;
 use crate::reply::Reply;
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -68,7 +68,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
 }
 
 fn force(host: &mut dyn Host, key: super::Key<'_>, mut args: Args<'_>) -> Result<Outcome> {
-    let name = op::lock_name(args.next("the name of a lock")?, "name")?;
+    let name = argument::lock_name(args.next("the name of a lock")?, "name")?;
     if !args.keyword("FORCE") {
         args.next("a fence behind the owner, or FORCE")?;
         args.next("a fence")?;

@@ -76,10 +76,7 @@ pub use computed::computed;
 pub use example::{Example, words};
 pub use get::read as read_path;
 pub use json_patch::Patch;
-pub use operand::{
-    Arg, Operand, OperandKind, Parsing, fence, integer as operand_integer, lock_name,
-    parse_operands,
-};
+pub use operand::{Arg, Operand, OperandKind, Parsing, parse_operands};
 pub use site::{Around, Clock, Frame, Site};
 
 /// The complete declaration of an operator.

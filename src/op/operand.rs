@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use super::base64;
 use super::json_patch::Patch;
-use crate::error::{Error, ErrorCode, Result};
+use crate::argument;
+use crate::error::{Error, Result};
 use crate::expr::{Names, Program};
-use crate::limit;
-use crate::lock::NAME_BYTES_MAX;
 use crate::path::{Path, PathLimits, Singular};
 use crate::time::Duration;
 use crate::value::{ArrayView, Limits, Measured, Number, ObjectView, parse};
@@ -200,24 +199,6 @@ impl<'a> Arg<'a> {
     }
 }
 
-/// The name of a lock, or of an owner.
-pub fn lock_name<'a>(arg: &'a [u8], what: &str) -> Result<&'a str> {
-    if arg.len() > NAME_BYTES_MAX {
-        return Err(
-            Error::limit(limit::LOCK_NAME_BYTES, NAME_BYTES_MAX as u64).text("argument", arg)
-        );
-    }
-    std::str::from_utf8(arg).ok().filter(|name| !name.is_empty()).ok_or_else(|| {
-        Error::syntax(format!("{what} has to be UTF-8 and not empty")).text("argument", arg)
-    })
-}
-
-/// A fence, as a client passes it.
-pub fn fence(arg: &[u8]) -> Result<u64> {
-    u64::try_from(integer(arg)?)
-        .map_err(|_| Error::syntax("a fence is not negative").text("argument", arg))
-}
-
 /// Compiles an expression, or finds it compiled.
 pub type Compile<'p> = dyn FnMut(&[u8], Names) -> Result<Arc<Program>> + 'p;
 
@@ -295,14 +276,14 @@ fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Res
         OperandKind::JsonString => Arg::Text(parse::string(arg, limits)?.into()),
         OperandKind::Expression => Arg::Expression(parsing.computed(arg)?),
         OperandKind::Number => Arg::Number(Number::parse(arg)?),
-        OperandKind::Integer => Arg::Integer(integer(arg)?),
+        OperandKind::Integer => Arg::Integer(argument::integer(arg)?),
         OperandKind::Name => {
             let text = std::str::from_utf8(arg)
                 .map_err(|_| refused(format!("{} has to be UTF-8", operand.name)))?;
             Arg::Text(text.into())
         }
-        OperandKind::LockName => Arg::Text(lock_name(arg, operand.name)?.into()),
-        OperandKind::Fence => Arg::Integer(fence(arg)? as i64),
+        OperandKind::LockName => Arg::Text(argument::lock_name(arg, operand.name)?.into()),
+        OperandKind::Fence => Arg::Integer(argument::fence(arg)? as i64),
         OperandKind::Base64 => {
             let bytes = base64::decode(arg);
             Arg::Bytes(bytes.ok_or_else(|| {
@@ -337,13 +318,4 @@ fn parse_path<'a>(kind: OperandKind, arg: &'a [u8], limits: &PathLimits) -> Resu
             .text("path", arg));
     }
     Ok(path)
-}
-
-/// Reads a signed 64-bit decimal integer, as Redis reads its integer arguments.
-pub fn integer(arg: &[u8]) -> Result<i64> {
-    match Number::parse(arg) {
-        Ok(Number::Int(value)) => Ok(value),
-        Err(error) if error.code() == ErrorCode::Range => Err(error),
-        _ => Err(Error::syntax("not an integer").text("argument", arg)),
-    }
 }

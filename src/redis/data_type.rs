@@ -10,10 +10,11 @@ use redis_module::raw;
 use super::api::{bytes, call};
 use super::stored::{document, drop_raw, into_raw};
 use super::{carrier, clock, counters, defrag, locks, log, models, payload, pending, role, stored};
-use crate::codec::effect::{Change, Effect, Expiry};
+use crate::codec::effect::{Change, Effect};
 use crate::codec::locks::edits_of;
 use crate::codec::rdb;
 use crate::command::lock_effect;
+use crate::expiry::Expiry;
 use crate::value::print;
 
 /// Nine characters, as the server demands; part of the RDB format.

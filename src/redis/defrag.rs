@@ -11,7 +11,7 @@ use redis_module::raw;
 
 use super::api::{call, is_ok};
 use super::stored;
-use crate::codec::token::Token;
+use crate::token::Token;
 use crate::value::Relocate;
 
 /// The part of the server that the mover uses; unit tests have another.
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_token_moves_whole() {
-        let digest = crate::codec::token::Digest::of([&b"request"[..]].into_iter());
+        let digest = crate::token::Digest::of([&b"request"[..]].into_iter());
         let token = Token::new(digest, &crate::reply::Reply::Text(b"reply".into()));
         let mut value: *mut c_void = Box::into_raw(Box::new(token.clone())).cast();
         let mut context = MovesEverything::default();

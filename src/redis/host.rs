@@ -10,16 +10,16 @@ use smallvec::SmallVec;
 use super::api::call;
 use super::{clock, config, counters, locks, models, role, stored, token_type};
 use crate::budget::Allowance;
-use crate::codec::effect::Expiry;
-use crate::codec::token::Token;
 use crate::command::{Documents, Host, Key, Settings, WithLocks, expression};
 use crate::document::{Document, NewDocument, Revisions};
 use crate::error::{Error, ErrorCode, Result};
+use crate::expiry::Expiry;
 use crate::expr::cache::Cache;
 use crate::expr::{ExprLimits, Names, Program};
+use crate::keys::KeyIndex;
 use crate::lock::Moment;
 use crate::model::Models;
-use crate::txn::KeyIndex;
+use crate::token::Token;
 use crate::value::edit::Journal;
 
 /// One command's view; keys stay open until it is dropped.

@@ -9,9 +9,11 @@ use redis_module::raw;
 
 use super::api::call;
 use super::{counters, defrag, log, payload, stored};
-use crate::codec::effect::{Change, Effect, Expiry};
-use crate::codec::token::{self, Token};
+use crate::codec::effect::{Change, Effect};
+use crate::codec::token;
 use crate::error::ErrorCode;
+use crate::expiry::Expiry;
+use crate::token::Token;
 
 /// Nine characters, as the server demands; part of the RDB format.
 const TYPE_NAME: &std::ffi::CStr = c"model-txn";

@@ -7,12 +7,13 @@ use super::block::Released;
 use super::request::TokenRecord;
 use super::slot::{Committed, KeyResult};
 use super::ttl::{EndsAt, ExpiryOption};
-use crate::codec::effect::{Change, Effect, Expiry};
-use crate::codec::token::Token;
+use crate::codec::effect::{Change, Effect};
 use crate::document::{ANY_NAME, NewDocument};
+use crate::expiry::Expiry;
 use crate::host::{Host, JsonText, Key, KeyEffect, Sent};
 use crate::lock::At;
 use crate::op::Clock;
+use crate::token::Token;
 use crate::value::edit::Journal;
 use crate::value::print;
 

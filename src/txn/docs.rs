@@ -2,9 +2,9 @@
 
 use std::cell::OnceCell;
 
-use super::keys::KeyIndex;
 use super::slot::Slot;
 use crate::expr::Documents;
+use crate::keys::KeyIndex;
 use crate::value::View;
 
 /// All documents but the block's own, which is being edited and lent with each expression.

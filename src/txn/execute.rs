@@ -9,7 +9,6 @@ use super::commit::Commit;
 use super::request::Request;
 use super::slot::{Committed, Editing, Slot};
 use super::transaction::{Context, Decision, Opened};
-use crate::codec::token::{Digest, Token};
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::host::{Host, Key, Outcome};
@@ -17,6 +16,7 @@ use crate::limit;
 use crate::model::{ReadDefinition, Refresh};
 use crate::op::Clock;
 use crate::reply::Reply;
+use crate::token::{Digest, Token};
 use crate::value::edit::{Effects, Journal};
 
 /// The journals of several keys; in boxes, which are moved faster.

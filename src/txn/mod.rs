@@ -9,7 +9,6 @@ mod block;
 mod commit;
 mod docs;
 mod execute;
-mod keys;
 mod request;
 mod slot;
 mod statement;
@@ -19,7 +18,6 @@ mod validation;
 
 pub use block::{check_revision, no_key};
 pub use execute::execute;
-pub use keys::KeyIndex;
 pub use request::{Block, Content, ReplyForm, Request, TokenRecord};
 pub use statement::{
     ASSERTIONS, Assertion, AssertionOperand, AssertionSpec, BLOCK, GUARD, STATEMENTS_MAX,

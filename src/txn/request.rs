@@ -4,14 +4,14 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::keys::KeyIndex;
 use super::statement::Statement;
 use super::ttl::ExpiryOption;
 use crate::budget::Allowance;
-use crate::codec::effect::Expiry;
-use crate::codec::token::Digest;
+use crate::expiry::Expiry;
 use crate::host::{Key, Settings};
+use crate::keys::KeyIndex;
 use crate::model::Model;
+use crate::token::Digest;
 use crate::value::Measured;
 
 /// A parsed command.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::argument;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Program;
 use crate::limit;
-use crate::op::{self, Arg, OpSpec, Parsing, Repeats, Target, operand_integer, parse_operands};
+use crate::op::{self, Arg, OpSpec, Parsing, Repeats, Target, parse_operands};
 
 /// One statement, ready to run.
 pub enum Statement<'a> {
@@ -300,14 +301,14 @@ fn parse_holding(rest: &[&[u8]]) -> Result<Assertion> {
     let &[name, owner, fence, ..] = rest else {
         return Err(Error::syntax("HOLDING needs the name, the owner and the fence of a lock"));
     };
-    let name = op::lock_name(name, "name")?.into();
-    let owner = op::lock_name(owner, "owner")?.into();
-    Ok(Assertion::Holding { name, owner, fence: op::fence(fence)? })
+    let name = argument::lock_name(name, "name")?.into();
+    let owner = argument::lock_name(owner, "owner")?.into();
+    Ok(Assertion::Holding { name, owner, fence: argument::fence(fence)? })
 }
 
 /// A revision as a client gives it back.
 pub fn parse_revision(arg: &[u8]) -> Result<u64> {
-    u64::try_from(operand_integer(arg)?)
+    u64::try_from(argument::integer(arg)?)
         .map_err(|_| Error::syntax("a revision is not negative").text("argument", arg))
 }
 

@@ -10,12 +10,12 @@ use super::docs::OtherDocuments;
 use super::request::{Block, ReplyForm, Request};
 use super::slot::{Committed, Slot};
 use super::statement::Statement;
-use crate::codec::token::Token;
 use crate::error::{Error, Result};
 use crate::expr::Documents;
 use crate::model::Judging;
 use crate::op::{Around, Clock};
 use crate::reply::Reply;
+use crate::token::Token;
 use crate::value::edit::{check_put_in, check_written};
 
 /// What the statements of one command run within.

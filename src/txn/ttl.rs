@@ -1,6 +1,6 @@
 //! Times to live: as a command asks for one, and as a model wants it.
 
-use crate::codec::effect::Expiry;
+use crate::expiry::Expiry;
 use crate::model::Definition;
 
 /// A time to live as it was asked for.

@@ -31,11 +31,11 @@ use redis_model::budget::WorkLimits;
 use redis_model::codec::origin::Bounds;
 use redis_model::codec::rdb;
 use redis_model::command::Outcome;
-use redis_model::command::memory::MemoryHost;
 use redis_model::error::{Detail, Error};
 use redis_model::model::Models;
 use redis_model::op::{self, Absent};
 use redis_model::reply::Reply;
+use redis_model::testing::MemoryHost;
 use serde_json::Value;
 
 use draw::Draw;

@@ -2,8 +2,8 @@
 //!
 //! Each stands for a kind of fault. They run through the commands, so that defaults are filled in.
 
-use redis_model::command::memory::MemoryHost;
 use redis_model::error::Detail;
+use redis_model::testing::MemoryHost;
 use serde_json::Value;
 
 fn cases() -> Vec<Value> {

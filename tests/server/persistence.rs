@@ -427,7 +427,7 @@ fn revisions_grow_over_restarts_and_restores() {
         let ahead = (now + 5 * 31_557_600) * 1_000_000;
         let effect = redis_model::codec::effect::Effect {
             revision: ahead,
-            expiry: redis_model::codec::effect::Expiry::Keep,
+            expiry: redis_model::expiry::Expiry::Keep,
             change: redis_model::codec::effect::Change::Put {
                 model: "any",
                 definition: 0,

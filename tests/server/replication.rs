@@ -352,14 +352,14 @@ fn replicas_are_sent_the_effect_with_absolute_times() {
             let Ok(effect) = redis_model::codec::effect::Effect::decode(&command[2]) else {
                 panic!("no effect: {command:?}")
             };
-            if let redis_model::codec::effect::Expiry::At(unix_ms) = effect.expiry {
+            if let redis_model::expiry::Expiry::At(unix_ms) = effect.expiry {
                 assert!(unix_ms > 1_700_000_000_000, "an absolute time");
             }
         }
         let expiries = commands.iter().map(|command| {
             redis_model::codec::effect::Effect::decode(&command[2]).expect("checked above").expiry
         });
-        use redis_model::codec::effect::Expiry::At;
+        use redis_model::expiry::Expiry::At;
         let absolute = expiries.filter(|expiry| matches!(expiry, At(_))).count();
         assert_eq!(absolute, 3);
     });

@@ -1,6 +1,7 @@
 //! A revision never repeats for a key, however documents come to it, and replicas count along.
 
-use redis_model::codec::effect::{Change, Effect, Expiry};
+use redis_model::codec::effect::{Change, Effect};
+use redis_model::expiry::Expiry;
 use redis_model::value::wire;
 
 use crate::harness::{Flavor, Server, on_every_flavor, on_every_server};

@@ -19,10 +19,10 @@ mod unchanged;
 use std::collections::BTreeMap;
 
 use redis_model::codec::rdb;
-use redis_model::command::memory::MemoryHost;
 use redis_model::command::{self, Outcome};
 use redis_model::error::{Detail, Error};
 use redis_model::reply::Reply;
+use redis_model::testing::MemoryHost;
 use serde_json::{Value, json};
 
 use naive::{Definition, Doc, Naive, State, TTL_S, Told};

@@ -2,10 +2,10 @@
 //! in between, on two hosts that have to stay equal in every reply, refusal, document, version, revision,
 //! time to live and effect.
 
-use redis_model::command::memory::MemoryHost;
 use redis_model::command::{self, Outcome};
 use redis_model::error::Error;
 use redis_model::reply::Reply;
+use redis_model::testing::MemoryHost;
 
 use crate::random::Rng;
 use crate::{bytes, call};

@@ -1,7 +1,7 @@
 //! Commands that change nothing, on a document that was written under an older definition: they leave
 //! every byte, and replicate nothing. Those that assign a default of the newer definition keep it.
 
-use redis_model::command::memory::MemoryHost;
+use redis_model::testing::MemoryHost;
 use redis_model::value::print;
 
 /// The second definition fills in `level` and `log`, and refuses the document.

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::argument;
 use crate::budget::Allowance;
-use crate::codec::effect::Expiry;
-use crate::codec::token::Digest;
 use crate::command::args::{Args, CountedKeys, find_model};
 use crate::error::{Error, ErrorCode, Result};
+use crate::expiry::Expiry;
 use crate::host::{Host, Key, Settings};
+use crate::keys::KeyIndex;
 use crate::limit;
 use crate::model::{Model, Models};
-use crate::op::{Parsing, Run, operand_integer};
-use crate::txn::{BLOCK, Block, Content, KeyIndex, Statement, Statements, parse_block};
+use crate::op::{Parsing, Run};
+use crate::token::Digest;
+use crate::txn::{BLOCK, Block, Content, Statement, Statements, parse_block};
 use crate::value::Measured;
 
 /// The most keys one transaction may name.
@@ -149,7 +151,7 @@ impl<'a> TokenOption<'a> {
 }
 
 fn parse_window(arg: &[u8]) -> Result<u64> {
-    match u64::try_from(operand_integer(arg)?) {
+    match u64::try_from(argument::integer(arg)?) {
         Ok(ms) if ms > WINDOW_MS_MAX => Err(Error::limit(limit::TOKEN_WINDOW, WINDOW_MS_MAX)),
         Ok(ms) if ms > 0 => Ok(ms),
         _ => Err(Error::syntax("a window is at least a millisecond").text("argument", arg)),
@@ -158,7 +160,7 @@ fn parse_window(arg: &[u8]) -> Result<u64> {
 
 fn parse_moment(arg: &[u8]) -> Result<u64> {
     let valid = |ms: &u64| *ms <= i64::MAX as u64 / 2;
-    u64::try_from(operand_integer(arg)?)
+    u64::try_from(argument::integer(arg)?)
         .ok()
         .filter(valid)
         .ok_or_else(|| Error::syntax("invalid unix time in milliseconds").text("argument", arg))

@@ -1,4 +1,4 @@
-//! The different keys of one command, each with its number: in the order they first come.
+//! The different keys of one command, numbered in the order in which they first come.
 
 use hashbrown::HashMap;
 use smallvec::SmallVec;
@@ -27,7 +27,7 @@ impl<'a> KeyIndex<'a> {
         }
     }
 
-    /// Adds a key that is not among them yet; gives its number, counting from 0.
+    /// Adds a key that is not among them yet; returns its number, counting from 0.
     pub fn push(&mut self, name: &'a [u8]) -> usize {
         let number = self.names.len();
         self.names.push(name);

@@ -1,18 +1,20 @@
-//! A host in memory: for tests, examples and the simulator.
+//! A host in memory, for tests: those in `tests/` and whoever tests against the commands without a server.
+//!
+//! Nothing of the module uses it; it is public because integration tests are crates of their own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::host::{Documents, Host, JsonText, Key, Outcome, Sent, Settings, WithLocks};
 use crate::budget::Allowance;
-use crate::codec::effect::Expiry;
-use crate::codec::token::Token;
+use crate::command::{self, Documents, Host, JsonText, Key, Outcome, Sent, Settings, WithLocks};
 use crate::document::{Document, NewDocument, Revisions};
 use crate::error::{Error, ErrorCode, Result};
+use crate::expiry::Expiry;
 use crate::expr::cache::Cache;
 use crate::expr::{ExprLimits, Names, Program};
 use crate::lock::{At, Decisions, Engine, Locks, Moment, Store};
 use crate::model::Models;
+use crate::token::Token;
 use crate::value::edit::Journal;
 
 /// Keys in a map and a clock that is set by hand.
@@ -53,8 +55,9 @@ impl MemoryHost {
     pub fn call(&mut self, args: &[&str]) -> Result<Outcome> {
         let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
         self.now_us += 1000;
-        let done = super::run(self, &args);
-        if let (Err(error), Some(spec)) = (&done, args.first().and_then(|name| super::find(name))) {
+        let done = command::run(self, &args);
+        if let (Err(error), Some(spec)) = (&done, args.first().and_then(|name| command::find(name)))
+        {
             let code = error.code();
             assert!(spec.errors.contains(&code), "{} does not declare {code:?}", spec.name);
         }
@@ -68,7 +71,7 @@ impl MemoryHost {
     pub fn replicate(&mut self, args: &[&[u8]], outcome: &Outcome) -> Result<()> {
         self.replaying = true;
         if let Some(definition) = &outcome.definition {
-            super::run(self, &[b"MODEL.INSTALL", definition])?;
+            command::run(self, &[b"MODEL.INSTALL", definition])?;
         }
         let mut repeated = false;
         for effect in &outcome.effects {
@@ -76,7 +79,7 @@ impl MemoryHost {
             match &effect.sent {
                 Sent::Command if repeated => {}
                 Sent::Command => {
-                    super::run(self, args)?;
+                    command::run(self, args)?;
                     repeated = true;
                 }
                 Sent::Effect(effect, json) => {
@@ -86,7 +89,7 @@ impl MemoryHost {
                         Some(JsonText::Made(json)) => apply.push(json),
                         None => {}
                     }
-                    super::run(self, &apply)?;
+                    command::run(self, &apply)?;
                 }
                 Sent::Unlink => self.unlink(key),
             }
@@ -164,7 +167,7 @@ impl Host for MemoryHost {
         limits: &ExprLimits,
         allowance: &Allowance<'_>,
     ) -> Result<Arc<Program>> {
-        self.expressions.get(super::args::expression(source)?, names, limits, allowance)
+        self.expressions.get(command::expression(source)?, names, limits, allowance)
     }
 
     fn settings(&self) -> Settings {
