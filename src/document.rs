@@ -5,7 +5,7 @@ use std::mem::{self, offset_of};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::lock::{AHEAD_MS, Locks, believed_fence};
+use crate::lock::{AHEAD_MS, Locks};
 use crate::model::{Model, VERSION_MAX};
 use crate::value::{Measured, ROOT_BYTES, Root, Tail};
 
@@ -147,12 +147,6 @@ impl<T: Tail + ?Sized> Document<T> {
     /// Records that the document came in an untrusted payload: it is validated whole at its next write.
     pub fn distrust(&mut self) {
         self.judged |= UNCERTAIN;
-    }
-
-    /// Returns true if its revision and fences are accepted from an untrusted payload.
-    pub fn is_believed(&self, now_us: u64) -> bool {
-        let fence = believed_fence(now_us / 1000);
-        self.revision <= believed_revision(now_us) && self.locks.last_fence() <= fence
     }
 
     /// Copies the document.

@@ -1,24 +1,24 @@
-//! Where a payload comes from, and what follows from it. Every rule about which payloads are trusted is here.
+//! The origin of a payload or an effect, and how far it is trusted. All rules of trust are here.
 
-use crate::document::NewDocument;
+use crate::document::{NewDocument, believed_revision};
 use crate::error::Result;
-use crate::lock::LockLimits;
+use crate::lock::{LockLimits, believed_fence};
 use crate::value::Limits;
 use crate::value::wire;
 
-/// Where a payload comes from.
+/// The origin of a payload or an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A data set that is being loaded: this server's own file, or a full sync. It is what it says.
+    /// A data set that is being loaded: this server's own file, or a full sync. Trusted.
     DataSet,
     /// This server's master, whose limits it passed. A `RESTORE` comes as the client sent it to the
     /// master.
     Master,
-    /// A client, by `RESTORE`. `MIGRATE` on another server is one, too. Anybody could have made it.
+    /// A client, by `RESTORE`. `MIGRATE` on another server is one, too. Untrusted.
     Client,
 }
 
-/// What a payload may hold.
+/// The bounds of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     pub document: Limits,
@@ -27,14 +27,41 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Only what the representation itself cannot exceed.
+    /// No bounds but those of the representation itself.
     pub const NONE: Bounds =
         Bounds { document: Limits::NONE, locks: LockLimits::NONE, token_reply_bytes: u64::MAX };
 }
 
 impl Origin {
-    /// What a payload may hold, where clients may store this much. What was accepted before is read under
-    /// no limits: they may have been other ones then.
+    /// The origin of a command that carries an effect: `replaying` for one of a master or an AOF, whose effects
+    /// are trusted. A client's are not.
+    pub fn of_effect(replaying: bool) -> Origin {
+        if replaying { Origin::Master } else { Origin::Client }
+    }
+
+    /// Flag: an effect of this origin was validated by a master.
+    pub fn trusts_effects(self) -> bool {
+        self != Origin::Client
+    }
+
+    /// Refuses a revision of a client that is years ahead of the clock: it would leave no room for others.
+    pub fn admit_revision(self, revision: u64, now_us: u64) -> Result<()> {
+        if self == Origin::Client && revision > believed_revision(now_us) {
+            return Err(wire::corrupt("a revision is years ahead"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a fence of a client that is years ahead of the clock.
+    pub fn admit_fence(self, fence: u64, now_us: u64) -> Result<()> {
+        if self == Origin::Client && fence > believed_fence(now_us / 1000) {
+            return Err(wire::corrupt("a fence is years ahead"));
+        }
+        Ok(())
+    }
+
+    /// The bounds of a payload, where clients may store as much as `configured`. Content that was accepted before is
+    /// read without limits: they may have been other ones then.
     pub fn bounds(self, configured: Bounds) -> Bounds {
         match self {
             Origin::DataSet | Origin::Master => Bounds::NONE,
@@ -42,13 +69,12 @@ impl Origin {
         }
     }
 
-    /// Accepts a document, or refuses one of a client whose revision or fence is years ahead of the clock:
-    /// it would leave no room for others. A document that was not part of a data set is validated again
-    /// before its next write, because its payload may say wrongly that it was validated.
+    /// Accepts a document, or refuses one of a client whose revision or fence is years ahead of the clock. A document
+    /// that was not part of a data set is validated again before its next write, because its payload may claim a
+    /// validation that did not take place.
     pub fn admit(self, document: &mut NewDocument, now_us: u64) -> Result<()> {
-        if self == Origin::Client && !document.is_believed(now_us) {
-            return Err(wire::corrupt("its revision or a fence is years ahead"));
-        }
+        self.admit_revision(document.revision, now_us)?;
+        self.admit_fence(document.locks.last_fence(), now_us)?;
         if self != Origin::DataSet {
             document.distrust();
         }
@@ -72,12 +98,19 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_client_brings_is_doubted() {
+    fn only_payloads_of_clients_are_bounded() {
         let ahead = believed_revision(NOW_US);
         for revision in [ahead, ahead + 1, REVISION_MAX] {
             assert_eq!(admit(Origin::DataSet, revision), (true, true));
             assert_eq!(admit(Origin::Master, revision), (true, false));
             assert_eq!(admit(Origin::Client, revision).0, revision == ahead);
+        }
+        for (origin, trusted) in
+            [(Origin::of_effect(true), true), (Origin::of_effect(false), false)]
+        {
+            assert_eq!(origin.trusts_effects(), trusted);
+            assert_eq!(origin.admit_revision(REVISION_MAX, NOW_US).is_ok(), trusted);
+            assert_eq!(origin.admit_fence(u64::MAX, NOW_US).is_ok(), trusted);
         }
         let configured = Bounds { token_reply_bytes: 1, ..Bounds::NONE };
         assert_eq!(Origin::Client.bounds(configured), configured);

@@ -1,5 +1,5 @@
 //! `MODEL.APPLY`: repeats the effect of a command on one key. Written by the module for replicas and
-//! the AOF; clients have no use for it.
+//! the AOF, not for clients.
 
 use smallvec::smallvec;
 
@@ -9,15 +9,16 @@ use super::locking;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::codec::effect::{Change, Effect};
 use crate::codec::locks::decode_edits;
-use crate::document::{ANY_NAME, NewDocument, believed_revision};
+use crate::codec::origin::{Bounds, Origin};
+use crate::document::{ANY_NAME, NewDocument};
 use crate::error::{ErrorCode, Result};
 use crate::expiry::Expiry;
-use crate::lock::{At, LockEdit, believed_fence};
+use crate::lock::{At, LockEdit};
 use crate::reply::Reply;
 use crate::token::Token;
 use crate::txn::no_key;
 use crate::value::edit::Editor;
-use crate::value::{Limits, parse, wire};
+use crate::value::{Limits, parse};
 
 #[linkme::distributed_slice(COMMANDS)]
 static APPLY: CommandSpec = CommandSpec {
@@ -45,9 +46,10 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let key = args.key()?;
     let effect = Effect::decode(args.next("an effect")?)?;
-    believe(host, &effect)?;
-    let limits = limits(host);
-    // Who keeps what was read of a document need not know who holds it.
+    let origin = Origin::of_effect(host.replaying());
+    origin.admit_revision(last_revision(&effect), host.now_us())?;
+    let limits = limits(host, origin);
+    // Clients that cache a document need not know of its locks.
     let signalled = !matches!(effect.change, Change::Locks(_));
     let event = match &effect.change {
         Change::Put { model, definition, ahead } => {
@@ -58,7 +60,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             let model = (*model != ANY_NAME).then(|| host.models().of_document(model));
             let mut document = NewDocument::new(content, model, *definition, effect.revision);
             document.locks = locks;
-            if !host.replaying() {
+            if !origin.trusts_effects() {
                 document.distrust();
             }
             host.put(key, document);
@@ -66,7 +68,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         }
         Change::Edit { edits, definition } => {
             args.finish()?;
-            edit(host, key, edits, &effect, *definition)?;
+            edit(host, key, edits, &effect, *definition, origin)?;
             Some(c"model.update")
         }
         Change::Touch => {
@@ -85,9 +87,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             args.finish()?;
             let edits = decode_edits(edits)?;
             let fence = edits.iter().map(LockEdit::fence).max().unwrap_or(0);
-            if !host.replaying() && fence > believed_fence(host.now_us() / 1000) {
-                return Err(wire::corrupt("a fence is years ahead"));
-            }
+            origin.admit_fence(fence, host.now_us())?;
             host.open(key)?.ok_or_else(no_key)?;
             repeat(host, key, &edits);
             let granted = edits.iter().any(|edit| matches!(edit, LockEdit::Grant { .. }));
@@ -107,7 +107,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     Ok(Outcome { reply: Reply::Ok, effects: smallvec![effect], definition: None, waits: None })
 }
 
-/// Changes who holds locks; nobody is told but replicas, which are sent the command.
+/// Changes the holders of locks. Only replicas are told: they receive the command.
 fn repeat(host: &mut dyn Host, key: Key<'_>, edits: &[LockEdit]) {
     let at = At { db: host.database(), key: key.name };
     host.with_locks(&mut |engine, store, moment| {
@@ -121,8 +121,9 @@ fn edit(
     edits: &[u8],
     effect: &Effect<'_>,
     definition: u32,
+    origin: Origin,
 ) -> Result<()> {
-    let (replaying, limits) = (host.replaying(), limits(host));
+    let limits = limits(host, origin);
     let mut journal = host.take_journal();
     let document = host.open(key)?.ok_or_else(no_key)?;
     let size = document.size();
@@ -131,7 +132,7 @@ fn edit(
     let size = editor.commit();
     document.set_size(size);
     document.revision = effect.revision;
-    if !replaying {
+    if !origin.trusts_effects() {
         document.distrust();
     } else if definition > 0 {
         document.set_judged_by(definition);
@@ -140,19 +141,16 @@ fn edit(
     Ok(())
 }
 
-/// Refuses what a client brings that is too far ahead of the clock.
-fn believe(host: &mut dyn Host, effect: &Effect<'_>) -> Result<()> {
-    let ahead = match effect.change {
-        Change::Put { ahead, .. } => ahead,
-        _ => 0,
-    };
-    if !host.replaying() && effect.revision + ahead > believed_revision(host.now_us()) {
-        return Err(wire::corrupt("a revision is years ahead"));
+/// The highest revision that an effect reports.
+fn last_revision(effect: &Effect<'_>) -> u64 {
+    match effect.change {
+        Change::Put { ahead, .. } => effect.revision + ahead,
+        _ => effect.revision,
     }
-    Ok(())
 }
 
-/// What a master accepted is never refused; a client's own use stays within this server's limits.
-fn limits(host: &dyn Host) -> Limits {
-    if host.replaying() { Limits::NONE } else { host.settings().document }
+/// The limits of documents for an effect of this origin.
+fn limits(host: &dyn Host, origin: Origin) -> Limits {
+    let settings = host.settings();
+    origin.bounds(Bounds { document: settings.document, ..Bounds::NONE }).document
 }
