@@ -205,7 +205,7 @@ fn all_replies_of_a_command_keep_one_limit() {
 }
 
 #[test]
-fn one_statement_at_many_places_is_refused_before_all_of_it_is_told() {
+fn a_statement_with_many_matches_is_refused_before_its_whole_reply_exists() {
     let mut host = MemoryHost::default();
     host.call(&["MODEL.SET", "k", "any", &format!("[{}]", vec!["1"; 100].join(","))]).unwrap();
     host.settings.work.reply_bytes = 100 * 64;

@@ -128,7 +128,7 @@ fn every_way_to_write_is_validated() {
 }
 
 #[test]
-fn a_violation_says_where_and_what() {
+fn a_violation_reports_the_place_and_the_keyword() {
     let mut pair = Pair::new();
     pair.call(&["MODEL.DEFINE", "item", ITEM, "RULE", "covered", "self.reserved <= self.stock"]);
     pair.call(&["MODEL.SET", "k", "item", r#"{"stock":1}"#]);
@@ -144,7 +144,7 @@ fn a_violation_says_where_and_what() {
 }
 
 #[test]
-fn a_failed_condition_says_what_it_read() {
+fn a_failed_condition_reports_the_values_it_read() {
     let mut pair = Pair::new();
     pair.call(&["MODEL.SET", "k", "any", r#"{"balance":20,"open":true}"#]);
     let condition = "self.open && self.balance >= args.n";
@@ -185,7 +185,7 @@ fn a_failed_condition_says_what_it_read() {
 }
 
 #[test]
-fn conditions_and_guards_see_what_stands_before_them() {
+fn conditions_and_guards_see_earlier_statements() {
     let mut pair = Pair::new();
     pair.call(&["MODEL.SET", "k", "any", r#"{"n":1}"#]);
     let reply = pair.call(&[

@@ -110,7 +110,7 @@ fn is_error(reply: &str) -> bool {
     ErrorCode::ALL.iter().any(|code| code.word() == reply)
 }
 
-/// Whether the example's first operand is a path to any number of places.
+/// Returns true if the example's first operand is a path to any number of places.
 fn is_query(example: &Example) -> bool {
     let path = example.words().get(1).map(|path| path.as_bytes());
     path.and_then(|path| Path::parse(path, &PathLimits::DEFAULT).ok())
@@ -250,7 +250,7 @@ fn declarations_are_complete() {
     });
 }
 
-/// Whether the example shows what happens where nothing is at a singular path.
+/// Returns true if the example shows what happens where nothing is at a singular path.
 fn shows_absence(spec: &OpSpec, example: &Example) -> bool {
     let before = redis_model::value::parse::json(
         example.before.as_bytes(),

@@ -486,7 +486,7 @@ fn each_limit_holds_at_the_maximum_and_one_past_it() {
 
 /// Operators and members in a row are bounded for the sake of the parser, and the refusal says so.
 #[test]
-fn a_row_that_is_too_long_is_told_from_nesting() {
+fn a_long_chain_is_distinguished_from_nesting() {
     on_small_stack(|| {
         let limits = ExprLimits { bytes: BYTES_MAX, ..LIMITS };
         let document = json(r#"{"a":{"b":{"c":1}}}"#);

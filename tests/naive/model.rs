@@ -383,7 +383,7 @@ impl Run<'_> {
         Ok("(integer) 1".to_owned())
     }
 
-    /// Whether the part of the path that leads somewhere leads to the place or inside of it.
+    /// Returns true if the part of the path that leads somewhere leads to the place or inside of it.
     fn leads_through(&self, steps: &[Step], place: &[Child]) -> bool {
         (0..=steps.len()).any(|some| {
             let found = path::resolve(self.document, &steps[..some], false);
@@ -412,7 +412,7 @@ fn steps(path: &Path) -> &[Step] {
     }
 }
 
-/// Whether two values look the same: `1` and `1.0` do not, nor do members in another order.
+/// Returns true if two values look the same: `1` and `1.0` do not, nor do members in another order.
 pub fn same_text(a: &Value, b: &Value) -> bool {
     let (a, b) = (a.to_string(), b.to_string());
     a == b

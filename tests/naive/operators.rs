@@ -37,7 +37,7 @@ pub struct Done {
     /// What is there now; none where nothing was done.
     pub new: Option<Value>,
     pub reply: Reply,
-    /// Whether something may have been changed and changed back.
+    /// Flag: a value may have been changed and changed back.
     pub touched: bool,
 }
 

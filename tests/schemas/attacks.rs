@@ -249,7 +249,7 @@ fn references_that_multiply_are_refused() {
 }
 
 #[test]
-fn work_that_multiplies_with_depth_comes_to_an_end() {
+fn work_that_multiplies_with_depth_is_bounded() {
     let twice = |keyword: &str| {
         format!(
             r##"{{"$defs":{{"n":{{"{keyword}":[

@@ -28,7 +28,7 @@ fn items(count: usize, item: &str) -> Value {
 }
 
 #[test]
-fn a_change_in_an_optional_list_costs_what_it_costs_in_a_list() {
+fn a_change_in_an_optional_list_costs_the_same_as_in_a_list() {
     let list = r##"{"items":{"$ref":"#/$defs/Item"},"type":"array"}"##;
     let of = |items: &str| {
         schema(&format!("{{\"$defs\":{{\"Item\":{ITEM}}},\"properties\":{{\"items\":{items}}}}}"))
@@ -98,7 +98,7 @@ fn the_error_lists_what_each_branch_lacks_if_none_is_selected() {
 }
 
 #[test]
-fn up_to_eight_violations_are_told() {
+fn up_to_eight_violations_are_reported() {
     let members: Vec<String> =
         (0..20).map(|nth| format!("\"p{nth}\":{{\"maximum\":{nth}}}")).collect();
     let wide =

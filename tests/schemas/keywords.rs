@@ -68,7 +68,7 @@ fn details(error: &Error) -> (String, String, String) {
 }
 
 #[test]
-fn every_keyword_says_where_and_why() {
+fn every_keyword_reports_the_place_and_the_reason() {
     let mut wrong = Vec::new();
     for (schema, valid, invalid, place, keyword, pointer) in ROWS {
         let compiled = Schema::compile(schema.as_bytes(), &SchemaLimits::DEFAULT).expect(schema);

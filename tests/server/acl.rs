@@ -69,7 +69,7 @@ fn a_bad_count_shows_no_key() {
 }
 
 #[test]
-fn permissions_to_read_and_to_write_are_told_apart() {
+fn permissions_to_read_and_to_write_are_distinguished() {
     on_every_server(|server| {
         server.must(SET);
         let mut reader = user(server, &["+@all", "%R~in:*"]);

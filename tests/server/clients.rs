@@ -225,7 +225,7 @@ fn blocks(page: &str) -> Vec<Block> {
     blocks
 }
 
-/// Whether a block is whole lines of a program, which may stand further to the right there.
+/// Returns true if a block is whole lines of a program, which may stand further to the right there.
 fn is_piece(text: &str, program: &str) -> bool {
     let indented = |indent: &str| {
         let line = |line: &str| match line.is_empty() {
@@ -351,7 +351,7 @@ fn check_sessions(page: &str) {
 }
 
 #[test]
-fn the_pages_show_what_the_server_says() {
+fn the_pages_show_the_replies_of_the_server() {
     for (page, _) in PAGES {
         check_sessions(page);
     }

@@ -255,7 +255,7 @@ fn fieldop_options_stand_in_any_order_and_once() {
 }
 
 #[test]
-fn assertions_stand_anywhere_and_undo_what_came_before() {
+fn assertions_may_follow_operators_and_revert_them() {
     on_every_shared(|server| {
         let conn = &mut server.conn();
         let key = "commands:assertions";

@@ -118,7 +118,7 @@ pub fn on_every_flavor(body: impl Fn(Flavor) + Sync) {
     });
 }
 
-/// Whether tests of every flavour run on this one: REDIS_MODEL_SERVER names the only one, to look at it alone.
+/// Returns true if tests of every flavour run on this one: REDIS_MODEL_SERVER names the only one, to look at it alone.
 fn is_wanted(flavor: Flavor) -> bool {
     let named = std::env::var("REDIS_MODEL_SERVER").ok();
     named.is_none_or(|name| name == flavor.name()) && valgrind::includes(flavor)
@@ -261,7 +261,7 @@ impl Server {
         }
     }
 
-    /// Whether PING is answered with PONG, which a server that still loads its data does not do.
+    /// Returns true if PING is answered with PONG, which a server that still loads its data does not do.
     fn answers(&self) -> bool {
         let Ok(mut conn) = Conn::open(self.port) else {
             return false;
@@ -423,7 +423,7 @@ impl Server {
         }
     }
 
-    /// Whether the AOF was rewritten since the server first ran: the file it began with is gone.
+    /// Returns true if the AOF was rewritten since the server first ran: the file it began with is gone.
     pub fn has_rewritten_aof(&self) -> bool {
         !self.dir.join("appendonlydir/appendonly.aof.1.incr.aof").exists()
     }

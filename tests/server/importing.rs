@@ -115,7 +115,7 @@ fn order(said: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_run_that_was_interrupted_goes_on() {
+fn an_interrupted_import_can_be_resumed() {
     let source = redisjson(&[]);
     let conn = &mut source.conn();
     for nth in 0..MANY {

@@ -218,22 +218,22 @@ fn check_detected(manner: Manner) {
 }
 
 #[test]
-fn transfers_in_two_commands_are_found_out() {
+fn the_checker_detects_transfers_in_two_commands() {
     check_detected(Manner::TornWrites);
 }
 
 #[test]
-fn snapshots_in_several_commands_are_found_out() {
+fn the_checker_detects_snapshots_in_several_commands() {
     check_detected(Manner::TornReads);
 }
 
 #[test]
-fn reading_and_writing_back_is_found_out() {
+fn the_checker_detects_reading_and_writing_back() {
     check_detected(Manner::ReadModifyWrite);
 }
 
 #[test]
-fn asking_again_without_a_token_is_found_out() {
+fn the_checker_detects_retries_without_a_token() {
     check_detected(Manner::WithoutTokens);
 }
 

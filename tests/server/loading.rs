@@ -9,7 +9,7 @@ use crate::resp::Reply;
 /// Longer than any period at which the module does something by itself.
 const WHILE: Duration = Duration::from_secs(3);
 
-/// Whether the server aborts by itself, before it has unloaded the module: Valkey 9.1 writes the reason why it
+/// Returns true if the server aborts by itself, before it has unloaded the module: Valkey 9.1 writes the reason why it
 /// cannot unload a module with data types through a null pointer.
 fn dies_of_an_unknown_option(flavor: Flavor) -> bool {
     flavor == Flavor::Valkey91
@@ -43,7 +43,7 @@ fn modules(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn a_load_that_fails_leaves_a_server_that_goes_on() {
+fn a_server_survives_a_failed_load_of_the_module() {
     on_every_flavor(|flavor| {
         for mode in ["cluster-enabled no", "cluster-enabled yes"] {
             let server = Server::start_plain(flavor, &[mode, "appendonly yes"]);

@@ -211,7 +211,7 @@ fn an_expired_lease_releases_the_lock_and_refuses_its_holder() {
 }
 
 #[test]
-fn a_lease_that_ran_out_while_the_server_was_stopped_is_over() {
+fn a_lease_expires_while_the_server_is_stopped() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         make(conn, "k");
@@ -367,7 +367,7 @@ fn check_restart(flavor: Flavor, config: &[&str]) {
 }
 
 #[test]
-fn replicas_have_the_locks_and_one_that_is_promoted_goes_on() {
+fn replicas_have_the_locks_and_a_promoted_one_grants_further_ones() {
     on_every_flavor(|flavor| {
         let (master, replica) = (Server::start(flavor, &[]), Server::start(flavor, &[]));
         let conn = &mut master.conn();

@@ -67,7 +67,7 @@ fn ended_models_do_not_count_even_after_a_restart() {
 }
 
 #[test]
-fn a_replica_forgets_what_its_master_forgot() {
+fn a_replica_forgets_the_removals_its_master_forgot() {
     on_every_flavor(|flavor| {
         let (master, replica) = (Server::start(flavor, &[]), Server::start(flavor, &[]));
         let late = Server::start(flavor, &[]);
@@ -89,7 +89,7 @@ fn a_replica_forgets_what_its_master_forgot() {
 }
 
 #[test]
-fn a_cluster_goes_on_when_more_models_were_ended_than_are_remembered() {
+fn a_cluster_works_after_more_removals_than_are_remembered() {
     for flavor in [Flavor::Redis70, Flavor::Valkey91] {
         let mut cluster = Cluster::start(flavor, 2, &[]);
         let name = |server: &Server| server.must(&["MODEL.MODELS"]);

@@ -135,7 +135,7 @@ fn definitions_take_part_in_transactions() {
 }
 
 #[test]
-fn keyspace_events_name_what_happened_to_documents_of_models() {
+fn keyspace_events_name_the_changes_of_documents_of_models() {
     for classes in ["KEA", "Kdg"] {
         let config = format!("notify-keyspace-events {classes}");
         on_every_server_with(&[&config], check_events);

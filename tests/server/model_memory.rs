@@ -191,7 +191,7 @@ fn without_memory_definitions_and_changes_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn a_replica_without_memory_takes_what_its_master_took() {
+fn a_replica_without_memory_applies_the_writes_of_its_master() {
     on_every_flavor(|flavor| {
         let (master, replica) = (Server::start(flavor, &[]), Server::start(flavor, &[]));
         replica.replica_of(&master);

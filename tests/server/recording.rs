@@ -6,7 +6,7 @@ use redis_model::error::ErrorCode;
 use crate::harness::{Server, on_every_server_with};
 use crate::resp::{Conn, Reply};
 
-/// Whether a line is an error of ours: a word of the table, a space, one JSON object, which it gives.
+/// Returns true if a line is an error of ours: a word of the table, a space, one JSON object, which it gives.
 #[track_caller]
 pub fn check_error_line(reply: &Reply) -> serde_json::Value {
     let line = reply.error();

@@ -375,7 +375,7 @@ fn nested(depth: usize) -> String {
 }
 
 #[test]
-fn depth_is_limited_however_it_comes_about() {
+fn depth_is_limited_for_every_kind_of_write() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         conn.must(&["CONFIG", "SET", "model.depth", "10"]);

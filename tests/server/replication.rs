@@ -445,7 +445,7 @@ fn a_replica_tells_its_own_subscribers() {
 }
 
 #[test]
-fn only_what_repeats_exactly_is_sent_on_as_it_is() {
+fn only_commands_that_repeat_exactly_are_replicated_verbatim() {
     on_every_flavor(|flavor| {
         let server = Server::start(flavor, &["appendonly yes", "appendfsync always"]);
         let conn = &mut server.conn();

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 #[test]
-fn the_tour_shows_what_it_says() {
+fn the_tour_shows_the_announced_replies() {
     let root = env!("CARGO_MANIFEST_DIR");
     let ran = Command::new(format!("{root}/scripts/run"))
         .env("RUN_ONCE", "1")

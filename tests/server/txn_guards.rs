@@ -179,7 +179,7 @@ fn no_key_is_hidden_from_the_rules() {
 }
 
 #[test]
-fn scripts_may_go_on_after_a_refusal_and_keep_what_was_done() {
+fn scripts_may_continue_after_a_refusal_and_keep_earlier_writes() {
     on_every_server(|server| {
         let conn = &mut server.conn();
         prepare(conn);

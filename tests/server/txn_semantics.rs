@@ -248,7 +248,7 @@ fn a_document_of_an_older_definition_is_renewed_when_it_is_written() {
 
 /// The order that docs/transactions.md gives: each is the one before it without what was wrong first.
 #[test]
-fn of_several_refusals_the_first_is_told() {
+fn the_first_of_several_refusals_is_reported() {
     const WRONG: [(&str, &str, &str, &str); 12] = [
         ("5 a b plain t u TOKEN plain AT x ON a IF zork INCR $.n", "ERR", "argument", "x"),
         ("5 a b plain t u TOKEN plain AT 1 ON a IF zork INCR $.n", "EXPR", "expr", "zork"),

@@ -350,7 +350,7 @@ fn settle(server: &Server) {
 
 /// A token that a replica still has, though its time is over, counts for nothing when it is promoted.
 #[test]
-fn an_expired_token_is_gone_on_a_promoted_replica() {
+fn an_expired_token_is_missing_on_a_promoted_replica() {
     on_every_flavor(|flavor: Flavor| {
         let (master, replica) = (Server::start(flavor, &[]), Server::start(flavor, &[]));
         replica.replica_of(&master);

@@ -296,7 +296,7 @@ fn tokens_that_are_there_stay_as_they_are() {
 
 /// Random transactions, each refused by its last statement, over whatever a random workload left.
 #[test]
-fn any_transaction_can_be_undone_without_anybody_hearing_of_it() {
+fn a_reverted_transaction_replicates_and_announces_nothing() {
     let seed = workload::seed("txn_undo");
     on_every_recording(|server| {
         let mut rng = Rng::new(seed);

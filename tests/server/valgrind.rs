@@ -27,12 +27,12 @@ pub fn patience(usual: Duration) -> Duration {
     if is_on() { usual * 5 } else { usual }
 }
 
-/// Whether tests of every flavour run on this one.
+/// Returns true if tests of every flavour run on this one.
 pub fn includes(flavor: Flavor) -> bool {
     !is_on() || flavor == Flavor::Redis70
 }
 
-/// Whether servers of this flavour run under valgrind.
+/// Returns true if servers of this flavour run under valgrind.
 fn watches(flavor: Flavor) -> bool {
     is_on() && flavor == Flavor::Redis70
 }

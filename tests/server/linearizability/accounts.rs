@@ -189,7 +189,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Whether it says that this assertion was false.
+    /// Returns true if it says that this assertion was false.
     fn refuses(&self, (account, action): Step) -> bool {
         match (self, action) {
             (Answer::False { account: refused, .. }, Action::AtLeast(_) | Action::Equals(_))
@@ -275,7 +275,7 @@ fn refused(state: &State, mut account: Account, action: Action, answer: &Answer)
     }
 }
 
-/// Whether an assertion is true. No client expects a revision that the model does not know yet
+/// Returns true if an assertion is true. No client expects a revision that the model does not know yet
 /// unless it is told of it in between, so that holding one to be the current one is right.
 fn holds(account: &mut Account, action: Action) -> bool {
     match action {

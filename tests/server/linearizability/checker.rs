@@ -1,10 +1,9 @@
-//! Whether a recorded history of concurrent calls is linearizable: whether each call could have
-//! happened at one moment between being sent and being answered, so that all replies are right.
+//! The check that a recorded history of concurrent calls is linearizable: that each call can have taken effect at
+//! one moment between being sent and being answered, so that all replies are correct.
 //!
-//! The search is Wing and Gong's with Lowe's memory: it never looks twice at the same calls having
-//! happened with the same state left. A call with no reply may have happened at any moment up to one
-//! that the recorder vouches for, or not at all. The checker knows nothing of what is called: a
-//! [`Model`] says what a call does to a state.
+//! The search is Wing and Gong's with Lowe's memory: it never examines the same set of applied calls with the same
+//! state twice. A call without a reply may have taken effect at any moment up to one that the recorder guarantees,
+//! or not at all. The checker does not know the calls: a [`Model`] defines the effect of a call on a state.
 //!
 //! The crate `stateright` has a tester of the same kind. It is not used because it has no memory (it
 //! tries every order anew, and copies the history at each step), keeps one call without a reply a
@@ -75,7 +74,7 @@ impl<Op, R> Call<Op, R> {
         }
     }
 
-    /// Whether neither was over before the other began.
+    /// Returns true if neither was over before the other began.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.sent < other.end() && other.sent < self.end()
     }
@@ -102,7 +101,7 @@ pub fn check<M: Model>(
     search(model, initial, history, Set::new(history.len()))
 }
 
-/// Whether this lost call happened in every order that explains the replies.
+/// Returns true if this lost call happened in every order that explains the replies.
 pub fn must_have_happened<M: Model>(
     model: &M,
     initial: &M::State,
@@ -157,7 +156,7 @@ struct Search<'a, M: Model> {
 }
 
 impl<M: Model> Search<'_, M> {
-    /// Whether the order so far, which leaves `state`, goes on to one with all answered calls.
+    /// Returns true if the order so far, which leaves `state`, goes on to one with all answered calls.
     fn extend(&mut self, decided: Set, state: M::State) -> bool {
         if self.order.len() > self.longest.longest.len() {
             self.longest = Refusal { longest: self.order.clone(), state: state.clone() };

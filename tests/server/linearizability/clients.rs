@@ -72,7 +72,7 @@ impl Recorder {
         broken.iter().filter(is_cut_off).count()
     }
 
-    /// Whether the server still has connections that clients have left; `list` is CLIENT LIST's.
+    /// Returns true if the server still has connections that clients have left; `list` is CLIENT LIST's.
     pub fn is_left_open(&self, list: &str) -> bool {
         let left = self.left.lock().unwrap();
         list.split_whitespace()

@@ -246,7 +246,7 @@ fn write_if_equal(balance: i64) -> Op {
     Op::new(Form::FieldOp, &[(0, Equals(balance)), (0, Action::Assign(balance - 1))])
 }
 
-/// Whether some order explains the history: all orders are tried, of all calls or without lost ones.
+/// Returns true if some order explains the history: all orders are tried, of all calls or without lost ones.
 fn is_explained(calls: &Calls, order: &mut Vec<usize>, state: &State) -> bool {
     let is_missing = |nth: &usize| !order.contains(nth);
     let missing: Vec<usize> = (0..calls.len()).filter(is_missing).collect();

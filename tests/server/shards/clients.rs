@@ -161,7 +161,7 @@ impl Drop for Alarm<'_> {
 /// What became of a request.
 enum Outcome {
     Told(Reply),
-    /// Whether it was carried out is not known.
+    /// It is unknown if the change was applied.
     Lost,
 }
 
