@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
 use redis_model::expr::{Documents, ExprLimits, Names, OldSelf, Program, Scope};
+use redis_model::value::edit::WatchPaths;
 use redis_model::value::{Limits, Value, View, parse, print};
 
 /// Few steps, so that what takes long for its steps is seen.
@@ -42,12 +43,12 @@ fuzz_target!(|input: &[u8]| {
     let start = Instant::now();
     let Ok(program) = Program::compile(source, NAMES, &LIMITS) else { return };
     let document = DOCUMENT.view();
-    let old = OldSelf::capture(document, program.old_self_paths().iter().map(Vec::as_slice));
+    let watch = WatchPaths::new(program.old_self_paths().iter().cloned()).watch();
     let scope = Scope {
         this: Some(document),
         args: Some(document),
         docs: Some(&Docs),
-        old_self: Some(&old),
+        old_self: Some(OldSelf::new(&watch, document)),
         value: Some(View::Int(7)),
         now_us: Some(1_709_251_200_000_000),
         key: b"k",

@@ -1,8 +1,9 @@
-//! The values behind the names of an expression: documents that are lent, and the members of an old document
-//! that were captured before a change.
+//! The values behind the names of an expression: documents that are lent, and the values that were in one before
+//! a change.
 
 use crate::budget::Allowance;
-use crate::value::{Value, View};
+use crate::value::View;
+use crate::value::edit::{Seen, Watch};
 
 /// The values of the names of an expression.
 #[derive(Clone, Copy)]
@@ -11,7 +12,7 @@ pub struct Scope<'a> {
     pub this: Option<View<'a>>,
     pub args: Option<View<'a>>,
     pub docs: Option<&'a dyn Documents>,
-    pub old_self: Option<&'a OldSelf>,
+    pub old_self: Option<OldSelf<'a>>,
     /// The value at the path now; a missing one is null.
     pub value: Option<View<'a>>,
     /// Microseconds since 1970.
@@ -51,50 +52,20 @@ pub trait Documents {
     fn nth<'a>(&'a self, nth: usize, this: Option<View<'a>>) -> Option<(&'a str, View<'a>)>;
 }
 
-/// The values that were at some paths of a document before a change.
-#[derive(Clone, Debug, Default)]
-pub struct OldSelf {
-    entries: Vec<(Vec<Box<str>>, Captured)>,
+/// The document before a change, as far as paths of it are watched.
+#[derive(Clone, Copy)]
+pub struct OldSelf<'a> {
+    watch: &'a Watch,
+    /// The document that is watched, as it is now.
+    document: View<'a>,
 }
 
-/// The value at a path of names of members inside each other.
-#[derive(Clone, Debug)]
-pub(super) enum Captured {
-    Value(Value),
-    /// The member of that number on the way was missing.
-    Missing(usize),
-    /// The value before the member of that number was null.
-    Null(usize),
-    /// The value before the member of that number was no object.
-    NoObject(usize),
-}
-
-impl OldSelf {
-    /// Copies the value at each of the paths.
-    pub fn capture<'p>(root: View<'_>, paths: impl Iterator<Item = &'p [Box<str>]>) -> OldSelf {
-        let mut entries: Vec<(Vec<Box<str>>, Captured)> = Vec::new();
-        for path in paths {
-            if !entries.iter().any(|(known, _)| known == path) {
-                entries.push((path.to_vec(), captured(root, path)));
-            }
-        }
-        OldSelf { entries }
+impl<'a> OldSelf<'a> {
+    pub fn new(watch: &'a Watch, document: View<'a>) -> OldSelf<'a> {
+        OldSelf { watch, document }
     }
 
-    pub(super) fn get(&self, path: &[Box<str>]) -> Option<&Captured> {
-        self.entries.iter().find(|(known, _)| known == path).map(|(_, captured)| captured)
+    pub(super) fn get(&self, path: &[Box<str>]) -> Option<Seen<View<'a>>> {
+        self.watch.before(self.document, path)
     }
-}
-
-fn captured(root: View<'_>, path: &[Box<str>]) -> Captured {
-    let mut view = root;
-    for (at, name) in path.iter().enumerate() {
-        let Some(object) = view.as_object() else {
-            let null = at > 0 && matches!(view, View::Null);
-            return if null { Captured::Null(at) } else { Captured::NoObject(at) };
-        };
-        let Some(member) = object.get(name) else { return Captured::Missing(at) };
-        view = member;
-    }
-    Captured::Value(view.to_value())
 }

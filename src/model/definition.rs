@@ -4,7 +4,7 @@ use super::schema::{Schema, SchemaLimits};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{ExprLimits, Names, OldSelf, Program, Scope};
-use crate::value::edit::{Change, ChangeKind, Editor};
+use crate::value::edit::{Change, ChangeKind, Editor, WatchPaths};
 use crate::value::{Text, View};
 
 /// A definition as it was given: what is stored and sent, and compiled again where it arrives.
@@ -115,6 +115,8 @@ pub struct Definition {
     schema: Schema,
     rules: Vec<Rule>,
     reads_clock: bool,
+    /// What rules read of the document before a command.
+    old_paths: WatchPaths,
 }
 
 struct Rule {
@@ -135,8 +137,8 @@ pub struct Judging<'a> {
     pub allowance: &'a Allowance<'a>,
 }
 
-/// What a document held before a command, as far as rules ask for it. None at its creation.
-pub type Before = Option<OldSelf>;
+/// The document before a command, as far as rules ask for it. None at its creation.
+pub type Before<'a> = Option<OldSelf<'a>>;
 
 impl Definition {
     /// `ERR` for a schema that is none, `EXPR` for a rule, `LIMIT`, also where compiling takes more than the
@@ -163,7 +165,9 @@ impl Definition {
             })
             .collect::<Result<Vec<_>>>()?;
         let reads_clock = rules.iter().any(|rule| rule.program.reads_clock());
-        Ok(Definition { version, source, schema, rules, reads_clock })
+        let old_paths = rules.iter().flat_map(|rule| rule.program.old_self_paths()).cloned();
+        let old_paths = WatchPaths::new(old_paths);
+        Ok(Definition { version, source, schema, rules, reads_clock, old_paths })
     }
 
     /// Whether a rule asks for the time.
@@ -204,15 +208,18 @@ impl Definition {
         self.schema.unfilled()
     }
 
-    /// Keeps what rules will ask for of the document as it is before a command.
-    pub fn before(&self, document: View<'_>) -> Before {
-        let mut paths = self.rules.iter().flat_map(|rule| rule.program.old_self_paths()).peekable();
-        paths.peek()?;
-        Some(OldSelf::capture(document, paths.map(Vec::as_slice)))
+    /// The paths of a document whose values before a command rules ask for.
+    pub fn old_paths(&self) -> &WatchPaths {
+        &self.old_paths
     }
 
     /// `SCHEMA` or `RULE` unless the whole document is as it has to be.
-    pub fn judge(&self, document: View<'_>, before: &Before, judging: &Judging<'_>) -> Result<()> {
+    pub fn judge(
+        &self,
+        document: View<'_>,
+        before: Before<'_>,
+        judging: &Judging<'_>,
+    ) -> Result<()> {
         self.schema
             .check_within(document, judging.allowance)
             .map_err(|error| self.name_version(error))?;
@@ -224,7 +231,7 @@ impl Definition {
         &self,
         document: View<'_>,
         changes: &[Change],
-        before: &Before,
+        before: Before<'_>,
         judging: &Judging<'_>,
     ) -> Result<()> {
         self.schema
@@ -253,7 +260,7 @@ impl Rule {
         })
     }
 
-    fn judge(&self, document: View<'_>, before: &Before, judging: &Judging<'_>) -> Result<()> {
+    fn judge(&self, document: View<'_>, before: Before<'_>, judging: &Judging<'_>) -> Result<()> {
         // What compares with the document before has nothing to say where there was none.
         if before.is_none() && !self.program.old_self_paths().is_empty() {
             return Ok(());
@@ -262,7 +269,7 @@ impl Rule {
             this: Some(document),
             args: None,
             docs: None,
-            old_self: before.as_ref(),
+            old_self: before,
             value: None,
             now_us: judging.now_us,
             key: judging.key,

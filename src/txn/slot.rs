@@ -14,8 +14,9 @@ use super::validation::{Validation, check_new};
 use crate::budget::Allowance;
 use crate::document::{Document, Head, NewDocument};
 use crate::error::Result;
+use crate::expr::OldSelf;
 use crate::lock::Locks;
-use crate::model::{Judging, Model, ReadDefinition};
+use crate::model::{Before, Judging, Model, ReadDefinition};
 use crate::value::edit::{Editor, Effects, Journal};
 use crate::value::{Limits, Measured, View};
 
@@ -206,11 +207,12 @@ impl<'h> Slot<'h> {
     pub fn validate(&mut self, context: &Judging<'_>) -> Result<()> {
         match (&self.state, &mut self.found) {
             (State::Missing, _) | (State::Found, None) => Ok(()),
-            (State::Found, Some(Found { editor, validation, .. })) => {
-                editor.revert_unused_defaults();
-                match validation {
-                    Some(validation) if editor.changed() => {
-                        validation.check(editor.view(), editor.changes(), context)
+            (State::Found, Some(found)) => {
+                found.editor.revert_unused_defaults();
+                match &found.validation {
+                    Some(validation) if found.editor.changed() => {
+                        let (view, changes) = (found.editor.view(), found.editor.changes());
+                        validation.check(view, changes, found.before(), context)
                     }
                     _ => Ok(()),
                 }
@@ -218,8 +220,7 @@ impl<'h> Slot<'h> {
             (State::Made(made), found) => {
                 let Some(model) = &made.document.model else { return Ok(()) };
                 let compared = found.as_ref().filter(|_| made.replaces);
-                let before = compared.and_then(|found| found.validation.as_ref());
-                let before = before.map_or(const { &None }, Validation::before);
+                let before = compared.and_then(Found::before);
                 check_new(model, made.document.root.view(), before, context)
             }
         }
@@ -277,6 +278,12 @@ impl<'h> Slot<'h> {
 }
 
 impl Found<'_> {
+    /// The document before the transaction, as far as rules ask for it.
+    fn before(&self) -> Before<'_> {
+        let watch = self.editor.watched()?;
+        Some(OldSelf::new(watch, self.editor.view()))
+    }
+
     #[inline(always)]
     fn commit(self, new_revision: Option<u64>, now_us: Option<u64>) -> (KeyResult, Option<EndsAt>) {
         let Found { mut head, editor, validation } = self;

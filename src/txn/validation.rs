@@ -21,13 +21,11 @@ pub struct Validation<'h> {
     model: &'h Model,
     definition: ReadDefinition<'h>,
     extent: Extent,
-    /// The values that rules compare with, from before the first statement.
-    before: Before,
 }
 
 impl<'h> Validation<'h> {
-    /// Begins before the first statement that may write: keeps what rules compare with, has the editor note
-    /// changes where those are validated, and fills in the defaults of a definition that the document was not
+    /// Begins before the first statement that may write: has the editor keep values that rules compare with, and
+    /// note changes where those are validated, and fills in the defaults of a definition that the document was not
     /// written under.
     pub fn begin(
         model: &'h Model,
@@ -36,9 +34,9 @@ impl<'h> Validation<'h> {
         fills_defaults: bool,
     ) -> Result<Validation<'h>> {
         let definition = model.read();
-        let (mut extent, mut before) = (Extent::Whole, None);
+        let mut extent = Extent::Whole;
         if let Some(definition) = definition.get() {
-            before = definition.before(editor.view());
+            editor.watch(definition.old_paths());
             if head.is_judged_by(definition.version) {
                 extent = Extent::Changes;
                 editor.set_tracking(true);
@@ -47,12 +45,7 @@ impl<'h> Validation<'h> {
                 editor.mark_defaults();
             }
         }
-        Ok(Validation { model, definition, extent, before })
-    }
-
-    /// The values that rules compare with.
-    pub fn before(&self) -> &Before {
-        &self.before
+        Ok(Validation { model, definition, extent })
     }
 
     /// `SCHEMA`, `RULE` or `NOMODEL` unless the changed document is valid.
@@ -60,9 +53,9 @@ impl<'h> Validation<'h> {
         &self,
         document: View<'_>,
         changes: &[Change],
+        before: Before<'_>,
         context: &Judging<'_>,
     ) -> Result<()> {
-        let before = &self.before;
         match (self.definition.get(), self.extent) {
             (None, _) => Err(no_model(self.model.name().as_bytes())),
             (Some(definition), Extent::Whole) => definition.judge(document, before, context),
@@ -89,7 +82,7 @@ impl<'h> Validation<'h> {
 pub fn check_new(
     model: &Model,
     document: View<'_>,
-    before: &Before,
+    before: Before<'_>,
     context: &Judging<'_>,
 ) -> Result<()> {
     match model.read().get() {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use redis_model::error::{Error, ErrorCode};
 use redis_model::expr::cache::Cache;
 use redis_model::expr::{Documents, ExprLimits, Names, OldSelf, Program, Scope};
+use redis_model::value::edit::WatchPaths;
 use redis_model::value::{Limits, Value, View, parse, print};
 
 const LIMITS: ExprLimits = ExprLimits::DEFAULT;
@@ -51,13 +52,13 @@ impl Documents for Docs {
 fn with_scope<T>(names: Names, program: &Program, work: impl FnOnce(&Scope<'_>) -> T) -> T {
     let (document, arguments) = (json(DOCUMENT), json(ARGUMENTS));
     let docs = Docs(vec![("a:1", json(r#"{"n":1}"#)), ("a:2", json("[1,2]"))]);
-    let paths = program.old_self_paths().iter().map(Vec::as_slice);
-    let old = OldSelf::capture(json(r#"{"balance":10,"a":{"b":[5]},"s":"t"}"#).view(), paths);
+    let watch = WatchPaths::new(program.old_self_paths().iter().cloned()).watch();
+    let old = json(r#"{"balance":10,"a":{"b":[5]},"s":"t"}"#);
     work(&Scope {
         this: Some(document.view()),
         args: Some(arguments.view()),
         docs: names.docs.then_some(&docs as &dyn Documents),
-        old_self: Some(&old),
+        old_self: Some(OldSelf::new(&watch, old.view())),
         value: Some(View::Int(7)),
         now_us: Some(NOW_US),
         key: b"acct:1",

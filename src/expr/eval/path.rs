@@ -1,11 +1,11 @@
-//! Members and elements, presence, and the captured parts of `oldSelf`.
+//! Members and elements, presence, and the parts of `oldSelf`.
 
 use super::{Eval, Outcome, check_key};
 use crate::expr::code::{Id, Node, Root, Span, Step};
 use crate::expr::datum::Datum;
 use crate::expr::fault::Fault;
-use crate::expr::scope::Captured;
 use crate::value::View;
+use crate::value::edit::Seen;
 
 impl<'a> Eval<'a> {
     pub(super) fn path(&mut self, base: Id, steps: Span) -> Outcome<'a> {
@@ -150,8 +150,9 @@ impl<'a> Eval<'a> {
         Ok(value)
     }
 
-    fn captured(&self, path: u32) -> Result<&'a Captured, Fault> {
+    fn seen(&mut self, path: u32) -> Result<Seen<View<'a>>, Fault> {
         let path = &self.code.old_paths[path as usize];
+        self.budget.charge(path.len() as u64)?;
         let old = self.scope.old_self.ok_or(Fault::Because("there is no oldSelf here"))?;
         old.get(path).ok_or(Fault::Because("there is no oldSelf here"))
     }
@@ -159,22 +160,22 @@ impl<'a> Eval<'a> {
     #[inline(never)]
     pub(super) fn old(&mut self, path: u32) -> Outcome<'a> {
         let names = &self.code.old_paths[path as usize];
-        match self.captured(path)? {
-            Captured::Value(value) => Ok(Datum::from(value.view())),
-            Captured::Missing(at) => Err(Fault::text(format!("no such member: {}", names[*at]))),
-            Captured::Null(at) => Err(no_members(&Datum::Null, &names[*at])),
-            Captured::NoObject(at) => {
-                Err(Fault::text(format!("only maps have members, such as {}", names[*at])))
+        match self.seen(path)? {
+            Seen::Value(value) => Ok(Datum::from(value)),
+            Seen::Missing(at) => Err(Fault::text(format!("no such member: {}", names[at]))),
+            Seen::Null(at) => Err(no_members(&Datum::Null, &names[at])),
+            Seen::NoObject(at) => {
+                Err(Fault::text(format!("only maps have members, such as {}", names[at])))
             }
         }
     }
 
     #[inline(never)]
     pub(super) fn has_old(&mut self, path: u32) -> Outcome<'a> {
-        match self.captured(path)? {
-            Captured::Value(_) => Ok(Datum::Bool(true)),
-            Captured::Missing(_) | Captured::Null(_) => Ok(Datum::Bool(false)),
-            Captured::NoObject(_) => self.old(path),
+        match self.seen(path)? {
+            Seen::Value(_) => Ok(Datum::Bool(true)),
+            Seen::Missing(_) | Seen::Null(_) => Ok(Datum::Bool(false)),
+            Seen::NoObject(_) => self.old(path),
         }
     }
 
@@ -182,8 +183,8 @@ impl<'a> Eval<'a> {
     #[inline(never)]
     pub(super) fn maybe_old(&mut self, path: u32) -> Outcome<'a> {
         let last = self.code.old_paths[path as usize].len() - 1;
-        match self.captured(path)? {
-            Captured::Missing(at) if *at == last => Ok(Datum::Optional(None)),
+        match self.seen(path)? {
+            Seen::Missing(at) if at == last => Ok(Datum::Optional(None)),
             _ => self.old(path).and_then(Datum::present),
         }
     }

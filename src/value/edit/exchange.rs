@@ -30,6 +30,8 @@ impl Editor<'_> {
             let depth = sunk.depth_counting(&mut looked_at);
             self.limits.check_depth(a.len().max(b.len()) as u32 + depth)?;
         }
+        self.touch(a, None)?;
+        self.touch(b, None)?;
         self.record_two(effect::EXCHANGE, a, b)?;
         exchange(self.root, a, b);
         self.note(|changes| {
@@ -49,6 +51,7 @@ impl Editor<'_> {
             from.len() > to.len() && from.starts_with(to),
             "a part takes the place of the whole"
         );
+        self.touch(to, None)?;
         self.record_two(effect::LIFT, to, from)?;
         let lifted = swap(self.root, from, Value::NULL);
         let old = swap(self.root, to, lifted);

@@ -12,10 +12,12 @@ mod changes;
 mod effects;
 mod exchange;
 mod place;
+mod watch;
 
 use self::changes::Changes;
 pub use self::changes::{CHANGES_MAX, Change, ChangeKind};
 pub use self::exchange::Relaxed;
+pub use self::watch::{Seen, Watch, WatchPaths};
 
 use self::effects::{effect, spell};
 use self::place::{
@@ -166,6 +168,8 @@ pub struct Editor<'a> {
     size_before: u64,
     effects: Effects,
     tracks: bool,
+    /// Keeps values that rules compare with; none where no rule does.
+    watch: Option<Box<Watch>>,
     /// What changes are paid from; none where nothing is.
     allowance: Option<&'a Allowance<'a>>,
 }
@@ -187,6 +191,7 @@ impl<'a> Editor<'a> {
             size_before: size,
             effects: Effects::Recorded,
             tracks: false,
+            watch: None,
             allowance: None,
         }
     }
@@ -241,6 +246,26 @@ impl<'a> Editor<'a> {
     /// Notes which places change from now on, or stops doing so.
     pub fn set_tracking(&mut self, tracks: bool) {
         self.tracks = tracks;
+    }
+
+    /// Keeps the values at these paths as they are now, before changes touch them.
+    pub fn watch(&mut self, paths: &WatchPaths) {
+        assert!(self.journal.is_empty(), "what is watched has not changed yet");
+        self.watch = (!paths.is_empty()).then(|| Box::new(paths.watch()));
+    }
+
+    /// The values before the first change, where any are watched.
+    pub fn watched(&self) -> Option<&Watch> {
+        self.watch.as_deref()
+    }
+
+    /// Before a change of the value at `place`, or of the member of that name there.
+    #[inline]
+    fn touch(&mut self, place: &[u32], member: Option<&str>) -> Result<()> {
+        match &mut self.watch {
+            None => Ok(()),
+            Some(watch) => watch.keep(self.root.view(), place, member, self.allowance),
+        }
     }
 
     /// Marks all changes made so far as defaults that were filled in. They alone do not count as a change
@@ -332,6 +357,13 @@ impl<'a> Editor<'a> {
             }
             return checked;
         }
+        if self.watch.is_some() {
+            if let Err(refusal) = self.touch(place, None) {
+                self.journal.effects.truncate(start);
+                return Err(refusal);
+            }
+            found = Found::at(self.root, place);
+        }
         if self.effects == Effects::Recorded {
             wire::put_value(new.value.view(), &mut self.journal.effects);
             check_effects(&self.limits, &mut self.journal.effects, start)?;
@@ -365,6 +397,7 @@ impl<'a> Editor<'a> {
         let new = new.into();
         let growth = (text_size(name.into()) + new.size) as i64;
         self.check_member(place, name, new.size, new.depth)?;
+        self.touch(place, Some(name))?;
         self.record(effect::INSERT_MEMBER, place, |out| {
             wire::put_text(name.as_bytes(), out);
             wire::put_value(new.value.view(), out);
@@ -384,6 +417,7 @@ impl<'a> Editor<'a> {
         let (name, value) = object.member(position).expect("the member is there");
         let name: Box<str> = name.as_str().into();
         let growth = -((text_size((&*name).into()) + value.size()) as i64);
+        self.touch(place, Some(&name))?;
         self.record(effect::REMOVE_MEMBER, place, |out| wire::put_text(name.as_bytes(), out))?;
         let (old, has_holes) = take_member(self.root, place, position);
         if has_holes {
@@ -404,6 +438,7 @@ impl<'a> Editor<'a> {
         let growth = size as i64;
         let depth = new.iter().map(|item| item.depth).max().unwrap_or(0);
         self.check(place.len() as u32 + 1 + depth, size, growth)?;
+        self.touch(place, None)?;
         self.record(effect::INSERT_ITEMS, place, |out| {
             wire::put_varint(index as u64, out);
             wire::put_varint(new.len() as u64, out);
@@ -424,6 +459,7 @@ impl<'a> Editor<'a> {
         if count == 0 {
             return Ok(());
         }
+        self.touch(place, None)?;
         self.record(effect::REMOVE_ITEMS, place, |out| {
             wire::put_varint(index as u64, out);
             wire::put_varint(count as u64, out);
@@ -445,6 +481,7 @@ impl<'a> Editor<'a> {
         if (last - first) as usize + 1 == positions.len() {
             return self.remove_items(place, *first as usize, positions.len());
         }
+        self.touch(place, None)?;
         self.record(effect::REMOVE_EACH, place, |out| {
             wire::put_varint(positions.len() as u64, out);
             let mut next = 0;

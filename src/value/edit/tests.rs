@@ -1,5 +1,7 @@
 //! Changes against a naive model, their undo, and their effects elsewhere.
 
+mod watching;
+
 use super::*;
 use crate::error::ErrorCode;
 use crate::value::Kind;
