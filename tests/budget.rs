@@ -3,9 +3,12 @@
 
 mod worst;
 
+use redis_model::codec::effect::{Change, Effect};
+use redis_model::command;
 use redis_model::error::{Detail, ErrorCode};
+use redis_model::expiry::Expiry;
 use redis_model::testing::MemoryHost;
-use redis_model::value::print;
+use redis_model::value::{View, print, wire};
 
 /// Documents are so many times smaller than default limits allow, and so is the budget.
 const SCALE: usize = 20;
@@ -69,4 +72,121 @@ fn the_worst_commands_are_refused_whole_or_take_no_more_than_their_budget() {
         }
     }
     assert!(refused * 2 > count, "most of them are refused: {refused} of {count}");
+}
+
+/// The effect of putting so many elements into the middle of an array at the root, one by one.
+fn inserts(count: usize, len: u64) -> Vec<u8> {
+    let mut edits = Vec::new();
+    for _ in 0..count {
+        // The primitive, and the path of the root.
+        edits.extend([4, 0]);
+        wire::put_varint(len / 2, &mut edits);
+        wire::put_varint(1, &mut edits);
+        wire::put_value(View::Null, &mut edits);
+    }
+    let change = Change::Edit { edits: &edits, definition: 0 };
+    Effect { revision: 1 << 40, expiry: Expiry::Keep, change }.encode()
+}
+
+#[test]
+fn a_clients_own_effects_are_paid_for_and_a_masters_are_not() {
+    let mut host = MemoryHost::default();
+    let numbers = format!("[{}]", vec!["1"; 50_000].join(","));
+    host.call(&["MODEL.SET", "k", "any", &numbers]).unwrap();
+    host.settings.work.command_steps = 1_000_000;
+    let before = documents(&host);
+    let apply = |host: &mut MemoryHost, count| {
+        let effect = inserts(count, 50_000);
+        let done = command::run(host, &[b"MODEL.APPLY", b"k", &effect]);
+        done.map(drop).map_err(|error| error.code())
+    };
+    // 25,000 elements move for each.
+    assert_eq!(apply(&mut host, 1000), Err(ErrorCode::Limit));
+    assert!(documents(&host) == before, "a refusal changes nothing");
+    assert_eq!(apply(&mut host, 100), Ok(()));
+    host.replaying = true;
+    assert_eq!(apply(&mut host, 1000), Ok(()));
+}
+
+/// Runs a command after others, with the default budget.
+fn fits(setup: &[Vec<String>], command: &[String]) {
+    let mut host = MemoryHost::default();
+    for command in setup {
+        call(&mut host, command).unwrap();
+    }
+    assert_eq!(call(&mut host, command).map(drop), Ok(()), "{:.100}", command.join(" "));
+}
+
+fn words(parts: &[&str]) -> Vec<String> {
+    parts.iter().map(|part| (*part).to_owned()).collect()
+}
+
+fn list(item: &str, count: usize) -> String {
+    format!("[{}]", vec![item; count].join(","))
+}
+
+fn stored(json: &str) -> Vec<Vec<String>> {
+    vec![words(&["MODEL.SET", "k", "any", json])]
+}
+
+#[test]
+fn a_path_that_changes_150_000_places_fits() {
+    fits(&stored(&list("1", 150_000)), &words(&["MODEL.FIELDOP", "k", "INCR", "$[*]", "1"]));
+}
+
+#[test]
+fn a_query_over_a_million_nodes_fits() {
+    fits(&stored(&list("1", 990_000)), &words(&["MODEL.GET", "k", "$..x"]));
+}
+
+#[test]
+fn sorting_400_000_numbers_fits() {
+    let mut state = 1_u64;
+    let numbers: Vec<String> = (0..400_000)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 40).to_string()
+        })
+        .collect();
+    let json = format!("[{}]", numbers.join(","));
+    fits(&stored(&json), &words(&["MODEL.FIELDOP", "k", "SORT", "$", "ASC", "@"]));
+}
+
+#[test]
+fn reading_160_mb_of_texts_fits() {
+    let json = format!("\"{}\"", "x".repeat(8_000_000));
+    let mut command = words(&["MODEL.FIELDOP", "k"]);
+    (0..19).for_each(|_| command.extend(words(&["LEN", "$"])));
+    fits(&stored(&json), &command);
+}
+
+#[test]
+fn ten_rules_over_100_000_elements_fit() {
+    let mut define = words(&["MODEL.DEFINE", "m", "{}"]);
+    for nth in 0..10 {
+        define.extend(words(&["RULE", &format!("r{nth}"), "self.a.all(x, x > 0)"]));
+    }
+    let json = format!(r#"{{"n":1,"a":{}}}"#, list("1", 100_000));
+    let setup = [define, words(&["MODEL.SET", "k", "m", &json])];
+    fits(&setup, &words(&["MODEL.FIELDOP", "k", "SET", "$.a[0]", "2"]));
+}
+
+#[test]
+fn a_thousand_statements_of_some_microseconds_fit() {
+    let mut command = words(&["MODEL.FIELDOP", "k"]);
+    (0..500).for_each(|_| {
+        command.extend(words(&["IF", "self.a.exists(x, x == 50)", "INCR", "$.n", "1"]));
+    });
+    let numbers: Vec<String> = (0..50).map(|n| (n + 1).to_string()).collect();
+    fits(&stored(&format!(r#"{{"n":1,"a":[{}]}}"#, numbers.join(","))), &command);
+}
+
+#[test]
+fn two_of_the_heaviest_patterns_or_hundreds_of_ordinary_ones_fit() {
+    let mut heavy = words(&["MODEL.GET", "k"]);
+    heavy.extend((0..2).map(|nth| format!(r"$[?search(@,'\\p{{L}}{{57}}{nth}')]")));
+    fits(&stored(r#"["abcde"]"#), &heavy);
+    let mut ordinary = words(&["MODEL.GET", "k"]);
+    ordinary.extend((0..300).map(|nth| format!(r"$[?match(@,'[a-z]+{nth}')]")));
+    fits(&stored(r#"["abcde"]"#), &ordinary);
 }

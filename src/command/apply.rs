@@ -7,6 +7,7 @@ use super::args::Args;
 use super::host::{Host, Key, KeyEffect, Outcome, Sent};
 use super::locking;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use crate::budget::{Allowance, WorkLimits, weight};
 use crate::codec::effect::{Change, Effect};
 use crate::codec::locks::decode_edits;
 use crate::codec::origin::{Bounds, Origin};
@@ -43,10 +44,12 @@ static APPLY: CommandSpec = CommandSpec {
 };
 
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let origin = Origin::of_effect(host.replaying());
+    let (work, document_bytes) = (work_limits(host, origin), host.settings().document.bytes);
+    let allowance = Allowance::for_request(&work, args, document_bytes)?;
     let mut args = Args::new(args);
     let key = args.key()?;
     let effect = Effect::decode(args.next("an effect")?)?;
-    let origin = Origin::of_effect(host.replaying());
     origin.admit_revision(last_revision(&effect), host.now_us())?;
     let limits = limits(host, origin);
     // Clients that cache a document need not know of its locks.
@@ -68,7 +71,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         }
         Change::Edit { edits, definition } => {
             args.finish()?;
-            edit(host, key, edits, &effect, *definition, origin)?;
+            edit(host, key, edits, &effect, (*definition, origin), &allowance)?;
             Some(c"model.update")
         }
         Change::Touch => {
@@ -86,6 +89,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         Change::Locks(edits) => {
             args.finish()?;
             let edits = decode_edits(edits)?;
+            allowance.spend(edits.len() as u64 * weight::CHANGE)?;
             let fence = edits.iter().map(LockEdit::fence).max().unwrap_or(0);
             origin.admit_fence(fence, host.now_us())?;
             host.open(key)?.ok_or_else(no_key)?;
@@ -120,14 +124,16 @@ fn edit(
     key: Key<'_>,
     edits: &[u8],
     effect: &Effect<'_>,
-    definition: u32,
-    origin: Origin,
+    (definition, origin): (u32, Origin),
+    allowance: &Allowance<'_>,
 ) -> Result<()> {
     let limits = limits(host, origin);
     let mut journal = host.take_journal();
     let document = host.open(key)?.ok_or_else(no_key)?;
     let size = document.size();
-    let mut editor = Editor::new(&mut document.root, size, limits, &mut journal);
+    allowance.own(size);
+    let mut editor =
+        Editor::new(&mut document.root, size, limits, &mut journal).with_allowance(allowance);
     editor.apply_effects(edits)?;
     let size = editor.commit();
     document.set_size(size);
@@ -153,4 +159,9 @@ fn last_revision(effect: &Effect<'_>) -> u64 {
 fn limits(host: &dyn Host, origin: Origin) -> Limits {
     let settings = host.settings();
     origin.bounds(Bounds { document: settings.document, ..Bounds::NONE }).document
+}
+
+/// The bounds on work for an effect of this origin.
+fn work_limits(host: &dyn Host, origin: Origin) -> WorkLimits {
+    if origin.trusts_effects() { WorkLimits::NONE } else { host.settings().work }
 }

@@ -14,6 +14,8 @@ use crate::value::{Number, print};
 const ENTRIES_MAX: usize = 8;
 /// Bytes of a value's text.
 const VALUE_BYTES_MAX: usize = 64;
+/// The most steps it takes to find the values again: about a millisecond.
+const STEPS_MAX: u64 = 100_000;
 /// Bytes of a place's text.
 const PLACE_BYTES_MAX: usize = 64;
 
@@ -23,7 +25,8 @@ pub(super) fn explain(
     scope: &Scope<'_>,
     steps: u64,
 ) -> Vec<(String, String)> {
-    let mut explainer = Explainer { code, eval: Eval::new(code, scope, steps), found: Vec::new() };
+    let eval = Eval::new(code, scope, steps.min(STEPS_MAX));
+    let mut explainer = Explainer { code, eval, found: Vec::new() };
     explainer.false_node(root);
     explainer.found
 }

@@ -43,3 +43,32 @@ fn the_worst_commands_are_refused_whole_or_keep_to_their_budget() {
         assert!(refused * 2 > count, "most of them are refused: {refused} of {count}");
     });
 }
+
+#[test]
+fn an_honest_large_use_fits_and_the_setting_is_bounded() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        let set = |conn: &mut Conn, value: &str| {
+            conn.call(&["CONFIG", "SET", "model.command-steps", value])
+        };
+        // A hundredth of what fits the default.
+        assert!(!set(conn, "100000").is_error());
+        let numbers = format!("[{}]", vec!["1"; 1500].join(","));
+        conn.must(&["MODEL.SET", "k", "any", &numbers]);
+        conn.must(&["MODEL.FIELDOP", "k", "INCR", "$[*]", "1"]);
+        let most = 1_u64 << 40;
+        assert!(!set(conn, &most.to_string()).is_error());
+        for refused in ["0", &(most + 1).to_string(), "many"] {
+            let reply = set(conn, refused);
+            assert!(reply.is_error() && reply.error().contains("model.command-steps"), "{reply:?}");
+            let now = conn.must(&["CONFIG", "GET", "model.command-steps"]);
+            assert_eq!(now.field("model.command-steps").text(), most.to_string());
+        }
+        // The least value refuses whatever takes work, and the setting can be put back.
+        assert!(!set(conn, "1").is_error());
+        let refused = conn.call(&["MODEL.FIELDOP", "k", "INCR", "$[*]", "1"]);
+        assert!(refused.error().contains(r#""limit":"model.command-steps""#), "{refused:?}");
+        assert!(!set(conn, "10000000").is_error());
+        conn.must(&["MODEL.FIELDOP", "k", "INCR", "$[*]", "1"]);
+    });
+}

@@ -28,6 +28,8 @@ pub(super) struct Meter {
     left: Cell<u64>,
     /// Charged for a step into a container: more where the schema may apply much to each value.
     charge: u64,
+    /// Charged for [`MATCHED_BYTES`] of a text: more where the schema has a large pattern.
+    matching: u64,
     start: u64,
     /// The limit that ends the check.
     limit: (limit::Limit, u64),
@@ -45,12 +47,36 @@ const MATCHED_BYTES: usize = 4;
 /// Digits of a number in the schema that are read for one step; they are read at every comparison.
 const NUMBER_DIGITS: usize = 8;
 
+/// Bytes of a compiled pattern for which matching costs as much again. Most patterns take a nanosecond for a byte
+/// of the text whatever their size; those that defeat the matcher's cache take more the larger they are.
+const PATTERN_BYTES: usize = 4 << 10;
+
+/// What matching [`MATCHED_BYTES`] of a text is charged under a schema whose largest pattern takes so many
+/// bytes.
+pub(super) fn matching(largest_pattern: usize) -> u64 {
+    1 + (largest_pattern / PATTERN_BYTES) as u64
+}
+
 impl Meter {
     pub fn new(steps: u64, charge: u64, stack_bytes: usize) -> Meter {
         let here = 0_u8;
         let stack = std::ptr::from_ref(&here) as usize;
         let limit = (limit::SCHEMA_STEPS, steps);
-        Meter { left: Cell::new(steps), charge, start: steps, limit, stack, stack_bytes }
+        Meter {
+            left: Cell::new(steps),
+            charge,
+            matching: 1,
+            start: steps,
+            limit,
+            stack,
+            stack_bytes,
+        }
+    }
+
+    /// The same meter, which charges so many steps for [`MATCHED_BYTES`] of a text.
+    pub fn matching(mut self, steps: u64) -> Meter {
+        self.matching = steps;
+        self
     }
 
     /// The same meter, of a command that can pay for no more than so many steps.
@@ -204,7 +230,7 @@ impl<'a> json::Node<'a, Document> for Node<'a> {
     fn as_string(&self) -> Option<Cow<'a, str>> {
         let text = self.view()?.as_text()?;
         if let Some(meter) = self.meter {
-            meter.charge((text.as_bytes().len() / MATCHED_BYTES) as u64);
+            meter.charge((text.as_bytes().len() / MATCHED_BYTES) as u64 * meter.matching);
         }
         Some(Cow::Borrowed(text.as_str()))
     }

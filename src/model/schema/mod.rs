@@ -66,6 +66,8 @@ pub struct Schema {
     limits: SchemaLimits,
     /// What a step into a value is charged.
     charge: u64,
+    /// What matching a text is charged, see [`Meter::matching`].
+    matching: u64,
     heap_bytes: usize,
 }
 
@@ -108,10 +110,11 @@ impl Schema {
             + translated.moves.heap_bytes();
         // A value may be met by that many schemas in one step.
         let charge = 1 + outline.weight / 16;
+        let matching = instance::matching(translated.largest_pattern);
         let moves = translated.moves;
         let unfilled = Box::default();
         let mut schema =
-            Schema { plan, parts, moves, unfilled, limits: *limits, charge, heap_bytes };
+            Schema { plan, parts, moves, unfilled, limits: *limits, charge, matching, heap_bytes };
         schema.drop_unfit_defaults(limits)?;
         Ok(schema)
     }
@@ -271,7 +274,7 @@ impl Schema {
 
     #[inline]
     fn meter(&self) -> Meter {
-        Meter::new(self.limits.steps, self.charge, self.limits.stack_bytes)
+        Meter::new(self.limits.steps, self.charge, self.limits.stack_bytes).matching(self.matching)
     }
 
     #[inline]

@@ -22,6 +22,7 @@ pub(super) struct Patterns<'l> {
     /// Each pattern with its spelling, where that differs.
     known: HashMap<Box<str>, Option<Box<str>>>,
     bytes: usize,
+    largest: usize,
     looks_ahead: bool,
 }
 
@@ -49,12 +50,17 @@ struct Parsed<'p> {
 
 impl<'l> Patterns<'l> {
     pub fn new(limits: &'l SchemaLimits) -> Patterns<'l> {
-        Patterns { limits, known: HashMap::new(), bytes: 0, looks_ahead: false }
+        Patterns { limits, known: HashMap::new(), bytes: 0, largest: 0, looks_ahead: false }
     }
 
     /// Memory that the patterns take, compiled.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Memory that the largest one takes, compiled.
+    pub fn largest(&self) -> usize {
+        self.largest
     }
 
     pub fn looks_ahead(&self) -> bool {
@@ -66,8 +72,10 @@ impl<'l> Patterns<'l> {
         if let Some(known) = self.known.get(pattern) {
             return Ok(known.as_deref().map(str::to_owned));
         }
+        let before = self.bytes;
         let with_pattern = |error: Error| error.text("pattern", pattern.as_bytes());
         let spelled = self.check(pattern, pointer).map_err(with_pattern)?;
+        self.largest = self.largest.max(self.bytes - before);
         self.known.insert(pattern.into(), spelled.as_deref().map(Into::into));
         Ok(spelled)
     }

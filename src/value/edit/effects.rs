@@ -3,6 +3,7 @@
 //! What is read here may be corrupt: everything is checked against the document it is applied to.
 
 use super::Editor;
+use crate::budget::weight;
 use crate::error::Result;
 use crate::value::{Place, Root, View, wire};
 
@@ -41,9 +42,11 @@ impl Editor<'_> {
         Ok(())
     }
 
+    /// A client's own effects are paid for as the operators that write them are.
     fn apply_effect(&mut self, reader: &mut wire::Reader<'_>) -> Result<()> {
         let tag = reader.byte()?;
         let place = self.read_path(reader)?;
+        self.spend(weight::PLACE + place.len() as u64 * weight::MEMBER)?;
         let array_len = self.at(&place).as_array().map(|array| array.len());
         let object = self.at(&place).as_object();
         match (tag, array_len, object) {
@@ -67,6 +70,7 @@ impl Editor<'_> {
                 if index > len as u64 {
                     return Err(wire::corrupt("an index is outside its array"));
                 }
+                self.pay_shift(index as usize, len)?;
                 let count = reader.count()?;
                 let mut new = Vec::new();
                 for _ in 0..count {
@@ -79,9 +83,11 @@ impl Editor<'_> {
                 if index.checked_add(count).is_none_or(|end| end > len as u64) {
                     return Err(wire::corrupt("an index is outside its array"));
                 }
+                self.pay_shift((index + count) as usize, len)?;
                 self.remove_items(&place, index as usize, count as usize)
             }
             (effect::REMOVE_EACH, Some(len), _) => {
+                self.spend(len as u64 / weight::ELEMENTS)?;
                 let mut positions = Vec::new();
                 let mut next = 0;
                 for _ in 0..reader.count()? {
@@ -110,6 +116,11 @@ impl Editor<'_> {
             }
             _ => Err(wire::corrupt("an effect does not fit the document")),
         }
+    }
+
+    /// Elements behind or before an index are moved.
+    fn pay_shift(&self, index: usize, len: usize) -> Result<()> {
+        self.allowance().map_or(Ok(()), |allowance| allowance.shift(index, len))
     }
 
     fn read_path(&self, reader: &mut wire::Reader<'_>) -> Result<Place> {

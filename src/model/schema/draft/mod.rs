@@ -32,6 +32,8 @@ pub(super) struct Translated {
     pub moves: Moves,
     /// Memory that the compiled patterns take.
     pub pattern_bytes: usize,
+    /// Memory that the largest of them takes.
+    pub largest_pattern: usize,
     /// Whether a pattern begins with look-ahead.
     pub looks_ahead: bool,
 }
@@ -50,6 +52,7 @@ pub(super) fn translate(mut document: Serde, limits: &SchemaLimits) -> Result<Tr
         document,
         moves: translator.moves,
         pattern_bytes: translator.patterns.bytes(),
+        largest_pattern: translator.patterns.largest(),
         looks_ahead: translator.patterns.looks_ahead(),
     })
 }
