@@ -1,10 +1,10 @@
-//! Paths: the first line is the path, the rest the document it is looked up in.
+//! Paths: the first line is the path, the rest the document it is looked up in, which is ARGS as well.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use redis_model::budget::{Allowance, WorkLimits};
-use redis_model::path::{Path, PathLimits};
+use redis_model::path::{Binding, Path, PathLimits};
 use redis_model::value::{Limits, parse};
 
 const LIMITS: PathLimits = PathLimits::DEFAULT;
@@ -12,9 +12,12 @@ const WORK: WorkLimits = WorkLimits { query_nodes: 10_000, query_bytes: 1 << 20,
 
 fuzz_target!(|input: &[u8]| {
     let mut parts = input.splitn(2, |byte| *byte == b'\n');
-    let Ok(path) = Path::parse(parts.next().unwrap_or_default(), &LIMITS) else { return };
+    let text = parts.next().unwrap_or_default();
     let Ok(document) = parse::json(parts.next().unwrap_or(b"[]"), &Limits::DEFAULT) else { return };
     let root = document.value.view();
+    let allowance = Allowance::new(&WORK);
+    let binding = Binding { args: root, allowance: &allowance };
+    let Ok(path) = Path::parse_bound(text, &LIMITS, Some(binding)) else { return };
     match &path {
         Path::Singular(singular) => {
             let found = singular.find(root).is_some();

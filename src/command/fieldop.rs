@@ -8,6 +8,7 @@ use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::budget::Allowance;
 use crate::error::{ErrorCode, Result};
 use crate::op::Parsing;
+use crate::path::Binding;
 use crate::txn::{self, Block, Content, ReplyForm, Request, Statements, parse_statements};
 use crate::value::Measured;
 
@@ -149,6 +150,7 @@ impl<'a> Parsed<'a> {
         let mut parsing = Parsing {
             limits: &settings.document,
             paths: &settings.paths,
+            binding: self.args.as_ref().map(|args| Binding { args: args.value.view(), allowance }),
             compile: &mut |source, names| {
                 host.compile(source, names, &settings.expressions, allowance)
             },

@@ -8,7 +8,7 @@ use super::json_patch::Patch;
 use crate::argument;
 use crate::error::{Error, Result};
 use crate::expr::{Names, Program};
-use crate::path::{Path, PathLimits, Singular};
+use crate::path::{Binding, Path, PathLimits, Singular};
 use crate::time::Duration;
 use crate::value::{ArrayView, Limits, Measured, Number, ObjectView, parse};
 
@@ -206,6 +206,8 @@ pub type Compile<'p> = dyn FnMut(&[u8], Names) -> Result<Arc<Program>> + 'p;
 pub struct Parsing<'p> {
     pub limits: &'p Limits,
     pub paths: &'p PathLimits,
+    /// The values behind `args` in paths; none where the command came without ARGS.
+    pub binding: Option<Binding<'p>>,
     pub compile: &'p mut Compile<'p>,
     /// Flag: the statements are a transaction's, so that expressions may read other documents and
     /// operators may change keys.
@@ -255,7 +257,9 @@ fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Res
         OperandKind::Path
         | OperandKind::PathBelowRoot
         | OperandKind::Singular
-        | OperandKind::SingularBelowRoot => Arg::Path(parse_path(operand.kind, arg, paths)?),
+        | OperandKind::SingularBelowRoot => {
+            Arg::Path(parse_path(operand.kind, arg, paths, parsing.binding)?)
+        }
         OperandKind::Json => Arg::Json(parse::json(arg, limits)?),
         OperandKind::JsonArray => {
             let json = parse::json(arg, limits)?;
@@ -272,7 +276,10 @@ fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Res
             Arg::Json(json)
         }
         OperandKind::Patch => Arg::Patch(Patch::parse(arg, limits, paths)?),
-        OperandKind::SortKey => Arg::Path(Path::Singular(Singular::parse_relative(arg, paths)?)),
+        OperandKind::SortKey => {
+            let key = Singular::parse_relative(arg, paths, parsing.binding)?;
+            Arg::Path(Path::Singular(key))
+        }
         OperandKind::JsonString => Arg::Text(parse::string(arg, limits)?.into()),
         OperandKind::Expression => Arg::Expression(parsing.computed(arg)?),
         OperandKind::Number => Arg::Number(Number::parse(arg)?),
@@ -300,8 +307,13 @@ fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Res
     })
 }
 
-fn parse_path<'a>(kind: OperandKind, arg: &'a [u8], limits: &PathLimits) -> Result<Path<'a>> {
-    let path = Path::parse(arg, limits)?;
+fn parse_path<'a>(
+    kind: OperandKind,
+    arg: &'a [u8],
+    limits: &PathLimits,
+    binding: Option<Binding<'_>>,
+) -> Result<Path<'a>> {
+    let path = Path::parse_bound(arg, limits, binding)?;
     let (singular, below_root) = match kind {
         OperandKind::Singular => (true, false),
         OperandKind::SingularBelowRoot => (true, true),

@@ -160,7 +160,7 @@ mod tests {
 
     fn check(before: &str, descending: bool, by: &str) -> (Range<usize>, String) {
         let before = parse::json(before.as_bytes(), &Limits::NONE).unwrap().value;
-        let by = Singular::parse_relative(by.as_bytes(), &PathLimits::DEFAULT).unwrap();
+        let by = Singular::parse_relative(by.as_bytes(), &PathLimits::DEFAULT, None).unwrap();
         let (range, moved) =
             sorted(before.view().as_array().unwrap(), descending, &by, &Allowance::unlimited())
                 .unwrap();

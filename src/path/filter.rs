@@ -5,12 +5,13 @@
 
 use std::cmp::Ordering;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::pattern::{self, PATTERN_BYTES_MAX, Pattern};
 use super::query::{Budget, Query};
 use super::singular::Step;
 use crate::error::Result;
-use crate::value::{Number, Text, View};
+use crate::value::{Number, Text, Value, View};
 
 /// A logical expression.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub(super) enum Comparison {
 #[derive(Clone, Debug)]
 pub(super) enum Comparable {
     Literal(Literal),
+    /// A value of `ARGS`; none where it has no such value, which is the standard's "nothing".
+    Bound(Option<Arc<Value>>),
     Singular(SingularQuery),
     Length(Box<Comparable>),
     Count(Box<SubQuery>),
@@ -85,7 +88,7 @@ pub(super) struct SingularQuery {
 pub(super) enum Matcher {
     /// Known when the path was parsed; `None` matches nothing.
     Constant(Option<Pattern>),
-    /// Found in the document.
+    /// Found in the document, or bound.
     Dynamic { source: Box<Comparable>, whole: bool },
 }
 
@@ -187,6 +190,7 @@ impl Comparable {
     ) -> Result<Option<View<'x>>> {
         Ok(match self {
             Comparable::Literal(literal) => Some(literal.view()),
+            Comparable::Bound(value) => value.as_ref().map(|value| value.view()),
             Comparable::Singular(query) => query.find(current, context)?,
             Comparable::Length(of) => {
                 let of = of.value(current, context)?;

@@ -5,11 +5,15 @@
 //! is *singular*: it matches at most one place, and where it matches none, [`Singular::resolve`] says which
 //! step failed and why, so that writers can create the missing step. Any other path is a [`Query`].
 //!
+//! Beyond the standard, `args` followed by names or indexes stands for a value that came with the command, see
+//! [`Binding`]: as a comparable in a filter, or as a selector in brackets.
+//!
 //! A path is parsed completely before anything is looked up, and the work any path can cause
 //! is bounded: parsing recurses no deeper than [`FILTER_DEPTH_MAX`] levels, the queries of a command
 //! visit no more than [`crate::budget::WorkLimits::query_nodes`] nodes together, and the patterns of
 //! `match` and `search` run in linear time. Nothing here changes a value.
 
+mod bound;
 mod filter;
 mod parser;
 mod pattern;
@@ -20,6 +24,7 @@ mod singular;
 #[cfg(test)]
 mod tests;
 
+pub use bound::Binding;
 pub use parser::FILTER_DEPTH_MAX;
 pub use pattern::PATTERN_WEIGHT_MAX;
 pub use query::Query;
@@ -52,15 +57,25 @@ pub enum Path<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// Parses a path. Malformed text is `ERR` with the byte offset, text longer than the limit is
-    /// `LIMIT`.
+    /// Parses a path that reads no `args`. Malformed text is `ERR` with the byte offset, text longer than the limit
+    /// is `LIMIT`.
     pub fn parse(text: &'a [u8], limits: &PathLimits) -> Result<Path<'a>> {
+        Path::parse_bound(text, limits, None)
+    }
+
+    /// As [`Path::parse`]; `args` is read from the binding. `ERR` where there is none, or ARGS has no value for a
+    /// selector; `TYPE` where a selector is neither a string nor an integer.
+    pub fn parse_bound(
+        text: &'a [u8],
+        limits: &PathLimits,
+        binding: Option<Binding<'_>>,
+    ) -> Result<Path<'a>> {
         let text = checked_text(text, limits)?;
         match text.as_bytes().first() {
             None | Some(b'/') => pointer::parse(text).map(Path::Singular),
             Some(b'$') => match singular::parse_plain(text) {
                 Some(plain) => Ok(Path::Singular(plain)),
-                None => parser::query(text).map(Path::from),
+                None => parser::query(text, limits, binding).map(Path::from),
             },
             Some(_) => Err(Error::syntax("a path begins with '$' or '/'").integer("offset", 0)),
         }
@@ -96,13 +111,17 @@ impl<'a> Singular<'a> {
         pointer::parse(text).map_err(|error| with_path(error, text))
     }
 
-    /// Parses a singular path from a current value: `@`, `@.score`, `@['a'][0]`.
-    pub fn parse_relative(text: &'a [u8], limits: &PathLimits) -> Result<Singular<'a>> {
+    /// Parses a singular path from a current value: `@`, `@.score`, `@['a'][0]`, `@[args.by]`.
+    pub fn parse_relative(
+        text: &'a [u8],
+        limits: &PathLimits,
+        binding: Option<Binding<'_>>,
+    ) -> Result<Singular<'a>> {
         let text = checked_text(text, limits)?;
         let parsed = match text.as_bytes().first() {
             Some(b'@') => match singular::parse_plain(text) {
                 Some(plain) => Ok(plain),
-                None => parser::query(text).and_then(|query| {
+                None => parser::query(text, limits, binding).and_then(|query| {
                     query.into_singular().map_err(|_| {
                         Error::syntax("the path has to lead to one place at most")
                             .integer("offset", 0)
@@ -126,10 +145,13 @@ fn checked_text<'a>(text: &'a [u8], limits: &PathLimits) -> Result<&'a str> {
     })
 }
 
-/// A syntax error shows the path; a limit is about the path's nature, not its text.
+/// An error in the text, or in a value bound to it, shows the path; a limit is about the path's nature.
 #[cold]
 fn with_path(error: Error, text: &str) -> Error {
-    if error.code() == ErrorCode::Err { error.text("path", text.as_bytes()) } else { error }
+    match error.code() {
+        ErrorCode::Err | ErrorCode::Type => error.text("path", text.as_bytes()),
+        _ => error,
+    }
 }
 
 /// Sorts places into document order, parents before their children. Positions grow in document order

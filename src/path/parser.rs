@@ -1,8 +1,11 @@
-//! The whole grammar of JSONPath (RFC 9535), with its rules on white space, types and numbers.
+//! The whole grammar of JSONPath (RFC 9535), with its rules on white space, types and numbers; and `args`, which
+//! stands for a value that is bound.
 //!
 //! Recursive descent. Only filters can nest, and they do so at most [`FILTER_DEPTH_MAX`] levels deep,
 //! so no text makes the parser, the evaluation or the drop of a query recurse deeper.
 
+use super::PathLimits;
+use super::bound::Binding;
 use super::filter::{
     Comparable, Comparison, Literal, Logical, Matcher, Origin, SingularQuery, SubQuery,
 };
@@ -11,7 +14,7 @@ use super::query::{Query, Segment, Selector, Slice};
 use super::singular::{Step, shorthand_len};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
-use crate::value::Number;
+use crate::value::{Number, View};
 
 /// How deep filters, parentheses and function calls may nest in each other.
 pub const FILTER_DEPTH_MAX: u32 = crate::limit::FILTER_DEPTH.default as u32;
@@ -20,8 +23,15 @@ pub const FILTER_DEPTH_MAX: u32 = crate::limit::FILTER_DEPTH.default as u32;
 const INT_MAX: i64 = (1 << 53) - 1;
 
 /// Parses a whole text as a query. Its first byte, `$` or `@`, is the root.
-pub(super) fn query(text: &str) -> Result<Query> {
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 1, depth: 0, pattern_weight: 0 };
+pub(super) fn query(
+    text: &str,
+    limits: &PathLimits,
+    binding: Option<Binding<'_>>,
+) -> Result<Query> {
+    let bytes = text.as_bytes();
+    let name_bytes = limits.path_bytes;
+    let mut parser =
+        Parser { text, bytes, at: 1, depth: 0, pattern_weight: 0, name_bytes, binding };
     let segments = parser.segments()?;
     if parser.at < parser.bytes.len() {
         return Err(parser.error("expected '.', '[' or the end of the path"));
@@ -36,7 +46,13 @@ struct Parser<'a> {
     depth: u32,
     /// Of all constant patterns together.
     pattern_weight: u64,
+    /// The longest name that may be bound: no longer than one that is written out.
+    name_bytes: usize,
+    binding: Option<Binding<'a>>,
 }
+
+/// The word that stands for the object of `ARGS`.
+const ARGS: &str = "args";
 
 /// An operand of a comparison, a test or an argument, with the types RFC 9535 gives it.
 enum Operand {
@@ -137,9 +153,25 @@ impl<'a> Parser<'a> {
             len => {
                 let name = &self.text[self.at..self.at + len];
                 self.at += len;
+                if self.peek() == Some(b'-') {
+                    return Err(self.dash_in_name(self.at - len));
+                }
                 Ok(Selector::Name(name.into()))
             }
         }
+    }
+
+    /// The refusal of a name with a dash behind a dot: nothing in the grammar continues with one there.
+    #[cold]
+    fn dash_in_name(&self, start: usize) -> Error {
+        let is_part = |byte: &u8| *byte == b'-' || shorthand_len(std::slice::from_ref(byte)) > 0;
+        let rest = &self.bytes[start..];
+        let digit = |byte: &u8| byte.is_ascii_digit();
+        let len = rest.iter().position(|byte| !is_part(byte) && !digit(byte)).unwrap_or(rest.len());
+        let name = &self.text[start..start + len];
+        let message =
+            format!("a name with '-' is written in brackets, ['{name}'], or in a JSON Pointer");
+        Error::syntax(message).integer("offset", self.at as i64)
     }
 
     /// Selectors up to the closing bracket.
@@ -169,8 +201,54 @@ impl<'a> Parser<'a> {
                 Ok(Selector::Filter(Box::new(filter)))
             }
             Some(b'-' | b'0'..=b'9' | b':') => self.index_or_slice(),
+            Some(b'a') if self.eat_text(ARGS) => self.bound_selector(self.at - ARGS.len()),
             _ => Err(self.error("expected a selector")),
         }
+    }
+
+    /// A selector that is bound: a string is a name, an integer an index.
+    fn bound_selector(&mut self, start: usize) -> Result<Selector> {
+        match self.bound(start)? {
+            Some(View::Str(name)) => {
+                let bytes = name.as_bytes().len();
+                if bytes > self.name_bytes {
+                    return Err(Error::limit(limit::PATH_BYTES, self.name_bytes as u64));
+                }
+                Ok(Selector::Name(name.as_str().into()))
+            }
+            Some(View::Int(index)) => Ok(Selector::Index(index)),
+            Some(other) => {
+                let (written, found) = (&self.text[start..self.at], other.kind().name());
+                let message =
+                    format!("a selector is a string or an integer, and {written} is {found}");
+                Err(Error::new(ErrorCode::Type, message).integer("offset", start as i64))
+            }
+            None => {
+                let message = format!("ARGS has no {}", &self.text[start..self.at]);
+                Err(Error::syntax(message).integer("offset", start as i64))
+            }
+        }
+    }
+
+    /// The value that `args` and the steps behind it stand for; the word, at `start`, was read.
+    fn bound(&mut self, start: usize) -> Result<Option<View<'a>>> {
+        let segments = self.nested(Self::segments)?;
+        let path = Query::new(segments).into_singular().ok().filter(|path| !path.is_root());
+        let Some(path) = path else {
+            return Err(self.error_at(start, "args is followed by names or indexes"));
+        };
+        match self.binding {
+            Some(binding) => binding.find(&path),
+            None => Err(self.error_at(start, "the path reads args, and the command has no ARGS")),
+        }
+    }
+
+    fn bound_comparable(&mut self, start: usize) -> Result<Operand> {
+        let value = match (self.bound(start)?, self.binding) {
+            (Some(found), Some(binding)) => Some(binding.copy(found)?),
+            _ => None,
+        };
+        Ok(Operand::Value(Comparable::Bound(value)))
     }
 
     fn index_or_slice(&mut self) -> Result<Selector> {
@@ -435,7 +513,8 @@ impl<'a> Parser<'a> {
             "true" => Ok(literal(Literal::Bool(true))),
             "false" => Ok(literal(Literal::Bool(false))),
             "null" => Ok(literal(Literal::Null)),
-            _ => Err(self.error_at(start, "expected true, false, null or a function")),
+            ARGS => self.bound_comparable(start),
+            _ => Err(self.error_at(start, "expected true, false, null, args or a function")),
         }
     }
 

@@ -163,12 +163,12 @@ fn a_malformed_path_says_where() {
 fn a_relative_path_begins_at_the_current_value() {
     let value = document(r#"{"score":{"x":[1,2]}}"#);
     for (text, expected) in [("@.score.x[-1]", "2"), ("@ ['score']['x'] [0]", "1")] {
-        let relative = Singular::parse_relative(text.as_bytes(), &LIMITS).unwrap();
+        let relative = Singular::parse_relative(text.as_bytes(), &LIMITS, None).unwrap();
         assert_eq!(print::to_string(relative.find(value.view()).unwrap()), expected);
     }
-    assert!(Singular::parse_relative(b"@", &LIMITS).unwrap().is_root());
+    assert!(Singular::parse_relative(b"@", &LIMITS, None).unwrap().is_root());
     for text in ["", "$", "$.a", "/a", "@.*", "@..a", "@.", "@x"] {
-        let error = Singular::parse_relative(text.as_bytes(), &LIMITS).unwrap_err();
+        let error = Singular::parse_relative(text.as_bytes(), &LIMITS, None).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Err, "{text}");
     }
 }
@@ -234,7 +234,7 @@ fn a_path_is_as_long_as_the_limit_and_no_longer() {
     let error = Path::parse(b"$.abcd", &limits).unwrap_err();
     assert_eq!(error.code(), ErrorCode::Limit);
     assert_eq!(error.detail("limit"), Some(&Detail::Text("model.path-bytes".to_owned())));
-    assert!(Singular::parse_relative(b"@.abcd", &limits).is_err());
+    assert!(Singular::parse_relative(b"@.abcd", &limits, None).is_err());
     assert!(Singular::parse_pointer(b"/abcde", &limits).is_err());
 }
 
@@ -504,7 +504,7 @@ proptest! {
     fn the_parser_never_panics_on_bytes(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let _ = Path::parse(&bytes, &LIMITS);
         let _ = Path::parse(&[b"$", &bytes[..]].concat(), &LIMITS);
-        let _ = Singular::parse_relative(&[b"@", &bytes[..]].concat(), &LIMITS);
+        let _ = Singular::parse_relative(&[b"@", &bytes[..]].concat(), &LIMITS, None);
         let _ = Singular::parse_pointer(&[b"/", &bytes[..]].concat(), &LIMITS);
     }
 
@@ -538,7 +538,7 @@ proptest! {
         prop_assert!(singular::parse_plain(&plain).is_some(), "{}", plain);
         for text in [plain, format!("${soup}")] {
             if let Some(fast) = singular::parse_plain(&text) {
-                let full = parser::query(&text).unwrap().into_singular();
+                let full = parser::query(&text, &LIMITS, None).unwrap().into_singular();
                 prop_assert_eq!(Some(fast), full.ok());
             }
         }

@@ -241,7 +241,8 @@ impl Session {
 
     fn field_op(&mut self, draw: &mut Draw<'_>, statements: &[Vec<u32>]) -> Check {
         let (mut command, options) = draw::options(draw, self.now_ms());
-        let mut words = ["MODEL.FIELDOP", "k"].map(str::to_owned).to_vec();
+        let mut words = ["MODEL.FIELDOP", "k", "ARGS"].map(str::to_owned).to_vec();
+        words.push(path::args().to_string());
         words.extend(options);
         for numbers in statements {
             self.draw_statement(&mut Draw::from(numbers), &mut command, &mut words)?;

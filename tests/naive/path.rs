@@ -1,9 +1,9 @@
 //! Paths as what they mean, their text, and where they lead. Nothing here reads a path's text: whoever
-//! makes one up knows what it means.
+//! makes one up knows what it means. Text may name a value of [`args`] in place of the value.
 
 use std::cmp::Ordering;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::model::{Word, compare_numbers, equal};
 
@@ -265,6 +265,23 @@ fn holds(current: &Value, steps: &[Step], test: &Option<(&'static str, Value)>) 
 
 // --- Text ------------------------------------------------------------------------------------
 
+/// The spelling that takes names, indexes and literals from [`args`].
+pub const BOUND: usize = 3;
+/// The number of spellings.
+pub const STYLES: usize = 4;
+
+/// The ARGS of every command: names, indexes and literals that paths are made of.
+pub fn args() -> Value {
+    json!({"v": ["n", "s", "a", "o", 0, 1, -1, 2, null, true, "~", "\n"], "none": {}})
+}
+
+/// The value in brackets or in a filter as text that is bound to it, where `args` has it.
+fn bound(value: &Value) -> Option<String> {
+    let args = args();
+    let at = args["v"].as_array()?.iter().position(|known| known == value)?;
+    Some(if at % 2 == 0 { format!("args.v[{at}]") } else { format!("args['v'][{at}]") })
+}
+
 /// A name in brackets: in single quotes, or in double ones as a JSON string.
 fn quoted(name: &str, double: bool) -> String {
     if double {
@@ -292,28 +309,44 @@ fn name_text(name: &str, style: usize) -> String {
 
 /// The text of steps behind `$` or `@`. `style` chooses between spellings of the same.
 pub fn steps_text(steps: &[Step], style: usize) -> String {
+    let bound = |value: Value| bound(&value).filter(|_| style == BOUND);
     let text = |step: &Step| match step {
-        Step::Name(name) => name_text(name, style),
+        Step::Name(name) => match bound(name.as_str().into()) {
+            Some(bound) => format!("[{bound}]"),
+            None => name_text(name, style),
+        },
+        Step::Index(index) if bound((*index).into()).is_some() => {
+            format!("[{}]", bound((*index).into()).expect("it is bound"))
+        }
         Step::Index(index) => format!("[{index}]"),
         Step::Token(token) => format!("/{}", token.replace('~', "~0").replace('/', "~1")),
     };
     steps.iter().map(text).collect()
 }
 
-fn selector_text(selector: &Selector) -> String {
-    let bound = |bound: &Option<i64>| bound.map(|b| b.to_string()).unwrap_or_default();
+fn selector_text(selector: &Selector, style: usize) -> String {
+    let end = |bound: &Option<i64>| bound.map(|b| b.to_string()).unwrap_or_default();
+    let bound = |value: Value| bound(&value).filter(|_| style == BOUND);
+    let filtered = if style == BOUND { BOUND } else { 0 };
     match selector {
+        Selector::Name(name) if bound(name.as_str().into()).is_some() => {
+            bound(name.as_str().into()).expect("it is bound")
+        }
+        Selector::Index(index) if bound((*index).into()).is_some() => {
+            bound((*index).into()).expect("it is bound")
+        }
         Selector::Name(name) => {
             let quoted = quoted(name, true);
             quoted[1..quoted.len() - 1].to_owned()
         }
         Selector::Index(index) => index.to_string(),
         Selector::Wildcard => "*".to_owned(),
-        Selector::Slice(start, end, 1) => format!("{}:{}", bound(start), bound(end)),
-        Selector::Slice(start, end, step) => format!("{}:{}:{step}", bound(start), bound(end)),
-        Selector::Filter(steps, None) => format!("?@{}", steps_text(steps, 0)),
+        Selector::Slice(start, stop, 1) => format!("{}:{}", end(start), end(stop)),
+        Selector::Slice(start, stop, step) => format!("{}:{}:{step}", end(start), end(stop)),
+        Selector::Filter(steps, None) => format!("?@{}", steps_text(steps, filtered)),
         Selector::Filter(steps, Some((operator, literal))) => {
-            format!("?@{}{operator}{literal}", steps_text(steps, 0))
+            let literal = bound(literal.clone()).unwrap_or_else(|| literal.to_string());
+            format!("?@{}{operator}{literal}", steps_text(steps, filtered))
         }
     }
 }
@@ -327,7 +360,8 @@ impl Path {
             Path::Singular(steps) => format!("${}", steps_text(steps, style)),
             Path::Query(segments) => {
                 let text = |segment: &Segment| {
-                    let selectors: Vec<_> = segment.selectors.iter().map(selector_text).collect();
+                    let selectors: Vec<_> =
+                        segment.selectors.iter().map(|s| selector_text(s, style)).collect();
                     let dots = if segment.descendant { ".." } else { "" };
                     format!("{dots}[{}]", selectors.join(","))
                 };

@@ -31,7 +31,9 @@ const DEFINITIONS: [&[&str]; 7] = [
     ],
 ];
 
-const STATEMENTS: [&[&str]; 38] = [
+const ARGS: &str = r#"{"n":"n","one":1}"#;
+
+const STATEMENTS: [&[&str]; 42] = [
     &["INCR", "$.n", "1"],
     &["INCR", "$.n", "-2"],
     &["INCR", "$.n", "0"],
@@ -70,6 +72,10 @@ const STATEMENTS: [&[&str]; 38] = [
     &["HOLDING", "l", "o", "(fence)"],
     &["RELEASE", "l", "o", "(fence)"],
     &["MOVE", "$.n", "$.level"],
+    &["INCR", "$[args.n]", "=args.one"],
+    &["SET", "$[args.n]", "4"],
+    &["INCR", "$[?@ == args.one]", "1"],
+    &["SET", "$[?@ == args.none]", "1"],
 ];
 
 const OPTIONS: [&[&str]; 8] = [
@@ -105,7 +111,7 @@ fn shown(done: Result<Outcome, Error>, one_block: bool) -> String {
 }
 
 fn draw(rng: &mut Rng, fence: u64) -> Vec<String> {
-    let mut words = vec!["ARGS".to_owned(), "{}".to_owned()];
+    let mut words = vec!["ARGS".to_owned(), ARGS.to_owned()];
     words.extend(rng.pick(&OPTIONS).iter().map(|word| (*word).to_owned()));
     for _ in 0..1 + rng.below(4) {
         let statement = rng.pick(&STATEMENTS);
@@ -160,7 +166,7 @@ fn a_fieldop_and_a_transaction_of_one_block_agree() {
                         [own(&["MODEL.FIELDOP", "k"]), words.clone()].concat(),
                         // `ARGS` stands before the block.
                         [
-                            own(&["MODEL.TXN", "1", "k", "ARGS", "{}", "ON", "k"]),
+                            own(&["MODEL.TXN", "1", "k", "ARGS", ARGS, "ON", "k"]),
                             words[2..].to_vec(),
                         ]
                         .concat(),

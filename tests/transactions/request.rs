@@ -149,7 +149,7 @@ pub fn words(blocks: &[Block], known: &Known, fault: Option<usize>) -> Vec<Strin
         }
         *nth += 1;
     };
-    out.extend(own(&["ARGS", r#"{"never":false}"#]));
+    out.extend(own(&["ARGS", r#"{"never":false,"names":["n","l"]}"#]));
     for block in blocks {
         out.extend(own(&["ON", block.key]));
         if let Some((modelled, json)) = &block.init {
@@ -166,9 +166,13 @@ pub fn words(blocks: &[Block], known: &Known, fault: Option<usize>) -> Vec<Strin
                 out.extend(own(&["WHEN", &format!("self.n >= {least}")]));
             }
             out.extend(match step {
+                Step::Incr(n) if n % 3 == 0 => own(&["INCR", "$[args.names[0]]", &n.to_string()]),
                 Step::Incr(n) => own(&["INCR", "$.n", &n.to_string()]),
                 Step::Set(json) => own(&["SET", "$.n", &json.to_string()]),
                 Step::Del => own(&["DEL", "$.n"]),
+                Step::Append(n) if n % 2 == 0 => {
+                    own(&["APPEND", "$[args['names'][1]]", &format!("=[{n}]")])
+                }
                 Step::Append(n) => own(&["APPEND", "$.l", &format!("[{n}]")]),
                 Step::Pop => own(&["POP", "$.l", "-1"]),
                 Step::Eval(key) => own(&["EVAL", "$.n", &format!("docs['{key}'].n + 1")]),

@@ -15,6 +15,7 @@ use crate::keys::KeyIndex;
 use crate::limit;
 use crate::model::{Model, Models};
 use crate::op::{Parsing, Run};
+use crate::path::Binding;
 use crate::token::Digest;
 use crate::txn::{BLOCK, Block, Content, Statement, Statements, parse_block};
 use crate::value::Measured;
@@ -179,12 +180,14 @@ impl<'a> Body<'a> {
         replaying: bool,
         host: &mut dyn Host,
     ) -> Result<()> {
-        if let Some(at) = header.args_at {
-            self.args = Some(crate::command::args::object(args[at], settings)?);
-        }
+        let given = match header.args_at {
+            Some(at) => Some(crate::command::args::object(args[at], settings)?),
+            None => None,
+        };
         let mut parsing = Parsing {
             limits: &settings.document,
             paths: &settings.paths,
+            binding: given.as_ref().map(|args| Binding { args: args.value.view(), allowance }),
             compile: &mut |source, names| {
                 host.compile(source, names, &settings.expressions, allowance)
             },
@@ -200,6 +203,7 @@ impl<'a> Body<'a> {
             self.parse_block(&mut cursor, header, settings, &mut parsing)
                 .map_err(|error| error.integer("block", number))?;
         }
+        self.args = given;
         Ok(())
     }
 

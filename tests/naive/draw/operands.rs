@@ -23,7 +23,7 @@ fn json_operand(value: Value) -> Operand {
 }
 
 fn path_operand(draw: &mut Draw<'_>, path: Path) -> Operand {
-    let text = path.text(draw.below(3));
+    let text = path.text(draw.below(path::STYLES));
     meaning(text, Means::Path(path))
 }
 
@@ -138,9 +138,19 @@ fn sound_operand(draw: &mut Draw<'_>, kind: OperandKind, context: &Context<'_>) 
 fn mistake(draw: &mut Draw<'_>, kind: OperandKind) -> Operand {
     use OperandKind as Kind;
     match kind {
-        Kind::Path | Kind::PathBelowRoot => {
-            nonsense(draw.pick(&["a", "$.", "$[", "/~2", "$[01]", "$[9007199254740992]"]), "ERR")
-        }
+        Kind::Path | Kind::PathBelowRoot => nonsense(
+            draw.pick(&[
+                "a",
+                "$.",
+                "$[",
+                "/~2",
+                "$[01]",
+                "$[9007199254740992]",
+                "$[args]",
+                "$[args.none.v]",
+            ]),
+            "ERR",
+        ),
         Kind::Singular | Kind::SingularBelowRoot => {
             nonsense(draw.pick(&["$.*", "$..a", "$[0,1]", "a"]), "ERR")
         }
@@ -310,7 +320,7 @@ fn sort_key(draw: &mut Draw<'_>, context: &Context<'_>) -> Operand {
         (_, 4) => vec![Step::Index(draw.pick(&[0, -1]))],
         _ => Vec::new(),
     };
-    let text = format!("@{}", path::steps_text(&steps, draw.below(3)));
+    let text = format!("@{}", path::steps_text(&steps, draw.below(path::STYLES)));
     meaning(text, Means::SortKey(steps))
 }
 
