@@ -3,12 +3,16 @@
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
 use crate::lock::NAME_BYTES_MAX;
-use crate::value::Number;
+use crate::value::{Number, number};
 
 /// Reads a signed 64-bit decimal integer, as Redis reads its integer arguments.
 pub fn integer(arg: &[u8]) -> Result<i64> {
     match Number::parse(arg) {
         Ok(Number::Int(value)) => Ok(value),
+        // A double as ECMAScript prints it: of the form of an integer all the same.
+        Ok(Number::Float(_)) if !arg.iter().any(|byte| b".eE".contains(byte)) => {
+            Err(number::out_of_int64(arg))
+        }
         Err(error) if error.code() == ErrorCode::Range => Err(error),
         _ => Err(Error::syntax("not an integer").text("argument", arg)),
     }

@@ -6,7 +6,7 @@ use crate::command::{self, ArgKind, ArgSpec, CommandSpec, Flag};
 use crate::error::ErrorCode;
 use crate::limit;
 use crate::op::{self, Absent, OpSpec, OperandKind, Target};
-use crate::txn::{ASSERTIONS, AssertionSpec, GUARD};
+use crate::txn::{ASSERTIONS, AssertionSpec, GUARD, STRICT};
 
 /// The lines of `MODEL.HELP`, none wider than a terminal.
 pub fn help() -> Vec<String> {
@@ -22,7 +22,7 @@ pub fn help() -> Vec<String> {
     op::of(Target::Key).iter().for_each(|spec| push_operator(&mut lines, spec));
     let assertions: Vec<_> = ASSERTIONS.iter().map(assertion_syntax).collect();
     let assertions = assertions.join(", ");
-    let text = format!("Assertions: {assertions}. Before any operator: {GUARD} expr.");
+    let text = format!("Assertions: {assertions}. Before any operator: {GUARD} expr, {STRICT}.");
     push_wrapped(&mut lines, &text, "");
     lines.push(
         "Paths: $.json.path or /json/pointer. Expressions: CEL, as in self.n >= args.n.".into(),
@@ -229,7 +229,8 @@ fn assertions_section(out: &mut String) {
     out.push_str(
         "# Assertions\n\nA statement that holds or refuses the whole command; it has no reply. In front of any operator, \
          `WHEN expr` makes\nthat operator run only where the expression is true of the document as it stands; else \
-         it replies null.\n\n| assertion | holds if | errors, in order of precedence |\n|---|---|---|\n",
+         it replies null. `STRICT`, behind that, refuses the \
+         command with `NOPATH` unless the operator's path matches at least one place.\n\n| assertion | holds if | errors, in order of precedence |\n|---|---|---|\n",
     );
     for spec in &ASSERTIONS {
         let syntax = assertion_syntax(spec);

@@ -11,6 +11,7 @@ mod apply;
 mod define;
 mod describe;
 mod documents;
+mod eval;
 mod fieldop;
 mod get;
 mod help;

@@ -103,6 +103,13 @@ pub struct OpSpec {
 }
 
 impl OpSpec {
+    /// Flag: the first operand is a path.
+    pub fn takes_path(&self) -> bool {
+        use OperandKind::{Path, PathBelowRoot, Singular, SingularBelowRoot};
+        let first = self.operands.first().map(|operand| operand.kind);
+        matches!(first, Some(Path | PathBelowRoot | Singular | SingularBelowRoot))
+    }
+
     /// The part of a request the operator works on.
     pub const fn target(&self) -> Target {
         match self.run {

@@ -234,10 +234,13 @@ impl Arena {
             }
             args.push(arg);
         }
-        // A guard stands in front of an operator, which is the next statement as far as syntax goes.
+        // What stands in front of an operator: the operator is the next statement as far as syntax goes.
         let mut guard = self.named(&txn::GUARD.to_lowercase(), Some(txn::GUARD));
         guard.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING;
         args.push(guard);
+        let mut strict = self.named(&txn::STRICT.to_lowercase(), Some(txn::STRICT));
+        strict.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN;
+        args.push(strict);
         for spec in targets.iter().flat_map(|target| op::of(*target)) {
             args.push(self.operator(spec));
         }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::request::{Block, Content};
 use super::slot::{Making, Slot};
-use super::statement::{Assertion, Statement};
+use super::statement::{Assertion, Before, Statement};
 use super::transaction::{Context, JournalBytes};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
@@ -94,14 +94,16 @@ impl BlockRun<'_, '_, '_> {
     #[inline]
     fn statement(&mut self, number: usize, nth: usize) -> Result<Option<Reply>> {
         let numbered = |error: Error| error.integer("statement", number as i64);
-        let (spec, args, first_operand, when) = match &self.context.request.statements[nth] {
+        let (spec, args, first_operand, before) = match &self.context.request.statements[nth] {
             Statement::Assert(assertion) => {
                 return self.assert(assertion).map(|()| None).map_err(numbered);
             }
-            Statement::Operate { spec, args, first_operand, when } => {
-                (*spec, args, *first_operand, when.as_deref())
+            Statement::Operate { spec, args, first_operand, before } => {
+                (*spec, args, *first_operand, before)
             }
         };
+        let Before { when, strict } = before;
+        let when = when.as_deref();
         if let Run::Key(change) = spec.run {
             let reply = self.change_key_when(when, (spec, change), args, nth);
             return reply
@@ -113,7 +115,7 @@ impl BlockRun<'_, '_, '_> {
         {
             return Ok(Some(Reply::Null));
         }
-        self.operate(spec, args).map(Some).map_err(|error| {
+        self.operate(spec, args, *strict).map(Some).map_err(|error| {
             let error = numbered(error).text("operator", spec.name.as_bytes());
             let has_path = matches!(args.first(), Some(Arg::Path(_)));
             if has_path { error.text("path", first_operand) } else { error }
@@ -180,7 +182,7 @@ impl BlockRun<'_, '_, '_> {
         Ok(Reply::Int(1))
     }
 
-    fn operate(&mut self, spec: &OpSpec, args: &[Arg<'_>]) -> Result<Reply> {
+    fn operate(&mut self, spec: &OpSpec, args: &[Arg<'_>], strict: bool) -> Result<Reply> {
         if let Run::Release = spec.run {
             return self.release(args);
         }
@@ -190,6 +192,9 @@ impl BlockRun<'_, '_, '_> {
         let making = Making { scratch: self.scratch, limits, allowance };
         self.slot.edit(making, |editor: &mut Editor<'_>| {
             let mut frame = Frame { editor, around, allowance, make_path };
+            if strict {
+                must_match(&frame, args[0].path())?;
+            }
             apply(&mut frame, spec, args, allowance)
         })
     }
@@ -256,6 +261,20 @@ pub fn check_revision(expected: u64, found: Option<u64>) -> Result<()> {
 #[cold]
 pub fn no_key() -> Error {
     Error::new(ErrorCode::NoKey, "the key is missing")
+}
+
+/// `NOPATH` unless the path matches at least one place.
+fn must_match(frame: &Frame<'_, '_>, path: &Path<'_>) -> Result<()> {
+    let found = match path {
+        Path::Singular(path) => path.find(frame.view()).is_some(),
+        Path::Query(query) => !query.select(frame.view(), frame.allowance)?.is_empty(),
+    };
+    match found {
+        true => Ok(()),
+        false => {
+            Err(Error::new(ErrorCode::NoPath, "nothing is at the path, and STRICT asks for it"))
+        }
+    }
 }
 
 fn apply(

@@ -20,7 +20,7 @@ pub use block::{check_revision, no_key};
 pub use execute::execute;
 pub use request::{Block, Content, ReplyForm, Request, TokenRecord};
 pub use statement::{
-    ASSERTIONS, Assertion, AssertionOperand, AssertionSpec, BLOCK, GUARD, STATEMENTS_MAX,
+    ASSERTIONS, Assertion, AssertionOperand, AssertionSpec, BLOCK, GUARD, STATEMENTS_MAX, STRICT,
     Statement, Statements, parse_block, parse_revision, parse_statements,
 };
 pub use ttl::{EndsAt, ExpiryArg, ExpiryOption, REFRESH_SLACK, Use};

@@ -20,9 +20,17 @@ pub enum Statement<'a> {
         args: SmallVec<[Arg<'a>; 2]>,
         /// The text of the first operand, for errors.
         first_operand: &'a [u8],
-        /// The operator runs only where this is true.
-        when: Option<Arc<Program>>,
+        before: Before,
     },
+}
+
+/// The words in front of an operator.
+#[derive(Default)]
+pub struct Before {
+    /// The operator runs only where this is true.
+    pub when: Option<Arc<Program>>,
+    /// Flag: its path has to match a place.
+    pub strict: bool,
 }
 
 impl Statement<'_> {
@@ -33,8 +41,8 @@ impl Statement<'_> {
         let one_place = |arg: &Arg<'_>| !matches!(arg, Arg::Path(path) if !path.is_singular());
         match self {
             Statement::Assert(_) => true,
-            Statement::Operate { spec, args, when, .. } => {
-                when.is_none()
+            Statement::Operate { spec, args, before, .. } => {
+                before.when.is_none()
                     && spec.repeats != Repeats::Differently
                     && args.iter().all(|arg| one_place(arg) && !arg.is_computed())
             }
@@ -157,6 +165,9 @@ pub static ASSERTIONS: [AssertionSpec; 5] = [
 /// The word in front of an operator that runs only where an expression is true.
 pub const GUARD: &str = "WHEN";
 
+/// The word in front of an operator whose path has to match at least one place.
+pub const STRICT: &str = "STRICT";
+
 /// The word a transaction's block begins with.
 pub const BLOCK: &str = "ON";
 
@@ -226,20 +237,57 @@ fn parse_statement<'a>(
     statements: &mut Statements<'a>,
 ) -> Result<usize> {
     if let Some(spec) = find_operator(word, parsing)? {
-        return parse_operator(spec, rest, None, parsing, statements);
+        return parse_operator(spec, rest, Before::default(), parsing, statements);
     }
-    if word.eq_ignore_ascii_case(GUARD.as_bytes()) {
-        let expr = rest.first().ok_or_else(|| Error::syntax("WHEN needs an expression"))?;
-        let when = parsing.condition(expr)?;
-        let word = rest.get(1).ok_or_else(|| Error::syntax("WHEN needs an operator"))?;
-        let spec = find_operator(word, parsing)?
-            .ok_or_else(|| Error::syntax("WHEN needs an operator").text("operator", word))?;
-        let used = parse_operator(spec, &rest[2..], Some(when), parsing, statements)?;
-        return Ok(used + 2);
+    if is_word(word, GUARD) || is_word(word, STRICT) {
+        return parse_prefixed(word, rest, parsing, statements);
     }
     let (assertion, used) = parse_assertion(word, rest, parsing)?;
     statements.push(Statement::Assert(assertion));
     Ok(used)
+}
+
+/// Parses `[WHEN expr] [STRICT] operator`, from the first of these words.
+fn parse_prefixed<'a>(
+    word: &'a [u8],
+    rest: &'a [&'a [u8]],
+    parsing: &mut Parsing<'_>,
+    statements: &mut Statements<'a>,
+) -> Result<usize> {
+    let mut before = Before::default();
+    let (mut last, mut word, mut behind) = (GUARD, word, rest);
+    let next = |last: &str, behind: &mut &'a [&'a [u8]]| -> Result<&'a [u8]> {
+        let (word, others) = behind.split_first().ok_or_else(|| no_operator(last))?;
+        *behind = others;
+        Ok(word)
+    };
+    if is_word(word, GUARD) {
+        let expr = rest.first().ok_or_else(|| Error::syntax("WHEN needs an expression"))?;
+        before.when = Some(parsing.condition(expr)?);
+        behind = &rest[1..];
+        word = next(last, &mut behind)?;
+    }
+    if is_word(word, STRICT) {
+        (before.strict, last) = (true, STRICT);
+        word = next(last, &mut behind)?;
+    }
+    let spec =
+        find_operator(word, parsing)?.ok_or_else(|| no_operator(last).text("operator", word))?;
+    if before.strict && !spec.takes_path() {
+        return Err(Error::syntax("STRICT needs an operator with a path")
+            .text("operator", spec.name.as_bytes()));
+    }
+    let operands = parse_operator(spec, behind, before, parsing, statements)?;
+    Ok(rest.len() - behind.len() + operands)
+}
+
+#[cold]
+fn no_operator(before: &str) -> Error {
+    Error::syntax(format!("{before} needs an operator"))
+}
+
+fn is_word(argument: &[u8], word: &str) -> bool {
+    argument.eq_ignore_ascii_case(word.as_bytes())
 }
 
 fn find_operator(word: &[u8], parsing: &Parsing<'_>) -> Result<Option<&'static OpSpec>> {
@@ -255,7 +303,7 @@ fn find_operator(word: &[u8], parsing: &Parsing<'_>) -> Result<Option<&'static O
 fn parse_operator<'a>(
     spec: &'static OpSpec,
     rest: &'a [&'a [u8]],
-    when: Option<Arc<Program>>,
+    before: Before,
     parsing: &mut Parsing<'_>,
     statements: &mut Statements<'a>,
 ) -> Result<usize> {
@@ -265,7 +313,7 @@ fn parse_operator<'a>(
     let mut args = SmallVec::new();
     parse_operands(spec.operands, operands, parsing, &mut args)
         .map_err(|error| error.text("operator", spec.name.as_bytes()))?;
-    statements.push(Statement::Operate { spec, args, first_operand, when });
+    statements.push(Statement::Operate { spec, args, first_operand, before });
     Ok(count)
 }
 

@@ -25,6 +25,7 @@ mod pack;
 pub mod parse;
 pub mod print;
 mod root;
+mod text_place;
 mod tree;
 mod view;
 pub mod wire;

@@ -355,6 +355,25 @@ pub(super) fn scan(text: &[u8]) -> Option<(Result<Number>, usize)> {
     }
 }
 
+/// The longest integers ECMAScript prints without an exponent: doubles below 1e21.
+const ECMASCRIPT_DIGITS_MAX: usize = 21;
+
+/// The double whose text in ECMAScript (`Number::toString`) this literal is, digit for digit: the digits of the shortest
+/// text that reads back as the same double, and zeros up to the point.
+#[cold]
+fn printed_by_ecmascript(literal: &str) -> Option<f64> {
+    let digits = literal.strip_prefix('-').unwrap_or(literal);
+    if digits.len() > ECMASCRIPT_DIGITS_MAX {
+        return None;
+    }
+    let value: f64 = literal.parse().ok()?;
+    let mut buffer = ryu::Buffer::new();
+    let (mantissa, _) = buffer.format_finite(value.abs()).split_once('e')?;
+    let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let zeros = digits.strip_prefix(first)?.strip_prefix(rest)?;
+    zeros.bytes().all(|byte| byte == b'0').then_some(value)
+}
+
 /// Integers of so many digits are doubles exactly.
 const SHORT_DIGITS_MAX: usize = 15;
 const POWERS_OF_TEN: [f64; SHORT_DIGITS_MAX + 1] =
@@ -362,10 +381,17 @@ const POWERS_OF_TEN: [f64; SHORT_DIGITS_MAX + 1] =
 
 fn parse_int(literal: &[u8]) -> Result<Number> {
     let text = std::str::from_utf8(literal).expect("a literal is ASCII");
-    text.parse().map(Number::Int).map_err(|_| {
-        Error::new(ErrorCode::Range, "an integer outside the signed 64-bit range")
-            .text("argument", literal)
-    })
+    if let Ok(value) = text.parse() {
+        return Ok(Number::Int(value));
+    }
+    printed_by_ecmascript(text).map(Number::Float).ok_or_else(|| out_of_int64(literal))
+}
+
+/// The refusal of an integer that is none of 64 bits.
+#[cold]
+pub fn out_of_int64(literal: &[u8]) -> Error {
+    Error::new(ErrorCode::Range, "an integer outside the signed 64-bit range")
+        .text("argument", literal)
 }
 
 /// `at` is where the integer part ended, `magnitude` its value.
@@ -501,13 +527,65 @@ mod tests {
             "-9223372036854775809",
             "1e309",
             "-1e999",
-            "100000000000000000000",
+            "18446744073709551616",
+            "100000000000000000001",
+            "1000000000000000000000",
+            "-1000000000000000000000",
         ] {
             assert_eq!(
                 Number::parse(literal.as_bytes()).unwrap_err().code(),
                 ErrorCode::Range,
                 "{literal}"
             );
+        }
+    }
+
+    #[test]
+    fn an_integer_as_ecmascript_prints_a_double_is_that_double() {
+        for (literal, value) in [
+            ("9223372036854776000", 9_223_372_036_854_775_808.0),
+            ("-9223372036854778000", -9_223_372_036_854_777_856.0),
+            ("18446744073709552000", 18_446_744_073_709_551_616.0),
+            ("100000000000000000000", 1e20),
+            ("-123456789012345680000", -123_456_789_012_345_683_968.0),
+            ("999999999999999900000", 999_999_999_999_999_868_928.0),
+        ] {
+            match Number::parse(literal.as_bytes()) {
+                Ok(Number::Float(found)) => assert_eq!(found, value, "{literal}"),
+                other => panic!("{literal}: {other:?}"),
+            }
+        }
+        // Another text of the same double is none.
+        for literal in ["9223372036854776001", "9223372036854775999", "18446744073709551616"] {
+            assert!(Number::parse(literal.as_bytes()).is_err(), "{literal}");
+        }
+    }
+
+    /// `Number::toString` of ECMAScript for a double of an integer: its shortest digits, then zeros.
+    fn ecmascript(value: f64) -> String {
+        let text = format!("{value:e}");
+        let (mantissa, exponent) = text.split_once('e').unwrap();
+        let digits = mantissa.replace('.', "");
+        let zeros = exponent.parse::<usize>().unwrap() + 1 - digits.trim_start_matches('-').len();
+        digits + &"0".repeat(zeros)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_double_beyond_int64_is_read_from_its_ecmascript_text(
+            mantissa in 1u64 << 52..1 << 53, shift in 11u32..17, negative: bool, other in 0u64..2000,
+        ) {
+            let magnitude = (mantissa as f64) * 2f64.powi(shift as i32);
+            let value = if negative { -magnitude } else { magnitude };
+            proptest::prop_assume!(magnitude < 1e21);
+            let text = ecmascript(value);
+            let read = |text: &str| Number::parse(text.as_bytes());
+            proptest::prop_assert!(matches!(read(&text), Ok(Number::Float(found)) if found == value), "{}", text);
+            // An integer nearby is read only if it is the text of a double itself.
+            let near = (value as i128 + i128::from(other) - 1000).to_string();
+            let is_text = ecmascript(near.parse().unwrap()) == near;
+            let is_int = near.parse::<i64>().is_ok();
+            proptest::prop_assert_eq!(read(&near).is_ok(), is_text || is_int, "{}", near);
         }
     }
 

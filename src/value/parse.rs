@@ -3,12 +3,13 @@
 use super::build::{Builder, Measured};
 use super::limits::Limits;
 use super::number::{self, Number};
+use super::text_place;
 use super::tree::Value;
 use super::view::string_size;
-use crate::error::{Error, Result};
+use crate::error::{Detail, Error, Result};
 
 /// Parses one JSON text. Malformed text is `ERR` with the byte offset; a number that cannot be held
-/// exactly as an `i64` or as a finite double is `RANGE`; too deep or too large is `LIMIT`.
+/// exactly as an `i64` or as a finite double is `RANGE` with its place; too deep or too large is `LIMIT`.
 pub fn json(text: &[u8], limits: &Limits) -> Result<Measured> {
     let text = std::str::from_utf8(text).map_err(|bad| {
         Error::syntax("JSON text is not UTF-8").integer("offset", bad.valid_up_to() as i64)
@@ -125,9 +126,10 @@ impl<'a> Parser<'a> {
             Some(b'n') => self.literal("null").and_then(|()| builder.null()),
             Some(_) => {
                 let scanned = number::scan(&self.bytes[self.at..]);
-                let (number, len) = scanned.ok_or_else(|| self.error("expected a JSON value"))?;
+                let (number, len) = scanned.ok_or_else(|| self.no_value())?;
+                let number = number.map_err(|error| self.out_of_range(error))?;
                 self.at += len;
-                builder.number(number?)
+                builder.number(number)
             }
             None => Err(self.error("the JSON text ends too early")),
         }
@@ -135,7 +137,7 @@ impl<'a> Parser<'a> {
 
     fn literal(&mut self, word: &str) -> Result<()> {
         if !self.bytes[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.error("expected a JSON value"));
+            return Err(self.no_value());
         }
         self.at += word.len();
         Ok(())
@@ -257,6 +259,31 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// The refusal where a value should begin. A word or a single quote is most likely a string without its quotes.
+    #[cold]
+    fn no_value(&self) -> Error {
+        match self.peek() {
+            Some(b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'\'' | 0x80..) => {
+                self.error("expected a JSON value: a string stands in double quotes")
+            }
+            _ => self.error("expected a JSON value"),
+        }
+    }
+
+    /// The refusal of a number that no document can hold.
+    #[cold]
+    fn out_of_range(&self, error: Error) -> Error {
+        let refused = Error::new(error.code(), format!("{}: write it as text", error.message()));
+        let refused = match error.detail("argument") {
+            Some(Detail::Text(argument)) => refused.text("argument", argument.as_bytes()),
+            _ => refused,
+        };
+        match text_place::pointer(self.text, self.at) {
+            root if root.is_empty() => refused,
+            place => refused.text("place", place.as_bytes()),
+        }
+    }
+
     #[cold]
     fn error(&self, message: &'static str) -> Error {
         Error::syntax(message).integer("offset", self.at as i64)
@@ -334,6 +361,8 @@ mod tests {
                 "\"é😀/\\b\\f\\n\\r\\t\\\"\\\\\\u0000\"",
             ),
             ("9007199254740993", "9007199254740993"),
+            ("[100000000000000000000]", "[1e20]"),
+            (r#"{"a":-18446744073709552000}"#, r#"{"a":-1.8446744073709552e19}"#),
             ("1.0", "1.0"),
             ("[null,true,false]", "[null,true,false]"),
         ] {
@@ -407,6 +436,42 @@ mod tests {
             assert_eq!(round_trip(text).unwrap_err().code(), ErrorCode::Err, "{text:?}");
         }
         assert_eq!(json(b"\"\xff\"", &Limits::DEFAULT).unwrap_err().code(), ErrorCode::Err);
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_held_is_refused_with_its_place() {
+        for (text, argument, place) in [
+            ("9223372036854775808", "9223372036854775808", None),
+            (
+                r#"{"a":[0,{"b/c":-9223372036854775809}]}"#,
+                "-9223372036854775809",
+                Some("/a/1/b~1c"),
+            ),
+            (r#"["1,2", 1e999]"#, "1e999", Some("/1")),
+        ] {
+            let error = round_trip(text).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::Range, "{text}");
+            assert!(error.message().ends_with(": write it as text"), "{text}");
+            assert_eq!(error.detail("argument"), Some(&Detail::Text(argument.into())), "{text}");
+            let place = place.map(|place| Detail::Text(place.into()));
+            assert_eq!(error.detail("place"), place.as_ref(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_where_a_value_should_be_is_refused_with_the_spelling_that_is_right() {
+        const QUOTES: &str = "expected a JSON value: a string stands in double quotes";
+        for (text, message) in [
+            ("Ann", QUOTES),
+            ("truth", QUOTES),
+            (r#"{"name":Ann}"#, QUOTES),
+            ("['a']", QUOTES),
+            ("é", QUOTES),
+            ("@", "expected a JSON value"),
+            ("[,]", "expected a JSON value"),
+        ] {
+            assert_eq!(round_trip(text).unwrap_err().message(), message, "{text}");
+        }
     }
 
     #[test]

@@ -63,7 +63,8 @@ fn operation(draw: &mut Draw<'_>, document: Option<&Value>) -> Statement {
         }
         operands.push(operand);
     }
-    Statement::Operate { operator: spec.name, operands }
+    let strict = spec.takes_path() && draw.once_in(8);
+    Statement::Operate { operator: spec.name, operands, strict }
 }
 
 fn first_target(document: &Value, path: &Path) -> Option<Value> {
@@ -132,9 +133,10 @@ pub fn words(statement: &Statement) -> Vec<String> {
         Statement::IfRevision(Ok(revision)) => vec!["IFREV".to_owned(), revision.to_string()],
         Statement::IfRevision(Err(_)) => vec!["IFREV".to_owned(), "-1".to_owned()],
         Statement::Unknown => vec!["NOSUCH".to_owned(), "$".to_owned()],
-        Statement::Operate { operator, operands } => {
+        Statement::Operate { operator, operands, strict } => {
+            let strict = strict.then(|| "strict".to_owned());
             let operands = operands.iter().map(|operand| operand.text.clone());
-            std::iter::once((*operator).to_owned()).chain(operands).collect()
+            strict.into_iter().chain([(*operator).to_owned()]).chain(operands).collect()
         }
     }
 }

@@ -36,6 +36,16 @@ pub enum Means {
     Expression(&'static str),
 }
 
+impl Operand {
+    /// The path, where the declaration says it is one and the syntax was checked.
+    fn path(&self) -> &Path {
+        match &self.means {
+            Ok(Means::Path(path)) => path,
+            _ => panic!("not a path: {}", self.text),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum Statement {
     Exists,
@@ -45,6 +55,8 @@ pub enum Statement {
     Operate {
         operator: &'static str,
         operands: Vec<Operand>,
+        /// `STRICT` stands before it.
+        strict: bool,
     },
     Unknown,
 }
@@ -119,12 +131,15 @@ pub fn run(
             Statement::IfRevision(expected) if expected.ok() != revision => {
                 return Err(Refusal::of("REVISION"));
             }
-            Statement::Operate { operator, operands } => {
+            Statement::Operate { operator, operands, strict } => {
                 let refused = |words| Refusal { words, operator: Some(operator) };
                 let document =
                     document.as_mut().ok_or_else(|| refused(BTreeSet::from(["NOKEY"])))?;
                 let mut step =
                     Run { document, make_path: command.make_path, now_us, touched: false };
+                if *strict && step.matches(operands[0].path()).is_empty() {
+                    return Err(refused(BTreeSet::from(["NOPATH"])));
+                }
                 replies.push(step.operate(operator, operands).map_err(refused)?);
                 changed.push(step.touched);
             }
@@ -144,7 +159,7 @@ fn check_syntax(command: &FieldOp) -> Result<(), Refusal> {
         match statement {
             Statement::Unknown => return Err(Refusal::of("ERR")),
             Statement::IfRevision(Err(word)) => return Err(Refusal::of(word)),
-            Statement::Operate { operator, operands } => {
+            Statement::Operate { operator, operands, .. } => {
                 if let Some(word) = operands.iter().find_map(|o| o.means.as_ref().err()) {
                     let words = BTreeSet::from([*word]);
                     return Err(Refusal { words, operator: Some(operator) });

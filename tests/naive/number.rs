@@ -19,7 +19,11 @@ impl Num {
         if literal.contains(['.', 'e', 'E']) {
             finite(literal.parse().expect("a number literal"))
         } else {
-            literal.parse().map(Num::Int).map_err(|_| "RANGE")
+            let double = || match ecmascript(literal.parse().expect("a number literal")) {
+                text if text == literal => Ok(Num::Float(literal.parse().expect("it was read"))),
+                _ => Err("RANGE"),
+            };
+            literal.parse().map(Num::Int).or_else(|_| double())
         }
     }
 
@@ -58,6 +62,16 @@ impl Num {
             (Num::Float(a), Num::Int(b)) => int_and_double(b, a).reverse(),
         }
     }
+}
+
+/// The text of a whole double in ECMAScript: its shortest digits, filled up with zeros below 1e21.
+fn ecmascript(double: f64) -> String {
+    let text = format!("{double:e}");
+    let (mantissa, exponent) = text.split_once('e').expect("it has an exponent");
+    let digits = mantissa.replace('.', "");
+    let whole = exponent.parse::<usize>().map_or(0, |exponent| exponent + 1);
+    let zeros = whole.saturating_sub(digits.trim_start_matches('-').len());
+    if whole > 21 { text } else { digits + &"0".repeat(zeros) }
 }
 
 fn int_and_double(a: i64, b: f64) -> Ordering {

@@ -29,6 +29,7 @@ const SET: &[&str] = &["MODEL.SET", "in:1", "any", "{}"];
 const FIELDOP: &[&str] = &["MODEL.FIELDOP", "in:1", "SET", "$.a", "1"];
 const GET: &[&str] = &["MODEL.GET", "in:1", "$.a"];
 const META: &[&str] = &["MODEL.META", "in:1"];
+const EVAL: &[&str] = &["MODEL.EVAL", "in:1", "self"];
 const MGET: &[&str] = &["MODEL.MGET", "2", "in:1", "in:2", "$.a"];
 
 #[test]
@@ -38,12 +39,13 @@ fn key_patterns_guard_every_key() {
         let mut conn = user(server, &["+@all", "~in:*"]);
         check(
             &mut conn,
-            &[SET, FIELDOP, GET, META, MGET, &["MODEL.HELP"]],
+            &[SET, FIELDOP, GET, META, EVAL, MGET, &["MODEL.HELP"]],
             &[
                 &["MODEL.SET", "out:1", "any", "{}"],
                 &["MODEL.FIELDOP", "out:1", "SET", "$.a", "1"],
                 &["MODEL.GET", "out:1"],
                 &["MODEL.META", "out:1"],
+                &["MODEL.EVAL", "out:1", "self"],
                 &["MODEL.MGET", "1", "out:1"],
                 &["MODEL.MGET", "2", "in:1", "out:1"],
                 &["MODEL.MGET", "2", "out:1", "in:1", "$.a"],
@@ -73,10 +75,10 @@ fn permissions_to_read_and_to_write_are_distinguished() {
     on_every_server(|server| {
         server.must(SET);
         let mut reader = user(server, &["+@all", "%R~in:*"]);
-        check(&mut reader, &[GET, META, MGET], &[SET, FIELDOP]);
+        check(&mut reader, &[GET, META, EVAL, MGET], &[SET, FIELDOP]);
         // To change places of a document is to read it too: conditions and replies tell what is in it.
         let mut writer = user(server, &["+@all", "%W~in:*"]);
-        check(&mut writer, &[], &[GET, META, MGET, FIELDOP]);
+        check(&mut writer, &[], &[GET, META, EVAL, MGET, FIELDOP]);
         let mut both = user(server, &["+@all", "%RW~in:*"]);
         check(&mut both, &[SET, FIELDOP, GET, META, MGET], &[]);
         let mut split = user(server, &["+@all", "%R~in:2", "~in:1"]);

@@ -366,7 +366,7 @@ const OTHERS: [&str; 12] = [
 
 #[test]
 fn the_migration_tables_name_existing_commands() {
-    let mut known: HashSet<&str> = OTHERS.into_iter().chain([txn::GUARD]).collect();
+    let mut known: HashSet<&str> = OTHERS.into_iter().chain([txn::GUARD, txn::STRICT]).collect();
     for spec in command::all() {
         known.insert(spec.name);
         keywords(spec.args, &mut known);

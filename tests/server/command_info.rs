@@ -192,7 +192,7 @@ fn check_statements(found: &[Reply], others: Vec<&'static OpSpec>) {
     let count = op::of(op::Target::Value).len() + others.len();
     let (assertions, operators) = found.split_at(found.len() - count);
     let tokens: Vec<_> = assertions.iter().map(|arg| arg.field("token").text()).collect();
-    assert_eq!(tokens, ["IF", "IFREV", "HOLDING", "EXISTS", "MISSING", "WHEN"]);
+    assert_eq!(tokens, ["IF", "IFREV", "HOLDING", "EXISTS", "MISSING", "WHEN", "STRICT"]);
     for (found, spec) in operators.iter().zip(op::of(op::Target::Value).iter().chain(&others)) {
         check_operator(found, spec);
     }
@@ -245,6 +245,7 @@ fn keys_are_found_where_they_stand() {
         check(&["MODEL.SET", "k", "any", "{}"], &["k"]);
         check(&["MODEL.GET", "k", "$.a", "$.b"], &["k"]);
         check(&["MODEL.META", "k"], &["k"]);
+        check(&["MODEL.EVAL", "k", "self"], &["k"]);
         check(&["MODEL.APPLY", "k", "x"], &["k"]);
         check(&["MODEL.FIELDOP", "k", "COPY", "$.a", "$.b"], &["k"]);
         check(&["MODEL.MGET", "1", "k"], &["k"]);
@@ -280,6 +281,7 @@ fn a_cluster_routes_every_command() {
             &["MODEL.FIELDOP", &there, "SET", "$.a", "1"],
             &["MODEL.GET", &there],
             &["MODEL.META", &there],
+            &["MODEL.EVAL", &there, "self"],
             &["MODEL.MGET", "2", &there, &there],
         ] {
             let moved = conn.call(command);

@@ -181,6 +181,7 @@ fn multi_runs_every_command() {
             &["MODEL.MGET", "1", key, "$.n"],
             &["MODEL.META", key],
             &["MODEL.HELP"],
+            &["MODEL.EVAL", key, "self.n + 1"],
         ] {
             assert_eq!(conn.call(command), Reply::Simple("QUEUED".into()));
         }
@@ -192,6 +193,7 @@ fn multi_runs_every_command() {
         assert_eq!(replies[4], Reply::Array(vec![Reply::bulk("2")]));
         assert_eq!(replies[5].field("model"), &Reply::bulk("any"));
         assert!(replies[6].array().len() > 10);
+        assert_eq!(replies[7], Reply::bulk("3"));
 
         conn.must(&["MULTI"]);
         conn.must(&["MODEL.FIELDOP", key, "INCR", "$.n", "1"]);

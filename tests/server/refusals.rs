@@ -220,6 +220,8 @@ fn sound_commands() -> Vec<Vec<String>> {
         own(&["MODEL.GET", "doc", "$.n", "/list"]),
         own(&["MODEL.MGET", "2", "doc", "doc2", "$.n"]),
         own(&["MODEL.META", "doc"]),
+        own(&["MODEL.EVAL", "doc", "self.n + args.n", "ARGS", r#"{"n":1}"#]),
+        own(&["MODEL.FIELDOP", "doc", "ARGS", r#"{"n":"n"}"#, "STRICT", "INCR", "$[args.n]", "=1"]),
         own(&["MODEL.HELP"]),
         own(&["MODEL.APPLY", "doc", "\u{1}\u{2}\u{5}\0\u{3}any", SOUND]),
         own(&["MODEL.APPLY", "doc", "\u{1}\u{1}\u{5}\u{2}\u{5}abc"]),

@@ -30,7 +30,7 @@ pub(super) const NAMES: [&str; 22] = [
     "$.a",
     "a name that is much too long to be any of the usual ones",
 ];
-pub(super) const NUMBERS: [&str; 24] = [
+pub(super) const NUMBERS: [&str; 26] = [
     "1",
     "2",
     "0",
@@ -55,6 +55,8 @@ pub(super) const NUMBERS: [&str; 24] = [
     "1e16",
     "1e-7",
     "12345678901234567e-3",
+    "100000000000000000000",
+    "-18446744073709552000",
 ];
 const STRINGS: [&str; 12] = [
     "a",

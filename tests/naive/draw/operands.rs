@@ -46,6 +46,10 @@ pub(super) fn operand(draw: &mut Draw<'_>, kind: OperandKind, context: &Context<
 fn computed(kind: OperandKind, operand: Operand) -> Operand {
     use OperandKind as Kind;
     let Operand { text, means } = operand;
+    // An integer beyond 64 bits is none of an expression.
+    if text.contains("00000000000000000000") || text.contains("18446744073709552000") {
+        return Operand { text, means };
+    }
     let short = text.len() < 500 && text.matches(['[', '{']).count() < 20;
     let text = match kind {
         Kind::Json | Kind::JsonArray | Kind::JsonObject | Kind::JsonString | Kind::Patch
@@ -165,6 +169,7 @@ fn mistake(draw: &mut Draw<'_>, kind: OperandKind) -> Operand {
                 ("\"\\ud800\"", "ERR"),
                 ("9223372036854775808", "RANGE"),
                 ("[-9223372036854775809]", "RANGE"),
+                ("100000000000000000001", "RANGE"),
                 ("{\"a\":1e309}", "RANGE"),
             ]);
             nonsense(text, word)

@@ -1,0 +1,88 @@
+//! The place in a JSON text that an offset is at, for errors: found by walking the text again, so that parsing keeps
+//! no track of it.
+
+use super::limits::Limits;
+use super::parse;
+
+/// The JSON Pointer of the value that begins at `end`; the text before it is well-formed. Empty for the root.
+#[cold]
+pub(super) fn pointer(text: &str, end: usize) -> String {
+    let mut open: Vec<Step> = Vec::new();
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < end {
+        let start = at;
+        at += 1;
+        match bytes[start] {
+            b'{' => open.push(Step::Name(start..start)),
+            b'[' => open.push(Step::Index(0)),
+            b'}' | b']' => drop(open.pop()),
+            b',' => {
+                if let Some(Step::Index(index)) = open.last_mut() {
+                    *index += 1;
+                }
+            }
+            b'"' => {
+                at = string_end(bytes, at);
+                // The last string before a value of an object is its name.
+                if let Some(Step::Name(name)) = open.last_mut() {
+                    *name = start..at;
+                }
+            }
+            _ => {}
+        }
+    }
+    open.iter().map(|step| step.text(text)).collect()
+}
+
+/// The step to the value that is being read in an open container.
+enum Step {
+    /// Where the name's string stands.
+    Name(std::ops::Range<usize>),
+    Index(u64),
+}
+
+impl Step {
+    fn text(&self, text: &str) -> String {
+        match self {
+            Step::Index(index) => format!("/{index}"),
+            Step::Name(name) => {
+                let name = parse::string(text[name.clone()].as_bytes(), &Limits::NONE);
+                let name = name.expect("the text before the place was read");
+                format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+            }
+        }
+    }
+}
+
+/// Behind the closing quote of the string whose text begins at `at`.
+fn string_end(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        match bytes[at] {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_value_is_its_pointer() {
+        for (text, place) in [
+            ("  #", ""),
+            ("[#", "/0"),
+            ("[1, [2], {\"a\": \"b,]\"}, #", "/3"),
+            (r#"{"a":1,"b":[{"x\"/~":[0,[],#"#, "/b/0/x\"~1~0/2"),
+            (r#"{"a":{"b":1},"c":"a", "d" : #"#, "/d"),
+            (r#"{"":#"#, "/"),
+            (r#"{"\u0061\\":#"#, "/a\\"),
+        ] {
+            let end = text.find('#').unwrap();
+            assert_eq!(pointer(text, end), place, "{text}");
+        }
+    }
+}
