@@ -172,6 +172,35 @@ pub fn all() -> Vec<Row> {
                 (incr("large", 2500), incr("small", 1))
             },
         ),
+        Row::new(("`INCR $.level =args.n`", "`INCR $.level 1`", 2.0), SMALL, |random| {
+            let nth = random.below(PLAYERS);
+            (
+                words(&format!("MODEL.FIELDOP doc:{nth} ARGS {{\"n\":1}} INCR $.level =args.n")),
+                words(&format!("MODEL.FIELDOP doc:{nth} INCR $.level 1")),
+            )
+        }),
+        Row::new(("`INCR $[args.f] 1`", "`INCR $.level 1`", 1.5), SMALL, |random| {
+            let nth = random.below(PLAYERS);
+            (
+                words(&format!(
+                    "MODEL.FIELDOP doc:{nth} ARGS {{\"f\":\"level\"}} INCR $[args.f] 1"
+                )),
+                words(&format!("MODEL.FIELDOP doc:{nth} INCR $.level 1")),
+            )
+        }),
+        Row::new(
+            ("`INCR` at a filter that compares with `args.in`", "with the text pasted", 1.2),
+            ONE_PLACE,
+            |random| {
+                let incr = |head: String, stock: &str| {
+                    let path = format!("$.items[?@.in_stock=={stock}].qty");
+                    [words(&head), vec!["INCR".into(), path, "1".into()]].concat()
+                };
+                let nth = random.below(CATALOGUES);
+                let bound = format!("MODEL.FIELDOP small:{nth} ARGS {{\"in\":true}}");
+                (incr(bound, "args.in"), incr(format!("MODEL.FIELDOP small:{nth}"), "true"))
+            },
+        ),
         // Rows to come with their feature, measured against the same with keys: LOCK and UNLOCK.
     ]
 }
