@@ -1,9 +1,9 @@
 //! What a command asks for before it changes anything, and what a refusal tells: `STRICT`, `MODEL.EVAL`.
 
 use redis_model::budget::WorkLimits;
-use redis_model::command::memory::MemoryHost;
 use redis_model::error::{Detail, Error};
 use redis_model::reply::Reply;
+use redis_model::testing::MemoryHost;
 use redis_model::value::print;
 
 /// A host that holds these documents of the model `any`.
@@ -154,12 +154,11 @@ fn an_evaluation_is_held_to_the_limits_of_steps_and_of_replies() {
         other => panic!("{other:?}"),
     };
     host.settings.work = WorkLimits { reply_bytes: 102, ..WorkLimits::DEFAULT };
-    assert_eq!(
-        reply(&mut host, &["MODEL.EVAL", "k", "self.s"]),
-        format!("\"{text}\"")
-    );
+    assert_eq!(reply(&mut host, &["MODEL.EVAL", "k", "self.s"]), format!("\"{text}\""));
     host.settings.work.reply_bytes = 101;
     assert_eq!(limit(&mut host), "model.reply-bytes");
-    host.settings.work = WorkLimits { command_steps: 30, ..WorkLimits::DEFAULT };
-    assert_eq!(limit(&mut host), "model.command-steps");
+    host.settings.work = WorkLimits { command_steps: 200, ..WorkLimits::DEFAULT };
+    let long = format!("[{}].size()", vec!["1"; 300].join(","));
+    let command = ["MODEL.EVAL", "k", &long];
+    assert_eq!(refused(&mut host, &command).code().word(), "LIMIT");
 }
