@@ -162,7 +162,7 @@ pub fn commands_md() -> String {
     out
 }
 
-/// A page with the tables of limits between its two marks written anew.
+/// A page with new tables of limits between its two marks.
 pub fn with_limits(page: &str) -> Option<String> {
     let (before, rest) = page.split_once(LIMITS)?;
     let (_, behind) = rest.split_once(LIMITS_END)?;

@@ -1,4 +1,4 @@
-//! The world as a command sees it, and the outcome it gives back.
+//! The keyspace, clock and settings that a command works on, and the outcome that it returns.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::token::Token;
 use crate::value::Limits;
 use crate::value::edit::Journal;
 
-/// A key of the command: its name, and which argument it is.
+/// A key of the command: its name, and the position of its argument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Key<'a> {
     pub arg: usize,
@@ -46,7 +46,7 @@ pub struct TransactionLimits {
 }
 
 impl TransactionLimits {
-    /// Room for what a client reads of some hundred documents; a token is kept in memory as long as its
+    /// Room for the replies of some hundred reads; a token is kept in memory as long as its
     /// window is open.
     pub const DEFAULT: TransactionLimits =
         TransactionLimits { token_reply_bytes: crate::limit::TOKEN_REPLY_BYTES.default };
@@ -54,7 +54,7 @@ impl TransactionLimits {
 }
 
 impl Settings {
-    /// For what a master has judged already.
+    /// For commands that a master has validated.
     pub const NONE: Settings = Settings {
         document: Limits::NONE,
         paths: PathLimits::NONE,
@@ -100,7 +100,7 @@ pub trait Host {
     /// The limits that apply now.
     fn settings(&self) -> Settings;
 
-    /// Whether this command comes from a master or an AOF: it was judged there, under other limits.
+    /// Flag: this command comes from a master or an AOF, where it was validated, perhaps under other limits.
     fn replaying(&self) -> bool;
 
     /// The document at a key; `WRONGTYPE` if it holds something else.
@@ -120,7 +120,7 @@ pub trait Host {
     /// As [`Host::open`], for several keys at once, whose names all differ.
     fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Documents<'_>>;
 
-    /// Stores a document, in the place of one that may be there. The time to live stays as it was.
+    /// Stores a document, in place of any document at the key. The time to live stays as it was.
     fn put(&mut self, key: Key<'_>, document: NewDocument);
 
     /// Deletes a key that holds a document.
@@ -129,21 +129,21 @@ pub trait Host {
     /// The token at a key; `WRONGTYPE` if it holds something else.
     fn token(&mut self, key: Key<'_>) -> Result<Option<&Token>>;
 
-    /// Stores a token, in the place of one that may be there.
+    /// Stores a token, in place of any token at the key.
     fn put_token(&mut self, key: Key<'_>, token: Token);
 
-    /// Changes the time to live of a key that exists; says whether it was another one before.
+    /// Changes the time to live of a key that exists. Returns false if it was the same before.
     fn expire(&mut self, key: Key<'_>, expiry: Expiry) -> bool;
 
-    /// When a key expires, in unix milliseconds.
+    /// The expiry of a key, in unix milliseconds.
     fn expires_at(&mut self, key: Key<'_>) -> Option<u64>;
 
-    /// Whether a command that only reads may change when a key expires: not on a replica, and not
-    /// while writes are paused.
+    /// Flag: a command that only reads may change the expiry of a key. Not on a replica, and not while writes are
+    /// paused.
     fn may_refresh(&mut self) -> bool;
 
-    /// Goes on through the keyspace where `cursor` says, from 0 on, over about `count` keys. Gives the
-    /// next cursor, 0 at the end, and the keys met whose documents are of that model.
+    /// Scans about `count` keys from `cursor` on, which is 0 at the start. Returns the next cursor, 0 at the end,
+    /// and the scanned keys whose documents are of that model.
     fn scan(&mut self, model: &str, cursor: u64, count: usize) -> (u64, Vec<Vec<u8>>);
 
     /// The database the command runs in.
@@ -152,15 +152,15 @@ pub trait Host {
     /// The connection the command came from; 0 where there is none.
     fn client(&mut self) -> u64;
 
-    /// Whether the client may be made to wait: not in `MULTI`, and not in a script.
+    /// Flag: the client may be blocked. Not in `MULTI`, and not in a script.
     fn may_wait(&mut self) -> bool;
 
     /// The moment of the command, for leases and fences.
     fn moment(&mut self) -> Moment;
 
-    /// Changes locks: with those who wait, with what lends the locks of documents by their keys, and with
-    /// the moment. Nothing of a document is borrowed meanwhile. What has changed is told to others when
-    /// the command is over.
+    /// Calls `run` with the lock engine, with the store that lends the locks of documents by their keys, and with
+    /// the moment. No document is borrowed meanwhile. Changes are replicated and announced when the command is
+    /// over.
     fn with_locks(&mut self, run: &mut WithLocks<'_>);
 
     /// An empty journal; giving it back with [`Host::keep_journal`] saves allocations.
@@ -172,16 +172,16 @@ pub trait Host {
 /// The documents at several keys, in their order; none where a key is missing.
 pub type Documents<'h> = SmallVec<[Option<&'h mut Document>; 2]>;
 
-/// What is done with locks, see [`Host::with_locks`].
+/// A function that works with locks, see [`Host::with_locks`].
 pub type WithLocks<'r> = dyn FnMut(&mut Engine, &mut dyn Store, Moment) + 'r;
 
-/// What a command did. A command that is refused has none: nothing happened.
+/// The outcome of a command that was executed. A refused command has none: it changed nothing.
 #[derive(Debug)]
 pub struct Outcome {
     pub reply: Reply,
     /// One for each key that was changed, in order.
     pub effects: SmallVec<[KeyEffect; 1]>,
-    /// What became of a model, see [`crate::codec::definition`]: for replicas, the AOF and other shards.
+    /// A changed definition, see [`crate::codec::definition`], for replicas, the AOF and other shards.
     pub definition: Option<Vec<u8>>,
     /// The client gets its reply later.
     pub waits: Option<Waiting>,
@@ -201,35 +201,35 @@ pub struct Waiting {
     pub waiter: u64,
     /// How long it may wait; then the reply is null.
     pub wait_ms: u64,
-    /// What it is told when it is granted.
+    /// The form of the reply when it is granted.
     pub form: LockReply,
 }
 
 /// The form of the reply to a request for locks that was granted.
 #[derive(Debug)]
 pub struct LockReply {
-    /// Whether the documents are told, too.
+    /// Flag: the reply has the documents, too.
     pub get: bool,
-    /// Which of the documents each of the listed keys is; none where one key stands for itself.
+    /// The number of the document of each listed key; none for a command of one key.
     pub order: Option<Vec<usize>>,
 }
 
 /// A change of one key, to be signalled, announced and propagated.
 #[derive(Debug)]
 pub struct KeyEffect {
-    /// Which argument of the command the key is.
+    /// The position of the key among the arguments.
     pub key_arg: usize,
     /// The keyspace event of a changed content, if it changed.
     pub event: Option<&'static CStr>,
     /// The event of the generic class: of a changed time to live, if it changed, or of the key's end.
     pub generic_event: Option<&'static CStr>,
-    /// Whether clients that watch the key, or keep what they read of it, are told. Not where reading
-    /// began its time to live anew: who reads would be told of that, and could never keep anything.
+    /// Flag: clients that watch the key or cache it are told. Not where a read renewed the time to live: the reading
+    /// client would be told of its own read, and could cache nothing.
     pub signalled: bool,
     pub sent: Sent,
 }
 
-/// What replicas and the AOF are sent for a change of one key.
+/// The form in which replicas and the AOF receive a change of one key.
 #[derive(Debug)]
 pub enum Sent {
     /// The command as it is, which is its own effect: once, however many keys it changed.

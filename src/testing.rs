@@ -1,4 +1,4 @@
-//! A host in memory, for tests: those in `tests/` and whoever tests against the commands without a server.
+//! A host in memory, for tests of commands without a server.
 //!
 //! Nothing of the module uses it; it is public because integration tests are crates of their own.
 
@@ -21,7 +21,7 @@ use crate::value::edit::Journal;
 pub struct MemoryHost {
     pub documents: HashMap<Vec<u8>, Box<Document>>,
     pub tokens: HashMap<Vec<u8>, Token>,
-    /// When keys expire, in unix milliseconds. Nothing expires by itself.
+    /// The expiries of keys, in unix milliseconds. No key expires by itself.
     pub expiries: HashMap<Vec<u8>, u64>,
     pub now_us: u64,
     pub revisions: Revisions,
@@ -29,7 +29,7 @@ pub struct MemoryHost {
     pub expressions: Cache,
     pub settings: Settings,
     pub replaying: bool,
-    /// Who waits for locks. A test settles it.
+    /// The lock engine. A test runs it with [`MemoryHost::settle`].
     pub engine: Engine,
 }
 
@@ -131,19 +131,19 @@ fn open(document: &mut Box<Document>) -> &mut Document {
 }
 
 /// Lends the locks of documents.
-struct Shelf<'h>(&'h mut HashMap<Vec<u8>, Box<Document>>);
+struct MemoryStore<'h>(&'h mut HashMap<Vec<u8>, Box<Document>>);
 
-impl Store for Shelf<'_> {
+impl Store for MemoryStore<'_> {
     fn locks(&mut self, at: At<'_>) -> Option<&mut Locks> {
         self.0.get_mut(at.key).map(|document| &mut document.locks)
     }
 }
 
 impl MemoryHost {
-    /// Grants what can be granted; gives what has to be told to replicas and to those who waited.
+    /// Runs the lock engine. Returns its decisions, for replicas and waiting clients.
     pub fn settle(&mut self) -> Decisions {
         let moment = self.moment();
-        self.engine.run_slice(&mut Shelf(&mut self.documents), moment)
+        self.engine.run_slice(&mut MemoryStore(&mut self.documents), moment)
     }
 }
 
@@ -275,7 +275,7 @@ impl Host for MemoryHost {
 
     fn with_locks(&mut self, run: &mut WithLocks<'_>) {
         let moment = self.moment();
-        run(&mut self.engine, &mut Shelf(&mut self.documents), moment);
+        run(&mut self.engine, &mut MemoryStore(&mut self.documents), moment);
     }
 
     fn take_journal(&mut self) -> Box<Journal> {

@@ -1,4 +1,4 @@
-//! Arguments through a cursor that is ended by `finish`, and what several commands parse alike.
+//! A cursor over arguments, ended by `finish`, and the parts of the syntax that several commands share.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::model::{Model, Models};
 use crate::txn::{ExpiryArg, ExpiryOption};
 use crate::value::{Measured, parse};
 
-/// The keys of a command that says how many there are; two in place, because many have no more.
+/// The keys of a command that counts them; two in place, because many have no more.
 pub type CountedKeys<'a> = SmallVec<[Key<'a>; 2]>;
 
 pub const EX: ArgSpec = ArgSpec::new("seconds", ArgKind::Integer).token("EX");
@@ -21,14 +21,14 @@ pub const PX: ArgSpec = ArgSpec::new("milliseconds", ArgKind::Integer).token("PX
 pub const EXAT: ArgSpec = ArgSpec::new("unix-time-seconds", ArgKind::UnixTime).token("EXAT");
 pub const PXAT: ArgSpec = ArgSpec::new("unix-time-milliseconds", ArgKind::UnixTime).token("PXAT");
 
-/// What [`Args::expiry_option`] reads.
+/// The syntax that [`Args::expiry_option`] reads.
 pub const EXPIRY: ArgSpec = ArgSpec::new(
     "expiry",
     ArgKind::OneOf(&[EX, PX, EXAT, PXAT, ArgSpec::new("persist", ArgKind::Token).token("PERSIST")]),
 )
 .optional();
 
-/// The document that is created where none is.
+/// The document that is created where the key is missing.
 pub const INIT: ArgSpec = ArgSpec::new(
     "init",
     ArgKind::Block(&[
@@ -85,7 +85,7 @@ impl<'a> Args<'a> {
         self.at
     }
 
-    /// All that is left.
+    /// Takes all remaining arguments.
     pub fn rest(&mut self) -> &'a [&'a [u8]] {
         let rest = &self.args[self.at..];
         self.at = self.args.len();
@@ -96,7 +96,7 @@ impl<'a> Args<'a> {
         self.at == self.args.len()
     }
 
-    /// Nothing may be left.
+    /// Refuses remaining arguments.
     pub fn finish(self) -> Result<()> {
         match self.args.get(self.at) {
             None => Ok(()),
@@ -128,13 +128,13 @@ impl<'a> Args<'a> {
         object(self.next("a JSON object")?, settings)
     }
 
-    /// Takes so many arguments that somebody else has read.
+    /// Skips arguments that were read elsewhere.
     pub fn skip(&mut self, count: usize) {
         self.at += count;
         debug_assert!(self.at <= self.args.len());
     }
 
-    /// What is left, without taking it.
+    /// The remaining arguments, without taking them.
     pub fn left(&self) -> &'a [&'a [u8]] {
         &self.args[self.at..]
     }

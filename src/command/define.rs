@@ -1,4 +1,4 @@
-//! `MODEL.DEFINE`: defines a model, or defines it anew.
+//! `MODEL.DEFINE`: defines or redefines a model.
 
 use super::args::Args;
 use super::host::{Host, Outcome};
@@ -65,9 +65,9 @@ static DEFINE: CommandSpec = CommandSpec {
         .optional(),
         ArgSpec::new("version", ArgKind::Integer).token("IFVERSION").optional(),
     ],
-    reply: "the definition's version, which counts up; the version in force where it is the same definition again, with the schemas compared as JSON values",
+    reply: "the definition's version, which counts up; the version in force if the definition is the same, with schemas compared as JSON values",
     errors: &[ErrorCode::Err, ErrorCode::Revision, ErrorCode::Expr, ErrorCode::Limit],
-    replicated: "the definition with its version; nothing where it is the same again",
+    replicated: "the definition with its version; nothing if it is the same",
     examples: &[
         Example(&[
             Line::new(
@@ -98,8 +98,8 @@ static DEFINE: CommandSpec = CommandSpec {
     run,
 };
 
-/// What one command asks for.
-struct Request<'a> {
+/// The parsed arguments.
+struct NewDefinition<'a> {
     name: &'a str,
     source: Source,
     /// The version that has to be in force; 0 where the model is not to be defined.
@@ -107,7 +107,7 @@ struct Request<'a> {
 }
 
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
-    let Request { name, source, if_version } = parse(args)?;
+    let NewDefinition { name, source, if_version } = parse(args)?;
     let settings = host.settings();
     let models = host.models();
     let with_model = |error: Error| error.text("model", name.as_bytes());
@@ -129,7 +129,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn parse<'a>(args: &'a [&'a [u8]]) -> Result<Request<'a>> {
+fn parse<'a>(args: &'a [&'a [u8]]) -> Result<NewDefinition<'a>> {
     let mut args = Args::new(args);
     let name = check_name(args.next("a model")?, ANY_NAME)?;
     let mut source = Source { schema: args.next("a schema")?.into(), ..Source::default() };
@@ -163,7 +163,7 @@ fn parse<'a>(args: &'a [&'a [u8]]) -> Result<Request<'a>> {
         }
     }
     args.finish()?;
-    Ok(Request { name, source, if_version })
+    Ok(NewDefinition { name, source, if_version })
 }
 
 fn parse_ttl(args: &mut Args<'_>, source: &mut Source) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::reply::Reply;
 #[linkme::distributed_slice(COMMANDS)]
 static DESCRIBE: CommandSpec = CommandSpec {
     name: "MODEL.DESCRIBE",
-    summary: "Replies a model's definition and how many documents are of it",
+    summary: "Returns a model's definition and the number of its documents",
     since: "0.2.0",
     complexity: "O(N) with N the size of the definition",
     arity: 2,
@@ -18,7 +18,7 @@ static DESCRIBE: CommandSpec = CommandSpec {
     keys: Keys::None,
     tips: &[],
     args: &[ArgSpec::new("model", ArgKind::String)],
-    reply: "a map: name, version, schema (as it was given), rules (an array of [name, expression]), ttl (seconds, or null), refresh (WRITE, READ or null), formats (ASSERT or ANNOTATE), defaults (FILLED or IGNORED), unfilled (an array of JSON Pointers into the schema: members whose default is not filled in, because their own schema refuses it), documents (those in the memory of this server)",
+    reply: "a map: name, version, schema (as it was defined), rules (an array of [name, expression]), ttl (seconds, or null), refresh (WRITE, READ or null), formats (ASSERT or ANNOTATE), defaults (FILLED or IGNORED), unfilled (an array of JSON Pointers into the schema: members whose default is not filled in, because their own schema refuses it), documents (those in the memory of this server)",
     errors: &[ErrorCode::NoModel],
     replicated: "nothing",
     examples: &[Example(&[

@@ -8,9 +8,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
 use crate::reply::Reply;
 
-/// Keys looked at by one call where the client does not say.
+/// The number of keys that one call visits by default.
 const COUNT_DEFAULT: usize = 100;
-/// The most keys one call may be asked to look at, so that it does not hold the server.
+/// The most keys that one call may visit, so that it does not hold the server.
 const COUNT_MAX: usize = limit::COUNT.default as usize;
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -18,7 +18,7 @@ static DOCUMENTS: CommandSpec = CommandSpec {
     name: "MODEL.DOCUMENTS",
     summary: "Lists the keys of a model's documents in this database, part by part",
     since: "0.4.0",
-    complexity: "O(N) with N the number of keys looked at, of whatever kind; a whole pass looks at every key once",
+    complexity: "O(N) with N the number of keys visited, of any type; a full iteration visits every key once",
     arity: -2,
     flags: &[Flag::ReadOnly],
     keys: Keys::None,
@@ -28,7 +28,7 @@ static DOCUMENTS: CommandSpec = CommandSpec {
         ArgSpec::new("cursor", ArgKind::Integer).token("CURSOR").optional(),
         ArgSpec::new("count", ArgKind::Integer).token("COUNT").optional(),
     ],
-    reply: "an array: the cursor to go on with, as text, which is 0 at the end, and an array of keys, which may be empty before the end. About count keys are looked at (100; at most 10000, `count`), as SCAN does: a key that is there during the whole pass is given at least once",
+    reply: "an array: the next cursor, as text, which is 0 at the end, and an array of keys, which may be empty before the end. About count keys are visited (100 by default; at most 10000, `count`), as by SCAN: a key that exists during the full iteration is returned at least once",
     errors: &[ErrorCode::Err, ErrorCode::NoModel, ErrorCode::Limit],
     replicated: "nothing",
     examples: &[Example(&[

@@ -48,7 +48,7 @@ static FIELDOP: CommandSpec = CommandSpec {
         ErrorCode::Rule,
         ErrorCode::Limit,
     ],
-    replicated: "the changes that were made, with the revision and the absolute expiry; the command as it is where that says the same: assertions are not looked at again, and it has no guard, no clock and no option that needs one; nothing when nothing changed",
+    replicated: "the changes, with the revision and the absolute expiry; the command itself if it has the same effect anywhere: assertions are not checked again, and it has no guard, no clock and no option that needs one; nothing if nothing changed",
     examples: &[
         Example(&[
             Line::new(r#"MODEL.SET sku:1 any '{"stock":10,"reserved":0}'"#, "(revision)"),

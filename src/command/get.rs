@@ -21,7 +21,7 @@ static GET: CommandSpec = CommandSpec {
     name: "MODEL.GET",
     summary: "Reads a document, or places of it",
     since: "0.1.0",
-    complexity: "O(N) with N the size of what is read, and of what a non-singular path visits",
+    complexity: "O(N) with N the size of the places read and of those that a non-singular path visits",
     arity: -2,
     flags: &[Flag::ReadOnly],
     keys: Keys::First,
@@ -30,7 +30,7 @@ static GET: CommandSpec = CommandSpec {
         ArgSpec::new("key", ArgKind::Key),
         ArgSpec::new("path", ArgKind::String).optional().multiple(),
     ],
-    reply: "JSON text, null where nothing is; an array of all matches for a non-singular path; with several paths an array with one such reply each",
+    reply: "JSON text, null for a place that does not exist; an array of all matches for a non-singular path; with several paths an array with one such reply each",
     errors: &[ErrorCode::Err, ErrorCode::WrongType, ErrorCode::Limit],
     replicated: "nothing; the new expiry where the model has REFRESH READ",
     examples: &[Example(&[
@@ -55,7 +55,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// A model may want that reading begins a document's time to live anew: then this is what changed.
+/// Renews the time to live of a document whose model has `REFRESH READ`. Returns the change, if any.
 pub(super) fn refresh(host: &mut dyn Host, key: Key<'_>) -> Result<Option<KeyEffect>> {
     let Some(document) = host.read(key)? else { return Ok(None) };
     // What most documents are asked on the hot path is no more than this.
@@ -111,7 +111,7 @@ pub(super) fn parse_paths<'a>(
     Ok(paths)
 }
 
-/// The reply for one key, within what the command may still do.
+/// The reply for one key, within the allowance of the command.
 pub(super) fn reply(
     host: &mut dyn Host,
     key: Key<'_>,

@@ -1,5 +1,5 @@
-//! `MODEL.INSTALL`: takes over a definition as another server holds it. Written by the module for
-//! replicas and the AOF; clients have no use for it.
+//! `MODEL.INSTALL`: installs a definition of another server. Written by the module for replicas and the AOF, not for
+//! clients.
 
 use super::args::Args;
 use super::host::{Host, Outcome};
@@ -12,7 +12,7 @@ use crate::reply::Reply;
 #[linkme::distributed_slice(COMMANDS)]
 static INSTALL: CommandSpec = CommandSpec {
     name: "MODEL.INSTALL",
-    summary: "Takes over a definition; internal: written to replicas and the AOF",
+    summary: "Installs a definition; internal: written to replicas and the AOF",
     since: "0.2.0",
     complexity: "O(N) with N the size of the definition",
     arity: 2,

@@ -17,7 +17,7 @@ static META: CommandSpec = CommandSpec {
     keys: Keys::First,
     tips: &[],
     args: &[ArgSpec::new("key", ArgKind::Key)],
-    reply: "a map: model, revision, definition-version (of the definition it was judged by last; 0 for the model any), bytes (the size that model.document-bytes limits), locks (the number held); null for a missing key",
+    reply: "a map: model, revision, definition-version (of the definition it was validated against last; 0 for the model any), bytes (the size that model.document-bytes limits), locks (the number held); null for a missing key",
     errors: &[ErrorCode::WrongType],
     replicated: "nothing",
     examples: &[Example(&[

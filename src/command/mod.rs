@@ -2,8 +2,8 @@
 //!
 //! A command is a static [`CommandSpec`]: its documentation, its syntax and the function that runs it
 //! against a [`Host`]. It works in four steps: parse everything to the last argument, look up and
-//! check, change within one scope that undoes itself, and return one [`Outcome`]. What the outcome
-//! says is then replied, propagated and announced by whoever hosts the command.
+//! check, change within one editor that reverts itself on an error, and return one [`Outcome`]. The host of
+//! the command then replies, propagates and announces it.
 
 mod args;
 
@@ -45,7 +45,7 @@ pub use host::{
 };
 pub use locking::effect_of as lock_effect;
 
-/// Everything there is to know about a command.
+/// The declaration of a command.
 pub struct CommandSpec {
     /// With the prefix, in upper case.
     pub name: &'static str,
@@ -60,17 +60,17 @@ pub struct CommandSpec {
     /// Command tips for cluster clients, as Redis spells them.
     pub tips: &'static [&'static str],
     pub args: &'static [ArgSpec],
-    /// What it replies, in words.
+    /// The reply, in words.
     pub reply: &'static str,
     /// Its own errors, in order of precedence.
     pub errors: &'static [ErrorCode],
-    /// What replicas and the AOF receive, in words.
+    /// The commands that replicas and the AOF receive, in words.
     pub replicated: &'static str,
     pub examples: &'static [Example],
     pub run: fn(&mut dyn Host, &[&[u8]]) -> Result<Outcome>,
 }
 
-/// What the server has to know before it lets a command run.
+/// A property of a command that the server checks before it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flag {
     Write,
@@ -81,19 +81,19 @@ pub enum Flag {
     Fast,
     /// Not for ordinary users: ACL category `dangerous`.
     Dangerous,
-    /// The client may have to wait.
+    /// May block the client.
     Blocking,
     /// Allowed while a data set is being loaded or is stale.
     Always,
 }
 
-/// Where the keys stand.
+/// The positions of the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
     None,
     /// The first argument.
     First,
-    /// As many as the first argument says, right behind it.
+    /// Counted by the first argument, and right behind it.
     Counted,
 }
 
@@ -153,7 +153,7 @@ pub struct Line {
     pub command: &'static str,
     /// The reply in the notation of [`crate::reply::Reply::notation`], or the error's word.
     pub reply: &'static str,
-    /// Where the line is written down: a failing one names its file and line.
+    /// The position of the line in the source, for the message when it fails.
     pub at: &'static Location<'static>,
 }
 

@@ -48,7 +48,7 @@ static SET: CommandSpec = CommandSpec {
         )
         .optional(),
     ],
-    reply: "the new revision; null where NX or XX says no",
+    reply: "the new revision; null where the condition NX or XX does not hold",
     errors: &[
         ErrorCode::Err,
         ErrorCode::Range,

@@ -75,7 +75,7 @@ static TXN: CommandSpec = CommandSpec {
         ErrorCode::Rule,
         ErrorCode::Limit,
     ],
-    replicated: "the changes that were made, those of one key after those of another, in one unit with the token; the command as it is where that says the same, as for MODEL.FIELDOP; nothing when nothing changed",
+    replicated: "the changes, key by key, in one unit with the token; the command itself if it has the same effect anywhere, as for MODEL.FIELDOP; nothing if nothing changed",
     examples: &[
         Example(&[
             Line::new(r#"MODEL.SET acct:{a}:1 any '{"balance":80}'"#, "(revision)"),

@@ -1,4 +1,4 @@
-//! The module API's pointers, and what the server at hand can do.
+//! The module API's pointers, and the abilities of the server at hand.
 
 use std::ffi::{CStr, c_int};
 
@@ -13,7 +13,7 @@ macro_rules! call {
 }
 pub(super) use call;
 
-/// Whether a module call succeeded.
+/// Flag: a module call succeeded.
 pub fn is_ok(status: c_int) -> bool {
     status == raw::REDISMODULE_OK as c_int
 }

@@ -5,7 +5,7 @@
 //! same. It holds clients' commands back itself. Everything else of this module that propagates is a
 //! [`Task`], which runs at once or when the pause has ended.
 //!
-//! A task carries no data: the room it belongs to keeps what is to be done, and loses nothing of it.
+//! A task carries no data: the room it belongs to keeps its work.
 
 use std::cell::RefCell;
 
@@ -52,13 +52,13 @@ impl Task {
     }
 }
 
-/// Whether writes are paused: then nothing may be propagated outside of a client's command.
+/// Flag: writes are paused, and nothing may be propagated outside of a client's command.
 pub fn is_paused() -> bool {
     // SAFETY: the pointer is set once at load; the call has no preconditions.
     unsafe { raw::RedisModule_AvoidReplicaTraffic.is_some_and(|avoid| avoid() != 0) }
 }
 
-/// Runs what was put off, unless writes are still paused. Called several times a second.
+/// Runs the tasks that were put off, unless writes are still paused. Called several times a second.
 ///
 /// # Safety
 ///

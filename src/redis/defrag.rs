@@ -15,7 +15,7 @@ use crate::token::Token;
 use crate::value::Relocate;
 
 /// The part of the server that the mover uses; unit tests have another.
-trait Context {
+trait DefragContext {
     /// The block's new address, or null when it stays.
     fn move_block(&mut self, block: *mut c_void) -> *mut c_void;
     fn should_stop(&mut self) -> bool;
@@ -23,7 +23,7 @@ trait Context {
 
 struct ServerContext(*mut raw::RedisModuleDefragCtx);
 
-impl Context for ServerContext {
+impl DefragContext for ServerContext {
     fn move_block(&mut self, block: *mut c_void) -> *mut c_void {
         // SAFETY: the context is valid during the callback, and the block came from this allocator.
         unsafe { call!(RedisModule_DefragAlloc(self.0, block)) }
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn defrag_token(
 /// # Safety
 ///
 /// `value` points to a live token that is not used elsewhere now.
-unsafe fn move_token(context: &mut dyn Context, value: &mut *mut c_void) {
+unsafe fn move_token(context: &mut dyn DefragContext, value: &mut *mut c_void) {
     let moved = context.move_block(*value);
     if !moved.is_null() {
         *value = moved;
@@ -89,7 +89,11 @@ unsafe fn move_token(context: &mut dyn Context, value: &mut *mut c_void) {
 /// # Safety
 ///
 /// `value` points to a live document that is not used elsewhere now.
-unsafe fn step(context: &mut dyn Context, value: &mut *mut c_void, start: usize) -> Option<usize> {
+unsafe fn step(
+    context: &mut dyn DefragContext,
+    value: &mut *mut c_void,
+    start: usize,
+) -> Option<usize> {
     if start == 0 {
         let moved = context.move_block(*value);
         if !moved.is_null() {
@@ -102,7 +106,7 @@ unsafe fn step(context: &mut dyn Context, value: &mut *mut c_void, start: usize)
 }
 
 struct Mover<'c> {
-    context: &'c mut dyn Context,
+    context: &'c mut dyn DefragContext,
 }
 
 impl Relocate for Mover<'_> {
@@ -171,7 +175,7 @@ mod tests {
         moved: usize,
     }
 
-    impl Context for MovesEverything {
+    impl DefragContext for MovesEverything {
         fn move_block(&mut self, block: *mut c_void) -> *mut c_void {
             self.moved += 1;
             // SAFETY: without a server, blocks come from the system's malloc; the old content is poisoned

@@ -40,7 +40,7 @@ macro_rules! entry_points {
 /// the declarations, so that their number is not known before.
 static HANDLERS: [Handler; 32] = entry_points![0 1 2 3];
 
-/// Registers every command with all that is known of it.
+/// Registers every command with its declaration.
 pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
     assert!(
         command::all().len() <= HANDLERS.len(),
@@ -111,16 +111,16 @@ unsafe extern "C" fn handle<const NTH: usize>(
     if !matches!(handled, Ok(true)) {
         return raw::REDISMODULE_OK as c_int;
     }
-    // The command was answered: what it meant for others is apart from it, and so is a panic there.
+    // The command was answered: a panic in the work for others does not concern it.
     // SAFETY: `ctx` is that of the command.
     if catch_unwind(AssertUnwindSafe(|| unsafe { locks::after_command(ctx) })).is_err() {
-        log::warning(ctx, "telling others of a command's locks panicked");
+        log::warning(ctx, "carrying out a command's lock decisions panicked");
         locks::after_panic();
     }
     raw::REDISMODULE_OK as c_int
 }
 
-/// Answers the command, or says where its keys are; whether it was the former.
+/// Answers the command and returns true, or reports the positions of its keys and returns false.
 ///
 /// # Safety
 ///
@@ -136,7 +136,7 @@ unsafe fn run(
     args.extend(argv.iter().map(|string| unsafe { bytes(*string) }));
     // SAFETY: the caller vouches for `ctx`.
     if spec.keys == Keys::Counted && unsafe { call!(RedisModule_IsKeysPositionRequest(ctx)) } != 0 {
-        // The server asks in the middle of other things.
+        // The server asks in the middle of other work.
         unsafe { report_keys(ctx, spec, &args) };
         return false;
     }
@@ -162,8 +162,8 @@ unsafe fn run(
     true
 }
 
-/// Tells the server where the keys of a counted command stand, for routing in a cluster. A count that
-/// makes no sense names no keys; the command itself refuses it.
+/// Reports the positions of the keys of a counted command, for routing in a cluster. An invalid count names no keys;
+/// the command itself refuses it.
 ///
 /// # Safety
 ///
@@ -176,7 +176,7 @@ unsafe fn report_keys(ctx: *mut raw::RedisModuleCtx, spec: &CommandSpec, args: &
     }
 }
 
-/// The positions of a command's keys; none where their count makes no sense.
+/// The positions of a command's keys; none where their count is invalid.
 fn keys(spec: &CommandSpec, args: &[&[u8]]) -> Option<std::ops::Range<usize>> {
     let count = match spec.keys {
         Keys::None => return None,
@@ -186,7 +186,7 @@ fn keys(spec: &CommandSpec, args: &[&[u8]]) -> Option<std::ops::Range<usize>> {
     (count <= args.len().saturating_sub(2)).then(|| 2..2 + count)
 }
 
-/// Carries out what an outcome says. The change itself has been made.
+/// Carries out an outcome: replicates, announces, replies. The change itself has been made.
 ///
 /// # Safety
 ///

@@ -1,4 +1,4 @@
-//! How often values were how large: counts up to bounds, as `INFO` shows them.
+//! Histograms: counts of values up to bounds, as `INFO` shows them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

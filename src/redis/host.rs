@@ -112,8 +112,8 @@ impl<'c> ServerHost<'c> {
     fn writable_document(&mut self, key: Key<'_>) -> Result<Option<*mut Document>> {
         let open = self.key(key, true);
         if open.document.is_none() {
-            // SAFETY: the key stays open as long as the host, and so is there what it holds, unless the host
-            // puts something else there.
+            // SAFETY: the key stays open as long as the host, and so is its value, unless the host
+            // replaces it.
             open.document = unsafe { stored::at_key(open.handle) }.map_err(|()| wrong_type())?;
         }
         Ok(open.document)
@@ -302,7 +302,7 @@ impl Host for ServerHost<'_> {
             // SAFETY: the key is open. One that holds something else has no document.
             Some(unsafe { stored::at_key(self.open[nth].handle) }.ok().flatten())
         };
-        // SAFETY: as above; whoever calls borrows nothing of a document.
+        // SAFETY: as above; the caller borrows no document.
         unsafe { locks::drive(self.ctx, &open, run) };
     }
 
@@ -323,7 +323,7 @@ impl Host for ServerHost<'_> {
 /// Journals for what most transactions change at once.
 const JOURNALS_KEPT: usize = 16;
 
-/// Whether no two are the same document.
+/// Flag: no two are the same document.
 fn are_different(found: &[Option<*mut Document>]) -> bool {
     if found.len() <= 2 {
         return !matches!(found, [Some(one), Some(other)] if std::ptr::addr_eq(*one, *other));

@@ -1,7 +1,7 @@
 //! Locks of this server: when the state machine runs, and how its decisions are carried out.
 //!
 //! The engine belongs to the main thread. A command drives it through its host, and when the command is
-//! over, what the engine decided is sent to replicas, announced and told to those who waited, all in the
+//! over, its decisions are sent to replicas, announced and told to waiting clients, all in the
 //! command's own context. What happens outside of commands (a key ends, a connection closes, a lease is
 //! over) is recorded as a pending event ([`super::pending`]), and a timer does the rest in a context of its own: in
 //! the middle of a deletion no key may be opened.

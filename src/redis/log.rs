@@ -31,7 +31,7 @@ pub unsafe fn io_error(io: *mut raw::RedisModuleIO, message: &str) {
     };
 }
 
-/// Text without what would end it early or break the line.
+/// Text with the characters replaced that would end it early or break the line.
 pub fn c_string(text: &str) -> CString {
     let clean: Vec<u8> =
         text.bytes().map(|b| if matches!(b, 0 | b'\r' | b'\n') { b' ' } else { b }).collect();

@@ -6,7 +6,7 @@ use super::api::call;
 use super::{config, models, role};
 use crate::codec::origin::{Bounds, Origin};
 
-/// Where the payload being read comes from.
+/// The origin of the payload that is being read.
 pub fn origin() -> Origin {
     if models::is_loading() {
         Origin::DataSet
@@ -17,7 +17,7 @@ pub fn origin() -> Origin {
     }
 }
 
-/// What the payload being read may hold.
+/// The bounds of the payload that is being read.
 pub fn bounds(origin: Origin) -> Bounds {
     let settings = config::settings();
     origin.bounds(Bounds {

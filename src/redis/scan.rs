@@ -54,7 +54,7 @@ pub unsafe fn documents(
     }
 }
 
-/// Whether a key holds a document of the model.
+/// Flag: a key holds a document of the model.
 ///
 /// # Safety
 ///

@@ -14,13 +14,13 @@ use super::api::call;
 use super::clock;
 
 /// Runs when the timer fires, with a valid context that belongs to no command.
-pub type Run = unsafe fn(*mut raw::RedisModuleCtx);
+pub type TimerCallback = unsafe fn(*mut raw::RedisModuleCtx);
 
 /// A context without a client, for timers that are started where there is none.
 static DETACHED: AtomicPtr<raw::RedisModuleCtx> = AtomicPtr::new(ptr::null_mut());
 
 thread_local! {
-    static RUN: Cell<Option<Run>> = const { Cell::new(None) };
+    static RUN: Cell<Option<TimerCallback>> = const { Cell::new(None) };
     /// The timer that is running, and its time on the steady clock.
     static TIMER: Cell<Option<(raw::RedisModuleTimerID, u64)>> = const { Cell::new(None) };
 }
@@ -29,7 +29,7 @@ thread_local! {
 const LATE_MS: u64 = 100;
 
 /// Sets the function that the timer runs. Starts no timer.
-pub fn register(ctx: *mut raw::RedisModuleCtx, run: Run) {
+pub fn register(ctx: *mut raw::RedisModuleCtx, run: TimerCallback) {
     RUN.set(Some(run));
     // SAFETY: `ctx` is valid while the module is being loaded.
     let detached = unsafe { call!(RedisModule_GetDetachedThreadSafeContext(ctx)) };

@@ -1,9 +1,8 @@
-//! Clients that wait for a lock: blocked in the server until the engine, the clock or somebody else ends
-//! their waiting.
+//! Clients that wait for a lock: blocked in the server until they are granted it, refused, timed out, unblocked or
+//! disconnected.
 //!
-//! A blocked client is given back to the server exactly once: when it is woken, or when it has timed out
-//! or is gone. Between being woken and being replied to it can still go; then what it was granted goes to
-//! the next.
+//! A blocked client is given back to the server exactly once: when it is woken, has timed out or is disconnected. It
+//! can still disconnect between being woken and the reply; then its grants go to the next waiter.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -26,28 +25,28 @@ use crate::lock::{DocumentKey, WaiterId, Wake, Woken, deadlock};
 use crate::reply::Reply;
 
 thread_local! {
-    static BLOCKED: RefCell<Blocked> = RefCell::default();
+    static BLOCKED: RefCell<BlockedClients> = RefCell::default();
 }
 
 #[derive(Default)]
-struct Blocked {
+struct BlockedClients {
     /// By the number of the request.
-    waiters: HashMap<u64, Waiter>,
+    waiters: HashMap<u64, BlockedClient>,
     /// By the server's handle.
     handles: HashMap<*mut raw::RedisModuleBlockedClient, Stage>,
-    /// By when the time of each is up, on the steady clock, and its number.
+    /// The time at which each times out, on the steady clock, and its number.
     ends: BTreeSet<(u64, u64)>,
 }
 
-impl Blocked {
-    fn remove(&mut self, waiter: u64) -> Option<Waiter> {
+impl BlockedClients {
+    fn remove(&mut self, waiter: u64) -> Option<BlockedClient> {
         let removed = self.waiters.remove(&waiter)?;
         self.ends.remove(&(removed.ends_ms, waiter));
         Some(removed)
     }
 }
 
-struct Waiter {
+struct BlockedClient {
     handle: *mut raw::RedisModuleBlockedClient,
     /// The server's number of the client.
     client: u64,
@@ -57,14 +56,14 @@ struct Waiter {
     ends_ms: u64,
 }
 
-/// How far a client has got.
+/// The stage of a blocked client.
 enum Stage {
     Waits(u64),
-    /// It is about to be told of these grants.
+    /// Woken with these grants; the reply is still to be sent.
     Granted(Vec<(DocumentKey, u64)>),
 }
 
-/// The reply to a client whose waiting is over.
+/// The reply to a client that waits no longer.
 enum Told {
     Answer(Reply),
     Refusal(Error),
@@ -72,7 +71,7 @@ enum Told {
     NoPermission(&'static CommandSpec),
 }
 
-/// Makes the client of a command wait. Its time is measured here: on a clock that does not step, and because
+/// Blocks the client of a command. Its time is measured here: on a clock that does not step, and because
 /// Redis 7.0 never replies to a client whose time, as the server measures it, was up between being woken and
 /// being replied to.
 ///
@@ -104,17 +103,17 @@ pub unsafe fn block(
         blocked.handles.insert(handle, Stage::Waits(waiting.waiter));
         blocked.ends.insert((ends_ms, waiting.waiter));
         let form = waiting.form;
-        let waiter = Waiter { handle, client, command, form, since_ms, ends_ms };
+        let waiter = BlockedClient { handle, client, command, form, since_ms, ends_ms };
         blocked.waiters.insert(waiting.waiter, waiter);
     });
 }
 
-/// When the first client's time is up, on the steady clock.
+/// The time at which the first client times out, on the steady clock.
 pub fn first_end() -> Option<u64> {
     BLOCKED.with_borrow(|blocked| blocked.ends.first().map(|(ends_ms, _)| *ends_ms))
 }
 
-/// Lets those go whose time is up.
+/// Unblocks the clients whose waiting time is over.
 pub fn end_waits(now_ms: u64) {
     while let Some((id, handle)) = BLOCKED.with_borrow_mut(|blocked| {
         let id = blocked.ends.first().filter(|(ends_ms, _)| *ends_ms <= now_ms)?.1;
@@ -124,7 +123,7 @@ pub fn end_waits(now_ms: u64) {
     }) {
         counters::LOCK_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
         pending::note_left(id);
-        // SAFETY: the handle is given back once, because it was taken out of those who wait.
+        // SAFETY: the handle is given back once, because it was taken out of the waiting clients.
         unsafe { give_back(handle, Told::Answer(Reply::Null)) };
     }
 }
@@ -168,7 +167,7 @@ pub unsafe fn wake(shelf: &mut Shelf<'_>, wake: Wake) {
     BLOCKED.with_borrow_mut(|blocked| {
         blocked.handles.insert(waiter.handle, Stage::Granted(grants));
     });
-    // SAFETY: the handle is given back once, because it was taken out of those who wait.
+    // SAFETY: the handle is given back once, because it was taken out of the waiting clients.
     unsafe { give_back(waiter.handle, told) };
 }
 
@@ -224,7 +223,7 @@ pub unsafe fn is_permitted(
     }
 }
 
-/// Takes a client out; says how far it had got.
+/// Removes a client. Returns its stage.
 fn take(handle: *mut raw::RedisModuleBlockedClient) -> Option<Stage> {
     BLOCKED.with_borrow_mut(|blocked| {
         let stage = blocked.handles.remove(&handle);
@@ -272,7 +271,7 @@ unsafe extern "C" fn on_reply(
     raw::REDISMODULE_OK as c_int
 }
 
-/// Whether a client hung up before it is replied to: who reads nothing any more must not hold a lock.
+/// Flag: a client closed its connection before the reply, so that it must not keep a lock.
 ///
 /// # Safety
 ///
@@ -306,7 +305,7 @@ unsafe fn is_gone(ctx: *mut raw::RedisModuleCtx) -> bool {
     closing || socket.is_none_or(has_hung_up)
 }
 
-/// Whether the other side of a socket has closed it, and nothing it sent before is left to be read.
+/// Flag: the other side of a socket has closed it, and all that it sent has been read.
 fn has_hung_up(socket: c_int) -> bool {
     // SAFETY: the server keeps the socket open while it replies, and it is not closed here. What is
     // called is the same for every kind of socket.
@@ -338,7 +337,7 @@ unsafe extern "C" fn on_disconnect(
     _ctx: *mut raw::RedisModuleCtx,
     handle: *mut raw::RedisModuleBlockedClient,
 ) {
-    // SAFETY: the handle is that of a blocked client which is gone.
+    // SAFETY: the handle is that of a blocked client that disconnected.
     let _ = catch_unwind(AssertUnwindSafe(|| unsafe { leave(handle) }));
 }
 

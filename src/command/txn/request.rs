@@ -1,4 +1,4 @@
-//! What a transaction asks for: the keys and what comes before the blocks, then the blocks.
+//! The arguments of a transaction: the keys and options, then the blocks.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::value::Measured;
 
 /// The most keys one transaction may name.
 pub const KEYS_MAX: usize = limit::TRANSACTION_KEYS.default as usize;
-/// How long a token is kept where the request does not say: ten minutes.
+/// The time for which a token is kept by default: ten minutes.
 pub const WINDOW_MS_DEFAULT: u64 = 600_000;
 /// The longest a token may be kept: about ten years.
 pub const WINDOW_MS_MAX: u64 = limit::TOKEN_WINDOW.default;
@@ -30,7 +30,7 @@ pub const WINDOW_MS_MAX: u64 = limit::TOKEN_WINDOW.default;
 /// The statements of an ordinary transaction of few keys.
 const STATEMENTS_RESERVED: usize = 4;
 
-/// What comes before the blocks.
+/// The arguments before the blocks.
 pub struct Header<'a> {
     /// The keys that documents may be at: all but the token's.
     pub keys: KeyIndex<'a>,
@@ -44,9 +44,9 @@ pub struct Header<'a> {
 pub struct TokenOption<'a> {
     pub key: Key<'a>,
     pub window_ms: u64,
-    /// When the client first sent the request, in unix milliseconds.
+    /// The time at which the client first sent the request, in unix milliseconds.
     pub sent_ms: Option<u64>,
-    /// The arguments that say all this: a retry may say it differently.
+    /// The arguments of this option, which may differ in a retry.
     pub written: Range<usize>,
 }
 
