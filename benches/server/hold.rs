@@ -15,7 +15,7 @@ pub struct Hold {
 
 /// Sends each of the worst commands, at the sizes that default limits allow; the longest first.
 pub fn measure(server: &Server) -> Vec<Hold> {
-    let mut connection = server.connect();
+    let mut connection = server.connect().taking_errors();
     let mut send = |command: &[String]| {
         connection.command(&command.iter().map(String::as_str).collect::<Vec<_>>())
     };

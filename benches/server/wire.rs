@@ -62,6 +62,8 @@ pub struct Connection {
     at: usize,
     /// How much is read at once.
     chunk: usize,
+    /// Flag: error replies are taken as any others.
+    takes_errors: bool,
 }
 
 impl Connection {
@@ -77,7 +79,19 @@ impl Connection {
     fn open_with(port: u16, chunk: usize) -> std::io::Result<Connection> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
-        Ok(Connection { stream, buffer: Vec::with_capacity(4 * chunk), at: 0, chunk })
+        Ok(Connection {
+            stream,
+            buffer: Vec::with_capacity(4 * chunk),
+            at: 0,
+            chunk,
+            takes_errors: false,
+        })
+    }
+
+    /// The same connection, which takes error replies as any others; otherwise one ends the benchmark.
+    pub fn taking_errors(mut self) -> Connection {
+        self.takes_errors = true;
+        self
     }
 
     /// Sends one command and leaves its reply for [`Connection::receive`].
@@ -93,7 +107,7 @@ impl Connection {
     }
 
     /// Sends every request, `window` at a time with the next window already on its way, and gives
-    /// every reply to `check`. An error reply ends the benchmark.
+    /// every reply to `check`.
     pub fn run_checked(
         &mut self,
         requests: &Requests,
@@ -140,7 +154,7 @@ impl Connection {
 
     fn reply(&mut self) -> &[u8] {
         loop {
-            if let Some(end) = reply_end(&self.buffer, self.at) {
+            if let Some(end) = reply_end(&self.buffer, self.at, self.takes_errors) {
                 let start = std::mem::replace(&mut self.at, end);
                 return &self.buffer[start..end];
             }
@@ -167,7 +181,7 @@ pub fn bulk_text(reply: &[u8]) -> String {
 }
 
 /// Where the reply at `at` ends; `None` while it is incomplete.
-fn reply_end(bytes: &[u8], at: usize) -> Option<usize> {
+fn reply_end(bytes: &[u8], at: usize, takes_errors: bool) -> Option<usize> {
     let line = bytes.get(at..)?.iter().position(|byte| *byte == b'\n')? + at;
     let text = std::str::from_utf8(&bytes[at + 1..line - 1]).expect("a reply line is text");
     let count = || text.parse::<i64>().expect("a length");
@@ -178,7 +192,8 @@ fn reply_end(bytes: &[u8], at: usize) -> Option<usize> {
             let end = line + 1 + count() as usize + 2;
             (end <= bytes.len()).then_some(end)
         }
-        b'*' => (0..count()).try_fold(line + 1, |at, _| reply_end(bytes, at)),
+        b'*' => (0..count()).try_fold(line + 1, |at, _| reply_end(bytes, at, takes_errors)),
+        b'-' if takes_errors => Some(line + 1),
         b'-' => panic!("an error reply: {text}"),
         other => panic!("a reply cannot begin with {:?}", char::from(other)),
     }
