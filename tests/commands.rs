@@ -1,10 +1,14 @@
 //! The declarations of commands: complete, and their examples true in memory. The same examples run
 //! on real servers in `tests/server`.
 
-use redis_model::command::{self, ArgKind, Flag, Keys, Settings};
+use std::collections::HashSet;
+
+use redis_model::command::{self, ArgKind, ArgSpec, Flag, Keys, Settings};
 use redis_model::docs;
+use redis_model::error::ErrorCode;
 use redis_model::reply::Reply;
 use redis_model::testing::MemoryHost;
+use redis_model::{op, txn};
 
 /// The reply in the examples' notation; revisions differ from run to run.
 fn notation(reply: &Reply) -> String {
@@ -93,6 +97,57 @@ fn the_tables_of_limits_are_up_to_date() {
     let committed = std::fs::read_to_string(path).expect("docs/operating.md is committed");
     let again = docs::with_limits(&committed).expect("the page has the marks of the tables");
     assert!(committed == again, "docs/operating.md is out of date: run `make docs`");
+}
+
+/// Words in the tables of docs/coming-from.md that are not declared here: commands of the server, and
+/// operands.
+const OTHERS: [&str; 12] = [
+    "ASC", "COPY", "EXISTS", "EXPIRE", "ISO", "MATCH", "MEMORY", "MS", "MULTI", "SCAN", "USAGE",
+    "WATCH",
+];
+
+#[test]
+fn the_migration_tables_name_existing_commands() {
+    let mut known: HashSet<&str> = OTHERS.into_iter().chain([txn::GUARD, txn::STRICT]).collect();
+    for spec in command::all() {
+        known.insert(spec.name);
+        keywords(spec.args, &mut known);
+    }
+    known.extend(op::all().iter().map(|spec| spec.name));
+    known.extend(txn::ASSERTIONS.iter().map(|spec| spec.name));
+    known.extend(ErrorCode::ALL.map(ErrorCode::word));
+
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/coming-from.md"))
+        .expect("it is there");
+    let mut operators: HashSet<&str> =
+        op::of(op::Target::Value).iter().map(|spec| spec.name).collect();
+    for row in page.lines().filter(|line| line.starts_with("| ")) {
+        let (_, ours) = row.trim_matches(['|', ' ']).split_once(" | ").expect("two columns");
+        for code in ours.split('`').skip(1).step_by(2) {
+            for word in code.split(|c: char| !c.is_ascii_alphanumeric() && c != '.') {
+                let capitals = word.bytes().filter(u8::is_ascii_uppercase).count();
+                let dots = word.bytes().filter(|b| *b == b'.').count();
+                let is_word = capitals > 1 && capitals + dots == word.len();
+                assert!(!is_word || known.contains(word), "{word} is not here: {row}");
+                operators.remove(word);
+            }
+        }
+    }
+    let line = page.lines().position(|line| line.starts_with("| ")).map_or(0, |at| at + 1);
+    assert!(
+        operators.is_empty(),
+        "docs/coming-from.md:{line}: name {operators:?} in the right column of a row, as code"
+    );
+}
+
+/// The keywords of a command, `NX` and `TOKEN`, however deep they stand.
+fn keywords(args: &'static [ArgSpec], words: &mut HashSet<&'static str>) {
+    for arg in args {
+        words.extend(arg.token);
+        if let ArgKind::OneOf(args) | ArgKind::Block(args) = arg.kind {
+            keywords(args, words);
+        }
+    }
 }
 
 #[test]

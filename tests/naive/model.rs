@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use redis_model::op::{self, Absent, OpSpec};
 use serde_json::Value;
 
 use super::number::Num;
@@ -171,24 +172,10 @@ fn check_syntax(command: &FieldOp) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What an operator does where nothing is: the column of the contract's table.
-enum Absent {
-    Null,
-    Zero,
-    NoPath,
-    Create,
-}
-
-fn absent(operator: &str) -> Absent {
-    match operator {
-        "LEN" | "POP" | "POPKEY" | "POPITEM" => Absent::Null,
-        "SETXX" | "PULL" | "CLEAR" => Absent::Zero,
-        "PATCH" | "MUL" | "DIV" | "FLOORDIV" | "MOD" | "POW" | "TOGGLE" | "STRREPEAT"
-        | "TIMEADD" | "INSERT" | "TRIM" | "DELRANGE" | "SORT" => Absent::NoPath,
-        "SET" | "SETNX" | "MERGE" | "UPDATE" | "INCR" | "MIN" | "MAX" | "STRAPPEND"
-        | "BYTESAPPEND" | "NOW" | "EVAL" | "APPEND" | "PREPEND" | "ADDUNIQ" => Absent::Create,
-        _ => panic!("the naive model does not know the operator {operator}"),
-    }
+/// The declaration of an operator. The model believes what it says of a path without a value and of the reply for
+/// many places: an example of each operator shows both.
+fn declared(operator: &str) -> &'static OpSpec {
+    op::find(operator.as_bytes()).expect("the operator was drawn from the registry")
 }
 
 struct Run<'d> {
@@ -218,7 +205,7 @@ impl Run<'_> {
                 one(self.singular(operator, steps, rest))?
             }
             (_, [Means::Path(path), rest @ ..]) => self.each(operator, path, rest)?,
-            _ => panic!("the naive model does not know the operator {operator}"),
+            _ => panic!("{}:{}: say here what {operator} does", file!(), line!()),
         };
         one(self.check_limits())?;
         Ok(Some(reply))
@@ -264,11 +251,14 @@ impl Run<'_> {
             _ => (None, 0),
         };
         if old.0.is_none() {
-            match absent(operator) {
+            match declared(operator).absent {
                 Absent::Null => return Ok("(nil)".to_owned()),
                 Absent::Zero => return Ok("(integer) 0".to_owned()),
                 Absent::NoPath => return Err("NOPATH"),
                 Absent::Create => {}
+                Absent::Own => {
+                    panic!("{}:{}: say in operate what {operator} does", file!(), line!())
+                }
             }
         }
         if let Found::Blocked(word) = found {
@@ -313,7 +303,7 @@ impl Run<'_> {
         if !words.is_empty() {
             return Err(words);
         }
-        if !matches!(operator, "CLEAR" | "PULL") {
+        if !matches!(declared(operator).run, op::Run::Total(_)) {
             return Ok(operators::Reply::Many(replies).text());
         }
         let count = |reply: &operators::Reply| match reply {

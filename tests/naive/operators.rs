@@ -96,7 +96,12 @@ pub fn operate(
         }
         ("POPKEY", [Means::Text(name)]) => popped_member(present(old), Some(name)),
         ("POPITEM", []) => popped_member(present(old), None),
-        _ => on_array(operator, old, rest),
+        (
+            "APPEND" | "PREPEND" | "INSERT" | "ADDUNIQ" | "PULL" | "POP" | "TRIM" | "DELRANGE"
+            | "SORT",
+            _,
+        ) => on_array(operator, old, rest),
+        _ => panic!("{}:{}: say here what {operator} makes of {rest:?}", file!(), line!() - 5),
     }
 }
 
@@ -299,7 +304,7 @@ fn on_array(operator: &str, old: Option<&Value>, rest: &[&Means]) -> Result<Done
             sort(&mut new, *order == "DESC", by)?;
             Reply::Count(new.len())
         }
-        _ => panic!("the naive model does not know {operator} {rest:?}"),
+        _ => panic!("{}:{}: say here what {operator} makes of {rest:?}", file!(), line!()),
     };
     becomes(Value::Array(new), reply)
 }

@@ -5,15 +5,10 @@
 //! What the programs need comes from `scripts/clients`. A missing interpreter or package fails the
 //! test; it is never skipped.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-
-use redis_model::command::{self, ArgKind, ArgSpec};
-use redis_model::error::ErrorCode;
-use redis_model::{op, txn};
 
 use crate::cluster::Cluster;
 use crate::harness::{Flavor, Server, on_every_flavor, on_every_server};
@@ -354,52 +349,6 @@ fn check_sessions(page: &str) {
 fn the_pages_show_the_replies_of_the_server() {
     for (page, _) in PAGES {
         check_sessions(page);
-    }
-}
-
-/// Words in the tables of docs/coming-from.md that are not declared here: commands of the server, and
-/// operands.
-const OTHERS: [&str; 12] = [
-    "ASC", "COPY", "EXISTS", "EXPIRE", "ISO", "MATCH", "MEMORY", "MS", "MULTI", "SCAN", "USAGE",
-    "WATCH",
-];
-
-#[test]
-fn the_migration_tables_name_existing_commands() {
-    let mut known: HashSet<&str> = OTHERS.into_iter().chain([txn::GUARD, txn::STRICT]).collect();
-    for spec in command::all() {
-        known.insert(spec.name);
-        keywords(spec.args, &mut known);
-    }
-    known.extend(op::all().iter().map(|spec| spec.name));
-    known.extend(txn::ASSERTIONS.iter().map(|spec| spec.name));
-    known.extend(ErrorCode::ALL.map(ErrorCode::word));
-
-    let page = fs::read_to_string(format!("{ROOT}/docs/coming-from.md")).expect("it is there");
-    let mut operators: HashSet<&str> =
-        op::of(op::Target::Value).iter().map(|spec| spec.name).collect();
-    for row in page.lines().filter(|line| line.starts_with("| ")) {
-        let (_, ours) = row.trim_matches(['|', ' ']).split_once(" | ").expect("two columns");
-        for code in ours.split('`').skip(1).step_by(2) {
-            for word in code.split(|c: char| !c.is_ascii_alphanumeric() && c != '.') {
-                let capitals = word.bytes().filter(u8::is_ascii_uppercase).count();
-                let dots = word.bytes().filter(|b| *b == b'.').count();
-                let is_word = capitals > 1 && capitals + dots == word.len();
-                assert!(!is_word || known.contains(word), "{word} is not here: {row}");
-                operators.remove(word);
-            }
-        }
-    }
-    assert!(operators.is_empty(), "no table mentions {operators:?}");
-}
-
-/// The keywords of a command, `NX` and `TOKEN`, however deep they stand.
-fn keywords(args: &'static [ArgSpec], words: &mut HashSet<&'static str>) {
-    for arg in args {
-        words.extend(arg.token);
-        if let ArgKind::OneOf(args) | ArgKind::Block(args) = arg.kind {
-            keywords(args, words);
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Paths: mostly to what an operator works on, sometimes to something else or to nothing.
 
+use redis_model::op;
 use serde_json::{Value, json};
 
 use super::Draw;
@@ -23,19 +24,23 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
+    /// The kind an operator declares that it accepts. A patch finds more to do in a container.
     pub(super) fn by(operator: &str) -> Wanted {
-        match operator {
-            "INCR" | "MUL" | "DIV" | "FLOORDIV" | "MOD" | "POW" | "MIN" | "MAX" => Wanted::Number,
-            "TOGGLE" => Wanted::Bool,
-            "STRAPPEND" | "STRREPEAT" => Wanted::Text,
-            "BYTESAPPEND" => Wanted::Base64,
-            "TIMEADD" => Wanted::Time,
-            "APPEND" | "PREPEND" | "INSERT" | "ADDUNIQ" | "PULL" | "POP" | "TRIM" | "DELRANGE"
-            | "SORT" => Wanted::Array,
-            "UPDATE" | "POPKEY" | "POPITEM" => Wanted::Object,
-            "LEN" => Wanted::Sized,
-            "PATCH" | "MERGE" => Wanted::Container,
-            _ => Wanted::Any,
+        let spec = op::find(operator.as_bytes()).expect("the operator was drawn from the registry");
+        match spec.accepts {
+            "any" if ["PATCH", "MERGE"].contains(&operator) => Wanted::Container,
+            "any" => Wanted::Any,
+            "number" => Wanted::Number,
+            "boolean" => Wanted::Bool,
+            "string" => Wanted::Text,
+            "base64 string" => Wanted::Base64,
+            "array" => Wanted::Array,
+            "object" => Wanted::Object,
+            "array, object, string" => Wanted::Sized,
+            time if time.starts_with("string with a RFC 3339 date") => Wanted::Time,
+            other => {
+                panic!("{}:{}: name a kind for {operator}, which accepts {other}", file!(), line!())
+            }
         }
     }
 
