@@ -53,6 +53,7 @@ fuzz_target!(|input: &[u8]| {
         now_us: Some(1_709_251_200_000_000),
         key: b"k",
         revision: Some(42),
+        allowance: None,
     };
     let outcome = || match program.evaluate(&scope, &LIMITS) {
         Ok(made) => {
