@@ -18,6 +18,7 @@ pub fn help() -> Vec<String> {
     lines.push("Operators of MODEL.FIELDOP and MODEL.TXN are:".to_owned());
     op::of(Target::Value).iter().for_each(|spec| push_operator(&mut lines, spec));
     op::of(Target::Lock).iter().for_each(|spec| push_operator(&mut lines, spec));
+    op::of(Target::Document).iter().for_each(|spec| push_operator(&mut lines, spec));
     lines.push("Operators of MODEL.TXN, besides those, are:".to_owned());
     op::of(Target::Key).iter().for_each(|spec| push_operator(&mut lines, spec));
     let assertions: Vec<_> = ASSERTIONS.iter().map(assertion_syntax).collect();
@@ -147,6 +148,10 @@ pub fn commands_md() -> String {
          behind them, and\nhappens when the command does.\n\n",
     );
     for spec in op::of(Target::Lock) {
+        operator_section(spec, &mut out);
+    }
+    out.push_str("# Operators on the document\n\nStatements of `MODEL.FIELDOP` and `MODEL.TXN`. Statements behind them see what they did.\n\n");
+    for spec in op::of(Target::Document) {
         operator_section(spec, &mut out);
     }
     out.push_str(

@@ -274,19 +274,31 @@ impl Error {
         let mut line = String::with_capacity(64);
         line.push_str(self.0.code.word());
         line.push_str(" {\"message\":");
-        push_json_string(&mut line, &self.0.message);
+        self.push_members(&mut line);
+        line
+    }
+
+    /// The refusal as one JSON object, with the word as its member `error`: an element of another one's list.
+    pub fn object(&self) -> String {
+        let mut object = format!("{{\"error\":\"{}\",\"message\":", self.0.code.word());
+        self.push_members(&mut object);
+        object
+    }
+
+    /// The message, the details and the end of the object.
+    fn push_members(&self, line: &mut String) {
+        push_json_string(line, &self.0.message);
         for (name, detail) in &self.0.details {
             line.push(',');
-            push_json_string(&mut line, name);
+            push_json_string(line, name);
             line.push(':');
             match detail {
-                Detail::Text(text) => push_json_string(&mut line, text),
+                Detail::Text(text) => push_json_string(line, text),
                 Detail::Integer(value) => line.push_str(&value.to_string()),
                 Detail::Json(json) => line.push_str(json),
             }
         }
         line.push('}');
-        line
     }
 }
 

@@ -100,6 +100,9 @@ fixed {
     BLOCKS: "blocks", 1024, Count, "blocks of one transaction";
     STATEMENTS: "statements", 1024, Count, "statements of one command, all blocks together";
     PATHS: "paths", 1024, Count, "paths of one `MODEL.GET` or `MODEL.MGET`";
+    CURRENT_BYTES: "current-bytes", 64 << 10, Bytes,
+        "the JSON text behind `current` in a refusal; of a longer one it tells `current-bytes`";
+    OTHER_REFUSALS: "other-refusals", 16, Count, "the assertions that a refusal lists as `others`";
     PATCH_OPERATIONS: "patch-operations", 16_384, Count, "operations of one `PATCH`";
     FILTER_DEPTH: "filter-depth", 32, Count, "parts of a filter in each other";
     PATTERN_BYTES: "pattern-bytes", 4096, Bytes,

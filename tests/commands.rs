@@ -314,6 +314,7 @@ fn work_of_operators_on_large_arrays_counts() {
     for (statement, nodes) in [
         (&["PULL", "$", "0", "2"][..], 100),
         (&["ADDUNIQ", "$", "[1]"], 100),
+        (&["PULLALL", "$", "[2]"], 100),
         (&["SORT", "$", "ASC", "@"], 100),
         (&["INSERT", "$", "400", "[1]"], 50),
         (&["INSERT", "$", "-80", "[1]"], 10),

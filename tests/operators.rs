@@ -11,7 +11,7 @@ use redis_model::reply::Reply;
 use redis_model::testing::MemoryHost;
 
 /// The operators of the contract, but for `EVAL`, which needs expressions.
-const CONTRACT: [&str; 39] = [
+const CONTRACT: [&str; 40] = [
     "ADDUNIQ",
     "APPEND",
     "BYTESAPPEND",
@@ -39,6 +39,7 @@ const CONTRACT: [&str; 39] = [
     "POW",
     "PREPEND",
     "PULL",
+    "PULLALL",
     "REVISION",
     "SET",
     "SETNX",
@@ -134,7 +135,8 @@ fn examples_do_what_they_say() {
 /// Examples of operators on keys run as a block of a transaction.
 #[test]
 fn examples_of_operators_on_keys_do_what_they_say() {
-    for example in op::of(Target::Key).iter().flat_map(|spec| spec.examples) {
+    let specs = op::of(Target::Key).iter().chain(op::of(Target::Document));
+    for example in specs.flat_map(|spec| spec.examples) {
         let mut host = MemoryHost::default();
         if !example.before.is_empty() {
             host.call(&["MODEL.SET", "doc", "any", example.before]).expect("a sound document");
@@ -271,7 +273,7 @@ fn shows_absence(spec: &OpSpec, example: &Example) -> bool {
 
 #[test]
 fn names_are_sorted_and_unique() {
-    for target in [Target::Value, Target::Lock, Target::Key] {
+    for target in [Target::Value, Target::Lock, Target::Document, Target::Key] {
         let names: Vec<_> = op::of(target).iter().map(|spec| spec.name).collect();
         assert!(!names.is_empty() && names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
         for name in names {

@@ -10,6 +10,7 @@ use crate::argument;
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Model, Models};
+use crate::path::{Binding, Path, PathLimits};
 use crate::txn::{ExpiryArg, ExpiryOption};
 use crate::value::{Measured, parse};
 
@@ -41,6 +42,9 @@ pub const INIT: ArgSpec = ArgSpec::new(
 
 /// The object that expressions read as `args`.
 pub const ARGS: ArgSpec = ArgSpec::new("args", ArgKind::String).token("ARGS").optional();
+
+/// The path whose stored value a refusal tells.
+pub const CURRENT: ArgSpec = ArgSpec::new("path", ArgKind::String).token("CURRENT").optional();
 
 pub const MKPATH: ArgSpec = ArgSpec::new("mkpath", ArgKind::Token).token("MKPATH").optional();
 
@@ -167,6 +171,15 @@ impl<'a> Args<'a> {
         }
         Ok(None)
     }
+}
+
+/// The path behind `CURRENT`.
+pub fn parse_current<'a>(
+    text: Option<&'a [u8]>,
+    limits: &PathLimits,
+    binding: Option<Binding<'_>>,
+) -> Result<Option<Box<Path<'a>>>> {
+    text.map(|text| Path::parse_bound(text, limits, binding).map(Box::new)).transpose()
 }
 
 /// The operand of `ARGS`.

@@ -2,7 +2,7 @@
 
 use std::slice;
 
-use super::args::{ARGS, Args, EXPIRY, INIT, MKPATH, find_model};
+use super::args::{ARGS, Args, CURRENT, EXPIRY, INIT, MKPATH, find_model, parse_current};
 use super::host::{Host, Key, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::budget::Allowance;
@@ -26,6 +26,7 @@ static FIELDOP: CommandSpec = CommandSpec {
         ArgSpec::new("key", ArgKind::Key),
         INIT,
         ARGS,
+        CURRENT,
         MKPATH,
         EXPIRY,
         ArgSpec::new("statement", ArgKind::Statement).multiple(),
@@ -112,7 +113,7 @@ struct Parsed<'a> {
     /// The name of the model behind `INIT`.
     model: Option<&'a [u8]>,
     args: Option<Measured>,
-    block: Block,
+    block: Block<'a>,
     statements: Statements<'a>,
 }
 
@@ -129,6 +130,7 @@ impl<'a> Parsed<'a> {
         let mut args = Args::new(args);
         self.key = args.key()?;
         let block = &mut self.block;
+        let mut current = None;
         loop {
             if block.content.is_none() && args.keyword("INIT") {
                 let (model, content) = args.model_and_json(settings)?;
@@ -136,6 +138,8 @@ impl<'a> Parsed<'a> {
                 block.content = Some(Content::initial(None, content));
             } else if self.args.is_none() && args.keyword("ARGS") {
                 self.args = Some(args.object(settings)?);
+            } else if current.is_none() && args.keyword("CURRENT") {
+                current = Some(args.next("a path")?);
             } else if !block.make_path && args.keyword("MKPATH") {
                 block.make_path = true;
             } else if block.expiry.is_none() {
@@ -147,10 +151,13 @@ impl<'a> Parsed<'a> {
                 break;
             }
         }
+        // It may read ARGS, which may stand behind it.
+        let binding = self.args.as_ref().map(|args| Binding { args: args.value.view(), allowance });
+        block.current = parse_current(current, &settings.paths, binding)?;
         let mut parsing = Parsing {
             limits: &settings.document,
             paths: &settings.paths,
-            binding: self.args.as_ref().map(|args| Binding { args: args.value.view(), allowance }),
+            binding,
             compile: &mut |source, names| {
                 host.compile(source, names, &settings.expressions, allowance)
             },

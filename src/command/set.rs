@@ -1,15 +1,18 @@
 //! `MODEL.SET`: stores a whole document.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
-use super::args::{Args, EX, EXAT, PX, PXAT, find_model};
+use super::args::{ARGS, Args, EX, EXAT, PX, PXAT, find_model};
 use super::host::{Host, Key, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
+use crate::expr::{Names, Program, Scope};
 use crate::reply::Reply;
 use crate::txn::{
-    self, Block, Content, ExpiryOption, ReplyForm, Request, check_revision, no_key, parse_revision,
+    self, Block, Content, ExpiryOption, ReplyForm, Request, check_condition, check_revision,
+    no_key, parse_revision,
 };
 use crate::value::Measured;
 
@@ -36,6 +39,8 @@ static SET: CommandSpec = CommandSpec {
         )
         .optional(),
         ArgSpec::new("revision", ArgKind::Integer).token("IFREV").optional(),
+        ArgSpec::new("expr", ArgKind::String).token("IF").optional(),
+        ARGS,
         ArgSpec::new(
             "expiry",
             ArgKind::OneOf(&[
@@ -57,6 +62,7 @@ static SET: CommandSpec = CommandSpec {
         ErrorCode::WrongType,
         ErrorCode::NoKey,
         ErrorCode::Revision,
+        ErrorCode::Condition,
         ErrorCode::Schema,
         ErrorCode::Rule,
         ErrorCode::Expr,
@@ -67,6 +73,7 @@ static SET: CommandSpec = CommandSpec {
             Line::new(r#"MODEL.SET acct:1 any '{"balance":100}' NX"#, "(revision)"),
             Line::new("MODEL.SET acct:1 any {} NX", "(nil)"),
             Line::new("MODEL.SET acct:1 any {} IFREV 1", "REVISION"),
+            Line::new("MODEL.SET acct:1 any {} IF 'self.balance < 0'", "CONDITION"),
             Line::new("MODEL.SET acct:1 any {} EX 60", "(revision)"),
             Line::new("MODEL.SET acct:1 any {", "ERR"),
             Line::new("MODEL.GET acct:1", "{}"),
@@ -94,6 +101,8 @@ struct Parsed<'a> {
     json_arg: usize,
     only: Option<Only>,
     revision: Option<u64>,
+    condition: Option<Arc<Program>>,
+    args: Option<Measured>,
     expiry: Option<ExpiryOption>,
 }
 
@@ -107,11 +116,11 @@ enum Only {
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let settings = host.settings();
     let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
-    let parsed = parse(args, &settings)?;
+    let parsed = parse(args, &settings, &allowance, host)?;
     let key = parsed.key;
     let named = |error: Error| error.text("key", key.name);
     let model = find_model(host.models(), parsed.model).map_err(named)?;
-    if !parsed.conditions_hold(host).map_err(named)? {
+    if !parsed.conditions_hold(host, &settings, &allowance).map_err(named)? {
         return Ok(Reply::Null.into());
     }
     let content = Content {
@@ -141,25 +150,52 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
 
 impl Parsed<'_> {
     /// Returns false where `NX` or `XX` does not hold, which is no error. `NOKEY` or `REVISION` where
-    /// `IFREV` does not.
-    fn conditions_hold(&self, host: &mut dyn Host) -> Result<bool> {
-        let found = host.open(self.key)?.map(|document| document.revision);
+    /// `IFREV` does not; `NOKEY`, `CONDITION` or `EXPR` where `IF` does not.
+    fn conditions_hold(
+        &self,
+        host: &mut dyn Host,
+        settings: &Settings,
+        allowance: &Allowance<'_>,
+    ) -> Result<bool> {
+        let clock = self.condition.as_ref().is_some_and(|condition| condition.reads_clock());
+        let now_us = clock.then(|| host.now_us());
+        let document = host.open(self.key)?;
+        let found = document.as_ref().map(|document| document.revision);
         if self.only.is_some_and(|only| (only == Only::Missing) == found.is_some()) {
             return Ok(false);
         }
         if let Some(expected) = self.revision {
             check_revision(expected, Some(found.ok_or_else(no_key)?))?;
         }
+        if let Some(condition) = &self.condition {
+            let document = document.ok_or_else(no_key)?;
+            let scope = Scope {
+                this: Some(document.root.view()),
+                args: self.args.as_ref().map(|args| args.value.view()),
+                now_us,
+                key: self.key.name,
+                revision: found,
+                allowance: Some(allowance),
+                ..Scope::EMPTY
+            };
+            check_condition(condition, &scope, &settings.expressions)?;
+        }
         Ok(true)
     }
 }
 
-fn parse<'a>(args: &'a [&'a [u8]], settings: &Settings) -> Result<Parsed<'a>> {
+fn parse<'a>(
+    args: &'a [&'a [u8]],
+    settings: &Settings,
+    allowance: &Allowance<'_>,
+    host: &mut dyn Host,
+) -> Result<Parsed<'a>> {
     let mut args = Args::new(args);
     let key = args.key()?;
     let (model, content) = args.model_and_json(settings)?;
     let json_arg = args.position() - 1;
     let (mut only, mut revision, mut expiry) = (None, None, None);
+    let (mut condition, mut given) = (None, None);
     while !args.is_finished() {
         if only.is_none() && args.keyword("NX") {
             only = Some(Only::Missing);
@@ -167,6 +203,12 @@ fn parse<'a>(args: &'a [&'a [u8]], settings: &Settings) -> Result<Parsed<'a>> {
             only = Some(Only::Existing);
         } else if revision.is_none() && args.keyword("IFREV") {
             revision = Some(parse_revision(args.next("a revision")?)?);
+        } else if condition.is_none() && args.keyword("IF") {
+            let source = args.next("an expression")?;
+            let names = Names { docs: false, ..Names::CONDITION };
+            condition = Some(host.compile(source, names, &settings.expressions, allowance)?);
+        } else if given.is_none() && args.keyword("ARGS") {
+            given = Some(args.object(settings)?);
         } else if expiry.is_none() && args.keyword("KEEPTTL") {
             expiry = Some(ExpiryOption::Keep);
         } else if expiry.is_none()
@@ -178,5 +220,6 @@ fn parse<'a>(args: &'a [&'a [u8]], settings: &Settings) -> Result<Parsed<'a>> {
         }
     }
     args.finish()?;
-    Ok(Parsed { key, model, content, json_arg, only, revision, expiry })
+    let args = given;
+    Ok(Parsed { key, model, content, json_arg, only, revision, condition, args, expiry })
 }

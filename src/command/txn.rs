@@ -4,7 +4,7 @@ mod request;
 
 pub use self::request::KEYS_MAX;
 use self::request::{Body, Header};
-use super::args::{ARGS, Args, EXPIRY, INIT, MKPATH};
+use super::args::{ARGS, Args, CURRENT, EXPIRY, INIT, MKPATH};
 use super::host::{Host, Key, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
 use crate::budget::Allowance;
@@ -44,6 +44,7 @@ static TXN: CommandSpec = CommandSpec {
             ArgKind::Block(&[
                 ArgSpec::new("block-key", ArgKind::Key),
                 INIT,
+                CURRENT,
                 MKPATH,
                 EXPIRY,
                 ArgSpec::new("statement", ArgKind::TransactionStatement).optional().multiple(),

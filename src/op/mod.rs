@@ -9,8 +9,8 @@
 //! something can be created) or a [`Frame`] (the whole document) and changes values through them,
 //! which records the undo. Its arguments were parsed and checked before anything was looked up.
 //!
-//! Three operators change a key as a whole ([`Run::Key`]) and stand in transactions alone; one releases a lock
-//! ([`Run::Release`]) and changes no value. [`OpSpec::target`] tells them apart.
+//! Three operators change a key as a whole ([`Run::Key`]), two of which stand in transactions alone; one releases a
+//! lock ([`Run::Release`]) and changes no value. [`OpSpec::target`] tells them apart.
 
 mod base64;
 mod example;
@@ -50,6 +50,7 @@ mod popkey;
 mod pow;
 mod prepend;
 mod pull;
+mod pullall;
 mod put;
 mod release;
 mod revision;
@@ -115,7 +116,8 @@ impl OpSpec {
         match self.run {
             Run::Each(_) | Run::Total(_) | Run::Once(_) => Target::Value,
             Run::Release => Target::Lock,
-            Run::Key(_) => Target::Key,
+            Run::Key(KeyChange::Delete) => Target::Document,
+            Run::Key(KeyChange::Create | KeyChange::Put) => Target::Key,
         }
     }
 }
@@ -127,7 +129,9 @@ pub enum Target {
     Value,
     /// Locks of the document: likewise.
     Lock,
-    /// The key as a whole: in `MODEL.TXN` alone.
+    /// The document as a whole: likewise.
+    Document,
+    /// The key, whether or not it holds a document: in `MODEL.TXN` alone.
     Key,
 }
 
@@ -188,7 +192,7 @@ pub enum KeyChange {
 #[distributed_slice]
 pub static OPERATORS: [OpSpec];
 
-/// All operators: those on values, then those on locks, then those on keys, each group by name.
+/// All operators: those on values, on locks, on the document and on keys, each group by name.
 pub fn all() -> &'static [&'static OpSpec] {
     static SORTED: OnceLock<Vec<&'static OpSpec>> = OnceLock::new();
     SORTED.get_or_init(|| {

@@ -200,11 +200,12 @@ impl Arena {
             }
             ArgKind::Statement => {
                 arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF;
-                arg.subargs = self.statements(&[Target::Value, Target::Lock]);
+                arg.subargs = self.statements(&[Target::Value, Target::Lock, Target::Document]);
             }
             ArgKind::TransactionStatement => {
                 arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF;
-                arg.subargs = self.statements(&[Target::Value, Target::Lock, Target::Key]);
+                arg.subargs =
+                    self.statements(&[Target::Value, Target::Lock, Target::Document, Target::Key]);
             }
         }
         arg

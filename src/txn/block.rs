@@ -10,7 +10,7 @@ use super::statement::{Assertion, Before, Statement};
 use super::transaction::{Context, JournalBytes};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
-use crate::expr::Program;
+use crate::expr::{ExprLimits, Program, Scope};
 use crate::lock::{GrantRef, lost};
 use crate::model::Model;
 use crate::op::{self, Absent, Arg, Around, Frame, KeyChange, OpSpec, Run, Site};
@@ -41,7 +41,7 @@ impl BlockRun<'_, '_, '_> {
     /// `bytes` counts for all blocks together.
     pub fn run(
         mut self,
-        block: &Block,
+        block: &Block<'_>,
         mut bytes: Option<&mut JournalBytes>,
     ) -> Result<Vec<Reply>> {
         if let Some(content) = &block.content {
@@ -65,6 +65,21 @@ impl BlockRun<'_, '_, '_> {
             self.slot.set_expiry(expiry);
         }
         Ok(replies)
+    }
+
+    /// The assertions before the block's first operator that fail, each by itself.
+    #[cold]
+    pub fn failed_at_first(self, block: &Block<'_>) -> Vec<Error> {
+        let statements = self.context.request.statements_of(block);
+        let assertions = statements.iter().map_while(|statement| match statement {
+            Statement::Assert(assertion) => Some(assertion),
+            Statement::Operate { .. } => None,
+        });
+        let failed = |(number, assertion): (usize, &Assertion)| {
+            let refused = self.assert(assertion).err()?;
+            Some(refused.integer("statement", number as i64))
+        };
+        assertions.enumerate().filter_map(failed).collect()
     }
 
     /// Stores the block's own document, where there is none or it replaces one.
@@ -131,10 +146,10 @@ impl BlockRun<'_, '_, '_> {
     fn assert(&self, assertion: &Assertion) -> Result<()> {
         let exists = !self.slot.is_missing();
         match assertion {
-            Assertion::If(program) => match self.is_true(program)? {
-                true => Ok(()),
-                false => Err(self.condition_is_false(program)),
-            },
+            Assertion::If(program) => {
+                let view = self.slot.view().ok_or_else(no_key)?;
+                check_condition(program, &self.around.scope(Some(view), None), self.around.limits)
+            }
             Assertion::Exists if !exists => {
                 Err(Error::new(ErrorCode::Condition, "the document does not exist"))
             }
@@ -146,15 +161,6 @@ impl BlockRun<'_, '_, '_> {
             Assertion::Revision(expected) => check_revision(*expected, self.around.revision),
             Assertion::Holding { name, owner, fence } => self.check_grant(name, owner, *fence),
         }
-    }
-
-    /// The refusal where an `IF` is false: its expression, and the values it read.
-    #[cold]
-    fn condition_is_false(&self, program: &Program) -> Error {
-        let error = Error::new(ErrorCode::Condition, "condition is false")
-            .text("expr", program.source().as_bytes());
-        let scope = self.around.scope(self.slot.view(), None);
-        error.values(program.explain(&scope, self.around.limits))
     }
 
     /// `LOCKLOST` unless the lock is held by this grant.
@@ -241,6 +247,17 @@ impl BlockRun<'_, '_, '_> {
                 Ok(Reply::Int(1))
             }
         }
+    }
+}
+
+/// `CONDITION`, with the expression and the values it read, unless the expression is true.
+#[inline]
+pub fn check_condition(program: &Program, scope: &Scope<'_>, limits: &ExprLimits) -> Result<()> {
+    match program.test(scope, limits)? {
+        true => Ok(()),
+        false => Err(Error::new(ErrorCode::Condition, "condition is false")
+            .text("expr", program.source().as_bytes())
+            .values(program.explain(scope, limits))),
     }
 }
 

@@ -1,11 +1,13 @@
 //! A request against a host: opens the keys, lets the transaction decide, and applies what it decided.
 
+use std::cell::Cell;
 use std::slice;
 
 use smallvec::SmallVec;
 
 use super::block::Released;
 use super::commit::Commit;
+use super::refusal;
 use super::request::Request;
 use super::slot::{Committed, Editing, Slot};
 use super::transaction::{Context, Decision, Opened};
@@ -89,7 +91,7 @@ impl<'t, 'a> Execution<'t, 'a> {
             Outcome { reply: decision.reply, effects, definition: None, waits: None }
         });
         host.keep_journal(journal);
-        result
+        result.map_err(|error| refusal::explained(host, &mode.context, error))
     }
 
     fn on_many(&self, host: &mut dyn Host) -> Result<Outcome> {
@@ -125,7 +127,7 @@ impl<'t, 'a> Execution<'t, 'a> {
             Outcome { reply: decision.reply, effects, definition: None, waits: None }
         });
         journals.into_iter().for_each(|journal| host.keep_journal(journal));
-        result
+        result.map_err(|error| refusal::explained(host, &mode.context, error))
     }
 
     fn reads_clock(&self, verbatim: bool) -> bool {
@@ -143,7 +145,8 @@ impl<'t, 'a> Execution<'t, 'a> {
             _ => self.next_revision,
         };
         let clock = now_us.map_or(Clock::UNREAD, Clock::at);
-        let context = Context { request: self.request, clock, steady_ms };
+        let refused = Cell::new(None);
+        let context = Context { request: self.request, clock, steady_ms, refused };
         Mode { context, verbatim, next_revision }
     }
 }

@@ -9,6 +9,7 @@ mod block;
 mod commit;
 mod docs;
 mod execute;
+mod refusal;
 mod request;
 mod slot;
 mod statement;
@@ -16,8 +17,9 @@ mod transaction;
 mod ttl;
 mod validation;
 
-pub use block::{check_revision, no_key};
+pub use block::{check_condition, check_revision, no_key};
 pub use execute::execute;
+pub use refusal::{CURRENT_BYTES_MAX, OTHERS_MAX};
 pub use request::{Block, Content, ReplyForm, Request, TokenRecord};
 pub use statement::{
     ASSERTIONS, Assertion, AssertionOperand, AssertionSpec, BLOCK, GUARD, STATEMENTS_MAX, STRICT,

@@ -11,6 +11,7 @@ use crate::expiry::Expiry;
 use crate::host::{Key, Settings};
 use crate::keys::KeyIndex;
 use crate::model::Model;
+use crate::path::Path;
 use crate::token::Digest;
 use crate::value::Measured;
 
@@ -18,7 +19,7 @@ use crate::value::Measured;
 pub struct Request<'r, 'a> {
     /// Keys with different names. The position of a key is the number of its slot.
     pub keys: &'r [Key<'a>],
-    pub blocks: &'r [Block],
+    pub blocks: &'r [Block<'a>],
     pub statements: &'r [Statement<'a>],
     /// Models that operators on keys name, by the number of the statement among all.
     pub models: &'r [(usize, Option<Arc<Model>>)],
@@ -36,13 +37,15 @@ pub struct Request<'r, 'a> {
 
 /// The statements on one key.
 #[derive(Default)]
-pub struct Block {
+pub struct Block<'a> {
     /// The slot of the key.
     pub slot: usize,
     /// A document to store before the statements run.
     pub content: Option<Content>,
     pub make_path: bool,
     pub expiry: Option<ExpiryOption>,
+    /// The path whose stored value a refusal tells.
+    pub current: Option<Box<Path<'a>>>,
     /// Its statements among all of the request's.
     pub statements: Range<usize>,
 }
@@ -88,7 +91,7 @@ impl<'a> Request<'_, 'a> {
     /// what exists, and each operator leads to one place. Its assertions held. Then replicas may be sent the
     /// command as it is, which costs the least.
     pub fn repeats_exactly(&self) -> bool {
-        let plain = |block: &Block| block.content.is_none() && block.expiry.is_none();
+        let plain = |block: &Block<'_>| block.content.is_none() && block.expiry.is_none();
         self.token.is_none()
             && self.blocks.iter().all(plain)
             && self.statements.iter().all(Statement::repeats_exactly)
@@ -104,7 +107,12 @@ impl<'a> Request<'_, 'a> {
         self.statements.iter().any(Statement::concerns_locks)
     }
 
-    pub fn statements_of(&self, block: &Block) -> &[Statement<'a>] {
+    pub fn statements_of(&self, block: &Block<'_>) -> &[Statement<'a>] {
         &self.statements[block.statements.clone()]
+    }
+
+    /// Returns true if the block's first statement is an assertion.
+    pub fn leads_with_assertion(&self, block: &Block<'_>) -> bool {
+        matches!(self.statements_of(block).first(), Some(Statement::Assert(_)))
     }
 }

@@ -340,9 +340,24 @@ fn parse_assertion(
     } else if word.eq_ignore_ascii_case(b"HOLDING") {
         (parse_holding(rest)?, 3)
     } else {
-        return Err(Error::syntax("unknown operator").text("operator", word));
+        return Err(unknown_operator(word));
     };
     Ok((if parsing.replaying { Assertion::Held } else { assertion }, used))
+}
+
+/// Options that people write behind a statement.
+const OPTIONS: [&str; 10] =
+    ["INIT", "ARGS", "CURRENT", "MKPATH", "EX", "PX", "EXAT", "PXAT", "PERSIST", "TOKEN"];
+
+#[cold]
+fn unknown_operator(word: &[u8]) -> Error {
+    match OPTIONS.iter().find(|option| is_word(word, option)) {
+        Some(option) => Error::syntax(format!(
+            "{option} is an option: it stands before the statements, and once"
+        ))
+        .text("argument", word),
+        None => Error::syntax("unknown operator").text("operator", word),
+    }
 }
 
 fn parse_holding(rest: &[&[u8]]) -> Result<Assertion> {

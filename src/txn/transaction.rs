@@ -5,12 +5,15 @@
 //! validated, [`Validated`] documents are numbered, and [`Numbered`] ones committed. Until then nothing but
 //! the content of documents was touched, and dropping the slots reverts that.
 
+use std::cell::Cell;
+
 use super::block::{BlockRun, Released, Scratch};
 use super::docs::OtherDocuments;
+use super::refusal::Refused;
 use super::request::{Block, ReplyForm, Request};
 use super::slot::{Committed, Slot};
 use super::statement::Statement;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Documents;
 use crate::model::Judging;
 use crate::op::{Around, Clock};
@@ -24,6 +27,8 @@ pub struct Context<'t, 'a> {
     pub clock: Clock,
     /// The moment on the clock of leases, where a statement asks for the holders of locks.
     pub steady_ms: u64,
+    /// The part that the command was refused for, if one is known.
+    pub refused: Cell<Option<Refused>>,
 }
 
 /// The keys are open: nothing was looked at but whether documents exist.
@@ -127,9 +132,45 @@ impl Opened<'_, '_, '_, '_> {
     fn run_block(
         &mut self,
         running: &mut Running,
-        block: &Block,
+        block: &Block<'_>,
         number: Option<usize>,
     ) -> Result<Vec<Reply>> {
+        let context = self.context;
+        let Running { scratch, bytes } = running;
+        // One document alone is bounded by its editor.
+        let bytes = number.map(|_| bytes);
+        let ran = self.in_block(scratch, block, |run| run.run(block, bytes));
+        ran.map_err(|error| {
+            context.refused.set(Some(Refused { slot: block.slot, block: number.or(Some(0)) }));
+            located(error, number, context.request.keys[block.slot].name)
+        })
+    }
+
+    /// The assertions at the beginning of the blocks from `first` on that fail, no more than `most`. Nothing has run.
+    #[cold]
+    pub fn others(mut self, first: usize, most: usize) -> Result<Vec<Error>> {
+        let request = self.context.request;
+        let mut scratch = Scratch::default();
+        let mut failed = Vec::new();
+        for (number, block) in request.blocks.iter().enumerate().skip(first) {
+            let refused = self.in_block(&mut scratch, block, |run| run.failed_at_first(block));
+            for error in refused {
+                if failed.len() == most || error.code() == ErrorCode::Limit {
+                    return if failed.len() == most { Ok(failed) } else { Err(error) };
+                }
+                failed.push(located(error, Some(number), request.keys[block.slot].name));
+            }
+        }
+        Ok(failed)
+    }
+
+    #[inline(always)]
+    fn in_block<T>(
+        &mut self,
+        scratch: &mut Scratch,
+        block: &Block<'_>,
+        work: impl FnOnce(BlockRun<'_, '_, '_>) -> T,
+    ) -> T {
         let context = self.context;
         let request = context.request;
         let (before, rest) = self.slots.split_at_mut(block.slot);
@@ -146,19 +187,16 @@ impl Opened<'_, '_, '_, '_> {
             limits: &request.settings.expressions,
             allowance: request.allowance,
         };
-        // One document alone is bounded by its editor.
-        let bytes = &mut running.bytes;
-        let running_bytes = number.map(|_| bytes);
         let run = BlockRun {
             context,
             slot,
             slot_number: block.slot,
             around,
             make_path: block.make_path,
-            scratch: &mut running.scratch,
+            scratch,
             released: self.released,
         };
-        run.run(block, running_bytes).map_err(|error| located(error, number, key))
+        work(run)
     }
 }
 
@@ -207,7 +245,7 @@ impl<'t, 'a, 's, 'h> Ran<'t, 'a, 's, 'h> {
         if context.request.replaying {
             return Ok(Validated(self));
         }
-        for slot in self.opened.slots.iter_mut() {
+        for (number, slot) in self.opened.slots.iter_mut().enumerate() {
             let judging = Judging {
                 key: slot.key,
                 revision: slot.revision(),
@@ -215,7 +253,10 @@ impl<'t, 'a, 's, 'h> Ran<'t, 'a, 's, 'h> {
                 limits: &context.request.settings.expressions,
                 allowance: context.request.allowance,
             };
-            slot.validate(&judging).map_err(|error| error.text("key", slot.key))?;
+            slot.validate(&judging).map_err(|error| {
+                context.refused.set(Some(Refused { slot: number, block: None }));
+                error.text("key", slot.key)
+            })?;
         }
         Ok(Validated(self))
     }

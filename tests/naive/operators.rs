@@ -278,6 +278,11 @@ fn on_array(operator: &str, old: Option<&Value>, rest: &[&Means]) -> Result<Done
             }
             Reply::Count(new.len() - old.len())
         }
+        ("PULLALL", [Means::Json(wanted)]) => {
+            let wanted = items(wanted);
+            new.retain(|item| !wanted.iter().any(|other| equal(other, item)));
+            Reply::Count(old.len() - new.len())
+        }
         ("PULL", [Means::Integer(count), Means::Json(wanted)]) => {
             pull(&mut new, *count, wanted);
             Reply::Count(old.len() - new.len())

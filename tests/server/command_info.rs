@@ -173,11 +173,13 @@ fn check_arg(found: &Reply, declared: &ArgSpec, of: &str) {
             "block"
         }
         ArgKind::Statement => {
-            check_statements(arguments(), op::of(op::Target::Lock).to_vec());
+            let others = [op::of(op::Target::Lock), op::of(op::Target::Document)].concat();
+            check_statements(arguments(), others);
             "oneof"
         }
         ArgKind::TransactionStatement => {
-            let others = [op::of(op::Target::Lock), op::of(op::Target::Key)].concat();
+            use op::Target::{Document, Key, Lock};
+            let others = [op::of(Lock), op::of(Document), op::of(Key)].concat();
             check_statements(arguments(), others);
             "oneof"
         }

@@ -30,6 +30,7 @@ mod clients;
 mod command_budget;
 mod command_info;
 mod commands;
+mod conditions;
 mod defragmentation;
 mod expression_attacks;
 mod expressions;

@@ -51,7 +51,7 @@ const MALFORMED: &[&[&str]] = &[
     &["MODEL.FIELDOP", "KEY", "REVISION", "EX", "9"],
     &["MODEL.FIELDOP", "KEY", "SET", "$.n", "1", "SET", "$.n"],
     &["MODEL.FIELDOP", "KEY", "SET", "$.n", "1", "SET", "$.n", "{"],
-    &["MODEL.FIELDOP", "KEY", "DELETE"],
+    &["MODEL.FIELDOP", "KEY", "PUT", "any", "{}"],
     &["MODEL.FIELDOP", "KEY", "SET", "$.n", "1", "CREATE", "any", "{}"],
     &["MODEL.TXN", "0", "KEY", "ON", "KEY"],
     &["MODEL.TXN", "x", "KEY", "ON", "KEY"],
@@ -216,7 +216,7 @@ fn sound_commands() -> Vec<Vec<String>> {
     let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let mut commands = vec![
         own(&["MODEL.SET", "doc", "any", SOUND, "XX", "IFREV", "1", "EX", "1000"]),
-        own(&["MODEL.SET", "doc", "any", SOUND, "KEEPTTL"]),
+        own(&["MODEL.SET", "doc", "any", SOUND, "KEEPTTL", "IF", "true", "ARGS", "{}"]),
         own(&["MODEL.GET", "doc", "$.n", "/list"]),
         own(&["MODEL.MGET", "2", "doc", "doc2", "$.n"]),
         own(&["MODEL.META", "doc"]),

@@ -8,7 +8,7 @@ use crate::workload::{self, Rng, definitions};
 const QUIET: [&str; 1] = ["repl-ping-replica-period 3600"];
 
 /// Runs `body` with a master and its replica, on every flavour.
-fn on_every_pair(config: &[&str], body: impl Fn(&Server, &Server) + Sync) {
+pub fn on_every_pair(config: &[&str], body: impl Fn(&Server, &Server) + Sync) {
     on_every_flavor(|flavor| {
         let config = [&QUIET[..], config].concat();
         let (master, replica) = (Server::start(flavor, &config), Server::start(flavor, &config));
@@ -254,6 +254,10 @@ fn a_command_that_changed_nothing_replicates_nothing() {
             &["MODEL.GET", "doc", "$..*"][..],
             &["MODEL.MGET", "1", "doc"],
             &["MODEL.META", "doc"],
+            &["MODEL.EVAL", "doc", "self"],
+            &["MODEL.FIELDOP", "doc", "SET", "$.n", "7", "STRICT", "SET", "$.none", "1"],
+            &["MODEL.FIELDOP", "doc", "PULLALL", "$.l", "[7,8]"],
+            &["MODEL.SET", "doc", "any", "{}", "IF", "self.n == 7"],
             &["MODEL.HELP"],
             &["MODEL.FIELDOP", "doc", "GET", "$", "REVISION"],
             &["MODEL.FIELDOP", "doc", "PERSIST", "EXISTS"],
@@ -450,7 +454,7 @@ fn only_commands_that_repeat_exactly_are_replicated_verbatim() {
         let server = Server::start(flavor, &["appendonly yes", "appendfsync always"]);
         let conn = &mut server.conn();
         conn.must(&["MODEL.SET", "doc", "any", r#"{"n":1,"o":{"n":2}}"#]);
-        let cases: [(&[&str], bool); 14] = [
+        let cases: [(&[&str], bool); 17] = [
             (&["INCR", "$.n", "1"], true),
             (&["SET", "/o/x", "[1]", "APPEND", "$.o.x", "[2]", "LEN", "$.o.x"], true),
             (&["MKPATH", "SET", "$.p.q.r", "1.5", "MUL", "$.p.q.r", "3"], true),
@@ -460,6 +464,9 @@ fn only_commands_that_repeat_exactly_are_replicated_verbatim() {
             // An assertion held, and is not looked at again.
             (&["EXISTS", "INCR", "$.n", "1"], true),
             (&["ARGS", r#"{"x":1}"#, "INCR", "$.n", "1", "IF", "self.n > args.x"], true),
+            (&["ARGS", r#"{"f":"n"}"#, "STRICT", "INCR", "$[args.f]", "1"], true),
+            (&["CURRENT", "$", "IF", "true", "INCR", "$.n", "1"], true),
+            (&["INCR", "$.n", "=self.n"], false),
             (&["IF", "now > timestamp(0)", "INCR", "$.n", "1"], true),
             (&["WHEN", "self.n > 1", "INCR", "$.n", "1"], false),
             (&["EVAL", "$.e", "self.n + 1"], false),

@@ -244,6 +244,11 @@ fn changes(scale: usize) -> Vec<Worst> {
             vec![alike(50_000 / scale, 1000)],
             repeated(&["PULL", "$", "0", &long[1..long.len() - 1]], MANY),
         ),
+        worst(
+            "PULLALL of many",
+            vec![numbers()],
+            repeated(&["PULLALL", "$", "[-1,-2,-3,-4,-5,-6,-7,-8,-9]"], MANY),
+        ),
         worst("PULL of nothing", vec![numbers()], repeated(&["PULL", "$", "0", "2"], MANY)),
         worst(
             "TXN over 1,024 keys",

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::argument;
 use crate::budget::Allowance;
-use crate::command::args::{Args, CountedKeys, find_model};
+use crate::command::args::{Args, CountedKeys, find_model, parse_current};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expiry::Expiry;
 use crate::host::{Host, Key, Settings};
@@ -53,7 +53,7 @@ pub struct TokenOption<'a> {
 #[derive(Default)]
 pub struct Body<'a> {
     pub args: Option<Measured>,
-    pub blocks: SmallVec<[Block; 2]>,
+    pub blocks: SmallVec<[Block<'a>; 2]>,
     /// The models that blocks name behind `INIT`, to be looked up: the number of the block, the name.
     pub inits: Vec<(usize, &'a [u8])>,
     pub statements: Statements<'a>,
@@ -237,12 +237,15 @@ impl<'a> Body<'a> {
         settings: &Settings,
         parsing: &mut Parsing<'_>,
     ) -> Result<()> {
-        let (mut content, mut make_path, mut expiry) = (None, false, None);
+        let (mut content, mut make_path, mut expiry, mut current) = (None, false, None, None);
         loop {
             if content.is_none() && cursor.keyword("INIT") {
                 let (model, document) = cursor.model_and_json(settings)?;
                 self.inits.push((self.blocks.len(), model));
                 content = Some(Content::initial(None, document));
+            } else if current.is_none() && cursor.keyword("CURRENT") {
+                let text = cursor.next("a path")?;
+                current = parse_current(Some(text), parsing.paths, parsing.binding)?;
             } else if !make_path && cursor.keyword("MKPATH") {
                 make_path = true;
             } else if expiry.is_none() {
@@ -258,7 +261,7 @@ impl<'a> Body<'a> {
         let used = parse_block(cursor.left(), parsing, &mut self.statements)?;
         cursor.skip(used);
         let statements = first..self.statements.len();
-        self.blocks.push(Block { slot, content, make_path, expiry, statements });
+        self.blocks.push(Block { slot, content, make_path, expiry, current, statements });
         Ok(())
     }
 

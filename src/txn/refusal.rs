@@ -1,0 +1,132 @@
+//! Details of a refusal that are found after everything was reverted: `current`, the stored value that a block asked to
+//! be told, and `others`, the assertions of later blocks that fail as well.
+//!
+//! Both are about the documents as they are stored, so that a client can decide what to do next without asking
+//! again. They are paid for by the command: where its budget does not suffice, the refusal is `LIMIT`.
+
+use super::block::Released;
+use super::request::{ReplyForm, Request};
+use super::slot::{Editing, Slot};
+use super::transaction::{Context, Opened};
+use crate::error::{Error, ErrorCode, Result};
+use crate::host::Host;
+use crate::limit;
+use crate::op::read_path;
+use crate::path::Path;
+use crate::reply::Reply;
+use crate::value::edit::{Effects, Journal};
+
+/// The longest JSON text that a refusal carries as `current`.
+pub const CURRENT_BYTES_MAX: usize = limit::CURRENT_BYTES.default as usize;
+
+/// The most failed assertions that a refusal lists besides the first.
+pub const OTHERS_MAX: usize = limit::OTHER_REFUSALS.default as usize;
+
+/// The part of a request that was refused.
+#[derive(Clone, Copy)]
+pub struct Refused {
+    pub slot: usize,
+    /// None where a model refused what all blocks together made.
+    pub block: Option<usize>,
+}
+
+/// The refusal with what is known besides. The slots were dropped, and with them everything was reverted.
+#[cold]
+pub fn explained(host: &mut dyn Host, context: &Context<'_, '_>, error: Error) -> Error {
+    let Some(refused) = context.refused.get() else { return error };
+    if context.request.replaying || error.code() == ErrorCode::Limit {
+        return error;
+    }
+    let told = with_current(host, context.request, refused, error)
+        .and_then(|error| with_others(host, context, refused, error));
+    told.unwrap_or_else(|limit| limit)
+}
+
+/// Adds the value at the path that the block names behind `CURRENT`.
+fn with_current(
+    host: &mut dyn Host,
+    request: &Request<'_, '_>,
+    refused: Refused,
+    error: Error,
+) -> Result<Error> {
+    let asks = matches!(error.code(), ErrorCode::Condition | ErrorCode::Revision | ErrorCode::Rule);
+    let path = match refused.block {
+        Some(block) => request.blocks[block].current.as_deref(),
+        None => {
+            let mut of_key = request.blocks.iter().filter(|block| block.slot == refused.slot);
+            of_key.find_map(|block| block.current.as_deref())
+        }
+    };
+    let Some(path) = path.filter(|_| asks) else { return Ok(error) };
+    let key = request.keys[refused.slot];
+    let text = current(host, request, refused.slot, path)
+        .map_err(|error| error.text("key", key.name).text("option", b"CURRENT"))?;
+    Ok(match text.len() {
+        bytes if bytes > CURRENT_BYTES_MAX => error.integer("current-bytes", bytes as i64),
+        _ => error.json("current", text),
+    })
+}
+
+/// The JSON text of what is stored at the path; null where nothing is.
+fn current(
+    host: &mut dyn Host,
+    request: &Request<'_, '_>,
+    slot: usize,
+    path: &Path<'_>,
+) -> Result<String> {
+    let Some(document) = host.open(request.keys[slot])? else { return Ok("null".to_owned()) };
+    let reply = read_path(document.root.view(), path, request.allowance)?;
+    let text = match reply.within(request.allowance)? {
+        Reply::Json(text) => text,
+        Reply::Number(number) => {
+            let mut text = Vec::new();
+            number.print(&mut text);
+            text
+        }
+        _ => b"null".to_vec(),
+    };
+    Ok(String::from_utf8(text).expect("JSON text is UTF-8"))
+}
+
+/// Adds the assertions at the beginning of later blocks that fail on the documents as they are stored.
+fn with_others(
+    host: &mut dyn Host,
+    context: &Context<'_, '_>,
+    refused: Refused,
+    error: Error,
+) -> Result<Error> {
+    let request = context.request;
+    let (ReplyForm::Blocks, Some(block)) = (request.reply, refused.block) else {
+        return Ok(error);
+    };
+    if !request.blocks[block + 1..].iter().any(|block| request.leads_with_assertion(block)) {
+        return Ok(error);
+    }
+    let mut journals: Vec<_> = request.keys.iter().map(|_| host.take_journal()).collect();
+    let others = others(host, context, &mut journals, block + 1);
+    journals.into_iter().for_each(|journal| host.keep_journal(journal));
+    let others: Vec<_> = others?.iter().map(Error::object).collect();
+    match others.is_empty() {
+        true => Ok(error),
+        false => Ok(error.json("others", format!("[{}]", others.join(",")))),
+    }
+}
+
+fn others(
+    host: &mut dyn Host,
+    context: &Context<'_, '_>,
+    journals: &mut [Box<Journal>],
+    first: usize,
+) -> Result<Vec<Error>> {
+    let request = context.request;
+    let (limits, allowance) = (&request.settings.document, request.allowance);
+    let mut slots = Vec::with_capacity(request.keys.len());
+    for ((key, document), journal) in
+        request.keys.iter().zip(host.open_all(request.keys)?).zip(journals)
+    {
+        let editing = Editing { journal, limits, allowance, effects: Effects::Unrecorded };
+        slots.push(Slot::new(key.name, document, editing));
+    }
+    let mut released = Released::new();
+    Opened::new(context, &mut slots, &mut released).others(first, OTHERS_MAX)
+}
