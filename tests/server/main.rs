@@ -65,6 +65,7 @@ mod shards;
 mod transfers;
 mod txn_faults;
 mod txn_guards;
+mod txn_one_block;
 mod txn_routing;
 mod txn_semantics;
 mod txn_token_keys;
