@@ -126,7 +126,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
     let mut body = Body::default();
     // What is wrong with the arguments is said before what is wrong with the token.
-    body.parse(args, cursor, &header, &settings, &allowance, replaying, host)?;
+    body.parse(cursor, &header, &settings, &allowance, replaying, host)?;
     if let Recorded::Another = recorded? {
         return Err(Error::new(
             ErrorCode::TokenMismatch,

@@ -21,6 +21,7 @@ pub struct Holders {
     /// How many of them are exclusive: one at most, unless a forged payload says otherwise.
     exclusive: usize,
     /// The fence of each owner.
+    #[expect(clippy::box_collection, reason = "one word in the locks of every document")]
     owners: Option<Box<HashMap<Arc<[u8]>, u64>>>,
 }
 

@@ -313,7 +313,7 @@ impl<'a> Iterator for Members<'a> {
     #[inline]
     fn next(&mut self) -> Option<(u32, PackedName<'a>, View<'a>)> {
         loop {
-            while let Some((name, value)) = self.run.next() {
+            for (name, value) in self.run.by_ref() {
                 let position = self.next;
                 self.next += 1;
                 if !name.is_hole() {

@@ -569,10 +569,12 @@ impl Simulation {
                 }
                 self.engine.disconnect(client);
                 self.closed.insert(client);
-                let own = |waiter: &Waiter| waiter.client == Some(client);
-                let waiters: Vec<_> =
-                    self.waiters.extract_if(.., |_, waiter| own(waiter)).collect();
-                waiters.iter().for_each(|(id, _)| self.engine.cancel(*id));
+                let own = self.waiters.iter().filter(|(_, waiter)| waiter.client == Some(client));
+                let own: Vec<u64> = own.map(|(id, _)| *id).collect();
+                for id in own {
+                    self.waiters.remove(&id);
+                    self.engine.cancel(id);
+                }
                 self.note("disconnected");
             }
             1 => {

@@ -97,8 +97,8 @@ pub fn operate(
         ("POPKEY", [Means::Text(name)]) => popped_member(present(old), Some(name)),
         ("POPITEM", []) => popped_member(present(old), None),
         (
-            "APPEND" | "PREPEND" | "INSERT" | "ADDUNIQ" | "PULL" | "POP" | "TRIM" | "DELRANGE"
-            | "SORT",
+            "APPEND" | "PREPEND" | "INSERT" | "ADDUNIQ" | "PULL" | "PULLALL" | "POP" | "TRIM"
+            | "DELRANGE" | "SORT",
             _,
         ) => on_array(operator, old, rest),
         _ => panic!("{}:{}: say here what {operator} makes of {rest:?}", file!(), line!() - 5),

@@ -71,10 +71,8 @@ fn memory_is_given_back_as_a_document_shrinks() {
         assert!(usage(conn, "array") < 1000, "{}", usage(conn, "array"));
 
         conn.must(&["MODEL.SET", "queue", "any", r#"{"waiting":[]}"#]);
-        let job = format!(
-            "[{}]",
-            vec![r#"{"id":12345,"kind":"mail","to":"user@example.com"}"#; 5].join(",")
-        );
+        let job =
+            format!("[{}]", [r#"{"id":12345,"kind":"mail","to":"user@example.com"}"#; 5].join(","));
         for _ in 0..50 {
             conn.must(&["MODEL.FIELDOP", "queue", "APPEND", "$.waiting", &job]);
         }

@@ -37,8 +37,8 @@ pub struct Header<'a> {
     /// The first argument that names each of them.
     pub slots: CountedKeys<'a>,
     pub token: Option<TokenOption<'a>>,
-    /// The position of the JSON behind `ARGS`.
-    pub args_at: Option<usize>,
+    /// The JSON text behind `ARGS`.
+    pub args: Option<&'a [u8]>,
 }
 
 pub struct TokenOption<'a> {
@@ -66,14 +66,13 @@ impl<'a> Header<'a> {
         if listed.len() > KEYS_MAX {
             return Err(Error::limit(limit::TRANSACTION_KEYS, KEYS_MAX as u64));
         }
-        let (mut token, mut args_at) = (None, None);
+        let (mut token, mut args_object) = (None, None);
         loop {
             let start = args.position();
             if token.is_none() && args.keyword("TOKEN") {
                 token = Some(TokenOption::parse(args, &listed, start)?);
-            } else if args_at.is_none() && args.keyword("ARGS") {
-                args_at = Some(args.position());
-                args.next("a JSON object")?;
+            } else if args_object.is_none() && args.keyword("ARGS") {
+                args_object = Some(args.next("a JSON object")?);
             } else {
                 break;
             }
@@ -87,7 +86,7 @@ impl<'a> Header<'a> {
             }
             is_new
         });
-        Ok(Header { keys, slots: listed, token, args_at })
+        Ok(Header { keys, slots: listed, token, args: args_object })
     }
 
     /// The slot of a block's key.
@@ -172,7 +171,6 @@ impl<'a> Body<'a> {
     /// and not moved again.
     pub fn parse(
         &mut self,
-        args: &'a [&'a [u8]],
         mut cursor: Args<'a>,
         header: &Header<'a>,
         settings: &Settings,
@@ -180,8 +178,8 @@ impl<'a> Body<'a> {
         replaying: bool,
         host: &mut dyn Host,
     ) -> Result<()> {
-        let given = match header.args_at {
-            Some(at) => Some(crate::command::args::object(args[at], settings)?),
+        let given = match header.args {
+            Some(text) => Some(crate::command::args::object(text, settings)?),
             None => None,
         };
         let mut parsing = Parsing {
