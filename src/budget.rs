@@ -55,7 +55,7 @@ impl WorkLimits {
     };
 }
 
-/// What kinds of work cost in steps. Measured on one core of a server at 2.6 GHz, and rounded up.
+/// Costs of kinds of work, in steps. Measured on one core of a server at 2.6 GHz, and rounded up.
 pub mod weight {
     /// A place changed, with its entries in the undo log and among the effects, and the way back.
     pub const CHANGE: u64 = 16;
@@ -89,7 +89,7 @@ pub mod weight {
     pub const EXPRESSION_BYTE: u64 = 150;
 }
 
-/// What is left of a command's limits. Shared by whatever is run for it.
+/// The rest of a command's limits, shared by everything that runs for it.
 #[derive(Debug)]
 pub struct Allowance<'l> {
     limits: &'l WorkLimits,

@@ -91,7 +91,7 @@ impl NewDocument {
 }
 
 impl Document {
-    /// Whether its block fits what it holds, see [`Root::is_settled`].
+    /// Returns true if its block fits its content, see [`Root::is_settled`].
     #[inline]
     pub fn is_settled(&self) -> bool {
         self.root.is_settled()

@@ -20,7 +20,7 @@ pub struct Limit {
     pub slot: usize,
 }
 
-/// What a limit counts.
+/// The thing a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     Count,

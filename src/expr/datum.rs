@@ -463,7 +463,7 @@ fn compare_whole(whole: i128, double: f64) -> Option<Ordering> {
     }))
 }
 
-/// What going into two containers costs.
+/// The cost of descending into two containers.
 const PAIR_STEPS: u64 = 8;
 
 /// Without recursion: documents may nest deeper than a small stack allows.

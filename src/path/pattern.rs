@@ -72,7 +72,7 @@ impl Pattern {
         self.regex.get().is_some()
     }
 
-    /// Whether a compiled pattern matches.
+    /// Returns true if a compiled pattern matches.
     pub fn is_match(&self, text: &[u8]) -> bool {
         let regex = self.regex.get().expect("the pattern was compiled");
         regex.as_ref().is_some_and(|regex| regex.is_match(text))

@@ -59,7 +59,7 @@ fn text<'v>(case: ObjectView<'v>, name: &str) -> Option<&'v str> {
     Some(case.get(name)?.as_text()?.as_str())
 }
 
-/// What a case allows: the one expectation it has, or any of several.
+/// The results a case allows: its one expectation, or any of several.
 fn expectations<'v>(case: ObjectView<'v>, one: &str, several: &str) -> Vec<View<'v>> {
     match case.get(several) {
         Some(several) => several.as_array().unwrap().iter().collect(),

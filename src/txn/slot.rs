@@ -333,7 +333,7 @@ pub struct Committed {
     pub ends_at: Option<EndsAt>,
 }
 
-/// What a transaction did with a key.
+/// The change a transaction made to a key.
 pub enum KeyResult {
     /// The key is missing, and was missing before.
     Untouched,

@@ -34,7 +34,7 @@ pub struct Before {
 }
 
 impl Statement<'_> {
-    /// Whether a replica with the same document may be sent the statement: an assertion, which held and
+    /// Returns true if a replica with the same document may be sent the statement: an assertion, which held and
     /// is not looked at again, or an operator without a guard that leads to one place and gives the
     /// same everywhere.
     pub fn repeats_exactly(&self) -> bool {
@@ -49,7 +49,7 @@ impl Statement<'_> {
         }
     }
 
-    /// Whether it may change the document or its key.
+    /// Returns true if it may change the document or its key.
     pub fn may_write(&self) -> bool {
         match self {
             Statement::Assert(_) => false,
@@ -59,7 +59,7 @@ impl Statement<'_> {
         }
     }
 
-    /// Whether it asks who holds locks.
+    /// Returns true if it reads the holders of locks.
     pub fn concerns_locks(&self) -> bool {
         match self {
             Statement::Assert(assertion) => matches!(assertion, Assertion::Holding { .. }),
@@ -67,7 +67,7 @@ impl Statement<'_> {
         }
     }
 
-    /// Whether it may ask for the time.
+    /// Returns true if it may read the clock.
     pub fn may_read_clock(&self) -> bool {
         match self {
             Statement::Assert(Assertion::If(program)) => program.reads_clock(),
@@ -76,7 +76,7 @@ impl Statement<'_> {
     }
 }
 
-/// What has to hold for the command to happen.
+/// A condition that must hold for the command to be executed.
 #[derive(Clone)]
 pub enum Assertion {
     /// An expression about the document as it stands at this point.
@@ -95,7 +95,7 @@ pub enum Assertion {
     Held,
 }
 
-/// What is known of an assertion besides what it does: for the documentation.
+/// The declaration of an assertion, for the documentation.
 pub struct AssertionSpec {
     pub name: &'static str,
     pub operands: &'static [AssertionOperand],

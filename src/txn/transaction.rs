@@ -21,7 +21,7 @@ use crate::reply::Reply;
 use crate::token::Token;
 use crate::value::edit::{check_put_in, check_written};
 
-/// What the statements of one command run within.
+/// The context in which the statements of one command run.
 pub struct Context<'t, 'a> {
     pub request: &'t Request<'t, 'a>,
     pub clock: Clock,
@@ -119,7 +119,7 @@ impl<'t, 'a, 's, 'h> Prepared<'t, 'a, 's, 'h> {
     }
 }
 
-/// What blocks leave for those after them, besides the documents.
+/// The state that blocks pass on to later ones, besides the documents.
 #[derive(Default)]
 struct Running {
     /// For documents that the transaction makes.

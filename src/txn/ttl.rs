@@ -49,7 +49,7 @@ pub enum Use {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndsAt {
     pub unix_ms: u64,
-    /// What is nearer than this to the moment that is set already changes nothing: reading often is
+    /// A new expiry this close to the current one changes nothing: reading often is
     /// not writing often.
     pub slack_ms: u64,
 }

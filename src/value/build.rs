@@ -175,7 +175,7 @@ impl Builder {
         }
     }
 
-    /// Whether a container is open, and whether it is an object.
+    /// The open container, if any: true for an object.
     #[inline]
     pub fn open(&self) -> Option<bool> {
         self.scratch.frames.last().map(|frame| frame.object)
@@ -348,7 +348,7 @@ impl Builder {
         self.limits.check_bytes(self.size)
     }
 
-    /// Whether the next node goes to the buffer.
+    /// Returns true if the next node goes to the buffer.
     #[inline]
     fn keeps_packed(&self) -> bool {
         let top = self.scratch.frames.last();

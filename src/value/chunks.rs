@@ -206,7 +206,7 @@ fn child_end<N: Name>(node: &[u8], at: usize) -> usize {
     value + pack::node_len(node, value)
 }
 
-/// Whether a run may have these bytes in the place of `removed`, with `count_change` children more.
+/// Returns true if a run may replace `removed` by these bytes, with `count_change` children more.
 fn has_room(run: LeafRef<'_>, removed: usize, added: usize, count_change: usize) -> bool {
     let after = run.used() - removed + added;
     let most = if run.body().len() + count_change == 1 { LEAF_BYTES_MAX } else { RUN_BYTES_MAX };
@@ -576,7 +576,7 @@ impl<N> DoubleEndedIterator for Parts<'_, N> {
 pub trait Runs {
     /// The run that a chunk is.
     fn run(&self, nth: usize) -> LeafRef<'_>;
-    /// Whether `added` bytes in the place of `removed` inside a child leave the run within its size.
+    /// Returns true if replacing `removed` bytes by `added` inside a child keeps the run within its size.
     fn has_room(&self, nth: usize, removed: usize, added: usize) -> bool;
     /// Changes a run inside one of its children. There is room.
     fn splice(&mut self, nth: usize, splice: &Splice<'_>);

@@ -226,7 +226,7 @@ impl<'a> LeafRef<'a> {
         spot
     }
 
-    /// Whether `added` bytes in the place of `removed` leave the leaf within its size.
+    /// Returns true if replacing `removed` bytes by `added` keeps the leaf within its size.
     pub fn has_room(self, removed: usize, added: usize) -> bool {
         self.used() - removed + added <= LEAF_BYTES_MAX
     }

@@ -91,7 +91,7 @@ impl Number {
         }
     }
 
-    /// What floored division leaves, as Python's `%`: it has the divisor's sign. `RANGE` on division
+    /// The remainder of floored division, as Python's `%`: it has the divisor's sign. `RANGE` on division
     /// by zero.
     pub fn modulo(self, other: Number) -> Result<Number> {
         other.check_divisor()?;
@@ -659,7 +659,7 @@ mod tests {
         assert_eq!(exact_double(1 << 63), Some(TWO_POW_63));
     }
 
-    /// What CPython 3.11 gives for every pair of numbers that once made somebody's division wrong.
+    /// CPython 3.11's results for every pair of numbers at which some implementation's division was wrong.
     /// Each line of the table: operator, two numbers, and the result or the error's word.
     #[test]
     fn arithmetic_agrees_with_python() {

@@ -229,7 +229,7 @@ impl Object {
         }
     }
 
-    /// Whether [`Object::close_holes`] is worth its cost.
+    /// Returns true if [`Object::close_holes`] is worth its cost.
     pub(super) fn is_mostly_holes(&self) -> bool {
         self.slots() - self.live > self.live + 8
     }
@@ -302,7 +302,7 @@ impl Object {
 #[derive(Clone)]
 pub struct Members<'a> {
     parts: Parts<'a, SlotName>,
-    /// What is left of the run at hand.
+    /// The rest of the current run.
     run: pack::Members<'a>,
     next: u32,
 }

@@ -400,7 +400,7 @@ impl<'a> PackedName<'a> {
         }
     }
 
-    /// Whether this is the name with that number, if it has one, and that text.
+    /// Returns true for the name with that number, if it has one, and that text.
     #[inline]
     pub(super) fn is(self, id: Option<NameId>, name: &[u8]) -> bool {
         match self {
@@ -409,7 +409,7 @@ impl<'a> PackedName<'a> {
         }
     }
 
-    /// Whether this is what stands before the value of a [`HOLE`].
+    /// Returns true for the marker before the value of a [`HOLE`].
     #[inline]
     pub(super) fn is_hole(self) -> bool {
         matches!(self, PackedName::Shared(NameId::NONE))

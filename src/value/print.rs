@@ -32,7 +32,7 @@ pub fn string(text: &[u8], out: &mut Vec<u8>) {
 }
 
 struct Printer<'o> {
-    /// What was printed, and room for more.
+    /// The printed bytes, with room for more.
     buffer: &'o mut Vec<u8>,
     /// Where the text ends.
     at: usize,

@@ -1,6 +1,6 @@
 //! The value at the root of a document, which has its packed form behind it in the same block of memory.
 //!
-//! Who reads a small document in a large keyspace waits for memory and not for the processor, once for each block that is
+//! A read of a small document in a large keyspace waits for memory and not for the processor, once for each block that is
 //! far from the one before. So the document and its packed value are one block: [`Root`] ends in a *tail* of bytes whose number is
 //! decided when the block is made. A value that outgrows the tail, or is not packed, is the root's own; whoever owns the
 //! block makes a new one that fits, see [`Root::is_settled`].
@@ -18,7 +18,7 @@ impl<T: AsRef<[u8]> + AsMut<[u8]> + ?Sized> Tail for T {}
 
 /// A value, and room for its packed form.
 ///
-/// What is made has no tail, and is a [`Root`] wherever one is asked for.
+/// A root under construction has no tail, and is usable wherever a [`Root`] is.
 #[repr(C)]
 pub struct Root<T: ?Sized = [u8]> {
     /// None where the tail holds it.
@@ -78,7 +78,7 @@ impl<T: Tail + ?Sized> Root<T> {
         }
     }
 
-    /// Whether the value is where it should be: in the tail where it is packed, and the tail not much longer.
+    /// Returns true if the value is where it should be: in the tail if it is packed, and the tail not much longer.
     #[inline]
     pub fn is_settled(&self) -> bool {
         let tail = self.tail.as_ref();

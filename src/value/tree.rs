@@ -402,7 +402,7 @@ impl Drop for Array {
 #[derive(Clone)]
 pub struct Items<'a> {
     parts: Parts<'a, ()>,
-    /// What is left of the run at hand.
+    /// The rest of the current run.
     run: pack::Items<'a>,
 }
 

@@ -296,7 +296,7 @@ impl<'a> ArrayView<'a> {
         }
     }
 
-    /// What tells this array from every other container there is at the same time.
+    /// An identity that no other container has at the same time.
     pub fn address(self) -> usize {
         match self {
             ArrayView::Packed(body) => body.address(),
@@ -374,7 +374,7 @@ impl<'a> ObjectView<'a> {
         }
     }
 
-    /// What tells this object from every other container there is at the same time.
+    /// An identity that no other container has at the same time.
     pub fn address(self) -> usize {
         match self {
             ObjectView::Packed(body) => body.address(),

@@ -104,7 +104,7 @@ impl Changes {
         }
     }
 
-    /// Whether this change is covered by what was noted before.
+    /// Returns true if an earlier note covers this change.
     fn is_noted(&self, place: &[u32], kind: ChangeKind) -> bool {
         self.noted.iter().any(|known| match known.kind {
             ChangeKind::Value => place.starts_with(&known.place),

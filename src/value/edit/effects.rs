@@ -1,6 +1,6 @@
 //! Changes in portable form: written down as they are made, and repeated elsewhere.
 //!
-//! What is read here may be corrupt: everything is checked against the document it is applied to.
+//! Effects may be corrupt: everything is checked against the document it is applied to.
 
 use super::Editor;
 use crate::budget::weight;

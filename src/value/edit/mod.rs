@@ -5,7 +5,7 @@
 //! anything, and each that changed nothing records nothing. [`Editor::rollback`] replays the undo log
 //! backwards, after which the document has the same content as before, to the byte.
 //!
-//! What changes is one leaf or one slot of a tree: no primitive does work that grows with the
+//! A change touches one leaf or one slot of a tree: no primitive does work that grows with the
 //! document, only with the values put in or taken out.
 
 mod changes;
@@ -34,13 +34,13 @@ use crate::budget::{Allowance, weight};
 use crate::error::{Error, Result};
 use crate::limit;
 
-/// What one command puts into a document, and what it writes down for others to repeat it, are each at most
+/// The bytes one command puts into a document, and the bytes of its recorded effects, are each at most
 /// as many bytes as this many documents of the largest size. A change is written down with the names on
 /// the way to it: one of every member of a document with names of ordinary length takes about as many bytes as the
 /// document does, while a name of a megabyte above a thousand members would be written a thousand times.
 const JOURNAL_DOCUMENTS_MAX: u64 = 4;
 
-/// What a command did to a document so far.
+/// The record of a command's changes to a document: undo, effects, changed places.
 #[derive(Default)]
 pub struct Journal {
     undo: Vec<Undo>,
@@ -151,11 +151,11 @@ impl Journal {
     }
 }
 
-/// Whether an editor writes effects down.
+/// Flag: an editor records effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effects {
     Recorded,
-    /// Nobody will be sent them.
+    /// No replica or AOF is sent them.
     Unrecorded,
 }
 
@@ -170,7 +170,7 @@ pub struct Editor<'a> {
     tracks: bool,
     /// Keeps values that rules compare with; none where no rule does.
     watch: Option<Box<Watch>>,
-    /// What changes are paid from; none where nothing is.
+    /// The budget that pays for changes; `None` where changes are free.
     allowance: Option<&'a Allowance<'a>>,
 }
 
@@ -215,7 +215,7 @@ impl<'a> Editor<'a> {
         self
     }
 
-    /// What changes are paid from.
+    /// The budget that pays for changes.
     pub fn allowance(&self) -> Option<&'a Allowance<'a>> {
         self.allowance
     }
@@ -381,7 +381,7 @@ impl<'a> Editor<'a> {
         self.pay_change(work, unpacked)
     }
 
-    /// Whether limits allow a member of this size and depth in the object at `place`.
+    /// Checks that limits allow a member of this size and depth in the object at `place`.
     pub fn check_member(&self, place: &[u32], name: &str, size: u64, depth: u32) -> Result<()> {
         let growth = (text_size(name.into()) + size) as i64;
         self.check(place.len() as u32 + 1 + depth, size, growth)
@@ -557,7 +557,7 @@ impl<'a> Editor<'a> {
     pub fn commit(self) -> u64 {
         let size = self.size();
         for place in std::mem::take(&mut self.journal.holes) {
-            // The place may be another's by now, or nobody's: tidying any object is harmless.
+            // The place may belong to another value by now, or to none: tidying any object is harmless.
             let value = match try_walk(self.root, &place) {
                 Some(Spot::Value(value)) => value,
                 Some(Spot::One(runs, nth)) => runs.one_mut(nth),
@@ -638,19 +638,19 @@ fn check(
     Ok(())
 }
 
-/// What was written from `start` on is taken back where it is too much. One change is no longer than the
+/// Takes back the effects recorded from `start` on if they exceed the limit. One change is no longer than the
 /// names on one way through the document and what it puts in, so that asking after each is soon enough.
 fn check_effects(limits: &Limits, effects: &mut Vec<u8>, start: usize) -> Result<()> {
     check_written(limits, effects.len() as u64).inspect_err(|_| effects.truncate(start))
 }
 
-/// Whether all that one command writes down for others is little enough. Who repeats what another has
-/// judged does so under [`Limits::NONE`], and is never refused.
+/// Checks the size of all effects one command records. A replica repeats changes under [`Limits::NONE`],
+/// and is never refused.
 pub fn check_written(limits: &Limits, bytes: u64) -> Result<()> {
     if *limits == Limits::NONE { Ok(()) } else { check_put_in(limits, bytes) }
 }
 
-/// Whether all that one command puts in is little enough.
+/// Checks the size of all values one command puts in.
 pub fn check_put_in(limits: &Limits, bytes: u64) -> Result<()> {
     let most = limits.bytes.saturating_mul(JOURNAL_DOCUMENTS_MAX);
     if bytes > most {

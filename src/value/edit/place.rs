@@ -46,7 +46,7 @@ impl Home<'_> {
         }
     }
 
-    /// Whether `added` bytes in the place of `removed` leave the leaf within its size.
+    /// Returns true if replacing `removed` bytes by `added` keeps the leaf within its size.
     #[inline]
     fn has_room(&self, removed: usize, added: usize) -> bool {
         match self {
@@ -152,7 +152,7 @@ fn walk_container<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Container<'v,
     }
 }
 
-/// What stands at a place that exists, to be read and then replaced.
+/// The value at an existing place, to be read and then replaced.
 pub(super) enum Found<'v> {
     Value(&'v mut Value),
     Tail(&'v mut Root),

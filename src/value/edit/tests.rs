@@ -124,7 +124,7 @@ fn what_is_written_down_to_be_repeated_is_bounded() {
         let (made, bytes) = run(40_000, limits, Effects::Recorded);
         assert_eq!(made, 9);
         assert!(bytes <= most && bytes + 41_000 > most, "{bytes}");
-        // Ordinary names; nobody to be sent anything; what another has judged.
+        // Ordinary names; unrecorded effects; a change validated elsewhere.
         let (made, bytes) = run(20, limits, Effects::Recorded);
         assert_eq!(made, 500);
         assert!(bytes < 500 * 50, "{bytes}");

@@ -1,4 +1,7 @@
-//! The rooms and which way imports point; where `unsafe` may stand.
+//! Rooms and the direction of imports, import cycles between files, the place of `unsafe`, and the language of comments.
+
+mod cycles;
+mod language;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
