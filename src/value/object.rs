@@ -32,6 +32,8 @@ pub enum SlotName {
 /// as many fields without one.
 const INDEX_FROM: usize = 512;
 const SCANNED_CHUNKS_MAX: usize = 16;
+/// Bytes that the index takes for an entry when it is full: a position and a control byte, at seven eighths.
+const INDEX_ENTRY_BYTES: usize = 6;
 
 impl SlotName {
     fn new(name: &str) -> SlotName {
@@ -208,7 +210,8 @@ impl Object {
         } else {
             self.chunks.put(at, Child::Packed((&pack::HOLE).into()));
         }
-        if self.index.capacity() > 4 * self.live + 64 {
+        // The bytes, and not the capacity: removed entries lower that, and their room is kept all the same.
+        if self.index.allocation_size() > INDEX_ENTRY_BYTES * (4 * self.live + 64) {
             self.rebuild_index();
         }
         value
