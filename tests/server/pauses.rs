@@ -247,9 +247,12 @@ fn while_defining(cluster: &Cluster, trouble: impl FnOnce()) {
             scope.spawn(|| {
                 let conn = &mut node.conn();
                 while !done.load(Ordering::Relaxed) {
-                    // Refused while one is in progress.
                     conn.call(&["BGREWRITEAOF"]);
-                    thread::sleep(Duration::from_millis(200));
+                    while node.info("aof_rewrite_in_progress") != "0" {
+                        thread::sleep(Duration::from_millis(20));
+                    }
+                    // A full sync needs a child of its own, which the server looks for once a second.
+                    thread::sleep(Duration::from_millis(700));
                 }
             });
         }
