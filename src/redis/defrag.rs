@@ -223,15 +223,18 @@ mod tests {
         }
     }
 
+    /// Members of the large document, and elements of its array: several share a buffer.
+    const MEMBERS: usize = 700;
+
     fn large() -> String {
         let item = |n: usize| {
             format!(r#"{{"id":{n},"text":"{}","tags":[{n},"t"]}}"#, "long ".repeat(n % 60))
         };
-        let members = (0..300).map(|n| format!(r#""a rather unusual name {n}":{}"#, item(n)));
+        let members = (0..MEMBERS).map(|n| format!(r#""a rather unusual name {n}":{}"#, item(n)));
         format!(
             "{{{},\"z\":[{}]}}",
             members.collect::<Vec<_>>().join(","),
-            (0..300).map(item).collect::<Vec<_>>().join(",")
+            (0..MEMBERS).map(item).collect::<Vec<_>>().join(",")
         )
     }
 
@@ -268,7 +271,7 @@ mod tests {
     #[test]
     fn the_document_may_change_between_steps() {
         let mut value = boxed(&large());
-        let mut left = 300;
+        let mut left = MEMBERS;
         run(&mut value, |value| {
             // SAFETY: the test owns it.
             let document = unsafe { &mut *stored::from_raw(value) };
