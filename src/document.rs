@@ -27,7 +27,7 @@ pub struct Document<T: ?Sized = [u8]> {
     /// Size as [`crate::value::View::size`] counts it.
     size: u32,
     /// The version of the definition it was validated against last, with a flag for an untrusted claim.
-    judged: u32,
+    validated: u32,
     pub root: Root<T>,
 }
 
@@ -37,7 +37,7 @@ pub struct Head<'d> {
     pub model: Option<&'d Arc<Model>>,
     pub locks: &'d mut Locks,
     size: &'d mut u32,
-    judged: &'d mut u32,
+    validated: &'d mut u32,
 }
 
 /// A document that is not stored at a key yet.
@@ -63,7 +63,7 @@ impl NewDocument {
         assert!(version <= VERSION_MAX, "a definition's version leaves a bit free");
         let size = u32::try_from(content.size).expect("sizes are limited to 1 GiB");
         let (locks, root) = (Locks::default(), Root::bare(content.value));
-        Document { revision, model, locks, size, judged: version, root }
+        Document { revision, model, locks, size, validated: version, root }
     }
 
     /// In a block of its own, with a tail that fits.
@@ -85,8 +85,8 @@ impl NewDocument {
 
     fn with_tail<const N: usize>(mut self) -> Box<Document> {
         let root = Root::<[u8; N]>::with_tail(self.root.take());
-        let Document { revision, model, locks, size, judged, .. } = self;
-        Box::new(Document { revision, model, locks, size, judged, root })
+        let Document { revision, model, locks, size, validated, .. } = self;
+        Box::new(Document { revision, model, locks, size, validated, root })
     }
 }
 
@@ -101,8 +101,8 @@ impl Document {
     pub fn resettle(&mut self) -> Box<Document> {
         let root = Root::bare(self.root.take());
         let (model, locks) = (self.model.take(), mem::take(&mut self.locks));
-        let (revision, size, judged) = (self.revision, self.size, self.judged);
-        Document { revision, model, locks, size, judged, root }.settle()
+        let (revision, size, validated) = (self.revision, self.size, self.validated);
+        Document { revision, model, locks, size, validated, root }.settle()
     }
 }
 
@@ -118,8 +118,8 @@ impl<T: Tail + ?Sized> Document<T> {
     /// Lends the value apart from the rest.
     #[inline]
     pub fn split(&mut self) -> (Head<'_>, &mut Root<T>) {
-        let Document { revision, model, locks, size, judged, root } = self;
-        (Head { revision, model: model.as_ref(), locks, size, judged }, root)
+        let Document { revision, model, locks, size, validated, root } = self;
+        (Head { revision, model: model.as_ref(), locks, size, validated }, root)
     }
 
     /// After the content was edited in place.
@@ -130,31 +130,31 @@ impl<T: Tail + ?Sized> Document<T> {
 
     /// The version of the definition it was validated against last.
     pub fn definition_version(&self) -> u32 {
-        self.judged & !UNCERTAIN
+        self.validated & !UNCERTAIN
     }
 
     /// Returns true if the document is known to be valid under this version of its model's definition.
-    pub fn is_judged_by(&self, version: u32) -> bool {
-        self.judged == version
+    pub fn is_valid_under(&self, version: u32) -> bool {
+        self.validated == version
     }
 
     /// Records that the document is valid under this version of its model's definition.
-    pub fn set_judged_by(&mut self, version: u32) {
+    pub fn set_valid_under(&mut self, version: u32) {
         assert!(version <= VERSION_MAX, "a definition's version leaves a bit free");
-        self.judged = version;
+        self.validated = version;
     }
 
     /// Records that the document came in an untrusted payload: it is validated whole at its next write.
     pub fn distrust(&mut self) {
-        self.judged |= UNCERTAIN;
+        self.validated |= UNCERTAIN;
     }
 
     /// Copies the document.
     pub fn copy(&self) -> NewDocument {
         let (model, locks) = (self.model.clone(), self.locks.clone());
-        let (revision, size, judged) = (self.revision, self.size, self.judged);
+        let (revision, size, validated) = (self.revision, self.size, self.validated);
         let root = Root::bare(self.root.to_value());
-        Document { revision, model, locks, size, judged, root }
+        Document { revision, model, locks, size, validated, root }
     }
 
     /// The bytes allocated for it, not counting the allocator's rounding.
@@ -172,12 +172,12 @@ impl Head<'_> {
 
     /// As [`Document::definition_version`].
     pub fn definition_version(&self) -> u32 {
-        *self.judged & !UNCERTAIN
+        *self.validated & !UNCERTAIN
     }
 
-    /// As [`Document::is_judged_by`].
-    pub fn is_judged_by(&self, version: u32) -> bool {
-        *self.judged == version
+    /// As [`Document::is_valid_under`].
+    pub fn is_valid_under(&self, version: u32) -> bool {
+        *self.validated == version
     }
 
     /// After the value was edited: its size, and the revision it has from now on.
@@ -187,10 +187,10 @@ impl Head<'_> {
         *self.revision = revision;
     }
 
-    /// As [`Document::set_judged_by`].
-    pub fn set_judged_by(&mut self, version: u32) {
+    /// As [`Document::set_valid_under`].
+    pub fn set_valid_under(&mut self, version: u32) {
         assert!(version <= VERSION_MAX, "a definition's version leaves a bit free");
-        *self.judged = version;
+        *self.validated = version;
     }
 }
 

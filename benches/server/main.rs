@@ -1,5 +1,5 @@
 //! The table of speed and memory: ratios of the module's commands to native ones, measured side by
-//! side in one run on one server. `make bench` runs it; it reports and judges nothing but the table.
+//! side in one run on one server. `make bench` runs it; it prints a table and asserts nothing.
 //!
 //! Server and client are pinned to different cores. What is compared is the processor time of the
 //! server process, per command, pipelined; rounds of both sides take turns, and the median of the
@@ -229,11 +229,11 @@ fn memory(start: &impl Fn(&str) -> Server) -> Vec<Line> {
     };
     let ours = taken("doc", rows::load_players, None);
     let theirs = taken("hash", rows::load_hashes, Some("listpack"));
-    let judged = taken("player", rows::load_judged_players, None);
+    let validated = taken("player", rows::load_validated_players, None);
     let against = "the same as hashes (listpack)";
     let mut lines = vec![
         line(("memory for 100,000 documents of 200 B", against, 1.0), &[(ours, theirs)], "B"),
-        line(("the same, of one model", against, 1.0), &[(judged, theirs)], "B"),
+        line(("the same, of one model", against, 1.0), &[(validated, theirs)], "B"),
     ];
     lines.extend(memory_by_shape(&start("shapes")));
     lines

@@ -145,7 +145,9 @@ pub fn all() -> Vec<Row> {
             |random| {
                 let nth = random.below(CATALOGUES);
                 let incr = |key: &str, item: usize| {
-                    words(&format!("MODEL.FIELDOP judged-{key}:{nth} INCR $.items[{item}].qty 1"))
+                    words(&format!(
+                        "MODEL.FIELDOP validated-{key}:{nth} INCR $.items[{item}].qty 1"
+                    ))
                 };
                 (incr("large", 2500), incr("small", 1))
             },
@@ -254,7 +256,7 @@ pub fn load(server: &Server) {
         assert_eq!(connection.text(&["SCRIPT", "LOAD", script]), sha);
     }
     load_players(&mut connection, PLAYERS);
-    load_judged_players(&mut connection, PLAYERS);
+    load_validated_players(&mut connection, PLAYERS);
     load_hashes(&mut connection, PLAYERS);
     let set_as =
         |model: &str, key: String, json: String| vec!["MODEL.SET".into(), key, model.into(), json];
@@ -276,15 +278,15 @@ pub fn load(server: &Server) {
             [("large", documents::catalogue(nth)), ("small", documents::small_catalogue(nth))]
         {
             connection.run(&Requests::make(1, |_| set(format!("{key}:{nth}"), json.clone())), 1);
-            let judged = format!("judged-{key}:{nth}");
-            let judged = set_as("catalogue", judged, json);
-            connection.run(&Requests::make(1, |_| judged.clone()), 1);
+            let validated = format!("validated-{key}:{nth}");
+            let validated = set_as("catalogue", validated, json);
+            connection.run(&Requests::make(1, |_| validated.clone()), 1);
         }
     }
 }
 
 /// Documents of a model with a schema for every member, and a rule.
-pub fn load_judged_players(connection: &mut Connection, count: usize) {
+pub fn load_validated_players(connection: &mut Connection, count: usize) {
     let define = ["MODEL.DEFINE", "player", documents::PLAYER_SCHEMA, "RULE", "levels"];
     let define = [&define[..], &["self.level <= self.score + 1000000"]].concat();
     assert_eq!(connection.command(&define), *b":1\r\n");

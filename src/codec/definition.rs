@@ -17,8 +17,8 @@
 use crate::document::ANY_NAME;
 use crate::error::Result;
 use crate::model::{
-    Defaults, Entry, FORGOTTEN, Formats, NAME_BYTES_MAX, Refresh, RuleSource, Source, TTL_MAX_S,
-    VERSION_MAX,
+    Defaults, DefinitionSource, FORGOTTEN, Formats, ModelEntry, NAME_BYTES_MAX, Refresh,
+    RuleSource, TTL_MAX_S, VERSION_MAX,
 };
 use crate::value::wire::{self, Reader};
 
@@ -28,7 +28,7 @@ const VERSION_1: u8 = 1;
 const ENDED: u8 = 0;
 const DEFINED: u8 = 1;
 
-pub fn encode(entry: &Entry) -> Vec<u8> {
+pub fn encode(entry: &ModelEntry) -> Vec<u8> {
     let mut out = vec![VERSION];
     wire::put_text(entry.name.as_bytes(), &mut out);
     wire::put_varint(entry.version.into(), &mut out);
@@ -55,7 +55,7 @@ pub fn encode(entry: &Entry) -> Vec<u8> {
 }
 
 /// Decodes untrusted bytes. Does not compile the schema or the rules.
-pub fn decode(bytes: &[u8]) -> Result<Entry> {
+pub fn decode(bytes: &[u8]) -> Result<ModelEntry> {
     let mut reader = Reader::new(bytes);
     let encoding = reader.byte()?;
     if ![VERSION, VERSION_1].contains(&encoding) {
@@ -78,7 +78,7 @@ pub fn decode(bytes: &[u8]) -> Result<Entry> {
     if name == FORGOTTEN && (source.is_some() || version > VERSION_MAX / 2) {
         return Err(wire::corrupt("a version of forgotten ends that cannot be"));
     }
-    Ok(Entry { name: name.into(), version, source })
+    Ok(ModelEntry { name: name.into(), version, source })
 }
 
 /// Reads the version of a definition, 0 for none.
@@ -89,7 +89,7 @@ pub(super) fn read_version(reader: &mut Reader<'_>) -> Result<u32> {
         .ok_or_else(|| wire::corrupt("a definition's version is too large"))
 }
 
-fn decode_source(reader: &mut Reader<'_>, encoding: u8) -> Result<Source> {
+fn decode_source(reader: &mut Reader<'_>, encoding: u8) -> Result<DefinitionSource> {
     let schema = reader.text()?.as_bytes().into();
     let mut rules = Vec::new();
     for _ in 0..reader.count()? {
@@ -107,7 +107,8 @@ fn decode_source(reader: &mut Reader<'_>, encoding: u8) -> Result<Source> {
         2 => Refresh::Read,
         _ => return Err(wire::corrupt("an unknown refresh")),
     };
-    let mut source = Source { schema, rules, ttl_s, refresh, ..Source::default() };
+    let mut source =
+        DefinitionSource { schema, rules, ttl_s, refresh, ..DefinitionSource::default() };
     if encoding >= VERSION {
         source.formats = match reader.byte()? {
             0 => Formats::Assert,
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn definitions_survive_and_cuts_are_refused() {
         let rule = RuleSource { name: "stock".into(), expr: "self.reserved <= self.stock".into() };
-        let source = Source {
+        let source = DefinitionSource {
             schema: br#"{"type":"object"}"#[..].into(),
             rules: vec![rule],
             ttl_s: Some(TTL_MAX_S),
@@ -138,8 +139,8 @@ mod tests {
             formats: Formats::Annotate,
             defaults: Defaults::Ignored,
         };
-        for source in [None, Some(Source::default()), Some(source)] {
-            let entry = Entry { name: "item".into(), version: 7, source };
+        for source in [None, Some(DefinitionSource::default()), Some(source)] {
+            let entry = ModelEntry { name: "item".into(), version: 7, source };
             let bytes = encode(&entry);
             assert_eq!(decode(&bytes).unwrap(), entry);
             for cut in 0..bytes.len() {
@@ -151,8 +152,8 @@ mod tests {
 
     #[test]
     fn definitions_of_version_1_are_read() {
-        let source = Source { schema: b"{}"[..].into(), ..Source::default() };
-        let entry = Entry { name: "m".into(), version: 2, source: Some(source) };
+        let source = DefinitionSource { schema: b"{}"[..].into(), ..DefinitionSource::default() };
+        let entry = ModelEntry { name: "m".into(), version: 2, source: Some(source) };
         assert_eq!(decode(b"\x01\x01m\x02\x01\x02{}\0\0\0").unwrap(), entry);
         assert!(decode(b"\x02\x01m\x02\x01\x02{}\0\0\0").is_err(), "version 2 says more");
         assert!(decode(b"\x03\x01m\x02\x01\x02{}\0\0\0\0\0").is_err());
@@ -160,11 +161,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
-        let with = |name: &str, version| Entry { name: name.into(), version, source: None };
+        let with = |name: &str, version| ModelEntry { name: name.into(), version, source: None };
         let beyond = with(FORGOTTEN, VERSION_MAX / 2 + 1);
-        let nul = Entry { source: Some(Source::default()), ..with("\0", VERSION_MAX) };
+        let nul =
+            ModelEntry { source: Some(DefinitionSource::default()), ..with("\0", VERSION_MAX) };
         assert_eq!(decode(&encode(&nul)).unwrap(), nul);
-        let defined = Entry { source: Some(Source::default()), ..with(FORGOTTEN, 1) };
+        let defined =
+            ModelEntry { source: Some(DefinitionSource::default()), ..with(FORGOTTEN, 1) };
         assert!(decode(&encode(&with(FORGOTTEN, VERSION_MAX / 2))).is_ok());
         for entry in [with("any", 1), with(&"x".repeat(256), 1), with("a", 0), beyond, defined] {
             assert!(decode(&encode(&entry)).is_err(), "{entry:?}");

@@ -94,7 +94,7 @@ mod tests {
     fn admit(origin: Origin, revision: u64) -> (bool, bool) {
         let mut document = NewDocument::new(Value::NULL.into(), None, 0, revision);
         let admitted = origin.admit(&mut document, NOW_US).is_ok();
-        (admitted, document.is_judged_by(0))
+        (admitted, document.is_valid_under(0))
     }
 
     #[test]

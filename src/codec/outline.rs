@@ -9,13 +9,13 @@
 //! A summary is 8 bytes. Integers of fixed length are little-endian.
 
 use crate::error::Result;
-use crate::model::Item;
-use crate::model::exchange::Outline;
+use crate::model::OutlineItem;
+use crate::model::exchange::ModelsOutline;
 use crate::value::wire::{self, Reader};
 
 use super::definition::read_version;
 
-pub fn encode(outline: &Outline) -> Vec<u8> {
+pub fn encode(outline: &ModelsOutline) -> Vec<u8> {
     let mut out = Vec::new();
     wire::put_text(outline.after.as_bytes(), &mut out);
     out.push(outline.last.is_some().into());
@@ -31,7 +31,7 @@ pub fn encode(outline: &Outline) -> Vec<u8> {
     out
 }
 
-pub fn decode(bytes: &[u8]) -> Result<Outline> {
+pub fn decode(bytes: &[u8]) -> Result<ModelsOutline> {
     let mut reader = Reader::new(bytes);
     let after = reader.text()?.into();
     let last = match reader.byte()? {
@@ -43,10 +43,10 @@ pub fn decode(bytes: &[u8]) -> Result<Outline> {
     for _ in 0..reader.count()? {
         let name = reader.text()?.into();
         let version = read_version(&mut reader)?;
-        items.push(Item { name, version, hash: fixed(reader.bytes(8)?)? });
+        items.push(OutlineItem { name, version, hash: fixed(reader.bytes(8)?)? });
     }
     reader.finish()?;
-    Ok(Outline { after, last, items })
+    Ok(ModelsOutline { after, last, items })
 }
 
 /// Reads a summary, or the hash of an item.
@@ -61,10 +61,10 @@ mod tests {
 
     #[test]
     fn outlines_survive_and_cuts_are_refused() {
-        let item = |name: &str| Item { name: name.into(), version: 300, hash: 1 << 63 };
+        let item = |name: &str| OutlineItem { name: name.into(), version: 300, hash: 1 << 63 };
         let items = vec![item("\0"), item("a")];
         for last in [None, Some("a".into())] {
-            let outline = Outline { after: "".into(), last, items: items.clone() };
+            let outline = ModelsOutline { after: "".into(), last, items: items.clone() };
             let bytes = encode(&outline);
             assert_eq!(decode(&bytes).unwrap(), outline);
             for cut in 0..bytes.len() {

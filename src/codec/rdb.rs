@@ -72,7 +72,7 @@ pub(super) fn read_revision(reader: &mut Reader<'_>) -> Result<u64> {
 pub mod aux {
     use super::{Reader, Result, locks, read_revision, wire};
     use crate::codec::definition;
-    use crate::model::Entry;
+    use crate::model::ModelEntry;
 
     pub const VERSION: u64 = 2;
 
@@ -81,10 +81,10 @@ pub mod aux {
     pub struct Aux {
         pub revision: u64,
         pub fence: u64,
-        pub models: Vec<Entry>,
+        pub models: Vec<ModelEntry>,
     }
 
-    pub fn encode(revision: u64, fence: u64, models: &[Entry]) -> Vec<u8> {
+    pub fn encode(revision: u64, fence: u64, models: &[ModelEntry]) -> Vec<u8> {
         let mut out = Vec::new();
         wire::put_varint(revision, &mut out);
         wire::put_varint(fence, &mut out);
@@ -116,14 +116,16 @@ pub mod aux {
 mod tests {
     use super::*;
     use crate::error::ErrorCode;
-    use crate::model::{Entry, Source};
+    use crate::model::{DefinitionSource, ModelEntry};
     use crate::value::Limits;
 
     #[test]
     fn the_aux_field_survives_and_corrupt_ones_are_refused() {
-        let ended = Entry { name: "old".into(), version: 3, source: None };
-        let models =
-            vec![ended, Entry { name: "m".into(), version: 1, source: Some(Source::default()) }];
+        let ended = ModelEntry { name: "old".into(), version: 3, source: None };
+        let models = vec![
+            ended,
+            ModelEntry { name: "m".into(), version: 1, source: Some(DefinitionSource::default()) },
+        ];
         let bytes = aux::encode(1_700_000_000_000_000, 1 << 49, &models);
         let read = |bytes: &[u8]| aux::decode(bytes, aux::VERSION);
         let expected = aux::Aux { revision: 1_700_000_000_000_000, fence: 1 << 49, models };
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_keeps_its_model_and_the_version_that_judged_it() {
+    fn a_document_keeps_its_model_and_the_version_that_validated_it() {
         let models = Models::new();
         let model = Some(models.of_document("item"));
         let document = NewDocument::new(crate::value::Value::NULL.into(), model, 5, 9);

@@ -141,7 +141,7 @@ fn edit(
     if !origin.trusts_effects() {
         document.distrust();
     } else if definition > 0 {
-        document.set_judged_by(definition);
+        document.set_valid_under(definition);
     }
     host.keep_journal(journal);
     Ok(())

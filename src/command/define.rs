@@ -9,7 +9,8 @@ use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
 use crate::model::{
-    Defaults, Formats, RULES_MAX, Refresh, RuleSource, Source, TTL_MAX_S, VERSION_MAX, check_name,
+    Defaults, DefinitionSource, Formats, RULES_MAX, Refresh, RuleSource, TTL_MAX_S, VERSION_MAX,
+    check_name,
 };
 use crate::reply::Reply;
 
@@ -101,7 +102,7 @@ static DEFINE: CommandSpec = CommandSpec {
 /// The parsed arguments.
 struct NewDefinition<'a> {
     name: &'a str,
-    source: Source,
+    source: DefinitionSource,
     /// The version that has to be in force; 0 where the model is not to be defined.
     if_version: Option<u32>,
 }
@@ -132,7 +133,8 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
 fn parse<'a>(args: &'a [&'a [u8]]) -> Result<NewDefinition<'a>> {
     let mut args = Args::new(args);
     let name = check_name(args.next("a model")?, ANY_NAME)?;
-    let mut source = Source { schema: args.next("a schema")?.into(), ..Source::default() };
+    let mut source =
+        DefinitionSource { schema: args.next("a schema")?.into(), ..DefinitionSource::default() };
     while args.keyword("RULE") {
         let rule = parse_rule(&mut args)?;
         if source.rules.len() == RULES_MAX {
@@ -166,7 +168,7 @@ fn parse<'a>(args: &'a [&'a [u8]]) -> Result<NewDefinition<'a>> {
     Ok(NewDefinition { name, source, if_version })
 }
 
-fn parse_ttl(args: &mut Args<'_>, source: &mut Source) -> Result<()> {
+fn parse_ttl(args: &mut Args<'_>, source: &mut DefinitionSource) -> Result<()> {
     let seconds = args.integer("seconds")?;
     let valid = u64::try_from(seconds).ok().filter(|ttl| (1..=TTL_MAX_S).contains(ttl));
     source.ttl_s = Some(valid.ok_or_else(|| {

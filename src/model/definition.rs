@@ -9,7 +9,7 @@ use crate::value::{Text, View};
 
 /// A definition as it was given: what is stored and sent, and compiled again where it arrives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Source {
+pub struct DefinitionSource {
     /// JSON Schema of any draft from 4 on, as JSON text.
     pub schema: Box<[u8]>,
     pub rules: Vec<RuleSource>,
@@ -19,12 +19,13 @@ pub struct Source {
     pub defaults: Defaults,
 }
 
-impl Source {
+impl DefinitionSource {
     /// Compares two definitions with their schemas as JSON values: spacing and the order of members do
     /// not make another definition.
-    pub fn is_same(&self, other: &Source) -> bool {
-        let others = |source: &Source| {
-            let Source { schema: _, rules, ttl_s, refresh, formats, defaults } = source.clone();
+    pub fn is_same(&self, other: &DefinitionSource) -> bool {
+        let others = |source: &DefinitionSource| {
+            let DefinitionSource { schema: _, rules, ttl_s, refresh, formats, defaults } =
+                source.clone();
             (rules, ttl_s, refresh, formats, defaults)
         };
         others(self) == others(other) && is_same_json(&self.schema, &other.schema)
@@ -111,7 +112,7 @@ pub const TTL_MAX_S: u64 = 1 << 40;
 pub struct Definition {
     /// Counts up with every definition of the model, from 1.
     pub version: u32,
-    pub source: Source,
+    pub source: DefinitionSource,
     schema: Schema,
     rules: Vec<Rule>,
     reads_clock: bool,
@@ -126,7 +127,7 @@ struct Rule {
 
 /// What rules may read besides the document.
 #[derive(Clone, Copy)]
-pub struct Judging<'a> {
+pub struct ValidationContext<'a> {
     pub key: &'a [u8],
     /// The document's revision before the command; none at its creation.
     pub revision: Option<u64>,
@@ -137,14 +138,11 @@ pub struct Judging<'a> {
     pub allowance: &'a Allowance<'a>,
 }
 
-/// The document before a command, as far as rules ask for it. None at its creation.
-pub type Before<'a> = Option<OldSelf<'a>>;
-
 impl Definition {
     /// `ERR` for a schema that is none, `EXPR` for a rule, `LIMIT`, also where compiling takes more than the
     /// command may do.
     pub fn compile(
-        source: Source,
+        source: DefinitionSource,
         version: u32,
         schemas: &SchemaLimits,
         expressions: &ExprLimits,
@@ -214,31 +212,31 @@ impl Definition {
     }
 
     /// `SCHEMA` or `RULE` unless the whole document is as it has to be.
-    pub fn judge(
+    pub fn validate(
         &self,
         document: View<'_>,
-        before: Before<'_>,
-        judging: &Judging<'_>,
+        before: Option<OldSelf<'_>>,
+        context: &ValidationContext<'_>,
     ) -> Result<()> {
         self.schema
-            .check_within(document, judging.allowance)
+            .check_within(document, context.allowance)
             .map_err(|error| self.name_version(error))?;
-        self.rules.iter().try_for_each(|rule| rule.judge(document, before, judging))
+        self.rules.iter().try_for_each(|rule| rule.validate(document, before, context))
     }
 
     /// As [`Definition::judge`], for a document that was as it has to be before these changes.
-    pub fn judge_changes(
+    pub fn validate_changes(
         &self,
         document: View<'_>,
         changes: &[Change],
-        before: Before<'_>,
-        judging: &Judging<'_>,
+        before: Option<OldSelf<'_>>,
+        context: &ValidationContext<'_>,
     ) -> Result<()> {
         self.schema
-            .check_changes_within(document, changes, judging.allowance)
+            .check_changes_within(document, changes, context.allowance)
             .map_err(|error| self.name_version(error))?;
         let touched = self.rules.iter().filter(|rule| rule.is_touched(document, changes));
-        touched.into_iter().try_for_each(|rule| rule.judge(document, before, judging))
+        touched.into_iter().try_for_each(|rule| rule.validate(document, before, context))
     }
 
     fn name_version(&self, error: Error) -> Error {
@@ -260,7 +258,12 @@ impl Rule {
         })
     }
 
-    fn judge(&self, document: View<'_>, before: Before<'_>, judging: &Judging<'_>) -> Result<()> {
+    fn validate(
+        &self,
+        document: View<'_>,
+        before: Option<OldSelf<'_>>,
+        context: &ValidationContext<'_>,
+    ) -> Result<()> {
         // What compares with the document before has nothing to say where there was none.
         if before.is_none() && !self.program.old_self_paths().is_empty() {
             return Ok(());
@@ -271,18 +274,18 @@ impl Rule {
             docs: None,
             old_self: before,
             value: None,
-            now_us: judging.now_us,
-            key: judging.key,
-            revision: judging.revision,
-            allowance: Some(judging.allowance),
+            now_us: context.now_us,
+            key: context.key,
+            revision: context.revision,
+            allowance: Some(context.allowance),
         };
         let named = |error: Error| error.text("rule", self.name.as_bytes());
-        if self.program.test(&scope, judging.limits).map_err(named)? {
+        if self.program.test(&scope, context.limits).map_err(named)? {
             return Ok(());
         }
         let error = Error::new(ErrorCode::Rule, "the document would break a rule of its model")
             .text("rule", self.name.as_bytes())
             .text("expr", self.program.source().as_bytes());
-        Err(error.values(self.program.explain(&scope, judging.limits)))
+        Err(error.values(self.program.explain(&scope, context.limits)))
     }
 }

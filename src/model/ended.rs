@@ -29,15 +29,15 @@ const FOLLOWED_MAX: u32 = super::registry::VERSION_MAX / 2;
 
 /// Ends by version, the oldest first.
 #[derive(Debug)]
-pub struct Ended {
+pub struct Ends {
     by_version: BTreeSet<(u32, Box<str>)>,
     forgotten: u32,
     max: usize,
 }
 
-impl Ended {
-    pub const fn new() -> Ended {
-        Ended { by_version: BTreeSet::new(), forgotten: 0, max: ENDED_MAX }
+impl Ends {
+    pub const fn new() -> Ends {
+        Ends { by_version: BTreeSet::new(), forgotten: 0, max: ENDED_MAX }
     }
 
     /// Remembers at most so many, for tests.
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_latest_ends_are_kept_and_the_oldest_forgotten() {
-        let mut ended = Ended::new();
+        let mut ended = Ends::new();
         for version in 1..=ENDED_MAX as u32 {
             ended.insert(&version.to_string(), version);
             assert!(ended.forget(ended.overflow()).is_empty());
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn an_end_that_was_forgotten_is_not_remembered_again() {
-        let mut ended = Ended::new();
+        let mut ended = Ends::new();
         ended.forget(5);
         ended.insert("a", 5);
         ended.insert("b", 6);
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_version_out_of_reach_is_not_followed() {
-        let mut ended = Ended::new();
+        let mut ended = Ends::new();
         ended.insert("damaged", u32::MAX >> 1);
         assert_eq!(ended.latest(), FOLLOWED_MAX);
     }

@@ -14,7 +14,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::registry::{Entry, Item, Models};
+use super::registry::{ModelEntry, Models, OutlineItem};
 use crate::error::Error;
 
 /// How often nodes tell each other what they hold.
@@ -31,25 +31,25 @@ pub const OUTLINE_ITEMS: usize = 1000;
 pub enum Message {
     /// One number for all it holds.
     Summary(u64),
-    Outline(Outline),
-    Definition(Entry),
+    Outline(ModelsOutline),
+    Definition(ModelEntry),
 }
 
 /// What a node holds of all names behind `after`, up to `last` and with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outline {
+pub struct ModelsOutline {
     pub after: Box<str>,
     /// None: to the end.
     pub last: Option<Box<str>>,
     /// In the order of names.
-    pub items: Vec<Item>,
+    pub items: Vec<OutlineItem>,
 }
 
 /// A definition that another node sent and that is in force now.
 #[derive(Debug)]
 pub struct Learned {
     /// What was put in force, to be replicated.
-    pub entry: Entry,
+    pub entry: ModelEntry,
     /// Flag: it is not what was sent, so that the others have to hear of it.
     pub resolved: bool,
     /// Why its documents cannot be written here.
@@ -91,16 +91,16 @@ impl Exchange {
         (messages, wait)
     }
 
-    fn next_outline(&mut self, models: &Models) -> Option<Outline> {
+    fn next_outline(&mut self, models: &Models) -> Option<ModelsOutline> {
         let after = self.outline.take()?;
         let items = models.items(&after, OUTLINE_ITEMS);
         let last = items.last().filter(|_| items.len() == OUTLINE_ITEMS);
         let last = last.map(|item| item.name.clone());
         self.outline = last.clone();
-        Some(Outline { after, last, items })
+        Some(ModelsOutline { after, last, items })
     }
 
-    fn next_definitions(&mut self, models: &Models) -> Vec<Entry> {
+    fn next_definitions(&mut self, models: &Models) -> Vec<ModelEntry> {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while bytes < PIECE_BYTES {
             let Some(name) = self.wanted.pop_first() else { break };
@@ -118,7 +118,7 @@ impl Exchange {
 
     /// Notes to send what the other node lacks: what it does not have, or has of an earlier version, or of
     /// the same version with another content.
-    pub fn hear_outline(&mut self, models: &Models, heard: &Outline) {
+    pub fn hear_outline(&mut self, models: &Models, heard: &ModelsOutline) {
         let mut theirs = heard.items.iter().peekable();
         for own in models.items(&heard.after, usize::MAX) {
             if heard.last.as_ref().is_some_and(|last| own.name > *last) {
@@ -137,7 +137,7 @@ impl Exchange {
 
     /// Returns true for a definition that is news; see [`learn`]. All nodes hear it: who has the same need not
     /// send it, too.
-    pub fn hear_definition(&mut self, models: &Models, heard: &Entry) -> bool {
+    pub fn hear_definition(&mut self, models: &Models, heard: &ModelEntry) -> bool {
         if models.is_news(heard) {
             return true;
         }
@@ -149,7 +149,7 @@ impl Exchange {
 }
 
 /// Takes over a definition, if it is news.
-pub fn learn(models: &Models, heard: Entry) -> Option<Learned> {
+pub fn learn(models: &Models, heard: ModelEntry) -> Option<Learned> {
     if !models.is_news(&heard) {
         return None;
     }

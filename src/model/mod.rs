@@ -1,4 +1,4 @@
-//! Model definitions: a schema, rules and a time to live, and the judging of documents against them.
+//! Model definitions: a schema, rules and a time to live, and the validation of documents against them.
 //!
 //! A document of a model is judged before any change of it is acknowledged, whoever makes the change;
 //! what is judged is what the change can have altered. Nothing here stores documents, and nothing
@@ -11,11 +11,11 @@ mod registry;
 pub mod schema;
 
 pub use definition::{
-    Before, Defaults, Definition, Formats, Judging, RULES_MAX, Refresh, RuleSource, Source,
-    TTL_MAX_S,
+    Defaults, Definition, DefinitionSource, Formats, RULES_MAX, Refresh, RuleSource, TTL_MAX_S,
+    ValidationContext,
 };
 pub use ended::{ENDED_KEPT, ENDED_MAX};
 pub use registry::{
-    Entry, FORGOTTEN, Item, MODELS_MAX, Model, Models, NAME_BYTES_MAX, ReadDefinition, VERSION_MAX,
-    check_name, no_model,
+    FORGOTTEN, MODELS_MAX, Model, ModelEntry, Models, NAME_BYTES_MAX, OutlineItem, ReadDefinition,
+    VERSION_MAX, check_name, no_model,
 };

@@ -13,8 +13,8 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Bound;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::definition::{Definition, RuleSource, Source};
-use super::ended::Ended;
+use super::definition::{Definition, DefinitionSource, RuleSource};
+use super::ended::Ends;
 use super::schema::SchemaLimits;
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
@@ -32,34 +32,34 @@ pub const FORGOTTEN: &str = "";
 /// One name, and what is defined for it now.
 pub struct Model {
     name: Box<str>,
-    state: RwLock<State>,
+    state: RwLock<InForce>,
 }
 
 #[derive(Default)]
-struct State {
+struct InForce {
     /// Of the latest definition, or of its end; 0 where nothing is known.
     version: u32,
     /// What was given, while it is defined.
-    source: Option<Source>,
+    source: Option<DefinitionSource>,
     /// None also where what was given elsewhere does not compile here.
     definition: Option<Definition>,
-    /// [`Entry::hash`] of what is known; 0 where nothing is.
+    /// [`ModelEntry::hash`] of what is known; 0 where nothing is.
     hash: u64,
 }
 
 /// What is known of one name, to be stored and sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Entry {
+pub struct ModelEntry {
     pub name: Box<str>,
     pub version: u32,
     /// None where the definition was ended.
-    pub source: Option<Source>,
+    pub source: Option<DefinitionSource>,
 }
 
-impl Entry {
+impl ModelEntry {
     /// The highest version of all ends that were forgotten, as an entry.
-    fn forgotten(version: u32) -> Entry {
-        Entry { name: FORGOTTEN.into(), version, source: None }
+    fn forgotten(version: u32) -> ModelEntry {
+        ModelEntry { name: FORGOTTEN.into(), version, source: None }
     }
 
     /// The same number on every node that runs the same build of the module.
@@ -74,22 +74,23 @@ impl Entry {
     /// About the bytes it takes, stored or sent.
     pub fn bytes(&self) -> usize {
         let rule = |rule: &RuleSource| rule.name.len() + rule.expr.len();
-        let source =
-            |source: &Source| source.schema.len() + source.rules.iter().map(rule).sum::<usize>();
+        let source = |source: &DefinitionSource| {
+            source.schema.len() + source.rules.iter().map(rule).sum::<usize>()
+        };
         16 + self.name.len() + self.source.as_ref().map_or(0, source)
     }
 }
 
 /// What two nodes compare of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
+pub struct OutlineItem {
     pub name: Box<str>,
     pub version: u32,
     pub hash: u64,
 }
 
 /// A model's definition, held still while it is read.
-pub struct ReadDefinition<'m>(RwLockReadGuard<'m, State>);
+pub struct ReadDefinition<'m>(RwLockReadGuard<'m, InForce>);
 
 impl ReadDefinition<'_> {
     /// None where the model is not defined here.
@@ -128,17 +129,17 @@ impl Model {
         Arc::strong_count(model) - 1
     }
 
-    fn entry(&self) -> Entry {
+    fn entry(&self) -> ModelEntry {
         let state = self.read().0;
-        Entry { name: self.name.clone(), version: state.version, source: state.source.clone() }
+        ModelEntry { name: self.name.clone(), version: state.version, source: state.source.clone() }
     }
 
-    fn item(&self) -> Item {
+    fn item(&self) -> OutlineItem {
         let state = self.read().0;
-        Item { name: self.name.clone(), version: state.version, hash: state.hash }
+        OutlineItem { name: self.name.clone(), version: state.version, hash: state.hash }
     }
 
-    fn set(&self, state: State) {
+    fn set(&self, state: InForce) {
         *self.state.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = state;
     }
 
@@ -161,27 +162,27 @@ impl std::fmt::Debug for Model {
 /// The models of one server.
 #[derive(Default)]
 pub struct Models {
-    names: RwLock<Names>,
+    names: RwLock<ModelTable>,
 }
 
 /// Models by name, and what is kept up to date with each of them.
-struct Names {
+struct ModelTable {
     by_name: BTreeMap<Box<str>, Arc<Model>>,
     defined: usize,
-    ended: Ended,
+    ended: Ends,
     /// The sum of the hashes of all entries.
     summary: u64,
 }
 
-impl Default for Names {
-    fn default() -> Names {
-        Names::new()
+impl Default for ModelTable {
+    fn default() -> ModelTable {
+        ModelTable::new()
     }
 }
 
-impl Names {
-    const fn new() -> Names {
-        Names { by_name: BTreeMap::new(), defined: 0, ended: Ended::new(), summary: 0 }
+impl ModelTable {
+    const fn new() -> ModelTable {
+        ModelTable { by_name: BTreeMap::new(), defined: 0, ended: Ends::new(), summary: 0 }
     }
 
     fn model(&mut self, name: &str) -> Arc<Model> {
@@ -193,7 +194,7 @@ impl Names {
         self.by_name.entry(name.into()).or_insert_with(|| Arc::new(Model::new(name))).clone()
     }
 
-    fn set(&mut self, entry: &Entry, definition: Option<Definition>) {
+    fn set(&mut self, entry: &ModelEntry, definition: Option<Definition>) {
         if &*entry.name == FORGOTTEN {
             return self.forget(entry.version);
         }
@@ -206,7 +207,7 @@ impl Names {
             None => self.ended.insert(&entry.name, entry.version),
         }
         let (version, source) = (entry.version, entry.source.clone());
-        model.set(State { version, source, definition, hash });
+        model.set(InForce { version, source, definition, hash });
         drop(model);
         self.forget(self.ended.overflow());
     }
@@ -223,15 +224,15 @@ impl Names {
 
     /// Forgets all ends up to this version.
     fn forget(&mut self, version: u32) {
-        let hash = |ended: &Ended| match ended.forgotten() {
+        let hash = |ended: &Ends| match ended.forgotten() {
             0 => 0,
-            version => Entry::forgotten(version).hash(),
+            version => ModelEntry::forgotten(version).hash(),
         };
         let before = hash(&self.ended);
         for name in self.ended.forget(version) {
             let Some(model) = self.by_name.get(&name).cloned() else { continue };
             self.summary = self.summary.wrapping_sub(model.read().0.hash);
-            model.set(State::default());
+            model.set(InForce::default());
             // The registry and this function hold one each; a document keeps its model.
             if Arc::strong_count(&model) == 2 {
                 self.by_name.remove(&name);
@@ -248,9 +249,9 @@ impl Names {
         }
     }
 
-    fn forgotten(&self) -> Option<Entry> {
+    fn forgotten(&self) -> Option<ModelEntry> {
         let version = self.ended.forgotten();
-        (version > 0).then(|| Entry::forgotten(version))
+        (version > 0).then(|| ModelEntry::forgotten(version))
     }
 
     fn known(&self) -> impl Iterator<Item = &Arc<Model>> {
@@ -260,7 +261,7 @@ impl Names {
 
 impl Models {
     pub const fn new() -> Models {
-        Models { names: RwLock::new(Names::new()) }
+        Models { names: RwLock::new(ModelTable::new()) }
     }
 
     /// Remembers at most so many ends.
@@ -299,7 +300,7 @@ impl Models {
     }
 
     /// What `name` would be with this definition: none if it is that already.
-    pub fn next(&self, name: &str, source: Source) -> Result<Option<Entry>> {
+    pub fn next(&self, name: &str, source: DefinitionSource) -> Result<Option<ModelEntry>> {
         let names = self.read();
         let model = names.by_name.get(name);
         let is_same = |model: &Arc<Model>| {
@@ -313,12 +314,12 @@ impl Models {
             return Err(Error::limit(limit::MODELS, MODELS_MAX as u64));
         }
         let version = names.next_version(model.map_or(0, |model| model.read().0.version))?;
-        Ok(Some(Entry { name: name.into(), version, source: Some(source) }))
+        Ok(Some(ModelEntry { name: name.into(), version, source: Some(source) }))
     }
 
     /// The end of a definition: `NOMODEL` if there is none, `INUSE` while documents are of it. Its version is
     /// above those of all ends before it, so that the oldest are forgotten first.
-    pub fn end(&self, name: &[u8]) -> Result<Entry> {
+    pub fn end(&self, name: &[u8]) -> Result<ModelEntry> {
         let (entry, documents) = self.describe(name)?;
         if documents > 0 {
             return Err(Error::new(ErrorCode::InUse, "the model still has documents")
@@ -327,7 +328,7 @@ impl Models {
         }
         let names = self.read();
         let version = names.next_version(entry.version.max(names.ended.latest()))?;
-        Ok(Entry { version, source: None, ..entry })
+        Ok(ModelEntry { version, source: None, ..entry })
     }
 
     /// The version in force: of the definition, or 0.
@@ -350,7 +351,7 @@ impl Models {
     /// changed.
     pub fn define(
         &self,
-        entry: &Entry,
+        entry: &ModelEntry,
         schemas: &SchemaLimits,
         expressions: &ExprLimits,
         allowance: &Allowance<'_>,
@@ -368,7 +369,7 @@ impl Models {
 
     /// Puts in force what was defined elsewhere, without limits. Where it does not compile here, it is
     /// kept, and its documents are not written; the error says why.
-    pub fn install(&self, entry: &Entry) -> Result<()> {
+    pub fn install(&self, entry: &ModelEntry) -> Result<()> {
         let compiled =
             self.define(entry, &SchemaLimits::NONE, &ExprLimits::NONE, &Allowance::unlimited());
         if compiled.is_err() {
@@ -379,7 +380,7 @@ impl Models {
 
     /// Flag: what another server holds counts more than what is known here, because it is later. Of two
     /// definitions with one version, made on two servers at once, the greater one counts, on every server.
-    pub fn is_news(&self, entry: &Entry) -> bool {
+    pub fn is_news(&self, entry: &ModelEntry) -> bool {
         let names = self.read();
         if &*entry.name == FORGOTTEN {
             return entry.version > names.ended.forgotten();
@@ -400,31 +401,31 @@ impl Models {
     /// definitions with one version the one that counts becomes a later version too: documents validated
     /// against the other must not pass for validated against it. So does a definition whose version may have been
     /// that of another one, which was forgotten.
-    pub fn resolve(&self, entry: Entry) -> Entry {
+    pub fn resolve(&self, entry: ModelEntry) -> ModelEntry {
         let names = self.read();
         let Ok(version) = names.next_version(entry.version) else { return entry };
         let Some(model) = names.by_name.get(&entry.name).filter(|model| model.is_known()) else {
             let forgotten = entry.source.is_some() && entry.version <= names.ended.forgotten();
-            return if forgotten { Entry { version, ..entry } } else { entry };
+            return if forgotten { ModelEntry { version, ..entry } } else { entry };
         };
         let (known, documents) = (model.read().0, Model::documents(model));
         if entry.source.is_none() && known.source.is_some() && documents > 0 {
-            Entry { version, source: known.source.clone(), ..entry }
+            ModelEntry { version, source: known.source.clone(), ..entry }
         } else if entry.version == known.version {
-            Entry { version, ..entry }
+            ModelEntry { version, ..entry }
         } else {
             entry
         }
     }
 
     /// All that is known, ended definitions too, in the order of names.
-    pub fn entries(&self) -> Vec<Entry> {
+    pub fn entries(&self) -> Vec<ModelEntry> {
         let names = self.read();
         names.forgotten().into_iter().chain(names.known().map(|model| model.entry())).collect()
     }
 
     /// What is known of one name.
-    pub fn entry(&self, name: &str) -> Option<Entry> {
+    pub fn entry(&self, name: &str) -> Option<ModelEntry> {
         let names = self.read();
         if name == FORGOTTEN {
             return names.forgotten();
@@ -434,10 +435,10 @@ impl Models {
 
     /// The items of the entries behind a name, in the order of names, at most `count` of them; behind the empty name,
     /// those of all entries.
-    pub fn items(&self, after: &str, count: usize) -> Vec<Item> {
+    pub fn items(&self, after: &str, count: usize) -> Vec<OutlineItem> {
         let names = self.read();
         let first = names.forgotten().filter(|_| after.is_empty());
-        let first = first.map(|entry| Item {
+        let first = first.map(|entry| OutlineItem {
             hash: entry.hash(),
             name: entry.name,
             version: entry.version,
@@ -459,7 +460,7 @@ impl Models {
     }
 
     /// What is defined under a name, and how many documents are of it; else `NOMODEL`.
-    pub fn describe(&self, name: &[u8]) -> Result<(Entry, usize)> {
+    pub fn describe(&self, name: &[u8]) -> Result<(ModelEntry, usize)> {
         let names = self.read();
         let found = std::str::from_utf8(name).ok().and_then(|name| names.by_name.get(name));
         let described = found.map(|model| (model.entry(), Model::documents(model)));
@@ -472,15 +473,15 @@ impl Models {
         *self.write() = other.names.into_inner().unwrap_or_else(|poison| poison.into_inner());
     }
 
-    fn set(&self, entry: &Entry, definition: Option<Definition>) {
+    fn set(&self, entry: &ModelEntry, definition: Option<Definition>) {
         self.write().set(entry, definition);
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Names> {
+    fn read(&self) -> RwLockReadGuard<'_, ModelTable> {
         self.names.read().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Names> {
+    fn write(&self) -> RwLockWriteGuard<'_, ModelTable> {
         self.names.write().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
@@ -524,13 +525,14 @@ pub fn hashed() -> u64 {
 mod tests {
     use super::*;
 
-    fn entry(version: u32, schema: &str) -> Entry {
-        let source = Source { schema: schema.as_bytes().into(), ..Source::default() };
-        Entry { name: "m".into(), version, source: Some(source) }
+    fn entry(version: u32, schema: &str) -> ModelEntry {
+        let source =
+            DefinitionSource { schema: schema.as_bytes().into(), ..DefinitionSource::default() };
+        ModelEntry { name: "m".into(), version, source: Some(source) }
     }
 
     /// What a server does that hears of an entry; the one it holds then.
-    fn hear(models: &Models, heard: &Entry) -> Entry {
+    fn hear(models: &Models, heard: &ModelEntry) -> ModelEntry {
         if models.is_news(heard) {
             models.install(&models.resolve(heard.clone())).unwrap();
         }
@@ -539,7 +541,7 @@ mod tests {
 
     #[test]
     fn servers_come_to_the_same_whatever_they_hear_first() {
-        let end = Entry { name: "m".into(), version: 3, source: None };
+        let end = ModelEntry { name: "m".into(), version: 3, source: None };
         let all = [entry(1, "{}"), entry(1, "true"), entry(2, "{}"), end, entry(4, "true")];
         let (first, second) = (Models::new(), Models::new());
         all.iter().for_each(|heard| drop(hear(&first, heard)));
@@ -563,10 +565,10 @@ mod tests {
         let models = Models::new();
         hear(&models, &entry(1, "{}"));
         let document = models.of_document("m");
-        let end = Entry { name: "m".into(), version: 2, source: None };
+        let end = ModelEntry { name: "m".into(), version: 2, source: None };
         assert_eq!(hear(&models, &end), entry(3, "{}"));
         drop(document);
-        assert_eq!(hear(&models, &Entry { version: 4, ..end.clone() }).source, None);
+        assert_eq!(hear(&models, &ModelEntry { version: 4, ..end.clone() }).source, None);
         assert!(models.names().is_empty() && !models.is_empty());
     }
 

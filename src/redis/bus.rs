@@ -17,7 +17,7 @@ use super::models::{MODELS, replicate};
 use super::{clock, log};
 use crate::codec::{definition, outline};
 use crate::error::Result;
-use crate::model::Entry;
+use crate::model::ModelEntry;
 use crate::model::exchange::{self, Exchange, Message};
 
 /// The kinds of messages.
@@ -30,7 +30,7 @@ thread_local! {
     static NEXT_TICK: Cell<Option<u64>> = const { Cell::new(None) };
     static EXCHANGE: RefCell<Exchange> = const { RefCell::new(Exchange::new()) };
     /// Newer definitions from other nodes, the latest of each name, until they are installed here.
-    static HEARD: RefCell<BTreeMap<Box<str>, Entry>> = const { RefCell::new(BTreeMap::new()) };
+    static HEARD: RefCell<BTreeMap<Box<str>, ModelEntry>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// Installs the definitions from other nodes.
@@ -179,9 +179,9 @@ unsafe fn hear(ctx: *mut raw::RedisModuleCtx, kind: u8, message: &[u8]) -> Resul
 /// # Safety
 ///
 /// `ctx` is valid and belongs to no command.
-unsafe fn note(ctx: *mut raw::RedisModuleCtx, entry: Entry) {
+unsafe fn note(ctx: *mut raw::RedisModuleCtx, entry: ModelEntry) {
     HEARD.with_borrow_mut(|heard| {
-        let rank = |entry: &Entry| (entry.version, entry.source.clone());
+        let rank = |entry: &ModelEntry| (entry.version, entry.source.clone());
         if heard.get(&entry.name).is_none_or(|known| rank(known) < rank(&entry)) {
             heard.insert(entry.name.clone(), entry);
         }
@@ -207,7 +207,7 @@ unsafe fn learn_heard(ctx: *mut raw::RedisModuleCtx) {
 /// # Safety
 ///
 /// As for [`learn_heard`].
-unsafe fn learn(ctx: *mut raw::RedisModuleCtx, heard: Entry) {
+unsafe fn learn(ctx: *mut raw::RedisModuleCtx, heard: ModelEntry) {
     let Some(learned) = exchange::learn(&MODELS, heard) else { return };
     if let Some(error) = learned.unusable {
         let name = &learned.entry.name;

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use redis_module::raw;
 
-use crate::model::{Entry, Models};
+use crate::model::{ModelEntry, Models};
 
 /// The models in force.
 pub static MODELS: Models = Models::new();
@@ -37,7 +37,7 @@ pub fn is_loading() -> bool {
 }
 
 /// Installs the models of an RDB. One that does not compile here is kept and reported.
-pub fn load(entries: &[Entry], mut report: impl FnMut(&str)) {
+pub fn load(entries: &[ModelEntry], mut report: impl FnMut(&str)) {
     with_loading(|models| {
         for entry in entries {
             if let Err(error) = models.install(entry) {

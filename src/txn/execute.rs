@@ -215,6 +215,6 @@ fn changes_only_as_asked(document: &Document) -> bool {
     let definition = model.read();
     ReadDefinition::get(&definition).is_none_or(|definition| {
         let plain = definition.source.refresh == Refresh::Never && !definition.reads_clock();
-        plain && document.is_judged_by(definition.version)
+        plain && document.is_valid_under(definition.version)
     })
 }

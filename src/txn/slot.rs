@@ -16,7 +16,7 @@ use crate::document::{Document, Head, NewDocument};
 use crate::error::Result;
 use crate::expr::OldSelf;
 use crate::lock::Locks;
-use crate::model::{Before, Judging, Model, ReadDefinition};
+use crate::model::{Model, ReadDefinition, ValidationContext};
 use crate::value::edit::{Editor, Effects, Journal};
 use crate::value::{Limits, Measured, View};
 
@@ -204,7 +204,7 @@ impl<'h> Slot<'h> {
 
     /// Validates what changed: `SCHEMA`, `RULE` or `NOMODEL`. Defaults that were filled in for statements which
     /// then changed nothing are reverted first.
-    pub fn validate(&mut self, context: &Judging<'_>) -> Result<()> {
+    pub fn validate(&mut self, context: &ValidationContext<'_>) -> Result<()> {
         match (&self.state, &mut self.found) {
             (State::Missing, _) | (State::Found, None) => Ok(()),
             (State::Found, Some(found)) => {
@@ -279,7 +279,7 @@ impl<'h> Slot<'h> {
 
 impl Found<'_> {
     /// The document before the transaction, as far as rules ask for it.
-    fn before(&self) -> Before<'_> {
+    fn before(&self) -> Option<OldSelf<'_>> {
         let watch = self.editor.watched()?;
         Some(OldSelf::new(watch, self.editor.view()))
     }
@@ -294,7 +294,7 @@ impl Found<'_> {
         head.set_edited(editor.commit(), revision);
         let definition = validation.as_ref().and_then(Validation::new_version);
         if let Some(version) = definition {
-            head.set_judged_by(version);
+            head.set_valid_under(version);
         }
         let known = validation.as_ref().and_then(Validation::definition);
         let ends_at = known.zip(now_us);

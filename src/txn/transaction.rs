@@ -15,7 +15,7 @@ use super::slot::{Committed, Slot};
 use super::statement::Statement;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Documents;
-use crate::model::Judging;
+use crate::model::ValidationContext;
 use crate::op::{Around, Clock};
 use crate::reply::Reply;
 use crate::token::Token;
@@ -246,14 +246,14 @@ impl<'t, 'a, 's, 'h> Ran<'t, 'a, 's, 'h> {
             return Ok(Validated(self));
         }
         for (number, slot) in self.opened.slots.iter_mut().enumerate() {
-            let judging = Judging {
+            let validation = ValidationContext {
                 key: slot.key,
                 revision: slot.revision(),
                 now_us: context.clock.read(),
                 limits: &context.request.settings.expressions,
                 allowance: context.request.allowance,
             };
-            slot.validate(&judging).map_err(|error| {
+            slot.validate(&validation).map_err(|error| {
                 context.refused.set(Some(Refused { slot: number, block: None }));
                 error.text("key", slot.key)
             })?;

@@ -2,7 +2,8 @@
 
 use crate::document::Head;
 use crate::error::Result;
-use crate::model::{Before, Definition, Judging, Model, ReadDefinition, no_model};
+use crate::expr::OldSelf;
+use crate::model::{Definition, Model, ReadDefinition, ValidationContext, no_model};
 use crate::value::View;
 use crate::value::edit::{Change, Editor};
 
@@ -37,7 +38,7 @@ impl<'h> Validation<'h> {
         let mut extent = Extent::Whole;
         if let Some(definition) = definition.get() {
             editor.watch(definition.old_paths());
-            if head.is_judged_by(definition.version) {
+            if head.is_valid_under(definition.version) {
                 extent = Extent::Changes;
                 editor.set_tracking(true);
             } else if fills_defaults && head.definition_version() != definition.version {
@@ -53,14 +54,14 @@ impl<'h> Validation<'h> {
         &self,
         document: View<'_>,
         changes: &[Change],
-        before: Before<'_>,
-        context: &Judging<'_>,
+        before: Option<OldSelf<'_>>,
+        context: &ValidationContext<'_>,
     ) -> Result<()> {
         match (self.definition.get(), self.extent) {
             (None, _) => Err(no_model(self.model.name().as_bytes())),
-            (Some(definition), Extent::Whole) => definition.judge(document, before, context),
+            (Some(definition), Extent::Whole) => definition.validate(document, before, context),
             (Some(definition), Extent::Changes) => {
-                definition.judge_changes(document, changes, before, context)
+                definition.validate_changes(document, changes, before, context)
             }
         }
         .map_err(|error| error.text("model", self.model.name().as_bytes()))
@@ -82,12 +83,12 @@ impl<'h> Validation<'h> {
 pub fn check_new(
     model: &Model,
     document: View<'_>,
-    before: Before<'_>,
-    context: &Judging<'_>,
+    before: Option<OldSelf<'_>>,
+    context: &ValidationContext<'_>,
 ) -> Result<()> {
     match model.read().get() {
         None => Err(no_model(model.name().as_bytes())),
-        Some(definition) => definition.judge(document, before, context),
+        Some(definition) => definition.validate(document, before, context),
     }
     .map_err(|error| error.text("model", model.name().as_bytes()))
 }

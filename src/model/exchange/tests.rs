@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::expr::ExprLimits;
 use crate::model::schema::SchemaLimits;
-use crate::model::{Model, Source};
+use crate::model::{DefinitionSource, Model};
 
 const NODES: usize = 4;
 /// The node that hears nothing and is not heard before the end.
@@ -18,7 +18,7 @@ const ENDED_MAX: usize = 4;
 const SCHEMAS: [&str; 3] = ["{}", "true", r#"{"type":"object"}"#];
 
 #[derive(Clone, Debug)]
-enum Step {
+enum ClusterStep {
     Define(usize, u8, usize),
     End(usize, u8),
     /// A document of the model comes to be on the node, or all of them go.
@@ -28,30 +28,30 @@ enum Step {
     Deliver(prop::sample::Index, bool),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = ClusterStep> {
     let (node, name) = (0..NODES, 0..12_u8);
     prop_oneof![
-        4 => (node.clone(), name.clone(), 0..SCHEMAS.len()).prop_map(|(n, m, s)| Step::Define(n, m, s)),
-        4 => (node.clone(), name.clone()).prop_map(|(n, m)| Step::End(n, m)),
-        1 => (node.clone(), name, any::<bool>()).prop_map(|(n, m, is)| Step::Document(n, m, is)),
-        1 => node.prop_map(Step::Tick),
+        4 => (node.clone(), name.clone(), 0..SCHEMAS.len()).prop_map(|(n, m, s)| ClusterStep::Define(n, m, s)),
+        4 => (node.clone(), name.clone()).prop_map(|(n, m)| ClusterStep::End(n, m)),
+        1 => (node.clone(), name, any::<bool>()).prop_map(|(n, m, is)| ClusterStep::Document(n, m, is)),
+        1 => node.prop_map(ClusterStep::Tick),
         6 => (any::<prop::sample::Index>(), prop::bool::weighted(0.8))
-            .prop_map(|(which, arrives)| Step::Deliver(which, arrives)),
+            .prop_map(|(which, arrives)| ClusterStep::Deliver(which, arrives)),
     ]
 }
 
-struct Node {
+struct ClusterNode {
     models: Models,
     exchange: Exchange,
     documents: BTreeMap<String, Arc<Model>>,
     /// The highest version of each name that was in force here.
     seen: BTreeMap<Box<str>, u32>,
     /// Which definition a version was here: documents only say by which version they were validated.
-    meaning: BTreeMap<(Box<str>, u32), Source>,
+    meaning: BTreeMap<(Box<str>, u32), DefinitionSource>,
 }
 
 struct Cluster {
-    nodes: Vec<Node>,
+    nodes: Vec<ClusterNode>,
     /// Messages on their way, with the node they are for.
     on_way: Vec<(usize, Message)>,
     /// Names whose definition was ended on some node.
@@ -60,13 +60,13 @@ struct Cluster {
     late_is_away: bool,
 }
 
-fn source(schema: &str) -> Source {
-    Source { schema: schema.as_bytes().into(), ..Source::default() }
+fn source(schema: &str) -> DefinitionSource {
+    DefinitionSource { schema: schema.as_bytes().into(), ..DefinitionSource::default() }
 }
 
 impl Cluster {
     fn new() -> Cluster {
-        let node = |_| Node {
+        let node = |_| ClusterNode {
             models: Models::with_ended_max(ENDED_MAX),
             exchange: Exchange::new(),
             documents: BTreeMap::new(),
@@ -90,14 +90,14 @@ impl Cluster {
     }
 
     /// What a command made on a node.
-    fn made(&mut self, node: usize, entry: Entry) {
+    fn made(&mut self, node: usize, entry: ModelEntry) {
         let highest = self.nodes[node].seen.get(&entry.name).copied().unwrap_or(0);
         assert!(entry.version > highest, "{entry:?} after {highest}");
         self.note(node, &entry);
         self.send(node, &Message::Definition(entry));
     }
 
-    fn note(&mut self, node: usize, entry: &Entry) {
+    fn note(&mut self, node: usize, entry: &ModelEntry) {
         let seen = self.nodes[node].seen.entry(entry.name.clone()).or_default();
         *seen = entry.version.max(*seen);
         if let Some(source) = &entry.source {
@@ -107,9 +107,9 @@ impl Cluster {
         }
     }
 
-    fn step(&mut self, step: Step) {
+    fn step(&mut self, step: ClusterStep) {
         match step {
-            Step::Define(node, name, schema) => {
+            ClusterStep::Define(node, name, schema) => {
                 let (models, name) = (&self.nodes[node].models, name.to_string());
                 if let Some(entry) = models.next(&name, source(SCHEMAS[schema])).unwrap() {
                     models
@@ -124,23 +124,23 @@ impl Cluster {
                     self.made(node, entry);
                 }
             }
-            Step::End(node, name) => {
+            ClusterStep::End(node, name) => {
                 if let Ok(entry) = self.nodes[node].models.end(name.to_string().as_bytes()) {
                     self.nodes[node].models.install(&entry).unwrap();
                     self.ended.insert(name.to_string());
                     self.made(node, entry);
                 }
             }
-            Step::Document(node, name, comes) => {
-                let Node { models, documents, .. } = &mut self.nodes[node];
+            ClusterStep::Document(node, name, comes) => {
+                let ClusterNode { models, documents, .. } = &mut self.nodes[node];
                 let name = name.to_string();
                 match models.defined(name.as_bytes()) {
                     Ok(model) if comes => drop(documents.insert(name, model)),
                     _ => drop(documents.remove(&name)),
                 }
             }
-            Step::Tick(node) => self.tick(node),
-            Step::Deliver(which, arrives) => {
+            ClusterStep::Tick(node) => self.tick(node),
+            ClusterStep::Deliver(which, arrives) => {
                 if !self.on_way.is_empty() {
                     let (to, message) = self.on_way.swap_remove(which.index(self.on_way.len()));
                     if arrives {
@@ -152,13 +152,13 @@ impl Cluster {
     }
 
     fn tick(&mut self, node: usize) {
-        let Node { models, exchange, .. } = &mut self.nodes[node];
+        let ClusterNode { models, exchange, .. } = &mut self.nodes[node];
         let (messages, _) = exchange.tick(models);
         messages.iter().for_each(|message| self.send(node, message));
     }
 
     fn deliver(&mut self, to: usize, message: Message) {
-        let Node { models, exchange, .. } = &mut self.nodes[to];
+        let ClusterNode { models, exchange, .. } = &mut self.nodes[to];
         match message {
             Message::Summary(summary) => exchange.hear_summary(models, summary),
             Message::Outline(outline) => exchange.hear_outline(models, &outline),
@@ -233,7 +233,7 @@ proptest! {
 }
 
 /// A node with these definitions, `m0`, `m1` and so on.
-fn node_with(count: usize, schema: &str) -> Node {
+fn node_with(count: usize, schema: &str) -> ClusterNode {
     let mut cluster = Cluster::new();
     let node = cluster.nodes.remove(0);
     for nth in 0..count {
@@ -247,14 +247,14 @@ fn node_with(count: usize, schema: &str) -> Node {
 fn a_late_node_hears_of_ends_that_are_remembered() {
     let mut cluster = Cluster::new();
     cluster.late_is_away = false;
-    cluster.step(Step::Define(0, 1, 0));
+    cluster.step(ClusterStep::Define(0, 1, 0));
     cluster.heal(1);
     cluster.late_is_away = true;
-    cluster.step(Step::End(0, 1));
+    cluster.step(ClusterStep::End(0, 1));
     for other in 2..2 + ENDED_MAX as u8 / 2 - 1 {
-        cluster.step(Step::Define(1, other, 0));
+        cluster.step(ClusterStep::Define(1, other, 0));
         cluster.heal_without_late();
-        cluster.step(Step::End(1, other));
+        cluster.step(ClusterStep::End(1, other));
     }
     assert_eq!(cluster.nodes[LATE].models.names(), [Box::<str>::from("1")]);
     cluster.heal(1);
@@ -294,7 +294,7 @@ fn only_what_another_node_lacks_is_sent_in_pieces_of_bounded_size() {
     assert_eq!(sent(&mut ours.exchange, &ours.models), ["m7", "m8", "new"].map(Box::<str>::from));
 
     // A node that has nothing is sent everything, a few definitions at a time.
-    let nothing = Outline { after: "".into(), last: None, items: Vec::new() };
+    let nothing = ModelsOutline { after: "".into(), last: None, items: Vec::new() };
     ours.exchange.hear_outline(&ours.models, &nothing);
     let mut pieces = Vec::new();
     while pieces.iter().map(Vec::len).sum::<usize>() < 101 {

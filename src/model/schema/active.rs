@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use smallvec::SmallVec;
 
 use super::choice::{Branches, Choice, Pick};
-use super::outline::Id;
-use super::plan::{NONE, Node, Plan};
+use super::outline::SubschemaId;
+use super::plan::{NONE, Plan, PlanNode};
 use crate::value::View;
 
 /// Which subschemas of a plan are gone through.
@@ -21,13 +21,13 @@ pub(super) struct Route<'p> {
 }
 
 impl<'p> Route<'p> {
-    pub fn node(&self, id: Id) -> &'p Node {
+    pub fn node(&self, id: SubschemaId) -> &'p PlanNode {
         &self.plan.nodes[id as usize]
     }
 
     /// Whether what a node leads to applies besides it.
     #[inline]
-    pub fn opens(&self, node: &Node) -> bool {
+    pub fn opens(&self, node: &PlanNode) -> bool {
         node.whole.is_none() || self.through
     }
 }
@@ -36,7 +36,7 @@ impl<'p> Route<'p> {
 #[derive(Clone, Copy)]
 pub(super) struct Open<'p> {
     /// The subschema they stand in.
-    pub id: Id,
+    pub id: SubschemaId,
     pub branches: &'p Branches,
     pub pick: Pick,
 }
@@ -44,9 +44,9 @@ pub(super) struct Open<'p> {
 /// The subschemas that apply to one value.
 #[derive(Default)]
 pub(super) struct Active<'p> {
-    ids: SmallVec<[Id; 6]>,
+    ids: SmallVec<[SubschemaId; 6]>,
     /// Kept from [`Active::SCANNED_MAX`] subschemas on.
-    seen: Option<HashSet<Id>>,
+    seen: Option<HashSet<SubschemaId>>,
     pub open: SmallVec<[Open<'p>; 1]>,
 }
 
@@ -55,7 +55,7 @@ impl<'p> Active<'p> {
 
     /// Adds a subschema and all that apply to the same value along with it.
     #[inline]
-    pub fn add(&mut self, route: Route<'p>, id: Id, view: View<'_>) {
+    pub fn add(&mut self, route: Route<'p>, id: SubschemaId, view: View<'_>) {
         if id == NONE || !self.insert(id) {
             return;
         }
@@ -82,7 +82,7 @@ impl<'p> Active<'p> {
         }
     }
 
-    fn choose(&mut self, route: Route<'p>, id: Id, choice: &'p Choice, view: View<'_>) {
+    fn choose(&mut self, route: Route<'p>, id: SubschemaId, choice: &'p Choice, view: View<'_>) {
         let pick = choice.pick(route.plan, view, |id| {
             if id != NONE {
                 self.insert(id);
@@ -94,8 +94,8 @@ impl<'p> Active<'p> {
     }
 
     /// As [`Active::add`], in the schema's order, and through what the crate validates too: for defaults.
-    pub fn add_through(&mut self, plan: &Plan, id: Id, view: View<'_>) {
-        let mut stack: SmallVec<[Id; 6]> = SmallVec::from_slice(&[id]);
+    pub fn add_through(&mut self, plan: &Plan, id: SubschemaId, view: View<'_>) {
+        let mut stack: SmallVec<[SubschemaId; 6]> = SmallVec::from_slice(&[id]);
         while let Some(id) = stack.pop() {
             if id != NONE && self.insert(id) {
                 let node = &plan.nodes[id as usize];
@@ -110,7 +110,7 @@ impl<'p> Active<'p> {
     }
 
     #[inline]
-    fn insert(&mut self, id: Id) -> bool {
+    fn insert(&mut self, id: SubschemaId) -> bool {
         if let Some(seen) = &mut self.seen {
             if !seen.insert(id) {
                 return false;
@@ -118,7 +118,7 @@ impl<'p> Active<'p> {
         } else if self.ids.contains(&id) {
             return false;
         } else if self.ids.len() == Active::SCANNED_MAX {
-            let mut seen: HashSet<Id> = self.ids.iter().copied().collect();
+            let mut seen: HashSet<SubschemaId> = self.ids.iter().copied().collect();
             seen.insert(id);
             self.seen = Some(seen);
         }
@@ -126,7 +126,7 @@ impl<'p> Active<'p> {
         true
     }
 
-    pub fn ids(&self) -> &[Id] {
+    pub fn ids(&self) -> &[SubschemaId] {
         &self.ids
     }
 

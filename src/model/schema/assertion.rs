@@ -10,7 +10,7 @@ use hashbrown::HashTable;
 use jsonschema::JsonType;
 use serde_json::{Map, Value as Serde};
 
-use super::parts::Parts;
+use super::parts::SchemaParts;
 use crate::error::{Error, Result};
 use crate::value::number::Number;
 use crate::value::{Limits, Value, View, parse};
@@ -245,7 +245,7 @@ impl Assertion {
     }
 
     #[inline]
-    pub fn passes(&self, view: View<'_>, run: &super::parts::Run<'_>) -> Result<bool> {
+    pub fn passes(&self, view: View<'_>, checker: &super::parts::Checker<'_>) -> Result<bool> {
         Ok(match self {
             Assertion::Never => false,
             Assertion::Type(types) => types.admits(view),
@@ -263,15 +263,15 @@ impl Assertion {
             }
             Assertion::MultipleOf(divisor, part) => match view {
                 View::Int(value) => value % divisor == 0,
-                View::Float(_) => run.passes(*part, view)?,
+                View::Float(_) => checker.passes(*part, view)?,
                 _ => true,
             },
             Assertion::MinLength(least) => {
-                run.spend(text_work(view))?;
+                checker.spend(text_work(view))?;
                 view.as_text().is_none_or(|text| text.code_points() as u64 >= *least)
             }
             Assertion::MaxLength(most) => {
-                run.spend(text_work(view))?;
+                checker.spend(text_work(view))?;
                 view.as_text().is_none_or(|text| text.code_points() as u64 <= *most)
             }
             Assertion::MinItems(least) => {
@@ -290,15 +290,15 @@ impl Assertion {
                 self.missing(view).is_none()
             }
             Assertion::UniqueItems => match view {
-                View::Array(array) => run.is_unique(array)?,
+                View::Array(array) => checker.is_unique(array)?,
                 _ => true,
             },
             Assertion::OneOf(options) => {
                 // It is compared with a few values, or hashed.
-                run.spend(view.work())?;
+                checker.spend(view.work())?;
                 options.have(view)
             }
-            Assertion::Part(part) => run.passes(*part, view)?,
+            Assertion::Part(part) => checker.passes(*part, view)?,
         })
     }
 
@@ -396,5 +396,5 @@ pub(super) fn refuse_odd_numbers(schema: &Serde) -> Result<()> {
 const _: fn() = || {
     fn shared<T: Send + Sync>() {}
     shared::<Assertion>();
-    shared::<Parts>();
+    shared::<SchemaParts>();
 };

@@ -11,8 +11,8 @@ use super::assertion::Assertion;
 use super::choice::Pick;
 use super::draft::Moves;
 use super::message;
-use super::outline::Id;
-use super::parts::{Found, Run};
+use super::outline::SubschemaId;
+use super::parts::{Checker, PartViolation};
 use super::plan::{Check, Plan};
 use super::refusal::cut;
 use super::uri::{SCHEMA_URI, push_token, token_name};
@@ -37,7 +37,7 @@ struct Finding {
 }
 
 /// Where the crate says a keyword stands: in the part itself, or in a resource of the schema.
-pub(super) enum Schema {
+pub(super) enum KeywordLocation {
     Part(String),
     At(String, String),
 }
@@ -47,7 +47,7 @@ pub(super) struct Explain<'e> {
     pub plan: &'e Plan,
     pub moves: &'e Moves,
     /// The meter of explanations.
-    pub run: &'e Run<'e>,
+    pub checker: &'e Checker<'e>,
 }
 
 impl<'e> Explain<'e> {
@@ -84,7 +84,7 @@ impl<'e> Explain<'e> {
             Cause::Alternatives(open) => vec![self.of_alternatives(violation, open, depth)],
             Cause::Whole(id, check) => {
                 let collected = RefCell::new(Vec::new());
-                let walk = Walk::collecting(self.route(), self.run, &collected);
+                let walk = Walk::collecting(self.route(), self.checker, &collected);
                 let last = walk.by(id, violation.view).ok().flatten();
                 let mut inside = collected.take();
                 inside.extend(last.map(|last| *last));
@@ -114,9 +114,9 @@ impl<'e> Explain<'e> {
 
     /// What the crate alone knows of a subschema: one finding for each member that is not allowed. Those
     /// that the schema requires are told last.
-    fn of_whole(&self, violation: &Violation<'_>, id: Id, check: &Check) -> Vec<Finding> {
+    fn of_whole(&self, violation: &Violation<'_>, id: SubschemaId, check: &Check) -> Vec<Finding> {
         let Assertion::Part(part) = check.assertion else { unreachable!("the crate knows parts") };
-        let found = self.run.explain(part, violation.view);
+        let found = self.checker.explain(part, violation.view);
         let mut members: Vec<String> = match found.as_ref().map(|found| &found.kind) {
             Some(ValidationErrorKind::UnevaluatedProperties { unexpected }) => unexpected.clone(),
             _ => return vec![self.of_part(violation, check, found)],
@@ -145,7 +145,7 @@ impl<'e> Explain<'e> {
             (Some(name), ..) => message::of_name(name),
             (None, Some(message), _) => message,
             (None, None, Assertion::Part(part)) => {
-                return self.of_part(violation, check, self.run.explain(*part, violation.view));
+                return self.of_part(violation, check, self.checker.explain(*part, violation.view));
             }
             (None, None, _) => "the value does not fit".to_owned(),
         };
@@ -158,7 +158,12 @@ impl<'e> Explain<'e> {
     }
 
     /// What the crate found of a part; none where finding out would have cost too much.
-    fn of_part(&self, violation: &Violation<'_>, check: &Check, found: Option<Found>) -> Finding {
+    fn of_part(
+        &self,
+        violation: &Violation<'_>,
+        check: &Check,
+        found: Option<PartViolation>,
+    ) -> Finding {
         let mut place = violation.place.clone();
         let Some(found) = found else {
             let message =
@@ -171,15 +176,15 @@ impl<'e> Explain<'e> {
         let message = message::of_kind(&found.kind, view, pattern);
         place.push_str(&found.place);
         let schema = match found.schema {
-            Schema::Part(rest) => {
+            KeywordLocation::Part(rest) => {
                 let translated = format!("{}{rest}", self.moves.translated(violation.schema));
                 self.moves.given(&translated).into_owned()
             }
-            Schema::At(base, pointer) if base == SCHEMA_URI => {
+            KeywordLocation::At(base, pointer) if base == SCHEMA_URI => {
                 self.moves.given(&pointer).into_owned()
             }
             // Outside the document, or in a resource that could not be flattened.
-            Schema::At(base, pointer) => format!("{base}#{pointer}"),
+            KeywordLocation::At(base, pointer) => format!("{base}#{pointer}"),
         };
         Finding { place, keyword: found.kind.keyword().to_owned(), schema, message }
     }
@@ -191,7 +196,7 @@ impl<'e> Explain<'e> {
         let (mut fitting, mut lacks) = (Vec::new(), Vec::new());
         if depth < DEPTH_MAX {
             for (nth, branch) in all.iter().enumerate().take(BRANCHES_MAX) {
-                match Walk::new(self.route(), self.run).by(*branch, violation.view) {
+                match Walk::new(self.route(), self.checker).by(*branch, violation.view) {
                     Ok(None) => fitting.push(nth.to_string()),
                     Ok(Some(lack)) => lacks.push(self.lack(&lack, depth + 1)),
                     Err(_) => break,

@@ -7,8 +7,8 @@
 
 use super::active::{Active, Route};
 use super::limits::SchemaLimits;
-use super::outline::Id;
-use super::parts::Run;
+use super::outline::SubschemaId;
+use super::parts::Checker;
 use super::plan::{Children, NONE, Plan};
 use super::refusal::refuse;
 use super::walk::Walk;
@@ -19,12 +19,12 @@ use crate::value::edit::{Editor, Effects, Journal};
 use crate::value::{Limits, Place, Root, Text, View};
 
 /// The subschemas of one value.
-type Ids = SmallVec<[Id; 6]>;
+type Ids = SmallVec<[SubschemaId; 6]>;
 
 /// One run over a document.
 pub(super) struct Fill<'f> {
     pub plan: &'f Plan,
-    pub run: &'f Run<'f>,
+    pub checker: &'f Checker<'f>,
 }
 
 impl Fill<'_> {
@@ -36,7 +36,7 @@ impl Fill<'_> {
 
     /// Fills each default into an empty document, where the filling in comes to an end; refuses those that
     /// would fill themselves in for ever, and gives those that their own schema refuses.
-    pub fn unfit(&self, limits: &SchemaLimits) -> Result<Vec<Id>> {
+    pub fn unfit(&self, limits: &SchemaLimits) -> Result<Vec<SubschemaId>> {
         // What they fill in together is bounded too, or defaults that double would take for ever.
         let mut left = limits.default_bytes as u64;
         let mut unfit = Vec::new();
@@ -60,7 +60,7 @@ impl Fill<'_> {
                 ),
                 _ => error,
             })?;
-            let walk = Walk::new(Route { plan: self.plan, through: false }, self.run);
+            let walk = Walk::new(Route { plan: self.plan, through: false }, self.checker);
             if walk.by(*id, editor.view())?.is_some() {
                 unfit.push(*id);
             }
@@ -68,7 +68,12 @@ impl Fill<'_> {
         Ok(unfit)
     }
 
-    fn value(&self, editor: &mut Editor<'_>, place: &mut Place, active: &[Id]) -> Result<()> {
+    fn value(
+        &self,
+        editor: &mut Editor<'_>,
+        place: &mut Place,
+        active: &[SubschemaId],
+    ) -> Result<()> {
         if !active.iter().any(|id| self.plan.leads_to_default[*id as usize]) {
             return Ok(());
         }
@@ -78,7 +83,7 @@ impl Fill<'_> {
                 self.inside_members(editor, place, active)
             }
             View::Array(array) => {
-                self.run.enter(array.len())?;
+                self.checker.enter(array.len())?;
                 for index in 0..array.len() {
                     let mut inner = Active::default();
                     let array = editor.at(place).as_array().expect("it stays an array");
@@ -98,11 +103,16 @@ impl Fill<'_> {
         }
     }
 
-    fn children(&self, active: &[Id]) -> impl Iterator<Item = &Children> {
+    fn children(&self, active: &[SubschemaId]) -> impl Iterator<Item = &Children> {
         active.iter().filter_map(|id| self.plan.nodes[*id as usize].children.as_deref())
     }
 
-    fn members(&self, editor: &mut Editor<'_>, place: &Place, active: &[Id]) -> Result<()> {
+    fn members(
+        &self,
+        editor: &mut Editor<'_>,
+        place: &Place,
+        active: &[SubschemaId],
+    ) -> Result<()> {
         for children in self.children(active) {
             for (name, id) in children.properties.entries() {
                 let Some(default) = self.plan.defaults.get(id) else { continue };
@@ -119,7 +129,7 @@ impl Fill<'_> {
         &self,
         editor: &mut Editor<'_>,
         place: &mut Place,
-        active: &[Id],
+        active: &[SubschemaId],
     ) -> Result<()> {
         // Nothing is taken out or put in between, so positions hold while members are looked into.
         let object = editor.at(place).as_object().expect("members are those of an object");
@@ -140,10 +150,15 @@ impl Fill<'_> {
         Ok(())
     }
 
-    fn member_active(&self, active: &[Id], name: Text<'_>, value: View<'_>) -> Result<Ids> {
+    fn member_active(
+        &self,
+        active: &[SubschemaId],
+        name: Text<'_>,
+        value: View<'_>,
+    ) -> Result<Ids> {
         let mut inner = Active::default();
         for children in self.children(active) {
-            children.of_member(name, self.run, |id| inner.add_through(self.plan, id, value))?;
+            children.of_member(name, self.checker, |id| inner.add_through(self.plan, id, value))?;
         }
         Ok(inner.ids().into())
     }

@@ -21,7 +21,7 @@ use crate::limit;
 use crate::value::{self, ArrayView, ObjectView, View};
 
 /// The representation.
-pub(super) struct Document;
+pub(super) struct DocumentJson;
 
 /// What one check may cost.
 pub(super) struct Meter {
@@ -157,27 +157,27 @@ impl Meter {
 
 /// A value, or what stands for one.
 #[derive(Clone, Copy)]
-pub(super) struct Node<'a> {
-    what: What<'a>,
+pub(super) struct ValueNode<'a> {
+    what: NodeSource<'a>,
     meter: Option<&'a Meter>,
 }
 
 #[derive(Clone, Copy)]
-enum What<'a> {
+enum NodeSource<'a> {
     View(View<'a>),
     /// An object with this one member: how a part of the dispatching schema is chosen.
     Member(&'a str, View<'a>),
 }
 
-impl<'a> Node<'a> {
-    pub fn member(name: &'a str, view: View<'a>, meter: &'a Meter) -> Node<'a> {
-        Node { what: What::Member(name, view), meter: Some(meter) }
+impl<'a> ValueNode<'a> {
+    pub fn member(name: &'a str, view: View<'a>, meter: &'a Meter) -> ValueNode<'a> {
+        ValueNode { what: NodeSource::Member(name, view), meter: Some(meter) }
     }
 
     fn view(&self) -> Option<View<'a>> {
         match self.what {
-            What::View(view) => Some(view),
-            What::Member(..) => None,
+            NodeSource::View(view) => Some(view),
+            NodeSource::Member(..) => None,
         }
     }
 
@@ -187,8 +187,8 @@ impl<'a> Node<'a> {
     }
 }
 
-impl Json for Document {
-    type Node<'a> = Node<'a>;
+impl Json for DocumentJson {
+    type Node<'a> = ValueNode<'a>;
     type PreparedKey = Box<str>;
     type StringBuffer = ();
 
@@ -196,34 +196,36 @@ impl Json for Document {
         key.into()
     }
 
-    fn with_string_node<T>((): &mut (), text: &str, f: impl FnOnce(Node<'_>) -> T) -> T {
-        f(Node { what: What::View(View::Str(text.into())), meter: None })
+    fn with_string_node<T>((): &mut (), text: &str, f: impl FnOnce(ValueNode<'_>) -> T) -> T {
+        f(ValueNode { what: NodeSource::View(View::Str(text.into())), meter: None })
     }
 }
 
-impl<'a> json::Node<'a, Document> for Node<'a> {
-    type Object = Object<'a>;
-    type Array = Array<'a>;
+impl<'a> json::Node<'a, DocumentJson> for ValueNode<'a> {
+    type Object = ObjectNode<'a>;
+    type Array = ArrayNode<'a>;
     type Number = value::Number;
 
     #[inline]
-    fn as_object(&self) -> Option<Object<'a>> {
+    fn as_object(&self) -> Option<ObjectNode<'a>> {
         match self.what {
-            What::View(View::Object(object)) if self.enters(0) => {
-                Some(Object { what: Members::View(object), meter: self.meter })
+            NodeSource::View(View::Object(object)) if self.enters(0) => {
+                Some(ObjectNode { what: ObjectSource::View(object), meter: self.meter })
             }
-            What::View(View::Object(_)) => Some(Object { what: Members::None, meter: None }),
-            What::Member(name, view) => {
-                Some(Object { what: Members::One(name, view), meter: self.meter })
+            NodeSource::View(View::Object(_)) => {
+                Some(ObjectNode { what: ObjectSource::None, meter: None })
             }
-            What::View(_) => None,
+            NodeSource::Member(name, view) => {
+                Some(ObjectNode { what: ObjectSource::One(name, view), meter: self.meter })
+            }
+            NodeSource::View(_) => None,
         }
     }
 
     #[inline]
-    fn as_array(&self) -> Option<Array<'a>> {
+    fn as_array(&self) -> Option<ArrayNode<'a>> {
         let array = self.view()?.as_array()?;
-        Some(Array { array: self.enters(0).then_some(array), meter: self.meter })
+        Some(ArrayNode { array: self.enters(0).then_some(array), meter: self.meter })
     }
 
     #[inline]
@@ -248,26 +250,26 @@ impl<'a> json::Node<'a, Document> for Node<'a> {
     }
 
     fn is_null(&self) -> bool {
-        matches!(self.what, What::View(View::Null))
+        matches!(self.what, NodeSource::View(View::Null))
     }
 
     fn is_number(&self) -> bool {
-        matches!(self.what, What::View(View::Int(_) | View::Float(_)))
+        matches!(self.what, NodeSource::View(View::Int(_) | View::Float(_)))
     }
 
     fn is_string(&self) -> bool {
-        matches!(self.what, What::View(View::Str(_)))
+        matches!(self.what, NodeSource::View(View::Str(_)))
     }
 
     #[inline]
     fn json_type(&self) -> JsonType {
         match self.what {
-            What::View(View::Null) => JsonType::Null,
-            What::View(View::Bool(_)) => JsonType::Boolean,
-            What::View(View::Int(_) | View::Float(_)) => JsonType::Number,
-            What::View(View::Str(_)) => JsonType::String,
-            What::View(View::Array(_)) => JsonType::Array,
-            What::View(View::Object(_)) | What::Member(..) => JsonType::Object,
+            NodeSource::View(View::Null) => JsonType::Null,
+            NodeSource::View(View::Bool(_)) => JsonType::Boolean,
+            NodeSource::View(View::Int(_) | View::Float(_)) => JsonType::Number,
+            NodeSource::View(View::Str(_)) => JsonType::String,
+            NodeSource::View(View::Array(_)) => JsonType::Array,
+            NodeSource::View(View::Object(_)) | NodeSource::Member(..) => JsonType::Object,
         }
     }
 
@@ -383,49 +385,51 @@ impl JsonNumber for value::Number {
 }
 
 /// A view of an object, or what stands for one.
-pub(super) struct Object<'a> {
-    what: Members<'a>,
+pub(super) struct ObjectNode<'a> {
+    what: ObjectSource<'a>,
     meter: Option<&'a Meter>,
 }
 
 #[derive(Clone, Copy)]
-enum Members<'a> {
+enum ObjectSource<'a> {
     View(ObjectView<'a>),
     One(&'a str, View<'a>),
     None,
 }
 
-impl<'a> json::Object<'a, Document> for Object<'a> {
-    type Node = Node<'a>;
+impl<'a> json::Object<'a, DocumentJson> for ObjectNode<'a> {
+    type Node = ValueNode<'a>;
     type MemberName = &'a str;
     type MembersIter = MembersIter<'a>;
 
     #[inline]
     fn len(&self) -> usize {
         match self.what {
-            Members::View(object) => object.len(),
-            Members::One(..) => 1,
-            Members::None => 0,
+            ObjectSource::View(object) => object.len(),
+            ObjectSource::One(..) => 1,
+            ObjectSource::None => 0,
         }
     }
 
     #[inline]
-    fn get(&self, key: &Box<str>) -> Option<Node<'a>> {
+    fn get(&self, key: &Box<str>) -> Option<ValueNode<'a>> {
         let view = match self.what {
-            Members::View(object) => object.get(key)?,
-            Members::One(name, view) if *name == **key => view,
-            Members::One(..) | Members::None => return None,
+            ObjectSource::View(object) => object.get(key)?,
+            ObjectSource::One(name, view) if *name == **key => view,
+            ObjectSource::One(..) | ObjectSource::None => return None,
         };
-        Some(Node { what: What::View(view), meter: self.meter })
+        Some(ValueNode { what: NodeSource::View(view), meter: self.meter })
     }
 
     fn members(&self) -> MembersIter<'a> {
         let members = match self.what {
-            Members::View(object) if self.meter.is_none_or(|meter| meter.enter(object.len())) => {
+            ObjectSource::View(object)
+                if self.meter.is_none_or(|meter| meter.enter(object.len())) =>
+            {
                 Rest::Members(object.iter())
             }
-            Members::One(name, view) => Rest::One(name, view),
-            Members::View(_) | Members::None => Rest::None,
+            ObjectSource::One(name, view) => Rest::One(name, view),
+            ObjectSource::View(_) | ObjectSource::None => Rest::None,
         };
         MembersIter { members, meter: self.meter }
     }
@@ -443,10 +447,10 @@ enum Rest<'a> {
 }
 
 impl<'a> Iterator for MembersIter<'a> {
-    type Item = (&'a str, Node<'a>);
+    type Item = (&'a str, ValueNode<'a>);
 
     #[inline]
-    fn next(&mut self) -> Option<(&'a str, Node<'a>)> {
+    fn next(&mut self) -> Option<(&'a str, ValueNode<'a>)> {
         if self.meter.is_some_and(Meter::is_spent) {
             return None;
         }
@@ -462,18 +466,18 @@ impl<'a> Iterator for MembersIter<'a> {
             }
             Rest::None => return None,
         };
-        Some((name, Node { what: What::View(view), meter: self.meter }))
+        Some((name, ValueNode { what: NodeSource::View(view), meter: self.meter }))
     }
 }
 
 /// A view of an array; none where the meter is spent.
-pub(super) struct Array<'a> {
+pub(super) struct ArrayNode<'a> {
     array: Option<ArrayView<'a>>,
     meter: Option<&'a Meter>,
 }
 
-impl<'a> json::Array<'a, Document> for Array<'a> {
-    type Node = Node<'a>;
+impl<'a> json::Array<'a, DocumentJson> for ArrayNode<'a> {
+    type Node = ValueNode<'a>;
     type ElementsIter = ElementsIter<'a>;
 
     #[inline]
@@ -537,15 +541,15 @@ pub(super) struct ElementsIter<'a> {
 }
 
 impl<'a> Iterator for ElementsIter<'a> {
-    type Item = Node<'a>;
+    type Item = ValueNode<'a>;
 
     #[inline]
-    fn next(&mut self) -> Option<Node<'a>> {
+    fn next(&mut self) -> Option<ValueNode<'a>> {
         if self.meter.is_some_and(Meter::is_spent) {
             return None;
         }
         let view = self.items.as_mut()?.next()?;
-        Some(Node { what: What::View(view), meter: self.meter })
+        Some(ValueNode { what: NodeSource::View(view), meter: self.meter })
     }
 }
 
@@ -564,7 +568,7 @@ mod tests {
     /// What one comparison is charged, and what it says.
     fn comparison(document: &str, expected: &Serde, steps: u64) -> (u64, bool) {
         let (document, meter) = (value(document), Meter::new(steps, 1, usize::MAX));
-        let node = Node { what: What::View(document.view()), meter: Some(&meter) };
+        let node = ValueNode { what: NodeSource::View(document.view()), meter: Some(&meter) };
         let equal = node.equals_value(expected);
         (steps - meter.left.get(), equal)
     }
@@ -602,7 +606,7 @@ mod tests {
             let document = value(document);
             let unique_within = |steps| {
                 let meter = Meter::new(steps, 1, usize::MAX);
-                let array = Array { array: document.view().as_array(), meter: Some(&meter) };
+                let array = ArrayNode { array: document.view().as_array(), meter: Some(&meter) };
                 meter.verdict(array.is_unique()).ok()
             };
             assert_eq!(unique_within(cost), None);
@@ -616,7 +620,7 @@ mod tests {
         assert_eq!(comparison("[1,2,3]", &json!([1, 2, 3]), 16), (16, false));
         let (array, object) = (value("[1,1,1,1]"), value(r#"{"a":1,"b":1,"c":1}"#));
         let meter = Meter::new(1000, 1, usize::MAX);
-        let node = |view| Node { what: What::View(view), meter: Some(&meter) };
+        let node = |view| ValueNode { what: NodeSource::View(view), meter: Some(&meter) };
         let mut items = node(array.view()).as_array().unwrap().elements();
         let mut members = node(object.view()).as_object().unwrap().members();
         assert!(items.next().is_some() && members.next().is_some());

@@ -20,7 +20,7 @@ pub(super) enum Holds {
 
 /// Where under its keyword a schema stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key<'s> {
+pub(super) enum InnerKey<'s> {
     Whole,
     Index(usize),
     Name(&'s str),
@@ -61,17 +61,17 @@ pub(super) fn applies(keyword: &str) -> Applies {
 }
 
 /// The schemas a keyword holds.
-pub(super) fn held_schemas<'s>(holds: Holds, held: &'s Serde) -> Vec<(Key<'s>, &'s Serde)> {
+pub(super) fn held_schemas<'s>(holds: Holds, held: &'s Serde) -> Vec<(InnerKey<'s>, &'s Serde)> {
     match (holds, held) {
-        (Holds::One, schema) => vec![(Key::Whole, schema)],
+        (Holds::One, schema) => vec![(InnerKey::Whole, schema)],
         (Holds::Many, Serde::Array(items)) => {
-            items.iter().enumerate().map(|(nth, schema)| (Key::Index(nth), schema)).collect()
+            items.iter().enumerate().map(|(nth, schema)| (InnerKey::Index(nth), schema)).collect()
         }
         (Holds::Named, Serde::Object(map)) => named_schemas(map),
         _ => Vec::new(),
     }
 }
 
-fn named_schemas(map: &Map<String, Serde>) -> Vec<(Key<'_>, &Serde)> {
-    map.iter().map(|(name, schema)| (Key::Name(name), schema)).collect()
+fn named_schemas(map: &Map<String, Serde>) -> Vec<(InnerKey<'_>, &Serde)> {
+    map.iter().map(|(name, schema)| (InnerKey::Name(name), schema)).collect()
 }

@@ -41,8 +41,8 @@ use self::explain::Explain;
 use self::fill::Fill;
 use self::instance::Meter;
 pub use self::limits::SchemaLimits;
-use self::outline::Outline;
-use self::parts::{Parts, Run};
+use self::outline::SchemaOutline;
+use self::parts::{Checker, SchemaParts};
 use self::plan::{Plan, WHOLE};
 use self::planner::Planner;
 use self::refusal::{cut, refuse};
@@ -59,7 +59,7 @@ use crate::value::edit::{CHANGES_MAX, Change, Editor};
 /// A compiled schema.
 pub struct Schema {
     plan: Plan,
-    parts: Parts,
+    parts: SchemaParts,
     /// Where subschemas stand in the schema as it was given.
     moves: Moves,
     unfilled: Box<[Box<str>]>,
@@ -93,7 +93,7 @@ impl Schema {
         })?;
         let registry = parts::registry(document)?;
         let base = jsonschema::uri::from_str(SCHEMA_URI).expect("the URI is well-formed");
-        let outline = Outline::new(document, &registry, &base, limits)?;
+        let outline = SchemaOutline::new(document, &registry, &base, limits)?;
         let mut planner = Planner::new(&outline, &translated.moves, limits);
         let plan = planner.plan()?;
         let (count, parts) = (planner.parts.len(), planner.parts);
@@ -103,7 +103,7 @@ impl Schema {
         let parts = parts.compile(registry, &translated, formats, limits)?;
         // What the crate allocates cannot be asked. Measured, it is about this for each place and part,
         // within a third for schemas of all shapes.
-        let crate_bytes = (outline.places.len() + count) * 1100 + text.len() * 6;
+        let crate_bytes = (outline.subschemas.len() + count) * 1100 + text.len() * 6;
         let heap_bytes = plan.heap_bytes()
             + crate_bytes
             + translated.pattern_bytes
@@ -137,7 +137,7 @@ impl Schema {
             if !self.has_defaults() {
                 break;
             }
-            let unfit = Fill { plan: &self.plan, run: &self.run() }.unfit(limits)?;
+            let unfit = Fill { plan: &self.plan, checker: &self.checker() }.unfit(limits)?;
             if unfit.is_empty() {
                 break;
             }
@@ -164,14 +164,14 @@ impl Schema {
 
     /// As [`Schema::check`], paid for by a command.
     pub fn check_within(&self, document: View<'_>, allowance: &Allowance<'_>) -> Result<()> {
-        let run = self.run_within(allowance.transfers_left(), allowance);
-        let passes = run.passes(WHOLE, document)?;
-        allowance.transfer_counted(run.spent() / SCHEMA_STEPS);
+        let checker = self.checker_within(allowance.transfers_left(), allowance);
+        let passes = checker.passes(WHOLE, document)?;
+        allowance.transfer_counted(checker.spent() / SCHEMA_STEPS);
         if passes {
             return Ok(());
         }
         // The verdict is there; the plan knows where to look for the place.
-        let again = self.run_within(allowance.transfers_left(), allowance);
+        let again = self.checker_within(allowance.transfers_left(), allowance);
         let walk = Walk::new(self.route(), &again);
         if let Some(violation) = walk.whole(document)? {
             return Err(self.explain(&violation, document, None));
@@ -199,26 +199,26 @@ impl Schema {
         if changes.len() > CHANGES_MAX {
             return self.check_within(document, allowance);
         }
-        let run = self.run_within(allowance.steps_left(), allowance);
-        let walk = Walk::new(self.route(), &run);
+        let checker = self.checker_within(allowance.steps_left(), allowance);
+        let walk = Walk::new(self.route(), &checker);
         let verdict = match walk.changes(document, changes) {
             Ok(None) => Ok(()),
             Ok(Some(violation)) => Err(self.explain(&violation, document, Some(changes))),
             Err(error) => Err(error),
         };
-        allowance.spend_counted(run.spent() / SCHEMA_STEPS);
+        allowance.spend_counted(checker.spent() / SCHEMA_STEPS);
         verdict
     }
 
     /// As [`Schema::check_changes`], with the steps that it took: for tests of what a change costs.
     pub fn steps_of_changes(&self, document: View<'_>, changes: &[Change]) -> (Result<()>, u64) {
-        let run = self.run();
-        let verdict = match Walk::new(self.route(), &run).changes(document, changes) {
+        let checker = self.checker();
+        let verdict = match Walk::new(self.route(), &checker).changes(document, changes) {
             Ok(None) => Ok(()),
             Ok(Some(violation)) => Err(self.explain(&violation, document, Some(changes))),
             Err(error) => Err(error),
         };
-        (verdict, run.spent())
+        (verdict, checker.spent())
     }
 
     /// Fills in missing members that have a `default` under `properties`, also through `allOf`, `$ref` and
@@ -243,22 +243,22 @@ impl Schema {
 
     fn fill(&self, editor: &mut Editor<'_>) -> Result<()> {
         let Some(allowance) = editor.allowance() else {
-            return Fill { plan: &self.plan, run: &self.run() }.document(editor);
+            return Fill { plan: &self.plan, checker: &self.checker() }.document(editor);
         };
-        let run = self.run_within(allowance.transfers_left(), allowance);
-        let filled = Fill { plan: &self.plan, run: &run }.document(editor);
-        allowance.transfer_counted(run.spent() / SCHEMA_STEPS);
+        let checker = self.checker_within(allowance.transfers_left(), allowance);
+        let filled = Fill { plan: &self.plan, checker: &checker }.document(editor);
+        allowance.transfer_counted(checker.spent() / SCHEMA_STEPS);
         filled
     }
 
     /// The verdict on an editor's document, without an explanation.
     fn passes(&self, editor: &Editor<'_>) -> Result<bool> {
         let Some(allowance) = editor.allowance() else {
-            return self.run().passes(WHOLE, editor.view());
+            return self.checker().passes(WHOLE, editor.view());
         };
-        let run = self.run_within(allowance.transfers_left(), allowance);
-        let passes = run.passes(WHOLE, editor.view());
-        allowance.transfer_counted(run.spent() / SCHEMA_STEPS);
+        let checker = self.checker_within(allowance.transfers_left(), allowance);
+        let passes = checker.passes(WHOLE, editor.view());
+        allowance.transfer_counted(checker.spent() / SCHEMA_STEPS);
         passes
     }
 
@@ -278,14 +278,14 @@ impl Schema {
     }
 
     #[inline]
-    fn run(&self) -> Run<'_> {
-        self.parts.run(self.meter())
+    fn checker(&self) -> Checker<'_> {
+        self.parts.checker(self.meter())
     }
 
     /// `steps` are those of a command.
     #[inline]
-    fn run_within(&self, steps: u64, allowance: &Allowance<'_>) -> Run<'_> {
-        self.parts.run(self.meter().within(steps.saturating_mul(SCHEMA_STEPS), allowance))
+    fn checker_within(&self, steps: u64, allowance: &Allowance<'_>) -> Checker<'_> {
+        self.parts.checker(self.meter().within(steps.saturating_mul(SCHEMA_STEPS), allowance))
     }
 
     #[inline]
@@ -303,17 +303,17 @@ impl Schema {
     ) -> Error {
         // What every alternative has against a value takes a few hundred bytes for each step.
         let steps = self.limits.steps / 512;
-        let run = self.parts.run(Meter::new(steps, 1, self.limits.stack_bytes));
+        let checker = self.parts.checker(Meter::new(steps, 1, self.limits.stack_bytes));
         let collected = RefCell::new(Vec::new());
-        let walk = Walk::collecting(self.route(), &run, &collected);
+        let walk = Walk::collecting(self.route(), &checker, &collected);
         let last = match changes {
             None => walk.whole(document),
             Some(changes) => walk.changes_anywhere(document, changes),
         };
         let mut others = collected.take();
         others.extend(last.ok().flatten().map(|last| *last));
-        let run = self.parts.run(Meter::new(steps, 1, self.limits.stack_bytes));
-        let explain = Explain { plan: &self.plan, moves: &self.moves, run: &run };
+        let checker = self.parts.checker(Meter::new(steps, 1, self.limits.stack_bytes));
+        let explain = Explain { plan: &self.plan, moves: &self.moves, checker: &checker };
         explain.error(first, &others)
     }
 }

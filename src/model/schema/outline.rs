@@ -1,6 +1,6 @@
 //! The places of a schema document that are schemas, and which of them are applied to what.
 //!
-//! References are resolved by the crate's own registry, so that both sides mean the same place. What
+//! References are resolved by the crate's own registry, so that both sides mean the same subschema. What
 //! could make a check run for ever, or take work out of proportion, is found here and refused: a schema
 //! that applies itself to the value it stands on, and references that multiply.
 //!
@@ -13,7 +13,7 @@ use jsonschema::{Draft, Registry, Uri};
 use serde_json::Value as Serde;
 use smallvec::SmallVec;
 
-use super::keywords::{Applies, KEYWORDS, Key, applies, held_schemas};
+use super::keywords::{Applies, InnerKey, KEYWORDS, applies, held_schemas};
 use super::limits::SchemaLimits;
 use super::refusal::{cut, refuse};
 use super::uri::{PARTS_URI, SCHEMA_URI, fragment, push_token};
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::limit;
 
 /// The number of a subschema.
-pub(super) type Id = u32;
+pub(super) type SubschemaId = u32;
 
 /// What an external schema, which is the standard's metaschema, may apply to one value.
 const EXTERNAL_WEIGHT: u64 = 64;
@@ -37,35 +37,35 @@ pub(super) struct Subschema<'s> {
     pub pointer: String,
     /// The URI of the resource it stands in.
     base: Uri<String>,
-    /// What `$ref` leads to: a place, or a schema outside.
-    pub reference: Option<Target>,
+    /// What `$ref` leads to: a subschema, or a schema outside.
+    pub reference: Option<ReferenceTarget>,
     /// Schemas under a keyword: by keyword, in order.
-    pub inner: Vec<(&'s str, Key<'s>, Id)>,
+    pub inner: Vec<(&'s str, InnerKey<'s>, SubschemaId)>,
     /// What a `$dynamicRef` may lead to.
-    dynamic: Vec<Id>,
+    dynamic: Vec<SubschemaId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Target {
-    Inside(Id),
+pub(super) enum ReferenceTarget {
+    Inside(SubschemaId),
     /// The whole URI.
     Outside(String),
 }
 
 /// All places of a document that are schemas; the first is the document.
-pub(super) struct Outline<'s> {
-    pub places: Vec<Subschema<'s>>,
+pub(super) struct SchemaOutline<'s> {
+    pub subschemas: Vec<Subschema<'s>>,
     /// A schema depends on the way that led to it: nothing may be taken out of its context.
     pub needs_context: bool,
-    /// How many schemas one value may be met by, at most, at the place where it is most.
+    /// How many schemas one value may be met by, at most, at the subschema where it is most.
     pub weight: u64,
 }
 
-struct Builder<'s, 'l> {
+struct OutlineBuilder<'s, 'l> {
     registry: &'s Registry<'s>,
     limits: &'l SchemaLimits,
-    places: Vec<Subschema<'s>>,
-    by_address: HashMap<usize, Id>,
+    subschemas: Vec<Subschema<'s>>,
+    by_address: HashMap<usize, SubschemaId>,
     /// Every object and boolean of the document, for references to anywhere.
     anywhere: HashMap<usize, u32>,
     links: Vec<Link<'s>>,
@@ -77,28 +77,28 @@ struct Builder<'s, 'l> {
 /// asked for: together they could take far more than the document.
 struct Link<'s> {
     outer: Option<u32>,
-    keys: Keys<'s>,
+    keys: InnerKeys<'s>,
 }
 
 /// One key; more where arrays are gone through.
-type Keys<'s> = SmallVec<[Key<'s>; 1]>;
+type InnerKeys<'s> = SmallVec<[InnerKey<'s>; 1]>;
 
 fn address(schema: &Serde) -> usize {
     std::ptr::from_ref(schema) as usize
 }
 
-impl<'s> Outline<'s> {
+impl<'s> SchemaOutline<'s> {
     /// `registry` holds `root` under `base`.
     pub fn new(
         root: &'s Serde,
         registry: &'s Registry<'s>,
         base: &Uri<String>,
         limits: &SchemaLimits,
-    ) -> Result<Outline<'s>> {
-        let mut builder = Builder {
+    ) -> Result<SchemaOutline<'s>> {
+        let mut builder = OutlineBuilder {
             registry,
             limits,
-            places: Vec::new(),
+            subschemas: Vec::new(),
             by_address: HashMap::new(),
             anywhere: HashMap::new(),
             links: Vec::new(),
@@ -107,8 +107,8 @@ impl<'s> Outline<'s> {
         builder.index(root);
         builder.add(root, String::new(), base.clone())?;
         let mut next = 0;
-        while next < builder.places.len() {
-            builder.expand(next as Id)?;
+        while next < builder.subschemas.len() {
+            builder.expand(next as SubschemaId)?;
             next += 1;
         }
         builder.link_dynamic();
@@ -116,24 +116,25 @@ impl<'s> Outline<'s> {
         if needs_context && builder.crossings() > CROSSINGS_MAX {
             return Err(Error::limit(limit::SCHEMA_CROSSINGS, CROSSINGS_MAX as u64));
         }
-        let mut outline = Outline { needs_context, places: builder.places, weight: 0 };
+        let mut outline =
+            SchemaOutline { needs_context, subschemas: builder.subschemas, weight: 0 };
         outline.weight = outline.weigh(limits)?;
         Ok(outline)
     }
 
-    pub fn place(&self, id: Id) -> &Subschema<'s> {
-        &self.places[id as usize]
+    pub fn subschema(&self, id: SubschemaId) -> &Subschema<'s> {
+        &self.subschemas[id as usize]
     }
 
-    /// A reference to the place, in a document that has been flattened if it can be.
-    pub fn uri(&self, id: Id) -> String {
+    /// A reference to the subschema, in a document that has been flattened if it can be.
+    pub fn uri(&self, id: SubschemaId) -> String {
         if self.needs_context {
             // As its own resource the root is referred to by the name it gives itself.
             assert_eq!(id, 0, "nothing is taken out of its context");
-            let base = self.place(0).base.as_str();
+            let base = self.subschema(0).base.as_str();
             return base.split_once('#').map_or(base, |(base, _)| base).to_owned();
         }
-        format!("{SCHEMA_URI}{}", fragment(&self.place(id).pointer))
+        format!("{SCHEMA_URI}{}", fragment(&self.subschema(id).pointer))
     }
 
     /// The same schema as one resource: every reference is a pointer, and nothing names itself. `None`
@@ -142,32 +143,33 @@ impl<'s> Outline<'s> {
     /// The crate compiles what is referred to anew for every way through resources that leads there,
     /// and there may be more such ways than anything has room for.
     pub fn flattened(&self, root: &Serde) -> Option<Serde> {
-        let names =
-            |place: &Subschema<'_>| has(place.schema, "$id") || has(place.schema, "$anchor");
+        let names = |subschema: &Subschema<'_>| {
+            has(subschema.schema, "$id") || has(subschema.schema, "$anchor")
+        };
         if self.needs_context {
             return self.with_absolute_crossings(root);
         }
-        if !self.places.iter().any(names) {
+        if !self.subschemas.iter().any(names) {
             return None;
         }
         let mut flat = root.clone();
-        for place in &self.places {
-            let Some(Serde::Object(map)) = flat.pointer_mut(&place.pointer) else { continue };
+        for subschema in &self.subschemas {
+            let Some(Serde::Object(map)) = flat.pointer_mut(&subschema.pointer) else { continue };
             map.shift_remove("$id");
             map.shift_remove("$anchor");
-            match &place.reference {
-                Some(Target::Inside(id)) => {
-                    map.insert("$ref".to_owned(), fragment(&self.place(*id).pointer).into());
+            match &subschema.reference {
+                Some(ReferenceTarget::Inside(id)) => {
+                    map.insert("$ref".to_owned(), fragment(&self.subschema(*id).pointer).into());
                 }
-                Some(Target::Outside(uri)) => {
+                Some(ReferenceTarget::Outside(uri)) => {
                     map.insert("$ref".to_owned(), uri.as_str().into());
                 }
                 None => {}
             }
             if let Some(Serde::String(reference)) = map.get_mut("$dynamicRef")
-                && let Some(target) = place.dynamic.first()
+                && let Some(target) = subschema.dynamic.first()
             {
-                let target = self.place(*target);
+                let target = self.subschema(*target);
                 let name = reference.rsplit('#').next().unwrap_or_default();
                 *reference = match target.schema.get("$dynamicAnchor") {
                     Some(anchor) if *anchor == *name => format!("#{name}"),
@@ -186,14 +188,15 @@ impl<'s> Outline<'s> {
     /// know which resources it came through, where dynamic references are to be resolved.
     fn with_absolute_crossings(&self, root: &Serde) -> Option<Serde> {
         let mut absolute = None;
-        for place in &self.places {
-            let Some(Target::Inside(id)) = place.reference else { continue };
-            let target = self.place(id);
-            let by_pointer = place.schema["$ref"].as_str().is_some_and(|uri| uri.starts_with('#'));
-            if !by_pointer || target.base.as_str() == place.base.as_str() {
+        for subschema in &self.subschemas {
+            let Some(ReferenceTarget::Inside(id)) = subschema.reference else { continue };
+            let target = self.subschema(id);
+            let by_pointer =
+                subschema.schema["$ref"].as_str().is_some_and(|uri| uri.starts_with('#'));
+            if !by_pointer || target.base.as_str() == subschema.base.as_str() {
                 continue;
             }
-            let resource = self.places.iter().find(|other| {
+            let resource = self.subschemas.iter().find(|other| {
                 has(other.schema, "$id")
                     && other.base.as_str() == target.base.as_str()
                     && target.pointer.starts_with(&other.pointer)
@@ -206,22 +209,22 @@ impl<'s> Outline<'s> {
                 inside => format!("{base}{}", fragment(inside)),
             };
             let document = absolute.get_or_insert_with(|| root.clone());
-            if let Some(schema) = document.pointer_mut(&place.pointer) {
+            if let Some(schema) = document.pointer_mut(&subschema.pointer) {
                 schema["$ref"] = uri.into();
             }
         }
         absolute
     }
 
-    /// What is applied to the same value as the place itself.
-    fn here<'o>(&'o self, id: Id) -> impl Iterator<Item = Id> + 'o {
-        let place = self.place(id);
-        let reference = match place.reference {
-            Some(Target::Inside(id)) => Some(id),
+    /// What is applied to the same value as the subschema itself.
+    fn here<'o>(&'o self, id: SubschemaId) -> impl Iterator<Item = SubschemaId> + 'o {
+        let subschema = self.subschema(id);
+        let reference = match subschema.reference {
+            Some(ReferenceTarget::Inside(id)) => Some(id),
             _ => None,
         };
-        let inner = place.inner.iter();
-        reference.into_iter().chain(place.dynamic.iter().copied()).chain(
+        let inner = subschema.inner.iter();
+        reference.into_iter().chain(subschema.dynamic.iter().copied()).chain(
             inner.filter(|(keyword, ..)| applies(keyword) == Applies::Here).map(|(.., id)| *id),
         )
     }
@@ -229,40 +232,44 @@ impl<'s> Outline<'s> {
     /// Refuses cycles that stay on one value, and bounds what may be applied to one.
     fn weigh(&self, limits: &SchemaLimits) -> Result<u64> {
         #[derive(Clone, Copy, PartialEq)]
-        enum State {
+        enum Visit {
             New,
             Open,
             Done,
         }
-        let mut states = vec![State::New; self.places.len()];
-        let mut weights = vec![0_u64; self.places.len()];
-        let mut chains = vec![0_u32; self.places.len()];
-        for start in 0..self.places.len() as Id {
-            if states[start as usize] != State::New {
+        let mut states = vec![Visit::New; self.subschemas.len()];
+        let mut weights = vec![0_u64; self.subschemas.len()];
+        let mut chains = vec![0_u32; self.subschemas.len()];
+        for start in 0..self.subschemas.len() as SubschemaId {
+            if states[start as usize] != Visit::New {
                 continue;
             }
-            let mut stack: Vec<(Id, Vec<Id>)> = vec![(start, self.here(start).collect())];
-            states[start as usize] = State::Open;
+            let mut stack: Vec<(SubschemaId, Vec<SubschemaId>)> =
+                vec![(start, self.here(start).collect())];
+            states[start as usize] = Visit::Open;
             while let Some((id, rest)) = stack.last_mut() {
                 let id = *id;
                 match rest.pop() {
                     Some(next) => match states[next as usize] {
-                        State::New => {
-                            states[next as usize] = State::Open;
+                        Visit::New => {
+                            states[next as usize] = Visit::Open;
                             stack.push((next, self.here(next).collect()));
                         }
-                        State::Open => {
+                        Visit::Open => {
                             return Err(refuse(
                                 "the schema applies itself to the same value without end",
-                                &self.place(next).pointer,
+                                &self.subschema(next).pointer,
                             ));
                         }
-                        State::Done => {}
+                        Visit::Done => {}
                     },
                     None => {
                         stack.pop();
-                        states[id as usize] = State::Done;
-                        let outside = matches!(self.place(id).reference, Some(Target::Outside(_)));
+                        states[id as usize] = Visit::Done;
+                        let outside = matches!(
+                            self.subschema(id).reference,
+                            Some(ReferenceTarget::Outside(_))
+                        );
                         let own = if outside { EXTERNAL_WEIGHT } else { 1 };
                         let at = id as usize;
                         weights[at] = self
@@ -272,11 +279,11 @@ impl<'s> Outline<'s> {
                             1 + self.here(id).map(|next| chains[next as usize]).max().unwrap_or(0);
                         if weights[at] > limits.weight {
                             return Err(Error::limit(limit::SCHEMA_WEIGHT, limits.weight)
-                                .text("schema", self.place(id).pointer.as_bytes()));
+                                .text("schema", self.subschema(id).pointer.as_bytes()));
                         }
                         if chains[at] > limits.chain {
                             return Err(Error::limit(limit::SCHEMA_CHAIN, limits.chain.into())
-                                .text("schema", self.place(id).pointer.as_bytes()));
+                                .text("schema", self.subschema(id).pointer.as_bytes()));
                         }
                     }
                 }
@@ -286,17 +293,17 @@ impl<'s> Outline<'s> {
     }
 }
 
-impl<'s> Builder<'s, '_> {
+impl<'s> OutlineBuilder<'s, '_> {
     /// Notes where every object and boolean stands.
     fn index(&mut self, root: &'s Serde) {
-        let mut stack = vec![(root, None, Keys::new())];
+        let mut stack = vec![(root, None, InnerKeys::new())];
         while let Some((value, outer, keys)) = stack.pop() {
             match value {
-                // An array is no place itself: its elements stand under two keys.
+                // An array is no schema itself: its elements stand under two keys.
                 Serde::Array(items) => {
                     stack.extend(items.iter().enumerate().map(|(nth, child)| {
                         let mut keys = keys.clone();
-                        keys.push(Key::Index(nth));
+                        keys.push(InnerKey::Index(nth));
                         (child, outer, keys)
                     }));
                 }
@@ -306,7 +313,7 @@ impl<'s> Builder<'s, '_> {
                     self.anywhere.insert(address(value), link);
                     let members = value.as_object().into_iter().flatten();
                     stack.extend(members.map(|(name, child)| {
-                        (child, Some(link), Keys::from_slice(&[Key::Name(name)]))
+                        (child, Some(link), InnerKeys::from_slice(&[InnerKey::Name(name)]))
                     }));
                 }
                 _ => {}
@@ -327,17 +334,22 @@ impl<'s> Builder<'s, '_> {
         pointer
     }
 
-    fn add(&mut self, schema: &'s Serde, pointer: String, base: Uri<String>) -> Result<Id> {
+    fn add(
+        &mut self,
+        schema: &'s Serde,
+        pointer: String,
+        base: Uri<String>,
+    ) -> Result<SubschemaId> {
         if let Some(id) = self.by_address.get(&address(schema)) {
             return Ok(*id);
         }
-        if self.places.len() >= self.limits.nodes {
+        if self.subschemas.len() >= self.limits.nodes {
             return Err(Error::limit(limit::SCHEMA_NODES, self.limits.nodes as u64));
         }
         if !schema.is_object() && !schema.is_boolean() {
             return Err(refuse("a schema is an object or a boolean", &pointer));
         }
-        let id = self.places.len() as Id;
+        let id = self.subschemas.len() as SubschemaId;
         self.pointer_bytes += pointer.len();
         if self.pointer_bytes > self.limits.pointer_bytes {
             return Err(Error::limit(
@@ -350,7 +362,7 @@ impl<'s> Builder<'s, '_> {
             _ => base,
         };
         self.by_address.insert(address(schema), id);
-        self.places.push(Subschema {
+        self.subschemas.push(Subschema {
             schema,
             pointer,
             base,
@@ -381,11 +393,11 @@ impl<'s> Builder<'s, '_> {
         Ok(base)
     }
 
-    /// Finds what a place holds and refers to.
-    fn expand(&mut self, id: Id) -> Result<()> {
-        let place = &self.places[id as usize];
-        let Serde::Object(map) = place.schema else { return Ok(()) };
-        let (pointer, base) = (place.pointer.clone(), place.base.clone());
+    /// Finds what a subschema holds and refers to.
+    fn expand(&mut self, id: SubschemaId) -> Result<()> {
+        let subschema = &self.subschemas[id as usize];
+        let Serde::Object(map) = subschema.schema else { return Ok(()) };
+        let (pointer, base) = (subschema.pointer.clone(), subschema.base.clone());
         let mut inner = Vec::new();
         for (keyword, held) in map {
             let Some((keyword, holds, _)) = KEYWORDS.iter().find(|(name, ..)| name == keyword)
@@ -398,16 +410,16 @@ impl<'s> Builder<'s, '_> {
                 inner.push((*keyword, key, id));
             }
         }
-        self.places[id as usize].inner = inner;
+        self.subschemas[id as usize].inner = inner;
         if let Some(Serde::String(reference)) = map.get("$ref") {
             let target = self.resolve(reference, &base, &pointer, "$ref")?;
-            self.places[id as usize].reference = Some(target);
+            self.subschemas[id as usize].reference = Some(target);
         }
         if let Some(Serde::String(reference)) = map.get("$dynamicRef")
-            && let Target::Inside(target) =
+            && let ReferenceTarget::Inside(target) =
                 self.resolve(reference, &base, &pointer, "$dynamicRef")?
         {
-            self.places[id as usize].dynamic.push(target);
+            self.subschemas[id as usize].dynamic.push(target);
         }
         Ok(())
     }
@@ -418,7 +430,7 @@ impl<'s> Builder<'s, '_> {
         base: &Uri<String>,
         pointer: &str,
         keyword: &str,
-    ) -> Result<Target> {
+    ) -> Result<ReferenceTarget> {
         // The empty reference is the resource itself; the crate knows it as its fragment.
         let reference = if reference.is_empty() { "#" } else { reference };
         let registry = self.registry;
@@ -431,47 +443,47 @@ impl<'s> Builder<'s, '_> {
         let Some(link) = self.anywhere.get(&address(target)).copied() else {
             let uri = resolver.resolve_uri(&base.borrow(), reference);
             let uri = uri.map_err(|error| refuse(cut(&error.to_string()), pointer))?;
-            return Ok(Target::Outside(uri.as_str().to_owned()));
+            return Ok(ReferenceTarget::Outside(uri.as_str().to_owned()));
         };
         let base = (*resolved.resolver().base_uri()).clone();
-        self.add(target, self.pointer_of(link), base).map(Target::Inside)
+        self.add(target, self.pointer_of(link), base).map(ReferenceTarget::Inside)
     }
 
     /// A `$dynamicRef` may lead to any schema that carries its name.
     fn link_dynamic(&mut self) {
-        let mut named: HashMap<&str, Vec<Id>> = HashMap::new();
-        for (id, place) in self.places.iter().enumerate() {
-            if let Some(Serde::String(name)) = place.schema.get("$dynamicAnchor") {
-                named.entry(name).or_default().push(id as Id);
+        let mut named: HashMap<&str, Vec<SubschemaId>> = HashMap::new();
+        for (id, subschema) in self.subschemas.iter().enumerate() {
+            if let Some(Serde::String(name)) = subschema.schema.get("$dynamicAnchor") {
+                named.entry(name).or_default().push(id as SubschemaId);
             }
         }
-        for place in &mut self.places {
-            if let Some(Serde::String(reference)) = place.schema.get("$dynamicRef") {
+        for subschema in &mut self.subschemas {
+            if let Some(Serde::String(reference)) = subschema.schema.get("$dynamicRef") {
                 let name = reference.rsplit('#').next().unwrap_or_default();
-                place.dynamic.extend(named.get(name).into_iter().flatten());
+                subschema.dynamic.extend(named.get(name).into_iter().flatten());
             }
         }
     }
 
     /// References from one resource to another, and dynamic ones.
     fn crossings(&self) -> usize {
-        let crosses = |place: &&Subschema<'_>| match &place.reference {
-            Some(Target::Inside(id)) => {
-                self.places[*id as usize].base.as_str() != place.base.as_str()
+        let crosses = |subschema: &&Subschema<'_>| match &subschema.reference {
+            Some(ReferenceTarget::Inside(id)) => {
+                self.subschemas[*id as usize].base.as_str() != subschema.base.as_str()
             }
-            _ => has(place.schema, "$dynamicRef"),
+            _ => has(subschema.schema, "$dynamicRef"),
         };
-        self.places.iter().filter(crosses).count()
+        self.subschemas.iter().filter(crosses).count()
     }
 
-    /// With one resource a dynamic reference leads to the same place wherever it is come from. With
+    /// With one resource a dynamic reference leads to the same subschema wherever it is come from. With
     /// several it depends on which were gone through.
     fn needs_context(&self) -> bool {
-        let resources = self.places.iter().skip(1).any(|place| has(place.schema, "$id"));
-        let dynamic = self
-            .places
-            .iter()
-            .any(|place| has(place.schema, "$dynamicRef") || has(place.schema, "$dynamicAnchor"));
+        let resources =
+            self.subschemas.iter().skip(1).any(|subschema| has(subschema.schema, "$id"));
+        let dynamic = self.subschemas.iter().any(|subschema| {
+            has(subschema.schema, "$dynamicRef") || has(subschema.schema, "$dynamicAnchor")
+        });
         resources && dynamic
     }
 }
@@ -481,17 +493,17 @@ fn has(schema: &Serde, keyword: &str) -> bool {
 }
 
 /// A pointer with one step more.
-pub(super) fn join(pointer: &str, key: Key<'_>) -> String {
+pub(super) fn join(pointer: &str, key: InnerKey<'_>) -> String {
     let mut out = pointer.to_owned();
     push_key(&mut out, key);
     out
 }
 
-fn push_key(pointer: &mut String, key: Key<'_>) {
+fn push_key(pointer: &mut String, key: InnerKey<'_>) {
     match key {
-        Key::Whole => {}
-        Key::Index(nth) => pointer.push_str(&format!("/{nth}")),
-        Key::Name(name) => {
+        InnerKey::Whole => {}
+        InnerKey::Index(nth) => pointer.push_str(&format!("/{nth}")),
+        InnerKey::Name(name) => {
             pointer.push('/');
             push_token(pointer, name);
         }

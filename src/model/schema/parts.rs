@@ -14,8 +14,8 @@ use referencing::SPECIFICATIONS;
 use serde_json::{Map, Value as Serde};
 
 use super::draft::Translated;
-use super::explain::Schema;
-use super::instance::{self, Document, Meter, Node};
+use super::explain::KeywordLocation;
+use super::instance::{self, DocumentJson, Meter, ValueNode};
 use super::limits::SchemaLimits;
 use super::refusal::{cut, refuse};
 use super::uri::{PARTS_URI, SCHEMA_URI, unescape};
@@ -39,23 +39,23 @@ const QUESTION_STEPS: u64 = 16;
 
 /// The name of a part: a mark, and the part's number in as many digits. The mark tells a place in a part
 /// from one in the user's schema.
-struct Name([u8; Name::LEN]);
+struct PartName([u8; PartName::LEN]);
 
-impl Name {
+impl PartName {
     const MARK: u8 = 1;
     const LEN: usize = 9;
 
     #[inline]
-    fn new(part: u32) -> Name {
-        let mut name = [Name::MARK; Name::LEN];
+    fn new(part: u32) -> PartName {
+        let mut name = [PartName::MARK; PartName::LEN];
         for (nth, byte) in name[1..].iter_mut().enumerate() {
             *byte = b"0123456789abcdef"[(part >> (28 - 4 * nth)) as usize & 0xf];
         }
-        Name(name)
+        PartName(name)
     }
 }
 
-impl std::ops::Deref for Name {
+impl std::ops::Deref for PartName {
     type Target = str;
 
     #[inline]
@@ -66,15 +66,15 @@ impl std::ops::Deref for Name {
 
 /// The parts of one schema while they are collected.
 #[derive(Default)]
-pub(super) struct Collected {
+pub(super) struct CollectedParts {
     parts: Map<String, Serde>,
 }
 
-impl Collected {
+impl CollectedParts {
     /// Adds a part; gives its number.
     pub fn add(&mut self, part: Serde) -> u32 {
         let number = self.parts.len();
-        self.parts.insert(Name::new(number as u32).to_owned(), part);
+        self.parts.insert(PartName::new(number as u32).to_owned(), part);
         number as u32
     }
 
@@ -89,10 +89,10 @@ impl Collected {
         translated: &Translated,
         formats: Formats,
         limits: &SchemaLimits,
-    ) -> Result<Parts> {
+    ) -> Result<SchemaParts> {
         let schema =
             Serde::Object(Map::from_iter([("properties".to_owned(), Serde::Object(self.parts))]));
-        let options = jsonschema::options_for::<Document>()
+        let options = jsonschema::options_for::<DocumentJson>()
             .with_draft(Draft::Draft202012)
             .with_registry(registry)
             .with_base_uri(PARTS_URI)
@@ -116,7 +116,7 @@ impl Collected {
             let place = error.schema_path().to_string();
             refuse(cut(&format!("the schema cannot be used: {error}")), &place)
         })?;
-        Ok(Parts { validator })
+        Ok(SchemaParts { validator })
     }
 }
 
@@ -124,24 +124,24 @@ impl Collected {
 const MATCHER_CACHE_BYTES: usize = 1 << 20;
 
 /// The compiled parts.
-pub(super) struct Parts {
-    validator: Validator<Document>,
+pub(super) struct SchemaParts {
+    validator: Validator<DocumentJson>,
 }
 
 /// What one check needs to ask parts.
-pub(super) struct Run<'r> {
-    parts: &'r Parts,
+pub(super) struct Checker<'r> {
+    parts: &'r SchemaParts,
     meter: Meter,
 }
 
 /// A violation as the crate found it: instance pointer below the value asked about, subschema, kind.
-pub(super) struct Found {
+pub(super) struct PartViolation {
     pub place: String,
-    pub schema: Schema,
+    pub schema: KeywordLocation,
     pub kind: ValidationErrorKind,
 }
 
-impl Found {
+impl PartViolation {
     /// The pattern that is not matched, as the engine spells it.
     pub fn pattern(&self) -> &str {
         match &self.kind {
@@ -151,19 +151,19 @@ impl Found {
     }
 }
 
-impl Parts {
-    pub fn run(&self, meter: Meter) -> Run<'_> {
-        Run { parts: self, meter }
+impl SchemaParts {
+    pub fn checker(&self, meter: Meter) -> Checker<'_> {
+        Checker { parts: self, meter }
     }
 }
 
-impl Run<'_> {
+impl Checker<'_> {
     /// Whether a value passes a part.
     #[inline(never)]
     pub fn passes(&self, part: u32, view: View<'_>) -> Result<bool> {
         self.meter.charge(QUESTION_STEPS);
-        let name = Name::new(part);
-        let node = Node::member(&name, view, &self.meter);
+        let name = PartName::new(part);
+        let node = ValueNode::member(&name, view, &self.meter);
         let valid = self.parts.validator.is_valid(node);
         self.meter.verdict(valid)
     }
@@ -197,9 +197,9 @@ impl Run<'_> {
     }
 
     /// Where a value that does not pass a part violates it. `None` where saying so would cost too much.
-    pub fn explain(&self, part: u32, view: View<'_>) -> Option<Found> {
-        let name = Name::new(part);
-        let node = Node::member(&name, view, &self.meter);
+    pub fn explain(&self, part: u32, view: View<'_>) -> Option<PartViolation> {
+        let name = PartName::new(part);
+        let node = ValueNode::member(&name, view, &self.meter);
         let found = self.parts.validator.validate(node).err()?;
         if self.meter.verdict(false).is_err() {
             return None;
@@ -208,14 +208,14 @@ impl Run<'_> {
         let path = found.schema_path().as_str();
         let within = path.strip_prefix("/properties/").and_then(|path| path.strip_prefix(&*name));
         let schema = match (within, found.absolute_keyword_location()) {
-            (Some(rest), _) => Schema::Part(rest.to_owned()),
+            (Some(rest), _) => KeywordLocation::Part(rest.to_owned()),
             (None, Some(uri)) => {
                 let (base, fragment) = uri.as_str().split_once('#').unwrap_or((uri.as_str(), ""));
-                Schema::At(base.to_owned(), unescape(fragment))
+                KeywordLocation::At(base.to_owned(), unescape(fragment))
             }
-            (None, None) => Schema::At(SCHEMA_URI.to_owned(), path.to_owned()),
+            (None, None) => KeywordLocation::At(SCHEMA_URI.to_owned(), path.to_owned()),
         };
-        Some(Found {
+        Some(PartViolation {
             place: place.get(1 + name.len()..).unwrap_or_default().to_owned(),
             schema,
             kind: found.into_parts().kind,

@@ -43,7 +43,7 @@ struct LookAhead<'p> {
 
 /// A pattern, taken apart.
 #[derive(Debug, PartialEq, Eq)]
-struct Parsed<'p> {
+struct ParsedPattern<'p> {
     ahead: Vec<LookAhead<'p>>,
     rest: &'p str,
 }
@@ -145,7 +145,7 @@ impl<'l> Patterns<'l> {
 }
 
 /// Takes a pattern apart.
-fn parse(pattern: &str) -> Result<Parsed<'_>, Unsupported> {
+fn parse(pattern: &str) -> Result<ParsedPattern<'_>, Unsupported> {
     let mut ahead = Vec::new();
     let mut rest = pattern;
     let mut anchored = false;
@@ -172,7 +172,7 @@ fn parse(pattern: &str) -> Result<Parsed<'_>, Unsupported> {
     }
     if ahead.is_empty() {
         scan(pattern, 0, None)?;
-        return Ok(Parsed { ahead, rest: pattern });
+        return Ok(ParsedPattern { ahead, rest: pattern });
     }
     let at = pattern.len() - rest.len();
     scan(rest, at, None)?;
@@ -183,7 +183,7 @@ fn parse(pattern: &str) -> Result<Parsed<'_>, Unsupported> {
         Some(bar) => {
             Err(Unsupported { construct: "an alternative beside look-ahead", at: at + bar })
         }
-        None => Ok(Parsed { ahead, rest }),
+        None => Ok(ParsedPattern { ahead, rest }),
     }
 }
 
@@ -298,7 +298,7 @@ mod tests {
             ("a|b", vec![], "a|b"),
             ("", vec![], ""),
         ] {
-            assert_eq!(parse(pattern), Ok(Parsed { ahead: expected, rest }), "{pattern}");
+            assert_eq!(parse(pattern), Ok(ParsedPattern { ahead: expected, rest }), "{pattern}");
         }
     }
 

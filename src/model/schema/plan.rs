@@ -19,19 +19,19 @@ use hashbrown::HashTable;
 
 use super::assertion::Assertion;
 use super::choice::Choice;
-use super::outline::Id;
+use super::outline::SubschemaId;
 use crate::value::Measured;
 
 /// No subschema: what leads there checks nothing.
-pub(super) const NONE: Id = Id::MAX;
+pub(super) const NONE: SubschemaId = SubschemaId::MAX;
 /// The part that validates a whole document.
 pub(super) const WHOLE: u32 = 0;
 
 /// The plan of a schema. The subschema numbered 0 is the schema itself.
 pub(super) struct Plan {
-    pub nodes: Box<[Node]>,
+    pub nodes: Box<[PlanNode]>,
     /// The default of a member, by its subschema under `properties`.
-    pub defaults: HashMap<Id, Measured>,
+    pub defaults: HashMap<SubschemaId, Measured>,
     /// Flag: a default is to be found at the subschema or below it. Empty if there is none at all.
     pub leads_to_default: Box<[bool]>,
     /// Flag: members that are filled in cannot make a valid document invalid.
@@ -40,14 +40,14 @@ pub(super) struct Plan {
 
 /// One subschema.
 #[derive(Default)]
-pub(super) struct Node {
+pub(super) struct PlanNode {
     /// JSON Pointer in the schema as it was given.
     pub pointer: Box<str>,
     pub shallow: Box<[Check]>,
     pub members: Box<[Check]>,
     pub deep: Box<[Check]>,
     /// Subschemas of the same value.
-    pub also: Box<[Id]>,
+    pub also: Box<[SubschemaId]>,
     /// Alternatives for the same value.
     pub choices: Box<[Choice]>,
     pub children: Option<Box<Children>>,
@@ -64,18 +64,18 @@ pub(super) struct Check {
 /// The subschemas of a value's children.
 #[derive(Default)]
 pub(super) struct Children {
-    pub properties: Names,
+    pub properties: NamedSubschemas,
     /// The part that matches a name, and the subschema.
-    pub patterns: Box<[(u32, Id)]>,
-    pub additional: Option<Id>,
+    pub patterns: Box<[(u32, SubschemaId)]>,
+    pub additional: Option<SubschemaId>,
     /// Validates names.
     pub names: Option<Check>,
-    pub prefix: Box<[Id]>,
-    pub items: Option<Id>,
+    pub prefix: Box<[SubschemaId]>,
+    pub items: Option<SubschemaId>,
 }
 
 impl Children {
-    pub fn judge_members(&self) -> bool {
+    pub fn apply_to_members(&self) -> bool {
         self.properties.len() > 0
             || !self.patterns.is_empty()
             || self.additional.is_some()
@@ -93,41 +93,41 @@ impl Children {
 
 /// Subschemas by name, in the schema's order.
 #[derive(Default)]
-pub(super) struct Names {
-    pub entries: Box<[(Box<str>, Id)]>,
+pub(super) struct NamedSubschemas {
+    pub entries: Box<[(Box<str>, SubschemaId)]>,
     index: HashTable<u32>,
     state: foldhash::fast::RandomState,
 }
 
-impl Names {
+impl NamedSubschemas {
     /// Up to this many names a scan is faster than a hash.
     const SCANNED_MAX: usize = 6;
 
-    pub fn new(entries: Box<[(Box<str>, Id)]>) -> Names {
+    pub fn new(entries: Box<[(Box<str>, SubschemaId)]>) -> NamedSubschemas {
         use std::hash::BuildHasher;
         let state = foldhash::fast::RandomState::default();
         let mut index = HashTable::new();
-        if entries.len() > Names::SCANNED_MAX {
+        if entries.len() > NamedSubschemas::SCANNED_MAX {
             let hash = |nth: &u32| state.hash_one(entries[*nth as usize].0.as_bytes());
             for nth in 0..entries.len() as u32 {
                 index.insert_unique(hash(&nth), nth, hash);
             }
         }
-        Names { entries, index, state }
+        NamedSubschemas { entries, index, state }
     }
 
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub fn entries(&self) -> &[(Box<str>, Id)] {
+    pub fn entries(&self) -> &[(Box<str>, SubschemaId)] {
         &self.entries
     }
 
     #[inline]
-    pub fn get(&self, name: &[u8]) -> Option<Id> {
+    pub fn get(&self, name: &[u8]) -> Option<SubschemaId> {
         use std::hash::BuildHasher;
-        let is = |entry: &(Box<str>, Id)| entry.0.as_bytes() == name;
+        let is = |entry: &(Box<str>, SubschemaId)| entry.0.as_bytes() == name;
         if self.index.is_empty() {
             return self.entries.iter().find(|entry| is(entry)).map(|(_, id)| *id);
         }
@@ -150,13 +150,13 @@ impl Plan {
                 children.properties.entries().iter().map(|(name, _)| name.len()).sum();
             size_of::<Children>()
                 + names
-                + children.properties.len() * size_of::<(Box<str>, Id)>()
+                + children.properties.len() * size_of::<(Box<str>, SubschemaId)>()
                 + children.properties.index.allocation_size()
                 + children.patterns.len() * 8
                 + children.prefix.len() * 4
         };
-        let node = |node: &Node| {
-            size_of::<Node>()
+        let node = |node: &PlanNode| {
+            size_of::<PlanNode>()
                 + node.pointer.len()
                 + checks(&node.shallow)
                 + checks(&node.members)
@@ -166,7 +166,7 @@ impl Plan {
                     .iter()
                     .map(|choice| size_of::<Choice>() + choice.heap_bytes())
                     .sum::<usize>()
-                + node.also.len() * size_of::<Id>()
+                + node.also.len() * size_of::<SubschemaId>()
                 + node.children.as_deref().map_or(0, children)
         };
         let defaults = self.defaults.values();

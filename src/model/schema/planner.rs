@@ -7,11 +7,11 @@ use serde_json::{Map, Value as Serde, json};
 use super::assertion::{self, Assertion};
 use super::choice::{Choice, Condition, Study, is_condition, study_branches};
 use super::draft::Moves;
-use super::keywords::Key;
+use super::keywords::InnerKey;
 use super::limits::SchemaLimits;
-use super::outline::{Id, Outline, Target};
-use super::parts::Collected;
-use super::plan::{Check, Children, Names, Node, Plan, WHOLE};
+use super::outline::{ReferenceTarget, SchemaOutline, SubschemaId};
+use super::parts::CollectedParts;
+use super::plan::{Check, Children, NamedSubschemas, Plan, PlanNode, WHOLE};
 use super::prune::{leads_to_default, prune};
 use super::refusal::refuse;
 use crate::error::Result;
@@ -48,49 +48,49 @@ const NAMED_FALSE: [&str; 3] = ["additionalProperties", "items", "propertyNames"
 
 /// Compiles the plan, and collects the parts it needs.
 pub(super) struct Planner<'o, 's> {
-    outline: &'o Outline<'s>,
+    outline: &'o SchemaOutline<'s>,
     moves: &'o Moves,
     limits: &'o SchemaLimits,
-    pub parts: Collected,
+    pub parts: CollectedParts,
     patterns: HashMap<&'s str, u32>,
     /// The keyword that holds a subschema alone.
-    held_by: HashMap<Id, &'s str>,
+    held_by: HashMap<SubschemaId, &'s str>,
 }
 
 impl<'o, 's> Planner<'o, 's> {
     pub fn new(
-        outline: &'o Outline<'s>,
+        outline: &'o SchemaOutline<'s>,
         moves: &'o Moves,
         limits: &'o SchemaLimits,
     ) -> Planner<'o, 's> {
-        let mut parts = Collected::default();
+        let mut parts = CollectedParts::default();
         let whole = parts.add(json!({ "$ref": outline.uri(0) }));
         assert_eq!(whole, WHOLE, "the whole schema is the first part");
-        let inner = outline.places.iter().flat_map(|place| &place.inner);
-        let alone = inner.filter(|(_, key, _)| *key == Key::Whole);
+        let inner = outline.subschemas.iter().flat_map(|subschema| &subschema.inner);
+        let alone = inner.filter(|(_, key, _)| *key == InnerKey::Whole);
         let held_by = alone.map(|(keyword, _, id)| (*id, *keyword)).collect();
         Planner { outline, moves, limits, parts, patterns: HashMap::new(), held_by }
     }
 
     pub fn plan(&mut self) -> Result<Plan> {
-        let count = self.outline.places.len();
-        let mut nodes: Vec<Node> = Vec::with_capacity(count);
-        nodes.resize_with(count, Node::default);
+        let count = self.outline.subschemas.len();
+        let mut nodes: Vec<PlanNode> = Vec::with_capacity(count);
+        nodes.resize_with(count, PlanNode::default);
         let reached = self.reach();
         let mut study = Study::new(self.outline, self.limits);
-        for id in 0..count as Id {
+        for id in 0..count as SubschemaId {
             if reached[id as usize] {
                 nodes[id as usize] = self.node(id);
                 self.choices(id, &mut nodes, &mut study)?;
             }
         }
         // What a condition looks at has to be known first.
-        for id in 0..count as Id {
+        for id in 0..count as SubschemaId {
             if reached[id as usize] {
                 self.condition(id, &mut nodes);
             }
         }
-        let has_defaults = |id: usize| self.outline.places[id].schema.get("default").is_some();
+        let has_defaults = |id: usize| self.outline.subschemas[id].schema.get("default").is_some();
         let defaults = match (0..count).any(|id| reached[id] && has_defaults(id)) {
             true => self.defaults(&nodes)?,
             false => HashMap::new(),
@@ -103,37 +103,37 @@ impl<'o, 's> Planner<'o, 's> {
 
     /// The subschemas that keywords lead to from the root.
     fn reach(&self) -> Vec<bool> {
-        let mut reached = vec![false; self.outline.places.len()];
+        let mut reached = vec![false; self.outline.subschemas.len()];
         let mut stack = vec![0];
         while let Some(id) = stack.pop() {
             if std::mem::replace(&mut reached[id as usize], true) {
                 continue;
             }
-            let place = self.outline.place(id);
-            if let Some(Target::Inside(target)) = place.reference {
+            let subschema = self.outline.subschema(id);
+            if let Some(ReferenceTarget::Inside(target)) = subschema.reference {
                 stack.push(target);
             }
-            let leads = place.inner.iter().filter(|(keyword, ..)| leads(keyword));
+            let leads = subschema.inner.iter().filter(|(keyword, ..)| leads(keyword));
             stack.extend(leads.map(|(.., id)| *id));
         }
         reached
     }
 
     /// The keyword because of which the crate validates a subschema whole.
-    fn whole_by(&self, id: Id) -> Option<&'static str> {
-        let place = self.outline.place(id);
-        if matches!(place.reference, Some(Target::Outside(_))) {
+    fn whole_by(&self, id: SubschemaId) -> Option<&'static str> {
+        let subschema = self.outline.subschema(id);
+        if matches!(subschema.reference, Some(ReferenceTarget::Outside(_))) {
             return Some("$ref");
         }
         if id == 0 && self.outline.needs_context {
             return Some("$dynamicRef");
         }
         let keywords = ["$dynamicRef", "unevaluatedProperties", "unevaluatedItems"];
-        keywords.into_iter().find(|keyword| place.schema.get(keyword).is_some())
+        keywords.into_iter().find(|keyword| subschema.schema.get(keyword).is_some())
     }
 
     /// A reference to a subschema, where it may be taken out of its context.
-    fn reference(&mut self, id: Id) -> u32 {
+    fn reference(&mut self, id: SubschemaId) -> u32 {
         let reference = match self.outline.needs_context {
             // Nothing asks for it: the root is validated whole.
             true => json!({}),
@@ -142,12 +142,12 @@ impl<'o, 's> Planner<'o, 's> {
         self.parts.add(reference)
     }
 
-    fn node(&mut self, id: Id) -> Node {
+    fn node(&mut self, id: SubschemaId) -> PlanNode {
         let outline = self.outline;
-        let place = outline.place(id);
-        let pointer = self.moves.given(&place.pointer);
-        let mut node = Node { pointer: (*pointer).into(), ..Node::default() };
-        let map = match place.schema {
+        let subschema = outline.subschema(id);
+        let pointer = self.moves.given(&subschema.pointer);
+        let mut node = PlanNode { pointer: (*pointer).into(), ..PlanNode::default() };
+        let map = match subschema.schema {
             Serde::Object(map) => map,
             Serde::Bool(false) => {
                 let named = self.held_by.get(&id).copied();
@@ -167,7 +167,7 @@ impl<'o, 's> Planner<'o, 's> {
         }
         self.checks(id, map, &mut node);
         let mut also = Vec::new();
-        if let Some(Target::Inside(target)) = place.reference {
+        if let Some(ReferenceTarget::Inside(target)) = subschema.reference {
             also.push(target);
         }
         also.extend(self.inner(id, "allOf").into_iter().map(|(_, id)| id));
@@ -177,12 +177,12 @@ impl<'o, 's> Planner<'o, 's> {
     }
 
     /// The subschemas under one keyword.
-    fn inner(&self, id: Id, keyword: &str) -> Vec<(Key<'s>, Id)> {
-        let inner = self.outline.place(id).inner.iter();
+    fn inner(&self, id: SubschemaId, keyword: &str) -> Vec<(InnerKey<'s>, SubschemaId)> {
+        let inner = self.outline.subschema(id).inner.iter();
         inner.filter(|(name, ..)| *name == keyword).map(|(_, key, id)| (*key, *id)).collect()
     }
 
-    fn checks(&mut self, id: Id, map: &'s Map<String, Serde>, node: &mut Node) {
+    fn checks(&mut self, id: SubschemaId, map: &'s Map<String, Serde>, node: &mut PlanNode) {
         let (mut shallow, mut members, mut deep) = (Vec::new(), Vec::new(), Vec::new());
         for keyword in SIMPLE {
             let Some(value) = map.get(keyword) else { continue };
@@ -205,12 +205,18 @@ impl<'o, 's> Planner<'o, 's> {
     }
 
     /// Alternatives whose branches are found without looking at other nodes.
-    fn choices(&mut self, id: Id, nodes: &mut [Node], study: &mut Study<'o, 's>) -> Result<()> {
-        let place = self.outline.place(id);
-        let hint = place.schema.pointer("/discriminator/propertyName").and_then(Serde::as_str);
+    fn choices(
+        &mut self,
+        id: SubschemaId,
+        nodes: &mut [PlanNode],
+        study: &mut Study<'o, 's>,
+    ) -> Result<()> {
+        let subschema = self.outline.subschema(id);
+        let hint = subschema.schema.pointer("/discriminator/propertyName").and_then(Serde::as_str);
         let mut choices = Vec::new();
         for keyword in ["anyOf", "oneOf"] {
-            let branches: Vec<Id> = self.inner(id, keyword).iter().map(|(_, id)| *id).collect();
+            let branches: Vec<SubschemaId> =
+                self.inner(id, keyword).iter().map(|(_, id)| *id).collect();
             if !branches.is_empty() {
                 let check = self.branching(id, keyword);
                 choices.push(Choice::Branches(study_branches(study, check, branches, hint)?));
@@ -225,7 +231,7 @@ impl<'o, 's> Planner<'o, 's> {
         Ok(())
     }
 
-    fn condition(&mut self, id: Id, nodes: &mut [Node]) {
+    fn condition(&mut self, id: SubschemaId, nodes: &mut [PlanNode]) {
         let only = |keyword| self.inner(id, keyword).first().map(|(_, id)| *id);
         let Some(test) = only("if") else { return };
         let (then, otherwise) = (only("then"), only("else"));
@@ -252,7 +258,7 @@ impl<'o, 's> Planner<'o, 's> {
 
     /// Whether filling in members can never make a valid document invalid: no keyword depends on members
     /// that the schema gives a default, and no two subschemas speak of one object's members.
-    fn fills_safely(&self, nodes: &[Node]) -> bool {
+    fn fills_safely(&self, nodes: &[PlanNode]) -> bool {
         const UNSAFE: [&str; 12] = [
             "maxProperties",
             "propertyNames",
@@ -267,7 +273,7 @@ impl<'o, 's> Planner<'o, 's> {
             "unevaluatedProperties",
             "unevaluatedItems",
         ];
-        self.outline.places.iter().zip(nodes).all(|(place, node)| {
+        self.outline.subschemas.iter().zip(nodes).all(|(subschema, node)| {
             let by_kind = node.choices.iter().all(|choice| match choice {
                 Choice::Branches(branches) => branches.is_by_kind(),
                 _ => false,
@@ -275,8 +281,8 @@ impl<'o, 's> Planner<'o, 's> {
             let constant = node.deep.iter().any(|check| check.assertion.looks_below());
             let own = usize::from(node.children.is_some());
             let speakers = own + node.also.len() + node.choices.len();
-            UNSAFE.iter().all(|keyword| place.schema.get(keyword).is_none())
-                && !matches!(place.reference, Some(Target::Outside(_)))
+            UNSAFE.iter().all(|keyword| subschema.schema.get(keyword).is_none())
+                && !matches!(subschema.reference, Some(ReferenceTarget::Outside(_)))
                 && by_kind
                 && !constant
                 && speakers <= 1
@@ -316,8 +322,8 @@ impl<'o, 's> Planner<'o, 's> {
     }
 
     /// A keyword that branches, with references for its branches.
-    fn branching(&mut self, id: Id, keyword: &'static str) -> Check {
-        let part = match (self.outline.needs_context, self.outline.place(id).schema) {
+    fn branching(&mut self, id: SubschemaId, keyword: &'static str) -> Check {
+        let part = match (self.outline.needs_context, self.outline.subschema(id).schema) {
             (false, Serde::Object(map)) => self.with_references(id, keyword, map),
             // Nothing asks for it: the root is validated whole.
             _ => json!({}),
@@ -325,8 +331,8 @@ impl<'o, 's> Planner<'o, 's> {
         Check { keyword, assertion: Assertion::Part(self.parts.add(part)) }
     }
 
-    fn with_references(&self, id: Id, keyword: &str, map: &Map<String, Serde>) -> Serde {
-        let reference = |id: Id| json!({ "$ref": self.outline.uri(id) });
+    fn with_references(&self, id: SubschemaId, keyword: &str, map: &Map<String, Serde>) -> Serde {
+        let reference = |id: SubschemaId| json!({ "$ref": self.outline.uri(id) });
         let mut part = Map::new();
         let together: &[&str] = match keyword {
             "if" => &["if", "then", "else"],
@@ -338,9 +344,9 @@ impl<'o, 's> Planner<'o, 's> {
             let mut value = written.clone();
             for (key, id) in self.inner(id, keyword) {
                 match key {
-                    Key::Whole => value = reference(id),
-                    Key::Index(nth) => value[nth] = reference(id),
-                    Key::Name(name) => value[name] = reference(id),
+                    InnerKey::Whole => value = reference(id),
+                    InnerKey::Index(nth) => value[nth] = reference(id),
+                    InnerKey::Name(name) => value[name] = reference(id),
                 }
             }
             part.insert((*keyword).to_owned(), value);
@@ -348,15 +354,15 @@ impl<'o, 's> Planner<'o, 's> {
         Serde::Object(part)
     }
 
-    fn named(&self, id: Id, keyword: &str) -> Vec<(&'s str, Id)> {
+    fn named(&self, id: SubschemaId, keyword: &str) -> Vec<(&'s str, SubschemaId)> {
         let name = |(key, id)| match key {
-            Key::Name(name) => (name, id),
+            InnerKey::Name(name) => (name, id),
             _ => unreachable!("the keyword holds schemas by name"),
         };
         self.inner(id, keyword).into_iter().map(name).collect()
     }
 
-    fn children(&mut self, id: Id) -> Option<Box<Children>> {
+    fn children(&mut self, id: SubschemaId) -> Option<Box<Children>> {
         let only = |planner: &Self, keyword| planner.inner(id, keyword).first().map(|(_, id)| *id);
         let properties = self.named(id, "properties");
         let patterns = self.named(id, "patternProperties");
@@ -367,7 +373,7 @@ impl<'o, 's> Planner<'o, 's> {
             Check { keyword: "propertyNames", assertion }
         });
         let children = Children {
-            properties: Names::new(
+            properties: NamedSubschemas::new(
                 properties.into_iter().map(|(name, id)| (name.into(), id)).collect(),
             ),
             patterns,
@@ -377,13 +383,13 @@ impl<'o, 's> Planner<'o, 's> {
             items: only(self, "items"),
         };
         let any =
-            children.judge_members() || !children.prefix.is_empty() || children.items.is_some();
+            children.apply_to_members() || !children.prefix.is_empty() || children.items.is_some();
         any.then(|| Box::new(children))
     }
 
     /// The default of each member: what its own subschema says, else the first of those that apply to it
     /// too.
-    fn defaults(&self, nodes: &[Node]) -> Result<HashMap<Id, Measured>> {
+    fn defaults(&self, nodes: &[PlanNode]) -> Result<HashMap<SubschemaId, Measured>> {
         let mut defaults = HashMap::new();
         let members = nodes.iter().filter_map(|node| node.children.as_ref());
         for (_, id) in members.flat_map(|children| children.properties.entries()) {
@@ -394,8 +400,8 @@ impl<'o, 's> Planner<'o, 's> {
                     continue;
                 }
                 seen.push(next);
-                let place = self.outline.place(next);
-                if let Some(default) = place.schema.get("default") {
+                let subschema = self.outline.subschema(next);
+                if let Some(default) = subschema.schema.get("default") {
                     let default = assertion::value(default).ok_or_else(|| {
                         refuse("no document can hold the default", &nodes[next as usize].pointer)
                     })?;

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::choice::Choice;
-use super::outline::Id;
-use super::plan::{NONE, Node};
+use super::outline::SubschemaId;
+use super::plan::{NONE, PlanNode};
 use crate::value::Measured;
 
 /// All subschemas a node leads to.
-fn next_nodes(node: &Node) -> impl Iterator<Item = Id> + '_ {
+fn next_nodes(node: &PlanNode) -> impl Iterator<Item = SubschemaId> + '_ {
     let children = node.children.iter().flat_map(|children| {
         let properties = children.properties.entries().iter().map(|(_, id)| *id);
         let patterns = children.patterns.iter().map(|(_, id)| *id);
@@ -20,7 +20,10 @@ fn next_nodes(node: &Node) -> impl Iterator<Item = Id> + '_ {
     node.also.iter().copied().chain(choices).chain(children).filter(|id| *id != NONE)
 }
 
-pub(super) fn leads_to_default(nodes: &[Node], defaults: &HashMap<Id, Measured>) -> Box<[bool]> {
+pub(super) fn leads_to_default(
+    nodes: &[PlanNode],
+    defaults: &HashMap<SubschemaId, Measured>,
+) -> Box<[bool]> {
     if defaults.is_empty() {
         return Box::new([]);
     }
@@ -46,8 +49,8 @@ pub(super) fn leads_to_default(nodes: &[Node], defaults: &HashMap<Id, Measured>)
 
 /// Leads nowhere what leads to places that ask nothing.
 pub(super) fn prune(
-    nodes: &mut [Node],
-    defaults: &HashMap<Id, Measured>,
+    nodes: &mut [PlanNode],
+    defaults: &HashMap<SubschemaId, Measured>,
     leads_to_default: &[bool],
 ) {
     let idle: Vec<bool> = nodes
@@ -59,12 +62,12 @@ pub(super) fn prune(
                 || !node.choices.is_empty()
                 || node.children.is_some()
                 || node.whole.is_some();
-            let default = defaults.contains_key(&(id as Id))
+            let default = defaults.contains_key(&(id as SubschemaId))
                 || leads_to_default.get(id).copied().unwrap_or(false);
             !checks && !leads && !default
         })
         .collect();
-    let lead = |id: &mut Id| {
+    let lead = |id: &mut SubschemaId| {
         if idle[*id as usize] {
             *id = NONE;
         }

@@ -7,25 +7,25 @@ use crate::value::Text;
 #[derive(Clone, Copy)]
 pub(super) struct Trail<'t> {
     outer: Option<&'t Trail<'t>>,
-    step: Step<'t>,
+    step: TrailStep<'t>,
 }
 
 #[derive(Clone, Copy)]
-enum Step<'t> {
+enum TrailStep<'t> {
     Root,
     Name(Text<'t>),
     Index(usize),
 }
 
 impl Trail<'_> {
-    pub const ROOT: Trail<'static> = Trail { outer: None, step: Step::Root };
+    pub const ROOT: Trail<'static> = Trail { outer: None, step: TrailStep::Root };
 
     pub fn name<'t>(&'t self, name: Text<'t>) -> Trail<'t> {
-        Trail { outer: Some(self), step: Step::Name(name) }
+        Trail { outer: Some(self), step: TrailStep::Name(name) }
     }
 
     pub fn index(&self, index: usize) -> Trail<'_> {
-        Trail { outer: Some(self), step: Step::Index(index) }
+        Trail { outer: Some(self), step: TrailStep::Index(index) }
     }
 
     pub fn pointer(&self) -> String {
@@ -38,12 +38,12 @@ impl Trail<'_> {
         let mut out = String::new();
         for step in steps.iter().rev() {
             match step {
-                Step::Root => {}
-                Step::Name(name) => {
+                TrailStep::Root => {}
+                TrailStep::Name(name) => {
                     out.push('/');
                     push_token(&mut out, name.as_str());
                 }
-                Step::Index(index) => out.push_str(&format!("/{index}")),
+                TrailStep::Index(index) => out.push_str(&format!("/{index}")),
             }
         }
         out

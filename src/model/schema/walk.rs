@@ -13,9 +13,9 @@ use super::active::{Active, Open, Route};
 use super::assertion::Assertion;
 use super::choice::Pick;
 use super::instance;
-use super::outline::Id;
-use super::parts::Run;
-use super::plan::{Check, Children, NONE, Node};
+use super::outline::SubschemaId;
+use super::parts::Checker;
+use super::plan::{Check, Children, NONE, PlanNode};
 use super::trail::Trail;
 use crate::error::Result;
 use crate::value::edit::{Change, ChangeKind};
@@ -27,7 +27,7 @@ use crate::value::{ArrayView, ObjectView, Text, View};
 pub(super) enum Cause<'w> {
     Check(&'w Check),
     /// The crate found the subschema of this number invalid, whole.
-    Whole(Id, &'w Check),
+    Whole(SubschemaId, &'w Check),
     /// No branch was picked, or none of those that could be fits.
     Alternatives(Open<'w>),
 }
@@ -47,7 +47,7 @@ pub(super) struct Violation<'w> {
 /// One walk. The first violation ends it, unless they are collected.
 pub(super) struct Walk<'w, 'f> {
     pub route: Route<'w>,
-    pub run: &'w Run<'w>,
+    pub checker: &'w Checker<'w>,
     /// Violations are put here, and the walk goes on until there are [`VIOLATIONS_MAX`].
     pub found: Option<&'f RefCell<Vec<Violation<'w>>>>,
 }
@@ -68,17 +68,17 @@ macro_rules! pass {
 }
 
 impl<'w, 'f> Walk<'w, 'f> {
-    pub fn new(route: Route<'w>, run: &'w Run<'w>) -> Walk<'w, 'f> {
-        Walk { route, run, found: None }
+    pub fn new(route: Route<'w>, checker: &'w Checker<'w>) -> Walk<'w, 'f> {
+        Walk { route, checker, found: None }
     }
 
     /// A walk that collects violations.
     pub fn collecting(
         route: Route<'w>,
-        run: &'w Run<'w>,
+        checker: &'w Checker<'w>,
         found: &'f RefCell<Vec<Violation<'w>>>,
     ) -> Walk<'w, 'f> {
-        Walk { route, run, found: Some(found) }
+        Walk { route, checker, found: Some(found) }
     }
 
     /// Validates a whole document.
@@ -87,7 +87,7 @@ impl<'w, 'f> Walk<'w, 'f> {
     }
 
     /// Validates a value by one subschema.
-    pub fn by(&self, id: Id, view: View<'w>) -> Verdict<'w> {
+    pub fn by(&self, id: SubschemaId, view: View<'w>) -> Verdict<'w> {
         let mut active = Active::default();
         active.add(self.route, id, view);
         self.value(view, &active, &Trail::ROOT)
@@ -97,7 +97,7 @@ impl<'w, 'f> Walk<'w, 'f> {
     #[cold]
     fn report(
         &self,
-        id: Id,
+        id: SubschemaId,
         cause: Cause<'w>,
         view: View<'w>,
         trail: &Trail<'_>,
@@ -165,7 +165,7 @@ impl<'w, 'f> Walk<'w, 'f> {
     /// The node that leads to the children of a container, if nothing else depends on what changed below
     /// it. Of alternatives it is the branch for the kind of value.
     #[inline]
-    fn alone(&self, mut id: Id, view: View<'_>) -> Option<&'w Node> {
+    fn alone(&self, mut id: SubschemaId, view: View<'_>) -> Option<&'w PlanNode> {
         loop {
             let node = self.node(id);
             if node.whole.is_some() || !node.also.is_empty() || !node.deep.is_empty() {
@@ -181,7 +181,7 @@ impl<'w, 'f> Walk<'w, 'f> {
 
     /// Whether a value that is no container is valid, with no more than one subschema at a time.
     #[inline]
-    fn is_valid_leaf(&self, mut id: Id, view: View<'_>) -> Result<bool> {
+    fn is_valid_leaf(&self, mut id: SubschemaId, view: View<'_>) -> Result<bool> {
         loop {
             let node = self.node(id);
             if node.whole.is_some() || !node.also.is_empty() {
@@ -189,7 +189,7 @@ impl<'w, 'f> Walk<'w, 'f> {
             }
             for checks in [&node.shallow, &node.members, &node.deep] {
                 for check in checks {
-                    if !check.assertion.passes(view, self.run)? {
+                    if !check.assertion.passes(view, self.checker)? {
                         return Ok(false);
                     }
                 }
@@ -215,7 +215,7 @@ impl<'w, 'f> Walk<'w, 'f> {
     }
 
     #[inline]
-    fn node(&self, id: Id) -> &'w Node {
+    fn node(&self, id: SubschemaId) -> &'w PlanNode {
         self.route.node(id)
     }
 
@@ -242,13 +242,13 @@ impl<'w, 'f> Walk<'w, 'f> {
     #[inline]
     fn checks(
         &self,
-        id: Id,
+        id: SubschemaId,
         checks: &'w [Check],
         view: View<'w>,
         trail: &Trail<'_>,
     ) -> Verdict<'w> {
         for check in checks {
-            if !check.assertion.passes(view, self.run)? {
+            if !check.assertion.passes(view, self.checker)? {
                 pass!(self.report(id, Cause::Check(check), view, trail, None));
             }
         }
@@ -256,9 +256,15 @@ impl<'w, 'f> Walk<'w, 'f> {
     }
 
     /// A subschema that the crate validates whole.
-    fn by_crate(&self, id: Id, node: &'w Node, view: View<'w>, trail: &Trail<'_>) -> Verdict<'w> {
+    fn by_crate(
+        &self,
+        id: SubschemaId,
+        node: &'w PlanNode,
+        view: View<'w>,
+        trail: &Trail<'_>,
+    ) -> Verdict<'w> {
         let check = node.whole.as_deref().expect("only such a subschema does not open");
-        if check.assertion.passes(view, self.run)? {
+        if check.assertion.passes(view, self.checker)? {
             return Ok(None);
         }
         self.report(id, Cause::Whole(id, check), view, trail, None)
@@ -269,7 +275,7 @@ impl<'w, 'f> Walk<'w, 'f> {
     fn alternatives(&self, active: &Active<'w>, view: View<'w>, trail: &Trail<'_>) -> Verdict<'w> {
         for open in &active.open {
             let fits = open.pick == Pick::Undecided
-                && open.branches.check.assertion.passes(view, self.run)?;
+                && open.branches.check.assertion.passes(view, self.checker)?;
             if !fits {
                 pass!(self.report(open.id, Cause::Alternatives(*open), view, trail, None));
             }
@@ -288,7 +294,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         }) {
             return Ok(None);
         }
-        self.run.enter(array.len())?;
+        self.checker.enter(array.len())?;
         for (index, item) in array.iter().enumerate() {
             let inner = self.element_active(active, index, item);
             if !inner.is_empty() {
@@ -304,10 +310,10 @@ impl<'w, 'f> Walk<'w, 'f> {
         active: &Active<'w>,
         trail: &Trail<'_>,
     ) -> Verdict<'w> {
-        if !self.has_children(active, Children::judge_members) {
+        if !self.has_children(active, Children::apply_to_members) {
             return Ok(None);
         }
-        self.run.enter(object.len())?;
+        self.checker.enter(object.len())?;
         for (name, value) in object.iter() {
             pass!(self.name(name, active, trail));
             let inner = self.member_active(active, name, value)?;
@@ -327,7 +333,7 @@ impl<'w, 'f> Walk<'w, 'f> {
 
     /// What leads to the children of a value.
     #[inline]
-    fn children(&self, active: &Active<'w>) -> impl Iterator<Item = (Id, &'w Children)> {
+    fn children(&self, active: &Active<'w>) -> impl Iterator<Item = (SubschemaId, &'w Children)> {
         let nodes = active.ids().iter().map(|id| (*id, self.node(*id)));
         let open = nodes.filter(|(_, node)| self.route.opens(node));
         open.filter_map(|(id, node)| Some((id, node.children.as_deref()?)))
@@ -352,7 +358,7 @@ impl<'w, 'f> Walk<'w, 'f> {
     ) -> Result<Active<'w>> {
         let mut inner = Active::default();
         for (_, children) in self.children(active) {
-            children.of_member(name, self.run, |id| inner.add(self.route, id, value))?;
+            children.of_member(name, self.checker, |id| inner.add(self.route, id, value))?;
         }
         Ok(inner)
     }
@@ -362,7 +368,7 @@ impl<'w, 'f> Walk<'w, 'f> {
     fn name(&self, name: Text<'w>, active: &Active<'w>, trail: &Trail<'_>) -> Verdict<'w> {
         for (id, children) in self.children(active) {
             if let Some(check) = &children.names
-                && !check.assertion.passes(View::Str(name), self.run)?
+                && !check.assertion.passes(View::Str(name), self.checker)?
             {
                 let view = View::Str(name);
                 pass!(self.report(id, Cause::Check(check), view, trail, Some(name)));
@@ -419,9 +425,9 @@ impl<'w, 'f> Walk<'w, 'f> {
             for check in &node.deep {
                 let passes = match (&check.assertion, view) {
                     (Assertion::UniqueItems, View::Array(array)) => {
-                        is_unique(array, below, depth, self.run)?
+                        is_unique(array, below, depth, self.checker)?
                     }
-                    (assertion, view) => assertion.passes(view, self.run)?,
+                    (assertion, view) => assertion.passes(view, self.checker)?,
                 };
                 if !passes {
                     pass!(self.report(*id, Cause::Check(check), view, trail, None));
@@ -510,7 +516,7 @@ fn is_unique(
     array: ArrayView<'_>,
     changes: &[&Change],
     depth: usize,
-    run: &Run<'_>,
+    checker: &Checker<'_>,
 ) -> Result<bool> {
     // A few elements are compared with all others; many are as well hashed along with them.
     const COMPARED_MAX: usize = 4;
@@ -518,11 +524,11 @@ fn is_unique(
         changes.iter().map(|change| change.place[depth]).collect();
     indexes.dedup();
     if indexes.len() > COMPARED_MAX {
-        return run.is_unique(array);
+        return checker.is_unique(array);
     }
     for index in indexes {
         let work = array.get(index as usize).map_or(0, View::work);
-        run.spend(comparisons(array, work))?;
+        checker.spend(comparisons(array, work))?;
         if !instance::is_unique_at(array, index as usize) {
             return Ok(false);
         }
@@ -532,18 +538,23 @@ fn is_unique(
 
 impl Children {
     /// The place that judges the element at an index.
-    pub fn of_element(&self, index: usize) -> Option<Id> {
+    pub fn of_element(&self, index: usize) -> Option<SubschemaId> {
         self.prefix.get(index).copied().or(self.items)
     }
 
     /// The places that judge the member of a name.
     #[inline]
-    pub fn of_member(&self, name: Text<'_>, run: &Run<'_>, mut add: impl FnMut(Id)) -> Result<()> {
+    pub fn of_member(
+        &self,
+        name: Text<'_>,
+        checker: &Checker<'_>,
+        mut add: impl FnMut(SubschemaId),
+    ) -> Result<()> {
         let known = self.properties.get(name.as_bytes());
         known.into_iter().for_each(&mut add);
         let mut matched = known.is_some();
         for (pattern, id) in &self.patterns {
-            if run.passes(*pattern, View::Str(name))? {
+            if checker.passes(*pattern, View::Str(name))? {
                 matched = true;
                 add(*id);
             }

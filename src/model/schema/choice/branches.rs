@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::Value as Serde;
 
 use super::super::assertion::{self, Options};
-use super::super::outline::Id;
-use super::super::plan::{Check, Names};
+use super::super::outline::SubschemaId;
+use super::super::plan::{Check, NamedSubschemas};
 use super::discriminator::{ByPresence, ByValue, Discriminator, Touched};
 use super::facts::{Facts, Study};
 use super::{Pick, kinds};
@@ -17,7 +17,7 @@ use crate::value::View;
 pub(in super::super) struct Branches {
     /// The keyword, validated whole by the crate: for what is undecided.
     pub check: Check,
-    all: Box<[Id]>,
+    all: Box<[SubschemaId]>,
     by_kind: [Pick; kinds::COUNT],
     /// Where several branches are for objects.
     discriminator: Option<Box<Discriminator>>,
@@ -33,14 +33,14 @@ impl Branches {
     }
 
     #[inline]
-    pub fn by_kind(&self, view: View<'_>) -> Option<Id> {
+    pub fn by_kind(&self, view: View<'_>) -> Option<SubschemaId> {
         match self.by_kind[kinds::index(view)] {
             Pick::Branch(id) => Some(id),
             _ => None,
         }
     }
 
-    pub fn ids(&self) -> &[Id] {
+    pub fn ids(&self) -> &[SubschemaId] {
         &self.all
     }
 
@@ -55,7 +55,7 @@ impl Branches {
 
     pub fn heap_bytes(&self) -> usize {
         let discriminator = self.discriminator.as_ref().map_or(0, |by| by.heap_bytes());
-        self.all.len() * size_of::<Id>() + discriminator
+        self.all.len() * size_of::<SubschemaId>() + discriminator
     }
 }
 
@@ -63,7 +63,7 @@ impl Branches {
 pub(in super::super) fn study_branches(
     study: &mut Study<'_, '_>,
     check: Check,
-    all: Vec<Id>,
+    all: Vec<SubschemaId>,
     hint: Option<&str>,
 ) -> Result<Branches> {
     let mut facts = Vec::with_capacity(all.len());
@@ -87,7 +87,7 @@ pub(in super::super) fn study_branches(
 }
 
 /// The pick among branches that may fit.
-fn only(mut fitting: impl Iterator<Item = Id>) -> Pick {
+fn only(mut fitting: impl Iterator<Item = SubschemaId>) -> Pick {
     match (fitting.next(), fitting.next()) {
         (None, _) => Pick::Nothing,
         (Some(id), None) => Pick::Branch(id),
@@ -95,7 +95,7 @@ fn only(mut fitting: impl Iterator<Item = Id>) -> Pick {
     }
 }
 
-type Candidates<'c, 's> = &'c [(Id, Facts<'s>)];
+type Candidates<'c, 's> = &'c [(SubschemaId, Facts<'s>)];
 
 /// The best way to tell the branches for objects apart, if there is one.
 fn discriminate(
@@ -147,9 +147,9 @@ fn by_value(
     name: &str,
 ) -> Result<Option<ByValue>> {
     // Branches by value, and those that take any value of some kinds.
-    let mut table: Vec<(&Serde, Vec<Id>)> = Vec::new();
+    let mut table: Vec<(&Serde, Vec<SubschemaId>)> = Vec::new();
     let mut known: HashMap<&Serde, usize> = HashMap::new();
-    let mut open: Vec<(Id, u8)> = Vec::new();
+    let mut open: Vec<(SubschemaId, u8)> = Vec::new();
     let mut optional = Vec::new();
     for (id, facts) in candidates {
         study.spend(1)?;
@@ -227,5 +227,8 @@ fn by_presence(
     if tags.is_empty() {
         return Ok(None);
     }
-    Ok(Some(ByPresence { tags: Names::new(tags.into()), absent: only(untagged.into_iter()) }))
+    Ok(Some(ByPresence {
+        tags: NamedSubschemas::new(tags.into()),
+        absent: only(untagged.into_iter()),
+    }))
 }

@@ -1,22 +1,22 @@
 //! `if` with `then` and `else`, where the condition is about scalar values and members alone.
 
-use super::super::outline::Id;
-use super::super::plan::{Node, Plan};
+use super::super::outline::SubschemaId;
+use super::super::plan::{Plan, PlanNode};
 use super::discriminator::Touched;
 use crate::value::View;
 
 /// A condition that is decided by the value's kind or scalar value and by members of it.
 pub(in super::super) struct Condition {
-    pub test: Id,
-    pub then: Option<Id>,
-    pub otherwise: Option<Id>,
+    pub test: SubschemaId,
+    pub then: Option<SubschemaId>,
+    pub otherwise: Option<SubschemaId>,
     /// Members that are looked at.
     pub members: Box<[Box<str>]>,
 }
 
 impl Condition {
     /// The branch that applies.
-    pub fn applies(&self, plan: &Plan, view: View<'_>) -> Option<Id> {
+    pub fn applies(&self, plan: &Plan, view: View<'_>) -> Option<SubschemaId> {
         if is_met(plan, &plan.nodes[self.test as usize], view) { self.then } else { self.otherwise }
     }
 
@@ -24,7 +24,7 @@ impl Condition {
         self.members.iter().any(|name| touched.is_altered(name))
     }
 
-    pub fn ids(&self) -> Vec<Id> {
+    pub fn ids(&self) -> Vec<SubschemaId> {
         self.then.into_iter().chain(self.otherwise).collect()
     }
 
@@ -33,7 +33,7 @@ impl Condition {
     }
 }
 
-fn is_met(plan: &Plan, node: &Node, view: View<'_>) -> bool {
+fn is_met(plan: &Plan, node: &PlanNode, view: View<'_>) -> bool {
     let mut checks = node.shallow.iter().chain(&node.members);
     if !checks.all(|check| check.assertion.decide(view)) {
         return false;
@@ -47,9 +47,9 @@ fn is_met(plan: &Plan, node: &Node, view: View<'_>) -> bool {
 }
 
 /// Whether the subschema of an `if` says nothing but what [`Condition`] decides.
-pub(in super::super) fn is_condition(nodes: &[Node], test: Id) -> bool {
+pub(in super::super) fn is_condition(nodes: &[PlanNode], test: SubschemaId) -> bool {
     let node = &nodes[test as usize];
-    let simple = |node: &Node| {
+    let simple = |node: &PlanNode| {
         node.whole.is_none()
             && node.also.is_empty()
             && node.choices.is_empty()

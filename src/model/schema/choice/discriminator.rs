@@ -1,8 +1,8 @@
 //! Members of an object that tell branches apart.
 
 use super::super::assertion::Options;
-use super::super::outline::Id;
-use super::super::plan::Names;
+use super::super::outline::SubschemaId;
+use super::super::plan::NamedSubschemas;
 use super::{Pick, kinds};
 use crate::value::ObjectView;
 use crate::value::edit::{Change, ChangeKind};
@@ -26,7 +26,7 @@ pub(super) struct ByValue {
 
 /// Members of which each is required by one branch and forbidden by all others.
 pub(super) struct ByPresence {
-    pub tags: Names,
+    pub tags: NamedSubschemas,
     /// Where none of them is present.
     pub absent: Pick,
 }
@@ -104,7 +104,7 @@ impl Discriminator {
 
 impl ByPresence {
     /// The first member that is a tag.
-    fn tag(&self, object: ObjectView<'_>) -> Option<(u32, Id)> {
+    fn tag(&self, object: ObjectView<'_>) -> Option<(u32, SubschemaId)> {
         if self.tags.len() <= object.len() {
             let mut tags = self.tags.entries().iter();
             return tags.find_map(|(name, id)| Some((object.find(name)?.0, *id)));

@@ -11,14 +11,14 @@ use std::rc::Rc;
 use serde_json::Value as Serde;
 
 use super::super::limits::SchemaLimits;
-use super::super::outline::{Id, Outline, Subschema, Target};
+use super::super::outline::{ReferenceTarget, SchemaOutline, Subschema, SubschemaId};
 use super::kinds;
 use crate::error::{Error, Result};
 use crate::limit;
 
 /// What a value itself must be.
 #[derive(Clone)]
-pub(super) struct Own<'s> {
+pub(super) struct ValueFacts<'s> {
     pub kinds: u8,
     /// One of these scalars; none where anything of the kinds may be.
     pub values: Option<Rc<[&'s Serde]>>,
@@ -28,32 +28,32 @@ pub(super) struct Own<'s> {
 #[derive(Clone)]
 pub(super) struct Facts<'s> {
     pub kinds: u8,
-    pub members: Rc<BTreeMap<&'s str, Member<'s>>>,
+    pub members: Rc<BTreeMap<&'s str, MemberFacts<'s>>>,
     /// No other members may be there.
     pub closed: Option<Rc<HashSet<&'s str>>>,
 }
 
 #[derive(Clone)]
-pub(super) struct Member<'s> {
+pub(super) struct MemberFacts<'s> {
     pub required: bool,
-    pub own: Own<'s>,
+    pub own: ValueFacts<'s>,
 }
 
-impl Own<'_> {
-    const ANY: Own<'static> = Own { kinds: kinds::ALL, values: None };
+impl ValueFacts<'_> {
+    const ANY: ValueFacts<'static> = ValueFacts { kinds: kinds::ALL, values: None };
 }
 
 /// The facts of one schema while its plan is made.
 pub(in super::super) struct Study<'o, 's> {
-    pub(super) outline: &'o Outline<'s>,
-    own: HashMap<Id, Own<'s>>,
-    facts: HashMap<Id, Facts<'s>>,
+    pub(super) outline: &'o SchemaOutline<'s>,
+    own: HashMap<SubschemaId, ValueFacts<'s>>,
+    facts: HashMap<SubschemaId, Facts<'s>>,
     left: u64,
     limit: u64,
 }
 
 impl<'o, 's> Study<'o, 's> {
-    pub fn new(outline: &'o Outline<'s>, limits: &SchemaLimits) -> Study<'o, 's> {
+    pub fn new(outline: &'o SchemaOutline<'s>, limits: &SchemaLimits) -> Study<'o, 's> {
         let limit = limits.branch_steps;
         Study { outline, own: HashMap::new(), facts: HashMap::new(), left: limit, limit }
     }
@@ -66,21 +66,21 @@ impl<'o, 's> Study<'o, 's> {
         Ok(())
     }
 
-    fn own(&mut self, id: Id) -> Result<Own<'s>> {
+    fn own(&mut self, id: SubschemaId) -> Result<ValueFacts<'s>> {
         if let Some(own) = self.own.get(&id) {
             return Ok(own.clone());
         }
         self.spend(1)?;
         let outline = self.outline;
-        let place = outline.place(id);
-        let mut own = said_of_value(place.schema);
+        let subschema = outline.subschema(id);
+        let mut own = said_of_value(subschema.schema);
         self.spend(own.values.as_ref().map_or(0, |values| values.len()))?;
-        for next in together(place) {
+        for next in together(subschema) {
             let other = self.own(next)?;
             own = self.both(&own, &other)?;
         }
         for keyword in ["anyOf", "oneOf"] {
-            let branches = under(place, keyword);
+            let branches = under(subschema, keyword);
             if !branches.is_empty() {
                 let any = self.own_of_any(&branches)?;
                 own = self.both(&own, &any)?;
@@ -90,7 +90,7 @@ impl<'o, 's> Study<'o, 's> {
         Ok(own)
     }
 
-    fn own_of_any(&mut self, branches: &[Id]) -> Result<Own<'s>> {
+    fn own_of_any(&mut self, branches: &[SubschemaId]) -> Result<ValueFacts<'s>> {
         let (mut kinds, mut values) = (0, Some(Vec::new()));
         for branch in branches {
             let own = self.own(*branch)?;
@@ -101,11 +101,11 @@ impl<'o, 's> Study<'o, 's> {
             });
             self.spend(values.as_ref().map_or(0, |_| own.values.map_or(0, |own| own.len())))?;
         }
-        Ok(Own { kinds, values: values.map(Into::into) })
+        Ok(ValueFacts { kinds, values: values.map(Into::into) })
     }
 
     /// What both say.
-    fn both(&mut self, a: &Own<'s>, b: &Own<'s>) -> Result<Own<'s>> {
+    fn both(&mut self, a: &ValueFacts<'s>, b: &ValueFacts<'s>) -> Result<ValueFacts<'s>> {
         let values = match (&a.values, &b.values) {
             (Some(some), Some(others)) => {
                 self.spend(some.len() + others.len())?;
@@ -114,23 +114,23 @@ impl<'o, 's> Study<'o, 's> {
             }
             (some, others) => some.clone().or_else(|| others.clone()),
         };
-        Ok(Own { kinds: a.kinds & b.kinds, values })
+        Ok(ValueFacts { kinds: a.kinds & b.kinds, values })
     }
 
-    pub(super) fn facts(&mut self, id: Id) -> Result<Facts<'s>> {
+    pub(super) fn facts(&mut self, id: SubschemaId) -> Result<Facts<'s>> {
         if let Some(facts) = self.facts.get(&id) {
             return Ok(facts.clone());
         }
         self.spend(1)?;
         let outline = self.outline;
-        let place = outline.place(id);
+        let subschema = outline.subschema(id);
         let mut facts = self.said(id)?;
-        for next in together(place) {
+        for next in together(subschema) {
             let other = self.facts(next)?;
             facts = self.all(facts, &other)?;
         }
         for keyword in ["anyOf", "oneOf"] {
-            let branches = under(place, keyword);
+            let branches = under(subschema, keyword);
             if !branches.is_empty() {
                 let any = self.any(&branches)?;
                 facts = self.all(facts, &any)?;
@@ -142,26 +142,26 @@ impl<'o, 's> Study<'o, 's> {
     }
 
     /// What a subschema's own keywords say of members.
-    fn said(&mut self, id: Id) -> Result<Facts<'s>> {
-        let place = self.outline.place(id);
-        let mut members: BTreeMap<&'s str, Member<'s>> = BTreeMap::new();
+    fn said(&mut self, id: SubschemaId) -> Result<Facts<'s>> {
+        let subschema = self.outline.subschema(id);
+        let mut members: BTreeMap<&'s str, MemberFacts<'s>> = BTreeMap::new();
         let mut named = HashSet::new();
-        for (keyword, key, inner) in &place.inner {
-            if let ("properties", super::super::keywords::Key::Name(name)) = (*keyword, *key) {
+        for (keyword, key, inner) in &subschema.inner {
+            if let ("properties", super::super::keywords::InnerKey::Name(name)) = (*keyword, *key) {
                 let own = self.own(*inner)?;
                 self.spend(1)?;
                 named.insert(name);
-                members.insert(name, Member { required: false, own });
+                members.insert(name, MemberFacts { required: false, own });
             }
         }
-        let required = place.schema.get("required").and_then(Serde::as_array);
+        let required = subschema.schema.get("required").and_then(Serde::as_array);
         for name in required.into_iter().flatten().filter_map(Serde::as_str) {
             self.spend(1)?;
             let member = members.entry(name);
-            member.or_insert(Member { required: true, own: Own::ANY }).required = true;
+            member.or_insert(MemberFacts { required: true, own: ValueFacts::ANY }).required = true;
         }
-        let additional = place.schema.get("additionalProperties");
-        let patterns = place.schema.get("patternProperties").and_then(Serde::as_object);
+        let additional = subschema.schema.get("additionalProperties");
+        let patterns = subschema.schema.get("patternProperties").and_then(Serde::as_object);
         let closed =
             additional == Some(&Serde::Bool(false)) && patterns.is_none_or(|p| p.is_empty());
         Ok(Facts {
@@ -181,7 +181,7 @@ impl<'o, 's> Study<'o, 's> {
             let mut members = (*facts.members).clone();
             for (name, member) in &*other.members {
                 let both = match members.get(name) {
-                    Some(known) => Member {
+                    Some(known) => MemberFacts {
                         required: known.required || member.required,
                         own: self.both(&known.own, &member.own)?,
                     },
@@ -195,7 +195,7 @@ impl<'o, 's> Study<'o, 's> {
     }
 
     /// What holds of an object that fits any of the branches; of the kinds, of any value.
-    fn any(&mut self, branches: &[Id]) -> Result<Facts<'s>> {
+    fn any(&mut self, branches: &[SubschemaId]) -> Result<Facts<'s>> {
         let (mut all_kinds, mut any): (u8, Option<Facts<'s>>) = (0, None);
         for branch in branches {
             let facts = self.facts(*branch)?;
@@ -226,8 +226,8 @@ impl<'o, 's> Study<'o, 's> {
                 }
                 _ => None,
             };
-            let own = Own { kinds: one.own.kinds | other.own.kinds, values };
-            members.insert(*name, Member { required: one.required && other.required, own });
+            let own = ValueFacts { kinds: one.own.kinds | other.own.kinds, values };
+            members.insert(*name, MemberFacts { required: one.required && other.required, own });
         }
         let closed = match (&a.closed, &b.closed) {
             (Some(some), Some(others)) => {
@@ -241,28 +241,28 @@ impl<'o, 's> Study<'o, 's> {
 }
 
 /// Subschemas that apply to the same value besides.
-fn together(place: &Subschema<'_>) -> Vec<Id> {
-    let mut all = under(place, "allOf");
-    if let Some(Target::Inside(id)) = place.reference {
+fn together(subschema: &Subschema<'_>) -> Vec<SubschemaId> {
+    let mut all = under(subschema, "allOf");
+    if let Some(ReferenceTarget::Inside(id)) = subschema.reference {
         all.push(id);
     }
     all
 }
 
-fn under(place: &Subschema<'_>, keyword: &str) -> Vec<Id> {
-    let inner = place.inner.iter().filter(|(name, ..)| *name == keyword);
+fn under(subschema: &Subschema<'_>, keyword: &str) -> Vec<SubschemaId> {
+    let inner = subschema.inner.iter().filter(|(name, ..)| *name == keyword);
     inner.map(|(.., id)| *id).collect()
 }
 
 /// What `type`, `const` and `enum` of one subschema say.
-fn said_of_value(schema: &Serde) -> Own<'_> {
+fn said_of_value(schema: &Serde) -> ValueFacts<'_> {
     let map = match schema {
-        Serde::Bool(false) => return Own { kinds: 0, values: None },
+        Serde::Bool(false) => return ValueFacts { kinds: 0, values: None },
         Serde::Object(map) => map,
-        _ => return Own::ANY,
+        _ => return ValueFacts::ANY,
     };
     let of_type = |name: &Serde| name.as_str().and_then(kinds::of_type).unwrap_or(kinds::ALL);
-    let mut own = Own::ANY;
+    let mut own = ValueFacts::ANY;
     match map.get("type") {
         Some(Serde::Array(names)) => {
             own.kinds = names.iter().fold(0, |set, name| set | of_type(name));

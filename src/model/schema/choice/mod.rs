@@ -17,7 +17,7 @@ pub(super) use self::branches::{Branches, study_branches};
 pub(super) use self::condition::{Condition, is_condition};
 use self::discriminator::Touched;
 pub(super) use self::facts::Study;
-use super::outline::Id;
+use super::outline::SubschemaId;
 use super::plan::Plan;
 use crate::value::edit::Change;
 use crate::value::{ObjectView, View};
@@ -27,13 +27,13 @@ pub(super) enum Choice {
     Branches(Branches),
     Condition(Condition),
     /// `dependentSchemas`: schemas that apply where a member is present.
-    Dependents(Box<[(Box<str>, Id)]>),
+    Dependents(Box<[(Box<str>, SubschemaId)]>),
 }
 
 /// Which branch fits, if any does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pick {
-    Branch(Id),
+    Branch(SubschemaId),
     /// No branch can fit.
     Nothing,
     Undecided,
@@ -82,7 +82,12 @@ impl Choice {
     /// Gives the branches that apply to a value to `add`. Another pick than a branch: no branch fits,
     /// or it is undecided.
     #[inline]
-    pub fn pick(&self, plan: &Plan, view: View<'_>, mut add: impl FnMut(Id)) -> Option<Pick> {
+    pub fn pick(
+        &self,
+        plan: &Plan,
+        view: View<'_>,
+        mut add: impl FnMut(SubschemaId),
+    ) -> Option<Pick> {
         match self {
             Choice::Branches(branches) => match branches.pick(view) {
                 Pick::Branch(id) => add(id),
@@ -101,7 +106,7 @@ impl Choice {
 
     /// The branch, where nothing but the kind of the value says which it is.
     #[inline]
-    pub fn by_kind(&self, view: View<'_>) -> Option<Id> {
+    pub fn by_kind(&self, view: View<'_>) -> Option<SubschemaId> {
         match self {
             Choice::Branches(branches) => branches.by_kind(view),
             _ => None,
@@ -127,7 +132,7 @@ impl Choice {
     }
 
     /// All places that may apply.
-    pub fn ids(&self) -> Vec<Id> {
+    pub fn ids(&self) -> Vec<SubschemaId> {
         match self {
             Choice::Branches(branches) => branches.ids().to_vec(),
             Choice::Condition(condition) => condition.ids(),

@@ -39,13 +39,16 @@ pub(super) struct Translated {
 }
 
 pub(super) fn translate(mut document: Serde, limits: &SchemaLimits) -> Result<Translated> {
-    let mut translator = Translator {
+    let mut translator = DraftTranslator {
         moves: Moves::new(limits.pointer_bytes),
         patterns: Patterns::new(limits),
         given: String::new(),
         translated: String::new(),
     };
-    let dialect = Context::of(&document, Context { dialect: Dialect::Draft2020, recursive: false });
+    let dialect = DialectContext::of(
+        &document,
+        DialectContext { dialect: Dialect::Draft2020, recursive: false },
+    );
     translator.schema(&mut document, dialect)?;
     references::follow(&mut document, &mut translator, dialect)?;
     Ok(Translated {
@@ -59,15 +62,15 @@ pub(super) fn translate(mut document: Serde, limits: &SchemaLimits) -> Result<Tr
 
 /// What holds for a subschema by where it stands.
 #[derive(Clone, Copy)]
-struct Context {
+struct DialectContext {
     dialect: Dialect,
     /// The resource has `"$recursiveAnchor": true`.
     recursive: bool,
 }
 
-impl Context {
+impl DialectContext {
     /// The context of a document, or of a subschema that may be a resource of its own.
-    fn of(schema: &Serde, outer: Context) -> Context {
+    fn of(schema: &Serde, outer: DialectContext) -> DialectContext {
         let named = schema.get("$schema").and_then(Dialect::named);
         let dialect = named.unwrap_or(outer.dialect);
         let id = if dialect == Dialect::Draft4 { "id" } else { "$id" };
@@ -75,12 +78,12 @@ impl Context {
             schema.get(id).and_then(Serde::as_str).is_some_and(|id| !id.starts_with('#'));
         let anchor = schema.get("$recursiveAnchor") == Some(&Serde::Bool(true));
         let recursive = if is_resource { anchor } else { outer.recursive || anchor };
-        Context { dialect, recursive }
+        DialectContext { dialect, recursive }
     }
 }
 
 /// One translation, at one subschema.
-struct Translator<'l> {
+struct DraftTranslator<'l> {
     moves: Moves,
     patterns: Patterns<'l>,
     /// The JSON Pointer of the subschema as it was given.
@@ -89,9 +92,9 @@ struct Translator<'l> {
     translated: String,
 }
 
-impl Translator<'_> {
-    fn schema(&mut self, schema: &mut Serde, outer: Context) -> Result<()> {
-        let context = Context::of(schema, outer);
+impl DraftTranslator<'_> {
+    fn schema(&mut self, schema: &mut Serde, outer: DialectContext) -> Result<()> {
+        let context = DialectContext::of(schema, outer);
         let Serde::Object(map) = schema else { return Ok(()) };
         if let Some(uri) = map.shift_remove("$schema")
             && Dialect::named(&uri).is_none()
@@ -170,7 +173,7 @@ impl Translator<'_> {
         &mut self,
         map: &mut Map<String, Serde>,
         moved: &[Moved],
-        context: Context,
+        context: DialectContext,
     ) -> Result<()> {
         for (keyword, holds, _) in &KEYWORDS {
             let Some(held) = map.get_mut(*keyword) else { continue };
@@ -203,7 +206,7 @@ impl Translator<'_> {
         keyword: &str,
         name: &str,
         inner: &mut Serde,
-        context: Context,
+        context: DialectContext,
     ) -> Result<()> {
         let lengths = (self.given.len(), self.translated.len());
         for (pointer, keyword) in [(&mut self.given, given), (&mut self.translated, keyword)] {

@@ -7,9 +7,9 @@ use std::collections::HashSet;
 
 use serde_json::Value as Serde;
 
-use super::super::keywords::{Holds, Key, held_schemas, holder};
+use super::super::keywords::{Holds, InnerKey, held_schemas, holder};
 use super::super::uri::{fragment, push_token, token_name, unescape};
-use super::{Context, Translator};
+use super::{DialectContext, DraftTranslator};
 use crate::error::Result;
 
 /// A reference within its resource.
@@ -25,8 +25,8 @@ struct Local {
 /// Mends all references, and translates what they alone lead to.
 pub(super) fn follow(
     document: &mut Serde,
-    translator: &mut Translator<'_>,
-    context: Context,
+    translator: &mut DraftTranslator<'_>,
+    context: DialectContext,
 ) -> Result<()> {
     let mut roots = vec![String::new()];
     let mut known: HashSet<String> = HashSet::from([String::new()]);
@@ -77,7 +77,7 @@ fn collect(
     schema: &Serde,
     at: &mut String,
     resource: &str,
-    translator: &Translator<'_>,
+    translator: &DraftTranslator<'_>,
     found: &mut Vec<Local>,
 ) {
     let Serde::Object(map) = schema else { return };
@@ -98,9 +98,9 @@ fn collect(
             at.push('/');
             at.push_str(keyword);
             match key {
-                Key::Whole => {}
-                Key::Index(nth) => at.push_str(&format!("/{nth}")),
-                Key::Name(name) => {
+                InnerKey::Whole => {}
+                InnerKey::Index(nth) => at.push_str(&format!("/{nth}")),
+                InnerKey::Name(name) => {
                     at.push('/');
                     push_token(at, name);
                 }

@@ -18,12 +18,12 @@ pub(super) struct Moved {
 /// The `$dynamicAnchor` that stands for `"$recursiveAnchor": true`.
 const RECURSIVE_ANCHOR: &str = "recursive-anchor";
 
-type Schema = Map<String, Serde>;
+type SchemaMap = Map<String, Serde>;
 
 /// Rewrites one subschema; those inside stay as they are. `recursive`: the resource it stands in has
 /// `"$recursiveAnchor": true`.
 pub(super) fn rewrite(
-    schema: &mut Schema,
+    schema: &mut SchemaMap,
     dialect: Dialect,
     recursive: bool,
     pointer: &str,
@@ -50,14 +50,14 @@ pub(super) fn rewrite(
 }
 
 /// `$ref` and the definitions beside it, which references may lead into.
-fn ignore_siblings(schema: &mut Schema) {
+fn ignore_siblings(schema: &mut SchemaMap) {
     if schema.get("$ref").is_some_and(Serde::is_string) {
         schema.retain(|keyword, _| ["$ref", "definitions", "$defs"].contains(&keyword.as_str()));
     }
 }
 
 /// `id` of draft 4, and fragments in `$id`, which were anchors.
-fn identify(schema: &mut Schema, dialect: Dialect) {
+fn identify(schema: &mut SchemaMap, dialect: Dialect) {
     if dialect == Dialect::Draft4 {
         schema.shift_remove("$id");
         if schema.get("id").is_some_and(Serde::is_string)
@@ -108,7 +108,12 @@ fn anchor_name(text: &str) -> String {
 }
 
 /// A boolean beside a bound, which made it exclusive.
-fn exclusive_bound(schema: &mut Schema, bound: &str, exclusive: &str, pointer: &str) -> Result<()> {
+fn exclusive_bound(
+    schema: &mut SchemaMap,
+    bound: &str,
+    exclusive: &str,
+    pointer: &str,
+) -> Result<()> {
     match schema.shift_remove(exclusive) {
         None | Some(Serde::Bool(false)) => {}
         Some(Serde::Bool(true)) => match schema.shift_remove(bound) {
@@ -128,7 +133,7 @@ fn exclusive_bound(schema: &mut Schema, bound: &str, exclusive: &str, pointer: &
 }
 
 /// An array under `items` with `additionalItems` for the rest.
-fn tuple(schema: &mut Schema, moved: &mut Vec<Moved>) {
+fn tuple(schema: &mut SchemaMap, moved: &mut Vec<Moved>) {
     let additional = schema.shift_remove("additionalItems");
     if !schema.get("items").is_some_and(Serde::is_array) {
         return;
@@ -145,7 +150,7 @@ fn tuple(schema: &mut Schema, moved: &mut Vec<Moved>) {
     }
 }
 
-fn recursion(schema: &mut Schema, recursive: bool) {
+fn recursion(schema: &mut SchemaMap, recursive: bool) {
     if schema.shift_remove("$recursiveAnchor") == Some(Serde::Bool(true)) {
         schema.insert("$dynamicAnchor".into(), RECURSIVE_ANCHOR.into());
     }
@@ -166,7 +171,7 @@ fn recursion(schema: &mut Schema, recursive: bool) {
 }
 
 /// In 2019-09 `contains` does not evaluate elements: inside `not` it does not in 2020-12 either.
-fn hide_contains(schema: &mut Schema) {
+fn hide_contains(schema: &mut SchemaMap) {
     if !schema.contains_key("unevaluatedItems") || !schema.contains_key("contains") {
         return;
     }
@@ -181,7 +186,7 @@ fn hide_contains(schema: &mut Schema) {
 }
 
 /// `dependencies`, which newer drafts keep for compatibility: names and schemas under one keyword.
-fn dependencies(schema: &mut Schema, moved: &mut Vec<Moved>, pointer: &str) -> Result<()> {
+fn dependencies(schema: &mut SchemaMap, moved: &mut Vec<Moved>, pointer: &str) -> Result<()> {
     if !schema.get("dependencies").is_some_and(Serde::is_object) {
         return Ok(());
     }
