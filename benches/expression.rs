@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use redis_model::budget::Allowance;
 use redis_model::expr::cache::Cache;
-use redis_model::expr::{ExprLimits, Names, Program, Scope};
+use redis_model::expr::{AllowedNames, ExprLimits, Program, Scope};
 use redis_model::value::{Limits, View, parse};
 
 const LIMITS: ExprLimits = ExprLimits::DEFAULT;
@@ -83,18 +83,23 @@ fn main() {
     println!("nanoseconds a call; `hit` is looking the program up in the cache");
     println!("{:>8} {:>8} {:>8} {:>10} {:>10}", "compile", "hit", "test", "cel", "converting");
     for source in CONDITIONS {
-        let program = Program::compile(source, Names::CONDITION, &LIMITS).expect("it compiles");
+        let program =
+            Program::compile(source, AllowedNames::CONDITION, &LIMITS).expect("it compiles");
         assert_eq!(program.test(&scope, &LIMITS), Ok(true), "{source}");
         let compile = measure(|| {
-            black_box(Program::compile(black_box(source), Names::CONDITION, &LIMITS).is_ok());
+            black_box(
+                Program::compile(black_box(source), AllowedNames::CONDITION, &LIMITS).is_ok(),
+            );
         });
         let mut cache = Cache::new(100, 1 << 20);
         let free = Allowance::unlimited();
         CONDITIONS.iter().for_each(|source| {
-            cache.get(source, Names::CONDITION, &LIMITS, &free).expect("it compiles");
+            cache.get(source, AllowedNames::CONDITION, &LIMITS, &free).expect("it compiles");
         });
         let hit = measure(|| {
-            black_box(cache.get(black_box(source), Names::CONDITION, &LIMITS, &free).is_ok());
+            black_box(
+                cache.get(black_box(source), AllowedNames::CONDITION, &LIMITS, &free).is_ok(),
+            );
         });
         let test = measure(|| {
             black_box(program.test(black_box(&scope), &LIMITS).is_ok());
@@ -119,7 +124,7 @@ fn main() {
 }
 
 fn repeat(source: &str, scope: &Scope<'_>, calls: u64) {
-    let program = Program::compile(source, Names::CONDITION, &LIMITS).expect("it compiles");
+    let program = Program::compile(source, AllowedNames::CONDITION, &LIMITS).expect("it compiles");
     (0..calls).for_each(|_| {
         black_box(program.test(black_box(scope), &LIMITS).is_ok());
     });
@@ -154,7 +159,8 @@ fn large() {
         "lists.range(250000).sortBy(x, -x)[0] == 0",
         "self.n.exists(x, '%.100f%.100f'.format([1e300, 1e300]) == '')",
     ] {
-        let program = Program::compile(source, Names::CONDITION, &LIMITS).expect("it compiles");
+        let program =
+            Program::compile(source, AllowedNames::CONDITION, &LIMITS).expect("it compiles");
         let outcome = match program.test(&scope, &LIMITS) {
             Ok(holds) => holds.to_string(),
             Err(error) => error.message().to_owned(),

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use redis_model::model::schema::{Schema, SchemaLimits};
-use redis_model::value::edit::{Change, ChangeKind};
+use redis_model::value::edit::{ChangeKind, PlaceChange};
 use redis_model::value::{Limits, Place, Value, parse};
 
 fn value(json: &str) -> Value {
@@ -42,8 +42,8 @@ fn report(name: &str, nanoseconds: f64) {
     println!("{name:<64} {nanoseconds:>14.1} ns");
 }
 
-fn changed(steps: &[u32]) -> [Change; 1] {
-    [Change { place: Place::from_slice(steps), kind: ChangeKind::Value }]
+fn changed(steps: &[u32]) -> [PlaceChange; 1] {
+    [PlaceChange { place: Place::from_slice(steps), kind: ChangeKind::Value }]
 }
 
 /// An object schema as a code generator writes it.

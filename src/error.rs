@@ -165,10 +165,10 @@ impl ErrorCode {
 /// One refusal: a code, a sentence, and named details. Boxed, so that a `Result` stays small where
 /// nothing fails.
 #[derive(Clone, PartialEq)]
-pub struct Error(Box<Inner>);
+pub struct Error(Box<ErrorParts>);
 
 #[derive(Clone, PartialEq)]
-struct Inner {
+struct ErrorParts {
     code: ErrorCode,
     message: Cow<'static, str>,
     details: Vec<(&'static str, Detail)>,
@@ -192,7 +192,7 @@ pub const DETAIL_BYTES_MAX: usize = 256;
 impl Error {
     #[cold]
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Error {
-        Error(Box::new(Inner { code, message: message.into(), details: Vec::new() }))
+        Error(Box::new(ErrorParts { code, message: message.into(), details: Vec::new() }))
     }
 
     /// A syntax error: found before anything is looked up.

@@ -9,7 +9,7 @@ use crate::budget::{Allowance, WorkLimits};
 use crate::document::{Document, NewDocument, Revisions};
 use crate::error::Result;
 use crate::expiry::Expiry;
-use crate::expr::{ExprLimits, Names, Program};
+use crate::expr::{AllowedNames, ExprLimits, Program};
 use crate::lock::{Engine, LockLimits, Moment, Store};
 use crate::model::Models;
 use crate::model::schema::SchemaLimits;
@@ -92,7 +92,7 @@ pub trait Host {
     fn compile(
         &mut self,
         source: &[u8],
-        names: Names,
+        names: AllowedNames,
         limits: &ExprLimits,
         allowance: &Allowance<'_>,
     ) -> Result<Arc<Program>>;

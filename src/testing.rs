@@ -11,7 +11,7 @@ use crate::document::{Document, NewDocument, Revisions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expiry::Expiry;
 use crate::expr::cache::Cache;
-use crate::expr::{ExprLimits, Names, Program};
+use crate::expr::{AllowedNames, ExprLimits, Program};
 use crate::lock::{At, Decisions, Engine, Locks, Moment, Store};
 use crate::model::Models;
 use crate::token::Token;
@@ -163,7 +163,7 @@ impl Host for MemoryHost {
     fn compile(
         &mut self,
         source: &[u8],
-        names: Names,
+        names: AllowedNames,
         limits: &ExprLimits,
         allowance: &Allowance<'_>,
     ) -> Result<Arc<Program>> {

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use redis_model::command::{self, ArgKind, ArgSpec, Flag, Keys, Settings};
+use redis_model::command::{self, ArgKind, ArgSpec, Flag, KeyPositions, Settings};
 use redis_model::docs;
 use redis_model::error::ErrorCode;
 use redis_model::reply::Reply;
@@ -62,7 +62,7 @@ fn declarations_are_complete() {
         let writes = spec.flags.contains(&Flag::Write);
         assert!(!(writes && spec.flags.contains(&Flag::ReadOnly)), "{name}");
         let keys = spec.args.iter().filter(|arg| matches!(arg.kind, ArgKind::Key)).count();
-        assert_eq!(keys > 0, spec.keys != Keys::None, "{name}");
+        assert_eq!(keys > 0, spec.keys != KeyPositions::None, "{name}");
         let required =
             1 + spec.args.iter().filter(|arg| !arg.optional).map(least_words).sum::<usize>();
         assert_eq!(

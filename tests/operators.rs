@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::panic::Location;
 
 use redis_model::error::ErrorCode;
-use redis_model::op::{self, Absent, Example, OpSpec, OperandKind, Run, Target};
+use redis_model::op::{self, Absent, Action, Example, OpSpec, OperandKind, Target};
 use redis_model::path::{Path, PathLimits};
 use redis_model::reply::Reply;
 use redis_model::testing::MemoryHost;
@@ -238,7 +238,7 @@ fn declarations_are_complete() {
         assert!(examples.iter().any(|example| !is_error(example.reply)), "{name}: no success");
         let texts = [spec.summary, spec.accepts, spec.reply, spec.complexity, spec.since];
         assert!(texts.iter().all(|text| !text.is_empty() && !text.ends_with('.')), "{name}");
-        if matches!(spec.run, Run::Each(_) | Run::Total(_)) {
+        if matches!(spec.run, Action::Each(_) | Action::Total(_)) {
             let first = spec.operands.first().map(|operand| operand.kind);
             let path = matches!(first, Some(OperandKind::Path | OperandKind::PathBelowRoot));
             assert!(path, "{name}: runs for each place of its first operand");

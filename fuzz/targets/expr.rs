@@ -6,13 +6,13 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
-use redis_model::expr::{Documents, ExprLimits, Names, OldSelf, Program, Scope};
+use redis_model::expr::{DocumentSource, ExprLimits, AllowedNames, OldSelf, Program, Scope};
 use redis_model::value::edit::WatchPaths;
 use redis_model::value::{Limits, Value, View, parse, print};
 
 /// Few steps, so that what takes long for its steps is seen.
 const LIMITS: ExprLimits = ExprLimits { bytes: 4096, depth: 32, steps: 20_000 };
-const NAMES: Names = Names { args: true, docs: true, old_self: true, value: true };
+const NAMES: AllowedNames = AllowedNames { args: true, docs: true, old_self: true, value: true };
 /// Instrumented, on a busy core; a step takes some ten nanoseconds otherwise.
 const SECONDS_MAX: u64 = 3;
 
@@ -24,7 +24,7 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 
 struct Docs;
 
-impl Documents for Docs {
+impl DocumentSource for Docs {
     fn get<'a>(&'a self, key: &[u8], _: Option<View<'a>>) -> Option<View<'a>> {
         (key == b"k").then(|| DOCUMENT.view())
     }

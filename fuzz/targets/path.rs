@@ -21,7 +21,7 @@ fuzz_target!(|input: &[u8]| {
     match &path {
         Path::Singular(singular) => {
             let found = singular.find(root).is_some();
-            let resolved = matches!(singular.resolve(root), redis_model::path::Target::Present { .. });
+            let resolved = matches!(singular.resolve(root), redis_model::path::Lookup::Present { .. });
             assert_eq!(found, resolved);
         }
         Path::Query(query) => {

@@ -6,7 +6,7 @@ use smallvec::smallvec;
 use super::args::Args;
 use super::host::{Host, Key, KeyEffect, Outcome, Sent};
 use super::locking;
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::{Allowance, WorkLimits, weight};
 use crate::codec::effect::{Change, Effect};
 use crate::codec::locks::decode_edits;
@@ -29,7 +29,7 @@ static APPLY: CommandSpec = CommandSpec {
     complexity: "O(N) with N the size of the effect",
     arity: -3,
     flags: &[Flag::Write, Flag::Dangerous],
-    keys: Keys::First,
+    keys: KeyPositions::First,
     tips: &[],
     args: &[
         ArgSpec::new("key", ArgKind::Key),
@@ -39,7 +39,7 @@ static APPLY: CommandSpec = CommandSpec {
     reply: "OK",
     errors: &[ErrorCode::Err, ErrorCode::WrongType, ErrorCode::NoKey],
     replicated: "itself",
-    examples: &[Example(&[Line::new("MODEL.APPLY a 'not an effect'", "ERR")])],
+    examples: &[CommandExample(&[Line::new("MODEL.APPLY a 'not an effect'", "ERR")])],
     run,
 };
 

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::codec::definition;
 use crate::document::ANY_NAME;
@@ -22,7 +22,7 @@ static DEFINE: CommandSpec = CommandSpec {
     complexity: "O(N) with N the size of the schema and the rules; documents are not visited",
     arity: -3,
     flags: &[Flag::Write, Flag::DenyOom],
-    keys: Keys::None,
+    keys: KeyPositions::None,
     tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
     args: &[
         ArgSpec::new("model", ArgKind::String),
@@ -70,7 +70,7 @@ static DEFINE: CommandSpec = CommandSpec {
     errors: &[ErrorCode::Err, ErrorCode::Revision, ErrorCode::Expr, ErrorCode::Limit],
     replicated: "the definition with its version; nothing if it is the same",
     examples: &[
-        Example(&[
+        CommandExample(&[
             Line::new(
                 r#"MODEL.DEFINE item '{"type":"object","properties":{"stock":{"type":"integer"}}}' RULE stock 'self.reserved <= self.stock'"#,
                 "(integer) 1",
@@ -80,7 +80,7 @@ static DEFINE: CommandSpec = CommandSpec {
             Line::new("MODEL.FIELDOP sku:1 INCR $.reserved 1", "RULE"),
             Line::new("MODEL.FIELDOP sku:1 SET $.stock 2.5", "SCHEMA"),
         ]),
-        Example(&[
+        CommandExample(&[
             Line::new("MODEL.DEFINE session {} TTL 60 REFRESH WRITE", "(integer) 1"),
             Line::new("MODEL.DEFINE session {} TTL 60 REFRESH WRITE", "(integer) 1"),
             Line::new("MODEL.DEFINE session {} TTL 90", "(integer) 2"),
@@ -88,7 +88,7 @@ static DEFINE: CommandSpec = CommandSpec {
             Line::new("MODEL.DEFINE session {} RULE r 'self.a +'", "EXPR"),
             Line::new("MODEL.DEFINE any {}", "ERR"),
         ]),
-        Example(&[
+        CommandExample(&[
             Line::new(r#"MODEL.DEFINE user '{"title":"a"}' IFVERSION 0"#, "(integer) 1"),
             Line::new(r#"MODEL.DEFINE user '{"title":"b"}' IFVERSION 1"#, "(integer) 2"),
             Line::new(r#"MODEL.DEFINE user '{"title":"a"}' IFVERSION 0"#, "REVISION"),

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::error::{ErrorCode, Result};
 use crate::model::{RuleSource, no_model};
 use crate::reply::Reply;
@@ -15,13 +15,13 @@ static DESCRIBE: CommandSpec = CommandSpec {
     complexity: "O(N) with N the size of the definition",
     arity: 2,
     flags: &[Flag::ReadOnly],
-    keys: Keys::None,
+    keys: KeyPositions::None,
     tips: &[],
     args: &[ArgSpec::new("model", ArgKind::String)],
     reply: "a map: name, version, schema (as it was defined), rules (an array of [name, expression]), ttl (seconds, or null), refresh (WRITE, READ or null), formats (ASSERT or ANNOTATE), defaults (FILLED or IGNORED), unfilled (an array of JSON Pointers into the schema: members whose default is not filled in, because their own schema refuses it), documents (those in the memory of this server)",
     errors: &[ErrorCode::NoModel],
     replicated: "nothing",
-    examples: &[Example(&[
+    examples: &[CommandExample(&[
         Line::new("MODEL.DEFINE item {} RULE r 'self.n > 0' TTL 60", "(integer) 1"),
         Line::new(
             "MODEL.DESCRIBE item",

@@ -2,7 +2,7 @@
 
 use super::args::{Args, find_model};
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
@@ -21,7 +21,7 @@ static DOCUMENTS: CommandSpec = CommandSpec {
     complexity: "O(N) with N the number of keys visited, of any type; a full iteration visits every key once",
     arity: -2,
     flags: &[Flag::ReadOnly],
-    keys: Keys::None,
+    keys: KeyPositions::None,
     tips: &["request_policy:special", "nondeterministic_output"],
     args: &[
         ArgSpec::new("model", ArgKind::String),
@@ -31,7 +31,7 @@ static DOCUMENTS: CommandSpec = CommandSpec {
     reply: "an array: the next cursor, as text, which is 0 at the end, and an array of keys, which may be empty before the end. About count keys are visited (100 by default; at most 10000, `count`), as by SCAN: a key that exists during the full iteration is returned at least once",
     errors: &[ErrorCode::Err, ErrorCode::NoModel, ErrorCode::Limit],
     replicated: "nothing",
-    examples: &[Example(&[
+    examples: &[CommandExample(&[
         Line::new("MODEL.DEFINE item {}", "(integer) 1"),
         Line::new("MODEL.SET sku:1 item {}", "(revision)"),
         Line::new("MODEL.SET note any {}", "(revision)"),

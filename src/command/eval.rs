@@ -3,10 +3,10 @@
 use super::args::{ARGS, Args};
 use super::get::refresh;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::error::{ErrorCode, Result};
-use crate::expr::{Names, Scope};
+use crate::expr::{AllowedNames, Scope};
 use crate::reply::Reply;
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -17,7 +17,7 @@ static EVAL: CommandSpec = CommandSpec {
     complexity: "The steps of the expression, and the size of its value",
     arity: -3,
     flags: &[Flag::ReadOnly],
-    keys: Keys::First,
+    keys: KeyPositions::First,
     tips: &[],
     args: &[ArgSpec::new("key", ArgKind::Key), ArgSpec::new("expr", ArgKind::String), ARGS],
     reply: "the value as JSON text; null for a missing key",
@@ -29,7 +29,7 @@ static EVAL: CommandSpec = CommandSpec {
         ErrorCode::Expr,
     ],
     replicated: "nothing; the new expiry where the model has REFRESH READ",
-    examples: &[Example(&[
+    examples: &[CommandExample(&[
         Line::new(
             r#"MODEL.SET cart any '{"lines":[{"sku":"a","n":2},{"sku":"b","n":3}],"note":null}'"#,
             "(revision)",
@@ -56,7 +56,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let given = if args.keyword("ARGS") { Some(args.object(&settings)?) } else { None };
     args.finish()?;
     let limits = &settings.expressions;
-    let names = Names { docs: false, ..Names::CONDITION };
+    let names = AllowedNames { docs: false, ..AllowedNames::CONDITION };
     let program = host.compile(source, names, limits, &allowance)?;
     let now_us = program.reads_clock().then(|| host.now_us());
     let Some(document) = host.read(key).map_err(|error| error.text("key", key.name))? else {

@@ -4,7 +4,7 @@ use std::slice;
 
 use super::args::{ARGS, Args, CURRENT, EXPIRY, INIT, MKPATH, find_model, parse_current};
 use super::host::{Host, Key, Outcome, Settings};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::error::{ErrorCode, Result};
 use crate::op::Parsing;
@@ -20,7 +20,7 @@ static FIELDOP: CommandSpec = CommandSpec {
     complexity: "The sum of its statements",
     arity: -3,
     flags: &[Flag::Write, Flag::DenyOom],
-    keys: Keys::First,
+    keys: KeyPositions::First,
     tips: &[],
     args: &[
         ArgSpec::new("key", ArgKind::Key),
@@ -51,7 +51,7 @@ static FIELDOP: CommandSpec = CommandSpec {
     ],
     replicated: "the changes, with the revision and the absolute expiry; the command itself if it has the same effect anywhere: assertions are not checked again, and it has no guard, no clock and no option that needs one; nothing if nothing changed",
     examples: &[
-        Example(&[
+        CommandExample(&[
             Line::new(r#"MODEL.SET sku:1 any '{"stock":10,"reserved":0}'"#, "(revision)"),
             Line::new("MODEL.FIELDOP sku:1 INCR $.stock -1 INCR $.reserved 1", "[9 1]"),
             Line::new(
@@ -60,7 +60,7 @@ static FIELDOP: CommandSpec = CommandSpec {
             ),
             Line::new("MODEL.GET sku:1", r#"{"stock":9,"reserved":1}"#),
         ]),
-        Example(&[
+        CommandExample(&[
             Line::new(r#"MODEL.SET acct:1 any '{"balance":20}'"#, "(revision)"),
             Line::new(
                 r#"MODEL.FIELDOP acct:1 ARGS '{"n":50}' IF 'self.balance >= args.n' INCR $.balance -50"#,
@@ -72,7 +72,7 @@ static FIELDOP: CommandSpec = CommandSpec {
             ),
             Line::new("MODEL.FIELDOP acct:1 IF 'self.none > 1' GET $", "EXPR"),
         ]),
-        Example(&[
+        CommandExample(&[
             Line::new("MODEL.FIELDOP hits INCR $.n 1", "NOKEY"),
             Line::new("MODEL.FIELDOP hits INIT any {} EX 60 INCR $.n 1", "[1]"),
             Line::new("MODEL.FIELDOP hits INIT any {} INCR $.n 1", "[2]"),
@@ -85,7 +85,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let replaying = host.replaying();
     let settings = if replaying { Settings::NONE } else { host.settings() };
     let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
-    let mut parsed = Parsed::default();
+    let mut parsed = FieldopArguments::default();
     parsed.parse(args, &settings, &allowance, replaying, host)?;
     parsed.prepare(host).map_err(|error| error.text("key", parsed.key.name))?;
     txn::execute(
@@ -108,7 +108,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
 
 /// The parsed arguments.
 #[derive(Default)]
-struct Parsed<'a> {
+struct FieldopArguments<'a> {
     key: Key<'a>,
     /// The name of the model behind `INIT`.
     model: Option<&'a [u8]>,
@@ -117,7 +117,7 @@ struct Parsed<'a> {
     statements: Statements<'a>,
 }
 
-impl<'a> Parsed<'a> {
+impl<'a> FieldopArguments<'a> {
     /// Reads all arguments into `self`, which was made before because it is large and not moved again.
     fn parse(
         &mut self,

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::args::Args;
 use super::host::{Host, Key, KeyEffect, Outcome, Sent, Settings};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::codec::effect::{Change, Effect};
 use crate::error::{Error, ErrorCode, Result};
@@ -24,7 +24,7 @@ static GET: CommandSpec = CommandSpec {
     complexity: "O(N) with N the size of the places read and of those that a non-singular path visits",
     arity: -2,
     flags: &[Flag::ReadOnly],
-    keys: Keys::First,
+    keys: KeyPositions::First,
     tips: &[],
     args: &[
         ArgSpec::new("key", ArgKind::Key),
@@ -33,7 +33,7 @@ static GET: CommandSpec = CommandSpec {
     reply: "JSON text, null for a place that does not exist; an array of all matches for a non-singular path; with several paths an array with one such reply each",
     errors: &[ErrorCode::Err, ErrorCode::WrongType, ErrorCode::Limit],
     replicated: "nothing; the new expiry where the model has REFRESH READ",
-    examples: &[Example(&[
+    examples: &[CommandExample(&[
         Line::new(r#"MODEL.SET p any '{"name":"Ann","tags":["a","b"]}'"#, "(revision)"),
         Line::new("MODEL.GET p", r#"{"name":"Ann","tags":["a","b"]}"#),
         Line::new("MODEL.GET p $.name", r#""Ann""#),

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{COMMANDS, CommandSpec, Example, Flag, Keys};
+use super::{COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions};
 use crate::error::Result;
 use crate::reply::Reply;
 
@@ -14,13 +14,13 @@ static HELP: CommandSpec = CommandSpec {
     complexity: "O(1)",
     arity: 1,
     flags: &[Flag::Always, Flag::Fast],
-    keys: Keys::None,
+    keys: KeyPositions::None,
     tips: &[],
     args: &[],
     reply: "an array of lines",
     errors: &[],
     replicated: "nothing",
-    examples: &[Example(&[])],
+    examples: &[CommandExample(&[])],
     run,
 };
 

@@ -3,7 +3,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::codec::definition;
 use crate::error::{ErrorCode, Result};
@@ -17,13 +17,13 @@ static INSTALL: CommandSpec = CommandSpec {
     complexity: "O(N) with N the size of the definition",
     arity: 2,
     flags: &[Flag::Write, Flag::Dangerous],
-    keys: Keys::None,
+    keys: KeyPositions::None,
     tips: &[],
     args: &[ArgSpec::new("definition", ArgKind::String)],
     reply: "OK",
     errors: &[ErrorCode::Err, ErrorCode::Expr, ErrorCode::Limit],
     replicated: "itself",
-    examples: &[Example(&[Line::new("MODEL.INSTALL 'not a definition'", "ERR")])],
+    examples: &[CommandExample(&[Line::new("MODEL.INSTALL 'not a definition'", "ERR")])],
     run,
 };
 

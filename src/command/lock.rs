@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::host::{Host, Outcome};
 use super::locking::{EPHEMERAL, GET, LEASE, LockRequest, SHARED, WAIT};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::error::{ErrorCode, Result};
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -14,7 +14,7 @@ static LOCK: CommandSpec = CommandSpec {
     complexity: "O(1) for a lock without holders and waiting requests; O(N) with N the size of the document for GET",
     arity: -4,
     flags: &[Flag::Write, Flag::DenyOom, Flag::Blocking],
-    keys: Keys::First,
+    keys: KeyPositions::First,
     tips: &[],
     args: &[
         ArgSpec::new("key", ArgKind::Key),
@@ -35,7 +35,7 @@ static LOCK: CommandSpec = CommandSpec {
         ErrorCode::Deadlock,
     ],
     replicated: "the grant, and the release of expired grants; never a waiting request",
-    examples: &[Example(&[
+    examples: &[CommandExample(&[
         Line::new(r#"MODEL.SET user:1 any '{"visits":7}'"#, "(revision)"),
         Line::new(
             "MODEL.LOCK user:1 profile task:7 LEASE 5000 GET",

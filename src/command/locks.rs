@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::argument;
 use crate::error::{ErrorCode, Result};
 use crate::lock::{At, Engine, Holder, Locks, Mode};
@@ -16,13 +16,13 @@ static LOCKS: CommandSpec = CommandSpec {
     complexity: "O(N) with N the number of holders",
     arity: -2,
     flags: &[Flag::ReadOnly],
-    keys: Keys::First,
+    keys: KeyPositions::First,
     tips: &[],
     args: &[ArgSpec::new("key", ArgKind::Key), ArgSpec::new("name", ArgKind::String).optional()],
     reply: "an array of maps: name, mode (exclusive, shared, or free: a request for several documents waits for another one), holders (an array each: owner, fence, milliseconds left of the lease), waiters (the number of requests that wait on this server)",
     errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType],
     replicated: "nothing",
-    examples: &[Example(&[
+    examples: &[CommandExample(&[
         Line::new("MODEL.SET job any {}", "(revision)"),
         Line::new("MODEL.LOCKS job", "[]"),
         Line::new(

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -14,13 +14,13 @@ static META: CommandSpec = CommandSpec {
     complexity: "O(1)",
     arity: 2,
     flags: &[Flag::ReadOnly, Flag::Fast],
-    keys: Keys::First,
+    keys: KeyPositions::First,
     tips: &[],
     args: &[ArgSpec::new("key", ArgKind::Key)],
     reply: "a map: model, revision, definition-version (of the definition it was validated against last; 0 for the model any), bytes (the size that model.document-bytes limits), locks (the number held); null for a missing key",
     errors: &[ErrorCode::WrongType],
     replicated: "nothing",
-    examples: &[Example(&[
+    examples: &[CommandExample(&[
         Line::new("MODEL.META none", "(nil)"),
         Line::new(r#"MODEL.SET a any '{"n":1}'"#, "(revision)"),
         Line::new(

@@ -2,7 +2,9 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line, get};
+use super::{
+    ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line, get,
+};
 use crate::budget::Allowance;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
@@ -15,7 +17,7 @@ static MGET: CommandSpec = CommandSpec {
     complexity: "The sum of a MODEL.GET for each key",
     arity: -3,
     flags: &[Flag::ReadOnly],
-    keys: Keys::Counted,
+    keys: KeyPositions::Counted,
     tips: &[],
     args: &[
         ArgSpec::new("numkeys", ArgKind::Integer),
@@ -25,7 +27,7 @@ static MGET: CommandSpec = CommandSpec {
     reply: "an array with one MODEL.GET reply for each key, null for a missing one",
     errors: &[ErrorCode::Err, ErrorCode::WrongType, ErrorCode::Limit],
     replicated: "nothing; the new expiry of documents whose model has REFRESH READ",
-    examples: &[Example(&[
+    examples: &[CommandExample(&[
         Line::new(r#"MODEL.SET a any '{"n":1}'"#, "(revision)"),
         Line::new("MODEL.MGET 3 a none a $.n", "[1 (nil) 1]"),
         Line::new("MODEL.MGET 9 a", "ERR"),

@@ -4,7 +4,7 @@ use super::args::Args;
 use super::host::{Host, Outcome};
 use super::locking::{EPHEMERAL, GET, LEASE, LockRequest, SHARED, WAIT};
 use super::txn::KEYS_MAX;
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
 
@@ -16,7 +16,7 @@ static MLOCK: CommandSpec = CommandSpec {
     complexity: "The sum of a MODEL.LOCK for each key",
     arity: -5,
     flags: &[Flag::Write, Flag::DenyOom, Flag::Blocking],
-    keys: Keys::Counted,
+    keys: KeyPositions::Counted,
     tips: &[],
     args: &[
         ArgSpec::new("numkeys", ArgKind::Integer),
@@ -38,7 +38,7 @@ static MLOCK: CommandSpec = CommandSpec {
         ErrorCode::Deadlock,
     ],
     replicated: "the grants, and the release of expired grants; never a waiting request",
-    examples: &[Example(&[
+    examples: &[CommandExample(&[
         Line::new("MODEL.SET acct:{a}:1 any {}", "(revision)"),
         Line::new("MODEL.SET acct:{a}:2 any {}", "(revision)"),
         Line::new(

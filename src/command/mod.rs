@@ -56,7 +56,7 @@ pub struct CommandSpec {
     /// The number of arguments with the name, negative for "at least".
     pub arity: i32,
     pub flags: &'static [Flag],
-    pub keys: Keys,
+    pub keys: KeyPositions,
     /// Command tips for cluster clients, as Redis spells them.
     pub tips: &'static [&'static str],
     pub args: &'static [ArgSpec],
@@ -66,7 +66,7 @@ pub struct CommandSpec {
     pub errors: &'static [ErrorCode],
     /// The commands that replicas and the AOF receive, in words.
     pub replicated: &'static str,
-    pub examples: &'static [Example],
+    pub examples: &'static [CommandExample],
     pub run: fn(&mut dyn Host, &[&[u8]]) -> Result<Outcome>,
 }
 
@@ -89,7 +89,7 @@ pub enum Flag {
 
 /// The positions of the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keys {
+pub enum KeyPositions {
     None,
     /// The first argument.
     First,
@@ -145,7 +145,7 @@ impl ArgSpec {
 
 /// An example that runs as a test and stands in the documentation: commands in a row, from a server without
 /// keys on.
-pub struct Example(pub &'static [Line]);
+pub struct CommandExample(pub &'static [Line]);
 
 /// One command of an example, with its reply.
 pub struct Line {

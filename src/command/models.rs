@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::error::Result;
 use crate::reply::Reply;
 
@@ -14,13 +14,13 @@ static MODELS: CommandSpec = CommandSpec {
     complexity: "O(N) with N the number of models",
     arity: 1,
     flags: &[Flag::ReadOnly],
-    keys: Keys::None,
+    keys: KeyPositions::None,
     tips: &[],
     args: &[],
     reply: "an array of names, in the order of their bytes; the built-in model any is not among them",
     errors: &[],
     replicated: "nothing",
-    examples: &[Example(&[
+    examples: &[CommandExample(&[
         Line::new("MODEL.MODELS", "[]"),
         Line::new("MODEL.DEFINE user {}", "(integer) 1"),
         Line::new("MODEL.DEFINE item {}", "(integer) 1"),

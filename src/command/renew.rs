@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::host::{Host, Outcome};
 use super::locking::{LEASE, parse_grant, parse_lease};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::error::{ErrorCode, Result};
 use crate::lock::At;
 use crate::reply::Reply;
@@ -16,7 +16,7 @@ static RENEW: CommandSpec = CommandSpec {
     complexity: "O(1)",
     arity: -5,
     flags: &[Flag::Write, Flag::Fast],
-    keys: Keys::First,
+    keys: KeyPositions::First,
     tips: &[],
     args: &[
         ArgSpec::new("key", ArgKind::Key),
@@ -28,7 +28,7 @@ static RENEW: CommandSpec = CommandSpec {
     reply: "the length of the lease in milliseconds: that of LEASE, or without it that of the lease before",
     errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType, ErrorCode::LockLost],
     replicated: "the grant with its lease",
-    examples: &[Example(&[
+    examples: &[CommandExample(&[
         Line::new("MODEL.SET job any {}", "(revision)"),
         Line::new("MODEL.RENEW job leader node:1 897412300800", "LOCKLOST"),
     ])],

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::args::{ARGS, Args, EX, EXAT, PX, PXAT, find_model};
 use super::host::{Host, Key, Outcome, Settings};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
-use crate::expr::{Names, Program, Scope};
+use crate::expr::{AllowedNames, Program, Scope};
 use crate::reply::Reply;
 use crate::txn::{
     self, Block, Content, ExpiryOption, ReplyForm, Request, check_condition, check_revision,
@@ -24,7 +24,7 @@ static SET: CommandSpec = CommandSpec {
     complexity: "O(N) with N the size of the document",
     arity: -4,
     flags: &[Flag::Write, Flag::DenyOom],
-    keys: Keys::First,
+    keys: KeyPositions::First,
     tips: &[],
     args: &[
         ArgSpec::new("key", ArgKind::Key),
@@ -69,7 +69,7 @@ static SET: CommandSpec = CommandSpec {
     ],
     replicated: "the document with its revision and absolute expiry",
     examples: &[
-        Example(&[
+        CommandExample(&[
             Line::new(r#"MODEL.SET acct:1 any '{"balance":100}' NX"#, "(revision)"),
             Line::new("MODEL.SET acct:1 any {} NX", "(nil)"),
             Line::new("MODEL.SET acct:1 any {} IFREV 1", "REVISION"),
@@ -78,7 +78,7 @@ static SET: CommandSpec = CommandSpec {
             Line::new("MODEL.SET acct:1 any {", "ERR"),
             Line::new("MODEL.GET acct:1", "{}"),
         ]),
-        Example(&[
+        CommandExample(&[
             Line::new(
                 r#"MODEL.DEFINE acct '{"required":["balance"],"properties":{"open":{"default":true}}}' RULE covered 'self.balance >= 0'"#,
                 "(integer) 1",
@@ -94,7 +94,7 @@ static SET: CommandSpec = CommandSpec {
 };
 
 /// The parsed arguments.
-struct Parsed<'a> {
+struct SetArguments<'a> {
     key: Key<'a>,
     model: &'a [u8],
     content: Measured,
@@ -148,7 +148,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     )
 }
 
-impl Parsed<'_> {
+impl SetArguments<'_> {
     /// Returns false where `NX` or `XX` does not hold, which is no error. `NOKEY` or `REVISION` where
     /// `IFREV` does not; `NOKEY`, `CONDITION` or `EXPR` where `IF` does not.
     fn conditions_hold(
@@ -189,7 +189,7 @@ fn parse<'a>(
     settings: &Settings,
     allowance: &Allowance<'_>,
     host: &mut dyn Host,
-) -> Result<Parsed<'a>> {
+) -> Result<SetArguments<'a>> {
     let mut args = Args::new(args);
     let key = args.key()?;
     let (model, content) = args.model_and_json(settings)?;
@@ -205,7 +205,7 @@ fn parse<'a>(
             revision = Some(parse_revision(args.next("a revision")?)?);
         } else if condition.is_none() && args.keyword("IF") {
             let source = args.next("an expression")?;
-            let names = Names { docs: false, ..Names::CONDITION };
+            let names = AllowedNames { docs: false, ..AllowedNames::CONDITION };
             condition = Some(host.compile(source, names, &settings.expressions, allowance)?);
         } else if given.is_none() && args.keyword("ARGS") {
             given = Some(args.object(settings)?);
@@ -221,5 +221,5 @@ fn parse<'a>(
     }
     args.finish()?;
     let args = given;
-    Ok(Parsed { key, model, content, json_arg, only, revision, condition, args, expiry })
+    Ok(SetArguments { key, model, content, json_arg, only, revision, condition, args, expiry })
 }

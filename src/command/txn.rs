@@ -3,10 +3,10 @@
 mod request;
 
 pub use self::request::KEYS_MAX;
-use self::request::{Body, Header};
+use self::request::{Header, TxnBody};
 use super::args::{ARGS, Args, CURRENT, EXPIRY, INIT, MKPATH};
 use super::host::{Host, Key, Outcome, Settings};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
@@ -21,7 +21,7 @@ static TXN: CommandSpec = CommandSpec {
     complexity: "The sum of its statements, and O(K) with K the number of keys",
     arity: -5,
     flags: &[Flag::Write, Flag::DenyOom],
-    keys: Keys::Counted,
+    keys: KeyPositions::Counted,
     tips: &[],
     args: &[
         ArgSpec::new("numkeys", ArgKind::Integer),
@@ -78,7 +78,7 @@ static TXN: CommandSpec = CommandSpec {
     ],
     replicated: "the changes, key by key, in one unit with the token; the command itself if it has the same effect anywhere, as for MODEL.FIELDOP; nothing if nothing changed",
     examples: &[
-        Example(&[
+        CommandExample(&[
             Line::new(r#"MODEL.SET acct:{a}:1 any '{"balance":80}'"#, "(revision)"),
             Line::new(r#"MODEL.SET acct:{a}:2 any '{"balance":5}'"#, "(revision)"),
             Line::new(
@@ -91,7 +91,7 @@ static TXN: CommandSpec = CommandSpec {
             ),
             Line::new("MODEL.MGET 2 acct:{a}:1 acct:{a}:2 $.balance", "[30 55]"),
         ]),
-        Example(&[
+        CommandExample(&[
             Line::new(r#"MODEL.SET cart:{b} any '{"sku":"moka","n":2}'"#, "(revision)"),
             Line::new(r#"MODEL.SET stock:{b}:moka any '{"left":3}'"#, "(revision)"),
             Line::new(
@@ -124,7 +124,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         return Ok(reply.into());
     }
     let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
-    let mut body = Body::default();
+    let mut body = TxnBody::default();
     // What is wrong with the arguments is said before what is wrong with the token.
     body.parse(cursor, &header, &settings, &allowance, replaying, host)?;
     if let Recorded::Another = recorded? {

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::host::{Host, Outcome};
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::codec::definition;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
@@ -15,13 +15,13 @@ static UNDEFINE: CommandSpec = CommandSpec {
     complexity: "O(1)",
     arity: 2,
     flags: &[Flag::Write, Flag::Fast],
-    keys: Keys::None,
+    keys: KeyPositions::None,
     tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
     args: &[ArgSpec::new("model", ArgKind::String)],
     reply: "OK",
     errors: &[ErrorCode::NoModel, ErrorCode::InUse],
     replicated: "the end of the definition, with its version",
-    examples: &[Example(&[
+    examples: &[CommandExample(&[
         Line::new("MODEL.DEFINE item {}", "(integer) 1"),
         Line::new("MODEL.SET sku:1 item {}", "(revision)"),
         Line::new("MODEL.UNDEFINE item", "INUSE"),

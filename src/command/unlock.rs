@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::host::{Host, Outcome};
 use super::locking::parse_grant;
-use super::{ArgKind, ArgSpec, COMMANDS, CommandSpec, Example, Flag, Keys, Line};
+use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::argument;
 use crate::error::{ErrorCode, Result};
 use crate::lock::At;
@@ -17,7 +17,7 @@ static UNLOCK: CommandSpec = CommandSpec {
     complexity: "O(1)",
     arity: -4,
     flags: &[Flag::Write, Flag::Fast],
-    keys: Keys::First,
+    keys: KeyPositions::First,
     tips: &[],
     args: &[
         ArgSpec::new("key", ArgKind::Key),
@@ -39,7 +39,7 @@ static UNLOCK: CommandSpec = CommandSpec {
     reply: "1; with FORCE the number of released grants",
     errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType, ErrorCode::LockLost],
     replicated: "the release, and the grant of the next waiting request",
-    examples: &[Example(&[
+    examples: &[CommandExample(&[
         Line::new("MODEL.SET job any {}", "(revision)"),
         Line::new("MODEL.UNLOCK job leader node:1 897412300800", "LOCKLOST"),
         Line::new("MODEL.LOCK job leader node:1", "[(fence) (integer) 30000 (revision) (nil)]"),

@@ -4,13 +4,13 @@
 //! about JSON. Integers are exact or a fault; with a double on either side the result is a double, and
 //! an integer on the other side has to be one exactly.
 
-use super::budget::Budget;
+use super::budget::StepBudget;
 use super::datum::{Datum, List};
 use super::fault::Fault;
 use super::operator::Operator;
 use crate::value::{NO_SUCH_DOUBLE, exact_double};
 
-type Made<'a> = Result<Datum<'a>, Fault>;
+type ArithmeticResult<'a> = Result<Datum<'a>, Fault>;
 
 const OVERFLOW: Fault = Fault::Because("the result does not fit 64 bits");
 const BY_ZERO: Fault = Fault::Because("division by zero");
@@ -22,8 +22,8 @@ pub(super) fn apply<'a>(
     operator: Operator,
     left: Datum<'a>,
     right: Datum<'a>,
-    budget: &mut Budget,
-) -> Made<'a> {
+    budget: &mut StepBudget,
+) -> ArithmeticResult<'a> {
     match (&left, &right) {
         (Datum::Int(a), Datum::Int(b)) => integers(operator, *a, *b).map(Datum::Int),
         (Datum::Double(a), Datum::Double(b)) => doubles(operator, *a, *b),
@@ -56,7 +56,7 @@ fn unsigned(operator: Operator, a: u64, b: u64) -> Result<u64, Fault> {
 }
 
 /// IEEE 754, as CEL asks: dividing by 0.0 gives an infinity.
-fn doubles<'a>(operator: Operator, a: f64, b: f64) -> Made<'a> {
+fn doubles<'a>(operator: Operator, a: f64, b: f64) -> ArithmeticResult<'a> {
     Ok(Datum::Double(match operator {
         Operator::Add => a + b,
         Operator::Subtract => a - b,
@@ -71,8 +71,8 @@ fn others<'a>(
     operator: Operator,
     left: Datum<'a>,
     right: Datum<'a>,
-    budget: &mut Budget,
-) -> Made<'a> {
+    budget: &mut StepBudget,
+) -> ArithmeticResult<'a> {
     if left.is_number() && right.is_number() {
         return mixed(operator, &left, &right);
     }
@@ -92,7 +92,7 @@ fn others<'a>(
 }
 
 /// Numbers of two types, or two unsigned ones.
-fn mixed<'a>(operator: Operator, left: &Datum<'_>, right: &Datum<'_>) -> Made<'a> {
+fn mixed<'a>(operator: Operator, left: &Datum<'_>, right: &Datum<'_>) -> ArithmeticResult<'a> {
     if let (Datum::Uint(a), Datum::Uint(b)) = (left, right) {
         return unsigned(operator, *a, *b).map(Datum::Uint);
     }
@@ -134,7 +134,7 @@ fn double(number: &Datum<'_>) -> Result<f64, Fault> {
     }
 }
 
-fn add<'a>(left: &Datum<'a>, right: &Datum<'a>, budget: &mut Budget) -> Made<'a> {
+fn add<'a>(left: &Datum<'a>, right: &Datum<'a>, budget: &mut StepBudget) -> ArithmeticResult<'a> {
     if let (Some(a), Some(b)) = (left.utf8(), right.utf8()) {
         budget.make(a.len() + b.len())?;
         let (a, b) = left.as_str().zip(right.as_str()).expect("both are strings");
@@ -156,12 +156,12 @@ fn add<'a>(left: &Datum<'a>, right: &Datum<'a>, budget: &mut Budget) -> Made<'a>
     }
 }
 
-fn concatenate<'a>(a: &List<'a>, b: &List<'a>, budget: &mut Budget) -> Made<'a> {
+fn concatenate<'a>(a: &List<'a>, b: &List<'a>, budget: &mut StepBudget) -> ArithmeticResult<'a> {
     budget.make_list(a.len() + b.len())?;
     Datum::list(a.iter().chain(b.iter()).collect())
 }
 
-pub(super) fn negate<'a>(operand: Datum<'a>) -> Made<'a> {
+pub(super) fn negate<'a>(operand: Datum<'a>) -> ArithmeticResult<'a> {
     match operand {
         Datum::Int(value) => value.checked_neg().map(Datum::Int).ok_or(OVERFLOW),
         Datum::Double(value) => Ok(Datum::Double(-value)),

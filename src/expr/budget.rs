@@ -15,7 +15,7 @@ const BYTES_MADE: usize = 8;
 /// The steps left to spend: a view on the budget of the command, with a bound of its own. It counts in a
 /// register and settles with the command's when the evaluation is over.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct StepBudget {
     left: u64,
     start: u64,
 }
@@ -23,16 +23,16 @@ pub(super) struct Budget {
 /// The cost of an evaluation beside its steps.
 const EVALUATION: u64 = 20;
 
-impl Budget {
+impl StepBudget {
     #[cfg(test)]
-    pub fn new(steps: u64) -> Budget {
-        Budget { left: steps, start: steps }
+    pub fn new(steps: u64) -> StepBudget {
+        StepBudget { left: steps, start: steps }
     }
 
     /// At most so many steps, and no more than the command may still make.
-    pub fn within(steps: u64, allowance: Option<&Allowance<'_>>) -> Budget {
+    pub fn within(steps: u64, allowance: Option<&Allowance<'_>>) -> StepBudget {
         let start = allowance.map_or(steps, |allowance| steps.min(allowance.steps_left()));
-        Budget { left: start, start }
+        StepBudget { left: start, start }
     }
 
     /// Pays for what the evaluation took. The command has no step left where they were too few.

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::limits::{ExprLimits, Names};
+use super::limits::{AllowedNames, ExprLimits};
 use super::program::Program;
 use crate::budget::Allowance;
 use crate::error::{Error, Result};
 use crate::limit;
 
 /// The bytes an entry takes beside those of its program on the heap.
-const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<Program>() + 32;
+const ENTRY_BYTES: usize = size_of::<CachedProgram>() + size_of::<Program>() + 32;
 /// The end of the list.
 const END: u32 = u32::MAX;
 
@@ -24,7 +24,7 @@ const END: u32 = u32::MAX;
 pub struct Cache {
     /// Numbers of entries, found by their hash.
     table: HashTable<u32>,
-    entries: Vec<Entry>,
+    entries: Vec<CachedProgram>,
     newest: u32,
     oldest: u32,
     entries_max: usize,
@@ -35,17 +35,17 @@ pub struct Cache {
     hasher: RandomState,
 }
 
-struct Entry {
+struct CachedProgram {
     program: Arc<Program>,
-    names: Names,
+    names: AllowedNames,
     hash: u64,
     bytes: usize,
     newer: u32,
     older: u32,
 }
 
-impl Entry {
-    fn is(&self, source: &str, names: Names) -> bool {
+impl CachedProgram {
+    fn is(&self, source: &str, names: AllowedNames) -> bool {
         self.names == names && self.program.source() == source
     }
 }
@@ -71,7 +71,7 @@ impl Cache {
     pub fn get(
         &mut self,
         source: &str,
-        names: Names,
+        names: AllowedNames,
         limits: &ExprLimits,
         allowance: &Allowance<'_>,
     ) -> Result<Arc<Program>> {
@@ -117,14 +117,14 @@ impl Cache {
         self.make_room(0, 0);
     }
 
-    fn insert(&mut self, hash: u64, names: Names, program: Arc<Program>) {
+    fn insert(&mut self, hash: u64, names: AllowedNames, program: Arc<Program>) {
         let bytes = ENTRY_BYTES + program.heap_bytes();
         if self.entries_max == 0 || bytes > self.bytes_max {
             return;
         }
         self.make_room(1, bytes);
         let at = self.entries.len() as u32;
-        self.entries.push(Entry { program, names, hash, bytes, newer: END, older: END });
+        self.entries.push(CachedProgram { program, names, hash, bytes, newer: END, older: END });
         self.bytes += bytes;
         self.link(at);
         let entries = &self.entries;
@@ -151,7 +151,7 @@ impl Cache {
             return;
         }
         // The last entry has a new number.
-        let Entry { hash, newer, older, .. } = self.entries[at as usize];
+        let CachedProgram { hash, newer, older, .. } = self.entries[at as usize];
         let number = self.table.find_mut(hash, |number| *number == moved);
         *number.expect("an entry is in the table") = at;
         self.set_older(newer, at);
@@ -183,7 +183,7 @@ impl Cache {
     }
 
     fn unlink(&mut self, at: u32) {
-        let Entry { newer, older, .. } = self.entries[at as usize];
+        let CachedProgram { newer, older, .. } = self.entries[at as usize];
         self.set_older(newer, older);
         self.set_newer(older, newer);
     }
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorCode;
 
-    const NAMES: Names = Names::CONDITION;
+    const NAMES: AllowedNames = AllowedNames::CONDITION;
     const LIMITS: ExprLimits = ExprLimits::DEFAULT;
 
     fn kept(cache: &Cache) -> Vec<String> {
@@ -273,8 +273,9 @@ mod tests {
     fn names_tell_expressions_apart_and_limits_are_kept() {
         let mut cache = Cache::new(10, 1 << 20);
         cache.get("[[args]]", NAMES, &LIMITS, &Allowance::unlimited()).unwrap();
-        let refused =
-            cache.get("[[args]]", Names::RULE, &LIMITS, &Allowance::unlimited()).unwrap_err();
+        let refused = cache
+            .get("[[args]]", AllowedNames::RULE, &LIMITS, &Allowance::unlimited())
+            .unwrap_err();
         assert_eq!(refused.code(), ErrorCode::Expr);
         for narrow in [ExprLimits { bytes: 7, ..LIMITS }, ExprLimits { depth: 2, ..LIMITS }] {
             let refused =

@@ -10,7 +10,7 @@ use super::pattern::Pattern;
 
 /// The number of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Id(pub u32);
+pub(super) struct NodeId(pub u32);
 
 /// Some consecutive links, steps or terms.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ impl Span {
 
 /// The value behind a name outside of macros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Root {
+pub(super) enum Global {
     This,
     Args,
     Docs,
@@ -37,24 +37,24 @@ pub(super) enum Root {
     Revision,
 }
 
-impl Root {
+impl Global {
     pub fn name(self) -> &'static str {
         match self {
-            Root::This => "self",
-            Root::Args => "args",
-            Root::Docs => "docs",
-            Root::Value => "value",
-            Root::Now => "now",
-            Root::Key => "key",
-            Root::Revision => "revision",
+            Global::This => "self",
+            Global::Args => "args",
+            Global::Docs => "docs",
+            Global::Value => "value",
+            Global::Now => "now",
+            Global::Key => "key",
+            Global::Revision => "revision",
         }
     }
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Node {
+pub(super) enum ExprNode {
     Constant(u32),
-    Root(Root),
+    Root(Global),
     /// A variable of a macro.
     Variable(u32),
     /// The value of `oldSelf` at one of its paths.
@@ -64,61 +64,61 @@ pub(super) enum Node {
     MaybeOld(u32),
     /// Members and elements of a base, one after the other.
     Path {
-        base: Id,
+        base: NodeId,
         steps: Span,
     },
     /// Presence of a path that has at least one step.
     Has {
-        base: Id,
+        base: NodeId,
         steps: Span,
         /// The path without its last step.
-        parent: Id,
+        parent: NodeId,
     },
-    Not(Id),
-    Negate(Id),
+    Not(NodeId),
+    Negate(NodeId),
     And(Span),
     Or(Span),
     Choose {
-        test: Id,
-        then: Id,
-        other: Id,
+        test: NodeId,
+        then: NodeId,
+        other: NodeId,
     },
     /// Operators in a row, from the left.
     Chain {
-        first: Id,
+        first: NodeId,
         terms: Span,
     },
     Compare {
         comparison: Comparison,
-        left: Id,
-        right: Id,
+        left: NodeId,
+        right: NodeId,
     },
     In {
-        item: Id,
-        container: Id,
+        item: NodeId,
+        container: NodeId,
     },
     List(Span),
     /// Keys and values in turn.
     Map(Span),
     /// Of a list or a map literal: left out unless the optional has a value.
-    IfPresent(Id),
+    IfPresent(NodeId),
     Loop(u32),
     Bind {
         variable: u32,
-        value: Id,
-        body: Id,
+        value: NodeId,
+        body: NodeId,
     },
     /// `optMap` and, when `flat`, `optFlatMap`.
     OptionalMap {
-        optional: Id,
+        optional: NodeId,
         variable: u32,
-        body: Id,
+        body: NodeId,
         flat: bool,
     },
     /// `or` and, when `unwrap`, `orValue`: the second operand is evaluated only if it is needed.
     OrElse {
-        optional: Id,
-        other: Id,
+        optional: NodeId,
+        other: NodeId,
         unwrap: bool,
     },
     Call {
@@ -127,31 +127,31 @@ pub(super) enum Node {
     },
     /// A text under a pattern that is written out.
     Search {
-        search: Search,
-        text: Id,
+        search: RegexSearch,
+        text: NodeId,
         pattern: u32,
-        limit: Option<Id>,
+        limit: Option<NodeId>,
     },
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Step {
+pub(super) enum AccessStep {
     Name(u32),
-    Index(Id),
+    Index(NodeId),
     /// `.?name`: gives an optional, as every step behind it does.
     MaybeName(u32),
-    MaybeIndex(Id),
+    MaybeIndex(NodeId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Search {
+pub(super) enum RegexSearch {
     Matches,
     Find,
     FindAll,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MacroKind {
     All,
     Exists,
     ExistsOne,
@@ -168,24 +168,24 @@ pub(super) enum Kind {
 /// A macro over a list or a map.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Loop {
-    pub kind: Kind,
-    pub range: Id,
+    pub kind: MacroKind,
+    pub range: NodeId,
     /// The first variable: the element of a list or the key of a map, or, if there are two, the index or the
     /// key. The second one has the next number.
     pub variable: u32,
     pub two: bool,
-    pub test: Option<Id>,
-    pub item: Option<Id>,
+    pub test: Option<NodeId>,
+    pub item: Option<NodeId>,
     /// The first value of `reduce`, whose variable has the number before [`Loop::variable`].
-    pub start: Option<Id>,
+    pub start: Option<NodeId>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Code {
-    pub nodes: Vec<Node>,
-    pub links: Vec<Id>,
-    pub steps: Vec<Step>,
-    pub terms: Vec<(Operator, Id)>,
+    pub nodes: Vec<ExprNode>,
+    pub links: Vec<NodeId>,
+    pub steps: Vec<AccessStep>,
+    pub terms: Vec<(Operator, NodeId)>,
     pub constants: Vec<Constant>,
     pub names: Vec<Box<str>>,
     pub patterns: Vec<Pattern>,
@@ -197,19 +197,19 @@ pub(super) struct Code {
 }
 
 impl Code {
-    pub fn node(&self, id: Id) -> Node {
+    pub fn node(&self, id: NodeId) -> ExprNode {
         self.nodes[id.0 as usize]
     }
 
-    pub fn links(&self, span: Span) -> &[Id] {
+    pub fn links(&self, span: Span) -> &[NodeId] {
         &self.links[span.range()]
     }
 
-    pub fn steps(&self, span: Span) -> &[Step] {
+    pub fn steps(&self, span: Span) -> &[AccessStep] {
         &self.steps[span.range()]
     }
 
-    pub fn terms(&self, span: Span) -> &[(Operator, Id)] {
+    pub fn terms(&self, span: Span) -> &[(Operator, NodeId)] {
         &self.terms[span.range()]
     }
 

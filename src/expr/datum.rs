@@ -7,9 +7,9 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::budget::Budget;
+use super::budget::StepBudget;
 use super::fault::Fault;
-use super::scope::{Documents, Scope};
+use super::scope::{DocumentSource, Scope};
 use crate::error::Error;
 use crate::limit;
 use crate::value::{ArrayView, ObjectView, Text, View};
@@ -88,7 +88,7 @@ impl<'a> Docs<'a> {
         scope.docs.is_some().then_some(Docs(scope))
     }
 
-    fn documents(self) -> &'a dyn Documents {
+    fn documents(self) -> &'a dyn DocumentSource {
         self.0.docs.expect("the scope has documents")
     }
 
@@ -361,7 +361,7 @@ impl<'a> Datum<'a> {
 
     /// Deep equality, `1 == 1u` and `1 == 1.0`; values of different types are different.
     #[inline]
-    pub fn equals(&self, other: &Datum<'_>, budget: &mut Budget) -> Result<bool, Fault> {
+    pub fn equals(&self, other: &Datum<'_>, budget: &mut StepBudget) -> Result<bool, Fault> {
         if self.is_container() && other.is_container() {
             return deep_equals(self, other, budget);
         }
@@ -369,7 +369,7 @@ impl<'a> Datum<'a> {
     }
 
     #[inline]
-    fn scalar_equals(&self, other: &Datum<'_>, budget: &mut Budget) -> Result<bool, Fault> {
+    fn scalar_equals(&self, other: &Datum<'_>, budget: &mut StepBudget) -> Result<bool, Fault> {
         Ok(match (self, other) {
             (Datum::Int(a), Datum::Int(b)) => a == b,
             (Datum::Null, Datum::Null) => true,
@@ -391,7 +391,7 @@ impl<'a> Datum<'a> {
 
     /// The order of two values; a fault when they have none.
     #[inline]
-    pub fn compare(&self, other: &Datum<'_>, budget: &mut Budget) -> Result<Ordering, Fault> {
+    pub fn compare(&self, other: &Datum<'_>, budget: &mut StepBudget) -> Result<Ordering, Fault> {
         match (self, other) {
             (Datum::Int(a), Datum::Int(b)) => return Ok(a.cmp(b)),
             (Datum::Bool(a), Datum::Bool(b)) => return Ok(a.cmp(b)),
@@ -428,7 +428,7 @@ fn nested<'d, 'a: 'd>(items: impl Iterator<Item = &'d Datum<'a>>) -> Result<u8, 
 }
 
 #[inline]
-fn equal_bytes(a: &[u8], b: &[u8], budget: &mut Budget) -> Result<bool, Fault> {
+fn equal_bytes(a: &[u8], b: &[u8], budget: &mut StepBudget) -> Result<bool, Fault> {
     if a.len() != b.len() {
         return Ok(false);
     }
@@ -468,7 +468,7 @@ const PAIR_STEPS: u64 = 8;
 
 /// Without recursion: documents may nest deeper than a small stack allows.
 #[inline(never)]
-fn deep_equals(a: &Datum<'_>, b: &Datum<'_>, budget: &mut Budget) -> Result<bool, Fault> {
+fn deep_equals(a: &Datum<'_>, b: &Datum<'_>, budget: &mut StepBudget) -> Result<bool, Fault> {
     let mut pairs = vec![(a.clone(), b.clone())];
     while let Some((a, b)) = pairs.pop() {
         match (&a, &b) {
@@ -515,7 +515,7 @@ fn deep_equals(a: &Datum<'_>, b: &Datum<'_>, budget: &mut Budget) -> Result<bool
     Ok(true)
 }
 
-fn check_scalar(x: &Datum<'_>, y: &Datum<'_>, budget: &mut Budget) -> Result<bool, Fault> {
+fn check_scalar(x: &Datum<'_>, y: &Datum<'_>, budget: &mut StepBudget) -> Result<bool, Fault> {
     budget.charge(1)?;
     x.scalar_equals(y, budget)
 }

@@ -4,7 +4,7 @@
 //! place in a document is shown with its value. Everything is bounded: entries, their texts, and the
 //! steps it takes to find the values again.
 
-use super::code::{Code, Id, Node, Span, Step};
+use super::code::{AccessStep, Code, ExprNode, NodeId, Span};
 use super::datum::{Datum, Map};
 use super::eval::Eval;
 use super::functions;
@@ -21,7 +21,7 @@ const PLACE_BYTES_MAX: usize = 64;
 
 pub(super) fn explain(
     code: &Code,
-    root: Id,
+    root: NodeId,
     scope: &Scope<'_>,
     steps: u64,
 ) -> Vec<(String, String)> {
@@ -39,16 +39,16 @@ struct Explainer<'a> {
 
 impl<'a> Explainer<'a> {
     /// Looks into a node that is false.
-    fn false_node(&mut self, id: Id) {
+    fn false_node(&mut self, id: NodeId) {
         match self.code.node(id) {
-            Node::And(parts) => {
+            ExprNode::And(parts) => {
                 for part in self.code.links(parts) {
                     if matches!(self.eval.node(*part), Ok(Datum::Bool(false))) {
                         return self.false_node(*part);
                     }
                 }
             }
-            Node::Or(parts) => {
+            ExprNode::Or(parts) => {
                 self.code.links(parts).iter().for_each(|part| self.false_node(*part))
             }
             _ => self.read(id),
@@ -56,7 +56,7 @@ impl<'a> Explainer<'a> {
     }
 
     /// Shows every place that a node reads.
-    fn read(&mut self, id: Id) {
+    fn read(&mut self, id: NodeId) {
         if self.found.len() >= ENTRIES_MAX {
             return;
         }
@@ -64,20 +64,23 @@ impl<'a> Explainer<'a> {
             return self.show(id);
         }
         match self.code.node(id) {
-            Node::Not(operand) | Node::Negate(operand) => self.read(operand),
-            Node::And(parts) | Node::Or(parts) | Node::List(parts) | Node::Map(parts) => {
+            ExprNode::Not(operand) | ExprNode::Negate(operand) => self.read(operand),
+            ExprNode::And(parts)
+            | ExprNode::Or(parts)
+            | ExprNode::List(parts)
+            | ExprNode::Map(parts) => {
                 self.read_all(parts);
             }
-            Node::Call { arguments, .. } => self.read_all(arguments),
-            Node::Compare { left, right, .. } => {
+            ExprNode::Call { arguments, .. } => self.read_all(arguments),
+            ExprNode::Compare { left, right, .. } => {
                 self.read(left);
                 self.read(right);
             }
-            Node::In { item, container } => {
+            ExprNode::In { item, container } => {
                 self.read(item);
                 self.read(container);
             }
-            Node::Choose { test, then, other } => {
+            ExprNode::Choose { test, then, other } => {
                 self.read(test);
                 match self.eval.node(test) {
                     Ok(Datum::Bool(true)) => self.read(then),
@@ -85,30 +88,31 @@ impl<'a> Explainer<'a> {
                     Err(_) => {}
                 }
             }
-            Node::Chain { first, terms } => {
+            ExprNode::Chain { first, terms } => {
                 self.read(first);
                 self.code.terms(terms).iter().for_each(|(_, operand)| self.read(*operand));
             }
-            Node::Search { text, .. } => self.read(text),
-            Node::IfPresent(optional) => self.read(optional),
-            Node::OrElse { optional, other, .. } => {
+            ExprNode::Search { text, .. } => self.read(text),
+            ExprNode::IfPresent(optional) => self.read(optional),
+            ExprNode::OrElse { optional, other, .. } => {
                 self.read(optional);
                 self.read(other);
             }
             // The places it reads behind its range depend on its variable.
-            Node::Loop(number) => self.read(self.code.loops[number as usize].range),
-            Node::OptionalMap { optional, .. } => self.read(optional),
-            Node::Bind { value, .. } => self.read(value),
+            ExprNode::Loop(number) => self.read(self.code.loops[number as usize].range),
+            ExprNode::OptionalMap { optional, .. } => self.read(optional),
+            ExprNode::Bind { value, .. } => self.read(value),
             // A whole document would say little.
-            Node::Has { parent, .. } if matches!(self.code.node(parent), Node::Root(_)) => {}
-            Node::Has { parent, .. } => self.read(parent),
-            Node::Path { base, .. } => self.read(base),
-            Node::Constant(_)
-            | Node::Variable(_)
-            | Node::Root(_)
-            | Node::Old(_)
-            | Node::MaybeOld(_)
-            | Node::HasOld(_) => {}
+            ExprNode::Has { parent, .. } if matches!(self.code.node(parent), ExprNode::Root(_)) => {
+            }
+            ExprNode::Has { parent, .. } => self.read(parent),
+            ExprNode::Path { base, .. } => self.read(base),
+            ExprNode::Constant(_)
+            | ExprNode::Variable(_)
+            | ExprNode::Root(_)
+            | ExprNode::Old(_)
+            | ExprNode::MaybeOld(_)
+            | ExprNode::HasOld(_) => {}
         }
     }
 
@@ -117,26 +121,26 @@ impl<'a> Explainer<'a> {
     }
 
     /// Tests for a place that its source tells completely: a name, or members and elements of one.
-    fn is_place(&self, id: Id) -> bool {
-        let plain = |step: &Step| match step {
-            Step::Name(_) | Step::MaybeName(_) => true,
-            Step::Index(index) | Step::MaybeIndex(index) => {
-                matches!(self.code.node(*index), Node::Constant(_)) || self.is_place(*index)
+    fn is_place(&self, id: NodeId) -> bool {
+        let plain = |step: &AccessStep| match step {
+            AccessStep::Name(_) | AccessStep::MaybeName(_) => true,
+            AccessStep::Index(index) | AccessStep::MaybeIndex(index) => {
+                matches!(self.code.node(*index), ExprNode::Constant(_)) || self.is_place(*index)
             }
         };
         match self.code.node(id) {
-            Node::Root(_) | Node::Old(_) | Node::MaybeOld(_) => true,
-            Node::Path { base, steps } => {
+            ExprNode::Root(_) | ExprNode::Old(_) | ExprNode::MaybeOld(_) => true,
+            ExprNode::Path { base, steps } => {
                 self.is_place(base) && self.code.steps(steps).iter().all(plain)
             }
-            Node::Call { function, arguments } => {
+            ExprNode::Call { function, arguments } => {
                 function.name == "size" && self.is_place(self.code.links(arguments)[0])
             }
             _ => false,
         }
     }
 
-    fn show(&mut self, id: Id) {
+    fn show(&mut self, id: NodeId) {
         let mut place = String::new();
         self.spell(id, &mut place);
         if place.len() > PLACE_BYTES_MAX {
@@ -157,39 +161,39 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    fn spell_index(&self, index: Id, open: &str, out: &mut String) {
+    fn spell_index(&self, index: NodeId, open: &str, out: &mut String) {
         out.push_str(open);
         self.spell(index, out);
         out.push(']');
     }
 
-    fn spell(&self, id: Id, out: &mut String) {
+    fn spell(&self, id: NodeId, out: &mut String) {
         match self.code.node(id) {
-            Node::Root(root) => out.push_str(root.name()),
-            Node::Old(path) | Node::MaybeOld(path) => {
+            ExprNode::Root(root) => out.push_str(root.name()),
+            ExprNode::Old(path) | ExprNode::MaybeOld(path) => {
                 out.push_str("oldSelf");
                 self.code.old_paths[path as usize]
                     .iter()
                     .for_each(|name| spell_name(name, "", out));
             }
-            Node::Path { base, steps } => {
+            ExprNode::Path { base, steps } => {
                 self.spell(base, out);
                 for step in self.code.steps(steps) {
                     match step {
-                        Step::Name(name) => spell_name(self.code.name(*name), "", out),
-                        Step::MaybeName(name) => spell_name(self.code.name(*name), "?", out),
-                        Step::Index(index) => self.spell_index(*index, "[", out),
-                        Step::MaybeIndex(index) => self.spell_index(*index, "[?", out),
+                        AccessStep::Name(name) => spell_name(self.code.name(*name), "", out),
+                        AccessStep::MaybeName(name) => spell_name(self.code.name(*name), "?", out),
+                        AccessStep::Index(index) => self.spell_index(*index, "[", out),
+                        AccessStep::MaybeIndex(index) => self.spell_index(*index, "[?", out),
                     }
                 }
             }
-            Node::Call { function, arguments } => {
+            ExprNode::Call { function, arguments } => {
                 out.push_str(function.name);
                 out.push('(');
                 self.spell(self.code.links(arguments)[0], out);
                 out.push(')');
             }
-            Node::Constant(number) => {
+            ExprNode::Constant(number) => {
                 out.push_str(&text(&self.code.constants[number as usize].lend()));
             }
             _ => {}

@@ -36,18 +36,21 @@ impl ExprLimits {
 
 /// The names an expression may use, beside `self`, `now`, `key` and `revision`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Names {
+pub struct AllowedNames {
     pub args: bool,
     pub docs: bool,
     pub old_self: bool,
     pub value: bool,
 }
 
-impl Names {
+impl AllowedNames {
     /// A condition: `IF`, `WHEN`.
-    pub const CONDITION: Names = Names { args: true, docs: true, old_self: false, value: false };
+    pub const CONDITION: AllowedNames =
+        AllowedNames { args: true, docs: true, old_self: false, value: false };
     /// The expression of `EVAL`.
-    pub const COMPUTED: Names = Names { args: true, docs: true, old_self: false, value: true };
+    pub const COMPUTED: AllowedNames =
+        AllowedNames { args: true, docs: true, old_self: false, value: true };
     /// A rule of a model.
-    pub const RULE: Names = Names { args: false, docs: false, old_self: true, value: false };
+    pub const RULE: AllowedNames =
+        AllowedNames { args: false, docs: false, old_self: true, value: false };
 }

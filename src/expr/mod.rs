@@ -35,6 +35,6 @@ mod scope;
 mod syntax;
 
 pub use functions::{Listed, listed};
-pub use limits::{BYTES_MAX, DEPTH_MAX, ExprLimits, Names};
+pub use limits::{AllowedNames, BYTES_MAX, DEPTH_MAX, ExprLimits};
 pub use program::Program;
-pub use scope::{Documents, OldSelf, Scope};
+pub use scope::{DocumentSource, OldSelf, Scope};

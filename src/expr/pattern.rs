@@ -14,7 +14,7 @@ use regex_automata::Input;
 use regex_automata::meta::{Builder, Config, Regex};
 use regex_syntax::ParserBuilder;
 
-use super::budget::Budget;
+use super::budget::StepBudget;
 use super::fault::Fault;
 use crate::error::Error;
 use crate::limit;
@@ -71,7 +71,7 @@ impl Pattern {
     }
 
     /// Compiles a pattern in the middle of an evaluation, paid for before anything looks at it.
-    pub fn compile_within(pattern: &str, budget: &mut Budget) -> Result<Pattern, Fault> {
+    pub fn compile_within(pattern: &str, budget: &mut StepBudget) -> Result<Pattern, Fault> {
         if pattern.len() > PATTERN_BYTES_MAX {
             return Err(Fault::Refused(Error::limit(
                 limit::PATTERN_BYTES,
@@ -82,7 +82,7 @@ impl Pattern {
         Pattern::compile(pattern).map_err(Fault::text)
     }
 
-    pub fn is_match(&self, text: &[u8], budget: &mut Budget) -> Result<bool, Fault> {
+    pub fn is_match(&self, text: &[u8], budget: &mut StepBudget) -> Result<bool, Fault> {
         budget.charge(4 + (text.len() as u64).saturating_mul(2 * self.tier_kib as u64))?;
         Ok(self.regex.is_match(text))
     }
@@ -93,7 +93,7 @@ impl Pattern {
         &self,
         text: &str,
         start: usize,
-        budget: &mut Budget,
+        budget: &mut StepBudget,
     ) -> Result<Option<Range<usize>>, Fault> {
         let len = (text.len() - start) as u64;
         budget.charge(4 + len.saturating_mul(2 * self.tier_kib as u64))?;
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn patterns_within_an_evaluation_are_bounded_and_paid_for_before_they_are_read() {
         let compiled = |pattern: &str, steps| {
-            let mut budget = Budget::new(steps);
+            let mut budget = StepBudget::new(steps);
             Pattern::compile_within(pattern, &mut budget).map(|_| ())
         };
         let longest = "[ab]".repeat(PATTERN_BYTES_MAX / 4);

@@ -7,13 +7,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::budget::Budget;
+use super::budget::StepBudget;
 use super::datum::{Datum, List, Map};
 use super::eval::Eval;
 use super::fault::Fault;
 use super::functions;
 use crate::error::Error;
-use crate::value::{Builder, Limits, Measured, Number, View};
+use crate::value::{Limits, Measured, Number, ValueBuilder, View};
 
 pub(super) fn measured<'a>(eval: &mut Eval<'a>, datum: &Datum<'a>) -> Result<Measured, Fault> {
     let number = match datum {
@@ -24,7 +24,7 @@ pub(super) fn measured<'a>(eval: &mut Eval<'a>, datum: &Datum<'a>) -> Result<Mea
     if let Some(number) = number {
         return Ok(number.into());
     }
-    let mut builder = Builder::new(&Limits::NONE);
+    let mut builder = ValueBuilder::new(&Limits::NONE);
     put(eval, datum, &mut builder)?;
     Ok(builder.finish())
 }
@@ -33,7 +33,7 @@ fn refused(error: Error) -> Fault {
     Fault::Refused(error)
 }
 
-fn put<'a>(eval: &mut Eval<'a>, datum: &Datum<'a>, out: &mut Builder) -> Result<(), Fault> {
+fn put<'a>(eval: &mut Eval<'a>, datum: &Datum<'a>, out: &mut ValueBuilder) -> Result<(), Fault> {
     eval.budget.charge(1)?;
     match datum {
         Datum::Null => out.null().map_err(refused),
@@ -77,14 +77,14 @@ fn put<'a>(eval: &mut Eval<'a>, datum: &Datum<'a>, out: &mut Builder) -> Result<
 }
 
 #[inline(never)]
-fn put_text(eval: &mut Eval<'_>, datum: &Datum<'_>, out: &mut Builder) -> Result<(), Fault> {
+fn put_text(eval: &mut Eval<'_>, datum: &Datum<'_>, out: &mut ValueBuilder) -> Result<(), Fault> {
     let text = datum.as_str().unwrap_or_default();
     eval.budget.make(text.len())?;
     out.string(text).map_err(refused)
 }
 
 #[inline(never)]
-fn put_map<'a>(eval: &mut Eval<'a>, map: &Map<'a>, out: &mut Builder) -> Result<(), Fault> {
+fn put_map<'a>(eval: &mut Eval<'a>, map: &Map<'a>, out: &mut ValueBuilder) -> Result<(), Fault> {
     out.begin_object().map_err(refused)?;
     for (key, value) in map.entries() {
         let name = key_text(&key)?;
@@ -106,7 +106,7 @@ fn key_text(key: &Datum<'_>) -> Result<String, Fault> {
 }
 
 /// A part of a document. The recursion is that of the document room's own builder.
-fn put_view(view: View<'_>, budget: &mut Budget, out: &mut Builder) -> Result<(), Fault> {
+fn put_view(view: View<'_>, budget: &mut StepBudget, out: &mut ValueBuilder) -> Result<(), Fault> {
     budget.charge(1)?;
     match view {
         View::Str(text) => {

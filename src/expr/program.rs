@@ -1,9 +1,9 @@
 //! A compiled expression, and the three things done with it: test, evaluate, explain.
 
-use super::code::{Code, Id};
+use super::code::{Code, NodeId};
 use super::eval::Eval;
 use super::fault::Fault;
-use super::limits::{BYTES_MAX, DEPTH_MAX, ExprLimits, Names};
+use super::limits::{AllowedNames, BYTES_MAX, DEPTH_MAX, ExprLimits};
 use super::pattern::Pattern;
 use super::scope::Scope;
 use super::{compile, explain, produce, refusal};
@@ -16,7 +16,7 @@ use crate::value::Measured;
 pub struct Program {
     source: Box<str>,
     code: Code,
-    root: Id,
+    root: NodeId,
     depth: u32,
     reads_clock: bool,
     self_members: Option<Vec<Box<str>>>,
@@ -25,7 +25,7 @@ pub struct Program {
 impl Program {
     /// Compiles an expression; `EXPR` with the place where it is wrong, `LIMIT` where it is too long
     /// or nests too deeply.
-    pub fn compile(source: &str, names: Names, limits: &ExprLimits) -> Result<Program> {
+    pub fn compile(source: &str, names: AllowedNames, limits: &ExprLimits) -> Result<Program> {
         let bounded = ExprLimits {
             bytes: limits.bytes.min(BYTES_MAX),
             depth: limits.depth.min(DEPTH_MAX),
@@ -55,7 +55,7 @@ impl Program {
     /// and size are bounded for each expression, when they are there.
     pub fn compile_within(
         source: &str,
-        names: Names,
+        names: AllowedNames,
         limits: &ExprLimits,
         allowance: &Allowance<'_>,
     ) -> Result<Program> {

@@ -11,7 +11,7 @@ pub struct Scope<'a> {
     /// `self`; without one, reading it is an error.
     pub this: Option<View<'a>>,
     pub args: Option<View<'a>>,
-    pub docs: Option<&'a dyn Documents>,
+    pub docs: Option<&'a dyn DocumentSource>,
     pub old_self: Option<OldSelf<'a>>,
     /// The value at the path now; a missing one is null.
     pub value: Option<View<'a>>,
@@ -41,7 +41,7 @@ impl Scope<'_> {
 
 /// `docs`: the documents an expression may read, by their keys. `this` is the one the expression is
 /// about, which is being edited: whoever lends the others cannot lend it as well.
-pub trait Documents {
+pub trait DocumentSource {
     /// The document at a key, if there is one.
     fn get<'a>(&'a self, key: &[u8], this: Option<View<'a>>) -> Option<View<'a>>;
 

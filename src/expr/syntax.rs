@@ -5,7 +5,7 @@ use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 use super::operator::{Comparison, Operator};
 
 /// One part of a path behind its base.
-pub(super) enum Part<'e> {
+pub(super) enum AccessSyntax<'e> {
     Name(&'e str),
     Index(&'e IdedExpr),
     /// `.?name` or `[?'name']`.
@@ -14,29 +14,29 @@ pub(super) enum Part<'e> {
     MaybeIndex(&'e IdedExpr),
 }
 
-impl<'e> Part<'e> {
+impl<'e> AccessSyntax<'e> {
     pub fn name(&self) -> Option<&'e str> {
         match self {
-            Part::Name(name) => Some(name),
+            AccessSyntax::Name(name) => Some(name),
             _ => None,
         }
     }
 
     /// The last part of a path, and the expression before it.
-    pub fn of(expr: &'e IdedExpr) -> Option<(Part<'e>, &'e IdedExpr)> {
+    pub fn of(expr: &'e IdedExpr) -> Option<(AccessSyntax<'e>, &'e IdedExpr)> {
         match &expr.expr {
             Expr::Select(select) if !select.test => {
-                Some((Part::Name(&select.field), &select.operand))
+                Some((AccessSyntax::Name(&select.field), &select.operand))
             }
             Expr::Call(call) if call.target.is_none() => {
                 let [before, index] = call.args.as_slice() else { return None };
                 let part = match (call.func_name.as_str(), literal_str(index)) {
-                    (operators::INDEX, Some(name)) => Part::Name(name),
-                    (operators::INDEX, None) => Part::Index(index),
+                    (operators::INDEX, Some(name)) => AccessSyntax::Name(name),
+                    (operators::INDEX, None) => AccessSyntax::Index(index),
                     (operators::OPT_SELECT | operators::OPT_INDEX, Some(name)) => {
-                        Part::MaybeName(name)
+                        AccessSyntax::MaybeName(name)
                     }
-                    (operators::OPT_INDEX, None) => Part::MaybeIndex(index),
+                    (operators::OPT_INDEX, None) => AccessSyntax::MaybeIndex(index),
                     _ => return None,
                 };
                 Some((part, before))
@@ -47,9 +47,9 @@ impl<'e> Part<'e> {
 
     /// The parts of a path from the outside in, and the expression it begins with. Without recursion:
     /// names behind names are no nesting.
-    pub fn all(expr: &'e IdedExpr) -> (Vec<Part<'e>>, &'e IdedExpr) {
+    pub fn all(expr: &'e IdedExpr) -> (Vec<AccessSyntax<'e>>, &'e IdedExpr) {
         let (mut parts, mut inner) = (Vec::new(), expr);
-        while let Some((part, before)) = Part::of(inner) {
+        while let Some((part, before)) = AccessSyntax::of(inner) {
             parts.push(part);
             inner = before;
         }

@@ -3,8 +3,8 @@
 use super::schema::{Schema, SchemaLimits};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
-use crate::expr::{ExprLimits, Names, OldSelf, Program, Scope};
-use crate::value::edit::{Change, ChangeKind, Editor, WatchPaths};
+use crate::expr::{AllowedNames, ExprLimits, OldSelf, Program, Scope};
+use crate::value::edit::{ChangeKind, Editor, PlaceChange, WatchPaths};
 use crate::value::{Text, View};
 
 /// A definition as it was given: what is stored and sent, and compiled again where it arrives.
@@ -157,7 +157,7 @@ impl Definition {
             .iter()
             .map(|rule| {
                 let program =
-                    Program::compile_within(&rule.expr, Names::RULE, expressions, allowance)
+                    Program::compile_within(&rule.expr, AllowedNames::RULE, expressions, allowance)
                         .map_err(|error| error.text("rule", rule.name.as_bytes()))?;
                 Ok(Rule { name: rule.name.clone(), program })
             })
@@ -228,7 +228,7 @@ impl Definition {
     pub fn validate_changes(
         &self,
         document: View<'_>,
-        changes: &[Change],
+        changes: &[PlaceChange],
         before: Option<OldSelf<'_>>,
         context: &ValidationContext<'_>,
     ) -> Result<()> {
@@ -246,7 +246,7 @@ impl Definition {
 
 impl Rule {
     /// Whether the changes can have altered what the rule says.
-    fn is_touched(&self, document: View<'_>, changes: &[Change]) -> bool {
+    fn is_touched(&self, document: View<'_>, changes: &[PlaceChange]) -> bool {
         let Some(members) = self.program.self_members() else { return true };
         changes.iter().any(|change| match (change.place.first(), change.kind) {
             // The root itself: a member came or went.

@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::work::comparisons;
@@ -43,7 +43,7 @@ static ADDUNIQ: OpSpec = OpSpec {
         Example::new("[[1],[]]", "ADDUNIQ $[*] [1]", "[(integer) 0 (integer) 1]", "[[1],[1]]"),
         Example::new(r#"{"a":"1"}"#, "ADDUNIQ $.a [1]", "TYPE", r#"{"a":"1"}"#),
     ],
-    run: Run::Each(adduniq),
+    run: Action::Each(adduniq),
 };
 
 fn adduniq(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

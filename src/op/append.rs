@@ -1,6 +1,6 @@
 //! `APPEND`: adds elements behind all others.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -27,7 +27,7 @@ static APPEND: OpSpec = OpSpec {
         Example::new(r#"{"a":"x"}"#, "APPEND $.a [1]", "TYPE", r#"{"a":"x"}"#),
         Example::new(r#"{"a":[1]}"#, "APPEND $.a 2", "ERR", r#"{"a":[1]}"#),
     ],
-    run: Run::Each(append),
+    run: Action::Each(append),
 };
 
 fn append(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

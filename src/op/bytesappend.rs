@@ -1,7 +1,7 @@
 //! `BYTESAPPEND`: adds bytes behind those of a base64 string (RFC 4648, the standard alphabet, padded).
 
 use super::base64::{decode, encode};
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Value;
@@ -38,7 +38,7 @@ static BYTESAPPEND: OpSpec = OpSpec {
         Example::new(r#"{"a":"AQI="}"#, "BYTESAPPEND $.a Aw", "ERR", r#"{"a":"AQI="}"#),
         Example::new(r#"{"a":"AQI="}"#, "BYTESAPPEND $.a -_8=", "ERR", r#"{"a":"AQI="}"#),
     ],
-    run: Run::Each(bytesappend),
+    run: Action::Each(bytesappend),
 };
 
 fn bytesappend(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -3,7 +3,7 @@
 //! A number becomes the integer 0. What is empty or zero already, a boolean and null are left alone and not counted:
 //! 0 is replied only where nothing was changed.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::Result;
 use crate::reply::Reply;
 use crate::value::{Value, View};
@@ -36,7 +36,7 @@ static CLEAR: OpSpec = OpSpec {
         Example::new("{}", "CLEAR $.a", "(integer) 0", "{}"),
         Example::new(r#"{"a":[[1],2]}"#, "CLEAR $..*", "(integer) 4", r#"{"a":[]}"#),
     ],
-    run: Run::Total(clear),
+    run: Action::Total(clear),
 };
 
 fn clear(site: &mut Site<'_, '_>, _: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,8 @@
 //! `COPY`: copies a value from one place of the document to another.
 
-use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
+use super::{
+    Absent, Action, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats,
+};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Measured;
@@ -26,7 +28,7 @@ static COPY: OpSpec = OpSpec {
         Example::new(r#"{"a":1}"#, "COPY $.a $.a.b", "TYPE", r#"{"a":1}"#),
         Example::new("[1]", "COPY $[0] $[2]", "RANGE", "[1]"),
     ],
-    run: Run::Once(copy),
+    run: Action::Once(copy),
 };
 
 fn copy(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,6 @@
 //! `CREATE`: a new document at a key that has none.
 
-use super::{Absent, Example, KeyChange, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
+use super::{Absent, Action, Example, KeyChange, OPERATORS, OpSpec, Operand, OperandKind, Repeats};
 use crate::error::ErrorCode;
 
 #[linkme::distributed_slice(OPERATORS)]
@@ -23,5 +23,5 @@ static CREATE: OpSpec = OpSpec {
         Example::new(r#"{"n":1}"#, "CREATE any {}", "BUSYKEY", r#"{"n":1}"#),
         Example::new("", "CREATE none {}", "NOMODEL", ""),
     ],
-    run: Run::Key(KeyChange::Create),
+    run: Action::Key(KeyChange::Create),
 };

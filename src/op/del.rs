@@ -1,6 +1,8 @@
 //! `DEL`: removes.
 
-use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
+use super::{
+    Absent, Action, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats,
+};
 use crate::error::Result;
 use crate::path::Path;
 use crate::reply::Reply;
@@ -24,7 +26,7 @@ static DEL: OpSpec = OpSpec {
         Example::new("[1,2,3,4]", "DEL $[0,2]", "(integer) 2", "[2,4]"),
         Example::new("[1]", "DEL $", "ERR", "[1]"),
     ],
-    run: Run::Once(del),
+    run: Action::Once(del),
 };
 
 fn del(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,6 @@
 //! `DELETE`: the document goes, and the key with it.
 
-use super::{Absent, Example, KeyChange, OPERATORS, OpSpec, Repeats, Run};
+use super::{Absent, Action, Example, KeyChange, OPERATORS, OpSpec, Repeats};
 use crate::error::ErrorCode;
 
 #[linkme::distributed_slice(OPERATORS)]
@@ -19,5 +19,5 @@ static DELETE: OpSpec = OpSpec {
         Example::new(r#"{"n":1}"#, "DELETE", "(integer) 1", ""),
         Example::new("", "DELETE", "NOKEY", ""),
     ],
-    run: Run::Key(KeyChange::Delete),
+    run: Action::Key(KeyChange::Delete),
 };

@@ -1,7 +1,7 @@
 //! `DELRANGE`: deletes a range of elements.
 
 use super::{
-    Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site, index,
+    Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site, index,
 };
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
@@ -38,7 +38,7 @@ static DELRANGE: OpSpec = OpSpec {
         Example::new("{}", "DELRANGE $.a 0 1", "NOPATH", "{}"),
         Example::new(r#"{"a":{}}"#, "DELRANGE $.a 0 1", "TYPE", r#"{"a":{}}"#),
     ],
-    run: Run::Each(delrange),
+    run: Action::Each(delrange),
 };
 
 fn delrange(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

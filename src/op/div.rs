@@ -1,7 +1,7 @@
 //! `DIV`: true division, as Python's `/`. The quotient of two integers is the double nearest to the exact
 //! one, however large they are.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -37,7 +37,7 @@ static DIV: OpSpec = OpSpec {
         Example::new("[]", "DIV $[*] 2", "[]", "[]"),
         Example::new(r#"{"a":4}"#, "DIV $.a x", "ERR", r#"{"a":4}"#),
     ],
-    run: Run::Each(divide),
+    run: Action::Each(divide),
 };
 
 fn divide(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

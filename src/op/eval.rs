@@ -1,6 +1,6 @@
 //! `EVAL`: puts what an expression gives.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -49,7 +49,7 @@ static EVAL: OpSpec = OpSpec {
         ),
         Example::new(r#"{"n":1}"#, "EVAL $.n 'self.none + 1'", "EXPR", r#"{"n":1}"#),
     ],
-    run: Run::Each(eval),
+    run: Action::Each(eval),
 };
 
 fn eval(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,6 @@
 //! `FLOORDIV`: floored division, as Python's `//`.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -37,7 +37,7 @@ static FLOORDIV: OpSpec = OpSpec {
         Example::new("[]", "FLOORDIV $[*] 2", "[]", "[]"),
         Example::new(r#"{"a":4}"#, "FLOORDIV $.a x", "ERR", r#"{"a":4}"#),
     ],
-    run: Run::Each(floor_divide),
+    run: Action::Each(floor_divide),
 };
 
 fn floor_divide(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,8 @@
 //! `GET`: reads, seeing the statements before it.
 
-use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
+use super::{
+    Absent, Action, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats,
+};
 use crate::budget::Allowance;
 use crate::error::{Error, Result};
 use crate::limit;
@@ -26,7 +28,7 @@ static GET: OpSpec = OpSpec {
         Example::new(r#"{"a":null}"#, "GET $.b", "(nil)", r#"{"a":null}"#),
         Example::new(r#"{"a":[1,2]}"#, "GET $.a[*]", "[1,2]", r#"{"a":[1,2]}"#),
     ],
-    run: Run::Once(get),
+    run: Action::Once(get),
 };
 
 fn get(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

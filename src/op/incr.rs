@@ -1,6 +1,6 @@
 //! `INCR`: adds to a number.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Number;
@@ -40,7 +40,7 @@ static INCR: OpSpec = OpSpec {
         ),
         Example::new(r#"{"a":"1"}"#, "INCR $.a 1", "TYPE", r#"{"a":"1"}"#),
     ],
-    run: Run::Each(incr),
+    run: Action::Each(incr),
 };
 
 fn incr(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

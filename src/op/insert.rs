@@ -1,7 +1,7 @@
 //! `INSERT`: adds elements before an index.
 
 use super::{
-    Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site, index,
+    Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site, index,
 };
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
@@ -32,7 +32,7 @@ static INSERT: OpSpec = OpSpec {
         Example::new("{}", "INSERT $.a 0 [1]", "NOPATH", "{}"),
         Example::new(r#"{"a":1}"#, "INSERT $.a 0 [1]", "TYPE", r#"{"a":1}"#),
     ],
-    run: Run::Each(insert),
+    run: Action::Each(insert),
 };
 
 fn insert(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

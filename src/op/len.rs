@@ -1,6 +1,6 @@
 //! `LEN`: how much a container or a string holds.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::View;
@@ -34,7 +34,7 @@ static LEN: OpSpec = OpSpec {
         Example::new(r#"{"a":null}"#, "LEN $.a", "TYPE", r#"{"a":null}"#),
         Example::new(r#"["a",1]"#, "LEN $[*]", "TYPE", r#"["a",1]"#),
     ],
-    run: Run::Each(len),
+    run: Action::Each(len),
 };
 
 fn len(site: &mut Site<'_, '_>, _: &[Arg<'_>]) -> Result<Reply> {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -36,7 +36,7 @@ static MAX: OpSpec = OpSpec {
         Example::new("[1,9]", "MAX $[*] 5", "[5 9]", "[5,9]"),
         Example::new(r#"{"a":null}"#, "MAX $.a 5", "TYPE", r#"{"a":null}"#),
     ],
-    run: Run::Each(maximum),
+    run: Action::Each(maximum),
 };
 
 fn maximum(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -3,12 +3,12 @@
 //! Only what the patch names is touched: the walk goes along the patch, and a member whose value
 //! stays the same is not changed.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::budget::weight;
 use crate::error::Result;
 use crate::reply::Reply;
 use crate::value::edit::Editor;
-use crate::value::{Builder, Limits, Measured, ObjectView, Place, View};
+use crate::value::{Limits, Measured, ObjectView, Place, ValueBuilder, View};
 
 #[linkme::distributed_slice(OPERATORS)]
 static MERGE: OpSpec = OpSpec {
@@ -48,7 +48,7 @@ static MERGE: OpSpec = OpSpec {
             r#"[{},{"b":2}]"#,
         ),
     ],
-    run: Run::Each(merge),
+    run: Action::Each(merge),
 };
 
 fn merge(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
@@ -98,13 +98,13 @@ fn merge_members(
 /// The result of a patch applied to no value: the patch without the members it would remove. Arrays
 /// are plain values, whatever they contain.
 fn without_nulls(patch: View<'_>) -> Measured {
-    let mut builder = Builder::new(&Limits::NONE);
+    let mut builder = ValueBuilder::new(&Limits::NONE);
     build(&mut builder, patch)
         .expect("a part of a value within limits is within the representation's");
     builder.finish()
 }
 
-fn build(builder: &mut Builder, patch: View<'_>) -> Result<()> {
+fn build(builder: &mut ValueBuilder, patch: View<'_>) -> Result<()> {
     let Some(members) = patch.as_object() else { return builder.events(patch) };
     builder.begin_object()?;
     for (name, value) in members.iter().filter(|(_, value)| !matches!(value, View::Null)) {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -36,7 +36,7 @@ static MIN: OpSpec = OpSpec {
         Example::new("[1,9]", "MIN $[*] 5", "[1 5]", "[1,5]"),
         Example::new(r#"{"a":null}"#, "MIN $.a 5", "TYPE", r#"{"a":null}"#),
     ],
-    run: Run::Each(minimum),
+    run: Action::Each(minimum),
 };
 
 fn minimum(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

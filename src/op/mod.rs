@@ -9,8 +9,8 @@
 //! something can be created) or a [`Frame`] (the whole document) and changes values through them,
 //! which records the undo. Its arguments were parsed and checked before anything was looked up.
 //!
-//! Three operators change a key as a whole ([`Run::Key`]), two of which stand in transactions alone; one releases a
-//! lock ([`Run::Release`]) and changes no value. [`OpSpec::target`] tells them apart.
+//! Three operators change a key as a whole ([`Action::Key`]), two of which stand in transactions alone; one releases a
+//! lock ([`Action::Release`]) and changes no value. [`OpSpec::target`] tells them apart.
 
 mod base64;
 mod example;
@@ -100,7 +100,7 @@ pub struct OpSpec {
     pub repeats: Repeats,
     pub since: &'static str,
     pub examples: &'static [Example],
-    pub run: Run,
+    pub run: Action,
 }
 
 impl OpSpec {
@@ -114,10 +114,10 @@ impl OpSpec {
     /// The part of a request the operator works on.
     pub const fn target(&self) -> Target {
         match self.run {
-            Run::Each(_) | Run::Total(_) | Run::Once(_) => Target::Value,
-            Run::Release => Target::Lock,
-            Run::Key(KeyChange::Delete) => Target::Document,
-            Run::Key(KeyChange::Create | KeyChange::Put) => Target::Key,
+            Action::Each(_) | Action::Total(_) | Action::Once(_) => Target::Value,
+            Action::Release => Target::Lock,
+            Action::Key(KeyChange::Delete) => Target::Document,
+            Action::Key(KeyChange::Create | KeyChange::Put) => Target::Key,
         }
     }
 }
@@ -164,7 +164,7 @@ pub enum Repeats {
 
 /// How an operator is run.
 #[derive(Clone, Copy)]
-pub enum Run {
+pub enum Action {
     /// Once for every place the first operand names; a non-singular path replies an array.
     Each(fn(&mut Site<'_, '_>, &[Arg<'_>]) -> Result<Reply>),
     /// As `Each`, but a non-singular path replies the sum of the integers.

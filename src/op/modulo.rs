@@ -1,6 +1,6 @@
 //! `MOD`: what floored division leaves, as Python's `%`.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -31,7 +31,7 @@ static MOD: OpSpec = OpSpec {
         Example::new("[]", "MOD $[*] 2", "[]", "[]"),
         Example::new(r#"{"a":4}"#, "MOD $.a x", "ERR", r#"{"a":4}"#),
     ],
-    run: Run::Each(modulo),
+    run: Action::Each(modulo),
 };
 
 fn modulo(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -6,7 +6,9 @@
 //! move an element to the end, move it past the end (`/a/-`). A value cannot move into itself: its new place would
 //! be gone with it, which is `NOPATH`.
 
-use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
+use super::{
+    Absent, Action, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats,
+};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -46,7 +48,7 @@ static MOVE: OpSpec = OpSpec {
         Example::new(r#"{"a":1}"#, "MOVE $ $.a", "ERR", r#"{"a":1}"#),
         Example::new(r#"{"a":1}"#, "MOVE $.* $.b", "ERR", r#"{"a":1}"#),
     ],
-    run: Run::Once(move_value),
+    run: Action::Once(move_value),
 };
 
 fn move_value(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,6 @@
 //! `MUL`: multiplies a number.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -37,7 +37,7 @@ static MUL: OpSpec = OpSpec {
         Example::new("[]", "MUL $[*] 2", "[]", "[]"),
         Example::new(r#"{"a":4}"#, "MUL $.a x", "ERR", r#"{"a":4}"#),
     ],
-    run: Run::Each(multiply),
+    run: Action::Each(multiply),
 };
 
 fn multiply(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

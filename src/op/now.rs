@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::Result;
 use crate::reply::Reply;
 use crate::value::Value;
@@ -43,7 +43,7 @@ static NOW: OpSpec = OpSpec {
         Example::new("{}", "NOW $.a.b S", "NOPATH", "{}"),
         Example::new("{}", "NOW $.a US", "ERR", "{}"),
     ],
-    run: Run::Each(now),
+    run: Action::Each(now),
 };
 
 fn now(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -7,7 +7,7 @@ use super::base64;
 use super::json_patch::Patch;
 use crate::argument;
 use crate::error::{Error, Result};
-use crate::expr::{Names, Program};
+use crate::expr::{AllowedNames, Program};
 use crate::path::{Binding, Path, PathLimits, Singular};
 use crate::time::Duration;
 use crate::value::{ArrayView, Limits, Measured, Number, ObjectView, parse};
@@ -200,7 +200,7 @@ impl<'a> Arg<'a> {
 }
 
 /// Compiles an expression, or finds it compiled.
-pub type Compile<'p> = dyn FnMut(&[u8], Names) -> Result<Arc<Program>> + 'p;
+pub type Compile<'p> = dyn FnMut(&[u8], AllowedNames) -> Result<Arc<Program>> + 'p;
 
 /// The context of parsing arguments: limits, the expression compiler, the kind of command.
 pub struct Parsing<'p> {
@@ -218,7 +218,7 @@ pub struct Parsing<'p> {
 
 impl Parsing<'_> {
     pub fn condition(&mut self, source: &[u8]) -> Result<Arc<Program>> {
-        (self.compile)(source, Names { docs: self.transaction, ..Names::CONDITION })
+        (self.compile)(source, AllowedNames { docs: self.transaction, ..AllowedNames::CONDITION })
     }
 
     /// An operand that is computed when its statement runs.
@@ -228,7 +228,7 @@ impl Parsing<'_> {
     }
 
     pub fn computed(&mut self, source: &[u8]) -> Result<Arc<Program>> {
-        (self.compile)(source, Names { docs: self.transaction, ..Names::COMPUTED })
+        (self.compile)(source, AllowedNames { docs: self.transaction, ..AllowedNames::COMPUTED })
     }
 }
 

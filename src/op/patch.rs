@@ -6,10 +6,10 @@
 
 use super::json_patch::{Operation, Patch};
 use super::site::allow_shift;
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::budget::{Allowance, weight};
 use crate::error::{Error, ErrorCode, Result};
-use crate::path::{Blocked, ItemIndex, Singular, Target};
+use crate::path::{Blocked, ItemIndex, Lookup, Singular};
 use crate::reply::Reply;
 use crate::value::edit::Editor;
 use crate::value::work::comparison;
@@ -71,7 +71,7 @@ static PATCH: OpSpec = OpSpec {
             "[[]]",
         ),
     ],
-    run: Run::Each(patch),
+    run: Action::Each(patch),
 };
 
 fn patch(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
@@ -166,17 +166,17 @@ impl Patched<'_, '_> {
     /// Sets a member or the whole target; inserts an element before the existing one.
     fn add(&mut self, path: &Singular<'_>, new: Measured) -> Result<()> {
         match path.resolve(self.editor.at(self.target)) {
-            Target::Present { place, .. } => match self.element(&place) {
+            Lookup::Present { place, .. } => match self.element(&place) {
                 Some((array, index)) => {
                     allow_shift(self.editor, &self.inside(&place), self.allowance)?;
                     self.editor.insert_items(&array, index, vec![new])
                 }
                 None => self.editor.replace(&self.inside(&place), new),
             },
-            Target::AbsentMember { parent, name } => {
+            Lookup::AbsentMember { parent, name } => {
                 self.editor.insert_member(&self.inside(&parent), name, new).map(drop)
             }
-            Target::AbsentItem { parent, index: ItemIndex::End } => {
+            Lookup::AbsentItem { parent, index: ItemIndex::End } => {
                 let array = self.inside(&parent);
                 let len = self
                     .editor
@@ -193,7 +193,7 @@ impl Patched<'_, '_> {
     /// The place in the document of a value that must exist.
     fn find(&self, path: &Singular<'_>) -> Result<Place> {
         match path.resolve(self.editor.at(self.target)) {
-            Target::Present { place, .. } => Ok(self.inside(&place)),
+            Lookup::Present { place, .. } => Ok(self.inside(&place)),
             other => Err(nothing_there(&other)),
         }
     }
@@ -212,16 +212,16 @@ impl Patched<'_, '_> {
     }
 }
 
-fn nothing_there(target: &Target<'_, '_>) -> Error {
+fn nothing_there(target: &Lookup<'_, '_>) -> Error {
     match target {
-        Target::Present { .. } => unreachable!("something is there"),
-        Target::AbsentItem { .. } => Error::new(ErrorCode::Range, "the index is outside the array"),
-        Target::AbsentMember { .. } => Error::new(ErrorCode::NoPath, "nothing is at the pointer"),
-        Target::AbsentParents { .. }
-        | Target::Blocked { reason: Blocked::MissingItem | Blocked::MissingMember, .. } => {
+        Lookup::Present { .. } => unreachable!("something is there"),
+        Lookup::AbsentItem { .. } => Error::new(ErrorCode::Range, "the index is outside the array"),
+        Lookup::AbsentMember { .. } => Error::new(ErrorCode::NoPath, "nothing is at the pointer"),
+        Lookup::AbsentParents { .. }
+        | Lookup::Blocked { reason: Blocked::MissingItem | Blocked::MissingMember, .. } => {
             Error::new(ErrorCode::NoPath, "a parent is missing")
         }
-        Target::Blocked { reason: Blocked::WrongKind(kind), .. } => Error::new(
+        Lookup::Blocked { reason: Blocked::WrongKind(kind), .. } => Error::new(
             ErrorCode::Type,
             format!("the pointer does not fit what is on the way: {}", kind.name()),
         ),

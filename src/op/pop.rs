@@ -1,7 +1,7 @@
 //! `POP`: takes one element out.
 
 use super::{
-    Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site, index,
+    Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site, index,
 };
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
@@ -32,7 +32,7 @@ static POP: OpSpec = OpSpec {
         Example::new("[[1,2],[]]", "POP $[*] 0", "[1 (nil)]", "[[2],[]]"),
         Example::new(r#"{"a":{}}"#, "POP $.a 0", "TYPE", r#"{"a":{}}"#),
     ],
-    run: Run::Each(pop),
+    run: Action::Each(pop),
 };
 
 fn pop(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,6 @@
 //! `POPITEM`: takes the member added last out.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -24,7 +24,7 @@ static POPITEM: OpSpec = OpSpec {
         Example::new(r#"[{"a":1},{}]"#, "POPITEM $[*]", "[[a 1] (nil)]", "[{},{}]"),
         Example::new("[1]", "POPITEM $", "TYPE", "[1]"),
     ],
-    run: Run::Each(popitem),
+    run: Action::Each(popitem),
 };
 
 fn popitem(site: &mut Site<'_, '_>, _: &[Arg<'_>]) -> Result<Reply> {

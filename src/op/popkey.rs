@@ -1,6 +1,6 @@
 //! `POPKEY`: takes one member out.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -28,7 +28,7 @@ static POPKEY: OpSpec = OpSpec {
         Example::new(r#"[{"a":1},{}]"#, "POPKEY $[*] a", "[1 (nil)]", "[{},{}]"),
         Example::new("[1]", "POPKEY $ 0", "TYPE", "[1]"),
     ],
-    run: Run::Each(popkey),
+    run: Action::Each(popkey),
 };
 
 fn popkey(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

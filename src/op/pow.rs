@@ -1,6 +1,6 @@
 //! `POW`: power, as Python's `**`.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -40,7 +40,7 @@ static POW: OpSpec = OpSpec {
         Example::new("[]", "POW $[*] 2", "[]", "[]"),
         Example::new(r#"{"a":4}"#, "POW $.a x", "ERR", r#"{"a":4}"#),
     ],
-    run: Run::Each(power),
+    run: Action::Each(power),
 };
 
 fn power(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,6 @@
 //! `PREPEND`: adds elements before all others.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -27,7 +27,7 @@ static PREPEND: OpSpec = OpSpec {
         Example::new(r#"{"a":{}}"#, "PREPEND $.a [1]", "TYPE", r#"{"a":{}}"#),
         Example::new(r#"{"a":[1]}"#, "PREPEND $.a 2", "ERR", r#"{"a":[1]}"#),
     ],
-    run: Run::Each(prepend),
+    run: Action::Each(prepend),
 };
 
 fn prepend(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,6 @@
 //! `PULL`: removes equal elements.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::work::comparisons;
@@ -38,7 +38,7 @@ static PULL: OpSpec = OpSpec {
         Example::new("{}", "PULL $.a 0 1", "(integer) 0", "{}"),
         Example::new(r#"{"a":1}"#, "PULL $.a 0 1", "TYPE", r#"{"a":1}"#),
     ],
-    run: Run::Total(pull),
+    run: Action::Total(pull),
 };
 
 fn pull(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

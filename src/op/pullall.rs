@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::work::comparisons;
@@ -37,7 +37,7 @@ static PULLALL: OpSpec = OpSpec {
         Example::new("{}", "PULLALL $.a [1]", "(integer) 0", "{}"),
         Example::new(r#"{"a":1}"#, "PULLALL $.a [1]", "TYPE", r#"{"a":1}"#),
     ],
-    run: Run::Total(pullall),
+    run: Action::Total(pullall),
 };
 
 fn pullall(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,6 @@
 //! `PUT`: a new document at a key, in the place of one that may be there.
 
-use super::{Absent, Example, KeyChange, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
+use super::{Absent, Action, Example, KeyChange, OPERATORS, OpSpec, Operand, OperandKind, Repeats};
 use crate::error::ErrorCode;
 
 #[linkme::distributed_slice(OPERATORS)]
@@ -23,5 +23,5 @@ static PUT: OpSpec = OpSpec {
         Example::new("", "PUT any []", "(revision)", "[]"),
         Example::new("", "PUT none {}", "NOMODEL", ""),
     ],
-    run: Run::Key(KeyChange::Put),
+    run: Action::Key(KeyChange::Put),
 };

@@ -1,6 +1,6 @@
 //! `RELEASE`: ends a lock, in the same step as what was saved.
 
-use super::{Absent, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
+use super::{Absent, Action, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats};
 use crate::error::ErrorCode;
 
 #[linkme::distributed_slice(OPERATORS)]
@@ -20,5 +20,5 @@ static RELEASE: OpSpec = OpSpec {
     repeats: Repeats::Exactly,
     since: "0.4.0",
     examples: &[Example::new("{}", "RELEASE profile task:7 897412300800", "LOCKLOST", "{}")],
-    run: Run::Release,
+    run: Action::Release,
 };

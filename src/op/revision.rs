@@ -1,6 +1,6 @@
 //! `REVISION`: the revision this command gives the document.
 
-use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Repeats, Run};
+use super::{Absent, Action, Arg, Example, Frame, OPERATORS, OpSpec, Repeats};
 use crate::error::Result;
 use crate::reply::Reply;
 
@@ -17,7 +17,7 @@ static REVISION: OpSpec = OpSpec {
     repeats: Repeats::Nothing,
     since: "0.1.0",
     examples: &[Example::new("{}", "REVISION", "(revision)", "{}")],
-    run: Run::Once(revision),
+    run: Action::Once(revision),
 };
 
 fn revision(_: &mut Frame<'_, '_>, _: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,6 @@
 //! `SET`: puts a value.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::Result;
 use crate::reply::Reply;
 
@@ -28,7 +28,7 @@ static SET: OpSpec = OpSpec {
         Example::new(r#"{"a":1}"#, "SET $.a.b 1", "TYPE", r#"{"a":1}"#),
         Example::new("[1,2]", "SET $[*] 0", "[(integer) 1 (integer) 1]", "[0,0]"),
     ],
-    run: Run::Each(set),
+    run: Action::Each(set),
 };
 
 fn set(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,6 @@
 //! `SETNX`: puts a value where nothing is.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::Result;
 use crate::reply::Reply;
 
@@ -30,7 +30,7 @@ static SETNX: OpSpec = OpSpec {
         Example::new("[1,null]", "SETNX $[*] 2", "[(integer) 0 (integer) 0]", "[1,null]"),
         Example::new("{}", "SETNX $.a {", "ERR", "{}"),
     ],
-    run: Run::Each(setnx),
+    run: Action::Each(setnx),
 };
 
 fn setnx(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

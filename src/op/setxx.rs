@@ -1,6 +1,6 @@
 //! `SETXX`: puts a value where something is.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::Result;
 use crate::reply::Reply;
 
@@ -30,7 +30,7 @@ static SETXX: OpSpec = OpSpec {
         Example::new("[1,2]", "SETXX $[*] 0", "[(integer) 1 (integer) 1]", "[0,0]"),
         Example::new("{}", "SETXX $.a {", "ERR", "{}"),
     ],
-    run: Run::Each(setxx),
+    run: Action::Each(setxx),
 };
 
 fn setxx(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

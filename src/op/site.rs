@@ -2,8 +2,8 @@
 
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
-use crate::expr::{Documents, ExprLimits, Program, Scope};
-use crate::path::{Blocked, ItemIndex, Singular, Target};
+use crate::expr::{DocumentSource, ExprLimits, Program, Scope};
+use crate::path::{Blocked, ItemIndex, Lookup, Singular};
 use crate::reply::Reply;
 use crate::value::edit::Editor;
 use crate::value::{
@@ -45,7 +45,7 @@ pub struct Around<'c> {
     /// The document's revision before this command; none for a document the command itself created.
     pub revision: Option<u64>,
     pub args: Option<View<'c>>,
-    pub docs: Option<&'c dyn Documents>,
+    pub docs: Option<&'c dyn DocumentSource>,
     pub clock: Clock,
     pub limits: &'c ExprLimits,
     /// The budget that pays for expressions.
@@ -90,17 +90,17 @@ impl<'f, 'a> Frame<'f, 'a> {
     pub fn site<'s>(&'s mut self, path: &'s Singular<'_>) -> Site<'s, 'a> {
         let target = path.resolve(self.editor.view());
         let number = match &target {
-            Target::Present { view, .. } => view.as_number(),
+            Lookup::Present { view, .. } => view.as_number(),
             _ => None,
         };
-        let spot = Spot::of(target, self.make_path);
+        let spot = SiteTarget::of(target, self.make_path);
         Site { editor: self.editor, around: self.around, allowance: self.allowance, spot, number }
     }
 
     /// The place that a singular path matches, if any.
     pub fn place(&self, path: &Singular<'_>) -> Option<Place> {
         match path.resolve(self.editor.view()) {
-            Target::Present { place, .. } => Some(place),
+            Lookup::Present { place, .. } => Some(place),
             _ => None,
         }
     }
@@ -111,7 +111,7 @@ impl<'f, 'a> Frame<'f, 'a> {
             editor: self.editor,
             around: self.around,
             allowance: self.allowance,
-            spot: Spot::Present(place),
+            spot: SiteTarget::Present(place),
             number: None,
         }
     }
@@ -122,12 +122,12 @@ pub struct Site<'s, 'a> {
     editor: &'s mut Editor<'a>,
     around: &'s Around<'s>,
     allowance: &'s Allowance<'s>,
-    spot: Spot<'s>,
+    spot: SiteTarget<'s>,
     /// The number found at this place, valid until a change; saves a second look-up.
     number: Option<Number>,
 }
 
-enum Spot<'s> {
+enum SiteTarget<'s> {
     Present(Place),
     /// The object at `parent` lacks `name`; below it, the objects of `deeper` are missing too.
     Member {
@@ -143,33 +143,33 @@ enum Spot<'s> {
     Blocked(Error),
 }
 
-impl<'s> Spot<'s> {
-    fn of(target: Target<'_, 's>, make_path: bool) -> Spot<'s> {
+impl<'s> SiteTarget<'s> {
+    fn of(target: Lookup<'_, 's>, make_path: bool) -> SiteTarget<'s> {
         match target {
-            Target::Present { place, .. } => Spot::Present(place),
-            Target::AbsentMember { parent, name } => {
-                Spot::Member { parent, name, deeper: Vec::new() }
+            Lookup::Present { place, .. } => SiteTarget::Present(place),
+            Lookup::AbsentMember { parent, name } => {
+                SiteTarget::Member { parent, name, deeper: Vec::new() }
             }
-            Target::AbsentItem { parent, index: ItemIndex::End } => Spot::Append { parent },
-            Target::AbsentItem { index: ItemIndex::OutOfRange, .. } => {
-                Spot::Blocked(Error::new(ErrorCode::Range, "the index is outside the array"))
+            Lookup::AbsentItem { parent, index: ItemIndex::End } => SiteTarget::Append { parent },
+            Lookup::AbsentItem { index: ItemIndex::OutOfRange, .. } => {
+                SiteTarget::Blocked(Error::new(ErrorCode::Range, "the index is outside the array"))
             }
-            Target::AbsentParents { parent, steps } if make_path => {
+            Lookup::AbsentParents { parent, steps } if make_path => {
                 let mut names = steps
                     .iter()
                     .map(|step| step.name().expect("only members can be missing parents"));
                 let name = names.next().expect("a missing parent has a name");
-                Spot::Member { parent, name, deeper: names.collect() }
+                SiteTarget::Member { parent, name, deeper: names.collect() }
             }
-            Target::AbsentParents { .. } => Spot::Blocked(Error::new(
+            Lookup::AbsentParents { .. } => SiteTarget::Blocked(Error::new(
                 ErrorCode::NoPath,
                 "a parent is missing; MKPATH would create it",
             )),
-            Target::Blocked { reason: Blocked::MissingItem | Blocked::MissingMember, .. } => {
-                Spot::Blocked(Error::new(ErrorCode::NoPath, "a parent is missing"))
+            Lookup::Blocked { reason: Blocked::MissingItem | Blocked::MissingMember, .. } => {
+                SiteTarget::Blocked(Error::new(ErrorCode::NoPath, "a parent is missing"))
             }
-            Target::Blocked { reason: Blocked::WrongKind(kind), .. } => {
-                Spot::Blocked(wrong_kind("a container that has this child", kind))
+            Lookup::Blocked { reason: Blocked::WrongKind(kind), .. } => {
+                SiteTarget::Blocked(wrong_kind("a container that has this child", kind))
             }
         }
     }
@@ -184,7 +184,7 @@ impl<'s, 'a> Site<'s, 'a> {
     #[inline]
     pub fn value(&self) -> Option<View<'_>> {
         match &self.spot {
-            Spot::Present(place) => Some(self.editor.at(place)),
+            SiteTarget::Present(place) => Some(self.editor.at(place)),
             _ => None,
         }
     }
@@ -192,13 +192,13 @@ impl<'s, 'a> Site<'s, 'a> {
     /// Returns true if a value exists at this place.
     #[inline]
     pub fn is_present(&self) -> bool {
-        matches!(self.spot, Spot::Present(_))
+        matches!(self.spot, SiteTarget::Present(_))
     }
 
     /// Keeps a default of the model that was filled in here for this statement.
     #[inline]
     pub fn confirm_default(&mut self) {
-        if let Spot::Present(place) = &self.spot {
+        if let SiteTarget::Present(place) = &self.spot {
             self.editor.confirm_default(place);
         }
     }
@@ -268,8 +268,8 @@ impl<'s, 'a> Site<'s, 'a> {
     pub fn put(&mut self, new: impl Into<Measured>) -> Result<()> {
         self.number = None;
         match &self.spot {
-            Spot::Present(place) => self.editor.replace(place, new),
-            Spot::Member { parent, name, deeper } => {
+            SiteTarget::Present(place) => self.editor.replace(place, new),
+            SiteTarget::Member { parent, name, deeper } => {
                 let new = new.into();
                 // Limits are checked before anything is built.
                 let (size, depth) = nested_size(deeper, &new);
@@ -279,10 +279,10 @@ impl<'s, 'a> Site<'s, 'a> {
                 let mut place = parent.clone();
                 place.push(position);
                 place.extend(deeper.iter().map(|_| 0));
-                self.spot = Spot::Present(place);
+                self.spot = SiteTarget::Present(place);
                 Ok(())
             }
-            Spot::Append { parent } => {
+            SiteTarget::Append { parent } => {
                 let index = self
                     .editor
                     .at(parent)
@@ -292,22 +292,22 @@ impl<'s, 'a> Site<'s, 'a> {
                 self.editor.insert_items(parent, index, vec![new.into()])?;
                 let mut place = parent.clone();
                 place.push(index as u32);
-                self.spot = Spot::Present(place);
+                self.spot = SiteTarget::Present(place);
                 Ok(())
             }
-            Spot::Blocked(error) => Err(error.clone()),
+            SiteTarget::Blocked(error) => Err(error.clone()),
         }
     }
 
     /// The reason why no value exists and none can be created, if so.
     pub fn blocked(&self) -> Option<&Error> {
-        if let Spot::Blocked(error) = &self.spot { Some(error) } else { None }
+        if let SiteTarget::Blocked(error) = &self.spot { Some(error) } else { None }
     }
 
     /// Removes the value, which is not the root. The site must not be used afterwards.
     pub fn remove(&mut self) -> Result<()> {
         self.number = None;
-        let Spot::Present(place) = &self.spot else {
+        let SiteTarget::Present(place) = &self.spot else {
             panic!("the operator is run only where something is")
         };
         allow_shift(self.editor, place, self.allowance)?;
@@ -328,8 +328,8 @@ impl<'s, 'a> Site<'s, 'a> {
     /// Returns true if moving the value at `other` here would change nothing.
     pub fn is_where(&self, other: &[u32]) -> bool {
         match &self.spot {
-            Spot::Present(place) => **place == *other,
-            Spot::Append { parent } => {
+            SiteTarget::Present(place) => **place == *other,
+            SiteTarget::Append { parent } => {
                 let array =
                     self.editor.at(parent).as_array().expect("elements are appended to arrays");
                 let last = array.len().checked_sub(1);
@@ -337,23 +337,25 @@ impl<'s, 'a> Site<'s, 'a> {
                     .split_last()
                     .is_some_and(|(at, rest)| *rest == **parent && last == Some(*at as usize))
             }
-            Spot::Member { .. } | Spot::Blocked(_) => false,
+            SiteTarget::Member { .. } | SiteTarget::Blocked(_) => false,
         }
     }
 
     /// Returns true if this place is inside the value at `other`.
     pub fn is_inside(&self, other: &[u32]) -> bool {
         match &self.spot {
-            Spot::Present(place) => place.len() > other.len() && place.starts_with(other),
-            Spot::Member { parent, .. } | Spot::Append { parent } => parent.starts_with(other),
-            Spot::Blocked(_) => false,
+            SiteTarget::Present(place) => place.len() > other.len() && place.starts_with(other),
+            SiteTarget::Member { parent, .. } | SiteTarget::Append { parent } => {
+                parent.starts_with(other)
+            }
+            SiteTarget::Blocked(_) => false,
         }
     }
 
     /// Moves the value at `from` here. Both places mean the document before the move; `from` is neither this
     /// place nor around it.
     pub fn put_from(&mut self, from: &[u32]) -> Result<()> {
-        if let Spot::Present(place) = &self.spot
+        if let SiteTarget::Present(place) = &self.spot
             && from.starts_with(place)
         {
             return self.editor.lift(from, place);
@@ -366,7 +368,7 @@ impl<'s, 'a> Site<'s, 'a> {
     }
 
     fn put_and_remove(&mut self, from: &[u32]) -> Result<()> {
-        if !matches!(self.spot, Spot::Present(_)) {
+        if !matches!(self.spot, SiteTarget::Present(_)) {
             self.put(Value::NULL)?;
         }
         let (editor, place) = self.parts();
@@ -377,7 +379,7 @@ impl<'s, 'a> Site<'s, 'a> {
 
     /// The place, for the editor.
     pub fn place(&self) -> &Place {
-        let Spot::Present(place) = &self.spot else {
+        let SiteTarget::Present(place) = &self.spot else {
             panic!("the operator is run only where something is")
         };
         place
@@ -392,7 +394,7 @@ impl<'s, 'a> Site<'s, 'a> {
     /// The editor together with the place.
     pub fn parts(&mut self) -> (&mut Editor<'a>, &Place) {
         self.number = None;
-        let Spot::Present(place) = &self.spot else {
+        let SiteTarget::Present(place) = &self.spot else {
             panic!("the operator is run only where something is")
         };
         (self.editor, place)

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::Singular;
@@ -48,7 +48,7 @@ static SORT: OpSpec = OpSpec {
         Example::new("[2,1]", "SORT $ ASC @.*", "ERR", "[2,1]"),
         Example::new("[2,1]", "SORT $ ASC $", "ERR", "[2,1]"),
     ],
-    run: Run::Each(sort),
+    run: Action::Each(sort),
 };
 
 fn sort(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
@@ -75,7 +75,8 @@ fn sorted(
     allowance.spend(2 * (by.steps().len() * items.len()) as u64)?;
     let mut work = 0;
     for (index, item) in items.iter().enumerate() {
-        let key = Key::of(*item, by).map_err(|error| error.integer("index", index as i64))?;
+        let key =
+            ElementKey::of(*item, by).map_err(|error| error.integer("index", index as i64))?;
         work += 1 + key.work();
         keys.push((key, index));
     }
@@ -83,7 +84,7 @@ fn sorted(
     // half a step.
     allowance.spend(work.saturating_mul(keys.len().checked_ilog2().unwrap_or(0).into()) / 2)?;
     keys.sort_by(|(a, _), (b, _)| a.compare(b, descending));
-    let is_moved = |(nth, (_, index)): (usize, &(Key<'_>, usize))| nth != *index;
+    let is_moved = |(nth, (_, index)): (usize, &(ElementKey<'_>, usize))| nth != *index;
     let Some(first) = keys.iter().enumerate().position(is_moved) else {
         return Ok((0..0, Vec::new()));
     };
@@ -94,7 +95,7 @@ fn sorted(
 }
 
 /// The sort key of an element.
-enum Key<'v> {
+enum ElementKey<'v> {
     Null,
     Bool(bool),
     Number(Number),
@@ -102,15 +103,15 @@ enum Key<'v> {
     Missing,
 }
 
-impl<'v> Key<'v> {
-    fn of(item: View<'v>, by: &Singular<'_>) -> Result<Key<'v>> {
+impl<'v> ElementKey<'v> {
+    fn of(item: View<'v>, by: &Singular<'_>) -> Result<ElementKey<'v>> {
         Ok(match by.find(item) {
-            None => Key::Missing,
-            Some(View::Null) => Key::Null,
-            Some(View::Bool(value)) => Key::Bool(value),
-            Some(View::Int(value)) => Key::Number(Number::Int(value)),
-            Some(View::Float(value)) => Key::Number(Number::Float(value)),
-            Some(View::Str(text)) => Key::Text(text),
+            None => ElementKey::Missing,
+            Some(View::Null) => ElementKey::Null,
+            Some(View::Bool(value)) => ElementKey::Bool(value),
+            Some(View::Int(value)) => ElementKey::Number(Number::Int(value)),
+            Some(View::Float(value)) => ElementKey::Number(Number::Float(value)),
+            Some(View::Str(text)) => ElementKey::Text(text),
             Some(View::Array(_) | View::Object(_)) => {
                 return Err(Error::new(
                     ErrorCode::Type,
@@ -123,29 +124,31 @@ impl<'v> Key<'v> {
     /// Steps beside its own that comparing it takes.
     fn work(&self) -> u64 {
         match self {
-            Key::Text(text) => View::Str(*text).work(),
+            ElementKey::Text(text) => View::Str(*text).work(),
             _ => 0,
         }
     }
 
     fn rank(&self) -> u8 {
         match self {
-            Key::Null => 0,
-            Key::Bool(_) => 1,
-            Key::Number(_) => 2,
-            Key::Text(_) => 3,
-            Key::Missing => 4,
+            ElementKey::Null => 0,
+            ElementKey::Bool(_) => 1,
+            ElementKey::Number(_) => 2,
+            ElementKey::Text(_) => 3,
+            ElementKey::Missing => 4,
         }
     }
 
     /// A missing key sorts last in both directions.
-    fn compare(&self, other: &Key<'_>, descending: bool) -> Ordering {
+    fn compare(&self, other: &ElementKey<'_>, descending: bool) -> Ordering {
         let ascending = match (self, other) {
-            (Key::Missing, _) | (_, Key::Missing) => return self.rank().cmp(&other.rank()),
-            (Key::Bool(a), Key::Bool(b)) => a.cmp(b),
-            (Key::Number(a), Key::Number(b)) => a.compare(*b),
+            (ElementKey::Missing, _) | (_, ElementKey::Missing) => {
+                return self.rank().cmp(&other.rank());
+            }
+            (ElementKey::Bool(a), ElementKey::Bool(b)) => a.cmp(b),
+            (ElementKey::Number(a), ElementKey::Number(b)) => a.compare(*b),
             // UTF-8 orders as code points do.
-            (Key::Text(a), Key::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+            (ElementKey::Text(a), ElementKey::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
             _ => self.rank().cmp(&other.rank()),
         };
         if descending { ascending.reverse() } else { ascending }

@@ -1,6 +1,6 @@
 //! `STRAPPEND`: adds text behind a string.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Value;
@@ -40,7 +40,7 @@ static STRAPPEND: OpSpec = OpSpec {
         Example::new(r#"{"a":1}"#, r#"STRAPPEND $.a '"cd"'"#, "TYPE", r#"{"a":1}"#),
         Example::new(r#"{"a":"ab"}"#, "STRAPPEND $.a cd", "ERR", r#"{"a":"ab"}"#),
     ],
-    run: Run::Each(strappend),
+    run: Action::Each(strappend),
 };
 
 fn strappend(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

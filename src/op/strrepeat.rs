@@ -1,7 +1,7 @@
 //! `STRREPEAT`: repeats a string. How large the result would be is judged before it is made, so that no count,
 //! however large, costs memory.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::{Value, View};
@@ -49,7 +49,7 @@ static STRREPEAT: OpSpec = OpSpec {
         ),
         Example::new(r#"{"a":"ab"}"#, "STRREPEAT $.a 1.5", "ERR", r#"{"a":"ab"}"#),
     ],
-    run: Run::Each(strrepeat),
+    run: Action::Each(strrepeat),
 };
 
 fn strrepeat(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -2,7 +2,9 @@
 //!
 //! Neither may contain the other: its new place would be inside itself, which is `NOPATH`.
 
-use super::{Absent, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run};
+use super::{
+    Absent, Action, Arg, Example, Frame, OPERATORS, OpSpec, Operand, OperandKind, Repeats,
+};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -38,7 +40,7 @@ static SWAP: OpSpec = OpSpec {
         Example::new(r#"{"a":{"b":1}}"#, "SWAP $.a.b $", "NOPATH", r#"{"a":{"b":1}}"#),
         Example::new(r#"{"a":1}"#, "SWAP $.* $.a", "ERR", r#"{"a":1}"#),
     ],
-    run: Run::Once(swap),
+    run: Action::Once(swap),
 };
 
 fn swap(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

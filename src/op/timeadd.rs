@@ -14,7 +14,7 @@ use std::fmt::Write;
 use jiff::Span;
 use jiff::civil::{Date, DateTime, Time};
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{Error, ErrorCode, Result};
 use crate::reply::Reply;
 use crate::time::Duration;
@@ -100,7 +100,7 @@ static TIMEADD: OpSpec = OpSpec {
             r#"["2026-11-21T06:12:47Z"]"#,
         ),
     ],
-    run: Run::Each(timeadd),
+    run: Action::Each(timeadd),
 };
 
 fn timeadd(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,6 @@
 //! `TOGGLE`: makes true false and false true.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 use crate::value::Value;
@@ -25,7 +25,7 @@ static TOGGLE: OpSpec = OpSpec {
         Example::new(r#"{"a":0}"#, "TOGGLE $.a", "TYPE", r#"{"a":0}"#),
         Example::new("{}", "TOGGLE $.a", "NOPATH", "{}"),
     ],
-    run: Run::Each(toggle),
+    run: Action::Each(toggle),
 };
 
 fn toggle(site: &mut Site<'_, '_>, _: &[Arg<'_>]) -> Result<Reply> {

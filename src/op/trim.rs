@@ -1,7 +1,7 @@
 //! `TRIM`: keeps a range of elements.
 
 use super::{
-    Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site, index,
+    Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site, index,
 };
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
@@ -38,7 +38,7 @@ static TRIM: OpSpec = OpSpec {
         Example::new("{}", "TRIM $.a 0 0", "NOPATH", "{}"),
         Example::new(r#"{"a":"xy"}"#, "TRIM $.a 0 0", "TYPE", r#"{"a":"xy"}"#),
     ],
-    run: Run::Each(trim),
+    run: Action::Each(trim),
 };
 
 fn trim(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

@@ -1,6 +1,6 @@
 //! `UPDATE`: sets members, as a dict is updated.
 
-use super::{Absent, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Run, Site};
+use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::budget::weight;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
@@ -40,7 +40,7 @@ static UPDATE: OpSpec = OpSpec {
         Example::new("[1]", r#"UPDATE $ '{"a":1}'"#, "TYPE", "[1]"),
         Example::new("{}", "UPDATE $ []", "ERR", "{}"),
     ],
-    run: Run::Each(update),
+    run: Action::Each(update),
 };
 
 fn update(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {

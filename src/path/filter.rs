@@ -7,9 +7,9 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::pattern::{self, PATTERN_BYTES_MAX, Pattern};
-use super::query::{Budget, Query};
-use super::singular::Step;
+use super::pattern::{self, IRegexp, PATTERN_BYTES_MAX};
+use super::query::{NodeBudget, Query};
+use super::singular::PathStep;
 use crate::error::Result;
 use crate::value::{Number, Text, Value, View};
 
@@ -22,7 +22,7 @@ pub(super) enum Logical {
     Exists(SubQuery),
     Compare {
         left: Comparable,
-        comparison: Comparison,
+        comparison: FilterComparison,
         right: Comparable,
     },
     /// `match` (the whole text) or `search` (a part of it).
@@ -33,7 +33,7 @@ pub(super) enum Logical {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(super) enum FilterComparison {
     Equal,
     NotEqual,
     Less,
@@ -64,7 +64,7 @@ pub(super) enum Literal {
 
 /// Where a query inside a filter starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum QueryStart {
     /// `$`, the document.
     Root,
     /// `@`, the value being filtered.
@@ -74,47 +74,47 @@ pub(super) enum Origin {
 #[derive(Clone, Debug)]
 pub(super) enum SubQuery {
     Singular(SingularQuery),
-    Query(Origin, Query),
+    Query(QueryStart, Query),
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct SingularQuery {
-    pub origin: Origin,
-    pub steps: Box<[Step<'static>]>,
+    pub origin: QueryStart,
+    pub steps: Box<[PathStep<'static>]>,
 }
 
 /// The pattern of `match` or `search`.
 #[derive(Clone, Debug)]
 pub(super) enum Matcher {
     /// Known when the path was parsed; `None` matches nothing.
-    Constant(Option<Pattern>),
+    Constant(Option<IRegexp>),
     /// Found in the document, or bound.
     Dynamic { source: Box<Comparable>, whole: bool },
 }
 
 /// The state of evaluating one query.
-pub(super) struct Context<'v> {
+pub(super) struct QueryContext<'v> {
     pub root: View<'v>,
-    pub budget: Budget,
+    pub budget: NodeBudget,
     patterns: PatternCache,
 }
 
-impl<'v> Context<'v> {
-    pub fn new(root: View<'v>, budget: Budget) -> Context<'v> {
-        Context { root, budget, patterns: PatternCache::default() }
+impl<'v> QueryContext<'v> {
+    pub fn new(root: View<'v>, budget: NodeBudget) -> QueryContext<'v> {
+        QueryContext { root, budget, patterns: PatternCache::default() }
     }
 
-    fn start(&self, origin: Origin, current: View<'v>) -> View<'v> {
+    fn start(&self, origin: QueryStart, current: View<'v>) -> View<'v> {
         match origin {
-            Origin::Root => self.root,
-            Origin::Current => current,
+            QueryStart::Root => self.root,
+            QueryStart::Current => current,
         }
     }
 }
 
 impl Logical {
     /// Evaluates the expression for `current`.
-    pub fn test<'v>(&self, current: View<'v>, context: &mut Context<'v>) -> Result<bool> {
+    pub fn test<'v>(&self, current: View<'v>, context: &mut QueryContext<'v>) -> Result<bool> {
         context.budget.charge(1)?;
         match self {
             Logical::Or(terms) => any(terms, true, current, context),
@@ -139,7 +139,7 @@ fn any<'v>(
     terms: &[Logical],
     wanted: bool,
     current: View<'v>,
-    context: &mut Context<'v>,
+    context: &mut QueryContext<'v>,
 ) -> Result<bool> {
     for term in terms {
         if term.test(current, context)? == wanted {
@@ -150,7 +150,11 @@ fn any<'v>(
 }
 
 impl SubQuery {
-    fn select<'v>(&self, current: View<'v>, context: &mut Context<'v>) -> Result<Vec<View<'v>>> {
+    fn select<'v>(
+        &self,
+        current: View<'v>,
+        context: &mut QueryContext<'v>,
+    ) -> Result<Vec<View<'v>>> {
         match self {
             SubQuery::Singular(query) => Ok(query.find(current, context)?.into_iter().collect()),
             SubQuery::Query(origin, query) => {
@@ -159,7 +163,7 @@ impl SubQuery {
         }
     }
 
-    fn exists<'v>(&self, current: View<'v>, context: &mut Context<'v>) -> Result<bool> {
+    fn exists<'v>(&self, current: View<'v>, context: &mut QueryContext<'v>) -> Result<bool> {
         match self {
             SubQuery::Singular(query) => Ok(query.find(current, context)?.is_some()),
             SubQuery::Query(..) => Ok(!self.select(current, context)?.is_empty()),
@@ -168,7 +172,11 @@ impl SubQuery {
 }
 
 impl SingularQuery {
-    fn find<'v>(&self, current: View<'v>, context: &mut Context<'v>) -> Result<Option<View<'v>>> {
+    fn find<'v>(
+        &self,
+        current: View<'v>,
+        context: &mut QueryContext<'v>,
+    ) -> Result<Option<View<'v>>> {
         let mut view = context.start(self.origin, current);
         for step in &self.steps {
             context.budget.charge_lookup(view)?;
@@ -186,7 +194,7 @@ impl Comparable {
     fn value<'x, 'v: 'x>(
         &'x self,
         current: View<'v>,
-        context: &mut Context<'v>,
+        context: &mut QueryContext<'v>,
     ) -> Result<Option<View<'x>>> {
         Ok(match self {
             Comparable::Literal(literal) => Some(literal.view()),
@@ -220,7 +228,7 @@ impl Literal {
 }
 
 /// The function `length`: characters, items or members.
-fn length(view: View<'_>, budget: &mut Budget) -> Result<Option<i64>> {
+fn length(view: View<'_>, budget: &mut NodeBudget) -> Result<Option<i64>> {
     Ok(match view {
         View::Str(text) => {
             budget.charge_bytes(text.as_bytes().len())?;
@@ -232,26 +240,30 @@ fn length(view: View<'_>, budget: &mut Budget) -> Result<Option<i64>> {
     })
 }
 
-impl Comparison {
+impl FilterComparison {
     fn holds(
         self,
         left: Option<View<'_>>,
         right: Option<View<'_>>,
-        budget: &mut Budget,
+        budget: &mut NodeBudget,
     ) -> Result<bool> {
         Ok(match self {
-            Comparison::Equal => same(left, right, budget)?,
-            Comparison::NotEqual => !same(left, right, budget)?,
-            Comparison::Less => less(left, right, budget)?,
-            Comparison::Greater => less(right, left, budget)?,
-            Comparison::LessOrEqual => less(left, right, budget)? || same(left, right, budget)?,
-            Comparison::GreaterOrEqual => less(right, left, budget)? || same(left, right, budget)?,
+            FilterComparison::Equal => same(left, right, budget)?,
+            FilterComparison::NotEqual => !same(left, right, budget)?,
+            FilterComparison::Less => less(left, right, budget)?,
+            FilterComparison::Greater => less(right, left, budget)?,
+            FilterComparison::LessOrEqual => {
+                less(left, right, budget)? || same(left, right, budget)?
+            }
+            FilterComparison::GreaterOrEqual => {
+                less(right, left, budget)? || same(left, right, budget)?
+            }
         })
     }
 }
 
 /// Nothing equals nothing.
-fn same(left: Option<View<'_>>, right: Option<View<'_>>, budget: &mut Budget) -> Result<bool> {
+fn same(left: Option<View<'_>>, right: Option<View<'_>>, budget: &mut NodeBudget) -> Result<bool> {
     match (left, right) {
         (Some(left), Some(right)) => equal(left, right, budget),
         (left, right) => Ok(left.is_none() && right.is_none()),
@@ -259,7 +271,7 @@ fn same(left: Option<View<'_>>, right: Option<View<'_>>, budget: &mut Budget) ->
 }
 
 /// [`View::equals`], paid for node by node.
-fn equal(left: View<'_>, right: View<'_>, budget: &mut Budget) -> Result<bool> {
+fn equal(left: View<'_>, right: View<'_>, budget: &mut NodeBudget) -> Result<bool> {
     budget.charge(1)?;
     match (left, right) {
         (View::Array(left), View::Array(right)) if left.len() == right.len() => {
@@ -291,7 +303,7 @@ fn equal(left: View<'_>, right: View<'_>, budget: &mut Budget) -> Result<bool> {
 }
 
 /// Numbers by value, texts by code points, and nothing else has an order.
-fn less(left: Option<View<'_>>, right: Option<View<'_>>, budget: &mut Budget) -> Result<bool> {
+fn less(left: Option<View<'_>>, right: Option<View<'_>>, budget: &mut NodeBudget) -> Result<bool> {
     let (Some(left), Some(right)) = (left, right) else { return Ok(false) };
     if let (View::Str(left), View::Str(right)) = (left, right) {
         budget.charge_bytes(left.as_bytes().len().min(right.as_bytes().len()))?;
@@ -308,13 +320,13 @@ impl Matcher {
         &self,
         text: Text<'_>,
         current: View<'v>,
-        context: &mut Context<'v>,
+        context: &mut QueryContext<'v>,
     ) -> Result<bool> {
         match self {
             Matcher::Constant(pattern) => run_pattern(pattern.as_ref(), text, &mut context.budget),
             Matcher::Dynamic { source, whole } => match source.value(current, context)? {
                 Some(View::Str(source)) => {
-                    let Context { patterns, budget, .. } = context;
+                    let QueryContext { patterns, budget, .. } = context;
                     let pattern = patterns.get(source, *whole, budget)?;
                     run_pattern(pattern.as_ref().as_ref(), text, budget)
                 }
@@ -324,7 +336,7 @@ impl Matcher {
     }
 }
 
-fn run_pattern(pattern: Option<&Pattern>, text: Text<'_>, budget: &mut Budget) -> Result<bool> {
+fn run_pattern(pattern: Option<&IRegexp>, text: Text<'_>, budget: &mut NodeBudget) -> Result<bool> {
     let Some(pattern) = pattern else { return Ok(false) };
     if !pattern.is_compiled() {
         budget.charge(pattern.compile_cost())?;
@@ -344,7 +356,7 @@ struct PatternCache {
 struct CachedPattern {
     source: Box<[u8]>,
     whole: bool,
-    pattern: Rc<Option<Pattern>>,
+    pattern: Rc<Option<IRegexp>>,
 }
 
 const CACHED_PATTERNS_MAX: usize = 8;
@@ -354,8 +366,8 @@ impl PatternCache {
         &mut self,
         source: Text<'_>,
         whole: bool,
-        budget: &mut Budget,
-    ) -> Result<Rc<Option<Pattern>>> {
+        budget: &mut NodeBudget,
+    ) -> Result<Rc<Option<IRegexp>>> {
         let bytes = source.as_bytes();
         if bytes.len() > PATTERN_BYTES_MAX {
             return Err(pattern::too_long());
@@ -365,7 +377,7 @@ impl PatternCache {
             return Ok(hit.pattern.clone());
         }
         budget.charge(bytes.len() as u64)?;
-        let pattern = Rc::new(Pattern::parse(source.as_str(), whole)?);
+        let pattern = Rc::new(IRegexp::parse(source.as_str(), whole)?);
         let entry = CachedPattern { source: bytes.into(), whole, pattern: pattern.clone() };
         if self.entries.len() < CACHED_PATTERNS_MAX {
             self.entries.push(entry);

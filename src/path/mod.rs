@@ -28,7 +28,7 @@ pub use bound::Binding;
 pub use parser::FILTER_DEPTH_MAX;
 pub use pattern::PATTERN_WEIGHT_MAX;
 pub use query::Query;
-pub use singular::{Blocked, ItemIndex, Singular, Step, Target};
+pub use singular::{Blocked, ItemIndex, Lookup, PathStep, Singular};
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;

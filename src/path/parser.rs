@@ -7,11 +7,11 @@
 use super::PathLimits;
 use super::bound::Binding;
 use super::filter::{
-    Comparable, Comparison, Literal, Logical, Matcher, Origin, SingularQuery, SubQuery,
+    Comparable, FilterComparison, Literal, Logical, Matcher, QueryStart, SingularQuery, SubQuery,
 };
-use super::pattern::{self, PATTERN_WEIGHT_MAX, Pattern};
+use super::pattern::{self, IRegexp, PATTERN_WEIGHT_MAX};
 use super::query::{Query, Segment, Selector, Slice};
-use super::singular::{Step, shorthand_len};
+use super::singular::{PathStep, shorthand_len};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
 use crate::value::{Number, View};
@@ -31,7 +31,7 @@ pub(super) fn query(
     let bytes = text.as_bytes();
     let name_bytes = limits.path_bytes;
     let mut parser =
-        Parser { text, bytes, at: 1, depth: 0, pattern_weight: 0, name_bytes, binding };
+        PathParser { text, bytes, at: 1, depth: 0, pattern_weight: 0, name_bytes, binding };
     let segments = parser.segments()?;
     if parser.at < parser.bytes.len() {
         return Err(parser.error("expected '.', '[' or the end of the path"));
@@ -39,7 +39,7 @@ pub(super) fn query(
     Ok(Query::new(segments))
 }
 
-struct Parser<'a> {
+struct PathParser<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
@@ -55,7 +55,7 @@ struct Parser<'a> {
 const ARGS: &str = "args";
 
 /// An operand of a comparison, a test or an argument, with the types RFC 9535 gives it.
-enum Operand {
+enum FilterOperand {
     /// A value; a singular query is one, and a list of nodes too.
     Value(Comparable),
     /// A list of nodes.
@@ -64,7 +64,7 @@ enum Operand {
     Logical(Logical),
 }
 
-impl<'a> Parser<'a> {
+impl<'a> PathParser<'a> {
     // --- Characters ---------------------------------------------------------------------------
 
     fn peek(&self) -> Option<u8> {
@@ -243,12 +243,12 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn bound_comparable(&mut self, start: usize) -> Result<Operand> {
+    fn bound_comparable(&mut self, start: usize) -> Result<FilterOperand> {
         let value = match (self.bound(start)?, self.binding) {
             (Some(found), Some(binding)) => Some(binding.copy(found)?),
             _ => None,
         };
-        Ok(Operand::Value(Comparable::Bound(value)))
+        Ok(FilterOperand::Value(Comparable::Bound(value)))
     }
 
     fn index_or_slice(&mut self) -> Result<Selector> {
@@ -418,54 +418,56 @@ impl<'a> Parser<'a> {
         Ok(Logical::Compare { left, comparison, right })
     }
 
-    fn comparison(&mut self) -> Option<Comparison> {
+    fn comparison(&mut self) -> Option<FilterComparison> {
         // Those of two characters first: some begin with one of the others.
-        const ALL: [(&str, Comparison); 6] = [
-            ("==", Comparison::Equal),
-            ("!=", Comparison::NotEqual),
-            ("<=", Comparison::LessOrEqual),
-            (">=", Comparison::GreaterOrEqual),
-            ("<", Comparison::Less),
-            (">", Comparison::Greater),
+        const ALL: [(&str, FilterComparison); 6] = [
+            ("==", FilterComparison::Equal),
+            ("!=", FilterComparison::NotEqual),
+            ("<=", FilterComparison::LessOrEqual),
+            (">=", FilterComparison::GreaterOrEqual),
+            ("<", FilterComparison::Less),
+            (">", FilterComparison::Greater),
         ];
         ALL.iter().find(|(text, _)| self.eat_text(text)).map(|(_, comparison)| *comparison)
     }
 
-    fn as_test(&self, operand: Operand, start: usize) -> Result<Logical> {
+    fn as_test(&self, operand: FilterOperand, start: usize) -> Result<Logical> {
         match operand {
-            Operand::Logical(logical) => Ok(logical),
-            Operand::Nodes(query) => Ok(Logical::Exists(query)),
-            Operand::Value(Comparable::Singular(query)) => {
+            FilterOperand::Logical(logical) => Ok(logical),
+            FilterOperand::Nodes(query) => Ok(Logical::Exists(query)),
+            FilterOperand::Value(Comparable::Singular(query)) => {
                 Ok(Logical::Exists(SubQuery::Singular(query)))
             }
-            Operand::Value(_) => {
+            FilterOperand::Value(_) => {
                 Err(self.error_at(start, "a value is neither true nor false: compare it"))
             }
         }
     }
 
-    fn as_value(&self, operand: Operand, start: usize) -> Result<Comparable> {
+    fn as_value(&self, operand: FilterOperand, start: usize) -> Result<Comparable> {
         match operand {
-            Operand::Value(value) => Ok(value),
-            Operand::Nodes(_) => {
+            FilterOperand::Value(value) => Ok(value),
+            FilterOperand::Nodes(_) => {
                 Err(self.error_at(start, "expected a query with one result at most"))
             }
-            Operand::Logical(_) => Err(self.error_at(start, "true or false is no value here")),
+            FilterOperand::Logical(_) => {
+                Err(self.error_at(start, "true or false is no value here"))
+            }
         }
     }
 
-    fn as_nodes(&self, operand: Operand, start: usize) -> Result<SubQuery> {
+    fn as_nodes(&self, operand: FilterOperand, start: usize) -> Result<SubQuery> {
         match operand {
-            Operand::Nodes(query) => Ok(query),
-            Operand::Value(Comparable::Singular(query)) => Ok(SubQuery::Singular(query)),
+            FilterOperand::Nodes(query) => Ok(query),
+            FilterOperand::Value(Comparable::Singular(query)) => Ok(SubQuery::Singular(query)),
             _ => Err(self.error_at(start, "expected a query")),
         }
     }
 
-    fn operand(&mut self) -> Result<Operand> {
+    fn operand(&mut self) -> Result<FilterOperand> {
         match self.peek() {
-            Some(b'$') => self.sub_query(Origin::Root),
-            Some(b'@') => self.sub_query(Origin::Current),
+            Some(b'$') => self.sub_query(QueryStart::Root),
+            Some(b'@') => self.sub_query(QueryStart::Current),
             Some(b'\'' | b'"') => Ok(literal(Literal::Text(self.string()?.into()))),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b'a'..=b'z') => self.word(),
@@ -473,19 +475,19 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn sub_query(&mut self, origin: Origin) -> Result<Operand> {
+    fn sub_query(&mut self, origin: QueryStart) -> Result<FilterOperand> {
         self.at += 1;
         let query = Query::new(self.segments()?);
         Ok(match query.into_singular() {
             Ok(singular) => {
-                let steps: Box<[Step<'static>]> = singular.into_steps().into_boxed_slice();
-                Operand::Value(Comparable::Singular(SingularQuery { origin, steps }))
+                let steps: Box<[PathStep<'static>]> = singular.into_steps().into_boxed_slice();
+                FilterOperand::Value(Comparable::Singular(SingularQuery { origin, steps }))
             }
-            Err(query) => Operand::Nodes(SubQuery::Query(origin, query)),
+            Err(query) => FilterOperand::Nodes(SubQuery::Query(origin, query)),
         })
     }
 
-    fn number(&mut self) -> Result<Operand> {
+    fn number(&mut self) -> Result<FilterOperand> {
         let start = self.at;
         while matches!(self.peek(), Some(b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) {
             self.at += 1;
@@ -500,7 +502,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A literal's name, or a function with its arguments.
-    fn word(&mut self) -> Result<Operand> {
+    fn word(&mut self) -> Result<FilterOperand> {
         let start = self.at;
         while matches!(self.peek(), Some(b'a'..=b'z' | b'0'..=b'9' | b'_')) {
             self.at += 1;
@@ -519,18 +521,18 @@ impl<'a> Parser<'a> {
     }
 
     /// The arguments of a function, behind the parenthesis.
-    fn function(&mut self, name: &str, start: usize) -> Result<Operand> {
+    fn function(&mut self, name: &str, start: usize) -> Result<FilterOperand> {
         let function = match name {
-            "length" => Operand::Value(Comparable::Length(Box::new(self.value_argument()?))),
-            "count" => Operand::Value(Comparable::Count(Box::new(self.nodes_argument()?))),
-            "value" => Operand::Value(Comparable::Value(Box::new(self.nodes_argument()?))),
+            "length" => FilterOperand::Value(Comparable::Length(Box::new(self.value_argument()?))),
+            "count" => FilterOperand::Value(Comparable::Count(Box::new(self.nodes_argument()?))),
+            "value" => FilterOperand::Value(Comparable::Value(Box::new(self.nodes_argument()?))),
             "match" | "search" => {
                 let text = self.value_argument()?;
                 self.skip_space();
                 self.expect(b',', "expected a second argument")?;
                 let source = self.value_argument()?;
                 let pattern = self.matcher(source, name == "match")?;
-                Operand::Logical(Logical::Matches { text, pattern })
+                FilterOperand::Logical(Logical::Matches { text, pattern })
             }
             _ => return Err(self.error_at(start, "no such function")),
         };
@@ -559,8 +561,8 @@ impl<'a> Parser<'a> {
             return Ok(Matcher::Dynamic { source: Box::new(source), whole });
         };
         let Literal::Text(text) = literal else { return Ok(Matcher::Constant(None)) };
-        let pattern = Pattern::parse(&text, whole)?;
-        self.pattern_weight += pattern.as_ref().map_or(0, Pattern::weight);
+        let pattern = IRegexp::parse(&text, whole)?;
+        self.pattern_weight += pattern.as_ref().map_or(0, IRegexp::weight);
         if self.pattern_weight > PATTERN_WEIGHT_MAX {
             return Err(pattern::too_heavy());
         }
@@ -568,6 +570,6 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn literal(literal: Literal) -> Operand {
-    Operand::Value(Comparable::Literal(literal))
+fn literal(literal: Literal) -> FilterOperand {
+    FilterOperand::Value(Comparable::Literal(literal))
 }

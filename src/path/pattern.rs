@@ -35,7 +35,7 @@ const CATEGORY_WEIGHT: u64 = 64;
 /// A pattern. It is compiled when it first matches something, because that takes milliseconds where it is
 /// heavy, which the evaluation pays for.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern {
+pub(super) struct IRegexp {
     /// In the crate's syntax.
     translated: Box<str>,
     weight: u64,
@@ -43,13 +43,13 @@ pub(super) struct Pattern {
     regex: OnceLock<Option<Regex>>,
 }
 
-impl Pattern {
+impl IRegexp {
     /// Reads a pattern to match the whole text, or any part of it. `None` when it is not I-Regexp, `LIMIT`
     /// when it is too heavy.
-    pub fn parse(text: &str, whole: bool) -> Result<Option<Pattern>> {
+    pub fn parse(text: &str, whole: bool) -> Result<Option<IRegexp>> {
         let Some((translated, weight)) = translate(text)? else { return Ok(None) };
         let anchored = if whole { format!(r"\A(?:{translated})\z") } else { translated };
-        Ok(Some(Pattern { translated: anchored.into(), weight, regex: OnceLock::new() }))
+        Ok(Some(IRegexp { translated: anchored.into(), weight, regex: OnceLock::new() }))
     }
 
     /// Compiles the pattern unless it is; `LIMIT` when it is too heavy.
@@ -106,7 +106,7 @@ pub(super) fn too_heavy() -> Error {
 
 /// The pattern in the `regex` crate's syntax, and its weight. `None` when it is not I-Regexp.
 fn translate(text: &str) -> Result<Option<(String, u64)>> {
-    let mut translator = Translator {
+    let mut translator = IRegexpTranslator {
         rest: text,
         out: String::with_capacity(text.len() + 16),
         open: vec![0],
@@ -118,7 +118,7 @@ fn translate(text: &str) -> Result<Option<(String, u64)>> {
     }
 }
 
-struct Translator<'a> {
+struct IRegexpTranslator<'a> {
     rest: &'a str,
     out: String,
     /// The weight so far of every open group, the whole pattern first.
@@ -127,7 +127,7 @@ struct Translator<'a> {
     atom: Option<u64>,
 }
 
-impl Translator<'_> {
+impl IRegexpTranslator<'_> {
     fn run(&mut self) -> Result<Option<()>> {
         while let Some(c) = self.next() {
             if self.piece(c).is_none() {
@@ -350,8 +350,8 @@ mod tests {
     use crate::error::ErrorCode;
 
     /// None where the standard or the crate has no such pattern.
-    fn compile(text: &str, whole: bool) -> Result<Option<Pattern>> {
-        let Some(pattern) = Pattern::parse(text, whole)? else { return Ok(None) };
+    fn compile(text: &str, whole: bool) -> Result<Option<IRegexp>> {
+        let Some(pattern) = IRegexp::parse(text, whole)? else { return Ok(None) };
         pattern.compile()?;
         Ok(pattern.regex.get().is_some_and(Option::is_some).then_some(pattern))
     }

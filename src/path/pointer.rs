@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::singular::{Singular, Step};
+use super::singular::{PathStep, Singular};
 use crate::error::{Error, Result};
 
 /// Parses the empty text, or tokens that each follow a `/`.
@@ -18,7 +18,7 @@ pub(super) fn parse(text: &str) -> Result<Singular<'_>> {
     };
     let mut offset = 1;
     for token in tokens.split('/') {
-        singular.push(Step::Token(unescape(token, offset)?));
+        singular.push(PathStep::Token(unescape(token, offset)?));
         offset += token.len() + 1;
     }
     Ok(singular)

@@ -4,8 +4,8 @@
 //! needs values only, writing needs places too; one evaluation serves both, through [`Track`], and
 //! reading pays nothing for it. Nothing recurses over the document; the budget bounds time and memory.
 
-use super::filter::{Context, Logical};
-use super::singular::{Singular, Step, from_end};
+use super::filter::{Logical, QueryContext};
+use super::singular::{PathStep, Singular, from_end};
 use crate::budget::{Allowance, weight};
 use crate::error::{Error, Result};
 use crate::limit;
@@ -41,15 +41,15 @@ pub(super) struct Slice {
 }
 
 /// The work a command may still do while one of its queries is evaluated, counted in nodes.
-pub(super) struct Budget {
+pub(super) struct NodeBudget {
     left: u64,
     start: u64,
     /// The limit that ends the evaluation.
     limit: (limit::Limit, u64),
 }
 
-impl Budget {
-    fn of(allowance: &Allowance<'_>) -> Budget {
+impl NodeBudget {
+    fn of(allowance: &Allowance<'_>) -> NodeBudget {
         let (nodes, of_steps) = (allowance.nodes_left(), allowance.steps_left() / weight::NODE);
         let limits = allowance.limits();
         let limit = match nodes <= of_steps {
@@ -57,7 +57,7 @@ impl Budget {
             false => (limit::COMMAND_STEPS, limits.command_steps),
         };
         let start = nodes.min(of_steps);
-        Budget { left: start, start, limit }
+        NodeBudget { left: start, start, limit }
     }
 
     /// Charges the finished evaluation to the command.
@@ -120,15 +120,15 @@ impl Query {
         }
         let selectors = self.segments.into_iter().flat_map(|segment| segment.selectors);
         Ok(Singular::from_steps(selectors.map(|selector| match selector {
-            Selector::Name(name) => Step::Name(String::from(name).into()),
-            Selector::Index(index) => Step::Index(index),
+            Selector::Name(name) => PathStep::Name(String::from(name).into()),
+            Selector::Index(index) => PathStep::Index(index),
             _ => unreachable!("a singular query has names and indexes only"),
         })))
     }
 
     /// The values of all matches, in order, duplicates kept.
     pub fn select<'v>(&self, root: View<'v>, allowance: &Allowance<'_>) -> Result<Vec<View<'v>>> {
-        let mut context = Context::new(root, Budget::of(allowance));
+        let mut context = QueryContext::new(root, NodeBudget::of(allowance));
         let found = self.select_from(root, &mut context)?;
         context.budget.give_back(allowance);
         Ok(found)
@@ -137,7 +137,7 @@ impl Query {
     pub(super) fn select_from<'v>(
         &self,
         start: View<'v>,
-        context: &mut Context<'v>,
+        context: &mut QueryContext<'v>,
     ) -> Result<Vec<View<'v>>> {
         self.run(start, &mut Values, context)
     }
@@ -145,7 +145,7 @@ impl Query {
     /// The places of all matches, in the order of their first match, each once.
     pub fn places(&self, root: View<'_>, allowance: &Allowance<'_>) -> Result<Vec<Place>> {
         let mut links = Links::default();
-        let mut context = Context::new(root, Budget::of(allowance));
+        let mut context = QueryContext::new(root, NodeBudget::of(allowance));
         let nodes = self.run((root, Links::ROOT), &mut links, &mut context)?;
         let mut places = Vec::with_capacity(nodes.len());
         for (_, id) in nodes {
@@ -173,7 +173,7 @@ impl Query {
         &self,
         start: T::Node,
         track: &mut T,
-        context: &mut Context<'v>,
+        context: &mut QueryContext<'v>,
     ) -> Result<Vec<T::Node>> {
         let mut nodes = vec![start];
         for segment in &self.segments {
@@ -271,7 +271,7 @@ impl Segment {
         &self,
         node: T::Node,
         track: &mut T,
-        context: &mut Context<'v>,
+        context: &mut QueryContext<'v>,
         found: &mut Vec<T::Node>,
     ) -> Result<()> {
         let mut stack = vec![node];
@@ -296,7 +296,7 @@ impl Segment {
         &self,
         node: T::Node,
         track: &mut T,
-        context: &mut Context<'v>,
+        context: &mut QueryContext<'v>,
         found: &mut Vec<T::Node>,
     ) -> Result<()> {
         for selector in &self.selectors {
@@ -361,7 +361,7 @@ impl Slice {
     fn select<'v>(
         &self,
         view: View<'v>,
-        budget: &mut Budget,
+        budget: &mut NodeBudget,
         mut take: impl FnMut(u32, View<'v>),
     ) -> Result<()> {
         let Some(array) = view.as_array() else { return budget.charge(1) };

@@ -11,7 +11,7 @@ use crate::value::{Kind, Place, View};
 
 /// One step down from a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step<'a> {
+pub enum PathStep<'a> {
     /// A JSONPath name: a member of an object.
     Name(Cow<'a, str>),
     /// A JSONPath index: an item of an array, from the end when negative.
@@ -25,12 +25,12 @@ pub enum Step<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Singular<'a> {
     /// Few in place: a path is moved about more often than it has a third step.
-    steps: SmallVec<[Step<'a>; 2]>,
+    steps: SmallVec<[PathStep<'a>; 2]>,
 }
 
 /// The result of looking up a singular path in one document.
 #[derive(Clone)]
-pub enum Target<'v, 'p> {
+pub enum Lookup<'v, 'p> {
     /// A value is at the path.
     Present { place: Place, view: View<'v> },
     /// The last step names a member that the object at `parent` lacks.
@@ -38,8 +38,8 @@ pub enum Target<'v, 'p> {
     /// The last step is an index at which the array at `parent` has no item.
     AbsentItem { parent: Place, index: ItemIndex },
     /// The object at `parent` lacks the first of these members, and so all below it. There are at
-    /// least two, and each has a [`Step::name`].
-    AbsentParents { parent: Place, steps: &'p [Step<'p>] },
+    /// least two, and each has a [`PathStep::name`].
+    AbsentParents { parent: Place, steps: &'p [PathStep<'p>] },
     /// The value at `at` has no child of the kind the next step names, and none can be created. The
     /// step is the one numbered `at.len()`.
     Blocked { at: Place, reason: Blocked },
@@ -66,13 +66,13 @@ pub enum Blocked {
     MissingMember,
 }
 
-impl<'a> Step<'a> {
+impl<'a> PathStep<'a> {
     /// The member this step names in an object.
     #[inline]
     pub fn name(&self) -> Option<&str> {
         match self {
-            Step::Name(name) | Step::Token(name) => Some(name),
-            Step::Index(_) => None,
+            PathStep::Name(name) | PathStep::Token(name) => Some(name),
+            PathStep::Index(_) => None,
         }
     }
 
@@ -93,10 +93,10 @@ impl<'a> Step<'a> {
     /// name, [`usize::MAX`] for one before the beginning.
     fn index(&self, len: usize) -> Option<usize> {
         match self {
-            Step::Name(_) => None,
-            Step::Index(index) => Some(from_end(*index, len).unwrap_or(usize::MAX)),
-            Step::Token(token) if token == "-" => Some(len),
-            Step::Token(token) => array_index(token),
+            PathStep::Name(_) => None,
+            PathStep::Index(index) => Some(from_end(*index, len).unwrap_or(usize::MAX)),
+            PathStep::Token(token) if token == "-" => Some(len),
+            PathStep::Token(token) => array_index(token),
         }
     }
 }
@@ -125,19 +125,19 @@ impl<'a> Singular<'a> {
         Singular { steps: SmallVec::new() }
     }
 
-    pub(super) fn from_steps(steps: impl IntoIterator<Item = Step<'a>>) -> Singular<'a> {
+    pub(super) fn from_steps(steps: impl IntoIterator<Item = PathStep<'a>>) -> Singular<'a> {
         Singular { steps: steps.into_iter().collect() }
     }
 
-    pub(super) fn push(&mut self, step: Step<'a>) {
+    pub(super) fn push(&mut self, step: PathStep<'a>) {
         self.steps.push(step);
     }
 
-    pub(super) fn into_steps(self) -> Vec<Step<'a>> {
+    pub(super) fn into_steps(self) -> Vec<PathStep<'a>> {
         self.steps.into_vec()
     }
 
-    pub fn steps(&self) -> &[Step<'a>] {
+    pub fn steps(&self) -> &[PathStep<'a>] {
         &self.steps
     }
 
@@ -152,7 +152,7 @@ impl<'a> Singular<'a> {
     }
 
     /// Looks the path up: the place it matches, or the step that is missing.
-    pub fn resolve<'v>(&self, root: View<'v>) -> Target<'v, '_> {
+    pub fn resolve<'v>(&self, root: View<'v>) -> Lookup<'v, '_> {
         let mut place = Place::new();
         let mut view = root;
         for (nth, step) in self.steps.iter().enumerate() {
@@ -162,19 +162,19 @@ impl<'a> Singular<'a> {
             place.push(position);
             view = child;
         }
-        Target::Present { place, view }
+        Lookup::Present { place, view }
     }
 
     /// Step `nth` does not lead on from the value `view` at `parent`.
-    fn missing<'v>(&self, nth: usize, view: View<'_>, parent: Place) -> Target<'v, '_> {
+    fn missing<'v>(&self, nth: usize, view: View<'_>, parent: Place) -> Lookup<'v, '_> {
         let steps = &self.steps[nth..];
         let last = steps.len() == 1;
         match view {
             View::Object(_) => match steps[0].name() {
                 None => blocked(parent, Blocked::WrongKind(Kind::Object)),
-                Some(name) if last => Target::AbsentMember { parent, name },
+                Some(name) if last => Lookup::AbsentMember { parent, name },
                 Some(_) if steps.iter().all(|step| step.name().is_some()) => {
-                    Target::AbsentParents { parent, steps }
+                    Lookup::AbsentParents { parent, steps }
                 }
                 Some(_) => blocked(parent, Blocked::MissingMember),
             },
@@ -182,17 +182,17 @@ impl<'a> Singular<'a> {
                 None => blocked(parent, Blocked::WrongKind(Kind::Array)),
                 Some(_) if !last => blocked(parent, Blocked::MissingItem),
                 Some(index) if index == array.len() => {
-                    Target::AbsentItem { parent, index: ItemIndex::End }
+                    Lookup::AbsentItem { parent, index: ItemIndex::End }
                 }
-                Some(_) => Target::AbsentItem { parent, index: ItemIndex::OutOfRange },
+                Some(_) => Lookup::AbsentItem { parent, index: ItemIndex::OutOfRange },
             },
             scalar => blocked(parent, Blocked::WrongKind(scalar.kind())),
         }
     }
 }
 
-fn blocked<'v, 'p>(at: Place, reason: Blocked) -> Target<'v, 'p> {
-    Target::Blocked { at, reason }
+fn blocked<'v, 'p>(at: Place, reason: Blocked) -> Lookup<'v, 'p> {
+    Lookup::Blocked { at, reason }
 }
 
 /// Parses the plain spelling of a singular query: no white space, no escapes. `None` means only that
@@ -213,9 +213,9 @@ pub(super) fn parse_plain(text: &str) -> Option<Singular<'_>> {
 }
 
 /// A name behind a dot, and its length.
-fn shorthand(text: &str) -> Option<(Step<'_>, usize)> {
+fn shorthand(text: &str) -> Option<(PathStep<'_>, usize)> {
     let len = shorthand_len(text.as_bytes());
-    (len > 0).then(|| (Step::Name(Cow::Borrowed(&text[..len])), len))
+    (len > 0).then(|| (PathStep::Name(Cow::Borrowed(&text[..len])), len))
 }
 
 /// The length of the member name shorthand at the start; 0 when there is none.
@@ -236,7 +236,7 @@ fn is_name_byte(byte: u8) -> bool {
 }
 
 /// `[0]`, `[-1]`, `['x']`, `["x"]`, and the length with the brackets.
-fn bracketed(text: &str) -> Option<(Step<'_>, usize)> {
+fn bracketed(text: &str) -> Option<(PathStep<'_>, usize)> {
     let bytes = text.as_bytes();
     let (step, len) = match *bytes.get(1)? {
         quote @ (b'\'' | b'"') => {
@@ -245,11 +245,11 @@ fn bracketed(text: &str) -> Option<(Step<'_>, usize)> {
             if inside[len] != quote {
                 return None;
             }
-            (Step::Name(Cow::Borrowed(&text[2..2 + len])), len + 3)
+            (PathStep::Name(Cow::Borrowed(&text[2..2 + len])), len + 3)
         }
         _ => {
             let (index, len) = plain_index(&bytes[1..])?;
-            (Step::Index(index), len + 1)
+            (PathStep::Index(index), len + 1)
         }
     };
     (bytes.get(len) == Some(&b']')).then_some((step, len + 1))
@@ -280,18 +280,18 @@ mod tests {
         let document = parse::json(json.as_bytes(), &Limits::DEFAULT).unwrap().value;
         let path = Path::parse(path.as_bytes(), &PathLimits::DEFAULT).unwrap();
         match path.singular().unwrap().resolve(document.view()) {
-            Target::Present { place, view } => {
+            Lookup::Present { place, view } => {
                 let there = document.view().at(&place).unwrap();
                 assert!(there.identical(view));
                 format!("present {}", crate::value::print::to_string(view))
             }
-            Target::AbsentMember { parent, name } => format!("member {parent:?} {name}"),
-            Target::AbsentItem { parent, index } => format!("item {parent:?} {index:?}"),
-            Target::AbsentParents { parent, steps } => {
+            Lookup::AbsentMember { parent, name } => format!("member {parent:?} {name}"),
+            Lookup::AbsentItem { parent, index } => format!("item {parent:?} {index:?}"),
+            Lookup::AbsentParents { parent, steps } => {
                 let names: Vec<_> = steps.iter().map(|step| step.name().unwrap()).collect();
                 format!("parents {parent:?} {}", names.join(" "))
             }
-            Target::Blocked { at, reason } => format!("blocked {at:?} {reason:?}"),
+            Lookup::Blocked { at, reason } => format!("blocked {at:?} {reason:?}"),
         }
     }
 
@@ -342,7 +342,7 @@ mod tests {
         for text in ["$", "$.a", "$.a.b_1[0]", "$['x.y'][-1]", "$[\"it's\"]", "$.☺", "$['']"] {
             let plain = parse_plain(text).expect(text);
             for step in plain.steps() {
-                assert!(!matches!(step, Step::Name(Cow::Owned(_))), "{text}");
+                assert!(!matches!(step, PathStep::Name(Cow::Owned(_))), "{text}");
             }
         }
         for text in ["$.1", "$.", "$..a", "$[ 0]", "$['\\'']", "$[01]", "$[-0]", "$[0,1]", "$[:]"] {

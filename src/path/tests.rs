@@ -36,7 +36,7 @@ fn select<'v>(path: &Path<'_>, root: View<'v>) -> Vec<View<'v>> {
 fn places(path: &Path<'_>, root: View<'_>) -> Vec<Place> {
     match path {
         Path::Singular(singular) => match singular.resolve(root) {
-            Target::Present { place, .. } => vec![place],
+            Lookup::Present { place, .. } => vec![place],
             _ => vec![],
         },
         Path::Query(query) => query.places(root, &Allowance::new(&WorkLimits::DEFAULT)).unwrap(),

@@ -7,7 +7,7 @@ use std::ptr;
 use redis_module::raw;
 
 use super::api::{call, is_ok};
-use crate::command::{ArgKind, ArgSpec, CommandSpec, Flag, Keys};
+use crate::command::{ArgKind, ArgSpec, CommandSpec, Flag, KeyPositions};
 use crate::op::{self, OpSpec, Operand, OperandKind, Target};
 use crate::txn::{self, AssertionOperand};
 
@@ -113,8 +113,8 @@ fn key_specs(spec: &CommandSpec) -> Vec<raw::RedisModuleCommandKeySpec> {
     keys.begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
     keys.bs.index.pos = 1;
     match spec.keys {
-        Keys::None => return vec![empty],
-        Keys::First => {
+        KeyPositions::None => return vec![empty],
+        KeyPositions::First => {
             keys.find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
             keys.fk.range = raw::RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_1 {
                 lastkey: 0,
@@ -122,7 +122,7 @@ fn key_specs(spec: &CommandSpec) -> Vec<raw::RedisModuleCommandKeySpec> {
                 limit: 0,
             };
         }
-        Keys::Counted => {
+        KeyPositions::Counted => {
             keys.find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_KEYNUM;
             keys.fk.keynum = raw::RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_2 {
                 keynumidx: 0,

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::api::{bytes, call, is_ok};
 use super::host::ServerHost;
 use super::{bus, command_info, counters, locks, log, models, reply, waiting};
-use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, Keys, Outcome, Sent};
+use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, KeyPositions, Outcome, Sent};
 use crate::error::{Error, Result};
 
 type Handler = unsafe extern "C" fn(
@@ -49,7 +49,7 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
     for (spec, handler) in command::all().iter().zip(HANDLERS) {
         let name = CString::new(spec.name).expect("names hold no NUL");
         let flags = CString::new(flags(spec)).expect("flags hold no NUL");
-        let first_key = c_int::from(spec.keys == Keys::First);
+        let first_key = c_int::from(spec.keys == KeyPositions::First);
         // SAFETY: `ctx` is valid while the module is being loaded; the strings are copied.
         let status = unsafe {
             call!(RedisModule_CreateCommand(
@@ -84,7 +84,7 @@ fn flags(spec: &CommandSpec) -> String {
             Flag::Always => "allow-loading allow-stale",
         })
         .collect();
-    if spec.keys == Keys::Counted {
+    if spec.keys == KeyPositions::Counted {
         words.push("getkeys-api");
     }
     words.join(" ")
@@ -135,7 +135,9 @@ unsafe fn run(
     // SAFETY: the strings live as long as the call and are not changed.
     args.extend(argv.iter().map(|string| unsafe { bytes(*string) }));
     // SAFETY: the caller vouches for `ctx`.
-    if spec.keys == Keys::Counted && unsafe { call!(RedisModule_IsKeysPositionRequest(ctx)) } != 0 {
+    if spec.keys == KeyPositions::Counted
+        && unsafe { call!(RedisModule_IsKeysPositionRequest(ctx)) } != 0
+    {
         // The server asks in the middle of other work.
         unsafe { report_keys(ctx, spec, &args) };
         return false;
@@ -144,7 +146,7 @@ unsafe fn run(
     let mut outcome = (spec.run)(&mut unsafe { ServerHost::new(ctx, argv) }, &args);
     match &mut outcome {
         Ok(outcome) => unsafe {
-            if spec.keys == Keys::Counted && !outcome.effects.is_empty() {
+            if spec.keys == KeyPositions::Counted && !outcome.effects.is_empty() {
                 counters::TRANSACTIONS.record(outcome.effects.len() as u64);
             }
             match outcome.waits.take() {
@@ -179,9 +181,9 @@ unsafe fn report_keys(ctx: *mut raw::RedisModuleCtx, spec: &CommandSpec, args: &
 /// The positions of a command's keys; none where their count is invalid.
 fn keys(spec: &CommandSpec, args: &[&[u8]]) -> Option<std::ops::Range<usize>> {
     let count = match spec.keys {
-        Keys::None => return None,
-        Keys::First => return Some(1..2),
-        Keys::Counted => std::str::from_utf8(args.get(1)?).ok()?.parse::<usize>().ok()?,
+        KeyPositions::None => return None,
+        KeyPositions::First => return Some(1..2),
+        KeyPositions::Counted => std::str::from_utf8(args.get(1)?).ok()?.parse::<usize>().ok()?,
     };
     (count <= args.len().saturating_sub(2)).then(|| 2..2 + count)
 }

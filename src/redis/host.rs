@@ -15,7 +15,7 @@ use crate::document::{Document, NewDocument, Revisions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expiry::Expiry;
 use crate::expr::cache::Cache;
-use crate::expr::{ExprLimits, Names, Program};
+use crate::expr::{AllowedNames, ExprLimits, Program};
 use crate::keys::KeyIndex;
 use crate::lock::Moment;
 use crate::model::Models;
@@ -147,7 +147,7 @@ impl Host for ServerHost<'_> {
     fn compile(
         &mut self,
         source: &[u8],
-        names: Names,
+        names: AllowedNames,
         limits: &ExprLimits,
         allowance: &Allowance<'_>,
     ) -> Result<Arc<Program>> {

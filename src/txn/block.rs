@@ -6,14 +6,14 @@ use smallvec::SmallVec;
 
 use super::request::{Block, Content};
 use super::slot::{Making, Slot};
-use super::statement::{Assertion, Before, Statement};
-use super::transaction::{Context, JournalBytes};
+use super::statement::{Assertion, Prefixes, Statement};
+use super::transaction::{JournalBytes, TransactionContext};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{ExprLimits, Program, Scope};
 use crate::lock::{GrantRef, lost};
 use crate::model::Model;
-use crate::op::{self, Absent, Arg, Around, Frame, KeyChange, OpSpec, Run, Site};
+use crate::op::{self, Absent, Action, Arg, Around, Frame, KeyChange, OpSpec, Site};
 use crate::path::Path;
 use crate::reply::Reply;
 use crate::value::edit::{Editor, Journal};
@@ -23,16 +23,16 @@ use crate::value::{Measured, Place};
 pub type Released = SmallVec<[(usize, Box<str>, u64); 1]>;
 
 /// The journal of documents that a transaction makes; none before the first one is edited.
-pub type Scratch = Option<Journal>;
+pub type ScratchJournal = Option<Journal>;
 
 /// A block that is being run.
 pub struct BlockRun<'b, 'a, 'h> {
-    pub context: &'b Context<'b, 'a>,
+    pub context: &'b TransactionContext<'b, 'a>,
     pub slot: &'b mut Slot<'h>,
     pub slot_number: usize,
     pub around: Around<'b>,
     pub make_path: bool,
-    pub scratch: &'b mut Scratch,
+    pub scratch: &'b mut ScratchJournal,
     pub released: &'b mut Released,
 }
 
@@ -117,9 +117,9 @@ impl BlockRun<'_, '_, '_> {
                 (*spec, args, *first_operand, before)
             }
         };
-        let Before { when, strict } = before;
+        let Prefixes { when, strict } = before;
         let when = when.as_deref();
-        if let Run::Key(change) = spec.run {
+        if let Action::Key(change) = spec.run {
             let reply = self.change_key_when(when, (spec, change), args, nth);
             return reply
                 .map(Some)
@@ -189,7 +189,7 @@ impl BlockRun<'_, '_, '_> {
     }
 
     fn operate(&mut self, spec: &OpSpec, args: &[Arg<'_>], strict: bool) -> Result<Reply> {
-        if let Run::Release = spec.run {
+        if let Action::Release = spec.run {
             return self.release(args);
         }
         let request = self.context.request;
@@ -303,10 +303,10 @@ fn apply(
     let computed = op::computed(spec, args, frame.around, Some(frame.view()))?;
     let args = computed.as_deref().unwrap_or(args);
     match spec.run {
-        Run::Once(run) => run(frame, args)?.within(allowance),
-        Run::Each(run) => each(frame, spec, args, run, Reply::Array),
-        Run::Total(run) => each(frame, spec, args, run, total),
-        Run::Release | Run::Key(_) => unreachable!("the block runs it, which holds the key"),
+        Action::Once(run) => run(frame, args)?.within(allowance),
+        Action::Each(run) => each(frame, spec, args, run, Reply::Array),
+        Action::Total(run) => each(frame, spec, args, run, total),
+        Action::Release | Action::Key(_) => unreachable!("the block runs it, which holds the key"),
     }
 }
 
@@ -349,7 +349,7 @@ fn each(
         }
         Path::Query(query) => {
             let places = query.places(frame.view(), frame.allowance)?;
-            let counted = matches!(spec.run, Run::Each(_));
+            let counted = matches!(spec.run, Action::Each(_));
             at_places(frame, places, args, run, counted).map(gather)
         }
     }

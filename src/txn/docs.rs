@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use super::slot::Slot;
-use crate::expr::Documents;
+use crate::expr::DocumentSource;
 use crate::keys::KeyIndex;
 use crate::value::View;
 
@@ -47,7 +47,7 @@ impl<'r, 'k, 'h> OtherDocuments<'r, 'k, 'h> {
     }
 }
 
-impl Documents for OtherDocuments<'_, '_, '_> {
+impl DocumentSource for OtherDocuments<'_, '_, '_> {
     fn get<'a>(&'a self, key: &[u8], this: Option<View<'a>>) -> Option<View<'a>> {
         let slot = self.keys.find(key)?;
         match slot.checked_sub(self.before.len()) {

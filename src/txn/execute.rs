@@ -10,7 +10,7 @@ use super::commit::Commit;
 use super::refusal;
 use super::request::Request;
 use super::slot::{Committed, Editing, Slot};
-use super::transaction::{Context, Decision, Opened};
+use super::transaction::{Decision, Opened, TransactionContext};
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::host::{Host, Key, Outcome};
@@ -46,8 +46,8 @@ struct Execution<'t, 'a> {
 }
 
 /// The way in which a command is executed, decided once its documents are known.
-struct Mode<'t, 'a> {
-    context: Context<'t, 'a>,
+struct ExecutionMode<'t, 'a> {
+    context: TransactionContext<'t, 'a>,
     /// Replicas are sent the command itself.
     verbatim: bool,
     next_revision: u64,
@@ -139,15 +139,15 @@ impl<'t, 'a> Execution<'t, 'a> {
     }
 
     #[inline(always)]
-    fn mode(&self, verbatim: bool, now_us: Option<u64>, steady_ms: u64) -> Mode<'t, 'a> {
+    fn mode(&self, verbatim: bool, now_us: Option<u64>, steady_ms: u64) -> ExecutionMode<'t, 'a> {
         let next_revision = match now_us {
             Some(now_us) if !verbatim => self.next_revision.max(now_us),
             _ => self.next_revision,
         };
         let clock = now_us.map_or(Clock::UNREAD, Clock::at);
         let refused = Cell::new(None);
-        let context = Context { request: self.request, clock, steady_ms, refused };
-        Mode { context, verbatim, next_revision }
+        let context = TransactionContext { request: self.request, clock, steady_ms, refused };
+        ExecutionMode { context, verbatim, next_revision }
     }
 }
 
@@ -157,7 +157,7 @@ fn issue(host: &mut dyn Host, decision: &Decision) {
     }
 }
 
-impl Mode<'_, '_> {
+impl ExecutionMode<'_, '_> {
     #[inline(always)]
     fn editing<'e>(&'e self, journal: &'e mut Journal) -> Editing<'e> {
         let request = self.context.request;

@@ -7,7 +7,7 @@
 use super::block::Released;
 use super::request::{ReplyForm, Request};
 use super::slot::{Editing, Slot};
-use super::transaction::{Context, Opened};
+use super::transaction::{Opened, TransactionContext};
 use crate::error::{Error, ErrorCode, Result};
 use crate::host::Host;
 use crate::limit;
@@ -32,7 +32,7 @@ pub struct Refused {
 
 /// The refusal with what is known besides. The slots were dropped, and with them everything was reverted.
 #[cold]
-pub fn explained(host: &mut dyn Host, context: &Context<'_, '_>, error: Error) -> Error {
+pub fn explained(host: &mut dyn Host, context: &TransactionContext<'_, '_>, error: Error) -> Error {
     let Some(refused) = context.refused.get() else { return error };
     if context.request.replaying || error.code() == ErrorCode::Limit {
         return error;
@@ -91,7 +91,7 @@ fn current(
 /// Adds the assertions at the beginning of later blocks that fail on the documents as they are stored.
 fn with_others(
     host: &mut dyn Host,
-    context: &Context<'_, '_>,
+    context: &TransactionContext<'_, '_>,
     refused: Refused,
     error: Error,
 ) -> Result<Error> {
@@ -114,7 +114,7 @@ fn with_others(
 
 fn others(
     host: &mut dyn Host,
-    context: &Context<'_, '_>,
+    context: &TransactionContext<'_, '_>,
     journals: &mut [Box<Journal>],
     first: usize,
 ) -> Result<Vec<Error>> {

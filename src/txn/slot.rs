@@ -8,7 +8,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::block::{Scratch, no_key};
+use super::block::{ScratchJournal, no_key};
 use super::ttl::{EndsAt, ExpiryOption, Use};
 use super::validation::{Validation, check_new};
 use crate::budget::Allowance;
@@ -23,8 +23,8 @@ use crate::value::{Limits, Measured, View};
 /// A key of a transaction.
 pub struct Slot<'h> {
     pub key: &'h [u8],
-    found: Option<Found<'h>>,
-    state: State,
+    found: Option<FoundDocument<'h>>,
+    state: SlotState,
     /// The last one a block asked for, of the document that stands now.
     expiry: Option<ExpiryOption>,
     /// A block is about the key.
@@ -46,27 +46,27 @@ pub struct Editing<'h> {
 
 /// The terms on which documents that a transaction makes are edited.
 pub struct Making<'m> {
-    pub scratch: &'m mut Scratch,
+    pub scratch: &'m mut ScratchJournal,
     pub limits: &'m Limits,
     pub allowance: &'m Allowance<'m>,
 }
 
 /// The document that was found.
-struct Found<'h> {
+struct FoundDocument<'h> {
     head: Head<'h>,
     editor: Editor<'h>,
     /// None where nothing may write it, and for documents of the built-in model.
     validation: Option<Validation<'h>>,
 }
 
-enum State {
+enum SlotState {
     Missing,
     Found,
-    Made(Made),
+    Made(MadeDocument),
 }
 
 /// A document that the transaction made. It needs no way back: it is dropped with the slot.
-struct Made {
+struct MadeDocument {
     document: NewDocument,
     /// It took the place of one of the same model that was found: rules compare the two.
     replaces: bool,
@@ -77,7 +77,7 @@ struct Made {
 impl<'h> Slot<'h> {
     #[inline(always)]
     pub fn new(key: &'h [u8], found: Option<&'h mut Document>, editing: Editing<'h>) -> Slot<'h> {
-        let state = if found.is_some() { State::Found } else { State::Missing };
+        let state = if found.is_some() { SlotState::Found } else { SlotState::Missing };
         let found = found.map(|document| {
             let (head, root) = document.split();
             let Editing { journal, limits, allowance, effects } = editing;
@@ -85,20 +85,21 @@ impl<'h> Slot<'h> {
             let editor = Editor::new(root, head.size(), *limits, journal)
                 .with_effects(effects)
                 .with_allowance(allowance);
-            Found { head, editor, validation: None }
+            FoundDocument { head, editor, validation: None }
         });
         Slot { key, found, state, expiry: None, used: false, deleted: false, new_revision: None }
     }
 
     /// Returns true if a document of a model was found, and its validation has not begun.
     pub fn needs_validation(&self) -> bool {
-        let needs = |found: &Found<'_>| found.head.model.is_some() && found.validation.is_none();
+        let needs =
+            |found: &FoundDocument<'_>| found.head.model.is_some() && found.validation.is_none();
         self.found.as_ref().is_some_and(needs)
     }
 
     /// Begins the validation of the document that was found.
     pub fn begin_validation(&mut self, fills_defaults: bool) -> Result<()> {
-        if let Some(Found { head, editor, validation }) = &mut self.found
+        if let Some(FoundDocument { head, editor, validation }) = &mut self.found
             && let Some(model) = head.model
         {
             *validation = Some(Validation::begin(model, head, editor, fills_defaults)?);
@@ -110,14 +111,14 @@ impl<'h> Slot<'h> {
     #[inline(always)]
     pub fn view(&self) -> Option<View<'_>> {
         match &self.state {
-            State::Missing => None,
-            State::Found => self.found.as_ref().map(|found| found.editor.view()),
-            State::Made(made) => Some(made.document.root.view()),
+            SlotState::Missing => None,
+            SlotState::Found => self.found.as_ref().map(|found| found.editor.view()),
+            SlotState::Made(made) => Some(made.document.root.view()),
         }
     }
 
     pub fn is_missing(&self) -> bool {
-        matches!(self.state, State::Missing)
+        matches!(self.state, SlotState::Missing)
     }
 
     /// The revision before the transaction; none of a document that the transaction created.
@@ -132,7 +133,7 @@ impl<'h> Slot<'h> {
 
     /// The document that was found, unless it was deleted: what stands now is still that one, changed or
     /// replaced.
-    fn kept(&self) -> Option<&Found<'h>> {
+    fn kept(&self) -> Option<&FoundDocument<'h>> {
         self.found.as_ref().filter(|_| !self.deleted)
     }
 
@@ -148,7 +149,8 @@ impl<'h> Slot<'h> {
     /// The bytes put into the document that was found, and those of its effects, so far.
     #[inline(always)]
     pub fn journal_bytes(&self) -> (u64, u64) {
-        let bytes = |found: &Found<'_>| (found.editor.put_in(), found.editor.effect_bytes());
+        let bytes =
+            |found: &FoundDocument<'_>| (found.editor.put_in(), found.editor.effect_bytes());
         self.found.as_ref().map_or((0, 0), bytes)
     }
 
@@ -161,11 +163,11 @@ impl<'h> Slot<'h> {
         edit: impl FnOnce(&mut Editor<'_>) -> Result<T>,
     ) -> Result<T> {
         match (&mut self.state, &mut self.found) {
-            (State::Missing, _) => Err(no_key()),
-            (State::Found, found) => {
+            (SlotState::Missing, _) => Err(no_key()),
+            (SlotState::Found, found) => {
                 edit(&mut found.as_mut().expect("a document was found").editor)
             }
-            (State::Made(made), _) => made.edit(making, edit),
+            (SlotState::Made(made), _) => made.edit(making, edit),
         }
     }
 
@@ -186,18 +188,18 @@ impl<'h> Slot<'h> {
         };
         // The revision is known when the transaction is over.
         let document = NewDocument::new(content, model.clone(), version, 0);
-        let mut made = Made { document, replaces, json_arg };
+        let mut made = MadeDocument { document, replaces, json_arg };
         if let Some(definition) = definition {
             made.edit(making, |editor| definition.fill_defaults(editor))?;
         }
-        self.state = State::Made(made);
+        self.state = SlotState::Made(made);
         self.expiry = None;
         Ok(())
     }
 
     /// Deletes the document.
     pub fn delete(&mut self) {
-        self.state = State::Missing;
+        self.state = SlotState::Missing;
         self.deleted = true;
         self.expiry = None;
     }
@@ -206,8 +208,8 @@ impl<'h> Slot<'h> {
     /// then changed nothing are reverted first.
     pub fn validate(&mut self, context: &ValidationContext<'_>) -> Result<()> {
         match (&self.state, &mut self.found) {
-            (State::Missing, _) | (State::Found, None) => Ok(()),
-            (State::Found, Some(found)) => {
+            (SlotState::Missing, _) | (SlotState::Found, None) => Ok(()),
+            (SlotState::Found, Some(found)) => {
                 found.editor.revert_unused_defaults();
                 match &found.validation {
                     Some(validation) if found.editor.changed() => {
@@ -217,10 +219,10 @@ impl<'h> Slot<'h> {
                     _ => Ok(()),
                 }
             }
-            (State::Made(made), found) => {
+            (SlotState::Made(made), found) => {
                 let Some(model) = &made.document.model else { return Ok(()) };
                 let compared = found.as_ref().filter(|_| made.replaces);
-                let before = compared.and_then(Found::before);
+                let before = compared.and_then(FoundDocument::before);
                 check_new(model, made.document.root.view(), before, context)
             }
         }
@@ -229,8 +231,8 @@ impl<'h> Slot<'h> {
     #[inline(always)]
     fn is_changed(&self) -> bool {
         match (&self.state, &self.found) {
-            (State::Found, Some(found)) => found.editor.changed(),
-            (State::Made(_), _) => true,
+            (SlotState::Found, Some(found)) => found.editor.changed(),
+            (SlotState::Made(_), _) => true,
             _ => false,
         }
     }
@@ -259,12 +261,12 @@ impl<'h> Slot<'h> {
         let (deleted, new_revision, expiry) = (self.deleted, self.new_revision, self.expiry);
         let now_us = now_us.filter(|_| self.used);
         let existed = self.found.is_some();
-        let state = mem::replace(&mut self.state, State::Missing);
+        let state = mem::replace(&mut self.state, SlotState::Missing);
         let (result, ends_at) = match (state, self.found.take()) {
-            (State::Missing, Some(_)) => (KeyResult::Removed, None),
-            (State::Missing, None) | (State::Found, None) => (KeyResult::Untouched, None),
-            (State::Found, Some(found)) => found.commit(new_revision, now_us),
-            (State::Made(Made { mut document, json_arg, .. }), found) => {
+            (SlotState::Missing, Some(_)) => (KeyResult::Removed, None),
+            (SlotState::Missing, None) | (SlotState::Found, None) => (KeyResult::Untouched, None),
+            (SlotState::Found, Some(found)) => found.commit(new_revision, now_us),
+            (SlotState::Made(MadeDocument { mut document, json_arg, .. }), found) => {
                 document.revision = new_revision.expect("a document that was made is numbered");
                 if let Some(found) = found {
                     document.locks = mem::take(found.head.locks);
@@ -277,7 +279,7 @@ impl<'h> Slot<'h> {
     }
 }
 
-impl Found<'_> {
+impl FoundDocument<'_> {
     /// The document before the transaction, as far as rules ask for it.
     fn before(&self) -> Option<OldSelf<'_>> {
         let watch = self.editor.watched()?;
@@ -286,7 +288,7 @@ impl Found<'_> {
 
     #[inline(always)]
     fn commit(self, new_revision: Option<u64>, now_us: Option<u64>) -> (KeyResult, Option<EndsAt>) {
-        let Found { mut head, editor, validation } = self;
+        let FoundDocument { mut head, editor, validation } = self;
         let Some(revision) = new_revision else {
             let ends_at = ends_at(head.model.map(|model| &**model), now_us, Use::Read);
             return (KeyResult::Unchanged { revision: *head.revision }, ends_at);
@@ -303,7 +305,7 @@ impl Found<'_> {
     }
 }
 
-impl Made {
+impl MadeDocument {
     fn edit<T>(
         &mut self,
         making: Making<'_>,

@@ -20,13 +20,13 @@ pub enum Statement<'a> {
         args: SmallVec<[Arg<'a>; 2]>,
         /// The text of the first operand, for errors.
         first_operand: &'a [u8],
-        before: Before,
+        before: Prefixes,
     },
 }
 
 /// The words in front of an operator.
 #[derive(Default)]
-pub struct Before {
+pub struct Prefixes {
     /// The operator runs only where this is true.
     pub when: Option<Arc<Program>>,
     /// Flag: its path has to match a place.
@@ -237,7 +237,7 @@ fn parse_statement<'a>(
     statements: &mut Statements<'a>,
 ) -> Result<usize> {
     if let Some(spec) = find_operator(word, parsing)? {
-        return parse_operator(spec, rest, Before::default(), parsing, statements);
+        return parse_operator(spec, rest, Prefixes::default(), parsing, statements);
     }
     if is_word(word, GUARD) || is_word(word, STRICT) {
         return parse_prefixed(word, rest, parsing, statements);
@@ -254,7 +254,7 @@ fn parse_prefixed<'a>(
     parsing: &mut Parsing<'_>,
     statements: &mut Statements<'a>,
 ) -> Result<usize> {
-    let mut before = Before::default();
+    let mut before = Prefixes::default();
     let (mut last, mut word, mut behind) = (GUARD, word, rest);
     let next = |last: &str, behind: &mut &'a [&'a [u8]]| -> Result<&'a [u8]> {
         let (word, others) = behind.split_first().ok_or_else(|| no_operator(last))?;
@@ -303,7 +303,7 @@ fn find_operator(word: &[u8], parsing: &Parsing<'_>) -> Result<Option<&'static O
 fn parse_operator<'a>(
     spec: &'static OpSpec,
     rest: &'a [&'a [u8]],
-    before: Before,
+    before: Prefixes,
     parsing: &mut Parsing<'_>,
     statements: &mut Statements<'a>,
 ) -> Result<usize> {

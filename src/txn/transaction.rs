@@ -7,14 +7,14 @@
 
 use std::cell::Cell;
 
-use super::block::{BlockRun, Released, Scratch};
+use super::block::{BlockRun, Released, ScratchJournal};
 use super::docs::OtherDocuments;
 use super::refusal::Refused;
 use super::request::{Block, ReplyForm, Request};
 use super::slot::{Committed, Slot};
 use super::statement::Statement;
 use crate::error::{Error, ErrorCode, Result};
-use crate::expr::Documents;
+use crate::expr::DocumentSource;
 use crate::model::ValidationContext;
 use crate::op::{Around, Clock};
 use crate::reply::Reply;
@@ -22,7 +22,7 @@ use crate::token::Token;
 use crate::value::edit::{check_put_in, check_written};
 
 /// The context in which the statements of one command run.
-pub struct Context<'t, 'a> {
+pub struct TransactionContext<'t, 'a> {
     pub request: &'t Request<'t, 'a>,
     pub clock: Clock,
     /// The moment on the clock of leases, where a statement asks for the holders of locks.
@@ -33,7 +33,7 @@ pub struct Context<'t, 'a> {
 
 /// The keys are open: nothing was looked at but whether documents exist.
 pub struct Opened<'t, 'a, 's, 'h> {
-    context: &'t Context<'t, 'a>,
+    context: &'t TransactionContext<'t, 'a>,
     slots: &'s mut [Slot<'h>],
     /// Grants that end when the command is over.
     released: &'s mut Released,
@@ -61,7 +61,7 @@ pub struct Numbered<'t, 'a, 's, 'h> {
 impl<'t, 'a, 's, 'h> Opened<'t, 'a, 's, 'h> {
     /// One slot for each key of the request; `released` is empty.
     pub fn new(
-        context: &'t Context<'t, 'a>,
+        context: &'t TransactionContext<'t, 'a>,
         slots: &'s mut [Slot<'h>],
         released: &'s mut Released,
     ) -> Opened<'t, 'a, 's, 'h> {
@@ -123,7 +123,7 @@ impl<'t, 'a, 's, 'h> Prepared<'t, 'a, 's, 'h> {
 #[derive(Default)]
 struct Running {
     /// For documents that the transaction makes.
-    scratch: Scratch,
+    scratch: ScratchJournal,
     bytes: JournalBytes,
 }
 
@@ -150,7 +150,7 @@ impl Opened<'_, '_, '_, '_> {
     #[cold]
     pub fn others(mut self, first: usize, most: usize) -> Result<Vec<Error>> {
         let request = self.context.request;
-        let mut scratch = Scratch::default();
+        let mut scratch = ScratchJournal::default();
         let mut failed = Vec::new();
         for (number, block) in request.blocks.iter().enumerate().skip(first) {
             let refused = self.in_block(&mut scratch, block, |run| run.failed_at_first(block));
@@ -167,7 +167,7 @@ impl Opened<'_, '_, '_, '_> {
     #[inline(always)]
     fn in_block<T>(
         &mut self,
-        scratch: &mut Scratch,
+        scratch: &mut ScratchJournal,
         block: &Block<'_>,
         work: impl FnOnce(BlockRun<'_, '_, '_>) -> T,
     ) -> T {
@@ -182,7 +182,7 @@ impl Opened<'_, '_, '_, '_> {
             key,
             revision: slot.revision(),
             args: request.args.map(|args| args.value.view()),
-            docs: others.as_ref().map(|others| others as &dyn Documents),
+            docs: others.as_ref().map(|others| others as &dyn DocumentSource),
             clock: context.clock,
             limits: &request.settings.expressions,
             allowance: request.allowance,
@@ -224,7 +224,7 @@ impl JournalBytes {
     #[inline(always)]
     pub fn add(
         &mut self,
-        context: &Context<'_, '_>,
+        context: &TransactionContext<'_, '_>,
         before: (u64, u64),
         after: (u64, u64),
         made: u64,

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::expr::OldSelf;
 use crate::model::{Definition, Model, ReadDefinition, ValidationContext, no_model};
 use crate::value::View;
-use crate::value::edit::{Change, Editor};
+use crate::value::edit::{Editor, PlaceChange};
 
 /// How much of a document is validated after a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl<'h> Validation<'h> {
     pub fn check(
         &self,
         document: View<'_>,
-        changes: &[Change],
+        changes: &[PlaceChange],
         before: Option<OldSelf<'_>>,
         context: &ValidationContext<'_>,
     ) -> Result<()> {

@@ -7,14 +7,14 @@ use std::cell::Cell;
 
 use hashbrown::HashSet;
 
-use super::chunks::{Child, Gather, Name, RUN_BYTES_MAX};
+use super::chunks::{Child, ChildName, Gather, RUN_BYTES_MAX};
 use super::leaf::Leaf;
 use super::limits::Limits;
 use super::names::{Mark, Sequence};
 use super::number::Number;
-use super::object::{Object, SlotName};
+use super::object::{LargeObject, SlotName};
 use super::pack::{self, HEADER_BYTES};
-use super::tree::{Array, Node, Value};
+use super::tree::{LargeArray, Repr, Value};
 use super::view::{ArrayView, ObjectView, SCALAR_BYTES, Text, View, string_size, text_size};
 use crate::error::Result;
 
@@ -48,22 +48,22 @@ pub fn copy(view: View<'_>) -> Value {
         View::Null => Value::NULL,
         View::Bool(value) => value.into(),
         View::Int(value) => value.into(),
-        View::Float(value) => Value(Node::Float(value)),
+        View::Float(value) => Value(Repr::Float(value)),
         View::Str(text) => Value::string(text.as_str()),
         View::Array(ArrayView::Packed(body)) => {
-            Value(Node::Leaf(Leaf::from_body(pack::ARRAY, body)))
+            Value(Repr::Leaf(Leaf::from_body(pack::ARRAY, body)))
         }
         View::Object(ObjectView::Packed(body)) => {
-            Value(Node::Leaf(Leaf::from_body(pack::OBJECT, body)))
+            Value(Repr::Leaf(Leaf::from_body(pack::OBJECT, body)))
         }
-        View::Array(ArrayView::Tree(array)) => Value(Node::Array(Box::new(array.clone()))),
-        View::Object(ObjectView::Tree(object)) => Value(Node::Object(Box::new(object.clone()))),
+        View::Array(ArrayView::Tree(array)) => Value(Repr::Array(Box::new(array.clone()))),
+        View::Object(ObjectView::Tree(object)) => Value(Repr::Object(Box::new(object.clone()))),
     }
 }
 
 /// Receives a value as events: scalars, and `begin_*` / `end` around containers.
-pub struct Builder {
-    scratch: Scratch,
+pub struct ValueBuilder {
+    scratch: BuildBuffers,
     names: Sequence,
     root: Option<Value>,
     limits: Limits,
@@ -75,9 +75,9 @@ pub struct Builder {
 
 /// The buffers of a builder. They are empty between values.
 #[derive(Default)]
-struct Scratch {
+struct BuildBuffers {
     buffer: Vec<u8>,
-    frames: Vec<Frame>,
+    frames: Vec<OpenContainer>,
     /// The mark of each name in each open object with not many of them, to notice repeated names. Two names
     /// with one mark are taken for repeated, which costs time and changes nothing.
     seen: Vec<Mark>,
@@ -86,11 +86,11 @@ struct Scratch {
 thread_local! {
     /// The buffers of the last builder of this thread: most values are built in less time than it
     /// takes to allocate them.
-    static SPARE: Cell<Scratch> = Cell::default();
+    static SPARE: Cell<BuildBuffers> = Cell::default();
 }
 
-impl Scratch {
-    fn take() -> Scratch {
+impl BuildBuffers {
+    fn take() -> BuildBuffers {
         // A thread that ends has none to spare.
         SPARE.try_with(Cell::take).unwrap_or_default()
     }
@@ -102,19 +102,19 @@ impl Scratch {
         self.frames.clear();
         self.seen.clear();
         self.buffer.shrink_to(KEEP);
-        self.frames.shrink_to(KEEP / size_of::<Frame>());
+        self.frames.shrink_to(KEEP / size_of::<OpenContainer>());
         self.seen.shrink_to(KEEP / size_of::<Mark>());
         let _ = SPARE.try_with(|spare| spare.set(self));
     }
 }
 
-impl Drop for Builder {
+impl Drop for ValueBuilder {
     fn drop(&mut self) {
         std::mem::take(&mut self.scratch).keep();
     }
 }
 
-struct Frame {
+struct OpenContainer {
     /// Where the packed container begins in the buffer. Of a tree it has the children that are in no run yet.
     start: usize,
     /// The children in the buffer.
@@ -133,13 +133,13 @@ enum Tree {
     /// With the marks of all names, once there are many.
     Object(Gather<SlotName>, HashSet<Mark>),
     /// A name was repeated or is too long: each member is looked up, and none is in the buffer.
-    Careful(Object, Option<Box<str>>),
+    Careful(LargeObject, Option<Box<str>>),
 }
 
 /// From so many members on the marks of their names are hashed.
 const HASHED_FROM: usize = 64;
 
-impl Frame {
+impl OpenContainer {
     /// Moves `count` children, those before `end`, out of the buffer; what is behind moves up.
     fn take_runs(&mut self, buffer: &mut Vec<u8>, end: usize, count: usize) {
         let content = self.start + HEADER_BYTES;
@@ -162,10 +162,10 @@ impl Frame {
     }
 }
 
-impl Builder {
-    pub fn new(limits: &Limits) -> Builder {
-        Builder {
-            scratch: Scratch::take(),
+impl ValueBuilder {
+    pub fn new(limits: &Limits) -> ValueBuilder {
+        ValueBuilder {
+            scratch: BuildBuffers::take(),
             names: Sequence::new(),
             root: None,
             limits: *limits,
@@ -228,7 +228,7 @@ impl Builder {
         let tag = if object { pack::OBJECT } else { pack::ARRAY };
         let start = pack::open_container(tag, &mut self.scratch.buffer);
         let seen_start = self.scratch.seen.len();
-        self.scratch.frames.push(Frame {
+        self.scratch.frames.push(OpenContainer {
             start,
             count: 0,
             seen_start,
@@ -286,7 +286,7 @@ impl Builder {
         };
         members.push_packed(&buffer[frame.start + HEADER_BYTES..]);
         buffer.truncate(frame.start);
-        frame.tree = Some(Tree::Careful(Object::new(members.finish()), None));
+        frame.tree = Some(Tree::Careful(LargeObject::new(members.finish()), None));
     }
 
     #[cold]
@@ -309,7 +309,7 @@ impl Builder {
             if self.keeps_packed() {
                 return self.count_child();
             }
-            let value = Value(Node::Leaf(Leaf::new(&self.scratch.buffer[frame.start..])));
+            let value = Value(Repr::Leaf(Leaf::new(&self.scratch.buffer[frame.start..])));
             self.scratch.buffer.truncate(frame.start);
             return self.push(value);
         };
@@ -317,13 +317,13 @@ impl Builder {
         let value = match tree {
             Tree::Array(mut items) => {
                 items.push_packed(rest);
-                Value(Node::Array(Box::new(Array::from(items.finish()))))
+                Value(Repr::Array(Box::new(LargeArray::from(items.finish()))))
             }
             Tree::Object(mut members, _) => {
                 members.push_packed(rest);
-                Value(Node::Object(Box::new(Object::new(members.finish()))))
+                Value(Repr::Object(Box::new(LargeObject::new(members.finish()))))
             }
-            Tree::Careful(object, _) => Value(Node::Object(Box::new(object))),
+            Tree::Careful(object, _) => Value(Repr::Object(Box::new(object))),
         };
         self.scratch.buffer.truncate(frame.start);
         if frame.repack {
@@ -392,7 +392,7 @@ impl Builder {
     /// Moves the children out of the buffer, all but the last, to the tree that the container on top becomes.
     #[inline(never)]
     fn end_run(&mut self) {
-        let Scratch { buffer, frames, .. } = &mut self.scratch;
+        let BuildBuffers { buffer, frames, .. } = &mut self.scratch;
         let frame = frames.last_mut().expect("a packed container is open");
         frame.take_runs(buffer, frame.child_at, frame.count - 1);
         frame.count = 1;
@@ -400,7 +400,7 @@ impl Builder {
 
     /// Adds a value to the container on top, which becomes a tree if it is not.
     fn push(&mut self, value: Value) {
-        let Scratch { buffer, frames, .. } = &mut self.scratch;
+        let BuildBuffers { buffer, frames, .. } = &mut self.scratch;
         let Some(frame) = frames.last_mut() else {
             self.root = Some(value);
             return;
@@ -462,7 +462,7 @@ impl Builder {
 /// moved into its place, a small one written there once.
 pub fn nested(names: &[&str], inner: Measured) -> Measured {
     let (size, depth) = nested_size(names, &inner);
-    let mut builder = Builder::new(&Limits::NONE);
+    let mut builder = ValueBuilder::new(&Limits::NONE);
     let within = "what was measured is within the representation's limits";
     for name in names {
         builder.begin_object().and_then(|()| builder.name(name)).expect(within);
@@ -484,7 +484,7 @@ pub fn nested_size(names: &[&str], inner: &Measured) -> (u64, u32) {
 
 /// Builds an array of values.
 pub fn array<'a>(items: impl IntoIterator<Item = View<'a>>) -> Value {
-    let mut builder = Builder::new(&Limits::NONE);
+    let mut builder = ValueBuilder::new(&Limits::NONE);
     builder.begin_array().expect("an array is within the representation's limits");
     for item in items {
         builder.events(item).expect("parts of a document are within the representation's limits");
@@ -495,7 +495,7 @@ pub fn array<'a>(items: impl IntoIterator<Item = View<'a>>) -> Value {
 
 /// Builds an object of members; of repeated names the last value wins.
 pub fn object<'a>(members: impl IntoIterator<Item = (Text<'a>, View<'a>)>) -> Value {
-    let mut builder = Builder::new(&Limits::NONE);
+    let mut builder = ValueBuilder::new(&Limits::NONE);
     builder.begin_object().expect("an object is within the representation's limits");
     for (name, value) in members {
         builder

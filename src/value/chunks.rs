@@ -15,7 +15,7 @@ use super::names;
 use super::number::Number;
 use super::object::SlotName;
 use super::pack::{self, HEADER_BYTES, LEAF_BYTES_MAX, PackedNumber};
-use super::tree::{Node, Value};
+use super::tree::{Repr, Value};
 use super::view::View;
 
 /// A run of more than one child takes at most this many bytes.
@@ -25,7 +25,7 @@ pub const RUN_BYTES_MAX: usize = 512;
 const JOINED_BYTES_MAX: usize = RUN_BYTES_MAX / 4 * 3;
 
 /// The part of a child before its value: nothing in an array, a name in an object.
-pub trait Name: Clone {
+pub trait ChildName: Clone {
     /// Tag of the packed container that such children are in.
     const TAG: u8;
     /// The length of the packed name at `at`.
@@ -36,7 +36,7 @@ pub trait Name: Clone {
     fn write(&self, out: &mut Vec<u8>);
 }
 
-impl Name for () {
+impl ChildName for () {
     const TAG: u8 = pack::ARRAY;
 
     #[inline]
@@ -53,7 +53,7 @@ impl Name for () {
     fn write(&self, _: &mut Vec<u8>) {}
 }
 
-impl Name for SlotName {
+impl ChildName for SlotName {
     const TAG: u8 = pack::OBJECT;
 
     #[inline]
@@ -90,12 +90,12 @@ pub struct Chunks<N> {
 struct Chunk<N> {
     /// The number of its first child.
     first: u32,
-    part: Part<N>,
+    part: ChunkContent<N>,
 }
 
 /// The content of a chunk.
 #[derive(Clone)]
-pub enum Part<N> {
+pub enum ChunkContent<N> {
     /// At least one child, packed.
     Run(Leaf),
     One(N, Value),
@@ -103,24 +103,24 @@ pub enum Part<N> {
 
 const _: () = assert!(size_of::<Chunk<()>>() == 32 && size_of::<Chunk<SlotName>>() == 48);
 
-impl<N> Part<N> {
+impl<N> ChunkContent<N> {
     #[inline]
     pub fn count(&self) -> usize {
         match self {
-            Part::Run(leaf) => leaf.get().body().len(),
-            Part::One(..) => 1,
+            ChunkContent::Run(leaf) => leaf.get().body().len(),
+            ChunkContent::One(..) => 1,
         }
     }
 
     /// The value of a chunk of one child.
     pub fn one(&self) -> Option<&Value> {
-        if let Part::One(_, value) = self { Some(value) } else { None }
+        if let ChunkContent::One(_, value) = self { Some(value) } else { None }
     }
 
     /// The value of a chunk of one child that is a tree node.
     pub fn into_tree(self) -> Option<Value> {
         match self {
-            Part::One(_, value) if value.is_tree() => Some(value),
+            ChunkContent::One(_, value) if value.is_tree() => Some(value),
             _ => None,
         }
     }
@@ -133,7 +133,7 @@ pub enum Child<'a, N> {
     One(N, Value),
 }
 
-impl<N: Name> Child<'_, N> {
+impl<N: ChildName> Child<'_, N> {
     pub fn new(name: N, value: Value) -> Child<'static, N> {
         let packed = Packed::new(&value).filter(|_| name.text_len() <= LEAF_BYTES_MAX);
         let Some(packed) = packed else { return Child::One(name, value) };
@@ -146,10 +146,10 @@ impl<N: Name> Child<'_, N> {
         }
     }
 
-    fn into_part(self) -> Part<N> {
+    fn into_part(self) -> ChunkContent<N> {
         match self {
-            Child::Packed(bytes) => Part::Run(Leaf::of_children(N::TAG, &bytes, 1)),
-            Child::One(name, value) => Part::One(name, value),
+            Child::Packed(bytes) => ChunkContent::Run(Leaf::of_children(N::TAG, &bytes, 1)),
+            Child::One(name, value) => ChunkContent::One(name, value),
         }
     }
 }
@@ -165,10 +165,10 @@ impl Packed<'_> {
     #[inline]
     pub fn new(value: &Value) -> Option<Packed<'_>> {
         Some(match &value.0 {
-            Node::Int(number) => Packed::Number(PackedNumber::new(Number::Int(*number))),
-            Node::Float(number) => Packed::Number(PackedNumber::new(Number::Float(*number))),
-            Node::Leaf(leaf) => Packed::Node(leaf.get().node()),
-            Node::Array(_) | Node::Object(_) => return None,
+            Repr::Int(number) => Packed::Number(PackedNumber::new(Number::Int(*number))),
+            Repr::Float(number) => Packed::Number(PackedNumber::new(Number::Float(*number))),
+            Repr::Leaf(leaf) => Packed::Node(leaf.get().node()),
+            Repr::Array(_) | Repr::Object(_) => return None,
             _ => {
                 let mut out = Vec::new();
                 match value.view() {
@@ -195,13 +195,13 @@ impl Packed<'_> {
 }
 
 /// Where the child behind `offset` others of a run begins.
-fn child_start<N: Name>(run: LeafRef<'_>, offset: usize) -> usize {
+fn child_start<N: ChildName>(run: LeafRef<'_>, offset: usize) -> usize {
     let node = run.node();
     (0..offset).fold(HEADER_BYTES, |at, _| child_end::<N>(node, at))
 }
 
 #[inline]
-fn child_end<N: Name>(node: &[u8], at: usize) -> usize {
+fn child_end<N: ChildName>(node: &[u8], at: usize) -> usize {
     let value = at + N::len_at(node, at);
     value + pack::node_len(node, value)
 }
@@ -229,16 +229,16 @@ impl<N> Chunks<N> {
     }
 
     #[inline]
-    pub fn parts(&self) -> Parts<'_, N> {
-        Parts(self.chunks.iter())
+    pub fn parts(&self) -> ContentIter<'_, N> {
+        ContentIter(self.chunks.iter())
     }
 
-    pub fn parts_mut(&mut self) -> impl Iterator<Item = &mut Part<N>> {
+    pub fn parts_mut(&mut self) -> impl Iterator<Item = &mut ChunkContent<N>> {
         self.chunks.iter_mut().map(|chunk| &mut chunk.part)
     }
 
     /// Takes out every part.
-    pub fn drain(&mut self) -> impl Iterator<Item = Part<N>> {
+    pub fn drain(&mut self) -> impl Iterator<Item = ChunkContent<N>> {
         self.chunks.drain(..).map(|chunk| chunk.part)
     }
 
@@ -271,12 +271,12 @@ impl<N> Chunks<N> {
     }
 
     #[inline]
-    pub fn part(&self, nth: usize) -> &Part<N> {
+    pub fn part(&self, nth: usize) -> &ChunkContent<N> {
         &self.chunks[nth].part
     }
 
     #[inline]
-    pub fn part_mut(&mut self, nth: usize) -> &mut Part<N> {
+    pub fn part_mut(&mut self, nth: usize) -> &mut ChunkContent<N> {
         &mut self.chunks[nth].part
     }
 
@@ -303,13 +303,13 @@ impl<N> Chunks<N> {
     }
 }
 
-impl<N: Name> Chunks<N> {
+impl<N: ChildName> Chunks<N> {
     /// The packed form of all children where it is short enough for a packed container: its bytes and
     /// their number.
     pub fn packed(&self) -> Option<(Cow<'_, [u8]>, usize)> {
         let mut all = Cow::Borrowed(&[][..]);
         for part in self.parts() {
-            let Part::Run(leaf) = part else { return None };
+            let ChunkContent::Run(leaf) = part else { return None };
             let bytes = leaf.get().body().bytes();
             if all.is_empty() {
                 all = bytes.into();
@@ -326,7 +326,7 @@ impl<N: Name> Chunks<N> {
     /// Adds a child behind all others.
     pub fn push(&mut self, child: Child<'_, N>) {
         if let Child::Packed(bytes) = &child
-            && let Some(Chunk { part: Part::Run(leaf), .. }) = self.chunks.back_mut()
+            && let Some(Chunk { part: ChunkContent::Run(leaf), .. }) = self.chunks.back_mut()
             && has_room(leaf.get(), 0, bytes.len(), 1)
         {
             let end = leaf.get().used();
@@ -341,7 +341,7 @@ impl<N: Name> Chunks<N> {
         loop {
             let (nth, offset) = self.locate(position).expect("the child is there");
             match (&mut self.chunks[nth].part, &child) {
-                (Part::Run(leaf), Child::Packed(bytes)) => {
+                (ChunkContent::Run(leaf), Child::Packed(bytes)) => {
                     let start = child_start::<N>(leaf.get(), offset);
                     let end = child_end::<N>(leaf.get().node(), start);
                     if has_room(leaf.get(), end - start, bytes.len(), 0) {
@@ -351,8 +351,8 @@ impl<N: Name> Chunks<N> {
                     }
                     self.make_room(nth, offset, false);
                 }
-                (Part::Run(_), Child::One(..)) => self.make_room(nth, offset, true),
-                (part @ Part::One(..), _) => {
+                (ChunkContent::Run(_), Child::One(..)) => self.make_room(nth, offset, true),
+                (part @ ChunkContent::One(..), _) => {
                     *part = child.into_part();
                     return self.join_around(nth);
                 }
@@ -371,7 +371,7 @@ impl<N: Name> Chunks<N> {
     }
 
     fn insert_in_run(&mut self, (nth, offset): (usize, usize), bytes: &[u8], count: usize) -> bool {
-        let Part::Run(leaf) = &mut self.chunks[nth].part else { return false };
+        let ChunkContent::Run(leaf) = &mut self.chunks[nth].part else { return false };
         if !has_room(leaf.get(), 0, bytes.len(), count) {
             return false;
         }
@@ -387,7 +387,7 @@ impl<N: Name> Chunks<N> {
 
     /// Puts children before a position; at the end, behind all others.
     pub fn insert(&mut self, position: usize, new: Chunks<N>) {
-        if let (1, Some(Part::Run(leaf))) = (new.chunks.len(), new.parts().next()) {
+        if let (1, Some(ChunkContent::Run(leaf))) = (new.chunks.len(), new.parts().next()) {
             let body = leaf.get().body();
             if self.insert_packed(position, body.bytes(), body.len()) {
                 return;
@@ -419,7 +419,9 @@ impl<N: Name> Chunks<N> {
     /// Takes `count` children out from a position on.
     pub fn take(&mut self, position: usize, count: usize) -> Chunks<N> {
         if let Some(run) = self.take_from_run(position, count) {
-            return Chunks { chunks: VecDeque::from([Chunk { first: 0, part: Part::Run(run) }]) };
+            return Chunks {
+                chunks: VecDeque::from([Chunk { first: 0, part: ChunkContent::Run(run) }]),
+            };
         }
         let start = self.divide_at(position);
         let end = self.divide_at(position + count);
@@ -435,7 +437,7 @@ impl<N: Name> Chunks<N> {
     /// Takes out children that are not all of one run.
     fn take_from_run(&mut self, position: usize, count: usize) -> Option<Leaf> {
         let (nth, offset) = self.locate(position)?;
-        let Part::Run(leaf) = &mut self.chunks[nth].part else { return None };
+        let ChunkContent::Run(leaf) = &mut self.chunks[nth].part else { return None };
         if count == leaf.get().body().len() || offset + count > leaf.get().body().len() {
             return None;
         }
@@ -466,7 +468,7 @@ impl<N: Name> Chunks<N> {
 
     /// Divides a run before the child at `offset`.
     fn divide(&mut self, nth: usize, offset: usize) {
-        let Chunk { first, part: Part::Run(leaf) } = &mut self.chunks[nth] else {
+        let Chunk { first, part: ChunkContent::Run(leaf) } = &mut self.chunks[nth] else {
             panic!("only runs are divided")
         };
         let (node, count) = (leaf.get().node(), leaf.get().body().len());
@@ -475,12 +477,12 @@ impl<N: Name> Chunks<N> {
         let back = Leaf::of_children(N::TAG, &node[at..], count - offset);
         let first = first.wrapping_add(offset as u32);
         *leaf = front;
-        self.chunks.insert(nth + 1, Chunk { first, part: Part::Run(back) });
+        self.chunks.insert(nth + 1, Chunk { first, part: ChunkContent::Run(back) });
     }
 
     /// Divides a run in halves, the front not empty and the back neither.
     fn halve(&mut self, nth: usize) {
-        let Part::Run(leaf) = self.part(nth) else { panic!("only runs are divided") };
+        let ChunkContent::Run(leaf) = self.part(nth) else { panic!("only runs are divided") };
         let (node, count) = (leaf.get().node(), leaf.get().body().len());
         let (mut at, mut offset) = (HEADER_BYTES, 0);
         while offset == 0 || (at < node.len() / 2 && offset < count - 1) {
@@ -508,7 +510,9 @@ impl<N: Name> Chunks<N> {
             }
         };
         let part = &mut self.chunks[nth].part;
-        let Part::Run(leaf) = part else { panic!("only a run has children with too little room") };
+        let ChunkContent::Run(leaf) = part else {
+            panic!("only a run has children with too little room")
+        };
         *part = one_of(&leaf.get().node()[HEADER_BYTES..]);
     }
 
@@ -521,52 +525,53 @@ impl<N: Name> Chunks<N> {
 
     /// Joins a run and the one behind it where there is little in them.
     fn join(&mut self, nth: usize) {
-        let Some(Part::Run(back)) = self.chunks.get(nth + 1).map(|chunk| &chunk.part) else {
+        let Some(ChunkContent::Run(back)) = self.chunks.get(nth + 1).map(|chunk| &chunk.part)
+        else {
             return;
         };
-        let Part::Run(front) = self.part(nth) else { return };
+        let ChunkContent::Run(front) = self.part(nth) else { return };
         let (front, back) = (front.get(), back.get());
         if front.used() + back.body().bytes().len() > JOINED_BYTES_MAX {
             return;
         }
         let bytes = [front.body().bytes(), back.body().bytes()].concat();
         let joined = Leaf::of_children(N::TAG, &bytes, front.body().len() + back.body().len());
-        self.chunks[nth].part = Part::Run(joined);
+        self.chunks[nth].part = ChunkContent::Run(joined);
         self.chunks.remove(nth + 1);
         self.shrink_table();
     }
 }
 
 /// The only child of a run as a chunk of its own.
-fn one_of<N: Name>(child: &[u8]) -> Part<N> {
-    Part::One(N::read(child), Value::from_packed(&child[N::len_at(child, 0)..]))
+fn one_of<N: ChildName>(child: &[u8]) -> ChunkContent<N> {
+    ChunkContent::One(N::read(child), Value::from_packed(&child[N::len_at(child, 0)..]))
 }
 
 /// Iterates the contents of chunks, in order.
-pub struct Parts<'a, N>(vec_deque::Iter<'a, Chunk<N>>);
+pub struct ContentIter<'a, N>(vec_deque::Iter<'a, Chunk<N>>);
 
-impl<N> Clone for Parts<'_, N> {
+impl<N> Clone for ContentIter<'_, N> {
     fn clone(&self) -> Self {
-        Parts(self.0.clone())
+        ContentIter(self.0.clone())
     }
 }
 
-impl<'a, N> Iterator for Parts<'a, N> {
-    type Item = &'a Part<N>;
+impl<'a, N> Iterator for ContentIter<'a, N> {
+    type Item = &'a ChunkContent<N>;
 
     #[inline]
-    fn next(&mut self) -> Option<&'a Part<N>> {
+    fn next(&mut self) -> Option<&'a ChunkContent<N>> {
         self.0.next().map(|chunk| &chunk.part)
     }
 }
 
-impl<N> ExactSizeIterator for Parts<'_, N> {
+impl<N> ExactSizeIterator for ContentIter<'_, N> {
     fn len(&self) -> usize {
         self.0.len()
     }
 }
 
-impl<N> DoubleEndedIterator for Parts<'_, N> {
+impl<N> DoubleEndedIterator for ContentIter<'_, N> {
     fn next_back(&mut self) -> Option<Self::Item> {
         self.0.next_back().map(|chunk| &chunk.part)
     }
@@ -588,12 +593,12 @@ pub trait Runs {
     fn replace_one(&mut self, nth: usize, new: Value) -> Value;
 }
 
-impl<N: Name> Runs for Chunks<N> {
+impl<N: ChildName> Runs for Chunks<N> {
     #[inline]
     fn run(&self, nth: usize) -> LeafRef<'_> {
         match self.part(nth) {
-            Part::Run(leaf) => leaf.get(),
-            Part::One(..) => unreachable!("the chunk is a run"),
+            ChunkContent::Run(leaf) => leaf.get(),
+            ChunkContent::One(..) => unreachable!("the chunk is a run"),
         }
     }
 
@@ -604,7 +609,9 @@ impl<N: Name> Runs for Chunks<N> {
 
     #[inline]
     fn splice(&mut self, nth: usize, splice: &Splice<'_>) {
-        let Part::Run(leaf) = self.part_mut(nth) else { unreachable!("the chunk is a run") };
+        let ChunkContent::Run(leaf) = self.part_mut(nth) else {
+            unreachable!("the chunk is a run")
+        };
         leaf.splice(splice);
         if splice.bytes.len() < splice.end - splice.start {
             self.join_around(nth);
@@ -618,13 +625,13 @@ impl<N: Name> Runs for Chunks<N> {
     #[inline]
     fn one_mut(&mut self, nth: usize) -> &mut Value {
         match self.part_mut(nth) {
-            Part::One(_, value) => value,
-            Part::Run(_) => unreachable!("the chunk is one child"),
+            ChunkContent::One(_, value) => value,
+            ChunkContent::Run(_) => unreachable!("the chunk is one child"),
         }
     }
 
     fn replace_one(&mut self, nth: usize, new: Value) -> Value {
-        let Part::One(name, value) = self.part_mut(nth) else {
+        let ChunkContent::One(name, value) = self.part_mut(nth) else {
             unreachable!("the chunk is one child")
         };
         let old = std::mem::replace(value, new);
@@ -646,7 +653,7 @@ pub struct Gather<N> {
     pending_count: usize,
 }
 
-impl<N: Name> Gather<N> {
+impl<N: ChildName> Gather<N> {
     pub fn new() -> Gather<N> {
         Gather { chunks: VecDeque::new(), count: 0, pending: Vec::new(), pending_count: 0 }
     }
@@ -666,7 +673,7 @@ impl<N: Name> Gather<N> {
             }
             Child::One(name, value) => {
                 self.end_run();
-                self.push_part(Part::One(name, value));
+                self.push_part(ChunkContent::One(name, value));
             }
         }
     }
@@ -697,7 +704,7 @@ impl<N: Name> Gather<N> {
             return self.push_child(bytes);
         }
         debug_assert!(HEADER_BYTES + bytes.len() <= RUN_BYTES_MAX);
-        self.push_part(Part::Run(Leaf::of_children(N::TAG, bytes, count)));
+        self.push_part(ChunkContent::Run(Leaf::of_children(N::TAG, bytes, count)));
     }
 
     fn end_run(&mut self) {
@@ -705,11 +712,11 @@ impl<N: Name> Gather<N> {
             let run = Leaf::of_children(N::TAG, &self.pending, self.pending_count);
             self.pending.clear();
             self.pending_count = 0;
-            self.push_part(Part::Run(run));
+            self.push_part(ChunkContent::Run(run));
         }
     }
 
-    fn push_part(&mut self, part: Part<N>) {
+    fn push_part(&mut self, part: ChunkContent<N>) {
         let first = self.count;
         self.count += part.count() as u32;
         self.chunks.push_back(Chunk { first, part });
@@ -723,26 +730,26 @@ impl<N: Name> Gather<N> {
 }
 
 /// Gives the children of chunks one by one.
-pub struct Source<N> {
+pub struct IntoChildren<N> {
     chunks: vec_deque::IntoIter<Chunk<N>>,
     run: Option<Leaf>,
     /// Where the next child of the run begins.
     at: usize,
 }
 
-impl<N: Name> Source<N> {
-    pub fn new(chunks: Chunks<N>) -> Source<N> {
-        Source { chunks: chunks.chunks.into_iter(), run: None, at: 0 }
+impl<N: ChildName> IntoChildren<N> {
+    pub fn new(chunks: Chunks<N>) -> IntoChildren<N> {
+        IntoChildren { chunks: chunks.chunks.into_iter(), run: None, at: 0 }
     }
 
     pub fn next(&mut self) -> Option<Child<'_, N>> {
         if self.run.as_ref().is_none_or(|run| self.at == run.get().used()) {
             match self.chunks.next()?.part {
-                Part::One(name, value) => {
+                ChunkContent::One(name, value) => {
                     self.run = None;
                     return Some(Child::One(name, value));
                 }
-                Part::Run(leaf) => self.run = Some(leaf),
+                ChunkContent::Run(leaf) => self.run = Some(leaf),
             }
             self.at = HEADER_BYTES;
         }

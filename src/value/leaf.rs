@@ -3,7 +3,8 @@
 use smallvec::SmallVec;
 
 use super::pack::{
-    ARRAY, Body, HEADER_BYTES, LEAF_BYTES_MAX, OBJECT, name_len, node_len, set_header, u16_at, view,
+    ARRAY, HEADER_BYTES, LEAF_BYTES_MAX, OBJECT, PackedBody, name_len, node_len, set_header,
+    u16_at, view,
 };
 use super::view::View;
 
@@ -17,7 +18,7 @@ pub struct LeafRef<'a>(&'a [u8]);
 
 /// Where a node stands inside a leaf: the byte range of the node itself (for an object's member
 /// with its name in front) and the headers of the containers around it, outermost first.
-pub struct Spot {
+pub struct NodeRange {
     pub headers: SmallVec<[u16; 8]>,
     pub start: usize,
     /// Where the value begins; `start` unless a name stands before it.
@@ -34,7 +35,7 @@ pub struct Steps<'s> {
 }
 
 /// One change in a leaf: `bytes` take the place of `start..end`, and the count of the innermost container
-/// changes by `count_change`. The headers are those of a [`Spot`].
+/// changes by `count_change`. The headers are those of a [`NodeRange`].
 pub struct Splice<'s> {
     pub headers: &'s [u16],
     pub start: usize,
@@ -53,7 +54,7 @@ impl Leaf {
         Leaf::with_slack(buffer)
     }
 
-    pub fn from_body(tag: u8, body: Body<'_>) -> Leaf {
+    pub fn from_body(tag: u8, body: PackedBody<'_>) -> Leaf {
         let used = HEADER_BYTES + body.bytes().len();
         let mut buffer = Vec::with_capacity(rounded(used));
         buffer.extend_from_slice(&[tag, 0, 0, 0, 0]);
@@ -64,7 +65,7 @@ impl Leaf {
 
     /// `count` packed children, or members, in a container of their own.
     pub fn of_children(tag: u8, bytes: &[u8], count: usize) -> Leaf {
-        Leaf::from_body(tag, Body::new(bytes, count))
+        Leaf::from_body(tag, PackedBody::new(bytes, count))
     }
 
     /// Fills the buffer up to its capacity, so that none of it is given back.
@@ -171,8 +172,8 @@ impl<'a> LeafRef<'a> {
 
     /// The inside of the container.
     #[inline]
-    pub fn body(self) -> Body<'a> {
-        Body::at(self.0, 0)
+    pub fn body(self) -> PackedBody<'a> {
+        PackedBody::at(self.0, 0)
     }
 
     /// The view of the node at a place inside this leaf.
@@ -185,13 +186,13 @@ impl<'a> LeafRef<'a> {
 
     /// Finds the node at a place inside this leaf. The place exists.
     #[inline]
-    pub fn locate(self, steps: Steps<'_>) -> Spot {
-        let mut spot = Spot { headers: SmallVec::new(), start: 0, value: 0, end: 0 };
+    pub fn locate(self, steps: Steps<'_>) -> NodeRange {
+        let mut spot = NodeRange { headers: SmallVec::new(), start: 0, value: 0, end: 0 };
         let mut before = steps.before;
         for step in steps.rest {
             let step = *step - std::mem::take(&mut before);
             let header = spot.value;
-            let body = Body::at(self.0, header);
+            let body = PackedBody::at(self.0, header);
             assert!((step as usize) < body.len(), "a place names a node that is there");
             let inside = header + HEADER_BYTES;
             spot.headers.push(header as u16);
@@ -209,10 +210,10 @@ impl<'a> LeafRef<'a> {
 
     /// The gap before the child at `position` of the container at `steps`; behind the last when
     /// `position` is the number of children. The headers include the container's own.
-    pub fn locate_gap(self, steps: Steps<'_>, position: usize) -> Spot {
+    pub fn locate_gap(self, steps: Steps<'_>, position: usize) -> NodeRange {
         let mut spot = self.locate(steps);
         let header = spot.value;
-        let body = Body::at(self.0, header);
+        let body = PackedBody::at(self.0, header);
         assert!(position <= body.len(), "a gap is inside its container");
         spot.headers.push(header as u16);
         let offset = if self.0[header] == ARRAY {

@@ -31,7 +31,7 @@ mod view;
 pub mod wire;
 pub mod work;
 
-pub use build::{Builder, Measured, array, nested, nested_size, object};
+pub use build::{Measured, ValueBuilder, array, nested, nested_size, object};
 pub use limits::Limits;
 pub use number::{NO_SUCH_DOUBLE, Number, exact_double};
 pub use root::{ROOT_BYTES, Root, Tail};

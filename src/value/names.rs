@@ -64,7 +64,7 @@ impl NameId {
     }
 
     #[inline]
-    fn entry(self) -> &'static Entry {
+    fn entry(self) -> &'static SharedName {
         ENTRIES[usize::from(self.0)]
             .get()
             .expect("a packed name number was handed out by this table")
@@ -74,7 +74,7 @@ impl NameId {
 /// The size of the blocks that printed names are copied in.
 pub(super) const PRINTED_BLOCK: usize = 16;
 
-struct Entry {
+struct SharedName {
     text: &'static str,
     printed: &'static [u8],
     printed_len: u16,
@@ -91,9 +91,9 @@ impl Mark {
     }
 }
 
-impl Entry {
+impl SharedName {
     /// Where the name needs no escape, text and printed form share one buffer.
-    fn new(name: &str, mark: Mark) -> Entry {
+    fn new(name: &str, mark: Mark) -> SharedName {
         let mut printed = Vec::with_capacity(name.len() + 3 + PRINTED_BLOCK);
         super::print::string(name.as_bytes(), &mut printed);
         printed.push(b':');
@@ -109,13 +109,13 @@ impl Entry {
         let both: &'static str = String::from_utf8(printed).expect("escaped UTF-8 is UTF-8").leak();
         let text = &both[text_start..text_start + name.len()];
         let printed = &both.as_bytes()[..blocks_len];
-        Entry { text, printed, printed_len: printed_len as u16, mark }
+        SharedName { text, printed, printed_len: printed_len as u16, mark }
     }
 }
 
 // Plain statics, so that a name is one load and one test away.
 
-static ENTRIES: [OnceLock<Entry>; NAMES_MAX] = [const { OnceLock::new() }; NAMES_MAX];
+static ENTRIES: [OnceLock<SharedName>; NAMES_MAX] = [const { OnceLock::new() }; NAMES_MAX];
 /// Open addressing from hash to number plus one, 0 where it is empty; written under `GROW` alone.
 static INDEX: [AtomicU32; INDEX_SLOTS] = [const { AtomicU32::new(EMPTY) }; INDEX_SLOTS];
 static SKETCH: [AtomicU8; SKETCH_SLOTS] = [const { AtomicU8::new(0) }; SKETCH_SLOTS];
@@ -227,7 +227,7 @@ fn insert(name: &str, hash: u64) -> Option<NameId> {
         return None;
     }
     let number = *count;
-    let entry = Entry::new(name, Mark::of(hash));
+    let entry = SharedName::new(name, Mark::of(hash));
     assert!(ENTRIES[number].set(entry).is_ok(), "a name's number is used once");
     *count += 1;
     let mut slot = hash as usize % INDEX_SLOTS;

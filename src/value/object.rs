@@ -2,18 +2,18 @@
 
 use hashbrown::HashTable;
 
-use super::chunks::{Child, Chunks, Gather, Part, Parts, Source};
+use super::chunks::{Child, ChunkContent, Chunks, ContentIter, Gather, IntoChildren};
 use super::names::{self, NameId};
-use super::pack::{self, PackedName};
+use super::pack::{self, PackedMembers, PackedName};
 use super::tree::{Value, drop_flat};
 use super::view::View;
 
 /// A large object: members in the order they were added, and an index by name.
 ///
 /// A removed member leaves a hole, so that the positions of the others stay as they are while a
-/// command runs, and the index stays right; [`Object::close_holes`] is called between commands.
+/// command runs, and the index stays right; [`LargeObject::close_holes`] is called between commands.
 #[derive(Clone, Default)]
-pub struct Object {
+pub struct LargeObject {
     pub(super) chunks: Chunks<SlotName>,
     live: usize,
     /// Positions by name, where there are many members or chunks.
@@ -65,10 +65,10 @@ fn hash(name: &[u8]) -> u64 {
     HASHER.get_or_init(foldhash::fast::RandomState::default).hash_one(name)
 }
 
-impl Object {
+impl LargeObject {
     /// The members are named differently, and there are no holes among them.
-    pub(super) fn new(chunks: Chunks<SlotName>) -> Object {
-        let mut object = Object { live: chunks.len(), chunks, index: HashTable::new() };
+    pub(super) fn new(chunks: Chunks<SlotName>) -> LargeObject {
+        let mut object = LargeObject { live: chunks.len(), chunks, index: HashTable::new() };
         object.rebuild_index();
         object
     }
@@ -84,7 +84,7 @@ impl Object {
 
     pub(super) fn own_bytes(&self) -> usize {
         let names = self.chunks.parts().map(|part| match part {
-            Part::One(SlotName::Text(text), _) => text.len(),
+            ChunkContent::One(SlotName::Text(text), _) => text.len(),
             _ => 0,
         });
         self.chunks.table_bytes() + self.index.allocation_size() + names.sum::<usize>()
@@ -107,15 +107,15 @@ impl Object {
         let mut first = 0;
         for part in self.chunks.parts() {
             match part {
-                Part::Run(leaf) => {
+                ChunkContent::Run(leaf) => {
                     if let Some((offset, value)) = leaf.get().body().find_named(id, name) {
                         return Some((first + offset as u32, value));
                     }
                 }
-                Part::One(slot, value) if slot.packed().is(id, name) => {
+                ChunkContent::One(slot, value) if slot.packed().is(id, name) => {
                     return Some((first, value.view()));
                 }
-                Part::One(..) => {}
+                ChunkContent::One(..) => {}
             }
             first += part.count() as u32;
         }
@@ -127,8 +127,8 @@ impl Object {
     fn slot(&self, position: u32) -> Option<(PackedName<'_>, View<'_>)> {
         let (nth, offset) = self.chunks.locate(position as usize)?;
         match self.chunks.part(nth) {
-            Part::Run(leaf) => leaf.get().body().member(offset),
-            Part::One(name, value) => (offset == 0).then(|| (name.packed(), value.view())),
+            ChunkContent::Run(leaf) => leaf.get().body().member(offset),
+            ChunkContent::One(name, value) => (offset == 0).then(|| (name.packed(), value.view())),
         }
     }
 
@@ -137,8 +137,8 @@ impl Object {
         self.slot(position).filter(|(name, _)| !name.is_hole())
     }
 
-    pub fn members(&self) -> Members<'_> {
-        Members { parts: self.chunks.parts(), run: pack::Members::default(), next: 0 }
+    pub fn members(&self) -> LargeMembers<'_> {
+        LargeMembers { parts: self.chunks.parts(), run: PackedMembers::default(), next: 0 }
     }
 
     /// The member added last: the last slot is never a hole.
@@ -201,8 +201,10 @@ impl Object {
         let at = position as usize;
         let (nth, _) = self.chunks.locate(at).expect("the member is there");
         let value = match self.chunks.part_mut(nth) {
-            Part::One(_, value) => std::mem::take(value),
-            Part::Run(_) => self.member(position).expect("the member is there").1.to_value(),
+            ChunkContent::One(_, value) => std::mem::take(value),
+            ChunkContent::Run(_) => {
+                self.member(position).expect("the member is there").1.to_value()
+            }
         };
         if at + 1 == self.slots() {
             self.chunks.take(at, 1);
@@ -218,7 +220,7 @@ impl Object {
     }
 
     fn drop_holes_at_the_end(&mut self) {
-        while let Some(Part::Run(leaf)) = self.chunks.parts().next_back() {
+        while let Some(ChunkContent::Run(leaf)) = self.chunks.parts().next_back() {
             let names = leaf.get().body().members().map(|(name, _)| name);
             let kept =
                 names.zip(1..).filter(|(name, _)| !name.is_hole()).map(|(_, nth)| nth).last();
@@ -232,14 +234,14 @@ impl Object {
         }
     }
 
-    /// Returns true if [`Object::close_holes`] is worth its cost.
+    /// Returns true if [`LargeObject::close_holes`] is worth its cost.
     pub(super) fn is_mostly_holes(&self) -> bool {
         self.slots() - self.live > self.live + 8
     }
 
     /// Moves the members together. Their positions change.
     pub(super) fn close_holes(&mut self) {
-        let mut members = Source::new(std::mem::take(&mut self.chunks));
+        let mut members = IntoChildren::new(std::mem::take(&mut self.chunks));
         let mut gather = Gather::new();
         while let Some(member) = members.next() {
             if !matches!(&member, Child::Packed(bytes) if **bytes == pack::HOLE) {
@@ -303,14 +305,14 @@ impl Object {
 
 /// Iterates the members of a large object: position, name and value.
 #[derive(Clone)]
-pub struct Members<'a> {
-    parts: Parts<'a, SlotName>,
+pub struct LargeMembers<'a> {
+    parts: ContentIter<'a, SlotName>,
     /// The rest of the current run.
-    run: pack::Members<'a>,
+    run: PackedMembers<'a>,
     next: u32,
 }
 
-impl<'a> Iterator for Members<'a> {
+impl<'a> Iterator for LargeMembers<'a> {
     type Item = (u32, PackedName<'a>, View<'a>);
 
     #[inline]
@@ -324,8 +326,8 @@ impl<'a> Iterator for Members<'a> {
                 }
             }
             match self.parts.next()? {
-                Part::Run(leaf) => self.run = leaf.get().body().members(),
-                Part::One(name, value) => {
+                ChunkContent::Run(leaf) => self.run = leaf.get().body().members(),
+                ChunkContent::One(name, value) => {
                     self.next += 1;
                     return Some((self.next - 1, name.packed(), value.view()));
                 }
@@ -334,7 +336,7 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-impl Drop for Object {
+impl Drop for LargeObject {
     fn drop(&mut self) {
         drop_flat(self.chunks.drain());
     }
@@ -352,7 +354,7 @@ mod tests {
     #[test]
     fn no_more_than_a_few_chunks_are_scanned() {
         for bytes in [1, 10, 400, 2000] {
-            let mut object = Object::default();
+            let mut object = LargeObject::default();
             for nth in 0..600 {
                 object.push(&format!("object-test-{nth}"), text(bytes));
                 assert_eq!(object.index.is_empty(), !object.wants_index());
@@ -363,7 +365,7 @@ mod tests {
             }
             assert!(object.find("object-test-none").is_none());
         }
-        let mut object = Object::default();
+        let mut object = LargeObject::default();
         for nth in 0..100 {
             object.push(&format!("{nth}"), text(1));
         }

@@ -215,11 +215,11 @@ fn read(bytes: &[u8], at: usize) -> (View<'_>, usize) {
         FLOAT => (View::Float(f64::from_le_bytes(array_at(bytes, at + 1))), at + 9),
         STRING => text(at + 3, u16_at(bytes, at + 1)),
         ARRAY => {
-            let body = Body::at(bytes, at);
+            let body = PackedBody::at(bytes, at);
             (View::Array(ArrayView::Packed(body)), at + HEADER_BYTES + body.bytes.len())
         }
         OBJECT => {
-            let body = Body::at(bytes, at);
+            let body = PackedBody::at(bytes, at);
             (View::Object(ObjectView::Packed(body)), at + HEADER_BYTES + body.bytes.len())
         }
         tag => unreachable!("packed bytes hold no tag {tag:#x}"),
@@ -228,21 +228,21 @@ fn read(bytes: &[u8], at: usize) -> (View<'_>, usize) {
 
 /// The inside of a packed container.
 #[derive(Clone, Copy)]
-pub struct Body<'a> {
+pub struct PackedBody<'a> {
     bytes: &'a [u8],
     count: u16,
 }
 
-impl<'a> Body<'a> {
-    pub(super) fn at(bytes: &'a [u8], at: usize) -> Body<'a> {
+impl<'a> PackedBody<'a> {
+    pub(super) fn at(bytes: &'a [u8], at: usize) -> PackedBody<'a> {
         let start = at + HEADER_BYTES;
         let end = start + u16_at(bytes, at + 1);
-        Body { bytes: &bytes[start..end], count: u16_at(bytes, at + 3) as u16 }
+        PackedBody { bytes: &bytes[start..end], count: u16_at(bytes, at + 3) as u16 }
     }
 
     /// `count` packed nodes (for an object, members) at the start of `bytes`.
-    pub fn new(bytes: &'a [u8], count: usize) -> Body<'a> {
-        Body { bytes, count: u16::try_from(count).expect("a leaf is small") }
+    pub fn new(bytes: &'a [u8], count: usize) -> PackedBody<'a> {
+        PackedBody { bytes, count: u16::try_from(count).expect("a leaf is small") }
     }
 
     pub fn len(self) -> usize {
@@ -261,8 +261,8 @@ impl<'a> Body<'a> {
 
     /// The elements of an array, in order.
     #[inline]
-    pub fn items(self) -> Items<'a> {
-        Items { bytes: self.bytes, at: 0, left: self.count }
+    pub fn items(self) -> PackedItems<'a> {
+        PackedItems { bytes: self.bytes, at: 0, left: self.count }
     }
 
     pub fn item(self, index: usize) -> Option<View<'a>> {
@@ -276,7 +276,7 @@ impl<'a> Body<'a> {
         (0..index).fold(0, |at, _| at + node_len(self.bytes, at))
     }
 
-    /// As [`Body::items`], inlined: for the hottest of loops.
+    /// As [`PackedBody::items`], inlined: for the hottest of loops.
     #[inline(always)]
     pub fn each_item(self, mut each: impl FnMut(View<'a>)) {
         let mut at = 0;
@@ -287,7 +287,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// As [`Body::members`], inlined: for the hottest of loops.
+    /// As [`PackedBody::members`], inlined: for the hottest of loops.
     #[inline(always)]
     pub fn each_member(self, mut each: impl FnMut(PackedName<'a>, View<'a>)) {
         let mut at = 0;
@@ -301,8 +301,8 @@ impl<'a> Body<'a> {
 
     /// The members of an object, in order.
     #[inline]
-    pub fn members(self) -> Members<'a> {
-        Members { bytes: self.bytes, at: 0, left: self.count }
+    pub fn members(self) -> PackedMembers<'a> {
+        PackedMembers { bytes: self.bytes, at: 0, left: self.count }
     }
 
     /// The member at a position.
@@ -327,7 +327,7 @@ impl<'a> Body<'a> {
         self.find_named(names::find(name), name.as_bytes())
     }
 
-    /// As [`Body::find`], with the number of the name if it has one.
+    /// As [`PackedBody::find`], with the number of the name if it has one.
     #[inline]
     pub(super) fn find_named(self, id: Option<NameId>, name: &[u8]) -> Option<(usize, View<'a>)> {
         let mut at = 0;
@@ -344,13 +344,13 @@ impl<'a> Body<'a> {
 
 /// Iterates the elements of a packed array.
 #[derive(Clone, Default)]
-pub struct Items<'a> {
+pub struct PackedItems<'a> {
     bytes: &'a [u8],
     at: usize,
     left: u16,
 }
 
-impl<'a> Iterator for Items<'a> {
+impl<'a> Iterator for PackedItems<'a> {
     type Item = View<'a>;
 
     #[inline]
@@ -364,13 +364,13 @@ impl<'a> Iterator for Items<'a> {
 
 /// Iterates the members of a packed object.
 #[derive(Clone, Default)]
-pub struct Members<'a> {
+pub struct PackedMembers<'a> {
     bytes: &'a [u8],
     at: usize,
     left: u16,
 }
 
-impl<'a> Iterator for Members<'a> {
+impl<'a> Iterator for PackedMembers<'a> {
     type Item = (PackedName<'a>, View<'a>);
 
     #[inline]

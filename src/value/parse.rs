@@ -1,6 +1,6 @@
 //! JSON text to values (RFC 8259), losslessly or with an error.
 
-use super::build::{Builder, Measured};
+use super::build::{Measured, ValueBuilder};
 use super::limits::Limits;
 use super::number::{self, Number};
 use super::text_place;
@@ -14,14 +14,14 @@ pub fn json(text: &[u8], limits: &Limits) -> Result<Measured> {
     let text = std::str::from_utf8(text).map_err(|bad| {
         Error::syntax("JSON text is not UTF-8").integer("offset", bad.valid_up_to() as i64)
     })?;
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, unescaped: String::new() };
+    let mut parser = JsonParser { text, bytes: text.as_bytes(), at: 0, unescaped: String::new() };
     if let Some(scalar) = parser.lone_number() {
         return Ok(scalar.into());
     }
     if let Some(scalar) = parser.lone_string(limits) {
         return Ok(scalar);
     }
-    let mut builder = Builder::new(limits);
+    let mut builder = ValueBuilder::new(limits);
     parser.value(&mut builder)?;
     Ok(builder.finish())
 }
@@ -35,14 +35,14 @@ pub fn string(text: &[u8], limits: &Limits) -> Result<String> {
         .ok_or_else(|| Error::syntax("not a JSON string").text("argument", text))
 }
 
-struct Parser<'a> {
+struct JsonParser<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
     unescaped: String,
 }
 
-impl<'a> Parser<'a> {
+impl<'a> JsonParser<'a> {
     /// The most frequent arguments of all need no builder.
     fn lone_number(&self) -> Option<Number> {
         match number::scan(self.bytes) {
@@ -62,7 +62,7 @@ impl<'a> Parser<'a> {
         Some(Measured { value: Value::string(&self.text[1..=inside.len()]), size, depth: 0 })
     }
 
-    fn value(&mut self, builder: &mut Builder) -> Result<()> {
+    fn value(&mut self, builder: &mut ValueBuilder) -> Result<()> {
         self.begin_value(builder)?;
         while let Some(object) = builder.open() {
             self.skip_space();
@@ -85,7 +85,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads a scalar whole, or opens containers up to their first scalar or to an empty one.
-    fn begin_value(&mut self, builder: &mut Builder) -> Result<()> {
+    fn begin_value(&mut self, builder: &mut ValueBuilder) -> Result<()> {
         loop {
             self.skip_space();
             match self.peek() {
@@ -115,7 +115,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn scalar(&mut self, builder: &mut Builder) -> Result<()> {
+    fn scalar(&mut self, builder: &mut ValueBuilder) -> Result<()> {
         match self.peek() {
             Some(b'"') => {
                 let text = self.string()?;
@@ -143,7 +143,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn member_name(&mut self, builder: &mut Builder) -> Result<()> {
+    fn member_name(&mut self, builder: &mut ValueBuilder) -> Result<()> {
         if self.peek() != Some(b'"') {
             return Err(self.error("expected a member name"));
         }

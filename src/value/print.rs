@@ -3,10 +3,10 @@
 //! The text is written into a buffer that is longer than it, so that short pieces are copied in
 //! blocks of a fixed size and the buffer is asked for room once for each piece.
 
-use super::chunks::Part;
+use super::chunks::ChunkContent;
 use super::names::{NameId, PRINTED_BLOCK};
 use super::number::Number;
-use super::pack::{Body, PackedName};
+use super::pack::{PackedBody, PackedName};
 use super::parse::{plain_len, specials};
 use super::view::{ArrayView, ObjectView, View};
 
@@ -116,8 +116,8 @@ impl<'o> Printer<'o> {
             ArrayView::Tree(array) => {
                 for part in array.chunks.parts() {
                     match part {
-                        Part::Run(leaf) => self.items(leaf.get().body()),
-                        Part::One((), item) => {
+                        ChunkContent::Run(leaf) => self.items(leaf.get().body()),
+                        ChunkContent::One((), item) => {
                             self.value(item.view());
                             self.byte(b',');
                         }
@@ -128,7 +128,7 @@ impl<'o> Printer<'o> {
         self.close(b']');
     }
 
-    fn items(&mut self, body: Body<'_>) {
+    fn items(&mut self, body: PackedBody<'_>) {
         body.each_item(|item| {
             self.value(item);
             self.byte(b',');
@@ -142,8 +142,10 @@ impl<'o> Printer<'o> {
             ObjectView::Tree(object) => {
                 for part in object.chunks.parts() {
                     match part {
-                        Part::Run(leaf) => self.members(leaf.get().body()),
-                        Part::One(name, member) => self.member(name.packed(), member.view()),
+                        ChunkContent::Run(leaf) => self.members(leaf.get().body()),
+                        ChunkContent::One(name, member) => {
+                            self.member(name.packed(), member.view())
+                        }
                     }
                 }
             }
@@ -151,7 +153,7 @@ impl<'o> Printer<'o> {
         self.close(b'}');
     }
 
-    fn members(&mut self, body: Body<'_>) {
+    fn members(&mut self, body: PackedBody<'_>) {
         body.each_member(|name, member| {
             if !name.is_hole() {
                 self.member(name, member);

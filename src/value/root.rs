@@ -8,7 +8,7 @@
 use std::fmt;
 
 use super::leaf::{LeafRef, Splice, rounded};
-use super::tree::{Node, Relocate, Value};
+use super::tree::{Relocate, Repr, Value};
 use super::view::View;
 
 /// The bytes behind a root: an array where their number is known to the compiler, else a slice.
@@ -46,7 +46,7 @@ impl<const N: usize> Root<[u8; N]> {
     /// [`Root::tail_wanted`] says, or longer.
     pub fn with_tail(value: Value) -> Root<[u8; N]> {
         let tail_bytes = u16::try_from(N).expect("a tail is as short as a packed container");
-        let Node::Leaf(leaf) = &value.0 else {
+        let Repr::Leaf(leaf) = &value.0 else {
             return Root { own: Some(value), tail_bytes, tail: [0; N] };
         };
         let (mut tail, node) = ([0; N], leaf.get().node());
@@ -73,7 +73,7 @@ impl<T: Tail + ?Sized> Root<T> {
     pub fn tail_wanted(&self) -> usize {
         match &self.own {
             None => LeafRef::new(self.tail.as_ref()).used(),
-            Some(Value(Node::Leaf(leaf))) => leaf.get().used(),
+            Some(Value(Repr::Leaf(leaf))) => leaf.get().used(),
             Some(_) => 0,
         }
     }
@@ -84,7 +84,7 @@ impl<T: Tail + ?Sized> Root<T> {
         let tail = self.tail.as_ref();
         match &self.own {
             None => tail.len() <= rounded(LeafRef::new(tail).used() + ROOT_BYTES) * 2,
-            Some(Value(Node::Leaf(_))) => false,
+            Some(Value(Repr::Leaf(_))) => false,
             Some(_) => tail.is_empty(),
         }
     }
@@ -133,7 +133,7 @@ impl Root {
     pub(super) fn splice(&mut self, splice: &Splice<'_>) {
         debug_assert!(self.own.is_none(), "the tail holds the value");
         if !splice.in_place(&mut self.tail) {
-            self.own = Some(Value(Node::Leaf(splice.elsewhere(LeafRef::new(&self.tail)))));
+            self.own = Some(Value(Repr::Leaf(splice.elsewhere(LeafRef::new(&self.tail)))));
         }
     }
 

@@ -7,25 +7,25 @@ use super::parse;
 /// The JSON Pointer of the value that begins at `end`; the text before it is well-formed. Empty for the root.
 #[cold]
 pub(super) fn pointer(text: &str, end: usize) -> String {
-    let mut open: Vec<Step> = Vec::new();
+    let mut open: Vec<TextStep> = Vec::new();
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < end {
         let start = at;
         at += 1;
         match bytes[start] {
-            b'{' => open.push(Step::Name(start..start)),
-            b'[' => open.push(Step::Index(0)),
+            b'{' => open.push(TextStep::Name(start..start)),
+            b'[' => open.push(TextStep::Index(0)),
             b'}' | b']' => drop(open.pop()),
             b',' => {
-                if let Some(Step::Index(index)) = open.last_mut() {
+                if let Some(TextStep::Index(index)) = open.last_mut() {
                     *index += 1;
                 }
             }
             b'"' => {
                 at = string_end(bytes, at);
                 // The last string before a value of an object is its name.
-                if let Some(Step::Name(name)) = open.last_mut() {
+                if let Some(TextStep::Name(name)) = open.last_mut() {
                     *name = start..at;
                 }
             }
@@ -36,17 +36,17 @@ pub(super) fn pointer(text: &str, end: usize) -> String {
 }
 
 /// The step to the value that is being read in an open container.
-enum Step {
+enum TextStep {
     /// Where the name's string stands.
     Name(std::ops::Range<usize>),
     Index(u64),
 }
 
-impl Step {
+impl TextStep {
     fn text(&self, text: &str) -> String {
         match self {
-            Step::Index(index) => format!("/{index}"),
-            Step::Name(name) => {
+            TextStep::Index(index) => format!("/{index}"),
+            TextStep::Name(name) => {
                 let name = parse::string(text[name.clone()].as_bytes(), &Limits::NONE);
                 let name = name.expect("the text before the place was read");
                 format!("/{}", name.replace('~', "~0").replace('/', "~1"))

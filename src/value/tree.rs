@@ -1,10 +1,10 @@
 //! Owned values, and containers too large to be packed.
 
-use super::chunks::{Child, Chunks, Gather, Part, Parts, Source};
+use super::chunks::{Child, ChunkContent, Chunks, ContentIter, Gather, IntoChildren};
 use super::leaf::{Leaf, LeafRef};
 use super::number::Number;
-use super::object::{Object, SlotName};
-use super::pack;
+use super::object::{LargeObject, SlotName};
+use super::pack::{self, PackedItems};
 use super::view::{ArrayView, ObjectView, Text, View};
 
 /// An owned JSON value of any size: 24 bytes and what they point to.
@@ -12,10 +12,10 @@ use super::view::{ArrayView, ObjectView, Text, View};
 /// Dropping one takes no recursion as deep as the document, touches no shared state, and may happen
 /// on any thread.
 #[derive(Clone)]
-pub struct Value(pub(super) Node);
+pub struct Value(pub(super) Repr);
 
 #[derive(Clone)]
-pub(super) enum Node {
+pub(super) enum Repr {
     Null,
     Bool(bool),
     Int(i64),
@@ -24,8 +24,8 @@ pub(super) enum Node {
     Short(ShortString),
     Str(Box<str>),
     Leaf(Leaf),
-    Array(Box<Array>),
-    Object(Box<Object>),
+    Array(Box<LargeArray>),
+    Object(Box<LargeObject>),
 }
 
 const SHORT_BYTES: usize = 22;
@@ -53,38 +53,38 @@ impl Default for Value {
 }
 
 impl Value {
-    pub const NULL: Value = Value(Node::Null);
+    pub const NULL: Value = Value(Repr::Null);
 
     pub fn string(text: &str) -> Value {
         if text.len() <= SHORT_BYTES {
             let mut bytes = [0; SHORT_BYTES];
             bytes[..text.len()].copy_from_slice(text.as_bytes());
-            return Value(Node::Short(ShortString { len: text.len() as u8, bytes }));
+            return Value(Repr::Short(ShortString { len: text.len() as u8, bytes }));
         }
-        Value(Node::Str(text.into()))
+        Value(Repr::Str(text.into()))
     }
 
     pub fn empty_array() -> Value {
-        Value(Node::Leaf(Leaf::empty(pack::ARRAY)))
+        Value(Repr::Leaf(Leaf::empty(pack::ARRAY)))
     }
 
     pub fn empty_object() -> Value {
-        Value(Node::Leaf(Leaf::empty(pack::OBJECT)))
+        Value(Repr::Leaf(Leaf::empty(pack::OBJECT)))
     }
 
     /// Reads the value in place.
     #[inline]
     pub fn view(&self) -> View<'_> {
         match &self.0 {
-            Node::Null => View::Null,
-            Node::Bool(value) => View::Bool(*value),
-            Node::Int(value) => View::Int(*value),
-            Node::Float(value) => View::Float(*value),
-            Node::Short(text) => View::Str(Text::new(text.as_bytes())),
-            Node::Str(text) => View::Str(Text::new(text.as_bytes())),
-            Node::Leaf(leaf) => leaf.get().view(),
-            Node::Array(array) => View::Array(ArrayView::Tree(array)),
-            Node::Object(object) => View::Object(ObjectView::Tree(object)),
+            Repr::Null => View::Null,
+            Repr::Bool(value) => View::Bool(*value),
+            Repr::Int(value) => View::Int(*value),
+            Repr::Float(value) => View::Float(*value),
+            Repr::Short(text) => View::Str(Text::new(text.as_bytes())),
+            Repr::Str(text) => View::Str(Text::new(text.as_bytes())),
+            Repr::Leaf(leaf) => leaf.get().view(),
+            Repr::Array(array) => View::Array(ArrayView::Tree(array)),
+            Repr::Object(object) => View::Object(ObjectView::Tree(object)),
         }
     }
 
@@ -94,17 +94,17 @@ impl Value {
         let mut stack = vec![self];
         while let Some(value) = stack.pop() {
             match &value.0 {
-                Node::Str(text) => total += text.len(),
-                Node::Leaf(leaf) => total += leaf.buffer_bytes(),
-                Node::Array(array) => {
-                    total += size_of::<Array>() + array.chunks.table_bytes();
+                Repr::Str(text) => total += text.len(),
+                Repr::Leaf(leaf) => total += leaf.buffer_bytes(),
+                Repr::Array(array) => {
+                    total += size_of::<LargeArray>() + array.chunks.table_bytes();
                     total += add_parts(array.chunks.parts(), &mut stack);
                 }
-                Node::Object(object) => {
-                    total += size_of::<Object>() + object.own_bytes();
+                Repr::Object(object) => {
+                    total += size_of::<LargeObject>() + object.own_bytes();
                     total += add_parts(object.chunks.parts(), &mut stack);
                 }
-                Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Short(_) => {}
+                Repr::Null | Repr::Bool(_) | Repr::Int(_) | Repr::Float(_) | Repr::Short(_) => {}
             }
         }
         total
@@ -119,23 +119,23 @@ impl Value {
                 break;
             }
             match &value.0 {
-                Node::Str(_) | Node::Leaf(_) => count += 1,
-                Node::Array(array) => {
+                Repr::Str(_) | Repr::Leaf(_) => count += 1,
+                Repr::Array(array) => {
                     count += 2 + array.chunks.parts().len();
-                    stack.extend(array.chunks.parts().filter_map(Part::one));
+                    stack.extend(array.chunks.parts().filter_map(ChunkContent::one));
                 }
-                Node::Object(object) => {
+                Repr::Object(object) => {
                     count += 3 + object.chunks.parts().len();
-                    stack.extend(object.chunks.parts().filter_map(Part::one));
+                    stack.extend(object.chunks.parts().filter_map(ChunkContent::one));
                 }
-                Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Short(_) => {}
+                Repr::Null | Repr::Bool(_) | Repr::Int(_) | Repr::Float(_) | Repr::Short(_) => {}
             }
         }
         count.min(enough)
     }
 
     pub(super) fn is_tree(&self) -> bool {
-        matches!(self.0, Node::Array(_) | Node::Object(_))
+        matches!(self.0, Repr::Array(_) | Repr::Object(_))
     }
 
     /// The owned value of one packed node.
@@ -144,17 +144,17 @@ impl Value {
             View::Null => Value::NULL,
             View::Bool(value) => value.into(),
             View::Int(value) => value.into(),
-            View::Float(value) => Value(Node::Float(value)),
+            View::Float(value) => Value(Repr::Float(value)),
             View::Str(text) => Value::string(text.as_str()),
             View::Array(_) | View::Object(_) => {
-                Value(Node::Leaf(Leaf::new(&node[..pack::node_len(node, 0)])))
+                Value(Repr::Leaf(Leaf::new(&node[..pack::node_len(node, 0)])))
             }
         }
     }
 
     /// Turns a leaf at the top of this value into a tree node whose children are values.
     pub(super) fn unpack_top(&mut self) {
-        let Node::Leaf(leaf) = &self.0 else { panic!("only a leaf can be unpacked") };
+        let Repr::Leaf(leaf) = &self.0 else { panic!("only a leaf can be unpacked") };
         *self = Value::unpacked(leaf.get());
     }
 
@@ -165,12 +165,12 @@ impl Value {
             View::Array(_) => {
                 let mut items = Gather::new();
                 items.push_packed(body.bytes());
-                Node::Array(Box::new(Array { chunks: items.finish() }))
+                Repr::Array(Box::new(LargeArray { chunks: items.finish() }))
             }
             View::Object(_) => {
                 let mut members = Gather::new();
                 members.push_packed(body.bytes());
-                Node::Object(Box::new(Object::new(members.finish())))
+                Repr::Object(Box::new(LargeObject::new(members.finish())))
             }
             _ => unreachable!("a leaf is a container"),
         })
@@ -198,22 +198,22 @@ impl Value {
                 Buffer::Value(value) => value,
             };
             match &mut value.0 {
-                Node::Str(text) if moves => mover.boxed(text),
-                Node::Leaf(leaf) if moves => mover.boxed(leaf.buffer_mut()),
-                Node::Array(array) => {
+                Repr::Str(text) if moves => mover.boxed(text),
+                Repr::Leaf(leaf) if moves => mover.boxed(leaf.buffer_mut()),
+                Repr::Array(array) => {
                     if moves {
                         mover.boxed(array);
                         array.chunks.relocate_table(mover);
                     }
                     stack.extend(array.chunks.parts_mut().map(Buffer::of));
                 }
-                Node::Object(object) => {
+                Repr::Object(object) => {
                     if moves {
                         mover.boxed(object);
                         object.chunks.relocate_table(mover);
                     }
                     for part in object.chunks.parts_mut() {
-                        if moves && let Part::One(SlotName::Text(name), _) = part {
+                        if moves && let ChunkContent::One(SlotName::Text(name), _) = part {
                             mover.boxed(name);
                         }
                         stack.push(Buffer::of(part));
@@ -227,12 +227,12 @@ impl Value {
 }
 
 /// The bytes of runs; what is a chunk of its own is put on the stack.
-fn add_parts<'v, N: 'v>(parts: Parts<'v, N>, stack: &mut Vec<&'v Value>) -> usize {
+fn add_parts<'v, N: 'v>(parts: ContentIter<'v, N>, stack: &mut Vec<&'v Value>) -> usize {
     let mut bytes = 0;
     for part in parts {
         match part {
-            Part::Run(leaf) => bytes += leaf.buffer_bytes(),
-            Part::One(_, value) => stack.push(value),
+            ChunkContent::Run(leaf) => bytes += leaf.buffer_bytes(),
+            ChunkContent::One(_, value) => stack.push(value),
         }
     }
     bytes
@@ -245,10 +245,10 @@ enum Buffer<'v> {
 }
 
 impl<'v> Buffer<'v> {
-    fn of<N>(part: &'v mut Part<N>) -> Buffer<'v> {
+    fn of<N>(part: &'v mut ChunkContent<N>) -> Buffer<'v> {
         match part {
-            Part::Run(leaf) => Buffer::Leaf(leaf),
-            Part::One(_, value) => Buffer::Value(value),
+            ChunkContent::Run(leaf) => Buffer::Leaf(leaf),
+            ChunkContent::One(_, value) => Buffer::Value(value),
         }
     }
 }
@@ -263,23 +263,23 @@ pub trait Relocate {
 
 impl From<bool> for Value {
     fn from(value: bool) -> Value {
-        Value(Node::Bool(value))
+        Value(Repr::Bool(value))
     }
 }
 
 impl From<i64> for Value {
     fn from(value: i64) -> Value {
-        Value(Node::Int(value))
+        Value(Repr::Int(value))
     }
 }
 
 impl From<Number> for Value {
     fn from(number: Number) -> Value {
         match number {
-            Number::Int(value) => Value(Node::Int(value)),
+            Number::Int(value) => Value(Repr::Int(value)),
             Number::Float(value) => {
                 debug_assert!(value.is_finite());
-                Value(Node::Float(value))
+                Value(Repr::Float(value))
             }
         }
     }
@@ -308,17 +308,17 @@ impl PartialEq for Value {
 
 /// A large array. Cheap to change at both ends.
 #[derive(Clone, Default)]
-pub struct Array {
+pub struct LargeArray {
     pub(super) chunks: Chunks<()>,
 }
 
-impl From<Chunks<()>> for Array {
-    fn from(chunks: Chunks<()>) -> Array {
-        Array { chunks }
+impl From<Chunks<()>> for LargeArray {
+    fn from(chunks: Chunks<()>) -> LargeArray {
+        LargeArray { chunks }
     }
 }
 
-impl Array {
+impl LargeArray {
     pub fn len(&self) -> usize {
         self.chunks.len()
     }
@@ -327,40 +327,40 @@ impl Array {
     pub fn get(&self, index: usize) -> Option<View<'_>> {
         let (nth, offset) = self.chunks.locate(index)?;
         match self.chunks.part(nth) {
-            Part::Run(leaf) => leaf.get().body().item(offset),
-            Part::One((), value) => (offset == 0).then(|| value.view()),
+            ChunkContent::Run(leaf) => leaf.get().body().item(offset),
+            ChunkContent::One((), value) => (offset == 0).then(|| value.view()),
         }
     }
 
-    pub fn iter(&self) -> Items<'_> {
-        Items { parts: self.chunks.parts(), run: pack::Items::default() }
+    pub fn iter(&self) -> LargeItems<'_> {
+        LargeItems { parts: self.chunks.parts(), run: PackedItems::default() }
     }
 
-    pub(super) fn of(values: impl IntoIterator<Item = Value>) -> Array {
+    pub(super) fn of(values: impl IntoIterator<Item = Value>) -> LargeArray {
         let mut items = Gather::new();
         values.into_iter().for_each(|value| items.push(Child::new((), value)));
-        Array { chunks: items.finish() }
+        LargeArray { chunks: items.finish() }
     }
 
     /// The array of packed elements.
-    pub(super) fn of_packed(bytes: &[u8]) -> Array {
+    pub(super) fn of_packed(bytes: &[u8]) -> LargeArray {
         let mut items = Gather::new();
         items.push_packed(bytes);
-        Array { chunks: items.finish() }
+        LargeArray { chunks: items.finish() }
     }
 
-    pub(super) fn insert(&mut self, index: usize, mut new: Array) {
+    pub(super) fn insert(&mut self, index: usize, mut new: LargeArray) {
         self.chunks.insert(index, std::mem::take(&mut new.chunks));
     }
 
-    pub(super) fn remove(&mut self, index: usize, count: usize) -> Array {
-        Array { chunks: self.chunks.take(index, count) }
+    pub(super) fn remove(&mut self, index: usize, count: usize) -> LargeArray {
+        LargeArray { chunks: self.chunks.take(index, count) }
     }
 
     /// Takes out the elements at ascending positions.
-    pub(super) fn remove_each(&mut self, positions: &[u32]) -> Array {
+    pub(super) fn remove_each(&mut self, positions: &[u32]) -> LargeArray {
         let mut wanted = positions.iter().copied().peekable();
-        let mut all = Source::new(std::mem::take(&mut self.chunks));
+        let mut all = IntoChildren::new(std::mem::take(&mut self.chunks));
         let (mut kept, mut removed) = (Gather::new(), Gather::new());
         let mut index = 0;
         while let Some(item) = all.next() {
@@ -371,13 +371,13 @@ impl Array {
             index += 1;
         }
         self.chunks = kept.finish();
-        Array { chunks: removed.finish() }
+        LargeArray { chunks: removed.finish() }
     }
 
-    /// Puts back what [`Array::remove_each`] took out.
-    pub(super) fn restore_each(&mut self, positions: &[u32], mut old: Array) {
-        let mut stayed = Source::new(std::mem::take(&mut self.chunks));
-        let mut old = Source::new(std::mem::take(&mut old.chunks));
+    /// Puts back what [`LargeArray::remove_each`] took out.
+    pub(super) fn restore_each(&mut self, positions: &[u32], mut old: LargeArray) {
+        let mut stayed = IntoChildren::new(std::mem::take(&mut self.chunks));
+        let mut old = IntoChildren::new(std::mem::take(&mut old.chunks));
         let mut all = Gather::new();
         for position in positions {
             while all.len() < *position as usize {
@@ -392,7 +392,7 @@ impl Array {
     }
 }
 
-impl Drop for Array {
+impl Drop for LargeArray {
     fn drop(&mut self) {
         drop_flat(self.chunks.drain());
     }
@@ -400,13 +400,13 @@ impl Drop for Array {
 
 /// Iterates the elements of a large array.
 #[derive(Clone)]
-pub struct Items<'a> {
-    parts: Parts<'a, ()>,
+pub struct LargeItems<'a> {
+    parts: ContentIter<'a, ()>,
     /// The rest of the current run.
-    run: pack::Items<'a>,
+    run: PackedItems<'a>,
 }
 
-impl<'a> Iterator for Items<'a> {
+impl<'a> Iterator for LargeItems<'a> {
     type Item = View<'a>;
 
     #[inline]
@@ -416,20 +416,24 @@ impl<'a> Iterator for Items<'a> {
                 return Some(item);
             }
             match self.parts.next()? {
-                Part::Run(leaf) => self.run = leaf.get().body().items(),
-                Part::One((), value) => return Some(value.view()),
+                ChunkContent::Run(leaf) => self.run = leaf.get().body().items(),
+                ChunkContent::One((), value) => return Some(value.view()),
             }
         }
     }
 }
 
 /// Drops the parts of a container without recursing into containers below containers.
-pub(super) fn drop_flat<N>(parts: impl Iterator<Item = Part<N>>) {
-    let mut stack: Vec<Value> = parts.filter_map(Part::into_tree).collect();
+pub(super) fn drop_flat<N>(parts: impl Iterator<Item = ChunkContent<N>>) {
+    let mut stack: Vec<Value> = parts.filter_map(ChunkContent::into_tree).collect();
     while let Some(mut value) = stack.pop() {
         match &mut value.0 {
-            Node::Array(array) => stack.extend(array.chunks.drain().filter_map(Part::into_tree)),
-            Node::Object(object) => stack.extend(object.chunks.drain().filter_map(Part::into_tree)),
+            Repr::Array(array) => {
+                stack.extend(array.chunks.drain().filter_map(ChunkContent::into_tree))
+            }
+            Repr::Object(object) => {
+                stack.extend(object.chunks.drain().filter_map(ChunkContent::into_tree))
+            }
             _ => unreachable!("only tree nodes are on the stack"),
         }
     }

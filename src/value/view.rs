@@ -1,9 +1,9 @@
 //! Reading a value in place, whatever its representation.
 
 use super::number::Number;
-use super::object::{self, Object};
-use super::pack::{self, Body};
-use super::tree::{self, Array, Value};
+use super::object::{LargeMembers, LargeObject};
+use super::pack::{PackedBody, PackedItems, PackedMembers};
+use super::tree::{LargeArray, LargeItems, Value};
 
 /// A borrowed value. Cheap to copy.
 #[derive(Clone, Copy)]
@@ -265,9 +265,9 @@ pub(super) const fn text_size(text: Text<'_>) -> u64 {
 #[derive(Clone, Copy)]
 pub enum ArrayView<'a> {
     #[doc(hidden)]
-    Packed(Body<'a>),
+    Packed(PackedBody<'a>),
     #[doc(hidden)]
-    Tree(&'a Array),
+    Tree(&'a LargeArray),
 }
 
 impl<'a> ArrayView<'a> {
@@ -291,8 +291,8 @@ impl<'a> ArrayView<'a> {
 
     pub fn iter(self) -> Items<'a> {
         match self {
-            ArrayView::Packed(body) => Items(Either::Packed(body.items())),
-            ArrayView::Tree(array) => Items(Either::Tree(array.iter())),
+            ArrayView::Packed(body) => Items(EitherIter::Packed(body.items())),
+            ArrayView::Tree(array) => Items(EitherIter::Tree(array.iter())),
         }
     }
 
@@ -309,9 +309,9 @@ impl<'a> ArrayView<'a> {
 #[derive(Clone, Copy)]
 pub enum ObjectView<'a> {
     #[doc(hidden)]
-    Packed(Body<'a>),
+    Packed(PackedBody<'a>),
     #[doc(hidden)]
-    Tree(&'a Object),
+    Tree(&'a LargeObject),
 }
 
 impl<'a> ObjectView<'a> {
@@ -369,8 +369,8 @@ impl<'a> ObjectView<'a> {
     /// Name and value of every member, in order.
     pub fn iter(self) -> Members<'a> {
         match self {
-            ObjectView::Packed(body) => Members(Either::Packed(body.members())),
-            ObjectView::Tree(object) => Members(Either::Tree(object.members())),
+            ObjectView::Packed(body) => Members(EitherIter::Packed(body.members())),
+            ObjectView::Tree(object) => Members(EitherIter::Tree(object.members())),
         }
     }
 
@@ -385,12 +385,12 @@ impl<'a> ObjectView<'a> {
     /// Position, name and value of every member, in order.
     pub fn entries(self) -> impl Iterator<Item = (u32, Text<'a>, View<'a>)> + 'a {
         match self {
-            ObjectView::Packed(body) => Either::Packed(
+            ObjectView::Packed(body) => EitherIter::Packed(
                 (0..)
                     .zip(body.members())
                     .map(|(position, (name, value))| (position, name.text(), value)),
             ),
-            ObjectView::Tree(object) => Either::Tree(
+            ObjectView::Tree(object) => EitherIter::Tree(
                 object.members().map(|(position, name, value)| (position, name.text(), value)),
             ),
         }
@@ -399,7 +399,7 @@ impl<'a> ObjectView<'a> {
 
 /// Iterates the elements of an array.
 #[derive(Clone)]
-pub struct Items<'a>(Either<pack::Items<'a>, tree::Items<'a>>);
+pub struct Items<'a>(EitherIter<PackedItems<'a>, LargeItems<'a>>);
 
 impl<'a> Iterator for Items<'a> {
     type Item = View<'a>;
@@ -407,15 +407,15 @@ impl<'a> Iterator for Items<'a> {
     #[inline]
     fn next(&mut self) -> Option<View<'a>> {
         match &mut self.0 {
-            Either::Packed(items) => items.next(),
-            Either::Tree(items) => items.next(),
+            EitherIter::Packed(items) => items.next(),
+            EitherIter::Tree(items) => items.next(),
         }
     }
 }
 
 /// Iterates the members of an object.
 #[derive(Clone)]
-pub struct Members<'a>(Either<pack::Members<'a>, object::Members<'a>>);
+pub struct Members<'a>(EitherIter<PackedMembers<'a>, LargeMembers<'a>>);
 
 impl<'a> Iterator for Members<'a> {
     type Item = (Text<'a>, View<'a>);
@@ -423,27 +423,29 @@ impl<'a> Iterator for Members<'a> {
     #[inline]
     fn next(&mut self) -> Option<(Text<'a>, View<'a>)> {
         match &mut self.0 {
-            Either::Packed(members) => members.next().map(|(name, value)| (name.text(), value)),
-            Either::Tree(members) => members.next().map(|(_, name, value)| (name.text(), value)),
+            EitherIter::Packed(members) => members.next().map(|(name, value)| (name.text(), value)),
+            EitherIter::Tree(members) => {
+                members.next().map(|(_, name, value)| (name.text(), value))
+            }
         }
     }
 }
 
 /// One of two iterators over the same items.
 #[derive(Clone)]
-enum Either<A, B> {
+enum EitherIter<A, B> {
     Packed(A),
     Tree(B),
 }
 
-impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Either<A, B> {
+impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for EitherIter<A, B> {
     type Item = T;
 
     #[inline]
     fn next(&mut self) -> Option<T> {
         match self {
-            Either::Packed(items) => items.next(),
-            Either::Tree(items) => items.next(),
+            EitherIter::Packed(items) => items.next(),
+            EitherIter::Tree(items) => items.next(),
         }
     }
 }

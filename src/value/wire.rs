@@ -12,7 +12,7 @@
 
 use smallvec::SmallVec;
 
-use super::build::{Builder, Measured};
+use super::build::{Measured, ValueBuilder};
 use super::limits::Limits;
 use super::number::Number;
 use super::view::{ArrayView, ObjectView, Text, View};
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
 
     /// Reads one value within limits.
     pub fn value(&mut self, limits: &Limits) -> Result<Measured> {
-        let mut builder = Builder::new(limits);
+        let mut builder = ValueBuilder::new(limits);
         // How many children each open container still awaits.
         let mut awaited: SmallVec<[usize; 16]> = SmallVec::new();
         loop {
@@ -174,7 +174,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn node(&mut self, builder: &mut Builder, awaited: &mut SmallVec<[usize; 16]>) -> Result<()> {
+    fn node(
+        &mut self,
+        builder: &mut ValueBuilder,
+        awaited: &mut SmallVec<[usize; 16]>,
+    ) -> Result<()> {
         match self.byte()? {
             NULL => builder.null(),
             FALSE => builder.boolean(false),

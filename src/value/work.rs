@@ -1,6 +1,6 @@
 //! The work that touching a whole value takes, in steps of a command's budget.
 
-use super::chunks::{Name, Part, Parts};
+use super::chunks::{ChildName, ChunkContent, ContentIter};
 use super::view::{ArrayView, ObjectView, View};
 use crate::budget::weight::{self, PACKED_BYTES, TEXT_BYTES};
 
@@ -59,15 +59,19 @@ impl<'a> View<'a> {
 /// Steps for the chunks of a tree node, whose children take `each` beside what is in them. A run is not looked
 /// into: it takes as many as a packed container of its bytes, or its children at least. What is a chunk of its
 /// own is put on the stack.
-fn work_of_parts<'v, N: Name>(parts: Parts<'v, N>, each: u64, stack: &mut Vec<View<'v>>) -> u64 {
+fn work_of_parts<'v, N: ChildName>(
+    parts: ContentIter<'v, N>,
+    each: u64,
+    stack: &mut Vec<View<'v>>,
+) -> u64 {
     let mut work = 0;
     for part in parts {
         work += match part {
-            Part::Run(leaf) => {
+            ChunkContent::Run(leaf) => {
                 let body = leaf.get().body();
                 (body.len() as u64 * each).max(body.bytes().len() as u64 / PACKED_BYTES)
             }
-            Part::One(name, value) => {
+            ChunkContent::One(name, value) => {
                 stack.push(value.view());
                 each + name.text_len() as u64 / TEXT_BYTES
             }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use redis_model::expr::{ExprLimits, Names, Program, Scope};
+use redis_model::expr::{AllowedNames, ExprLimits, Program, Scope};
 use redis_model::value::{View, print};
 
 use super::{LIMITS, json};
@@ -301,7 +301,7 @@ fn both_evaluators_agree() {
         };
         let before = print::to_string(document.view());
         let wide = ExprLimits { bytes: 1 << 16, ..LIMITS };
-        let Ok(program) = Program::compile(&source, Names::RULE, &wide) else {
+        let Ok(program) = Program::compile(&source, AllowedNames::RULE, &wide) else {
             panic!("seed {seed}: {source} does not compile")
         };
         let scope = Scope { this: Some(document.view()), ..Scope::EMPTY };

@@ -1,7 +1,7 @@
 //! Expressions made to take too much: stack, time or memory. Everything here runs on a small stack.
 
 use redis_model::error::{Error, ErrorCode};
-use redis_model::expr::{BYTES_MAX, DEPTH_MAX, ExprLimits, Names, Program, Scope};
+use redis_model::expr::{AllowedNames, BYTES_MAX, DEPTH_MAX, ExprLimits, Program, Scope};
 use redis_model::value::{Limits, Measured, Value, parse, print};
 
 use super::{LIMITS, json};
@@ -19,7 +19,7 @@ fn on_small_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 /// Everything one can do with an expression, over a document.
 fn run(source: &str, document: &Value, limits: &ExprLimits) -> Result<Measured, Error> {
-    let program = Program::compile(source, Names::COMPUTED, limits)?;
+    let program = Program::compile(source, AllowedNames::COMPUTED, limits)?;
     let scope = Scope { this: Some(document.view()), now_us: Some(0), ..Scope::EMPTY };
     let made = program.evaluate(&scope, limits);
     assert_eq!(program.test(&scope, limits), program.test(&scope, limits));
@@ -260,7 +260,7 @@ fn patterns_are_bounded_together() {
         tests.join(" && ")
     };
     assert_eq!(code(run(&several(4), &Value::NULL, &LIMITS)), None);
-    let error = Program::compile(&several(100), Names::RULE, &LIMITS).unwrap_err();
+    let error = Program::compile(&several(100), AllowedNames::RULE, &LIMITS).unwrap_err();
     assert_eq!(error.code(), ErrorCode::Expr);
     // One pattern made by the evaluation is compiled once, many are paid for.
     let items = "lists.range(1000)";
@@ -292,7 +292,7 @@ fn patterns_from_a_document_are_bounded_before_they_are_read() {
         let constant = |count: usize| {
             let one = |nth| format!(r"'a'.matches(r'(?i:[^\W\D\S]){{{nth}}}')");
             let all: Vec<String> = (1..=count).map(one).collect();
-            Program::compile(&all.join(" || "), Names::RULE, &LIMITS).map(|_| ())
+            Program::compile(&all.join(" || "), AllowedNames::RULE, &LIMITS).map(|_| ())
         };
         assert_eq!(constant(4), Ok(()));
         assert!(constant(10).unwrap_err().message().contains("too large together"));
@@ -476,7 +476,7 @@ fn each_limit_holds_at_the_maximum_and_one_past_it() {
         // A root, three names, a constant, the comparison and its conversion.
         let document = json(r#"{"a":{"b":{"c":1}}}"#);
         let scope = Scope { this: Some(document.view()), ..Scope::EMPTY };
-        let program = Program::compile("self.a.b.c == 1", Names::RULE, &LIMITS).unwrap();
+        let program = Program::compile("self.a.b.c == 1", AllowedNames::RULE, &LIMITS).unwrap();
         let ends = |steps| program.test(&scope, &ExprLimits { steps, ..LIMITS }).is_ok();
         let least = (0..100).find(|steps| ends(*steps)).unwrap();
         assert_eq!(least, 6);
@@ -560,7 +560,7 @@ fn documents_may_nest_as_deep_as_any_configuration_allows() {
             ("self.distinct().size() == 3", true),
             ("[self[1]] == [self[1]] && size(self) == 3", true),
         ] {
-            let program = Program::compile(source, Names::RULE, &LIMITS).unwrap();
+            let program = Program::compile(source, AllowedNames::RULE, &LIMITS).unwrap();
             let scope = Scope { this: Some(document.view()), ..Scope::EMPTY };
             assert_eq!(program.test(&scope, &LIMITS), Ok(expected), "{source}");
         }

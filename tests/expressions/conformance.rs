@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 
-use redis_model::expr::{ExprLimits, Names, Program, Scope};
+use redis_model::expr::{AllowedNames, ExprLimits, Program, Scope};
 use redis_model::value::print;
 
 use super::textproto::{self, Field, Message};
@@ -140,7 +140,8 @@ fn bound(test: &Message, expression: &str) -> Option<String> {
 }
 
 fn evaluate(source: &str) -> Result<String, String> {
-    let program = Program::compile(source, Names::RULE, &LIMITS).map_err(|error| error.line())?;
+    let program =
+        Program::compile(source, AllowedNames::RULE, &LIMITS).map_err(|error| error.line())?;
     let made = program.evaluate(&Scope::EMPTY, &LIMITS).map_err(|error| error.line())?;
     Ok(print::to_string(made.value.view()))
 }

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use redis_model::error::{Error, ErrorCode};
 use redis_model::expr::cache::Cache;
-use redis_model::expr::{Documents, ExprLimits, Names, OldSelf, Program, Scope};
+use redis_model::expr::{AllowedNames, DocumentSource, ExprLimits, OldSelf, Program, Scope};
 use redis_model::value::edit::WatchPaths;
 use redis_model::value::{Limits, Value, View, parse, print};
 
 const LIMITS: ExprLimits = ExprLimits::DEFAULT;
-const ALL: Names = Names { args: true, docs: true, old_self: true, value: true };
+const ALL: AllowedNames = AllowedNames { args: true, docs: true, old_self: true, value: true };
 
 const DOCUMENT: &str = r#"{
     "balance": 20, "status": "active", "price": 2.5, "zero": 0, "name": "Zoë ☺", "nothing": null,
@@ -35,7 +35,7 @@ fn json(text: &str) -> Value {
 
 struct Docs(Vec<(&'static str, Value)>);
 
-impl Documents for Docs {
+impl DocumentSource for Docs {
     fn get<'a>(&'a self, key: &[u8], _: Option<View<'a>>) -> Option<View<'a>> {
         self.0.iter().find(|(own, _)| own.as_bytes() == key).map(|(_, value)| value.view())
     }
@@ -49,7 +49,7 @@ impl Documents for Docs {
     }
 }
 
-fn with_scope<T>(names: Names, program: &Program, work: impl FnOnce(&Scope<'_>) -> T) -> T {
+fn with_scope<T>(names: AllowedNames, program: &Program, work: impl FnOnce(&Scope<'_>) -> T) -> T {
     let (document, arguments) = (json(DOCUMENT), json(ARGUMENTS));
     let docs = Docs(vec![("a:1", json(r#"{"n":1}"#)), ("a:2", json("[1,2]"))]);
     let watch = WatchPaths::new(program.old_self_paths().iter().cloned()).watch();
@@ -57,7 +57,7 @@ fn with_scope<T>(names: Names, program: &Program, work: impl FnOnce(&Scope<'_>) 
     work(&Scope {
         this: Some(document.view()),
         args: Some(arguments.view()),
-        docs: names.docs.then_some(&docs as &dyn Documents),
+        docs: names.docs.then_some(&docs as &dyn DocumentSource),
         old_self: Some(OldSelf::new(&watch, old.view())),
         value: Some(View::Int(7)),
         now_us: Some(NOW_US),
@@ -415,21 +415,21 @@ fn macros() {
 #[test]
 fn unknown_names_are_refused_before_anything_runs() {
     for (source, names, column) in [
-        ("self.a && balance > 1", Names::CONDITION, 11),
-        ("oldSelf.a", Names::CONDITION, 1),
-        ("value + 1", Names::CONDITION, 1),
-        ("args.n", Names::RULE, 1),
-        ("docs['a']", Names::RULE, 1),
-        ("true || nope(1)", Names::RULE, 9),
-        ("true || self.nope(1)", Names::RULE, 14),
-        ("[1].map(x, 2).map(y, z)", Names::RULE, 22),
-        ("Message{a: 1}.a", Names::RULE, 1),
-        ("self.?", Names::RULE, 7),
-        ("true || sum(1)", Names::RULE, 9),
-        ("self.a.transformList(i, i)", Names::RULE, 8),
-        ("[1].transformMapEntry(i, v, w, {i: v}).reduce(i, 1)", Names::RULE, 40),
-        ("(1 + ", Names::RULE, 6),
-        ("1 +\n  §", Names::RULE, 3),
+        ("self.a && balance > 1", AllowedNames::CONDITION, 11),
+        ("oldSelf.a", AllowedNames::CONDITION, 1),
+        ("value + 1", AllowedNames::CONDITION, 1),
+        ("args.n", AllowedNames::RULE, 1),
+        ("docs['a']", AllowedNames::RULE, 1),
+        ("true || nope(1)", AllowedNames::RULE, 9),
+        ("true || self.nope(1)", AllowedNames::RULE, 14),
+        ("[1].map(x, 2).map(y, z)", AllowedNames::RULE, 22),
+        ("Message{a: 1}.a", AllowedNames::RULE, 1),
+        ("self.?", AllowedNames::RULE, 7),
+        ("true || sum(1)", AllowedNames::RULE, 9),
+        ("self.a.transformList(i, i)", AllowedNames::RULE, 8),
+        ("[1].transformMapEntry(i, v, w, {i: v}).reduce(i, 1)", AllowedNames::RULE, 40),
+        ("(1 + ", AllowedNames::RULE, 6),
+        ("1 +\n  §", AllowedNames::RULE, 3),
     ] {
         let error = Program::compile(source, names, &LIMITS).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Expr, "{source}");
@@ -462,9 +462,13 @@ fn the_members_a_program_reads_are_known() {
         ("self.a > revision", None),
         ("key == ''", None),
     ] {
-        assert_eq!(read(source, Names::CONDITION), (expected, String::new(), false), "{source}");
+        assert_eq!(
+            read(source, AllowedNames::CONDITION),
+            (expected, String::new(), false),
+            "{source}"
+        );
     }
-    assert_eq!(read("self.a < now", Names::RULE), (None, String::new(), true));
+    assert_eq!(read("self.a < now", AllowedNames::RULE), (None, String::new(), true));
     for (source, paths) in [
         ("self.a >= oldSelf.a", "a"),
         ("oldSelf.a.b[0] > 1 || oldSelf.a.b[1] > 1 || oldSelf['c'].d.size() > 0", "a.b c.d"),
@@ -474,11 +478,12 @@ fn the_members_a_program_reads_are_known() {
         ("oldSelf == self", ""),
         ("[1].map(oldSelf, oldSelf)", ""),
     ] {
-        assert_eq!(read(source, Names::RULE).1, paths, "{source}");
+        assert_eq!(read(source, AllowedNames::RULE).1, paths, "{source}");
     }
-    let whole = Program::compile("oldSelf == self", Names::RULE, &LIMITS).unwrap();
+    let whole = Program::compile("oldSelf == self", AllowedNames::RULE, &LIMITS).unwrap();
     assert_eq!(whole.old_self_paths(), [Vec::new()]);
-    let shadowed = Program::compile("[1].map(oldSelf, oldSelf)", Names::RULE, &LIMITS).unwrap();
+    let shadowed =
+        Program::compile("[1].map(oldSelf, oldSelf)", AllowedNames::RULE, &LIMITS).unwrap();
     assert!(shadowed.old_self_paths().is_empty());
 }
 

@@ -303,7 +303,7 @@ impl Run<'_> {
         if !words.is_empty() {
             return Err(words);
         }
-        if !matches!(declared(operator).run, op::Run::Total(_)) {
+        if !matches!(declared(operator).run, op::Action::Total(_)) {
             return Ok(operators::Reply::Many(replies).text());
         }
         let count = |reply: &operators::Reply| match reply {

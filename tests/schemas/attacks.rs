@@ -3,7 +3,7 @@
 
 use redis_model::error::{Detail, ErrorCode};
 use redis_model::model::schema::{Schema, SchemaLimits};
-use redis_model::value::edit::{Change, ChangeKind};
+use redis_model::value::edit::{ChangeKind, PlaceChange};
 use redis_model::value::{Limits, Place, Value, parse};
 
 fn value(json: &str) -> Value {
@@ -25,7 +25,7 @@ fn schema(json: &str) -> Schema {
 fn verdict(schema: &Schema, document: &str) -> Result<(), ErrorCode> {
     let document = value(document);
     let whole = schema.check(document.view());
-    let change = Change { place: Place::new(), kind: ChangeKind::Value };
+    let change = PlaceChange { place: Place::new(), kind: ChangeKind::Value };
     let changed = schema.check_changes(document.view(), &[change]);
     for error in [&whole, &changed].into_iter().filter_map(|verdict| verdict.as_ref().err()) {
         assert!(error.line().len() < 8000, "{error}");
@@ -200,7 +200,7 @@ fn telling_elements_apart_at_every_level_is_paid_for() {
     let items: Vec<String> = (0..1000).map(|nth| nth.to_string()).collect();
     let open = "[0,1,2,3,4,5,6,7,8,".repeat(levels);
     let document = value(&format!("{open}[{}]{}", items.join(","), "]".repeat(levels)));
-    let change = [Change { place: Place::new(), kind: ChangeKind::Value }];
+    let change = [PlaceChange { place: Place::new(), kind: ChangeKind::Value }];
     for changes in [None, Some(&change)] {
         let passes = |steps| {
             let limits = SchemaLimits { steps, ..SchemaLimits::DEFAULT };

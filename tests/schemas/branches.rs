@@ -2,7 +2,7 @@
 
 use redis_model::error::{Detail, Error, ErrorCode};
 use redis_model::model::schema::{Schema, SchemaLimits};
-use redis_model::value::edit::{Change, ChangeKind};
+use redis_model::value::edit::{ChangeKind, PlaceChange};
 use redis_model::value::{Limits, Value, parse};
 
 fn value(json: &str) -> Value {
@@ -15,7 +15,7 @@ fn schema(json: &str) -> Schema {
 
 /// The steps that validating one change takes.
 fn steps(schema: &Schema, document: &Value, place: &[u32]) -> u64 {
-    let change = Change { place: place.into(), kind: ChangeKind::Value };
+    let change = PlaceChange { place: place.into(), kind: ChangeKind::Value };
     let (verdict, steps) = schema.steps_of_changes(document.view(), &[change]);
     verdict.expect("the document is valid");
     steps

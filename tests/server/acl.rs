@@ -1,6 +1,6 @@
 //! Access control: key patterns guard our keys, and categories where the server has them.
 
-use redis_model::command::{self, Flag, Keys};
+use redis_model::command::{self, Flag, KeyPositions};
 
 use crate::harness::{Flavor, Server, on_every_server};
 use crate::resp::Conn;
@@ -166,9 +166,9 @@ fn every_command_with_keys_is_guarded() {
             let count = spec.arity.unsigned_abs() as usize;
             let mut args = vec![spec.name];
             match spec.keys {
-                Keys::None => continue,
-                Keys::First => args.push("out:1"),
-                Keys::Counted => args.extend(["1", "out:1"]),
+                KeyPositions::None => continue,
+                KeyPositions::First => args.push("out:1"),
+                KeyPositions::Counted => args.extend(["1", "out:1"]),
             }
             args.resize(count.max(args.len()), "x");
             assert_eq!(conn.call(&args).error_word(), "NOPERM", "{args:?}");

@@ -1,7 +1,7 @@
 //! What the server tells about our commands is what they declare: `COMMAND INFO`, `COMMAND DOCS`,
 //! `COMMAND GETKEYS`, and where a cluster sends them.
 
-use redis_model::command::{self, ArgKind, ArgSpec, CommandSpec, Flag, Keys};
+use redis_model::command::{self, ArgKind, ArgSpec, CommandSpec, Flag, KeyPositions};
 use redis_model::op::{self, OpSpec, Operand, OperandKind};
 
 use crate::cluster::Cluster;
@@ -45,7 +45,7 @@ fn command_info_is_as_declared() {
         assert_eq!(info[0].text().to_uppercase(), name);
         assert_eq!(info[1].int(), i64::from(spec.arity), "{name}");
         check_flags(&texts(&info[2]), spec);
-        let first = i64::from(spec.keys == Keys::First);
+        let first = i64::from(spec.keys == KeyPositions::First);
         let range = [info[3].int(), info[4].int(), info[5].int()];
         assert_eq!(range, [first; 3], "{name}: the first key, the last, and the step");
         check_categories(&texts(&info[6]), flavor, spec);
@@ -67,7 +67,7 @@ fn check_flags(flags: &[String], spec: &CommandSpec) {
     assert_eq!(has("admin"), declared(Flag::Dangerous), "{name}");
     assert_eq!(has("loading") && has("stale"), declared(Flag::Always), "{name}");
     // Without it a cluster does not know where the keys stand.
-    assert_eq!(has("movablekeys"), spec.keys == Keys::Counted, "{name}: {flags:?}");
+    assert_eq!(has("movablekeys"), spec.keys == KeyPositions::Counted, "{name}: {flags:?}");
     assert_eq!(has("blocking"), declared(Flag::Blocking), "{name}");
     assert!(!has("noscript") && !has("pubsub"), "{name}");
 }
@@ -90,7 +90,7 @@ fn check_categories(categories: &[String], flavor: Flavor, spec: &CommandSpec) {
 
 fn check_key_specs(specs: &[Reply], spec: &CommandSpec) {
     let name = spec.name;
-    if spec.keys == Keys::None {
+    if spec.keys == KeyPositions::None {
         assert!(specs.is_empty(), "{name}");
         return;
     }
@@ -107,7 +107,7 @@ fn check_key_specs(specs: &[Reply], spec: &CommandSpec) {
     assert_eq!(begin.field("type").text(), "index", "{name}");
     assert_eq!(begin.field("spec").field("index").int(), 1, "{name}");
     let find = specs[0].field("find_keys");
-    if spec.keys == Keys::First {
+    if spec.keys == KeyPositions::First {
         assert_eq!(find.field("type").text(), "range", "{name}");
         assert_eq!(find.field("spec").field("lastkey").int(), 0, "{name}");
     } else {

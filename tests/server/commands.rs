@@ -73,11 +73,11 @@ fn examples_about_models_are_true() {
     });
 }
 
-fn is_about_models(example: &command::Example) -> bool {
+fn is_about_models(example: &command::CommandExample) -> bool {
     example.0.iter().any(|line| line.words()[0] == "MODEL.DEFINE")
 }
 
-fn check_example(conn: &mut Conn, resp3: bool, example: &command::Example) {
+fn check_example(conn: &mut Conn, resp3: bool, example: &command::CommandExample) {
     for line in example.0 {
         let found = conn.call(&line.words());
         let expected =

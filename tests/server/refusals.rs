@@ -1,6 +1,6 @@
 //! Bad input: refused with one line before anything is looked up, and nothing changed by it.
 
-use redis_model::command::{self, CommandSpec, Keys};
+use redis_model::command::{self, CommandSpec, KeyPositions};
 use redis_model::error::ErrorCode;
 use redis_model::op::{self, OpSpec};
 
@@ -527,7 +527,7 @@ fn every_limit_can_be_set_and_read_back() {
 
 #[test]
 fn a_counted_command_has_as_many_keys_as_it_says() {
-    let counted = command::all().iter().filter(|spec| spec.keys == Keys::Counted);
+    let counted = command::all().iter().filter(|spec| spec.keys == KeyPositions::Counted);
     let names: Vec<_> = counted.map(|spec| spec.name).collect();
     on_every_shared(|server| {
         let conn = &mut server.conn();

@@ -14,7 +14,7 @@ use crate::host::{Host, Key, Settings};
 use crate::keys::KeyIndex;
 use crate::limit;
 use crate::model::{Model, Models};
-use crate::op::{Parsing, Run};
+use crate::op::{Action, Parsing};
 use crate::path::Binding;
 use crate::token::Digest;
 use crate::txn::{BLOCK, Block, Content, Statement, Statements, parse_block};
@@ -51,7 +51,7 @@ pub struct TokenOption<'a> {
 }
 
 #[derive(Default)]
-pub struct Body<'a> {
+pub struct TxnBody<'a> {
     pub args: Option<Measured>,
     pub blocks: SmallVec<[Block<'a>; 2]>,
     /// The models that blocks name behind `INIT`, to be looked up: the number of the block, the name.
@@ -166,7 +166,7 @@ fn parse_moment(arg: &[u8]) -> Result<u64> {
         .ok_or_else(|| Error::syntax("invalid unix time in milliseconds").text("argument", arg))
 }
 
-impl<'a> Body<'a> {
+impl<'a> TxnBody<'a> {
     /// Reads all blocks, to the last argument. The body was made before, because statements are large
     /// and not moved again.
     pub fn parse(
@@ -289,7 +289,7 @@ impl<'a> Body<'a> {
                 let Statement::Operate { spec, args, .. } = &self.statements[nth] else {
                     continue;
                 };
-                if !matches!(spec.run, Run::Key(_)) || args.is_empty() {
+                if !matches!(spec.run, Action::Key(_)) || args.is_empty() {
                     continue;
                 }
                 let model = find_model(models, args[0].text().as_bytes()).map_err(|error| {

@@ -4,14 +4,14 @@ use cel::common::ast::{CallExpr, Expr, IdedExpr, operators};
 
 use super::Compiler;
 use crate::error::Result;
-use crate::expr::code::{Id, Node, Search, Span};
+use crate::expr::code::{ExprNode, NodeId, RegexSearch, Span};
 use crate::expr::functions;
 use crate::expr::pattern::{self, Pattern};
 use crate::expr::refusal::refusal;
 use crate::expr::syntax::{comparison, literal_str, operator};
 
 impl Compiler<'_> {
-    pub(super) fn call(&mut self, expr: &IdedExpr, call: &CallExpr) -> Result<Id> {
+    pub(super) fn call(&mut self, expr: &IdedExpr, call: &CallExpr) -> Result<NodeId> {
         if call.target.is_some() {
             return self.function(call);
         }
@@ -21,24 +21,24 @@ impl Compiler<'_> {
             (operators::CONDITIONAL, [test, then, other]) => {
                 let (test, then) = (self.expression(test)?, self.expression(then)?);
                 let other = self.expression(other)?;
-                Ok(self.add(Node::Choose { test, then, other }))
+                Ok(self.add(ExprNode::Choose { test, then, other }))
             }
             (operators::LOGICAL_NOT, [operand]) => {
                 let operand = self.expression(operand)?;
-                Ok(self.folded(Node::Not(operand), &[operand]))
+                Ok(self.folded(ExprNode::Not(operand), &[operand]))
             }
             (operators::NEGATE, [operand]) => {
                 let operand = self.expression(operand)?;
-                Ok(self.folded(Node::Negate(operand), &[operand]))
+                Ok(self.folded(ExprNode::Negate(operand), &[operand]))
             }
             (operators::IN, [item, container]) => {
                 let (item, container) = (self.expression(item)?, self.expression(container)?);
-                Ok(self.add(Node::In { item, container }))
+                Ok(self.add(ExprNode::In { item, container }))
             }
             (name, [left, right]) if comparison(name).is_some() => {
                 let (left, right) = (self.expression(left)?, self.expression(right)?);
                 let comparison = comparison(name).expect("it was looked at");
-                Ok(self.add(Node::Compare { comparison, left, right }))
+                Ok(self.add(ExprNode::Compare { comparison, left, right }))
             }
             (name, [_, _]) if operator(name).is_some() => self.chain(expr),
             _ => self.function(call),
@@ -47,7 +47,7 @@ impl Compiler<'_> {
 
     /// A chain of `&&` or of `||`, however it is bracketed: the outcome is the same, and none of it
     /// is nesting.
-    fn logic(&mut self, expr: &IdedExpr, call: &CallExpr) -> Result<Id> {
+    fn logic(&mut self, expr: &IdedExpr, call: &CallExpr) -> Result<NodeId> {
         let mut parts = Vec::new();
         let mut rest = vec![expr];
         while let Some(part) = rest.pop() {
@@ -62,11 +62,11 @@ impl Compiler<'_> {
         }
         let parts = self.links(&parts);
         let and = call.func_name == operators::LOGICAL_AND;
-        Ok(self.add(if and { Node::And(parts) } else { Node::Or(parts) }))
+        Ok(self.add(if and { ExprNode::And(parts) } else { ExprNode::Or(parts) }))
     }
 
     /// Operators in a row that bind to the left are no nesting either.
-    fn chain(&mut self, expr: &IdedExpr) -> Result<Id> {
+    fn chain(&mut self, expr: &IdedExpr) -> Result<NodeId> {
         let mut behind = Vec::new();
         let mut inner = expr;
         while let Expr::Call(call) = &inner.expr
@@ -81,15 +81,15 @@ impl Compiler<'_> {
         for (operator, operand) in behind.into_iter().rev() {
             terms.push((operator, self.expression(operand)?));
         }
-        let parts: Vec<Id> =
+        let parts: Vec<NodeId> =
             std::iter::once(first).chain(terms.iter().map(|(_, operand)| *operand)).collect();
         let start = self.code.terms.len() as u32;
         self.code.terms.extend_from_slice(&terms);
         let terms = Span { start, len: terms.len() as u32 };
-        Ok(self.folded(Node::Chain { first, terms }, &parts))
+        Ok(self.folded(ExprNode::Chain { first, terms }, &parts))
     }
 
-    fn function(&mut self, call: &CallExpr) -> Result<Id> {
+    fn function(&mut self, call: &CallExpr) -> Result<NodeId> {
         let namespace = call.target.as_deref().and_then(|target| match &target.expr {
             Expr::Ident(name) if self.variable(name).is_none() && functions::is_namespace(name) => {
                 Some(name.as_str())
@@ -113,7 +113,7 @@ impl Compiler<'_> {
         for argument in target.into_iter().chain(&call.args) {
             arguments.push(self.expression(argument)?);
         }
-        let node = Node::Call { function, arguments: self.links(&arguments) };
+        let node = ExprNode::Call { function, arguments: self.links(&arguments) };
         Ok(self.folded(node, &arguments))
     }
 
@@ -124,15 +124,15 @@ impl Compiler<'_> {
         name: &str,
         target: Option<&IdedExpr>,
         args: &[IdedExpr],
-    ) -> Result<Option<Id>> {
+    ) -> Result<Option<NodeId>> {
         let search = match (name, target, args) {
             ("matches", Some(text), [pattern]) | ("matches", None, [text, pattern]) => {
-                Some((Search::Matches, text, pattern, None))
+                Some((RegexSearch::Matches, text, pattern, None))
             }
-            ("find", Some(text), [pattern]) => Some((Search::Find, text, pattern, None)),
-            ("findAll", Some(text), [pattern]) => Some((Search::FindAll, text, pattern, None)),
+            ("find", Some(text), [pattern]) => Some((RegexSearch::Find, text, pattern, None)),
+            ("findAll", Some(text), [pattern]) => Some((RegexSearch::FindAll, text, pattern, None)),
             ("findAll", Some(text), [pattern, limit]) => {
-                Some((Search::FindAll, text, pattern, Some(limit)))
+                Some((RegexSearch::FindAll, text, pattern, Some(limit)))
             }
             _ => None,
         };
@@ -145,7 +145,7 @@ impl Compiler<'_> {
             ("or" | "orValue", Some(optional), [other]) => {
                 let (optional, other) = (self.expression(optional)?, self.expression(other)?);
                 let unwrap = name == "orValue";
-                Ok(Some(self.add(Node::OrElse { optional, other, unwrap })))
+                Ok(Some(self.add(ExprNode::OrElse { optional, other, unwrap })))
             }
             _ => self.macro_call(name, target, args),
         }
@@ -154,15 +154,15 @@ impl Compiler<'_> {
     /// A pattern that is written out is compiled once.
     fn search(
         &mut self,
-        search: Search,
+        search: RegexSearch,
         text: &IdedExpr,
         pattern: &str,
         limit: Option<&IdedExpr>,
-    ) -> Result<Id> {
+    ) -> Result<NodeId> {
         let text = self.expression(text)?;
         let limit = limit.map(|limit| self.expression(limit)).transpose()?;
         let pattern = self.pattern(pattern)?;
-        Ok(self.add(Node::Search { search, text, pattern, limit }))
+        Ok(self.add(ExprNode::Search { search, text, pattern, limit }))
     }
 
     fn pattern(&mut self, pattern: &str) -> Result<u32> {

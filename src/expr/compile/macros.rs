@@ -4,33 +4,33 @@ use cel::common::ast::{ComprehensionExpr, Expr, IdedExpr, LiteralValue, operator
 
 use super::Compiler;
 use crate::error::Result;
-use crate::expr::code::{Id, Kind, Loop, Node};
+use crate::expr::code::{ExprNode, Loop, MacroKind, NodeId};
 use crate::expr::refusal::refusal;
 use crate::expr::syntax::appended;
 
 impl Compiler<'_> {
     /// A macro, from the parser's expansion of it. The names the parser gives its own variables
     /// cannot be written by a user.
-    pub(super) fn comprehension(&mut self, macro_: &ComprehensionExpr) -> Result<Id> {
+    pub(super) fn comprehension(&mut self, macro_: &ComprehensionExpr) -> Result<NodeId> {
         let unknown = || refusal(self.source, "unknown macro", 0);
         let Expr::Call(step) = &macro_.loop_step.expr else { return Err(unknown()) };
         let (kind, test, item) = match (&macro_.accu_init.expr, step.func_name.as_str()) {
             (Expr::Literal(LiteralValue::Boolean(_)), operators::LOGICAL_AND) => {
-                (Kind::All, step.args.get(1), None)
+                (MacroKind::All, step.args.get(1), None)
             }
             (Expr::Literal(LiteralValue::Boolean(_)), operators::LOGICAL_OR) => {
-                (Kind::Exists, step.args.get(1), None)
+                (MacroKind::Exists, step.args.get(1), None)
             }
             (Expr::Literal(LiteralValue::Int(_)), operators::CONDITIONAL) => {
-                (Kind::ExistsOne, step.args.first(), None)
+                (MacroKind::ExistsOne, step.args.first(), None)
             }
             (Expr::List(_), operators::CONDITIONAL) => {
                 let added = step.args.get(1).and_then(appended).ok_or_else(unknown)?;
-                (Kind::List, step.args.first(), Some(added))
+                (MacroKind::List, step.args.first(), Some(added))
             }
             (Expr::List(_), operators::ADD) => {
                 let added = appended(&macro_.loop_step).ok_or_else(unknown)?;
-                (Kind::List, None, Some(added))
+                (MacroKind::List, None, Some(added))
             }
             _ => return Err(unknown()),
         };
@@ -44,32 +44,32 @@ impl Compiler<'_> {
         name: &str,
         target: Option<&IdedExpr>,
         args: &[IdedExpr],
-    ) -> Result<Option<Id>> {
+    ) -> Result<Option<NodeId>> {
         let made = match (name, target, args) {
             ("cel.bind", None, [variable, value, body]) => self.bind(variable, value, body)?,
             ("optMap" | "optFlatMap", Some(optional), [variable, body]) => {
                 self.optional_map(optional, variable, body, name == "optFlatMap")?
             }
             ("sortBy", Some(range), [variable, key]) => {
-                self.over(Kind::SortBy, range, &[variable], None, Some(key))?
+                self.over(MacroKind::SortBy, range, &[variable], None, Some(key))?
             }
             ("reduce", Some(range), [total, variable, start, step]) => {
                 self.reduce(range, total, variable, start, step)?
             }
             ("all", Some(range), [first, second, test]) => {
-                self.over(Kind::All, range, &[first, second], Some(test), None)?
+                self.over(MacroKind::All, range, &[first, second], Some(test), None)?
             }
             ("exists", Some(range), [first, second, test]) => {
-                self.over(Kind::Exists, range, &[first, second], Some(test), None)?
+                self.over(MacroKind::Exists, range, &[first, second], Some(test), None)?
             }
             ("exists_one" | "existsOne", Some(range), [first, second, test]) => {
-                self.over(Kind::ExistsOne, range, &[first, second], Some(test), None)?
+                self.over(MacroKind::ExistsOne, range, &[first, second], Some(test), None)?
             }
             (_, Some(range), [first, second, rest @ .., item]) if rest.len() < 2 => {
                 let kind = match name {
-                    "transformList" => Kind::List,
-                    "transformMap" => Kind::Map,
-                    "transformMapEntry" => Kind::Entries,
+                    "transformList" => MacroKind::List,
+                    "transformMap" => MacroKind::Map,
+                    "transformMapEntry" => MacroKind::Entries,
                     _ => return Ok(None),
                 };
                 self.over(kind, range, &[first, second], rest.first(), Some(item))?
@@ -88,12 +88,12 @@ impl Compiler<'_> {
 
     fn over(
         &mut self,
-        kind: Kind,
+        kind: MacroKind,
         range: &IdedExpr,
         variables: &[&IdedExpr],
         test: Option<&IdedExpr>,
         item: Option<&IdedExpr>,
-    ) -> Result<Id> {
+    ) -> Result<NodeId> {
         let mut names = Vec::with_capacity(variables.len());
         for variable in variables {
             let name = self.variable_name(variable)?;
@@ -108,12 +108,12 @@ impl Compiler<'_> {
 
     fn looped(
         &mut self,
-        kind: Kind,
-        range: Id,
+        kind: MacroKind,
+        range: NodeId,
         variables: &[&str],
         test: Option<&IdedExpr>,
         item: Option<&IdedExpr>,
-    ) -> Result<Id> {
+    ) -> Result<NodeId> {
         let (variable, (test, item)) = self.with_variables(variables, |own| {
             let test = test.map(|test| own.expression(test)).transpose()?;
             let item = item.map(|item| own.expression(item)).transpose()?;
@@ -123,9 +123,9 @@ impl Compiler<'_> {
         Ok(self.add_loop(Loop { kind, range, variable, two, test, item, start: None }))
     }
 
-    fn add_loop(&mut self, made: Loop) -> Id {
+    fn add_loop(&mut self, made: Loop) -> NodeId {
         self.code.loops.push(made);
-        self.add(Node::Loop(self.code.loops.len() as u32 - 1))
+        self.add(ExprNode::Loop(self.code.loops.len() as u32 - 1))
     }
 
     fn reduce(
@@ -135,7 +135,7 @@ impl Compiler<'_> {
         variable: &IdedExpr,
         start: &IdedExpr,
         step: &IdedExpr,
-    ) -> Result<Id> {
+    ) -> Result<NodeId> {
         let names = [self.variable_name(total)?, self.variable_name(variable)?];
         if names[0] == names[1] {
             return Err(self.refuse("the two variables of a macro have the same name"));
@@ -143,7 +143,7 @@ impl Compiler<'_> {
         let (range, start) = (self.expression(range)?, self.expression(start)?);
         let (number, item) = self.with_variables(&names, |own| own.expression(step))?;
         Ok(self.add_loop(Loop {
-            kind: Kind::Reduce,
+            kind: MacroKind::Reduce,
             range,
             variable: number + 1,
             two: false,
@@ -153,11 +153,11 @@ impl Compiler<'_> {
         }))
     }
 
-    fn bind(&mut self, variable: &IdedExpr, value: &IdedExpr, body: &IdedExpr) -> Result<Id> {
+    fn bind(&mut self, variable: &IdedExpr, value: &IdedExpr, body: &IdedExpr) -> Result<NodeId> {
         let name = self.variable_name(variable)?;
         let value = self.expression(value)?;
         let (variable, body) = self.with_variables(&[name], |own| own.expression(body))?;
-        Ok(self.add(Node::Bind { variable, value, body }))
+        Ok(self.add(ExprNode::Bind { variable, value, body }))
     }
 
     fn optional_map(
@@ -166,11 +166,11 @@ impl Compiler<'_> {
         variable: &IdedExpr,
         body: &IdedExpr,
         flat: bool,
-    ) -> Result<Id> {
+    ) -> Result<NodeId> {
         let name = self.variable_name(variable)?;
         let optional = self.expression(optional)?;
         let (variable, body) = self.with_variables(&[name], |own| own.expression(body))?;
-        Ok(self.add(Node::OptionalMap { optional, variable, body, flat }))
+        Ok(self.add(ExprNode::OptionalMap { optional, variable, body, flat }))
     }
 
     /// Compiles with more variables, which have consecutive numbers; gives the first one.

@@ -7,9 +7,9 @@
 use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, ListExpr, LiteralValue};
 use cel::parser::PrattParser;
 
-use super::code::{Code, Id, Node, Span};
+use super::code::{Code, ExprNode, NodeId, Span};
 use super::datum::Constant;
-use super::limits::{ExprLimits, Names};
+use super::limits::{AllowedNames, ExprLimits};
 use super::refusal::{past_limit, refusal};
 use super::scope::Scope;
 use super::{eval, scan};
@@ -26,13 +26,13 @@ const FOLD_STEPS: u64 = 2000;
 /// The outcome of compiling.
 pub(super) struct Compiled {
     pub code: Code,
-    pub root: Id,
+    pub root: NodeId,
     pub depth: u32,
     pub reads_clock: bool,
     pub self_members: Option<Vec<Box<str>>>,
 }
 
-pub(super) fn compile(source: &str, names: Names, limits: &ExprLimits) -> Result<Compiled> {
+pub(super) fn compile(source: &str, names: AllowedNames, limits: &ExprLimits) -> Result<Compiled> {
     if source.len() > limits.bytes {
         return Err(Error::limit(limit::EXPRESSION_BYTES, limits.bytes as u64));
     }
@@ -86,7 +86,7 @@ struct Reads {
 
 struct Compiler<'s> {
     source: &'s str,
-    names: Names,
+    names: AllowedNames,
     limits: &'s ExprLimits,
     code: Code,
     /// The variables of the macros around this place, innermost last.
@@ -107,14 +107,14 @@ impl Compiler<'_> {
         refusal(self.source, &format!("{message}: {name}"), at)
     }
 
-    fn add(&mut self, node: Node) -> Id {
+    fn add(&mut self, node: ExprNode) -> NodeId {
         self.code.nodes.push(node);
-        Id(self.code.nodes.len() as u32 - 1)
+        NodeId(self.code.nodes.len() as u32 - 1)
     }
 
-    fn constant(&mut self, constant: Constant) -> Id {
+    fn constant(&mut self, constant: Constant) -> NodeId {
         self.code.constants.push(constant);
-        self.add(Node::Constant(self.code.constants.len() as u32 - 1))
+        self.add(ExprNode::Constant(self.code.constants.len() as u32 - 1))
     }
 
     fn name(&mut self, name: &str) -> u32 {
@@ -125,18 +125,18 @@ impl Compiler<'_> {
         }) as u32
     }
 
-    fn links(&mut self, ids: &[Id]) -> Span {
+    fn links(&mut self, ids: &[NodeId]) -> Span {
         let start = self.code.links.len() as u32;
         self.code.links.extend_from_slice(ids);
         Span { start, len: ids.len() as u32 }
     }
 
-    fn expressions(&mut self, list: &[IdedExpr]) -> Result<Vec<Id>> {
+    fn expressions(&mut self, list: &[IdedExpr]) -> Result<Vec<NodeId>> {
         list.iter().map(|expr| self.expression(expr)).collect()
     }
 
     /// Every recursion of compiling goes through here.
-    fn expression(&mut self, expr: &IdedExpr) -> Result<Id> {
+    fn expression(&mut self, expr: &IdedExpr) -> Result<NodeId> {
         self.depth += 1;
         self.depth_max = self.depth_max.max(self.depth);
         if self.depth > self.limits.depth {
@@ -152,7 +152,7 @@ impl Compiler<'_> {
         Ok(id)
     }
 
-    fn dispatch(&mut self, expr: &IdedExpr) -> Result<Id> {
+    fn dispatch(&mut self, expr: &IdedExpr) -> Result<NodeId> {
         match &expr.expr {
             Expr::Literal(literal) => Ok(self.literal(literal)),
             Expr::Ident(_) | Expr::Select(_) => self.path(expr),
@@ -165,7 +165,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn literal(&mut self, literal: &LiteralValue) -> Id {
+    fn literal(&mut self, literal: &LiteralValue) -> NodeId {
         self.constant(match literal {
             LiteralValue::Boolean(value) => Constant::Bool(*value.inner()),
             LiteralValue::Bytes(bytes) => Constant::Bytes(bytes.inner().into()),
@@ -177,16 +177,16 @@ impl Compiler<'_> {
         })
     }
 
-    fn list(&mut self, list: &ListExpr) -> Result<Id> {
+    fn list(&mut self, list: &ListExpr) -> Result<NodeId> {
         let mut items = self.expressions(&list.elements)?;
         for at in &list.optional_indices {
-            items[*at] = self.add(Node::IfPresent(items[*at]));
+            items[*at] = self.add(ExprNode::IfPresent(items[*at]));
         }
-        let node = Node::List(self.links(&items));
+        let node = ExprNode::List(self.links(&items));
         Ok(self.folded(node, &items))
     }
 
-    fn map(&mut self, entries: &[IdedEntryExpr]) -> Result<Id> {
+    fn map(&mut self, entries: &[IdedEntryExpr]) -> Result<NodeId> {
         let mut parts = Vec::with_capacity(entries.len() * 2);
         for entry in entries {
             let EntryExpr::MapEntry(entry) = &entry.expr else {
@@ -194,16 +194,16 @@ impl Compiler<'_> {
             };
             parts.push(self.expression(&entry.key)?);
             let value = self.expression(&entry.value)?;
-            parts.push(if entry.optional { self.add(Node::IfPresent(value)) } else { value });
+            parts.push(if entry.optional { self.add(ExprNode::IfPresent(value)) } else { value });
         }
-        let node = Node::Map(self.links(&parts));
+        let node = ExprNode::Map(self.links(&parts));
         Ok(self.folded(node, &parts))
     }
 
     /// The node, or the constant it always gives.
-    fn folded(&mut self, node: Node, parts: &[Id]) -> Id {
+    fn folded(&mut self, node: ExprNode, parts: &[NodeId]) -> NodeId {
         let id = self.add(node);
-        let constant = |id: &Id| matches!(self.code.node(*id), Node::Constant(_));
+        let constant = |id: &NodeId| matches!(self.code.node(*id), ExprNode::Constant(_));
         if !parts.iter().all(constant) {
             return id;
         }

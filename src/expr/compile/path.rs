@@ -4,9 +4,9 @@ use cel::common::ast::{Expr, IdedExpr, SelectExpr};
 
 use super::Compiler;
 use crate::error::Result;
-use crate::expr::code::{Id, Node, Root, Span, Step};
+use crate::expr::code::{AccessStep, ExprNode, Global, NodeId, Span};
 use crate::expr::datum::Constant;
-use crate::expr::syntax::{Part, first_name, type_name};
+use crate::expr::syntax::{AccessSyntax, first_name, type_name};
 
 impl Compiler<'_> {
     pub(super) fn variable(&self, name: &str) -> Option<u32> {
@@ -14,15 +14,15 @@ impl Compiler<'_> {
     }
 
     /// The root behind a name, when it is one of those a caller provides.
-    fn root(&self, name: &str) -> Option<Root> {
+    fn root(&self, name: &str) -> Option<Global> {
         match name.strip_prefix('.').unwrap_or(name) {
-            "self" => Some(Root::This),
-            "now" => Some(Root::Now),
-            "key" => Some(Root::Key),
-            "revision" => Some(Root::Revision),
-            "args" if self.names.args => Some(Root::Args),
-            "docs" if self.names.docs => Some(Root::Docs),
-            "value" if self.names.value => Some(Root::Value),
+            "self" => Some(Global::This),
+            "now" => Some(Global::Now),
+            "key" => Some(Global::Key),
+            "revision" => Some(Global::Revision),
+            "args" if self.names.args => Some(Global::Args),
+            "docs" if self.names.docs => Some(Global::Docs),
+            "value" if self.names.value => Some(Global::Value),
             _ => None,
         }
     }
@@ -34,7 +34,7 @@ impl Compiler<'_> {
     }
 
     /// Members and elements of something. Names behind names are no nesting.
-    pub(super) fn path(&mut self, expr: &IdedExpr) -> Result<Id> {
+    pub(super) fn path(&mut self, expr: &IdedExpr) -> Result<NodeId> {
         if let Expr::Select(select) = &expr.expr
             && select.test
         {
@@ -45,23 +45,23 @@ impl Compiler<'_> {
         {
             return Ok(self.constant(Constant::Type(name)));
         }
-        let (parts, inner) = Part::all(expr);
+        let (parts, inner) = AccessSyntax::all(expr);
         let (base, taken) = self.base(inner, &parts)?;
         if taken == parts.len() {
             return Ok(base);
         }
         let steps = self.steps(&parts[taken..])?;
-        Ok(self.add(Node::Path { base, steps }))
+        Ok(self.add(ExprNode::Path { base, steps }))
     }
 
-    fn steps(&mut self, parts: &[Part<'_>]) -> Result<Span> {
+    fn steps(&mut self, parts: &[AccessSyntax<'_>]) -> Result<Span> {
         let mut steps = Vec::with_capacity(parts.len());
         for part in parts {
             steps.push(match part {
-                Part::Name(name) => Step::Name(self.name(name)),
-                Part::Index(expr) => Step::Index(self.expression(expr)?),
-                Part::MaybeName(name) => Step::MaybeName(self.name(name)),
-                Part::MaybeIndex(expr) => Step::MaybeIndex(self.expression(expr)?),
+                AccessSyntax::Name(name) => AccessStep::Name(self.name(name)),
+                AccessSyntax::Index(expr) => AccessStep::Index(self.expression(expr)?),
+                AccessSyntax::MaybeName(name) => AccessStep::MaybeName(self.name(name)),
+                AccessSyntax::MaybeIndex(expr) => AccessStep::MaybeIndex(self.expression(expr)?),
             });
         }
         let start = self.code.steps.len() as u32;
@@ -71,10 +71,10 @@ impl Compiler<'_> {
 
     /// The base of a path, and the number of parts behind it that it takes with it. Notes the member of the
     /// document that it makes the expression depend on.
-    fn base(&mut self, expr: &IdedExpr, behind: &[Part<'_>]) -> Result<(Id, usize)> {
+    fn base(&mut self, expr: &IdedExpr, behind: &[AccessSyntax<'_>]) -> Result<(NodeId, usize)> {
         let Expr::Ident(name) = &expr.expr else { return Ok((self.expression(expr)?, 0)) };
         if let Some(variable) = self.variable(name) {
-            return Ok((self.add(Node::Variable(variable)), 0));
+            return Ok((self.add(ExprNode::Variable(variable)), 0));
         }
         if self.is_old_self(name) {
             return Ok(self.old_self(behind));
@@ -86,28 +86,29 @@ impl Compiler<'_> {
             return Err(self.refuse_name("unknown name", name));
         };
         match (root, behind.first()) {
-            (Root::This, Some(Part::Name(member) | Part::MaybeName(member))) => {
+            (Global::This, Some(AccessSyntax::Name(member) | AccessSyntax::MaybeName(member))) => {
                 if !self.reads.members.iter().any(|known| **known == **member) {
                     self.reads.members.push((*member).into());
                 }
             }
             _ => self.reads.anything_else = true,
         }
-        self.reads.clock |= root == Root::Now;
-        Ok((self.add(Node::Root(root)), 0))
+        self.reads.clock |= root == Global::Now;
+        Ok((self.add(ExprNode::Root(root)), 0))
     }
 
     /// `oldSelf` with the names behind it, so that no more of the old document is captured than is read.
-    fn old_self(&mut self, behind: &[Part<'_>]) -> (Id, usize) {
-        let mut names: Vec<Box<str>> = behind.iter().map_while(Part::name).map(Box::from).collect();
+    fn old_self(&mut self, behind: &[AccessSyntax<'_>]) -> (NodeId, usize) {
+        let mut names: Vec<Box<str>> =
+            behind.iter().map_while(AccessSyntax::name).map(Box::from).collect();
         let taken = names.len();
-        if let Some(Part::MaybeName(name)) = behind.get(taken) {
+        if let Some(AccessSyntax::MaybeName(name)) = behind.get(taken) {
             names.push((*name).into());
             let path = self.old_path(names);
-            return (self.add(Node::MaybeOld(path)), taken + 1);
+            return (self.add(ExprNode::MaybeOld(path)), taken + 1);
         }
         let path = self.old_path(names);
-        (self.add(Node::Old(path)), taken)
+        (self.add(ExprNode::Old(path)), taken)
     }
 
     fn old_path(&mut self, path: Vec<Box<str>>) -> u32 {
@@ -119,23 +120,24 @@ impl Compiler<'_> {
         }) as u32
     }
 
-    fn has(&mut self, select: &SelectExpr) -> Result<Id> {
-        let (mut parts, inner) = Part::all(&select.operand);
-        parts.push(Part::Name(&select.field));
+    fn has(&mut self, select: &SelectExpr) -> Result<NodeId> {
+        let (mut parts, inner) = AccessSyntax::all(&select.operand);
+        parts.push(AccessSyntax::Name(&select.field));
         if let Expr::Ident(name) = &inner.expr
             && self.is_old_self(name)
             && parts.iter().all(|part| part.name().is_some())
         {
-            let path = self.old_path(parts.iter().filter_map(Part::name).map(Box::from).collect());
-            return Ok(self.add(Node::HasOld(path)));
+            let path =
+                self.old_path(parts.iter().filter_map(AccessSyntax::name).map(Box::from).collect());
+            return Ok(self.add(ExprNode::HasOld(path)));
         }
         let (base, taken) = self.base(inner, &parts)?;
         let steps = self.steps(&parts[taken..])?;
         let before = Span { len: steps.len - 1, ..steps };
         let parent = match before.len {
             0 => base,
-            _ => self.add(Node::Path { base, steps: before }),
+            _ => self.add(ExprNode::Path { base, steps: before }),
         };
-        Ok(self.add(Node::Has { base, steps, parent }))
+        Ok(self.add(ExprNode::Has { base, steps, parent }))
     }
 }

@@ -1,6 +1,6 @@
 //! Reading lists and maps, wherever their items are: in a document, or made by an expression.
 
-use super::{Budget, Constant, Datum, Fault, List, Map, check_scalar};
+use super::{Constant, Datum, Fault, List, Map, StepBudget, check_scalar};
 use crate::value::Text;
 
 impl<'a> List<'a> {
@@ -22,9 +22,9 @@ impl<'a> List<'a> {
 
     pub fn iter(&self) -> impl Iterator<Item = Datum<'a>> + use<'_, 'a> {
         match self {
-            List::Document(array) => Either::A(array.iter().map(Datum::from)),
-            List::Constant(items) => Either::B(items.iter().map(Constant::lend)),
-            List::Made(items) => Either::C(items.iter().cloned()),
+            List::Document(array) => EitherIter3::A(array.iter().map(Datum::from)),
+            List::Constant(items) => EitherIter3::B(items.iter().map(Constant::lend)),
+            List::Made(items) => EitherIter3::C(items.iter().cloned()),
         }
     }
 }
@@ -41,7 +41,11 @@ impl<'a> Map<'a> {
 
     /// The value under a name.
     #[inline]
-    pub fn get_name(&self, name: &str, budget: &mut Budget) -> Result<Option<Datum<'a>>, Fault> {
+    pub fn get_name(
+        &self,
+        name: &str,
+        budget: &mut StepBudget,
+    ) -> Result<Option<Datum<'a>>, Fault> {
         match self {
             Map::Document(object) => Ok(object.get(name).map(Datum::from)),
             _ => self.get(&Datum::Str(Text::from(name)), budget),
@@ -49,7 +53,11 @@ impl<'a> Map<'a> {
     }
 
     /// The value under a key, numbers by their value.
-    pub fn get(&self, key: &Datum<'_>, budget: &mut Budget) -> Result<Option<Datum<'a>>, Fault> {
+    pub fn get(
+        &self,
+        key: &Datum<'_>,
+        budget: &mut StepBudget,
+    ) -> Result<Option<Datum<'a>>, Fault> {
         match self {
             Map::Document(object) => match key.as_str() {
                 Some(name) => {
@@ -73,16 +81,16 @@ impl<'a> Map<'a> {
     /// Every key with its value, in order.
     pub fn entries(&self) -> impl Iterator<Item = (Datum<'a>, Datum<'a>)> + use<'_, 'a> {
         match self {
-            Map::Document(object) => {
-                Either::A(object.iter().map(|(name, value)| (Datum::Str(name), Datum::from(value))))
-            }
+            Map::Document(object) => EitherIter3::A(
+                object.iter().map(|(name, value)| (Datum::Str(name), Datum::from(value))),
+            ),
             Map::Constant(entries) => {
-                Either::B(entries.iter().map(|(key, value)| (key.lend(), value.lend())))
+                EitherIter3::B(entries.iter().map(|(key, value)| (key.lend(), value.lend())))
             }
-            Map::Made(entries) => Either::C(Either3::Made(entries.iter().cloned())),
+            Map::Made(entries) => EitherIter3::C(Either3::Made(entries.iter().cloned())),
             Map::Documents(docs) => {
                 let docs = *docs;
-                Either::C(Either3::Documents(
+                EitherIter3::C(Either3::Documents(
                     (0..docs.count()).filter_map(move |nth| docs.nth(nth)),
                 ))
             }
@@ -94,7 +102,7 @@ impl<'a> Map<'a> {
 fn find<'a>(
     mut entries: impl Iterator<Item = (Datum<'a>, Datum<'a>)>,
     key: &Datum<'_>,
-    budget: &mut Budget,
+    budget: &mut StepBudget,
 ) -> Result<Option<Datum<'a>>, Fault> {
     entries
         .find_map(|(own, value)| match check_scalar(&own, key, budget) {
@@ -106,23 +114,23 @@ fn find<'a>(
 }
 
 /// One of several iterators over the same items.
-enum Either<A, B, C> {
+enum EitherIter3<A, B, C> {
     A(A),
     B(B),
     C(C),
 }
 
 impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>, C: Iterator<Item = T>> Iterator
-    for Either<A, B, C>
+    for EitherIter3<A, B, C>
 {
     type Item = T;
 
     #[inline]
     fn next(&mut self) -> Option<T> {
         match self {
-            Either::A(items) => items.next(),
-            Either::B(items) => items.next(),
-            Either::C(items) => items.next(),
+            EitherIter3::A(items) => items.next(),
+            EitherIter3::B(items) => items.next(),
+            EitherIter3::C(items) => items.next(),
         }
     }
 }

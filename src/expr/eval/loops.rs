@@ -1,25 +1,25 @@
 //! Macros: loops over a list or a map.
 
-use super::{Eval, Outcome};
-use crate::expr::code::{Id, Kind, Loop};
+use super::{Eval, Evaluated};
+use crate::expr::code::{Loop, MacroKind, NodeId};
 use crate::expr::datum::{Datum, Map};
 use crate::expr::fault::Fault;
 use crate::expr::functions;
 
 impl<'a> Eval<'a> {
     #[inline(never)]
-    pub(super) fn looped(&mut self, number: u32) -> Outcome<'a> {
+    pub(super) fn looped(&mut self, number: u32) -> Evaluated<'a> {
         let code = self.code;
         let own = &code.loops[number as usize];
         match own.kind {
-            Kind::All => self.any(own, false),
-            Kind::Exists => self.any(own, true),
-            Kind::ExistsOne => self.exists_one(own),
-            Kind::List => self.list_macro(own),
-            Kind::Map => self.transform_map(own),
-            Kind::Entries => self.transform_entries(own),
-            Kind::SortBy => self.sort_by(own),
-            Kind::Reduce => self.reduce(own),
+            MacroKind::All => self.any(own, false),
+            MacroKind::Exists => self.any(own, true),
+            MacroKind::ExistsOne => self.exists_one(own),
+            MacroKind::List => self.list_macro(own),
+            MacroKind::Map => self.transform_map(own),
+            MacroKind::Entries => self.transform_entries(own),
+            MacroKind::SortBy => self.sort_by(own),
+            MacroKind::Reduce => self.reduce(own),
         }
     }
 
@@ -70,7 +70,7 @@ impl<'a> Eval<'a> {
 
     /// `all` and `exists`: as `&&` and `||` of the tests of all elements.
     #[inline(never)]
-    fn any(&mut self, own: &Loop, decisive: bool) -> Outcome<'a> {
+    fn any(&mut self, own: &Loop, decisive: bool) -> Evaluated<'a> {
         let test = test_of(own);
         let mut fault = None;
         let mut decided = false;
@@ -91,7 +91,7 @@ impl<'a> Eval<'a> {
     }
 
     #[inline(never)]
-    fn exists_one(&mut self, own: &Loop) -> Outcome<'a> {
+    fn exists_one(&mut self, own: &Loop) -> Evaluated<'a> {
         let test = test_of(own);
         let mut count = 0u64;
         self.each(own, |eval| {
@@ -102,7 +102,7 @@ impl<'a> Eval<'a> {
     }
 
     #[inline(never)]
-    fn list_macro(&mut self, own: &Loop) -> Outcome<'a> {
+    fn list_macro(&mut self, own: &Loop) -> Evaluated<'a> {
         let item = item_of(own);
         let mut made = Vec::new();
         self.each(own, |eval| {
@@ -117,7 +117,7 @@ impl<'a> Eval<'a> {
 
     /// The keys of the range differ, and so do the indexes of a list.
     #[inline(never)]
-    fn transform_map(&mut self, own: &Loop) -> Outcome<'a> {
+    fn transform_map(&mut self, own: &Loop) -> Evaluated<'a> {
         let item = item_of(own);
         let mut entries = Vec::new();
         self.each(own, |eval| {
@@ -132,7 +132,7 @@ impl<'a> Eval<'a> {
     }
 
     #[inline(never)]
-    fn transform_entries(&mut self, own: &Loop) -> Outcome<'a> {
+    fn transform_entries(&mut self, own: &Loop) -> Evaluated<'a> {
         let item = item_of(own);
         let mut entries = Vec::new();
         self.each(own, |eval| {
@@ -159,7 +159,7 @@ impl<'a> Eval<'a> {
     }
 
     #[inline(never)]
-    fn sort_by(&mut self, own: &Loop) -> Outcome<'a> {
+    fn sort_by(&mut self, own: &Loop) -> Evaluated<'a> {
         let key = item_of(own);
         let mut keyed = Vec::new();
         self.each(own, |eval| {
@@ -173,7 +173,7 @@ impl<'a> Eval<'a> {
 
     /// The variable of the value so far has the number before the one of the element.
     #[inline(never)]
-    fn reduce(&mut self, own: &Loop) -> Outcome<'a> {
+    fn reduce(&mut self, own: &Loop) -> Evaluated<'a> {
         let step = item_of(own);
         let total = own.variable as usize - 1;
         let start = own.start.expect("reduce() has a first value");
@@ -186,11 +186,11 @@ impl<'a> Eval<'a> {
     }
 }
 
-fn test_of(own: &Loop) -> Id {
+fn test_of(own: &Loop) -> NodeId {
     own.test.expect("the compiler gave it a test")
 }
 
-fn item_of(own: &Loop) -> Id {
+fn item_of(own: &Loop) -> NodeId {
     own.item.expect("the compiler gave it an item")
 }
 

@@ -10,8 +10,8 @@ use std::cmp::Ordering;
 use smallvec::SmallVec;
 
 use super::arithmetic;
-use super::budget::Budget;
-use super::code::{Code, Id, Node, Root, Span, Step};
+use super::budget::StepBudget;
+use super::code::{AccessStep, Code, ExprNode, Global, NodeId, Span};
 use super::datum::{Datum, Docs, Instant, List, Map};
 use super::fault::Fault;
 use super::operator::Comparison;
@@ -24,12 +24,12 @@ mod optional;
 mod path;
 mod search;
 
-pub(super) type Outcome<'a> = Result<Datum<'a>, Fault>;
+pub(super) type Evaluated<'a> = Result<Datum<'a>, Fault>;
 
 pub(super) struct Eval<'a> {
     code: &'a Code,
     scope: &'a Scope<'a>,
-    pub budget: Budget,
+    pub budget: StepBudget,
     /// The variables of macros, outermost first.
     variables: SmallVec<[Datum<'a>; 2]>,
     /// The pattern compiled last, for `matches` with one that is not written out.
@@ -43,54 +43,56 @@ impl<'a> Eval<'a> {
         Eval {
             code,
             scope,
-            budget: Budget::within(steps, scope.allowance),
+            budget: StepBudget::within(steps, scope.allowance),
             variables,
             pattern: None,
         }
     }
 
     /// The value of a node.
-    pub fn node(&mut self, id: Id) -> Outcome<'a> {
+    pub fn node(&mut self, id: NodeId) -> Evaluated<'a> {
         self.budget.charge(1)?;
         match self.code.node(id) {
-            Node::Constant(number) => Ok(self.code.constants[number as usize].lend()),
-            Node::Variable(number) => Ok(self.variables[number as usize].clone()),
-            Node::Path { base, steps } => self.path(base, steps),
-            Node::Compare { comparison, left, right } => {
+            ExprNode::Constant(number) => Ok(self.code.constants[number as usize].lend()),
+            ExprNode::Variable(number) => Ok(self.variables[number as usize].clone()),
+            ExprNode::Path { base, steps } => self.path(base, steps),
+            ExprNode::Compare { comparison, left, right } => {
                 self.compare(comparison, left, right).map(Datum::Bool)
             }
-            Node::And(parts) => self.logic(parts, false).map(Datum::Bool),
-            Node::Or(parts) => self.logic(parts, true).map(Datum::Bool),
-            Node::Not(operand) => self.boolean(operand).map(|value| Datum::Bool(!value)),
-            Node::Choose { test, then, other } => {
+            ExprNode::And(parts) => self.logic(parts, false).map(Datum::Bool),
+            ExprNode::Or(parts) => self.logic(parts, true).map(Datum::Bool),
+            ExprNode::Not(operand) => self.boolean(operand).map(|value| Datum::Bool(!value)),
+            ExprNode::Choose { test, then, other } => {
                 let next = if self.boolean(test)? { then } else { other };
                 self.node(next)
             }
-            Node::Chain { first, terms } => self.chain(first, terms),
-            Node::Root(root) => self.root(root),
-            Node::Has { base, steps, .. } => self.has(base, steps),
-            Node::In { item, container } => self.is_in(item, container),
-            Node::Call { function, arguments } => {
+            ExprNode::Chain { first, terms } => self.chain(first, terms),
+            ExprNode::Root(root) => self.root(root),
+            ExprNode::Has { base, steps, .. } => self.has(base, steps),
+            ExprNode::In { item, container } => self.is_in(item, container),
+            ExprNode::Call { function, arguments } => {
                 let arguments = self.all_of(arguments)?;
                 self.budget.charge(2)?;
                 function.call(self, &arguments)
             }
-            Node::Loop(number) => self.looped(number),
-            Node::List(items) => self.list_literal(items),
-            Node::Map(parts) => self.map_literal(parts),
-            Node::Negate(operand) => arithmetic::negate(self.node(operand)?),
-            Node::Search { search, text, pattern, limit } => {
+            ExprNode::Loop(number) => self.looped(number),
+            ExprNode::List(items) => self.list_literal(items),
+            ExprNode::Map(parts) => self.map_literal(parts),
+            ExprNode::Negate(operand) => arithmetic::negate(self.node(operand)?),
+            ExprNode::Search { search, text, pattern, limit } => {
                 self.search_constant(search, text, pattern, limit)
             }
-            Node::Old(path) => self.old(path),
-            Node::HasOld(path) => self.has_old(path),
-            Node::MaybeOld(path) => self.maybe_old(path),
-            Node::Bind { variable, value, body } => self.bind(variable, value, body),
-            Node::OptionalMap { optional, variable, body, flat } => {
+            ExprNode::Old(path) => self.old(path),
+            ExprNode::HasOld(path) => self.has_old(path),
+            ExprNode::MaybeOld(path) => self.maybe_old(path),
+            ExprNode::Bind { variable, value, body } => self.bind(variable, value, body),
+            ExprNode::OptionalMap { optional, variable, body, flat } => {
                 self.optional_map(optional, variable, body, flat)
             }
-            Node::OrElse { optional, other, unwrap } => self.or_else(optional, other, unwrap),
-            Node::IfPresent(_) => unreachable!("it stands in a literal, which looks at it itself"),
+            ExprNode::OrElse { optional, other, unwrap } => self.or_else(optional, other, unwrap),
+            ExprNode::IfPresent(_) => {
+                unreachable!("it stands in a literal, which looks at it itself")
+            }
         }
     }
 
@@ -104,17 +106,17 @@ impl<'a> Eval<'a> {
     }
 
     /// A node that has to be a bool. What most conditions consist of takes no detour through a value.
-    pub fn boolean(&mut self, id: Id) -> Result<bool, Fault> {
+    pub fn boolean(&mut self, id: NodeId) -> Result<bool, Fault> {
         match self.code.node(id) {
-            Node::Compare { comparison, left, right } => {
+            ExprNode::Compare { comparison, left, right } => {
                 self.budget.charge(1)?;
                 self.compare(comparison, left, right)
             }
-            Node::And(parts) => {
+            ExprNode::And(parts) => {
                 self.budget.charge(1)?;
                 self.logic(parts, false)
             }
-            Node::Or(parts) => {
+            ExprNode::Or(parts) => {
                 self.budget.charge(1)?;
                 self.logic(parts, true)
             }
@@ -143,7 +145,12 @@ impl<'a> Eval<'a> {
         fault.map_or(Ok(!decisive), Err)
     }
 
-    fn compare(&mut self, comparison: Comparison, left: Id, right: Id) -> Result<bool, Fault> {
+    fn compare(
+        &mut self,
+        comparison: Comparison,
+        left: NodeId,
+        right: NodeId,
+    ) -> Result<bool, Fault> {
         if let Some((left, left_cost)) = self.lent(left)
             && let Some((right, right_cost)) = self.lent(right)
             && let Some(ordering) = compare_scalars(left, right)
@@ -161,20 +168,22 @@ impl<'a> Eval<'a> {
     /// conditions compare nothing else; handing such values around as views, in registers, takes half
     /// the time. `None` for everything unusual, faults too, which the long way finds again.
     #[inline(always)]
-    fn lent(&self, id: Id) -> Option<(View<'a>, u64)> {
+    fn lent(&self, id: NodeId) -> Option<(View<'a>, u64)> {
         let code = self.code;
         match code.node(id) {
-            Node::Constant(number) => code.constants[number as usize].view().map(|view| (view, 1)),
-            Node::Variable(number) => self.variable(number).map(|view| (view, 1)),
-            Node::Path { base, steps } => {
+            ExprNode::Constant(number) => {
+                code.constants[number as usize].view().map(|view| (view, 1))
+            }
+            ExprNode::Variable(number) => self.variable(number).map(|view| (view, 1)),
+            ExprNode::Path { base, steps } => {
                 let mut view = match code.node(base) {
-                    Node::Root(Root::This) => self.scope.this?,
-                    Node::Root(Root::Args) => self.scope.args?,
-                    Node::Variable(number) => self.variable(number)?,
+                    ExprNode::Root(Global::This) => self.scope.this?,
+                    ExprNode::Root(Global::Args) => self.scope.args?,
+                    ExprNode::Variable(number) => self.variable(number)?,
                     _ => return None,
                 };
                 for step in code.steps(steps) {
-                    let (Step::Name(name), View::Object(object)) = (*step, view) else {
+                    let (AccessStep::Name(name), View::Object(object)) = (*step, view) else {
                         return None;
                     };
                     view = object.get(code.name(name))?;
@@ -187,7 +196,7 @@ impl<'a> Eval<'a> {
 
     /// A node's value, found the short way where there is one.
     #[inline(always)]
-    fn operand(&mut self, id: Id) -> Outcome<'a> {
+    fn operand(&mut self, id: NodeId) -> Evaluated<'a> {
         match self.lent(id) {
             Some((view, cost)) => {
                 self.budget.charge(cost)?;
@@ -209,7 +218,12 @@ impl<'a> Eval<'a> {
     }
 
     #[inline(never)]
-    fn compare_any(&mut self, comparison: Comparison, left: Id, right: Id) -> Result<bool, Fault> {
+    fn compare_any(
+        &mut self,
+        comparison: Comparison,
+        left: NodeId,
+        right: NodeId,
+    ) -> Result<bool, Fault> {
         let left = self.node(left)?;
         let right = self.node(right)?;
         match comparison {
@@ -219,7 +233,7 @@ impl<'a> Eval<'a> {
         }
     }
 
-    fn chain(&mut self, first: Id, terms: Span) -> Outcome<'a> {
+    fn chain(&mut self, first: NodeId, terms: Span) -> Evaluated<'a> {
         let mut value = self.operand(first)?;
         let code = self.code;
         for (operator, operand) in code.terms(terms) {
@@ -230,45 +244,45 @@ impl<'a> Eval<'a> {
     }
 
     #[inline(never)]
-    fn root(&mut self, root: Root) -> Outcome<'a> {
+    fn root(&mut self, root: Global) -> Evaluated<'a> {
         let missing = || Fault::text(format!("there is no {} here", root.name()));
         match root {
-            Root::This => self.scope.this.map(Datum::from).ok_or_else(missing),
-            Root::Args => self.scope.args.map(Datum::from).ok_or_else(missing),
-            Root::Docs => {
+            Global::This => self.scope.this.map(Datum::from).ok_or_else(missing),
+            Global::Args => self.scope.args.map(Datum::from).ok_or_else(missing),
+            Global::Docs => {
                 let docs = Docs::of(self.scope).ok_or_else(missing)?;
                 Ok(Datum::Map(Map::Documents(docs)))
             }
-            Root::Value => Ok(self.scope.value.map_or(Datum::Null, Datum::from)),
-            Root::Now => {
+            Global::Value => Ok(self.scope.value.map_or(Datum::Null, Datum::from)),
+            Global::Now => {
                 let now = self.scope.now_us.and_then(Instant::from_micros);
                 now.map(Datum::Timestamp).ok_or_else(missing)
             }
-            Root::Key => match std::str::from_utf8(self.scope.key) {
+            Global::Key => match std::str::from_utf8(self.scope.key) {
                 Ok(key) => Ok(Datum::Str(Text::from(key))),
                 Err(_) => Err(Fault::Because("the key is not UTF-8")),
             },
-            Root::Revision => {
+            Global::Revision => {
                 let revision = self.scope.revision.ok_or_else(missing)?;
                 Ok(Datum::Int(i64::try_from(revision).map_err(|_| "the revision is too large")?))
             }
         }
     }
 
-    fn is_in(&mut self, item: Id, container: Id) -> Outcome<'a> {
+    fn is_in(&mut self, item: NodeId, container: NodeId) -> Evaluated<'a> {
         let item = self.operand(item)?;
         let container = self.operand(container)?;
         contains(&container, &item, &mut self.budget).map(Datum::Bool)
     }
 
     #[inline(never)]
-    fn bind(&mut self, variable: u32, value: Id, body: Id) -> Outcome<'a> {
+    fn bind(&mut self, variable: u32, value: NodeId, body: NodeId) -> Evaluated<'a> {
         self.variables[variable as usize] = self.node(value)?;
         self.node(body)
     }
 
     #[inline(never)]
-    fn list_literal(&mut self, items: Span) -> Outcome<'a> {
+    fn list_literal(&mut self, items: Span) -> Evaluated<'a> {
         let code = self.code;
         let mut made = Vec::with_capacity(items.len as usize);
         for id in code.links(items) {
@@ -281,15 +295,15 @@ impl<'a> Eval<'a> {
     }
 
     /// An element of a literal; none where it is an optional without a value.
-    fn item(&mut self, id: Id) -> Result<Option<Datum<'a>>, Fault> {
+    fn item(&mut self, id: NodeId) -> Result<Option<Datum<'a>>, Fault> {
         match self.code.node(id) {
-            Node::IfPresent(optional) => self.if_present(optional),
+            ExprNode::IfPresent(optional) => self.if_present(optional),
             _ => self.node(id).map(Some),
         }
     }
 
     #[inline(never)]
-    fn map_literal(&mut self, parts: Span) -> Outcome<'a> {
+    fn map_literal(&mut self, parts: Span) -> Evaluated<'a> {
         let code = self.code;
         let mut entries: Vec<(Datum<'a>, Datum<'a>)> = Vec::with_capacity(parts.len as usize / 2);
         for pair in code.links(parts).chunks_exact(2) {
@@ -335,7 +349,11 @@ fn compare_scalars(left: View<'_>, right: View<'_>) -> Option<Ordering> {
 }
 
 /// Tests for an equal element of a list, or for a key of a map.
-fn contains(container: &Datum<'_>, item: &Datum<'_>, budget: &mut Budget) -> Result<bool, Fault> {
+fn contains(
+    container: &Datum<'_>,
+    item: &Datum<'_>,
+    budget: &mut StepBudget,
+) -> Result<bool, Fault> {
     match container {
         Datum::List(list) => list_contains(list, item, budget),
         Datum::Map(map) => {
@@ -349,7 +367,7 @@ fn contains(container: &Datum<'_>, item: &Datum<'_>, budget: &mut Budget) -> Res
 pub(super) fn list_contains(
     list: &List<'_>,
     item: &Datum<'_>,
-    budget: &mut Budget,
+    budget: &mut StepBudget,
 ) -> Result<bool, Fault> {
     for own in list.iter() {
         budget.charge(1)?;

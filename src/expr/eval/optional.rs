@@ -1,14 +1,14 @@
 //! Optionals: operands that are evaluated only if they are needed.
 
-use super::{Eval, Outcome};
-use crate::expr::code::Id;
+use super::{Eval, Evaluated};
+use crate::expr::code::NodeId;
 use crate::expr::datum::Datum;
 use crate::expr::fault::Fault;
 
 impl<'a> Eval<'a> {
     /// The value of an optional, if it has one.
     #[inline(never)]
-    pub(super) fn if_present(&mut self, optional: Id) -> Result<Option<Datum<'a>>, Fault> {
+    pub(super) fn if_present(&mut self, optional: NodeId) -> Result<Option<Datum<'a>>, Fault> {
         match self.node(optional)? {
             Datum::Optional(value) => Ok(value.map(|value| (*value).clone())),
             other => {
@@ -18,7 +18,12 @@ impl<'a> Eval<'a> {
     }
 
     #[inline(never)]
-    pub(super) fn or_else(&mut self, optional: Id, other: Id, unwrap: bool) -> Outcome<'a> {
+    pub(super) fn or_else(
+        &mut self,
+        optional: NodeId,
+        other: NodeId,
+        unwrap: bool,
+    ) -> Evaluated<'a> {
         let value = self.if_present(optional)?;
         if unwrap {
             return value.map_or_else(|| self.node(other), Ok);
@@ -32,11 +37,11 @@ impl<'a> Eval<'a> {
     #[inline(never)]
     pub(super) fn optional_map(
         &mut self,
-        optional: Id,
+        optional: NodeId,
         variable: u32,
-        body: Id,
+        body: NodeId,
         flat: bool,
-    ) -> Outcome<'a> {
+    ) -> Evaluated<'a> {
         let Some(value) = self.if_present(optional)? else { return Ok(Datum::Optional(None)) };
         self.variables[variable as usize] = value;
         if flat {

@@ -1,20 +1,20 @@
 //! Members and elements, presence, and the parts of `oldSelf`.
 
-use super::{Eval, Outcome, check_key};
-use crate::expr::code::{Id, Node, Root, Span, Step};
+use super::{Eval, Evaluated, check_key};
+use crate::expr::code::{AccessStep, ExprNode, Global, NodeId, Span};
 use crate::expr::datum::Datum;
 use crate::expr::fault::Fault;
 use crate::value::View;
 use crate::value::edit::Seen;
 
 impl<'a> Eval<'a> {
-    pub(super) fn path(&mut self, base: Id, steps: Span) -> Outcome<'a> {
+    pub(super) fn path(&mut self, base: NodeId, steps: Span) -> Evaluated<'a> {
         let code = self.code;
         let steps = code.steps(steps);
         self.budget.charge(steps.len() as u64)?;
         let document = match code.node(base) {
-            Node::Root(Root::This) => self.scope.this,
-            Node::Root(Root::Args) => self.scope.args,
+            ExprNode::Root(Global::This) => self.scope.this,
+            ExprNode::Root(Global::Args) => self.scope.args,
             _ => None,
         };
         match document {
@@ -27,10 +27,10 @@ impl<'a> Eval<'a> {
     }
 
     /// Names inside a document need no values in between.
-    fn path_in_document(&mut self, document: View<'a>, steps: &'a [Step]) -> Outcome<'a> {
+    fn path_in_document(&mut self, document: View<'a>, steps: &'a [AccessStep]) -> Evaluated<'a> {
         let mut view = document;
         for (at, step) in steps.iter().enumerate() {
-            let (Step::Name(name), View::Object(object)) = (*step, view) else {
+            let (AccessStep::Name(name), View::Object(object)) = (*step, view) else {
                 return self.follow(Datum::from(view), &steps[at..]);
             };
             view = object.get(self.code.name(name)).ok_or(Fault::NoMember(name))?;
@@ -38,18 +38,18 @@ impl<'a> Eval<'a> {
         Ok(Datum::from(view))
     }
 
-    fn follow(&mut self, mut value: Datum<'a>, steps: &'a [Step]) -> Outcome<'a> {
+    fn follow(&mut self, mut value: Datum<'a>, steps: &'a [AccessStep]) -> Evaluated<'a> {
         for (at, step) in steps.iter().enumerate() {
             value = match *step {
                 _ if matches!(value, Datum::Optional(_)) => {
                     return self.follow_optional(value, &steps[at..]);
                 }
-                Step::Name(name) => self.member(&value, name)?,
-                Step::Index(index) => {
+                AccessStep::Name(name) => self.member(&value, name)?,
+                AccessStep::Index(index) => {
                     let index = self.node(index)?;
                     self.element(&value, &index)?
                 }
-                Step::MaybeName(_) | Step::MaybeIndex(_) => {
+                AccessStep::MaybeName(_) | AccessStep::MaybeIndex(_) => {
                     return self.follow_optional(value, &steps[at..]);
                 }
             };
@@ -57,7 +57,7 @@ impl<'a> Eval<'a> {
         Ok(value)
     }
 
-    fn member(&mut self, value: &Datum<'a>, name: u32) -> Outcome<'a> {
+    fn member(&mut self, value: &Datum<'a>, name: u32) -> Evaluated<'a> {
         let text = self.code.name(name);
         match value {
             Datum::Map(map) => map.get_name(text, &mut self.budget)?.ok_or(Fault::NoMember(name)),
@@ -65,7 +65,7 @@ impl<'a> Eval<'a> {
         }
     }
 
-    fn element(&mut self, value: &Datum<'a>, index: &Datum<'a>) -> Outcome<'a> {
+    fn element(&mut self, value: &Datum<'a>, index: &Datum<'a>) -> Evaluated<'a> {
         self.find_element(value, index)?.ok_or_else(|| match value {
             Datum::List(_) => Fault::Because("index out of range"),
             _ => no_such_key(index),
@@ -75,7 +75,7 @@ impl<'a> Eval<'a> {
     /// Presence: false where a step of the path is missing, or leads behind null. A step behind a value of
     /// another kind is a fault.
     #[inline(never)]
-    pub(super) fn has(&mut self, base: Id, steps: Span) -> Outcome<'a> {
+    pub(super) fn has(&mut self, base: NodeId, steps: Span) -> Evaluated<'a> {
         let code = self.code;
         let steps = code.steps(steps);
         let mut value = self.node(base)?;
@@ -98,16 +98,20 @@ impl<'a> Eval<'a> {
     }
 
     /// The member or element that a step leads to, if it is there.
-    fn find_step(&mut self, value: &Datum<'a>, step: Step) -> Result<Option<Datum<'a>>, Fault> {
+    fn find_step(
+        &mut self,
+        value: &Datum<'a>,
+        step: AccessStep,
+    ) -> Result<Option<Datum<'a>>, Fault> {
         match step {
-            Step::Name(name) | Step::MaybeName(name) => {
+            AccessStep::Name(name) | AccessStep::MaybeName(name) => {
                 let text = self.code.name(name);
                 match value {
                     Datum::Map(map) => map.get_name(text, &mut self.budget),
                     other => Err(no_members(other, text)),
                 }
             }
-            Step::Index(index) | Step::MaybeIndex(index) => {
+            AccessStep::Index(index) | AccessStep::MaybeIndex(index) => {
                 let index = self.node(index)?;
                 self.find_element(value, &index)
             }
@@ -136,7 +140,7 @@ impl<'a> Eval<'a> {
 
     /// The steps behind an optional: each gives an optional of what it leads to.
     #[inline(never)]
-    fn follow_optional(&mut self, value: Datum<'a>, steps: &'a [Step]) -> Outcome<'a> {
+    fn follow_optional(&mut self, value: Datum<'a>, steps: &'a [AccessStep]) -> Evaluated<'a> {
         let mut value = value;
         for step in steps {
             let inner = match value {
@@ -158,7 +162,7 @@ impl<'a> Eval<'a> {
     }
 
     #[inline(never)]
-    pub(super) fn old(&mut self, path: u32) -> Outcome<'a> {
+    pub(super) fn old(&mut self, path: u32) -> Evaluated<'a> {
         let names = &self.code.old_paths[path as usize];
         match self.seen(path)? {
             Seen::Value(value) => Ok(Datum::from(value)),
@@ -171,7 +175,7 @@ impl<'a> Eval<'a> {
     }
 
     #[inline(never)]
-    pub(super) fn has_old(&mut self, path: u32) -> Outcome<'a> {
+    pub(super) fn has_old(&mut self, path: u32) -> Evaluated<'a> {
         match self.seen(path)? {
             Seen::Value(_) => Ok(Datum::Bool(true)),
             Seen::Missing(_) | Seen::Null(_) => Ok(Datum::Bool(false)),
@@ -181,7 +185,7 @@ impl<'a> Eval<'a> {
 
     /// An optional of the last member of the path.
     #[inline(never)]
-    pub(super) fn maybe_old(&mut self, path: u32) -> Outcome<'a> {
+    pub(super) fn maybe_old(&mut self, path: u32) -> Evaluated<'a> {
         let last = self.code.old_paths[path as usize].len() - 1;
         match self.seen(path)? {
             Seen::Missing(at) if at == last => Ok(Datum::Optional(None)),

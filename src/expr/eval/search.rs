@@ -1,7 +1,7 @@
 //! Texts under regular expressions.
 
-use super::{Eval, Outcome};
-use crate::expr::code::{Id, Search};
+use super::{Eval, Evaluated};
+use crate::expr::code::{NodeId, RegexSearch};
 use crate::expr::datum::Datum;
 use crate::expr::fault::Fault;
 use crate::expr::pattern::Pattern;
@@ -11,11 +11,11 @@ impl<'a> Eval<'a> {
     #[inline(never)]
     pub(super) fn search_constant(
         &mut self,
-        search: Search,
-        text: Id,
+        search: RegexSearch,
+        text: NodeId,
         pattern: u32,
-        limit: Option<Id>,
-    ) -> Outcome<'a> {
+        limit: Option<NodeId>,
+    ) -> Evaluated<'a> {
         let text = self.node(text)?;
         let limit = match limit {
             Some(limit) => Some(self.node(limit)?),
@@ -29,11 +29,11 @@ impl<'a> Eval<'a> {
     #[inline(never)]
     pub fn search(
         &mut self,
-        search: Search,
+        search: RegexSearch,
         text: &Datum<'a>,
         pattern: &str,
         limit: Option<&Datum<'a>>,
-    ) -> Outcome<'a> {
+    ) -> Evaluated<'a> {
         self.budget.scan(pattern.len())?;
         let known = match self.pattern.take() {
             Some(known) if known.is(pattern) => known,
@@ -46,21 +46,21 @@ impl<'a> Eval<'a> {
 
     fn apply_pattern(
         &mut self,
-        search: Search,
+        search: RegexSearch,
         text: &Datum<'a>,
         pattern: &Pattern,
         limit: Option<&Datum<'a>>,
-    ) -> Outcome<'a> {
+    ) -> Evaluated<'a> {
         let text = text.as_str().ok_or(Fault::Because("a pattern is matched with a string"))?;
         let budget = &mut self.budget;
         match search {
-            Search::Matches => pattern.is_match(text.as_bytes(), budget).map(Datum::Bool),
-            Search::Find => {
+            RegexSearch::Matches => pattern.is_match(text.as_bytes(), budget).map(Datum::Bool),
+            RegexSearch::Find => {
                 let found = pattern.find(text, 0, budget)?.map_or("", |range| &text[range]);
                 budget.make(found.len())?;
                 Ok(Datum::string(found))
             }
-            Search::FindAll => {
+            RegexSearch::FindAll => {
                 let limit = match limit {
                     None => usize::MAX,
                     Some(Datum::Int(limit)) => usize::try_from(*limit).unwrap_or(usize::MAX),

@@ -7,7 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, ge
 use super::Function;
 use super::arguments::{text, wanted};
 use crate::expr::datum::Datum;
-use crate::expr::eval::{Eval, Outcome};
+use crate::expr::eval::{Eval, Evaluated};
 
 /// The functions of this family.
 pub(super) static FUNCTIONS: [Function; 2] = [
@@ -45,13 +45,13 @@ const DECODER: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-fn encode<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn encode<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let bytes = arguments[0].as_bytes().ok_or_else(|| wanted("bytes", &arguments[0]))?;
     eval.budget.make(bytes.len() * 2)?;
     Ok(Datum::string(general_purpose::STANDARD.encode(bytes)))
 }
 
-fn decode<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn decode<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let text = text(&arguments[0])?;
     eval.budget.make(text.len())?;
     let bytes = DECODER.decode(text).map_err(|_| "not base64")?;

@@ -17,9 +17,9 @@ use cel::common::types::{
 use cel::common::value::{CowVal, Val};
 use cel::{Context, Env, ExecutionError, Value, extensions};
 
-use crate::expr::budget::Budget;
+use crate::expr::budget::StepBudget;
 use crate::expr::datum::{Datum, Instant};
-use crate::expr::eval::{Eval, Outcome};
+use crate::expr::eval::{Eval, Evaluated};
 use crate::expr::fault::Fault;
 
 /// The growth of the work and the result of a function with its arguments.
@@ -66,7 +66,12 @@ impl Call {
         Call { first_count, expressions: expressions.collect() }
     }
 
-    pub fn run<'a>(&self, cost: Cost, eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+    pub fn run<'a>(
+        &self,
+        cost: Cost,
+        eval: &mut Eval<'a>,
+        arguments: &[Datum<'a>],
+    ) -> Evaluated<'a> {
         eval.budget.charge(CALL)?;
         charge(cost, arguments, &mut eval.budget)?;
         let mut context = Context::with_env(Arc::clone(&ENV));
@@ -95,7 +100,7 @@ fn len(datum: &Datum<'_>) -> usize {
     datum.utf8().or_else(|| datum.as_bytes()).map_or(0, <[u8]>::len)
 }
 
-fn charge(cost: Cost, arguments: &[Datum<'_>], budget: &mut Budget) -> Result<(), Fault> {
+fn charge(cost: Cost, arguments: &[Datum<'_>], budget: &mut StepBudget) -> Result<(), Fault> {
     let bytes: usize = arguments.iter().map(len).sum();
     budget.make(bytes)?;
     // Where a part of nothing is replaced or split at, that is between any two characters.
@@ -138,7 +143,7 @@ fn duration(nanos: i64) -> CelDuration {
 fn lend<'v>(
     datum: &'v Datum<'_>,
     nesting: u32,
-    budget: &mut Budget,
+    budget: &mut StepBudget,
 ) -> Result<Box<dyn Val + 'v>, Fault> {
     Ok(match datum {
         Datum::Null => Box::new(CelNull),
@@ -162,7 +167,7 @@ fn lend<'v>(
 fn copy<'v>(
     datum: &Datum<'_>,
     nesting: u32,
-    budget: &mut Budget,
+    budget: &mut StepBudget,
 ) -> Result<Box<dyn Val + 'v>, Fault> {
     let nesting =
         nesting.checked_sub(1).ok_or("this function takes no value that nests so deeply")?;
@@ -209,7 +214,7 @@ fn copy<'v>(
 }
 
 /// A result of the crate's as a value of ours.
-fn take<'a>(value: &CowVal<'_, '_>, budget: &mut Budget) -> Outcome<'a> {
+fn take<'a>(value: &CowVal<'_, '_>, budget: &mut StepBudget) -> Evaluated<'a> {
     let value: &dyn Val = value.as_ref();
     if let Some(value) = value.downcast_ref::<CelInt>() {
         return Ok(Datum::Int(*value.inner()));

@@ -8,9 +8,9 @@ use std::cmp::Ordering;
 use super::Function;
 use super::arguments::{int, list};
 use crate::expr::arithmetic;
-use crate::expr::budget::Budget;
+use crate::expr::budget::StepBudget;
 use crate::expr::datum::{Datum, List};
-use crate::expr::eval::{Eval, Outcome, list_contains};
+use crate::expr::eval::{Eval, Evaluated, list_contains};
 use crate::expr::fault::Fault;
 use crate::expr::operator::Operator;
 
@@ -127,7 +127,7 @@ pub(super) static FUNCTIONS: [Function; 12] = [
 ];
 
 /// `join()` and `join(separator)`.
-fn join<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn join<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let separator = match arguments.get(1) {
         Some(separator) => separator.as_str().ok_or("join() wants a string between")?,
         None => "",
@@ -145,7 +145,7 @@ fn join<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
     Ok(Datum::string(joined))
 }
 
-fn slice<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn slice<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let list = list(&arguments[0])?;
     let (start, end) = (int(&arguments[1])?, int(&arguments[2])?);
     if start < 0 || end < start || end > list.len() as i64 {
@@ -159,14 +159,14 @@ fn slice<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
 
 /// `flatten()` and `flatten(levels)`. The recursion of nested lists is kept in a stack of our own,
 /// because documents may nest deeper than a small stack allows.
-fn flatten<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn flatten<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let levels = arguments.get(1).map_or(Ok(1), int)?;
     if levels < 0 {
         return Err(Fault::Because("flatten() wants a level of at least 0"));
     }
     let mut flat = Vec::new();
     let mut rest: Vec<(Datum<'a>, i64)> = Vec::new();
-    let spread = |list: &List<'a>, level, rest: &mut Vec<_>, budget: &mut Budget| {
+    let spread = |list: &List<'a>, level, rest: &mut Vec<_>, budget: &mut StepBudget| {
         budget.make_list(list.len())?;
         let start = rest.len();
         rest.extend(list.iter().map(|item| (item, level)));
@@ -186,7 +186,7 @@ fn flatten<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
     Datum::list(flat)
 }
 
-fn distinct<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn distinct<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let mut unique: Vec<Datum<'a>> = Vec::new();
     for item in list(&arguments[0])?.iter() {
         eval.budget.make_list(1)?;
@@ -205,7 +205,7 @@ fn distinct<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
     Datum::list(unique)
 }
 
-fn sort_list<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn sort_list<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let list = list(&arguments[0])?;
     eval.budget.make_list(list.len())?;
     let mut items: Vec<_> = list.iter().collect();
@@ -216,7 +216,7 @@ fn sort_list<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
 /// Sorts pairs by their keys.
 pub(in crate::expr) fn sort_pairs<'a>(
     pairs: &mut [(Datum<'a>, Datum<'a>)],
-    budget: &mut Budget,
+    budget: &mut StepBudget,
 ) -> Result<(), Fault> {
     sort(pairs, |pair| &pair.0, budget)
 }
@@ -225,7 +225,7 @@ pub(in crate::expr) fn sort_pairs<'a>(
 fn sort<'a, T>(
     items: &mut [T],
     key: impl Fn(&T) -> &Datum<'a>,
-    budget: &mut Budget,
+    budget: &mut StepBudget,
 ) -> Result<(), Fault> {
     let Some(first) = items.first() else { return Ok(()) };
     let first = key(first);
@@ -250,7 +250,7 @@ fn sort<'a, T>(
 }
 
 /// Refuses a value that has no order, or none among values like the first one.
-fn check_order(first: &Datum<'_>, item: &Datum<'_>, budget: &mut Budget) -> Result<(), Fault> {
+fn check_order(first: &Datum<'_>, item: &Datum<'_>, budget: &mut StepBudget) -> Result<(), Fault> {
     let same = item.type_name() == first.type_name() || item.is_number() && first.is_number();
     if !same {
         return Err(Fault::Because("values of several types have no order"));
@@ -258,7 +258,7 @@ fn check_order(first: &Datum<'_>, item: &Datum<'_>, budget: &mut Budget) -> Resu
     item.compare(item, budget).map(|_| ())
 }
 
-fn is_sorted<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn is_sorted<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let items = list(&arguments[0])?;
     let mut before: Option<Datum<'a>> = None;
     let mut sorted = true;
@@ -274,7 +274,7 @@ fn is_sorted<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
 }
 
 /// The sum of numbers or of durations, by the rules of `+`; 0 for an empty list.
-fn sum<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn sum<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let mut total: Option<Datum<'a>> = None;
     for item in list(&arguments[0])?.iter() {
         eval.budget.charge(1)?;
@@ -289,16 +289,16 @@ fn sum<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
     Ok(total.unwrap_or(Datum::Int(0)))
 }
 
-fn min<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn min<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     extreme(eval, &arguments[0], Ordering::Less)
 }
 
-fn max<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn max<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     extreme(eval, &arguments[0], Ordering::Greater)
 }
 
 /// The first of the smallest or largest elements.
-fn extreme<'a>(eval: &mut Eval<'a>, items: &Datum<'a>, wanted: Ordering) -> Outcome<'a> {
+fn extreme<'a>(eval: &mut Eval<'a>, items: &Datum<'a>, wanted: Ordering) -> Evaluated<'a> {
     let mut best: Option<Datum<'a>> = None;
     for item in list(items)?.iter() {
         eval.budget.charge(1)?;
@@ -314,11 +314,11 @@ fn extreme<'a>(eval: &mut Eval<'a>, items: &Datum<'a>, wanted: Ordering) -> Outc
     best.ok_or(Fault::Because("an empty list has no smallest or largest element"))
 }
 
-fn first<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn first<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     Datum::optional(list(&arguments[0])?.get(0))
 }
 
-fn last<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn last<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let items = list(&arguments[0])?;
     Datum::optional(items.len().checked_sub(1).and_then(|at| items.get(at)))
 }
@@ -328,7 +328,7 @@ pub(super) fn index_of<'a>(
     eval: &mut Eval<'a>,
     items: &List<'a>,
     value: &Datum<'a>,
-) -> Outcome<'a> {
+) -> Evaluated<'a> {
     for (at, item) in items.iter().enumerate() {
         eval.budget.charge(1)?;
         if item.equals(value, &mut eval.budget)? {
@@ -343,7 +343,7 @@ pub(super) fn last_index_of<'a>(
     eval: &mut Eval<'a>,
     items: &List<'a>,
     value: &Datum<'a>,
-) -> Outcome<'a> {
+) -> Evaluated<'a> {
     let mut found = -1;
     for (at, item) in items.iter().enumerate() {
         eval.budget.charge(1)?;
@@ -369,7 +369,7 @@ pub(super) fn contains_all<'a>(
     Ok(true)
 }
 
-fn range<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn range<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let count = int(&arguments[0])?;
     let count = usize::try_from(count).map_err(|_| "lists.range() wants at least 0")?;
     eval.budget.make_list(count)?;

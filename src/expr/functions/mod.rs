@@ -8,7 +8,7 @@
 use std::sync::OnceLock;
 
 use super::datum::Datum;
-use super::eval::{Eval, Outcome};
+use super::eval::{Eval, Evaluated};
 
 mod arguments;
 mod convert;
@@ -26,7 +26,7 @@ mod time;
 use self::foreign::Cost;
 pub use self::listing::{Listed, listed};
 
-type Native = for<'a> fn(&mut Eval<'a>, &[Datum<'a>]) -> Outcome<'a>;
+type Native = for<'a> fn(&mut Eval<'a>, &[Datum<'a>]) -> Evaluated<'a>;
 
 pub(super) struct Function {
     /// With its namespace.
@@ -35,12 +35,12 @@ pub(super) struct Function {
     member: bool,
     /// The least and the largest number of arguments, the one it is called on included.
     counts: (usize, usize),
-    run: Run,
+    run: Implementation,
     /// Form, summary, cost, an example and its value as JSON; empty for a second way to call a function.
     listing: [&'static str; 5],
 }
 
-enum Run {
+enum Implementation {
     Native(Native),
     Foreign { cost: Cost, call: OnceLock<foreign::Call> },
 }
@@ -59,7 +59,7 @@ impl Function {
         run: Native,
         listing: [&'static str; 5],
     ) -> Function {
-        Function { name, member: false, counts, run: Run::Native(run), listing }
+        Function { name, member: false, counts, run: Implementation::Native(run), listing }
     }
 
     /// A function called on its first argument, `a.name()`.
@@ -69,7 +69,7 @@ impl Function {
         run: Native,
         listing: [&'static str; 5],
     ) -> Function {
-        Function { name, member: true, counts, run: Run::Native(run), listing }
+        Function { name, member: true, counts, run: Implementation::Native(run), listing }
     }
 
     /// A function of the crate's.
@@ -79,7 +79,7 @@ impl Function {
         cost: Cost,
         listing: [&'static str; 5],
     ) -> Function {
-        let run = Run::Foreign { cost, call: OnceLock::new() };
+        let run = Implementation::Foreign { cost, call: OnceLock::new() };
         Function { name, member: false, counts, run, listing }
     }
 
@@ -90,15 +90,15 @@ impl Function {
         cost: Cost,
         listing: [&'static str; 5],
     ) -> Function {
-        let run = Run::Foreign { cost, call: OnceLock::new() };
+        let run = Implementation::Foreign { cost, call: OnceLock::new() };
         Function { name, member: true, counts, run, listing }
     }
 
     #[inline(never)]
-    pub fn call<'a>(&self, eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+    pub fn call<'a>(&self, eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
         match &self.run {
-            Run::Native(function) => function(eval, arguments),
-            Run::Foreign { cost, call } => {
+            Implementation::Native(function) => function(eval, arguments),
+            Implementation::Foreign { cost, call } => {
                 let (least, most) = self.counts;
                 call.get_or_init(|| foreign::Call::new(self.name, self.member, least..=most))
                     .run(*cost, eval, arguments)

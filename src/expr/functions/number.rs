@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::Function;
 use super::foreign::Cost::Linear;
 use crate::expr::datum::{Datum, compare_numbers};
-use crate::expr::eval::{Eval, Outcome};
+use crate::expr::eval::{Eval, Evaluated};
 use crate::expr::fault::Fault;
 
 /// The functions of this family.
@@ -144,16 +144,16 @@ pub(super) static FUNCTIONS: [Function; 18] = [
     ),
 ];
 
-fn greatest<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn greatest<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     extreme(eval, arguments, Ordering::Greater)
 }
 
-fn least<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn least<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     extreme(eval, arguments, Ordering::Less)
 }
 
 /// The first of the greatest or least numbers, of the arguments or of the one list.
-fn extreme<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>], wanted: Ordering) -> Outcome<'a> {
+fn extreme<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>], wanted: Ordering) -> Evaluated<'a> {
     let mut best: Option<Datum<'a>> = None;
     let mut consider = |item: Datum<'a>| {
         eval.budget.charge(1)?;

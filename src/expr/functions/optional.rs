@@ -4,7 +4,7 @@
 use super::Function;
 use super::arguments::{list, wanted};
 use crate::expr::datum::Datum;
-use crate::expr::eval::{Eval, Outcome};
+use crate::expr::eval::{Eval, Evaluated};
 use crate::expr::fault::Fault;
 
 /// The functions of this family.
@@ -78,11 +78,11 @@ pub(super) static FUNCTIONS: [Function; 9] = [
     ),
 ];
 
-fn of<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn of<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     Datum::present(arguments[0].clone())
 }
 
-fn of_non_zero_value<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn of_non_zero_value<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let zero = match &arguments[0] {
         Datum::Null | Datum::Bool(false) | Datum::Int(0) | Datum::Uint(0) | Datum::Duration(0) => {
             true
@@ -103,24 +103,24 @@ fn inner<'d, 'a>(datum: &'d Datum<'a>) -> Result<Option<&'d Datum<'a>>, Fault> {
     }
 }
 
-fn has_value<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn has_value<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     inner(&arguments[0]).map(|value| Datum::Bool(value.is_some()))
 }
 
-fn value<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn value<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     inner(&arguments[0])?.cloned().ok_or(Fault::Because("the optional has no value"))
 }
 
-fn or<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn or<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let (value, other) = (inner(&arguments[0])?, inner(&arguments[1])?);
     Datum::optional(value.or(other).cloned())
 }
 
-fn or_value<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn or_value<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     Ok(inner(&arguments[0])?.unwrap_or(&arguments[1]).clone())
 }
 
-fn unwrap<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn unwrap<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let items = list(&arguments[0])?;
     eval.budget.make_list(items.len())?;
     let mut values = Vec::new();

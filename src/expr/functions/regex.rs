@@ -3,9 +3,9 @@
 
 use super::Function;
 use super::arguments::text;
-use crate::expr::code::Search;
+use crate::expr::code::RegexSearch;
 use crate::expr::datum::Datum;
-use crate::expr::eval::{Eval, Outcome};
+use crate::expr::eval::{Eval, Evaluated};
 
 /// The functions of this family.
 pub(super) static FUNCTIONS: [Function; 4] = [
@@ -48,14 +48,14 @@ pub(super) static FUNCTIONS: [Function; 4] = [
     ),
 ];
 
-fn matches<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
-    eval.search(Search::Matches, &arguments[0], text(&arguments[1])?, None)
+fn matches<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
+    eval.search(RegexSearch::Matches, &arguments[0], text(&arguments[1])?, None)
 }
 
-fn find<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
-    eval.search(Search::Find, &arguments[0], text(&arguments[1])?, None)
+fn find<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
+    eval.search(RegexSearch::Find, &arguments[0], text(&arguments[1])?, None)
 }
 
-fn find_all<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
-    eval.search(Search::FindAll, &arguments[0], text(&arguments[1])?, arguments.get(2))
+fn find_all<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
+    eval.search(RegexSearch::FindAll, &arguments[0], text(&arguments[1])?, arguments.get(2))
 }

@@ -4,7 +4,7 @@ use super::Function;
 use super::arguments::list;
 use super::list::contains_all;
 use crate::expr::datum::Datum;
-use crate::expr::eval::{Eval, Outcome, list_contains};
+use crate::expr::eval::{Eval, Evaluated, list_contains};
 
 /// The functions of this family.
 pub(super) static FUNCTIONS: [Function; 3] = [
@@ -46,16 +46,16 @@ pub(super) static FUNCTIONS: [Function; 3] = [
     ),
 ];
 
-fn contains<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn contains<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     contains_all(eval, list(&arguments[0])?, list(&arguments[1])?).map(Datum::Bool)
 }
 
-fn equivalent<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn equivalent<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let (a, b) = (list(&arguments[0])?, list(&arguments[1])?);
     Ok(Datum::Bool(contains_all(eval, a, b)? && contains_all(eval, b, a)?))
 }
 
-fn intersects<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn intersects<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let (a, b) = (list(&arguments[0])?, list(&arguments[1])?);
     for item in b.iter() {
         eval.budget.charge(1)?;

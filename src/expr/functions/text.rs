@@ -4,7 +4,7 @@ use super::arguments::{alike, list as list_of, text, wanted};
 use super::foreign::Cost;
 use super::{Function, list};
 use crate::expr::datum::Datum;
-use crate::expr::eval::{Eval, Outcome};
+use crate::expr::eval::{Eval, Evaluated};
 use crate::expr::fault::Fault;
 
 /// The functions of this family.
@@ -200,7 +200,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
 
 const UNLISTED: [&str; 5] = [""; 5];
 
-fn size<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn size<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let size = match &arguments[0] {
         Datum::Str(text) => {
             eval.budget.scan(text.as_bytes().len())?;
@@ -219,7 +219,7 @@ fn size<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
     Ok(Datum::Int(size as i64))
 }
 
-fn contains<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn contains<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let (whole, part) = alike(&arguments[0], &arguments[1])?;
     eval.budget.scan(4 * (whole.len() + part.len()))?;
     let found = match (arguments[0].as_str(), arguments[1].as_str()) {
@@ -229,19 +229,19 @@ fn contains<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
     Ok(Datum::Bool(found))
 }
 
-fn starts_with<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn starts_with<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let (whole, part) = alike(&arguments[0], &arguments[1])?;
     eval.budget.scan(part.len())?;
     Ok(Datum::Bool(whole.starts_with(part)))
 }
 
-fn ends_with<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn ends_with<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let (whole, part) = alike(&arguments[0], &arguments[1])?;
     eval.budget.scan(part.len())?;
     Ok(Datum::Bool(whole.ends_with(part)))
 }
 
-fn reverse<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn reverse<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     if let Some(text) = arguments[0].as_str() {
         eval.budget.make(2 * text.len())?;
         return Ok(Datum::string(text.chars().rev().collect::<String>()));
@@ -280,7 +280,7 @@ fn offset(arguments: &[Datum<'_>], whole: &str, part: &str) -> Result<Option<i64
     Ok(Some(offset.min(len)))
 }
 
-fn index_of<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn index_of<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     if let [Datum::List(items), value] = arguments {
         return list::index_of(eval, items, value);
     }
@@ -292,7 +292,7 @@ fn index_of<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
     Ok(Datum::Int(found.unwrap_or(-1)))
 }
 
-fn last_index_of<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn last_index_of<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     if let [Datum::List(items), value] = arguments {
         return list::last_index_of(eval, items, value);
     }

@@ -4,7 +4,7 @@ use super::Function;
 use super::arguments::text;
 use super::foreign::Cost::Linear;
 use crate::expr::datum::Datum;
-use crate::expr::eval::{Eval, Outcome};
+use crate::expr::eval::{Eval, Evaluated};
 use crate::time::{Duration, Unreadable};
 
 /// The functions of this family.
@@ -159,7 +159,7 @@ static OF_TIMESTAMP: Function =
     Function::foreign_method("getMilliseconds", (1, 2), Linear, [""; 5]);
 
 /// The crate gives all of a duration in milliseconds, where CEL has those behind the whole seconds.
-fn milliseconds<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn milliseconds<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     match arguments {
         [Datum::Duration(nanos)] => Ok(Datum::Int(nanos / 1_000_000 % 1000)),
         _ => OF_TIMESTAMP.call(eval, arguments),
@@ -167,7 +167,7 @@ fn milliseconds<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a>
 }
 
 /// A duration from its text: `1h30m`, `-1.5s`, `250ms`, or ISO 8601, `PT2H3S`.
-fn duration<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Outcome<'a> {
+fn duration<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     if let Datum::Duration(_) = arguments[0] {
         return Ok(arguments[0].clone());
     }

@@ -54,7 +54,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
 use crate::model::Formats;
 use crate::value::View;
-use crate::value::edit::{CHANGES_MAX, Change, Editor};
+use crate::value::edit::{CHANGES_MAX, Editor, PlaceChange};
 
 /// A compiled schema.
 pub struct Schema {
@@ -181,7 +181,7 @@ impl Schema {
 
     /// Checks of a document that was valid before `changes` what they can have altered.
     #[inline]
-    pub fn check_changes(&self, document: View<'_>, changes: &[Change]) -> Result<()> {
+    pub fn check_changes(&self, document: View<'_>, changes: &[PlaceChange]) -> Result<()> {
         self.check_changes_within(document, changes, &Allowance::unlimited())
     }
 
@@ -190,7 +190,7 @@ impl Schema {
     pub fn check_changes_within(
         &self,
         document: View<'_>,
-        changes: &[Change],
+        changes: &[PlaceChange],
         allowance: &Allowance<'_>,
     ) -> Result<()> {
         if changes.is_empty() {
@@ -211,7 +211,11 @@ impl Schema {
     }
 
     /// As [`Schema::check_changes`], with the steps that it took: for tests of what a change costs.
-    pub fn steps_of_changes(&self, document: View<'_>, changes: &[Change]) -> (Result<()>, u64) {
+    pub fn steps_of_changes(
+        &self,
+        document: View<'_>,
+        changes: &[PlaceChange],
+    ) -> (Result<()>, u64) {
         let checker = self.checker();
         let verdict = match Walk::new(self.route(), &checker).changes(document, changes) {
             Ok(None) => Ok(()),
@@ -299,7 +303,7 @@ impl Schema {
         &self,
         first: &Violation<'_>,
         document: View<'_>,
-        changes: Option<&[Change]>,
+        changes: Option<&[PlaceChange]>,
     ) -> Error {
         // What every alternative has against a value takes a few hundred bytes for each step.
         let steps = self.limits.steps / 512;

@@ -18,7 +18,7 @@ use super::parts::Checker;
 use super::plan::{Check, Children, NONE, PlanNode};
 use super::trail::Trail;
 use crate::error::Result;
-use crate::value::edit::{Change, ChangeKind};
+use crate::value::edit::{ChangeKind, PlaceChange};
 use crate::value::work::comparisons;
 use crate::value::{ArrayView, ObjectView, Text, View};
 
@@ -116,7 +116,7 @@ impl<'w, 'f> Walk<'w, 'f> {
     }
 
     /// Validates what changes can have altered of a document that was valid before.
-    pub fn changes(&self, document: View<'w>, changes: &[Change]) -> Verdict<'w> {
+    pub fn changes(&self, document: View<'w>, changes: &[PlaceChange]) -> Verdict<'w> {
         if let [change] = changes
             && change.kind == ChangeKind::Value
             && self.is_surely_valid(document, &change.place)?
@@ -206,10 +206,10 @@ impl<'w, 'f> Walk<'w, 'f> {
     }
 
     #[inline(never)]
-    pub fn changes_anywhere(&self, document: View<'w>, changes: &[Change]) -> Verdict<'w> {
+    pub fn changes_anywhere(&self, document: View<'w>, changes: &[PlaceChange]) -> Verdict<'w> {
         let mut active = Active::default();
         active.add(self.route, 0, document);
-        let mut sorted: SmallVec<[&Change; 8]> = changes.iter().collect();
+        let mut sorted: SmallVec<[&PlaceChange; 8]> = changes.iter().collect();
         sorted.sort_unstable_by(|a, b| a.place.cmp(&b.place));
         self.changed(document, &active, &sorted, 0, &Trail::ROOT)
     }
@@ -384,7 +384,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         active: &Active<'w>,
         object: ObjectView<'_>,
         members: bool,
-        below: &[&Change],
+        below: &[&PlaceChange],
         depth: usize,
     ) -> bool {
         let nodes = active.ids().iter().map(|id| self.node(*id));
@@ -399,7 +399,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         &self,
         view: View<'w>,
         active: &Active<'w>,
-        changes: &[&Change],
+        changes: &[&PlaceChange],
         depth: usize,
         trail: &Trail<'_>,
     ) -> Verdict<'w> {
@@ -453,7 +453,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         &self,
         view: View<'w>,
         active: &Active<'w>,
-        mut changes: &[&Change],
+        mut changes: &[&PlaceChange],
         depth: usize,
         trail: &Trail<'_>,
     ) -> Verdict<'w> {
@@ -490,7 +490,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         &self,
         array: ArrayView<'w>,
         active: &Active<'w>,
-        changes: &[&Change],
+        changes: &[&PlaceChange],
         depth: usize,
         trail: &Trail<'_>,
     ) -> Verdict<'w> {
@@ -514,7 +514,7 @@ impl<'w, 'f> Walk<'w, 'f> {
 /// Whether no two elements of an array are equal, as they were not before `changes`.
 fn is_unique(
     array: ArrayView<'_>,
-    changes: &[&Change],
+    changes: &[&PlaceChange],
     depth: usize,
     checker: &Checker<'_>,
 ) -> Result<bool> {

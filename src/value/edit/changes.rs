@@ -10,7 +10,7 @@ use crate::value::Place;
 
 /// One place that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct PlaceChange {
     pub place: Place,
     pub kind: ChangeKind,
 }
@@ -30,11 +30,11 @@ pub const CHANGES_MAX: usize = 64;
 /// The changes of one command.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    noted: SmallVec<[Change; 1]>,
+    noted: SmallVec<[PlaceChange; 1]>,
 }
 
 impl Changes {
-    pub fn as_slice(&self) -> &[Change] {
+    pub fn as_slice(&self) -> &[PlaceChange] {
         &self.noted
     }
 
@@ -115,10 +115,10 @@ impl Changes {
     fn note(&mut self, place: Place, kind: ChangeKind) {
         if self.noted.len() == CHANGES_MAX {
             self.noted.clear();
-            self.noted.push(Change { place: Place::new(), kind: ChangeKind::Value });
+            self.noted.push(PlaceChange { place: Place::new(), kind: ChangeKind::Value });
             return;
         }
-        self.noted.push(Change { place, kind });
+        self.noted.push(PlaceChange { place, kind });
     }
 
     /// The step that leads out of the container at `place`, of every place noted inside it.

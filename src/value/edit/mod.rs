@@ -15,19 +15,19 @@ mod place;
 mod watch;
 
 use self::changes::Changes;
-pub use self::changes::{CHANGES_MAX, Change, ChangeKind};
+pub use self::changes::{CHANGES_MAX, ChangeKind, PlaceChange};
 pub use self::exchange::Relaxed;
 pub use self::watch::{Seen, Watch, WatchPaths};
 
 use self::effects::{effect, spell};
 use self::place::{
-    Found, Spot, push_member, put_array, put_each_back, put_items, restore_member, swap,
+    FoundValue, WalkEnd, push_member, put_array, put_each_back, put_items, restore_member, swap,
     swap_counting, take_each, take_items, take_member, try_walk,
 };
 use super::build::Measured;
 use super::limits::Limits;
 use super::root::Root;
-use super::tree::{Array, Node, Value};
+use super::tree::{LargeArray, Repr, Value};
 use super::view::{View, text_size};
 use super::{Place, wire};
 use crate::budget::{Allowance, weight};
@@ -80,12 +80,12 @@ enum Undo {
     PutEachBack {
         place: Place,
         positions: Vec<u32>,
-        old: Array,
+        old: LargeArray,
     },
     PutItemsBack {
         place: Place,
         index: u32,
-        old: Array,
+        old: LargeArray,
     },
     Exchange {
         a: Place,
@@ -119,7 +119,7 @@ impl Journal {
     }
 
     /// The places that changed, see [`Editor::track_changes`].
-    pub fn changes(&self) -> &[Change] {
+    pub fn changes(&self) -> &[PlaceChange] {
         self.changes.as_slice()
     }
 
@@ -291,7 +291,7 @@ impl<'a> Editor<'a> {
     }
 
     /// The places that changed so far, where they are tracked.
-    pub fn changes(&self) -> &[Change] {
+    pub fn changes(&self) -> &[PlaceChange] {
         self.journal.changes()
     }
 
@@ -341,7 +341,7 @@ impl<'a> Editor<'a> {
             spell(self.root, effect::REPLACE, place, &mut self.journal.effects);
         }
         // The place is looked up once: to read what is there, and to replace it.
-        let mut found = Found::at(self.root, place);
+        let mut found = FoundValue::at(self.root, place);
         let old = found.view();
         let mut work = 0;
         let identical = old.identical_counting(new.value.view(), &mut work);
@@ -362,7 +362,7 @@ impl<'a> Editor<'a> {
                 self.journal.effects.truncate(start);
                 return Err(refusal);
             }
-            found = Found::at(self.root, place);
+            found = FoundValue::at(self.root, place);
         }
         if self.effects == Effects::Recorded {
             wire::put_value(new.value.view(), &mut self.journal.effects);
@@ -559,11 +559,11 @@ impl<'a> Editor<'a> {
         for place in std::mem::take(&mut self.journal.holes) {
             // The place may belong to another value by now, or to none: tidying any object is harmless.
             let value = match try_walk(self.root, &place) {
-                Some(Spot::Value(value)) => value,
-                Some(Spot::One(runs, nth)) => runs.one_mut(nth),
+                Some(WalkEnd::Value(value)) => value,
+                Some(WalkEnd::One(runs, nth)) => runs.one_mut(nth),
                 _ => continue,
             };
-            if let Node::Object(object) = &mut value.0
+            if let Repr::Object(object) = &mut value.0
                 && object.is_mostly_holes()
             {
                 object.close_holes();

@@ -4,17 +4,17 @@
 //! here records anything: that is the editor's.
 
 use crate::value::Place;
-use crate::value::chunks::{Packed, Part, Runs};
-use crate::value::leaf::{self, LeafRef, Splice, Steps};
+use crate::value::chunks::{ChunkContent, Packed, Runs};
+use crate::value::leaf::{LeafRef, NodeRange, Splice, Steps};
 use crate::value::names;
-use crate::value::object::Object;
+use crate::value::object::LargeObject;
 use crate::value::pack;
 use crate::value::root::Root;
-use crate::value::tree::{Array, Node, Value};
+use crate::value::tree::{LargeArray, Repr, Value};
 use crate::value::view::View;
 
 /// The end of a walk to a place.
-pub(super) enum Spot<'v, 's> {
+pub(super) enum WalkEnd<'v, 's> {
     /// The root, which is a value of its own.
     Value(&'v mut Value),
     /// The root, which the document's tail holds.
@@ -39,7 +39,7 @@ impl Home<'_> {
     #[inline]
     fn leaf(&self) -> LeafRef<'_> {
         match self {
-            Home::Value(Value(Node::Leaf(leaf))) => leaf.get(),
+            Home::Value(Value(Repr::Leaf(leaf))) => leaf.get(),
             Home::Value(_) => unreachable!("a packed spot is a leaf"),
             Home::Tail(root) => root.leaf().expect("a packed spot is a leaf"),
             Home::Run(runs, nth) => runs.run(*nth),
@@ -58,7 +58,7 @@ impl Home<'_> {
     #[inline]
     fn splice(&mut self, splice: &Splice<'_>) {
         match self {
-            Home::Value(Value(Node::Leaf(leaf))) => leaf.splice(splice),
+            Home::Value(Value(Repr::Leaf(leaf))) => leaf.splice(splice),
             Home::Value(_) => unreachable!("a packed spot is a leaf"),
             Home::Tail(root) => root.splice(splice),
             Home::Run(runs, nth) => runs.splice(*nth, splice),
@@ -80,56 +80,56 @@ impl Home<'_> {
     }
 }
 
-pub(super) fn walk<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Spot<'v, 's> {
+pub(super) fn walk<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> WalkEnd<'v, 's> {
     try_walk(root, place).expect("the place exists")
 }
 
 /// `None` where a step leads through something that has no children.
-pub(super) fn try_walk<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Option<Spot<'v, 's>> {
+pub(super) fn try_walk<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Option<WalkEnd<'v, 's>> {
     if root.leaf().is_some() {
         return Some(match place {
-            [] => Spot::Tail(root),
-            rest => Spot::Packed(Home::Tail(root), Steps { before: 0, rest }),
+            [] => WalkEnd::Tail(root),
+            rest => WalkEnd::Packed(Home::Tail(root), Steps { before: 0, rest }),
         });
     }
     let mut value = root.own_mut().expect("what is not in the tail is a value");
     let mut rest = place;
     while let Some((position, deeper)) = rest.split_first() {
-        if matches!(value.0, Node::Leaf(_)) {
-            return Some(Spot::Packed(Home::Value(value), Steps { before: 0, rest }));
+        if matches!(value.0, Repr::Leaf(_)) {
+            return Some(WalkEnd::Packed(Home::Value(value), Steps { before: 0, rest }));
         }
         let at = *position as usize;
         let (runs, (nth, offset), is_run): (&mut dyn Runs, _, _) = match &mut value.0 {
-            Node::Array(array) if at < array.len() => {
+            Repr::Array(array) if at < array.len() => {
                 let (nth, offset) = array.chunks.locate(at)?;
-                let is_run = matches!(array.chunks.part(nth), Part::Run(_));
+                let is_run = matches!(array.chunks.part(nth), ChunkContent::Run(_));
                 (&mut array.chunks, (nth, offset), is_run)
             }
-            Node::Object(object) if object.member(*position).is_some() => {
+            Repr::Object(object) if object.member(*position).is_some() => {
                 object.keep_index();
                 let (nth, offset) = object.chunks.locate(at)?;
-                let is_run = matches!(object.chunks.part(nth), Part::Run(_));
+                let is_run = matches!(object.chunks.part(nth), ChunkContent::Run(_));
                 (&mut object.chunks, (nth, offset), is_run)
             }
             _ => return None,
         };
         if is_run {
             let before = position - offset as u32;
-            return Some(Spot::Packed(Home::Run(runs, nth), Steps { before, rest }));
+            return Some(WalkEnd::Packed(Home::Run(runs, nth), Steps { before, rest }));
         }
         if deeper.is_empty() {
-            return Some(Spot::One(runs, nth));
+            return Some(WalkEnd::One(runs, nth));
         }
         value = runs.one_mut(nth);
         rest = deeper;
     }
-    Some(Spot::Value(value))
+    Some(WalkEnd::Value(value))
 }
 
 /// A container.
 enum Container<'v, 's> {
-    Array(&'v mut Array),
-    Object(&'v mut Object),
+    Array(&'v mut LargeArray),
+    Object(&'v mut LargeObject),
     /// Inside a leaf, with the steps that lead there.
     Packed(Home<'v>, Steps<'s>),
 }
@@ -137,40 +137,40 @@ enum Container<'v, 's> {
 fn walk_container<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Container<'v, 's> {
     const HERE: Steps<'static> = Steps { before: 0, rest: &[] };
     let value = match walk(root, place) {
-        Spot::Value(value) => value,
-        Spot::One(runs, nth) => runs.one_mut(nth),
-        Spot::Tail(root) => return Container::Packed(Home::Tail(root), HERE),
-        Spot::Packed(home, steps) => return Container::Packed(home, steps),
+        WalkEnd::Value(value) => value,
+        WalkEnd::One(runs, nth) => runs.one_mut(nth),
+        WalkEnd::Tail(root) => return Container::Packed(Home::Tail(root), HERE),
+        WalkEnd::Packed(home, steps) => return Container::Packed(home, steps),
     };
-    if matches!(value.0, Node::Leaf(_)) {
+    if matches!(value.0, Repr::Leaf(_)) {
         return Container::Packed(Home::Value(value), HERE);
     }
     match &mut value.0 {
-        Node::Array(array) => Container::Array(array),
-        Node::Object(object) => Container::Object(object),
+        Repr::Array(array) => Container::Array(array),
+        Repr::Object(object) => Container::Object(object),
         _ => unreachable!("the place is a container"),
     }
 }
 
 /// The value at an existing place, to be read and then replaced.
-pub(super) enum Found<'v> {
+pub(super) enum FoundValue<'v> {
     Value(&'v mut Value),
     Tail(&'v mut Root),
     One(&'v mut dyn Runs, usize),
     /// A node inside a leaf.
-    Packed(Home<'v>, leaf::Spot),
+    Packed(Home<'v>, NodeRange),
 }
 
-impl<'v> Found<'v> {
+impl<'v> FoundValue<'v> {
     #[inline]
-    pub(super) fn at(root: &'v mut Root, place: &[u32]) -> Found<'v> {
+    pub(super) fn at(root: &'v mut Root, place: &[u32]) -> FoundValue<'v> {
         match walk(root, place) {
-            Spot::Value(value) => Found::Value(value),
-            Spot::Tail(root) => Found::Tail(root),
-            Spot::One(runs, nth) => Found::One(runs, nth),
-            Spot::Packed(home, steps) => {
+            WalkEnd::Value(value) => FoundValue::Value(value),
+            WalkEnd::Tail(root) => FoundValue::Tail(root),
+            WalkEnd::One(runs, nth) => FoundValue::One(runs, nth),
+            WalkEnd::Packed(home, steps) => {
                 let spot = home.leaf().locate(steps);
-                Found::Packed(home, spot)
+                FoundValue::Packed(home, spot)
             }
         }
     }
@@ -178,10 +178,10 @@ impl<'v> Found<'v> {
     #[inline]
     pub(super) fn view(&mut self) -> View<'_> {
         match self {
-            Found::Value(value) => value.view(),
-            Found::Tail(root) => root.view(),
-            Found::One(runs, nth) => runs.one_mut(*nth).view(),
-            Found::Packed(home, spot) => pack::view(home.leaf().node(), spot.value),
+            FoundValue::Value(value) => value.view(),
+            FoundValue::Tail(root) => root.view(),
+            FoundValue::One(runs, nth) => runs.one_mut(*nth).view(),
+            FoundValue::Packed(home, spot) => pack::view(home.leaf().node(), spot.value),
         }
     }
 
@@ -189,10 +189,10 @@ impl<'v> Found<'v> {
     #[inline]
     pub(super) fn replace(self, new: Value) -> std::result::Result<Value, Value> {
         let (mut home, spot) = match self {
-            Found::Value(value) => return Ok(std::mem::replace(value, new)),
-            Found::Tail(root) => return Ok(root.replace(new)),
-            Found::One(runs, nth) => return Ok(runs.replace_one(nth, new)),
-            Found::Packed(home, spot) => (home, spot),
+            FoundValue::Value(value) => return Ok(std::mem::replace(value, new)),
+            FoundValue::Tail(root) => return Ok(root.replace(new)),
+            FoundValue::One(runs, nth) => return Ok(runs.replace_one(nth, new)),
+            FoundValue::Packed(home, spot) => (home, spot),
         };
         match Packed::new(&new) {
             Some(packed) if home.has_room(spot.end - spot.value, packed.as_bytes().len()) => {
@@ -216,12 +216,12 @@ pub(super) fn swap(root: &mut Root, place: &[u32], new: Value) -> Value {
 pub(super) fn swap_counting(root: &mut Root, place: &[u32], mut new: Value) -> (Value, u64) {
     let mut unpacked = 0;
     loop {
-        match Found::at(root, place).replace(new) {
+        match FoundValue::at(root, place).replace(new) {
             Ok(old) => return (old, unpacked),
             Err(unfit) => new = unfit,
         }
         unpacked += 1;
-        let Spot::Packed(home, steps) = walk(root, place) else {
+        let WalkEnd::Packed(home, steps) = walk(root, place) else {
             unreachable!("only a leaf can be too small")
         };
         home.make_room(steps, Packed::new(&new).is_none());
@@ -278,7 +278,7 @@ pub(super) fn restore_member(
 }
 
 /// Puts children into a gap.
-fn fill<'s>(gap: &'s leaf::Spot, bytes: &'s [u8], count: usize) -> Splice<'s> {
+fn fill<'s>(gap: &'s NodeRange, bytes: &'s [u8], count: usize) -> Splice<'s> {
     let (headers, start, end) = (&gap.headers, gap.start, gap.end);
     Splice { headers, start, end, bytes, count_change: count as isize }
 }
@@ -319,7 +319,7 @@ pub(super) fn put_items(root: &mut Root, place: &[u32], index: usize, new: Vec<V
     let bytes = packed_items(&new);
     match bytes {
         Some(bytes) if put_packed_items(root, place, index, &bytes, new.len()) => 0,
-        _ => put_array(root, place, index, Array::of(new)),
+        _ => put_array(root, place, index, LargeArray::of(new)),
     }
 }
 
@@ -346,7 +346,7 @@ fn put_packed_items(
 }
 
 /// As [`put_items`], of elements in an array.
-pub(super) fn put_array(root: &mut Root, place: &[u32], index: usize, new: Array) -> u64 {
+pub(super) fn put_array(root: &mut Root, place: &[u32], index: usize, new: LargeArray) -> u64 {
     let mut unpacked = 0;
     loop {
         if let Some((bytes, count)) = new.chunks.packed()
@@ -380,7 +380,7 @@ fn packed_items(items: &[Value]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-pub(super) fn take_items(root: &mut Root, place: &[u32], index: usize, count: usize) -> Array {
+pub(super) fn take_items(root: &mut Root, place: &[u32], index: usize, count: usize) -> LargeArray {
     match walk_container(root, place) {
         Container::Array(array) => array.remove(index, count),
         Container::Object(_) => unreachable!("elements are taken from arrays"),
@@ -388,7 +388,7 @@ pub(super) fn take_items(root: &mut Root, place: &[u32], index: usize, count: us
             let leaf = home.leaf();
             let from = leaf.locate_gap(steps, index);
             let end = leaf.locate_gap(steps, index + count).start;
-            let old = Array::of_packed(&leaf.node()[from.start..end]);
+            let old = LargeArray::of_packed(&leaf.node()[from.start..end]);
             let (headers, start, count_change) = (&from.headers, from.start, -(count as isize));
             home.splice(&Splice { headers, start, end, bytes: &[], count_change });
             old
@@ -396,7 +396,7 @@ pub(super) fn take_items(root: &mut Root, place: &[u32], index: usize, count: us
     }
 }
 
-pub(super) fn take_each(root: &mut Root, place: &[u32], positions: &[u32]) -> Array {
+pub(super) fn take_each(root: &mut Root, place: &[u32], positions: &[u32]) -> LargeArray {
     match walk_container(root, place) {
         Container::Array(array) => array.remove_each(positions),
         Container::Object(_) => unreachable!("elements are taken from arrays"),
@@ -413,12 +413,17 @@ pub(super) fn take_each(root: &mut Root, place: &[u32], positions: &[u32]) -> Ar
                 })
                 .collect();
             old.reverse();
-            Array::of(old)
+            LargeArray::of(old)
         }
     }
 }
 
-pub(super) fn put_each_back(root: &mut Root, place: &[u32], positions: &[u32], mut old: Array) {
+pub(super) fn put_each_back(
+    root: &mut Root,
+    place: &[u32],
+    positions: &[u32],
+    mut old: LargeArray,
+) {
     if let Container::Array(array) = walk_container(root, place) {
         return array.restore_each(positions, old);
     }

@@ -109,8 +109,8 @@ fn changes_until_refused(
 fn what_is_written_down_to_be_repeated_is_bounded() {
     let limits = Limits { depth: 8, bytes: 100_000 };
     let most = 4 * limits.bytes as usize;
-    type Change = fn(&mut Editor<'_>, u32) -> Result<()>;
-    let changes: [Change; 5] = [
+    type PlaceChange = fn(&mut Editor<'_>, u32) -> Result<()>;
+    let changes: [PlaceChange; 5] = [
         |editor, nth| editor.replace(&[0, nth, 0, 1], value("true")),
         |editor, nth| editor.insert_member(&[0, nth], "b", value("1")).map(drop),
         |editor, nth| editor.insert_items(&[0, nth, 0], 1, vec![value("1")]),
@@ -270,7 +270,7 @@ fn holes_close_when_a_command_is_over() {
 
 /// One random change, told in numbers that are reduced to what the document has.
 #[derive(Clone, Debug)]
-enum Step {
+enum RandomChange {
     Replace(usize, String),
     Insert(usize, usize, String),
     Remove(usize, usize),
@@ -302,14 +302,15 @@ fn json_text() -> impl Strategy<Value = String> {
     })
 }
 
-fn change() -> impl Strategy<Value = Step> {
+fn change() -> impl Strategy<Value = RandomChange> {
     prop_oneof![
-        (any::<usize>(), json_text()).prop_map(|(at, v)| Step::Replace(at, v)),
-        (any::<usize>(), any::<usize>(), json_text()).prop_map(|(at, i, v)| Step::Insert(at, i, v)),
-        (any::<usize>(), any::<usize>()).prop_map(|(at, i)| Step::Remove(at, i)),
-        (any::<usize>(), any::<u64>()).prop_map(|(at, bits)| Step::RemoveEach(at, bits)),
-        (any::<usize>(), any::<usize>()).prop_map(|(a, b)| Step::Exchange(a, b)),
-        (any::<usize>(), any::<usize>()).prop_map(|(from, up)| Step::Lift(from, up)),
+        (any::<usize>(), json_text()).prop_map(|(at, v)| RandomChange::Replace(at, v)),
+        (any::<usize>(), any::<usize>(), json_text())
+            .prop_map(|(at, i, v)| RandomChange::Insert(at, i, v)),
+        (any::<usize>(), any::<usize>()).prop_map(|(at, i)| RandomChange::Remove(at, i)),
+        (any::<usize>(), any::<u64>()).prop_map(|(at, bits)| RandomChange::RemoveEach(at, bits)),
+        (any::<usize>(), any::<usize>()).prop_map(|(a, b)| RandomChange::Exchange(a, b)),
+        (any::<usize>(), any::<usize>()).prop_map(|(from, up)| RandomChange::Lift(from, up)),
     ]
 }
 
@@ -348,13 +349,13 @@ fn model_at<'m>(
     model
 }
 
-fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Step) {
+fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &RandomChange) {
     let mut places = Vec::new();
     all_places(editor.view(), Place::new(), &mut places);
     let at = match change {
-        Step::Replace(at, _) | Step::Insert(at, _, _) => at,
-        Step::Remove(at, _) | Step::RemoveEach(at, _) => at,
-        Step::Exchange(at, _) | Step::Lift(at, _) => at,
+        RandomChange::Replace(at, _) | RandomChange::Insert(at, _, _) => at,
+        RandomChange::Remove(at, _) | RandomChange::RemoveEach(at, _) => at,
+        RandomChange::Exchange(at, _) | RandomChange::Lift(at, _) => at,
     };
     // Half of the changes are of containers, of which there are few.
     let containers: Vec<Place> = places
@@ -375,11 +376,11 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Step) 
         .map(|o| o.entries().map(|(p, name, _)| (p, name.as_str().to_owned())).collect())
         .unwrap_or_default();
     match change {
-        Step::Replace(_, json) => {
+        RandomChange::Replace(_, json) => {
             *node = serde_json::from_str(json).unwrap();
             editor.replace(place, value(json)).unwrap();
         }
-        Step::Insert(_, index, json) => {
+        RandomChange::Insert(_, index, json) => {
             let new: serde_json::Value = serde_json::from_str(json).unwrap();
             if let Some(len) = array_len {
                 let index = index % (len + 1);
@@ -398,7 +399,7 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Step) 
                 }
             }
         }
-        Step::RemoveEach(_, bits) => {
+        RandomChange::RemoveEach(_, bits) => {
             let Some(len) = array_len else { return };
             let positions: Vec<u32> =
                 (0..len as u32).filter(|nth| bits >> (nth % 64) & 1 == 1).collect();
@@ -406,7 +407,7 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Step) 
             positions.iter().rev().for_each(|position| drop(items.remove(*position as usize)));
             editor.remove_each(place, &positions).unwrap();
         }
-        Step::Exchange(_, other) => {
+        RandomChange::Exchange(_, other) => {
             let other = &places[other % places.len()];
             if place.starts_with(other) || other.starts_with(place) {
                 return;
@@ -416,13 +417,13 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Step) 
             *model_at(model, editor.view(), place) = at_other;
             editor.exchange(place, other).unwrap();
         }
-        Step::Lift(_, up) => {
+        RandomChange::Lift(_, up) => {
             let Some(depth) = up.checked_rem(place.len()) else { return };
             let lifted = node.take();
             *model_at(model, editor.view(), &place[..depth]) = lifted;
             editor.lift(place, &place[..depth]).unwrap();
         }
-        Step::Remove(_, index) => {
+        RandomChange::Remove(_, index) => {
             if let Some(len) = array_len.filter(|len| *len > 0) {
                 let index = index % len;
                 let count = (len - index).min([1, 3, 500][index % 3]);
@@ -439,7 +440,7 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Step) 
 
 /// Says whether all that differs between two documents was noted.
 struct Noted<'c> {
-    changes: &'c [super::Change],
+    changes: &'c [super::PlaceChange],
 }
 
 impl Noted<'_> {
@@ -524,7 +525,7 @@ fn very_many_changes_are_noted_as_one() {
     }
     assert_eq!(editor.changes().len(), CHANGES_MAX);
     editor.replace(&[CHANGES_MAX as u32], value("2")).unwrap();
-    let whole = super::Change { place: Place::new(), kind: ChangeKind::Value };
+    let whole = super::PlaceChange { place: Place::new(), kind: ChangeKind::Value };
     assert_eq!(editor.changes(), [whole]);
 }
 
@@ -595,7 +596,7 @@ fn large_text() -> impl Strategy<Value = String> {
 fn agree(
     start: &str,
     tail: usize,
-    commands: &[Vec<Step>],
+    commands: &[Vec<RandomChange>],
 ) -> std::result::Result<(), TestCaseError> {
     let Measured { value: document, mut size, .. } = value(start);
     let mut replica = root(document.clone(), 0);

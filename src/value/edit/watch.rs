@@ -17,7 +17,7 @@ use crate::value::{Value, View};
 type NamePath = Vec<Box<str>>;
 
 /// Names on the way to a place.
-type Names<'v> = SmallVec<[&'v str; 8]>;
+type NamesToPlace<'v> = SmallVec<[&'v str; 8]>;
 
 /// The paths whose values are watched.
 #[derive(Clone, Debug)]
@@ -149,8 +149,8 @@ fn names_to<'v>(
     place: &[u32],
     member: Option<&'v str>,
     most: usize,
-) -> (Names<'v>, bool) {
-    let (mut names, mut view) = (Names::new(), document);
+) -> (NamesToPlace<'v>, bool) {
+    let (mut names, mut view) = (NamesToPlace::new(), document);
     for position in place {
         let View::Object(object) = view else { return (names, false) };
         if names.len() == most {

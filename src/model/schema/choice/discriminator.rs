@@ -5,7 +5,7 @@ use super::super::outline::SubschemaId;
 use super::super::plan::NamedSubschemas;
 use super::{Pick, kinds};
 use crate::value::ObjectView;
-use crate::value::edit::{Change, ChangeKind};
+use crate::value::edit::{ChangeKind, PlaceChange};
 
 /// What tells the branches for objects apart.
 pub(super) enum Discriminator {
@@ -36,7 +36,7 @@ pub(super) struct Touched<'t> {
     pub object: ObjectView<'t>,
     /// Members came or went.
     pub members: bool,
-    pub changes: &'t [&'t Change],
+    pub changes: &'t [&'t PlaceChange],
     pub depth: usize,
 }
 
@@ -55,7 +55,7 @@ impl Touched<'_> {
     }
 
     fn is_new_at(&self, position: u32) -> bool {
-        let is = |change: &&&Change| {
+        let is = |change: &&&PlaceChange| {
             change.kind == ChangeKind::Value
                 && change.place.len() == self.depth + 1
                 && change.place[self.depth] == position

@@ -19,7 +19,7 @@ use self::discriminator::Touched;
 pub(super) use self::facts::Study;
 use super::outline::SubschemaId;
 use super::plan::Plan;
-use crate::value::edit::Change;
+use crate::value::edit::PlaceChange;
 use crate::value::{ObjectView, View};
 
 /// One keyword with alternatives.
@@ -119,7 +119,7 @@ impl Choice {
         &self,
         object: ObjectView<'_>,
         members: bool,
-        changes: &[&Change],
+        changes: &[&PlaceChange],
         depth: usize,
     ) -> bool {
         let touched = Touched { object, members, changes, depth };

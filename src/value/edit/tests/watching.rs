@@ -31,7 +31,7 @@ fn spelled(seen: Option<Seen<View<'_>>>) -> String {
 }
 
 /// Runs changes; gives how many values were copied.
-fn check(start: &str, tail: usize, paths: &[NamePath], changes: &[Step]) -> usize {
+fn check(start: &str, tail: usize, paths: &[NamePath], changes: &[RandomChange]) -> usize {
     let Measured { value: document, size, .. } = value(start);
     let mut model: serde_json::Value = serde_json::from_str(start).unwrap();
     let (old, mut root) = (document.clone(), root(document, tail));
@@ -77,8 +77,8 @@ fn path(names: &str) -> NamePath {
 
 #[test]
 fn each_change_keeps_the_values_it_touches_and_no_others() {
-    type Change = fn(&mut Editor<'_>) -> Result<()>;
-    let cases: [(&[&str], Change, usize); 11] = [
+    type PlaceChange = fn(&mut Editor<'_>) -> Result<()>;
+    let cases: [(&[&str], PlaceChange, usize); 11] = [
         (&["b", "b.c", "b.c.d", "a.x", "n.x"], |e| e.replace(&[0], value("2")), 1),
         (&["a", "b", "b.c", "b.c.d", "b.d"], |e| e.replace(&[1, 0], value("2")), 3),
         (&["a", "b", "b.c", "b.e"], |e| e.insert_member(&[1], "e", value("2")).map(drop), 2),
