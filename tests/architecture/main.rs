@@ -1,7 +1,9 @@
-//! Rooms and the direction of imports, import cycles between files, the place of `unsafe`, and the language of comments.
+//! Rooms and the direction of imports, import cycles between files, the place of `unsafe`, names of types, and the language
+//! of comments.
 
 mod cycles;
 mod language;
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -21,7 +21,7 @@ type MemberNames = Box<[Box<str>]>;
 type Dependents = Box<[(Box<str>, MemberNames)]>;
 
 /// One assertion.
-pub(super) enum Assertion {
+pub(super) enum SchemaAssertion {
     /// The schema `false`.
     Never,
     Type(Types),
@@ -193,26 +193,28 @@ pub(super) fn value(value: &Serde) -> Option<Value> {
     parse::json(&text, &Limits::NONE).ok().map(|parsed| parsed.value)
 }
 
-impl Assertion {
+impl SchemaAssertion {
     /// The native test of a keyword; `None` where the crate is to be asked.
-    pub fn native(keyword: &str, value: &Serde) -> Option<Assertion> {
+    pub fn native(keyword: &str, value: &Serde) -> Option<SchemaAssertion> {
         Some(match keyword {
-            "type" => Assertion::Type(Types::parse(value)?),
-            "minimum" => Assertion::Minimum(number(value)?),
-            "maximum" => Assertion::Maximum(number(value)?),
-            "exclusiveMinimum" => Assertion::ExclusiveMinimum(number(value)?),
-            "exclusiveMaximum" => Assertion::ExclusiveMaximum(number(value)?),
-            "minLength" => Assertion::MinLength(count(value)?),
-            "maxLength" => Assertion::MaxLength(count(value)?),
-            "minItems" => Assertion::MinItems(count(value)?),
-            "maxItems" => Assertion::MaxItems(count(value)?),
-            "minProperties" => Assertion::MinProperties(count(value)?),
-            "maxProperties" => Assertion::MaxProperties(count(value)?),
-            "required" => Assertion::Required(names(value)?),
-            "dependentRequired" => Assertion::DependentRequired(dependent(value.as_object()?)?),
-            "uniqueItems" => Assertion::UniqueItems,
-            "const" => Assertion::OneOf(Options::new(Box::new([self::value(value)?]))),
-            "enum" => Assertion::OneOf(Options::new(
+            "type" => SchemaAssertion::Type(Types::parse(value)?),
+            "minimum" => SchemaAssertion::Minimum(number(value)?),
+            "maximum" => SchemaAssertion::Maximum(number(value)?),
+            "exclusiveMinimum" => SchemaAssertion::ExclusiveMinimum(number(value)?),
+            "exclusiveMaximum" => SchemaAssertion::ExclusiveMaximum(number(value)?),
+            "minLength" => SchemaAssertion::MinLength(count(value)?),
+            "maxLength" => SchemaAssertion::MaxLength(count(value)?),
+            "minItems" => SchemaAssertion::MinItems(count(value)?),
+            "maxItems" => SchemaAssertion::MaxItems(count(value)?),
+            "minProperties" => SchemaAssertion::MinProperties(count(value)?),
+            "maxProperties" => SchemaAssertion::MaxProperties(count(value)?),
+            "required" => SchemaAssertion::Required(names(value)?),
+            "dependentRequired" => {
+                SchemaAssertion::DependentRequired(dependent(value.as_object()?)?)
+            }
+            "uniqueItems" => SchemaAssertion::UniqueItems,
+            "const" => SchemaAssertion::OneOf(Options::new(Box::new([self::value(value)?]))),
+            "enum" => SchemaAssertion::OneOf(Options::new(
                 value.as_array()?.iter().map(self::value).collect::<Option<Box<[Value]>>>()?,
             )),
             _ => return None,
@@ -222,8 +224,8 @@ impl Assertion {
     /// Whether a change anywhere below the value can change the answer.
     pub fn looks_below(&self) -> bool {
         match self {
-            Assertion::UniqueItems => true,
-            Assertion::OneOf(options) => options
+            SchemaAssertion::UniqueItems => true,
+            SchemaAssertion::OneOf(options) => options
                 .all
                 .iter()
                 .any(|value| matches!(value.view(), View::Array(_) | View::Object(_))),
@@ -235,70 +237,70 @@ impl Assertion {
     pub fn counts_children(&self) -> bool {
         matches!(
             self,
-            Assertion::MinItems(_)
-                | Assertion::MaxItems(_)
-                | Assertion::MinProperties(_)
-                | Assertion::MaxProperties(_)
-                | Assertion::Required(_)
-                | Assertion::DependentRequired(_)
+            SchemaAssertion::MinItems(_)
+                | SchemaAssertion::MaxItems(_)
+                | SchemaAssertion::MinProperties(_)
+                | SchemaAssertion::MaxProperties(_)
+                | SchemaAssertion::Required(_)
+                | SchemaAssertion::DependentRequired(_)
         )
     }
 
     #[inline]
     pub fn passes(&self, view: View<'_>, checker: &super::parts::Checker<'_>) -> Result<bool> {
         Ok(match self {
-            Assertion::Never => false,
-            Assertion::Type(types) => types.admits(view),
-            Assertion::Minimum(bound) => {
+            SchemaAssertion::Never => false,
+            SchemaAssertion::Type(types) => types.admits(view),
+            SchemaAssertion::Minimum(bound) => {
                 view.as_number().is_none_or(|number| number.compare(*bound).is_ge())
             }
-            Assertion::Maximum(bound) => {
+            SchemaAssertion::Maximum(bound) => {
                 view.as_number().is_none_or(|number| number.compare(*bound).is_le())
             }
-            Assertion::ExclusiveMinimum(bound) => {
+            SchemaAssertion::ExclusiveMinimum(bound) => {
                 view.as_number().is_none_or(|number| number.compare(*bound).is_gt())
             }
-            Assertion::ExclusiveMaximum(bound) => {
+            SchemaAssertion::ExclusiveMaximum(bound) => {
                 view.as_number().is_none_or(|number| number.compare(*bound).is_lt())
             }
-            Assertion::MultipleOf(divisor, part) => match view {
+            SchemaAssertion::MultipleOf(divisor, part) => match view {
                 View::Int(value) => value % divisor == 0,
                 View::Float(_) => checker.passes(*part, view)?,
                 _ => true,
             },
-            Assertion::MinLength(least) => {
+            SchemaAssertion::MinLength(least) => {
                 checker.spend(text_work(view))?;
                 view.as_text().is_none_or(|text| text.code_points() as u64 >= *least)
             }
-            Assertion::MaxLength(most) => {
+            SchemaAssertion::MaxLength(most) => {
                 checker.spend(text_work(view))?;
                 view.as_text().is_none_or(|text| text.code_points() as u64 <= *most)
             }
-            Assertion::MinItems(least) => {
+            SchemaAssertion::MinItems(least) => {
                 view.as_array().is_none_or(|array| array.len() as u64 >= *least)
             }
-            Assertion::MaxItems(most) => {
+            SchemaAssertion::MaxItems(most) => {
                 view.as_array().is_none_or(|array| array.len() as u64 <= *most)
             }
-            Assertion::MinProperties(least) => {
+            SchemaAssertion::MinProperties(least) => {
                 view.as_object().is_none_or(|object| object.len() as u64 >= *least)
             }
-            Assertion::MaxProperties(most) => {
+            SchemaAssertion::MaxProperties(most) => {
                 view.as_object().is_none_or(|object| object.len() as u64 <= *most)
             }
-            Assertion::Required(_) | Assertion::DependentRequired(_) => {
+            SchemaAssertion::Required(_) | SchemaAssertion::DependentRequired(_) => {
                 self.missing(view).is_none()
             }
-            Assertion::UniqueItems => match view {
+            SchemaAssertion::UniqueItems => match view {
                 View::Array(array) => checker.is_unique(array)?,
                 _ => true,
             },
-            Assertion::OneOf(options) => {
+            SchemaAssertion::OneOf(options) => {
                 // It is compared with a few values, or hashed.
                 checker.spend(view.work())?;
                 options.have(view)
             }
-            Assertion::Part(part) => checker.passes(*part, view)?,
+            SchemaAssertion::Part(part) => checker.passes(*part, view)?,
         })
     }
 
@@ -308,8 +310,8 @@ impl Assertion {
         let lacking =
             |names: &'_ [Box<str>]| names.iter().position(|name| object.find(name).is_none());
         match self {
-            Assertion::Required(names) => lacking(names).map(|nth| &*names[nth]),
-            Assertion::DependentRequired(all) => all
+            SchemaAssertion::Required(names) => lacking(names).map(|nth| &*names[nth]),
+            SchemaAssertion::DependentRequired(all) => all
                 .iter()
                 .filter(|(name, _)| object.find(name).is_some())
                 .find_map(|(_, names)| lacking(names).map(|nth| &*names[nth])),
@@ -317,17 +319,17 @@ impl Assertion {
         }
     }
 
-    /// Whether [`Assertion::decide`] can tell.
+    /// Whether [`SchemaAssertion::decide`] can tell.
     pub fn is_plain(&self) -> bool {
         match self {
-            Assertion::Never
-            | Assertion::Type(_)
-            | Assertion::Minimum(_)
-            | Assertion::Maximum(_)
-            | Assertion::ExclusiveMinimum(_)
-            | Assertion::ExclusiveMaximum(_)
-            | Assertion::Required(_) => true,
-            Assertion::OneOf(_) => !self.looks_below(),
+            SchemaAssertion::Never
+            | SchemaAssertion::Type(_)
+            | SchemaAssertion::Minimum(_)
+            | SchemaAssertion::Maximum(_)
+            | SchemaAssertion::ExclusiveMinimum(_)
+            | SchemaAssertion::ExclusiveMaximum(_)
+            | SchemaAssertion::Required(_) => true,
+            SchemaAssertion::OneOf(_) => !self.looks_below(),
             _ => false,
         }
     }
@@ -338,13 +340,13 @@ impl Assertion {
             view.as_number().is_none_or(|number| is(number.compare(*bound)))
         };
         match self {
-            Assertion::Type(types) => types.admits(view),
-            Assertion::Minimum(bound) => number(Ordering::is_ge, bound),
-            Assertion::Maximum(bound) => number(Ordering::is_le, bound),
-            Assertion::ExclusiveMinimum(bound) => number(Ordering::is_gt, bound),
-            Assertion::ExclusiveMaximum(bound) => number(Ordering::is_lt, bound),
-            Assertion::Required(_) => self.missing(view).is_none(),
-            Assertion::OneOf(options) => options.have(view),
+            SchemaAssertion::Type(types) => types.admits(view),
+            SchemaAssertion::Minimum(bound) => number(Ordering::is_ge, bound),
+            SchemaAssertion::Maximum(bound) => number(Ordering::is_le, bound),
+            SchemaAssertion::ExclusiveMinimum(bound) => number(Ordering::is_gt, bound),
+            SchemaAssertion::ExclusiveMaximum(bound) => number(Ordering::is_lt, bound),
+            SchemaAssertion::Required(_) => self.missing(view).is_none(),
+            SchemaAssertion::OneOf(options) => options.have(view),
             _ => false,
         }
     }
@@ -352,7 +354,7 @@ impl Assertion {
     /// The members that have to be present.
     pub fn names(&self) -> &[Box<str>] {
         match self {
-            Assertion::Required(names) => names,
+            SchemaAssertion::Required(names) => names,
             _ => &[],
         }
     }
@@ -361,11 +363,11 @@ impl Assertion {
     pub fn heap_bytes(&self) -> usize {
         let texts = |names: &[Box<str>]| names.iter().map(|name| name.len() + 16).sum::<usize>();
         match self {
-            Assertion::Required(names) => texts(names),
-            Assertion::DependentRequired(all) => {
+            SchemaAssertion::Required(names) => texts(names),
+            SchemaAssertion::DependentRequired(all) => {
                 all.iter().map(|(name, names)| name.len() + 32 + texts(names)).sum()
             }
-            Assertion::OneOf(options) => options.heap_bytes(),
+            SchemaAssertion::OneOf(options) => options.heap_bytes(),
             _ => 0,
         }
     }
@@ -395,6 +397,6 @@ pub(super) fn refuse_odd_numbers(schema: &Serde) -> Result<()> {
 
 const _: fn() = || {
     fn shared<T: Send + Sync>() {}
-    shared::<Assertion>();
+    shared::<SchemaAssertion>();
     shared::<SchemaParts>();
 };

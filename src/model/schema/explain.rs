@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use jsonschema::error::ValidationErrorKind;
 
 use super::active::{Open, Route};
-use super::assertion::Assertion;
+use super::assertion::SchemaAssertion;
 use super::choice::Pick;
 use super::draft::Moves;
 use super::message;
@@ -115,7 +115,9 @@ impl<'e> Explain<'e> {
     /// What the crate alone knows of a subschema: one finding for each member that is not allowed. Those
     /// that the schema requires are told last.
     fn of_whole(&self, violation: &Violation<'_>, id: SubschemaId, check: &Check) -> Vec<Finding> {
-        let Assertion::Part(part) = check.assertion else { unreachable!("the crate knows parts") };
+        let SchemaAssertion::Part(part) = check.assertion else {
+            unreachable!("the crate knows parts")
+        };
         let found = self.checker.explain(part, violation.view);
         let mut members: Vec<String> = match found.as_ref().map(|found| &found.kind) {
             Some(ValidationErrorKind::UnevaluatedProperties { unexpected }) => unexpected.clone(),
@@ -144,14 +146,14 @@ impl<'e> Explain<'e> {
         let message = match (violation.name, known, &check.assertion) {
             (Some(name), ..) => message::of_name(name),
             (None, Some(message), _) => message,
-            (None, None, Assertion::Part(part)) => {
+            (None, None, SchemaAssertion::Part(part)) => {
                 return self.of_part(violation, check, self.checker.explain(*part, violation.view));
             }
             (None, None, _) => "the value does not fit".to_owned(),
         };
         let schema = match check.assertion {
             // The schema `false` has no keyword of its own.
-            Assertion::Never => violation.schema.to_owned(),
+            SchemaAssertion::Never => violation.schema.to_owned(),
             _ => self.keyword_pointer(violation.schema, check.keyword),
         };
         Finding { place, keyword: check.keyword.to_owned(), schema, message }

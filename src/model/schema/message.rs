@@ -3,7 +3,7 @@
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value as Serde;
 
-use super::assertion::Assertion;
+use super::assertion::SchemaAssertion;
 use super::refusal::cut;
 use crate::value::number::Number;
 use crate::value::{Text, View, print};
@@ -35,31 +35,31 @@ fn number(number: &Number) -> String {
 
 /// A message about a keyword that is answered natively. `None`: the crate knows more.
 pub(super) fn of_assertion(
-    assertion: &Assertion,
+    assertion: &SchemaAssertion,
     keyword: &str,
     view: View<'_>,
     member: &str,
 ) -> Option<String> {
     let it = value(view);
     Some(match assertion {
-        Assertion::Never => never(keyword, member),
-        Assertion::Minimum(bound) => format!("{it} is less than {}", number(bound)),
-        Assertion::Maximum(bound) => format!("{it} is greater than {}", number(bound)),
-        Assertion::ExclusiveMinimum(bound) => format!("{it} is not above {}", number(bound)),
-        Assertion::ExclusiveMaximum(bound) => format!("{it} is not below {}", number(bound)),
-        Assertion::MultipleOf(divisor, _) => format!("{it} is not a multiple of {divisor}"),
-        Assertion::Type(types) => format!("{it} is not of the type {}", types.names()),
-        Assertion::MinLength(least) => format!("{it} has less than {least} characters"),
-        Assertion::MaxLength(most) => format!("{it} has more than {most} characters"),
-        Assertion::MinItems(least) => format!("{it} has less than {least} elements"),
-        Assertion::MaxItems(most) => format!("{it} has more than {most} elements"),
-        Assertion::MinProperties(least) => format!("{it} has less than {least} members"),
-        Assertion::MaxProperties(most) => format!("{it} has more than {most} members"),
-        Assertion::Required(_) | Assertion::DependentRequired(_) => {
+        SchemaAssertion::Never => never(keyword, member),
+        SchemaAssertion::Minimum(bound) => format!("{it} is less than {}", number(bound)),
+        SchemaAssertion::Maximum(bound) => format!("{it} is greater than {}", number(bound)),
+        SchemaAssertion::ExclusiveMinimum(bound) => format!("{it} is not above {}", number(bound)),
+        SchemaAssertion::ExclusiveMaximum(bound) => format!("{it} is not below {}", number(bound)),
+        SchemaAssertion::MultipleOf(divisor, _) => format!("{it} is not a multiple of {divisor}"),
+        SchemaAssertion::Type(types) => format!("{it} is not of the type {}", types.names()),
+        SchemaAssertion::MinLength(least) => format!("{it} has less than {least} characters"),
+        SchemaAssertion::MaxLength(most) => format!("{it} has more than {most} characters"),
+        SchemaAssertion::MinItems(least) => format!("{it} has less than {least} elements"),
+        SchemaAssertion::MaxItems(most) => format!("{it} has more than {most} elements"),
+        SchemaAssertion::MinProperties(least) => format!("{it} has less than {least} members"),
+        SchemaAssertion::MaxProperties(most) => format!("{it} has more than {most} members"),
+        SchemaAssertion::Required(_) | SchemaAssertion::DependentRequired(_) => {
             format!("the object lacks the member '{}'", cut(assertion.missing(view)?))
         }
-        Assertion::UniqueItems => "two elements of the array are equal".to_owned(),
-        Assertion::OneOf(options) => match options.all() {
+        SchemaAssertion::UniqueItems => "two elements of the array are equal".to_owned(),
+        SchemaAssertion::OneOf(options) => match options.all() {
             [only] => format!("{it} is not {}", value(only.view())),
             all => {
                 let shown: Vec<String> =
@@ -68,7 +68,7 @@ pub(super) fn of_assertion(
                 format!("{it} is none of {}{more}", shown.join(", "))
             }
         },
-        Assertion::Part(_) => return None,
+        SchemaAssertion::Part(_) => return None,
     })
 }
 

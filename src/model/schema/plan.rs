@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 use hashbrown::HashTable;
 
-use super::assertion::Assertion;
+use super::assertion::SchemaAssertion;
 use super::choice::Choice;
 use super::outline::SubschemaId;
 use crate::value::Measured;
@@ -58,7 +58,7 @@ pub(super) struct PlanNode {
 /// One keyword with what it asserts.
 pub(super) struct Check {
     pub keyword: &'static str,
-    pub assertion: Assertion,
+    pub assertion: SchemaAssertion,
 }
 
 /// The subschemas of a value's children.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value as Serde, json};
 
-use super::assertion::{self, Assertion};
+use super::assertion::{self, SchemaAssertion};
 use super::choice::{Choice, Condition, Study, is_condition, study_branches};
 use super::draft::Moves;
 use super::keywords::InnerKey;
@@ -153,7 +153,7 @@ impl<'o, 's> Planner<'o, 's> {
                 let named = self.held_by.get(&id).copied();
                 let keyword = NAMED_FALSE.into_iter().find(|keyword| Some(*keyword) == named);
                 let keyword = keyword.unwrap_or("false");
-                node.shallow = Box::new([Check { keyword, assertion: Assertion::Never }]);
+                node.shallow = Box::new([Check { keyword, assertion: SchemaAssertion::Never }]);
                 return node;
             }
             _ => return node,
@@ -163,7 +163,7 @@ impl<'o, 's> Planner<'o, 's> {
                 (0, true) => WHOLE,
                 _ => self.reference(id),
             };
-            node.whole = Some(Box::new(Check { keyword, assertion: Assertion::Part(part) }));
+            node.whole = Some(Box::new(Check { keyword, assertion: SchemaAssertion::Part(part) }));
         }
         self.checks(id, map, &mut node);
         let mut also = Vec::new();
@@ -289,23 +289,23 @@ impl<'o, 's> Planner<'o, 's> {
         })
     }
 
-    fn simple(&mut self, keyword: &str, value: &'s Serde) -> Option<Assertion> {
+    fn simple(&mut self, keyword: &str, value: &'s Serde) -> Option<SchemaAssertion> {
         match (keyword, value) {
             ("uniqueItems", Serde::Bool(false)) => return None,
             ("pattern", Serde::String(pattern)) => {
-                return Some(Assertion::Part(self.pattern(pattern)));
+                return Some(SchemaAssertion::Part(self.pattern(pattern)));
             }
             ("multipleOf", _) => {
                 let part = self.parts.add(json!({ "multipleOf": value }));
                 return Some(match assertion::number(value).and_then(assertion::small_divisor) {
-                    Some(divisor) => Assertion::MultipleOf(divisor, part),
-                    None => Assertion::Part(part),
+                    Some(divisor) => SchemaAssertion::MultipleOf(divisor, part),
+                    None => SchemaAssertion::Part(part),
                 });
             }
             _ => {}
         }
-        Some(Assertion::native(keyword, value).unwrap_or_else(|| {
-            Assertion::Part(
+        Some(SchemaAssertion::native(keyword, value).unwrap_or_else(|| {
+            SchemaAssertion::Part(
                 self.parts.add(Serde::Object(Map::from_iter([(keyword.into(), value.clone())]))),
             )
         }))
@@ -328,7 +328,7 @@ impl<'o, 's> Planner<'o, 's> {
             // Nothing asks for it: the root is validated whole.
             _ => json!({}),
         };
-        Check { keyword, assertion: Assertion::Part(self.parts.add(part)) }
+        Check { keyword, assertion: SchemaAssertion::Part(self.parts.add(part)) }
     }
 
     fn with_references(&self, id: SubschemaId, keyword: &str, map: &Map<String, Serde>) -> Serde {
@@ -369,7 +369,7 @@ impl<'o, 's> Planner<'o, 's> {
         let patterns =
             patterns.into_iter().map(|(pattern, id)| (self.pattern(pattern), id)).collect();
         let names = only(self, "propertyNames").map(|id| {
-            let assertion = Assertion::Part(self.reference(id));
+            let assertion = SchemaAssertion::Part(self.reference(id));
             Check { keyword: "propertyNames", assertion }
         });
         let children = Children {

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use smallvec::SmallVec;
 
 use super::active::{Active, Open, Route};
-use super::assertion::Assertion;
+use super::assertion::SchemaAssertion;
 use super::choice::Pick;
 use super::instance;
 use super::outline::SubschemaId;
@@ -424,7 +424,7 @@ impl<'w, 'f> Walk<'w, 'f> {
             }
             for check in &node.deep {
                 let passes = match (&check.assertion, view) {
-                    (Assertion::UniqueItems, View::Array(array)) => {
+                    (SchemaAssertion::UniqueItems, View::Array(array)) => {
                         is_unique(array, below, depth, self.checker)?
                     }
                     (assertion, view) => assertion.passes(view, self.checker)?,

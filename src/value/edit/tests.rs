@@ -109,8 +109,8 @@ fn changes_until_refused(
 fn what_is_written_down_to_be_repeated_is_bounded() {
     let limits = Limits { depth: 8, bytes: 100_000 };
     let most = 4 * limits.bytes as usize;
-    type PlaceChange = fn(&mut Editor<'_>, u32) -> Result<()>;
-    let changes: [PlaceChange; 5] = [
+    type EditCall = fn(&mut Editor<'_>, u32) -> Result<()>;
+    let changes: [EditCall; 5] = [
         |editor, nth| editor.replace(&[0, nth, 0, 1], value("true")),
         |editor, nth| editor.insert_member(&[0, nth], "b", value("1")).map(drop),
         |editor, nth| editor.insert_items(&[0, nth, 0], 1, vec![value("1")]),

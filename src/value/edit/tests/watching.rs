@@ -3,14 +3,14 @@
 use super::*;
 use crate::budget::{Allowance, WorkLimits};
 
-type NamePath = Vec<Box<str>>;
+type OwnedPath = Vec<Box<str>>;
 
 /// Paths through the document, some of them to what is missing there.
-fn paths_of(document: View<'_>, drawn: &[(usize, Option<String>)]) -> Vec<NamePath> {
+fn paths_of(document: View<'_>, drawn: &[(usize, Option<String>)]) -> Vec<OwnedPath> {
     let mut places = Vec::new();
     all_places(document, Place::new(), &mut places);
     let path = |(at, more): &(usize, Option<String>)| {
-        let (mut view, mut path) = (document, NamePath::new());
+        let (mut view, mut path) = (document, OwnedPath::new());
         for position in &places[at % places.len()] {
             let View::Object(object) = view else { break };
             let (name, value) = object.member(*position).unwrap();
@@ -31,7 +31,7 @@ fn spelled(seen: Option<Seen<View<'_>>>) -> String {
 }
 
 /// Runs changes; gives how many values were copied.
-fn check(start: &str, tail: usize, paths: &[NamePath], changes: &[RandomChange]) -> usize {
+fn check(start: &str, tail: usize, paths: &[OwnedPath], changes: &[RandomChange]) -> usize {
     let Measured { value: document, size, .. } = value(start);
     let mut model: serde_json::Value = serde_json::from_str(start).unwrap();
     let (old, mut root) = (document.clone(), root(document, tail));
@@ -71,14 +71,14 @@ proptest! {
     }
 }
 
-fn path(names: &str) -> NamePath {
+fn path(names: &str) -> OwnedPath {
     names.split_terminator('.').map(Box::from).collect()
 }
 
 #[test]
 fn each_change_keeps_the_values_it_touches_and_no_others() {
-    type PlaceChange = fn(&mut Editor<'_>) -> Result<()>;
-    let cases: [(&[&str], PlaceChange, usize); 11] = [
+    type WatchedEdit = fn(&mut Editor<'_>) -> Result<()>;
+    let cases: [(&[&str], WatchedEdit, usize); 11] = [
         (&["b", "b.c", "b.c.d", "a.x", "n.x"], |e| e.replace(&[0], value("2")), 1),
         (&["a", "b", "b.c", "b.c.d", "b.d"], |e| e.replace(&[1, 0], value("2")), 3),
         (&["a", "b", "b.c", "b.e"], |e| e.insert_member(&[1], "e", value("2")).map(drop), 2),
