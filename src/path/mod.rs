@@ -15,6 +15,7 @@
 
 mod bound;
 mod filter;
+mod limits;
 mod parser;
 mod pattern;
 mod pointer;
@@ -25,6 +26,7 @@ mod singular;
 mod tests;
 
 pub use bound::Binding;
+pub use limits::PathLimits;
 pub use parser::FILTER_DEPTH_MAX;
 pub use pattern::PATTERN_WEIGHT_MAX;
 pub use query::Query;
@@ -33,19 +35,6 @@ pub use singular::{Blocked, ItemIndex, Lookup, PathStep, Singular};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
 use crate::value::Place;
-
-/// Bounds on paths that a configuration may set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PathLimits {
-    /// The longest path text. Configuration `model.path-bytes`.
-    pub path_bytes: usize,
-}
-
-impl PathLimits {
-    /// Only what parsing itself cannot exceed.
-    pub const NONE: PathLimits = PathLimits { path_bytes: usize::MAX };
-    pub const DEFAULT: PathLimits = PathLimits { path_bytes: limit::PATH_BYTES.default as usize };
-}
 
 /// A parsed path argument.
 #[derive(Clone, Debug)]

@@ -4,11 +4,11 @@
 //! Recursive descent. Only filters can nest, and they do so at most [`FILTER_DEPTH_MAX`] levels deep,
 //! so no text makes the parser, the evaluation or the drop of a query recurse deeper.
 
-use super::PathLimits;
 use super::bound::Binding;
 use super::filter::{
     Comparable, FilterComparison, Literal, Logical, Matcher, QueryStart, SingularQuery, SubQuery,
 };
+use super::limits::PathLimits;
 use super::pattern::{self, IRegexp, PATTERN_WEIGHT_MAX};
 use super::query::{Query, Segment, Selector, Slice};
 use super::singular::{PathStep, shorthand_len};

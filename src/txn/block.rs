@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
+use super::context::{JournalBytes, Released, TransactionContext};
 use super::request::{Block, Content};
-use super::slot::{Making, Slot};
+use super::slot::{Making, ScratchJournal, Slot, no_key};
 use super::statement::{Assertion, Prefixes, Statement};
-use super::transaction::{JournalBytes, TransactionContext};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{ExprLimits, Program, Scope};
@@ -18,12 +16,6 @@ use crate::path::Path;
 use crate::reply::Reply;
 use crate::value::edit::{Editor, Journal};
 use crate::value::{Measured, Place};
-
-/// The grants that end when the command is over: the slot of the document, the name of the lock, the fence.
-pub type Released = SmallVec<[(usize, Box<str>, u64); 1]>;
-
-/// The journal of documents that a transaction makes; none before the first one is edited.
-pub type ScratchJournal = Option<Journal>;
 
 /// A block that is being run.
 pub struct BlockRun<'b, 'a, 'h> {
@@ -272,12 +264,6 @@ pub fn check_revision(expected: u64, found: Option<u64>) -> Result<()> {
         Some(found) => error.integer("revision", found as i64),
         None => error,
     })
-}
-
-/// The refusal where a statement needs a document.
-#[cold]
-pub fn no_key() -> Error {
-    Error::new(ErrorCode::NoKey, "the key is missing")
 }
 
 /// `NOPATH` unless the path matches at least one place.

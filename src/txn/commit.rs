@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 
-use super::block::Released;
+use super::context::Released;
 use super::request::TokenRecord;
 use super::slot::{Committed, KeyResult};
 use super::ttl::{EndsAt, ExpiryOption};

@@ -5,12 +5,12 @@ use std::slice;
 
 use smallvec::SmallVec;
 
-use super::block::Released;
 use super::commit::Commit;
+use super::context::{Released, TransactionContext};
 use super::refusal;
 use super::request::Request;
 use super::slot::{Committed, Editing, Slot};
-use super::transaction::{Decision, Opened, TransactionContext};
+use super::transaction::{Decision, Opened};
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::host::{Host, Key, Outcome};

@@ -7,6 +7,7 @@
 
 mod block;
 mod commit;
+mod context;
 mod docs;
 mod execute;
 mod refusal;
@@ -17,10 +18,11 @@ mod transaction;
 mod ttl;
 mod validation;
 
-pub use block::{check_condition, check_revision, no_key};
+pub use block::{check_condition, check_revision};
 pub use execute::execute;
 pub use refusal::{CURRENT_BYTES_MAX, OTHERS_MAX};
 pub use request::{Block, Content, ReplyForm, Request, TokenRecord};
+pub use slot::no_key;
 pub use statement::{
     ASSERTIONS, Assertion, AssertionOperand, AssertionSpec, BLOCK, GUARD, STATEMENTS_MAX, STRICT,
     Statement, Statements, parse_block, parse_revision, parse_statements,

@@ -4,10 +4,10 @@
 //! Both are about the documents as they are stored, so that a client can decide what to do next without asking
 //! again. They are paid for by the command: where its budget does not suffice, the refusal is `LIMIT`.
 
-use super::block::Released;
+use super::context::{Refused, Released, TransactionContext};
 use super::request::{ReplyForm, Request};
 use super::slot::{Editing, Slot};
-use super::transaction::{Opened, TransactionContext};
+use super::transaction::Opened;
 use crate::error::{Error, ErrorCode, Result};
 use crate::host::Host;
 use crate::limit;
@@ -21,14 +21,6 @@ pub const CURRENT_BYTES_MAX: usize = limit::CURRENT_BYTES.default as usize;
 
 /// The most failed assertions that a refusal lists besides the first.
 pub const OTHERS_MAX: usize = limit::OTHER_REFUSALS.default as usize;
-
-/// The part of a request that was refused.
-#[derive(Clone, Copy)]
-pub struct Refused {
-    pub slot: usize,
-    /// None where a model refused what all blocks together made.
-    pub block: Option<usize>,
-}
 
 /// The refusal with what is known besides. The slots were dropped, and with them everything was reverted.
 #[cold]

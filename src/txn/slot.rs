@@ -8,17 +8,19 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::block::{ScratchJournal, no_key};
 use super::ttl::{EndsAt, ExpiryOption, Use};
 use super::validation::{Validation, check_new};
 use crate::budget::Allowance;
 use crate::document::{Document, Head, NewDocument};
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::expr::OldSelf;
 use crate::lock::Locks;
 use crate::model::{Model, ReadDefinition, ValidationContext};
 use crate::value::edit::{Editor, Effects, Journal};
 use crate::value::{Limits, Measured, View};
+
+/// The journal of documents that a transaction makes; none before the first one is edited.
+pub type ScratchJournal = Option<Journal>;
 
 /// A key of a transaction.
 pub struct Slot<'h> {
@@ -360,6 +362,12 @@ pub enum KeyResult {
     },
     /// A document to be deleted.
     Removed,
+}
+
+/// The refusal where a statement needs a document.
+#[cold]
+pub fn no_key() -> Error {
+    Error::new(ErrorCode::NoKey, "the key is missing")
 }
 
 fn ends_at(model: Option<&Model>, now_us: Option<u64>, used: Use) -> Option<EndsAt> {

@@ -5,31 +5,18 @@
 //! validated, [`Validated`] documents are numbered, and [`Numbered`] ones committed. Until then nothing but
 //! the content of documents was touched, and dropping the slots reverts that.
 
-use std::cell::Cell;
-
-use super::block::{BlockRun, Released, ScratchJournal};
+use super::block::BlockRun;
+use super::context::{JournalBytes, Refused, Released, TransactionContext};
 use super::docs::OtherDocuments;
-use super::refusal::Refused;
-use super::request::{Block, ReplyForm, Request};
-use super::slot::{Committed, Slot};
+use super::request::{Block, ReplyForm};
+use super::slot::{Committed, ScratchJournal, Slot};
 use super::statement::Statement;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::DocumentSource;
 use crate::model::ValidationContext;
-use crate::op::{Around, Clock};
+use crate::op::Around;
 use crate::reply::Reply;
 use crate::token::Token;
-use crate::value::edit::{check_put_in, check_written};
-
-/// The context in which the statements of one command run.
-pub struct TransactionContext<'t, 'a> {
-    pub request: &'t Request<'t, 'a>,
-    pub clock: Clock,
-    /// The moment on the clock of leases, where a statement asks for the holders of locks.
-    pub steady_ms: u64,
-    /// The part that the command was refused for, if one is known.
-    pub refused: Cell<Option<Refused>>,
-}
 
 /// The keys are open: nothing was looked at but whether documents exist.
 pub struct Opened<'t, 'a, 's, 'h> {
@@ -208,33 +195,6 @@ fn located(error: Error, block: Option<usize>, key: &[u8]) -> Error {
         None => error,
     };
     error.text("key", key)
-}
-
-/// The bytes that all statements of a command put into documents that were found, and those of their effects:
-/// all together are bounded as those of one document are.
-#[derive(Default)]
-pub struct JournalBytes {
-    put_in: u64,
-    effects: u64,
-}
-
-impl JournalBytes {
-    /// Counts what one statement added to its document; `LIMIT` where all together is too much. `made` is put
-    /// into new documents.
-    #[inline(always)]
-    pub fn add(
-        &mut self,
-        context: &TransactionContext<'_, '_>,
-        before: (u64, u64),
-        after: (u64, u64),
-        made: u64,
-    ) -> Result<()> {
-        self.put_in += after.0 - before.0;
-        self.effects += after.1 - before.1;
-        let limits = &context.request.settings.document;
-        check_put_in(limits, self.put_in + made)?;
-        check_written(limits, self.effects)
-    }
 }
 
 impl<'t, 'a, 's, 'h> Ran<'t, 'a, 's, 'h> {

@@ -15,7 +15,7 @@ use super::number::Number;
 use super::object::{LargeObject, SlotName};
 use super::pack::{self, HEADER_BYTES};
 use super::tree::{LargeArray, Repr, Value};
-use super::view::{ArrayView, ObjectView, SCALAR_BYTES, Text, View, string_size, text_size};
+use super::view::{SCALAR_BYTES, Text, View, string_size, text_size};
 use crate::error::Result;
 
 /// A value with what limits need to know of it.
@@ -39,25 +39,6 @@ impl From<Number> for Measured {
     #[inline]
     fn from(number: Number) -> Measured {
         Measured { value: number.into(), size: SCALAR_BYTES, depth: 0 }
-    }
-}
-
-/// An owned copy of a view.
-pub fn copy(view: View<'_>) -> Value {
-    match view {
-        View::Null => Value::NULL,
-        View::Bool(value) => value.into(),
-        View::Int(value) => value.into(),
-        View::Float(value) => Value(Repr::Float(value)),
-        View::Str(text) => Value::string(text.as_str()),
-        View::Array(ArrayView::Packed(body)) => {
-            Value(Repr::Leaf(Leaf::from_body(pack::ARRAY, body)))
-        }
-        View::Object(ObjectView::Packed(body)) => {
-            Value(Repr::Leaf(Leaf::from_body(pack::OBJECT, body)))
-        }
-        View::Array(ArrayView::Tree(array)) => Value(Repr::Array(Box::new(array.clone()))),
-        View::Object(ObjectView::Tree(object)) => Value(Repr::Object(Box::new(object.clone()))),
     }
 }
 

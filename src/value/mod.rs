@@ -24,6 +24,7 @@ mod object;
 mod pack;
 pub mod parse;
 pub mod print;
+mod quote;
 mod root;
 mod text_place;
 mod tree;

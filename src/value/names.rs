@@ -95,7 +95,7 @@ impl SharedName {
     /// Where the name needs no escape, text and printed form share one buffer.
     fn new(name: &str, mark: Mark) -> SharedName {
         let mut printed = Vec::with_capacity(name.len() + 3 + PRINTED_BLOCK);
-        super::print::string(name.as_bytes(), &mut printed);
+        super::quote::string(name.as_bytes(), &mut printed);
         printed.push(b':');
         let printed_len = printed.len();
         let blocks_len = printed_len.next_multiple_of(PRINTED_BLOCK);

@@ -3,6 +3,7 @@
 use super::build::{Measured, ValueBuilder};
 use super::limits::Limits;
 use super::number::{self, Number};
+use super::quote::plain_len;
 use super::text_place;
 use super::tree::Value;
 use super::view::string_size;
@@ -278,7 +279,10 @@ impl<'a> JsonParser<'a> {
             Some(Detail::Text(argument)) => refused.text("argument", argument.as_bytes()),
             _ => refused,
         };
-        match text_place::pointer(self.text, self.at) {
+        let read = |name: &str| {
+            string(name.as_bytes(), &Limits::NONE).expect("the text before the place was read")
+        };
+        match text_place::pointer(self.text, self.at, read) {
             root if root.is_empty() => refused,
             place => refused.text("place", place.as_bytes()),
         }
@@ -311,33 +315,6 @@ impl<'a> Scanned<'a> {
             Scanned::Unescaped => unescaped,
         }
     }
-}
-
-/// How many bytes at the start of `bytes` may stand in a JSON string as they are.
-#[inline]
-pub(super) fn plain_len(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    for chunk in bytes.chunks_exact(8) {
-        let special = specials(u64::from_le_bytes(chunk.try_into().expect("eight bytes")));
-        if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    let rest = &bytes[at..];
-    at + rest.iter().position(|b| *b < 0x20 || *b == b'"' || *b == b'\\').unwrap_or(rest.len())
-}
-
-/// Sets the high bit of the first byte (counted from the lowest) that may not stand in a JSON string
-/// as it is; those of the bytes before it stay clear, those behind it may be anything.
-#[inline]
-pub(super) fn specials(word: u64) -> u64 {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let below = |word: u64, least: u64| word.wrapping_sub(LOW * least) & !word & HIGH;
-    below(word, 0x20)
-        | below(word ^ (LOW * u64::from(b'"')), 1)
-        | below(word ^ (LOW * u64::from(b'\\')), 1)
 }
 
 #[cfg(test)]

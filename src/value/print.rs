@@ -1,20 +1,20 @@
 //! Values to JSON text (RFC 8259): compact, members in order, everything exact.
-//!
-//! The text is written into a buffer that is longer than it, so that short pieces are copied in
-//! blocks of a fixed size and the buffer is asked for room once for each piece.
 
 use super::chunks::ChunkContent;
 use super::names::{NameId, PRINTED_BLOCK};
 use super::number::Number;
 use super::pack::{PackedBody, PackedName};
-use super::parse::{plain_len, specials};
+use super::quote::TextWriter;
+use super::tree::Value;
 use super::view::{ArrayView, ObjectView, View};
+
+pub use super::quote::string;
 
 /// Appends the value's JSON text.
 pub fn json(view: View<'_>, out: &mut Vec<u8>) {
-    let mut printer = Printer::new(out, view.text_hint());
-    printer.value(view);
-    printer.finish();
+    let mut writer = TextWriter::new(out, view.text_hint());
+    writer.value(view);
+    writer.finish();
 }
 
 /// The value's JSON text as a `String`.
@@ -24,45 +24,7 @@ pub fn to_string(view: View<'_>) -> String {
     String::from_utf8(out).expect("JSON text of UTF-8 strings is UTF-8")
 }
 
-/// Appends UTF-8 text as a JSON string. Only what must be escaped is.
-pub fn string(text: &[u8], out: &mut Vec<u8>) {
-    let mut printer = Printer::new(out, text.len() + 2);
-    printer.string(text);
-    printer.finish();
-}
-
-struct Printer<'o> {
-    /// The printed bytes, with room for more.
-    buffer: &'o mut Vec<u8>,
-    /// Where the text ends.
-    at: usize,
-}
-
-impl<'o> Printer<'o> {
-    fn new(buffer: &'o mut Vec<u8>, hint: usize) -> Printer<'o> {
-        let at = buffer.len();
-        buffer.resize(buffer.capacity().max(at + hint), 0);
-        Printer { buffer, at }
-    }
-
-    fn finish(self) {
-        self.buffer.truncate(self.at);
-    }
-
-    /// Makes room for so many bytes more.
-    #[inline(always)]
-    fn room(&mut self, bytes: usize) {
-        if self.buffer.len() - self.at < bytes {
-            self.grow(bytes);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, bytes: usize) {
-        self.buffer.resize((self.at + bytes).max(self.buffer.len() * 2), 0);
-    }
-
+impl TextWriter<'_> {
     /// Scalars are printed where they were found, without a call.
     #[inline(always)]
     fn value(&mut self, view: View<'_>) {
@@ -76,20 +38,6 @@ impl<'o> Printer<'o> {
             View::Array(items) => self.array(items),
             View::Object(members) => self.object(members),
         }
-    }
-
-    #[inline(always)]
-    fn byte(&mut self, byte: u8) {
-        self.room(1);
-        self.buffer[self.at] = byte;
-        self.at += 1;
-    }
-
-    #[inline(always)]
-    fn text(&mut self, text: &[u8]) {
-        self.room(text.len());
-        self.buffer[self.at..self.at + text.len()].copy_from_slice(text);
-        self.at += text.len();
     }
 
     #[inline(always)]
@@ -194,98 +142,10 @@ impl<'o> Printer<'o> {
         self.string(text);
         self.byte(b':');
     }
-
-    fn string(&mut self, text: &[u8]) {
-        self.room(text.len() + 2);
-        let to = &mut self.buffer[self.at..self.at + text.len() + 2];
-        if !copy_plain(text, &mut to[1..=text.len()]) {
-            return self.escaped_string(text);
-        }
-        to[0] = b'"';
-        to[text.len() + 1] = b'"';
-        self.at += text.len() + 2;
-    }
-
-    #[cold]
-    fn escaped_string(&mut self, text: &[u8]) {
-        self.byte(b'"');
-        let mut rest = text;
-        loop {
-            let plain = plain_len(rest);
-            self.text(&rest[..plain]);
-            let Some(special) = rest.get(plain) else { break };
-            self.escape(*special);
-            rest = &rest[plain + 1..];
-        }
-        self.byte(b'"');
-    }
-
-    fn escape(&mut self, byte: u8) {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        match byte {
-            b'"' => self.text(b"\\\""),
-            b'\\' => self.text(b"\\\\"),
-            b'\n' => self.text(b"\\n"),
-            b'\r' => self.text(b"\\r"),
-            b'\t' => self.text(b"\\t"),
-            0x08 => self.text(b"\\b"),
-            0x0c => self.text(b"\\f"),
-            _ => {
-                self.text(b"\\u00");
-                self.byte(HEX[usize::from(byte >> 4)]);
-                self.byte(HEX[usize::from(byte & 15)]);
-            }
-        }
-    }
 }
 
-/// Copies text into as many bytes; says whether all of it may stand in a JSON string as it is.
-#[inline]
-fn copy_plain(text: &[u8], to: &mut [u8]) -> bool {
-    let mut special = 0;
-    if let (Some(last), Some(last_to)) = (text.last_chunk::<8>(), to.last_chunk_mut::<8>()) {
-        // The last eight bytes may overlap those copied below; they are the same.
-        *last_to = *last;
-        special |= specials(u64::from_le_bytes(*last));
-        for (from, to) in text.chunks_exact(8).zip(to.chunks_exact_mut(8)) {
-            let chunk: [u8; 8] = from.try_into().expect("a chunk has eight bytes");
-            to.copy_from_slice(&chunk);
-            special |= specials(u64::from_le_bytes(chunk));
-        }
-        return special == 0;
-    }
-    let mut word = [b' '; 8];
-    for ((from, to), copy) in text.iter().zip(to).zip(&mut word) {
-        *to = *from;
-        *copy = *from;
-    }
-    specials(u64::from_le_bytes(word)) == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_byte_that_must_be_escaped_is_found_wherever_it_stands() {
-        let escaped = [(b'"', "\\\""), (b'\\', "\\\\"), (b'\n', "\\n"), (0x1f, "\\u001f")];
-        for len in 0..40 {
-            let plain = "é7".repeat(len).as_bytes()[..len / 3 * 3].to_vec();
-            for at in 0..=plain.len() {
-                if plain.get(at).is_some_and(|byte| (0x80..0xc0).contains(byte)) {
-                    continue;
-                }
-                for (byte, text) in escaped {
-                    let (before, after) = plain.split_at(at);
-                    let mut out = b"before".to_vec();
-                    string(&[before, &[byte], after].concat(), &mut out);
-                    let expected = [b"before\"", before, text.as_bytes(), after, b"\""].concat();
-                    assert_eq!(out, expected);
-                }
-            }
-            let mut out = Vec::new();
-            string(&plain, &mut out);
-            assert_eq!(out, [b"\"", &plain[..], b"\""].concat());
-        }
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&to_string(self.view()))
     }
 }

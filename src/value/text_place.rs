@@ -1,12 +1,10 @@
 //! The place in a JSON text that an offset is at, for errors: found by walking the text again, so that parsing keeps
 //! no track of it.
 
-use super::limits::Limits;
-use super::parse;
-
 /// The JSON Pointer of the value that begins at `end`; the text before it is well-formed. Empty for the root.
+/// `read` gives the content of a JSON string.
 #[cold]
-pub(super) fn pointer(text: &str, end: usize) -> String {
+pub(super) fn pointer(text: &str, end: usize, read: impl Fn(&str) -> String) -> String {
     let mut open: Vec<TextStep> = Vec::new();
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -32,7 +30,7 @@ pub(super) fn pointer(text: &str, end: usize) -> String {
             _ => {}
         }
     }
-    open.iter().map(|step| step.text(text)).collect()
+    open.iter().map(|step| step.text(text, &read)).collect()
 }
 
 /// The step to the value that is being read in an open container.
@@ -43,12 +41,11 @@ enum TextStep {
 }
 
 impl TextStep {
-    fn text(&self, text: &str) -> String {
+    fn text(&self, text: &str, read: impl Fn(&str) -> String) -> String {
         match self {
             TextStep::Index(index) => format!("/{index}"),
             TextStep::Name(name) => {
-                let name = parse::string(text[name.clone()].as_bytes(), &Limits::NONE);
-                let name = name.expect("the text before the place was read");
+                let name = read(&text[name.clone()]);
                 format!("/{}", name.replace('~', "~0").replace('/', "~1"))
             }
         }
@@ -69,9 +66,11 @@ fn string_end(bytes: &[u8], mut at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::{Limits, parse};
 
     #[test]
     fn the_place_of_a_value_is_its_pointer() {
+        let read = |text: &str| parse::string(text.as_bytes(), &Limits::NONE).unwrap();
         for (text, place) in [
             ("  #", ""),
             ("[#", "/0"),
@@ -82,7 +81,7 @@ mod tests {
             (r#"{"\u0061\\":#"#, "/a\\"),
         ] {
             let end = text.find('#').unwrap();
-            assert_eq!(pointer(text, end), place, "{text}");
+            assert_eq!(pointer(text, end, read), place, "{text}");
         }
     }
 }

@@ -291,9 +291,24 @@ impl From<&str> for Value {
     }
 }
 
-impl std::fmt::Debug for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&super::print::to_string(self.view()))
+impl View<'_> {
+    /// An owned copy.
+    pub fn to_value(self) -> Value {
+        match self {
+            View::Null => Value::NULL,
+            View::Bool(value) => value.into(),
+            View::Int(value) => value.into(),
+            View::Float(value) => Value(Repr::Float(value)),
+            View::Str(text) => Value::string(text.as_str()),
+            View::Array(ArrayView::Packed(body)) => {
+                Value(Repr::Leaf(Leaf::from_body(pack::ARRAY, body)))
+            }
+            View::Object(ObjectView::Packed(body)) => {
+                Value(Repr::Leaf(Leaf::from_body(pack::OBJECT, body)))
+            }
+            View::Array(ArrayView::Tree(array)) => Value(Repr::Array(Box::new(array.clone()))),
+            View::Object(ObjectView::Tree(object)) => Value(Repr::Object(Box::new(object.clone()))),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::number::Number;
 use super::object::{LargeMembers, LargeObject};
 use super::pack::{PackedBody, PackedItems, PackedMembers};
-use super::tree::{LargeArray, LargeItems, Value};
+use super::tree::{LargeArray, LargeItems};
 
 /// A borrowed value. Cheap to copy.
 #[derive(Clone, Copy)]
@@ -239,11 +239,6 @@ impl<'a> View<'a> {
             View::Array(_) | View::Object(_) => LARGE,
             _ => 32,
         }
-    }
-
-    /// An owned copy.
-    pub fn to_value(self) -> Value {
-        super::build::copy(self)
     }
 }
 

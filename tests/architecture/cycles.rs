@@ -32,16 +32,10 @@ const KNOWN: &[(&str, usize, &str)] = &[
         "natural: translation follows references, whose targets are translated",
     ),
     ("path/filter.rs", 2, "natural: a query has filters, and a filter has queries (RFC 9535)"),
-    ("path/mod.rs", 2, "to be divided: the room's entry calls the parser, which uses its limits"),
     (
-        "txn/block.rs",
-        5,
-        "to be divided: blocks, slots and documents of a transaction know each other",
-    ),
-    (
-        "value/build.rs",
-        11,
-        "natural in part: a view reads packed values, trees and objects, which give views",
+        "value/chunks.rs",
+        6,
+        "natural: a view reads packed bytes, leaves, chunks and trees, whose children are given as views",
     ),
     ("value/edit/effects.rs", 3, "natural: effects are applied by the editor, which records them"),
 ];
