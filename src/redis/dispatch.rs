@@ -19,34 +19,14 @@ type Handler = unsafe extern "C" fn(
     c_int,
 ) -> c_int;
 
-/// Entry points, eight for each number.
-macro_rules! entry_points {
-    ($($row:literal)*) => {
-        [$(
-            handle::<{ 8 * $row }>,
-            handle::<{ 8 * $row + 1 }>,
-            handle::<{ 8 * $row + 2 }>,
-            handle::<{ 8 * $row + 3 }>,
-            handle::<{ 8 * $row + 4 }>,
-            handle::<{ 8 * $row + 5 }>,
-            handle::<{ 8 * $row + 6 }>,
-            handle::<{ 8 * $row + 7 }>,
-        )*]
-    };
-}
-
 /// One entry point for each command, in the order of [`command::all`]: the server passes nothing along that would
-/// tell them apart faster than their names do. There may be more than there are commands: the linker collects
-/// the declarations, so that their number is not known before.
-static HANDLERS: [Handler; 32] = entry_points![0 1 2 3];
+/// tell them apart faster than their names do. The build script counts the declarations.
+static ENTRY_POINTS: &[Handler] = &include!(concat!(env!("OUT_DIR"), "/entry_points.rs"));
 
 /// Registers every command with its declaration.
 pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
-    assert!(
-        command::all().len() <= HANDLERS.len(),
-        "more commands than entry points: add a row to HANDLERS in src/redis/dispatch.rs"
-    );
-    for (spec, handler) in command::all().iter().zip(HANDLERS) {
+    assert_eq!(command::all().len(), ENTRY_POINTS.len(), "each command has an entry point");
+    for (spec, handler) in command::all().iter().zip(ENTRY_POINTS) {
         let name = CString::new(spec.name).expect("names hold no NUL");
         let flags = CString::new(flags(spec)).expect("flags hold no NUL");
         let first_key = c_int::from(spec.keys == KeyPositions::First);
@@ -55,7 +35,7 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
             call!(RedisModule_CreateCommand(
                 ctx,
                 name.as_ptr(),
-                Some(handler),
+                Some(*handler),
                 flags.as_ptr(),
                 first_key,
                 first_key,
@@ -306,5 +286,15 @@ unsafe fn announce(
     }
     if let Some(event) = effect.generic_event {
         notify(raw::REDISMODULE_NOTIFY_GENERIC, event.as_ptr());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_declared_command_has_an_entry_point() {
+        assert_eq!(ENTRY_POINTS.len(), command::all().len());
     }
 }
