@@ -78,18 +78,24 @@ fn first_target(document: &Value, path: &Path) -> Option<Value> {
     Some(path::at(document, &location).clone())
 }
 
+/// The model of a document that is made.
+pub fn model(draw: &mut Draw<'_>) -> &'static str {
+    draw.pick(&["any", "m"])
+}
+
 /// The options of a command, with their words.
 pub fn options(draw: &mut Draw<'_>, now_ms: u64) -> (FieldOp, Vec<String>) {
     let mut words = Vec::new();
     let mut init = None;
+    let model = model(draw);
     match draw.below(10) {
         8 => {
             let document = document(draw);
-            words = vec!["INIT".to_owned(), "any".to_owned(), document.to_string()];
+            words = vec!["INIT".to_owned(), model.to_owned(), document.to_string()];
             init = Some(Ok(document));
         }
         9 if draw.once_in(6) => {
-            words = ["INIT", "any", "{"].map(str::to_owned).to_vec();
+            words = ["INIT", model, "{"].map(str::to_owned).to_vec();
             init = Some(Err("ERR"));
         }
         _ => {}
@@ -100,7 +106,7 @@ pub fn options(draw: &mut Draw<'_>, now_ms: u64) -> (FieldOp, Vec<String>) {
     }
     let (expiry, expiry_words) = expiry(draw, now_ms, "PERSIST", Expiry::Persist);
     words.extend(expiry_words);
-    (FieldOp { init, make_path, expiry, statements: Vec::new() }, words)
+    (FieldOp { init, model, make_path, expiry, statements: Vec::new() }, words)
 }
 
 /// An expiry in any of its forms; `last` is the form that takes no time.

@@ -3,9 +3,11 @@
 //! (`model`, `operators`, `path`, `number`, `time`; `draw` makes the cases up).
 //!
 //! After every command the two agree on whether it was refused and with which word, on the replies, on
-//! the document's text, on the time to live, and on whether there is something to replicate; a second
-//! host that is fed the effects alone holds the same bytes; encoding and decoding changes nothing; and
-//! a refused command leaves every byte as it was.
+//! the document's text, on the time to live, on the version of the definition, and on whether there is something to
+//! replicate; a second host that is fed the effects alone holds the same bytes; encoding and decoding changes
+//! nothing; and a refused command leaves every byte as it was. The model of the documents is redefined in between:
+//! a command that changes nothing leaves the version of the definition alone. Definitions here permit every document;
+//! `tests/transactions` has some that refuse documents and fill them in.
 //!
 //! A run that finds no disagreement also has to have tried everything: every operator has to have
 //! succeeded, changed something and been refused, with each error it declares.
@@ -95,6 +97,8 @@ struct Coverage {
     succeeded: BTreeMap<&'static str, u32>,
     changed: BTreeMap<&'static str, u32>,
     refused: BTreeMap<(&'static str, String), u32>,
+    /// On a document of an older definition, commands that changed something, and others.
+    older: [u32; 2],
 }
 
 impl Coverage {
@@ -102,6 +106,7 @@ impl Coverage {
         other.succeeded.into_iter().for_each(|(of, n)| *self.succeeded.entry(of).or_default() += n);
         other.changed.into_iter().for_each(|(of, n)| *self.changed.entry(of).or_default() += n);
         other.refused.into_iter().for_each(|(of, n)| *self.refused.entry(of).or_default() += n);
+        (0..2).for_each(|changed| self.older[changed] += other.older[changed]);
     }
 
     fn check(&self) {
@@ -129,15 +134,19 @@ impl Coverage {
             }
         }
         assert!(outside >= 10, "hardly anything was to be created outside of an array");
+        assert!(self.older.iter().all(|n| *n > 50), "changed on older documents: {:?}", self.older);
     }
 }
 
 // --- One case --------------------------------------------------------------------------------
 
-/// What the model knows about the key.
+/// The stored document, as the model knows it.
 struct Stored {
     document: Value,
     revision: u64,
+    model: &'static str,
+    /// The version of the definition that it was written under; 0 for the built-in model.
+    version: u32,
 }
 
 #[derive(Default)]
@@ -148,6 +157,8 @@ struct Session {
     stored: Option<Stored>,
     expiry: Option<u64>,
     revision_max: u64,
+    /// The version of the definition of the model `m`; 0 before the first one.
+    version: u32,
     coverage: Coverage,
     /// The commands as they are typed, with what was replied.
     log: Vec<String>,
@@ -159,6 +170,9 @@ impl Session {
     fn run(&mut self, case: &[Numbers]) -> Check {
         for (nth, (options, statements)) in case.iter().enumerate() {
             let mut draw = Draw::from(options);
+            if self.version == 0 || draw.below(3) == 1 {
+                self.define()?;
+            }
             let missing = self.stored.is_none();
             let result = match (nth, draw.below(14)) {
                 (0, 1..) | (_, 13) => self.set(&mut draw),
@@ -179,6 +193,16 @@ impl Session {
     fn now_ms(&self) -> u64 {
         // The host's clock moves on with each command.
         (self.host.now_us + 1000) / 1000
+    }
+
+    /// Defines the model `m` anew, with another text and the same meaning.
+    fn define(&mut self) -> Check {
+        let schema = format!(r#"{{"title":"{}"}}"#, self.version + 1);
+        let words = ["MODEL.DEFINE", "m", &schema].map(str::to_owned);
+        let outcome = self.call(&words)?.map_err(|error| format!("refused: {error}"))?;
+        self.version += 1;
+        expect("the version", &outcome.reply, &Reply::Int(self.version.into()))?;
+        self.replicate(&words, &outcome)
     }
 
     fn delete(&mut self) {
@@ -204,7 +228,8 @@ impl Session {
         // Without any form of expiry a time to live that is there is removed.
         let expiry = if expiry_words.is_empty() { Ok(Expiry::Persist) } else { expiry };
         let document = draw::document(draw);
-        let mut words = ["MODEL.SET", "k", "any"].map(str::to_owned).to_vec();
+        let model = draw::model(draw);
+        let mut words = ["MODEL.SET", "k", model].map(str::to_owned).to_vec();
         words.push(document.to_string());
         words.extend((!condition.is_empty()).then(|| condition.to_owned()));
         words.extend(expected.iter().flat_map(|r| ["IFREV".to_owned(), r.to_string()]));
@@ -226,7 +251,8 @@ impl Session {
         }
         let revision = self.found_revision();
         expect("the reply", &outcome.reply, &Reply::Int(revision as i64))?;
-        self.accept(document, true, expiry.expect("refused otherwise"), &words, &outcome)
+        let expiry = expiry.expect("refused otherwise");
+        self.accept((document, model), true, expiry, &words, &outcome)
     }
 
     fn says_no(&self, condition: &str) -> bool {
@@ -347,7 +373,14 @@ impl Session {
             // What was changed and changed back may count as a change.
             Some(stored) => accepted.changed.contains(&true) && stored.revision != revision,
         };
-        self.accept(document, changed, expiry, words, outcome)
+        let model = self.stored.as_ref().map_or(command.model, |stored| stored.model);
+        if let Some(stored) = &self.stored
+            && model == "m"
+            && stored.version != self.version
+        {
+            self.coverage.older[usize::from(changed)] += 1;
+        }
+        self.accept((document, model), changed, expiry, words, outcome)
     }
 
     // --- Both --------------------------------------------------------------------------------
@@ -382,7 +415,7 @@ impl Session {
     /// The command was accepted and leaves this; `changed` says whether the revision has to grow.
     fn accept(
         &mut self,
-        document: Value,
+        (document, model): (Value, &'static str),
         changed: bool,
         expiry: Expiry,
         words: &[String],
@@ -404,7 +437,12 @@ impl Session {
         let effects = usize::from(changed || expiry != self.expiry);
         expect("the number of effects", &outcome.effects.len(), &effects)?;
         self.revision_max = self.revision_max.max(revision);
-        self.stored = Some(Stored { document, revision });
+        let version = match &self.stored {
+            Some(stored) if !changed => stored.version,
+            _ if model == "m" => self.version,
+            _ => 0,
+        };
+        self.stored = Some(Stored { document, revision, model, version });
         self.expiry = expiry;
         self.replicate(words, outcome)
     }
@@ -426,6 +464,8 @@ impl Session {
         let text = redis_model::value::print::to_string(view);
         expect("the document", &text, &stored.document.to_string())?;
         expect("the revision", &document.revision, &stored.revision)?;
+        expect("the model", &document.model_name(), &stored.model)?;
+        expect("the version", &document.definition_version(), &stored.version)?;
         expect("the size", &document.size(), &view.size())?;
         let bytes = self.encoded().expect("the key is there");
         let decoded = rdb::decode(&bytes, rdb::VERSION, &Models::new(), &Bounds::NONE)

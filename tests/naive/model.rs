@@ -72,6 +72,8 @@ pub enum Expiry {
 #[derive(Clone, Debug)]
 pub struct FieldOp {
     pub init: Option<Result<Value, Word>>,
+    /// The model of a document that is created.
+    pub model: &'static str,
     pub make_path: bool,
     pub expiry: Result<Expiry, Word>,
     pub statements: Vec<Statement>,

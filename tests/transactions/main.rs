@@ -1,11 +1,11 @@
-//! Agreement of `MODEL.TXN` with a naive model: random transactions on the host in memory, and an
-//! interpreter that copies all documents, does one thing after the other and throws the copy away when
-//! something is refused.
+//! Agreement of `MODEL.TXN`, `MODEL.FIELDOP` and `MODEL.SET` with a naive model: random commands on the host in
+//! memory, with the model redefined in between, and an interpreter that copies all documents, does one thing after
+//! the other and throws the copy away when something is refused.
 //!
 //! After every command the two agree on the word and the block of a refusal, on every reply, document,
-//! model, time to live and lock; a second host that is fed the effects alone holds the same; a refused
-//! transaction leaves every byte as it was and replicates nothing; and a transaction that succeeded is tried
-//! again from the state before it with a false condition in each place, which has to change nothing.
+//! model, version of the definition, revision, time to live and lock; a second host that is fed the effects alone
+//! holds the same; a refused command leaves every byte as it was and replicates nothing; and one that succeeded is
+//! tried again from the state before it with a false condition in each place, which has to change nothing.
 //!
 //! `TRANSACTIONS_SEED=n cargo test --test transactions` repeats a run.
 
@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 
 use naive::{Definition, Doc, Naive, State, TTL_S, Told};
 use random::Rng;
-use request::{Block, KEYS, Known, draw, words};
+use request::{Block, Condition, Form, KEYS, Known, Request, draw};
 
 /// Defines the model anew on both hosts.
 fn define(master: &mut MemoryHost, replica: &mut MemoryHost, rng: &mut Rng) -> Definition {
@@ -84,7 +84,33 @@ fn compare(host: &MemoryHost, state: &State, shown: &str) {
     }
 }
 
-fn compare_replies(host: &MemoryHost, blocks: &[Block], replies: &Reply, told: &[Vec<Told>]) {
+/// A document that changed has a revision that no document had before; another one keeps its own.
+fn compare_revisions(host: &MemoryHost, naive: &Naive, known: &Known, seen: u64, shown: &str) {
+    for key in naive.state.keys() {
+        let revision = host.documents[key.as_bytes()].revision;
+        match naive.changed.contains(key) {
+            true => assert!(revision > seen, "{key}: {revision}, {seen} was seen: {shown}"),
+            false => assert_eq!(Some(&revision), known.revisions.get(key), "{key}: {shown}"),
+        }
+    }
+}
+
+/// The reply as a transaction of one block gives it.
+fn nested(form: Form, reply: Reply) -> Reply {
+    match form {
+        Form::Transaction => reply,
+        Form::FieldOp => Reply::Array(vec![reply]),
+        Form::Set(_) => Reply::Array(vec![Reply::Array(vec![reply])]),
+    }
+}
+
+/// The block may write a document that was written under an older definition.
+fn is_older(state: &State, block: &Block, definition: &Definition) -> bool {
+    let doc = state.get(block.key).filter(|doc| doc.modelled && doc.version != definition.version);
+    doc.is_some() && block.may_write()
+}
+
+fn compare_replies(host: &MemoryHost, blocks: &[Block], replies: Reply, told: &[Vec<Told>]) {
     let Reply::Array(found) = replies else { panic!("{replies:?}") };
     assert_eq!(found.len(), told.len());
     for ((block, found), told) in blocks.iter().zip(found).zip(told) {
@@ -112,6 +138,8 @@ struct Coverage {
     undone: BTreeMap<String, u32>,
     refused: BTreeMap<&'static str, u32>,
     read_only: u32,
+    /// Commands that changed nothing although a document of an older definition might have been written.
+    left_older: BTreeMap<Form, u32>,
 }
 
 impl Coverage {
@@ -124,8 +152,8 @@ impl Coverage {
     }
 
     fn check(&self) {
-        assert_eq!(self.committed.len(), 17, "{:?}", self.committed);
-        assert_eq!(self.undone.len(), 17, "{:?}", self.undone);
+        assert_eq!(self.committed.len(), 18, "{:?}", self.committed);
+        assert_eq!(self.undone.len(), 18, "{:?}", self.undone);
         let least = self.committed.values().chain(self.undone.values()).min();
         assert!(least > Some(&10), "{:?} {:?}", self.committed, self.undone);
         let words = [
@@ -142,6 +170,9 @@ impl Coverage {
         assert_eq!(self.refused.keys().copied().collect::<Vec<_>>(), words, "{:?}", self.refused);
         assert!(self.refused.values().all(|n| *n > 5), "{:?}", self.refused);
         assert!(self.read_only > 20);
+        let forms = [Form::Transaction, Form::FieldOp, Form::Set(Condition::Missing)];
+        assert_eq!(self.left_older.keys().copied().collect::<Vec<_>>(), forms);
+        assert!(self.left_older.values().all(|n| *n > 10), "{:?}", self.left_older);
     }
 }
 
@@ -167,11 +198,11 @@ fn transactions_agree_with_a_naive_model() {
             if rng.one_in(5) {
                 definition = define(&mut master, &mut replica, &mut rng);
             }
-            let blocks = draw(&mut rng);
+            let request = draw(&mut rng, |key| state.contains_key(key));
             if rng.one_in(2) {
                 lock(&mut master, &mut replica, &mut state, rng.pick(&KEYS));
             }
-            step(&mut master, &mut replica, &mut state, &blocks, &definition, &mut coverage);
+            step(&mut master, &mut replica, &mut state, &request, &definition, &mut coverage);
         }
     }
     coverage.check();
@@ -201,12 +232,12 @@ fn tell(master: &mut MemoryHost, replica: &mut MemoryHost) -> bool {
     !settled.changes.is_empty()
 }
 
-/// One transaction, on all three.
+/// One command, on all three.
 fn step(
     master: &mut MemoryHost,
     replica: &mut MemoryHost,
     state: &mut State,
-    blocks: &[Block],
+    request: &Request,
     definition: &Definition,
     coverage: &mut Coverage,
 ) {
@@ -218,7 +249,8 @@ fn step(
         revisions: KEYS.iter().filter_map(revision).collect(),
         fences: state.iter().filter_map(fence).collect(),
     };
-    let words = words(blocks, &known, None);
+    let blocks = &request.blocks;
+    let words = request.words(&known, None);
     let shown = format!("{words:?} on {state:?} under {definition:?}");
     let mut naive = Naive {
         state: state.clone(),
@@ -229,14 +261,19 @@ fn step(
         definition: definition.clone(),
         now_ms: master.now_us / 1000,
     };
-    let expected = naive.run(state, blocks);
+    let expected = naive.run(state, request);
     let before = bytes(master);
     let seen = master.revisions.seen();
-    check_faults(master, blocks, &known, &before, expected.is_ok());
+    check_faults(master, request, &known, &before, expected.is_ok());
     match (call(master, &words), expected) {
         (Ok(outcome), Ok(told)) => {
             compare(master, &naive.state, &shown);
-            compare_replies(master, blocks, &outcome.reply, &told);
+            compare_revisions(master, &naive, &known, seen, &shown);
+            compare_replies(master, blocks, nested(request.form, outcome.reply.clone()), &told);
+            let older = |block: &Block| is_older(state, block, definition);
+            if naive.changed.is_empty() && blocks.iter().any(older) {
+                *coverage.left_older.entry(request.form).or_default() += 1;
+            }
             let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
             replica.now_us = master.now_us;
             replica.replicate(&args, &outcome).expect("effects are repeated");
@@ -266,14 +303,18 @@ fn step(
 /// A condition that is false in any place undoes everything.
 fn check_faults(
     master: &mut MemoryHost,
-    blocks: &[Block],
+    request: &Request,
     known: &Known,
     before: &BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>,
     succeeds: bool,
 ) {
+    if let Form::Set(_) = request.form {
+        return;
+    }
+    let blocks = &request.blocks;
     let places: usize = blocks.iter().map(|block| block.steps.len() + 1).sum();
     for fault in 0..places {
-        let refused = call(master, &words(blocks, known, Some(fault)));
+        let refused = call(master, &request.words(known, Some(fault)));
         let error = refused.expect_err("a condition is false").code().word();
         // Where nothing is there is nothing to be false of.
         assert!(!succeeds || ["CONDITION", "NOKEY"].contains(&error), "{error}");

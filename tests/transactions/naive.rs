@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::request::{Block, KEYS, Step};
+use crate::request::{Block, Condition, Form, IDLE, KEYS, Request, Step};
 
 pub const TTL_S: u64 = 100;
 
@@ -73,7 +73,27 @@ pub struct Naive {
 pub type Refused = (&'static str, Option<usize>);
 
 impl Naive {
-    pub fn run(&mut self, start: &State, blocks: &[Block]) -> Result<Vec<Vec<Told>>, Refused> {
+    /// One reply for each operator of each block.
+    pub fn run(&mut self, start: &State, request: &Request) -> Result<Vec<Vec<Told>>, Refused> {
+        let told = match request.form {
+            Form::Transaction => return self.blocks(start, &request.blocks),
+            Form::FieldOp => self.blocks(start, &request.blocks),
+            Form::Set(condition) => {
+                let exists = start.contains_key(request.blocks[0].key);
+                match condition {
+                    Condition::Missing if exists => return Ok(vec![vec![Told::Null]]),
+                    Condition::Exists if !exists => return Ok(vec![vec![Told::Null]]),
+                    Condition::Revision(_) if !exists => Err(("NOKEY", None)),
+                    Condition::Revision(false) => Err(("REVISION", None)),
+                    _ => self.blocks(start, &request.blocks),
+                }
+            }
+        };
+        // Only transactions name blocks.
+        told.map_err(|(word, _)| (word, None))
+    }
+
+    fn blocks(&mut self, start: &State, blocks: &[Block]) -> Result<Vec<Vec<Told>>, Refused> {
         for block in blocks.iter().filter(|block| block.may_write()) {
             self.fill(block.key);
         }
@@ -251,6 +271,11 @@ pub fn change(
     let members = json.as_object_mut().expect("all are objects");
     match step {
         Step::Get => Ok(Told::Json(whole)),
+        Step::Idle(nth) => Ok(match IDLE[*nth][0] {
+            "POP" => Told::Null,
+            "MERGE" => Told::Json(whole),
+            _ => Told::Int(0),
+        }),
         Step::Incr(n) => {
             let old = members.get("n").map_or(Some(0), Value::as_i64).ok_or("TYPE")?;
             members.insert("n".into(), json!(old + n));

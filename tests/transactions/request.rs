@@ -1,4 +1,4 @@
-//! Random transactions: what they do, and the words for it.
+//! Random commands: transactions, `MODEL.FIELDOP` and `MODEL.SET`, each as blocks of steps, and as words.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +17,8 @@ pub enum Step {
     Pop,
     /// `EVAL $.n` with what another document has.
     Eval(&'static str),
+    /// One of [`IDLE`].
+    Idle(usize),
     Get,
     Revision,
     If(i64),
@@ -30,6 +32,15 @@ pub enum Step {
     Put(bool, Value),
     Delete,
 }
+
+/// Statements that may write, and change nothing.
+pub const IDLE: [&[&str]; 5] = [
+    &["DEL", "$.none"],
+    &["SETXX", "$.none", "2"],
+    &["CLEAR", "$.none"],
+    &["POP", "$.none", "-1"],
+    &["MERGE", "$", "{}"],
+];
 
 #[derive(Clone, Debug)]
 pub struct Block {
@@ -58,6 +69,42 @@ impl Block {
         };
         self.steps.iter().any(|(_, step)| !reads(step))
     }
+
+    /// Returns true if `MODEL.FIELDOP` can stand for it: it has one document, which exists or is created first.
+    /// A time to live for a missing document is refused before the statements, by a transaction after them.
+    fn is_field_op(&self, exists: impl Fn(&str) -> bool) -> bool {
+        let of_transactions =
+            |step: &Step| matches!(step, Step::Eval(_) | Step::Create(..) | Step::Put(..));
+        let has_document = self.init.is_some() || exists(self.key);
+        (has_document || self.ends.is_none())
+            && !self.steps.iter().any(|(_, step)| of_transactions(step))
+    }
+}
+
+/// The command that runs the blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    Transaction,
+    /// Of one block.
+    FieldOp,
+    /// Of one block, whose only step stores the document.
+    Set(Condition),
+}
+
+/// The condition of `MODEL.SET`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    None,
+    Missing,
+    Exists,
+    /// The revision that was told, or another one.
+    Revision(bool),
+}
+
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub form: Form,
+    pub blocks: Vec<Block>,
 }
 
 pub fn draw_content(rng: &mut Rng) -> Value {
@@ -98,9 +145,36 @@ pub fn draw_step(rng: &mut Rng) -> Step {
     }
 }
 
-pub fn draw(rng: &mut Rng) -> Vec<Block> {
+/// A command; `exists` tells whether a document is stored at a key.
+pub fn draw(rng: &mut Rng, exists: impl Fn(&str) -> bool) -> Request {
+    if rng.one_in(5) {
+        let conditions = [
+            Condition::None,
+            Condition::Missing,
+            Condition::Exists,
+            Condition::Revision(true),
+            Condition::Revision(false),
+        ];
+        let steps = vec![(None, Step::Put(rng.one_in(2), draw_content(rng)))];
+        let block = Block { key: rng.pick(&KEYS), init: None, ends: None, steps };
+        return Request { form: Form::Set(rng.pick(&conditions)), blocks: vec![block] };
+    }
+    let mut blocks = draw_blocks(rng);
+    match rng.one_in(3) && !blocks[0].steps.is_empty() && blocks[0].is_field_op(exists) {
+        true => {
+            blocks.truncate(1);
+            Request { form: Form::FieldOp, blocks }
+        }
+        false => Request { form: Form::Transaction, blocks },
+    }
+}
+
+fn draw_blocks(rng: &mut Rng) -> Vec<Block> {
     let count = 1 + rng.below(4);
     let block = |rng: &mut Rng| {
+        if rng.one_in(4) {
+            return idle_block(rng);
+        }
         let mut steps: Vec<_> = (0..rng.below(5))
             .map(|_| {
                 let step = draw_step(rng);
@@ -129,6 +203,18 @@ pub fn draw(rng: &mut Rng) -> Vec<Block> {
     (0..count).map(|_| block(rng)).collect()
 }
 
+/// A block that changes nothing, though it may.
+fn idle_block(rng: &mut Rng) -> Block {
+    let step = |rng: &mut Rng| match rng.below(8) {
+        0 => (None, Step::Get),
+        1 => (None, Step::Incr(0)),
+        2 => (Some(1000), Step::Set(json!(1))),
+        _ => (None, Step::Idle(rng.below(IDLE.len()))),
+    };
+    let steps = (0..1 + rng.below(3)).map(|_| step(rng)).collect();
+    Block { key: rng.pick(&KEYS), init: None, ends: None, steps }
+}
+
 /// What a client was told of the documents: their revisions, and the fences of their locks.
 #[derive(Default)]
 pub struct Known {
@@ -136,73 +222,133 @@ pub struct Known {
     pub fences: BTreeMap<&'static str, u64>,
 }
 
-/// The words of a transaction. A false condition stands in front of the step `fault`, among all.
-pub fn words(blocks: &[Block], known: &Known, fault: Option<usize>) -> Vec<String> {
-    let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let name = |modelled: bool| if modelled { "m" } else { "any" };
-    // A key is listed twice.
-    let mut out = own(&["MODEL.TXN", "5", "a", "b", "c", "d", "a"]);
-    let mut nth = 0;
-    let fail = |nth: &mut usize, out: &mut Vec<String>| {
-        if fault == Some(*nth) {
+fn own(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn model_name(modelled: bool) -> &'static str {
+    if modelled { "m" } else { "any" }
+}
+
+/// The bound values; `never` is for faults.
+const ARGS: &str = r#"{"never":false,"names":["n","l"]}"#;
+
+/// A false condition in front of a step: of the step with this number, among all.
+struct Fault {
+    at: Option<usize>,
+    next: usize,
+}
+
+impl Fault {
+    fn pass(&mut self, out: &mut Vec<String>) {
+        if self.at == Some(self.next) {
             out.extend(own(&["IF", "args.never"]));
         }
-        *nth += 1;
-    };
-    out.extend(own(&["ARGS", r#"{"never":false,"names":["n","l"]}"#]));
-    for block in blocks {
-        out.extend(own(&["ON", block.key]));
-        if let Some((modelled, json)) = &block.init {
-            out.extend(own(&["INIT", name(*modelled), &json.to_string()]));
+        self.next += 1;
+    }
+}
+
+impl Request {
+    /// The words of the command. A false condition stands in front of the step `fault`, among all.
+    pub fn words(&self, known: &Known, fault: Option<usize>) -> Vec<String> {
+        let mut fault = Fault { at: fault, next: 0 };
+        let first = &self.blocks[0];
+        match self.form {
+            Form::Transaction => {
+                // A key is listed twice.
+                let mut out = own(&["MODEL.TXN", "5", "a", "b", "c", "d", "a", "ARGS", ARGS]);
+                for block in &self.blocks {
+                    out.extend(own(&["ON", block.key]));
+                    block.add_words(known, &mut fault, &mut out);
+                }
+                out
+            }
+            Form::FieldOp => {
+                let mut out = own(&["MODEL.FIELDOP", first.key, "ARGS", ARGS]);
+                first.add_words(known, &mut fault, &mut out);
+                out
+            }
+            Form::Set(condition) => first.set_words(condition, known),
         }
-        match block.ends {
+    }
+}
+
+impl Block {
+    fn add_words(&self, known: &Known, fault: &mut Fault, out: &mut Vec<String>) {
+        if let Some((modelled, json)) = &self.init {
+            out.extend(own(&["INIT", model_name(*modelled), &json.to_string()]));
+        }
+        match self.ends {
             Some(Some(seconds)) => out.extend(own(&["EX", &seconds.to_string()])),
             Some(None) => out.push("PERSIST".into()),
             None => {}
         }
-        for (least, step) in &block.steps {
-            fail(&mut nth, &mut out);
+        for (least, step) in &self.steps {
+            fault.pass(out);
             if let Some(least) = least {
                 out.extend(own(&["WHEN", &format!("self.n >= {least}")]));
             }
-            out.extend(match step {
-                Step::Incr(n) if n % 3 == 0 => own(&["INCR", "$[args.names[0]]", &n.to_string()]),
-                Step::Incr(n) => own(&["INCR", "$.n", &n.to_string()]),
-                Step::Set(json) => own(&["SET", "$.n", &json.to_string()]),
-                Step::Del => own(&["DEL", "$.n"]),
-                Step::Append(n) if n % 2 == 0 => {
-                    own(&["APPEND", "$[args['names'][1]]", &format!("=[{n}]")])
-                }
-                Step::Append(n) => own(&["APPEND", "$.l", &format!("[{n}]")]),
-                Step::Pop => own(&["POP", "$.l", "-1"]),
-                Step::Eval(key) => own(&["EVAL", "$.n", &format!("docs['{key}'].n + 1")]),
-                Step::Get => own(&["GET", "$"]),
-                Step::Revision => own(&["REVISION"]),
-                Step::If(least) => own(&["IF", &format!("self.n >= {least}")]),
-                Step::IfRevision(right) => {
-                    let revision = known.revisions.get(block.key).copied().unwrap_or(7);
-                    own(&["IFREV", &(revision + u64::from(!right)).to_string()])
-                }
-                Step::Holding(right) => {
-                    own(&["HOLDING", "n", "o", &fence(known, block.key, *right)])
-                }
-                Step::Release(right) => {
-                    own(&["RELEASE", "n", "o", &fence(known, block.key, *right)])
-                }
-                Step::Exists => own(&["EXISTS"]),
-                Step::Missing => own(&["MISSING"]),
-                Step::Create(modelled, json) => {
-                    own(&["CREATE", name(*modelled), &json.to_string()])
-                }
-                Step::Put(modelled, json) => own(&["PUT", name(*modelled), &json.to_string()]),
-                Step::Delete => own(&["DELETE"]),
-            });
+            out.extend(step.words(self.key, known));
         }
-        fail(&mut nth, &mut out);
+        fault.pass(out);
     }
-    out
+
+    fn set_words(&self, condition: Condition, known: &Known) -> Vec<String> {
+        let Some((_, Step::Put(modelled, json))) = self.steps.first() else {
+            panic!("the step stores a document")
+        };
+        let mut out = own(&["MODEL.SET", self.key, model_name(*modelled), &json.to_string()]);
+        match condition {
+            Condition::None => {}
+            Condition::Missing => out.push("NX".into()),
+            Condition::Exists => out.push("XX".into()),
+            Condition::Revision(right) => {
+                out.extend(own(&["IFREV", &known.revision(self.key, right)]));
+            }
+        }
+        out
+    }
 }
 
-pub fn fence(known: &Known, key: &str, right: bool) -> String {
-    (known.fences.get(key).copied().unwrap_or(7) + u64::from(!right)).to_string()
+impl Step {
+    fn words(&self, key: &str, known: &Known) -> Vec<String> {
+        match self {
+            Step::Incr(n) if n % 3 == 0 => own(&["INCR", "$[args.names[0]]", &n.to_string()]),
+            Step::Incr(n) => own(&["INCR", "$.n", &n.to_string()]),
+            Step::Set(json) => own(&["SET", "$.n", &json.to_string()]),
+            Step::Del => own(&["DEL", "$.n"]),
+            Step::Append(n) if n % 2 == 0 => {
+                own(&["APPEND", "$[args['names'][1]]", &format!("=[{n}]")])
+            }
+            Step::Append(n) => own(&["APPEND", "$.l", &format!("[{n}]")]),
+            Step::Pop => own(&["POP", "$.l", "-1"]),
+            Step::Eval(key) => own(&["EVAL", "$.n", &format!("docs['{key}'].n + 1")]),
+            Step::Idle(nth) => own(IDLE[*nth]),
+            Step::Get => own(&["GET", "$"]),
+            Step::Revision => own(&["REVISION"]),
+            Step::If(least) => own(&["IF", &format!("self.n >= {least}")]),
+            Step::IfRevision(right) => own(&["IFREV", &known.revision(key, *right)]),
+            Step::Holding(right) => own(&["HOLDING", "n", "o", &known.fence(key, *right)]),
+            Step::Release(right) => own(&["RELEASE", "n", "o", &known.fence(key, *right)]),
+            Step::Exists => own(&["EXISTS"]),
+            Step::Missing => own(&["MISSING"]),
+            Step::Create(modelled, json) => {
+                own(&["CREATE", model_name(*modelled), &json.to_string()])
+            }
+            Step::Put(modelled, json) => own(&["PUT", model_name(*modelled), &json.to_string()]),
+            Step::Delete => own(&["DELETE"]),
+        }
+    }
+}
+
+impl Known {
+    /// The revision of the document, or another one.
+    fn revision(&self, key: &str, right: bool) -> String {
+        (self.revisions.get(key).copied().unwrap_or(7) + u64::from(!right)).to_string()
+    }
+
+    /// The fence of the lock, or another one.
+    fn fence(&self, key: &str, right: bool) -> String {
+        (self.fences.get(key).copied().unwrap_or(7) + u64::from(!right)).to_string()
+    }
 }
