@@ -5,7 +5,7 @@
 //! up to jemalloc's size classes, which is what the server pays. Times are of this machine and this
 //! run; what counts is how they compare.
 //!
-//! What was measured once, nanoseconds only to be compared with each other; ours also records undo and effects
+//! Measurements of one run, in nanoseconds only to be compared with each other; ours also records undo and effects
 //! when it changes something:
 //!
 //! | document | representation | bytes | parse | print | read a field | increment | replace a string |
@@ -256,7 +256,7 @@ fn edit(value: &mut OurValue, place: &Place, new: Value) {
     value.journal.clear();
 }
 
-/// What is measured: a kind of document, how many there are, and the places used in it.
+/// A subject of measurement: a kind of document, how many there are, and the places used in it.
 struct Subject {
     name: &'static str,
     texts: Vec<String>,

@@ -1,4 +1,4 @@
-//! What compiling a schema and checking by it costs. Run: `cargo bench --bench schema`.
+//! The cost of compiling a schema and of validating by it. Run: `cargo bench --bench schema`.
 //!
 //! Nanoseconds on one machine, only to be compared with each other. Each number is the best of several
 //! rounds. Nothing here is asserted.

@@ -12,7 +12,7 @@ use std::thread;
 use redis::{Client, Connection, RedisResult, Value, cmd};
 use serde_json::json;
 
-/// What a refusal says: a word, and an object with what is known.
+/// The code of a refusal, and its object of details.
 fn refusal(error: &redis::RedisError) -> (String, serde_json::Value) {
     let word = error.code().unwrap_or_default().to_owned();
     let known = error.detail().and_then(|known| serde_json::from_str(known).ok());
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (word, known) = refusal(&refused);
     assert!(word == "NOKEY" && known["key"] == "{r}:none", "{refused}");
 
-    // Sent twice under its token, done once.
+    // Sent twice under its token, executed once.
     let mut transfer = cmd("MODEL.TXN");
     transfer.arg(3).arg(&["{r}:a", "{r}:b", "{r}:paid"]).arg(&["TOKEN", "{r}:paid"]);
     transfer.arg("ARGS").arg(json!({"n": 30}).to_string());
@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let n: String = cmd("MODEL.GET").arg("{r}:a").arg("$.n").query(&mut connection)?;
     assert_eq!(n, "75");
 
-    // What is not granted in time is nil.
+    // A lock that is not granted in time is nil.
     cmd("MODEL.LOCK").arg(&["{r}:b", "n", "first"]).exec(&mut connection)?;
     let late = ["{r}:b", "n", "second", "WAIT", "20"];
     let late: Option<(u64, u64, u64, Value)> =

@@ -376,7 +376,7 @@ mod tests {
         let (up, down) = packed.split_at(largest.unwrap() + 1);
         assert!(up.is_sorted() && up.len() > 10 && up.last() >= Some(&896), "{packed:?}");
         assert!(down.iter().rev().is_sorted() && down.last() < Some(&200), "{packed:?}");
-        // What has become a tree has no use for a tail.
+        // A tree has no use for a tail.
         assert_eq!(grow_and_shrink(200).last(), Some(&64));
     }
 
@@ -386,7 +386,7 @@ mod tests {
         revisions.issue(revisions.next_at(1000));
         assert!(revisions.is_told() && revisions.next() == 1001);
         revisions.issue(revisions.next());
-        // What was restored with a later revision is not known to replicas as the last one issued.
+        // Replicas do not know the later revision of a restored document as the last one issued.
         revisions.see(5000);
         assert!(!revisions.is_told());
         revisions.issue(revisions.next_at(1002));

@@ -67,27 +67,27 @@ const TEN_YEARS_MS: u64 = 315_360_000_000;
 limits! {
 configured {
     DOCUMENT_BYTES: "model.document-bytes", 64 << 20, 1..1 << 30, Bytes,
-        "a document's JSON text; what one command or transaction puts in, and what is written of it for replicas (with the names on the way to each change), may each be four times as much";
-    DEPTH: "model.depth", 128, 1..512, Count, "arrays and objects in each other";
+        "a document's JSON text; the values that one command puts in, and its effects for replicas (with the names on the way to each change), may each be four times as long";
+    DEPTH: "model.depth", 128, 1..512, Count, "nesting of arrays and objects";
     PATH_BYTES: "model.path-bytes", 4096, 1..1 << 20, Bytes, "one path";
     COMMAND_STEPS: "model.command-steps", 10_000_000, 1..1 << 40, Count,
         "the work of one command, over all its statements, documents, expressions, rules, schemas and queries together; a step is about 10 ns (see below)";
     QUERY_NODES: "model.query-nodes", 1_000_000, 1..1 << 40, Count,
-        "places that the queries of one command look at; eight elements of an array that an operator goes over or moves count as one";
-    QUERY_BYTES: "model.query-bytes", 64 << 20, 1..1 << 30, Bytes, "the text of what a query finds";
+        "nodes that the queries of one command visit; eight elements of an array that an operator visits or moves count as one";
+    QUERY_BYTES: "model.query-bytes", 64 << 20, 1..1 << 30, Bytes, "the text of all values that a query finds";
     REPLY_BYTES: "model.reply-bytes", 512 << 20, 1..1 << 40, Bytes,
-        "all that one `MODEL.GET`, `MODEL.MGET`, `MODEL.FIELDOP` or `MODEL.TXN` replies: the text of each value, and 64 where it is shorter";
+        "the whole reply of one `MODEL.GET`, `MODEL.MGET`, `MODEL.FIELDOP` or `MODEL.TXN`: the text of each value, counted as 64 bytes if it is shorter";
     SCHEMA_BYTES: "model.schema-bytes", 1 << 20, 1..16 << 20, Bytes, "a model's JSON Schema";
     SCHEMA_PATTERN_BYTES: "model.schema-pattern-bytes", 16 << 20, 1..1 << 30, Bytes,
         "memory of the compiled patterns of one schema, together";
     EXPRESSION_BYTES: "model.expression-bytes", 4096, 1..1 << 16, Bytes, "one expression; 65536 at most";
-    EXPRESSION_DEPTH: "model.expression-depth", 32, 1..64, Count, "parts of an expression in each other";
+    EXPRESSION_DEPTH: "model.expression-depth", 32, 1..64, Count, "nesting of an expression";
     EXPRESSION_STEPS: "model.expression-steps", 1_000_000, 1..1 << 40, Count, "steps of one evaluation";
     EXPRESSION_CACHE_ENTRIES: "model.expression-cache-entries", 1024, 1..1 << 20, Count,
-        "compiled expressions that are kept";
-    EXPRESSION_CACHE_BYTES: "model.expression-cache-bytes", 4 << 20, 1..1 << 30, Bytes, "their memory";
+        "compiled expressions in the cache";
+    EXPRESSION_CACHE_BYTES: "model.expression-cache-bytes", 4 << 20, 1..1 << 30, Bytes, "memory of the compiled expressions in the cache";
     TOKEN_REPLY_BYTES: "model.token-reply-bytes", 64 << 10, 1..1 << 30, Bytes,
-        "a reply that is recorded under a token, or comes with one by `RESTORE`";
+        "a reply that is recorded under a token, or restored with one";
     LOCK_WAITERS: "model.lock-waiters", 10_000, 1..1 << 20, Count, "requests that wait for one lock";
     LOCK_NAMES: "model.lock-names", 1000, 1..1 << 20, Count, "locks held on one document";
     LOCK_HOLDERS: "model.lock-holders", 10_000, 1..1 << 20, Count, "holders of one shared lock";
@@ -101,32 +101,32 @@ fixed {
     STATEMENTS: "statements", 1024, Count, "statements of one command, all blocks together";
     PATHS: "paths", 1024, Count, "paths of one `MODEL.GET` or `MODEL.MGET`";
     CURRENT_BYTES: "current-bytes", 64 << 10, Bytes,
-        "the JSON text behind `current` in a refusal; of a longer one it tells `current-bytes`";
-    OTHER_REFUSALS: "other-refusals", 16, Count, "the assertions that a refusal lists as `others`";
+        "the JSON text of `current` in a refusal; for a longer one the refusal has its length as `current-bytes`";
+    OTHER_REFUSALS: "other-refusals", 16, Count, "failed assertions that a refusal lists as `others`";
     PATCH_OPERATIONS: "patch-operations", 16_384, Count, "operations of one `PATCH`";
-    FILTER_DEPTH: "filter-depth", 32, Count, "parts of a filter in each other";
+    FILTER_DEPTH: "filter-depth", 32, Count, "nesting of a filter";
     PATTERN_BYTES: "pattern-bytes", 4096, Bytes,
         "a pattern of `match`, `search` or `matches` that comes from a document or from `ARGS`";
     PATTERN_WEIGHT: "pattern-weight", 4096, Count,
         "a pattern of `match` or `search`: one for each character, group and bar, more for classes, times their repetitions";
     EXPRESSION_NESTING: "expression-nesting", 128, Count,
-        "lists, maps and optionals that an expression makes in each other";
+        "nesting of lists, maps and optionals that an expression makes";
     JOURNAL_BYTES: "journal-bytes", 4 * DOCUMENT_BYTES.default, Bytes,
-        "what is written of one command for replicas: four times `model.document-bytes` as configured";
+        "the effects of one command, for replicas: four times the configured `model.document-bytes`";
     COUNT: "count", 10_000, Count, "a `COUNT` of `MODEL.DOCUMENTS`";
-    EXPRESSION_CHAIN: "expression-chain", 1000, Count, "operators or members of an expression in a row; 192 inside a call";
-    MODELS: "models", 4096, Count, "models that are defined at a time";
+    EXPRESSION_CHAIN: "expression-chain", 1000, Count, "operators or members in a row in an expression; 192 inside a call";
+    MODELS: "models", 4096, Count, "models that are defined at the same time";
     MODEL_NAME_BYTES: "model-name-bytes", 255, Bytes, "a model's name";
     RULES: "rules", 64, Count, "rules of one model";
     DEFINITION_VERSIONS: "definition-versions", (u32::MAX >> 1) as u64, Count, "versions of one definition";
-    SCHEMA_DEPTH: "model.schema-depth", 100, Count, "arrays and objects of a schema in each other";
+    SCHEMA_DEPTH: "model.schema-depth", 100, Count, "nesting of arrays and objects in a schema";
     SCHEMA_NODES: "model.schema-nodes", 20_000, Count, "subschemas of a schema";
     SCHEMA_POINTER_BYTES: "model.schema-pointer-bytes", 4 << 20, Bytes,
         "the JSON Pointers of all subschemas of a schema, together";
     SCHEMA_WEIGHT: "model.schema-weight", 10_000, Count, "subschemas that may apply to one value";
     SCHEMA_CHAIN: "model.schema-chain", 200, Count, "subschemas in a row between a value and one that applies to it";
-    SCHEMA_BRANCH_STEPS: "model.schema-branch-steps", 1 << 20, Count, "steps of finding out how the alternatives of a schema differ";
-    SCHEMA_CROSSINGS: "model.schema-crossings", 16, Count, "references by which parts of a schema contain each other";
+    SCHEMA_BRANCH_STEPS: "model.schema-branch-steps", 1 << 20, Count, "steps of comparing the alternatives of a schema when it is compiled";
+    SCHEMA_CROSSINGS: "model.schema-crossings", 16, Count, "references by which subschemas contain each other";
     SCHEMA_STEPS: "model.schema-steps", 1 << 27, Count,
         "steps of validating a whole document, with every comparison with a value of an `enum`";
     LOCK_NAME_BYTES: "lock-name-bytes", 256, Bytes, "the name of a lock or an owner";

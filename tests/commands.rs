@@ -213,7 +213,7 @@ fn what_any_configuration_accepts_is_accepted_again_by_a_replica() {
             "model.lock-lease-max" => none.locks.lease_ms_max,
             // A lower bound.
             "model.lock-lease-min" => limit.max - none.locks.lease_ms_min,
-            // What is kept, not what is accepted.
+            // A limit of what is kept, not of what is accepted.
             "model.expression-cache-entries" | "model.expression-cache-bytes" => limit.max,
             other => panic!("src/limit.rs: {other} is new: name its value of Settings::NONE here"),
         };
@@ -221,7 +221,7 @@ fn what_any_configuration_accepts_is_accepted_again_by_a_replica() {
     }
 }
 
-/// What a refusal by `LIMIT` names.
+/// The limit that a refusal names.
 fn limit(host: &mut MemoryHost, args: &[&str]) -> String {
     let refused = host.call(args).expect_err("it is beyond a limit");
     assert_eq!(refused.code(), redis_model::error::ErrorCode::Limit, "{refused}");
@@ -422,14 +422,14 @@ fn errors_of_a_transaction_come_in_their_order() {
         let refused = host.call(&args).expect_err(words);
         assert_eq!(refused.code().word(), expected, "{words}: {refused}");
     }
-    // What was committed is answered unread.
+    // A committed transaction is answered without parsing it.
     host.settings.paths.path_bytes = 1;
     assert_eq!(host.call(&tokens).unwrap().reply, told);
     host.settings.paths.path_bytes = 4096;
     assert!(host.documents.len() == 1 && host.tokens.len() == 1);
 }
 
-/// What is sent to replicas spells the names on the way to each change: it is bounded for a command, and for all
+/// The effects sent to replicas spell the names on the way to each change: they are bounded for a command, and for all
 /// keys of a transaction together. Repeating it from the stream is not refused.
 #[test]
 fn effects_for_replicas_are_bounded() {

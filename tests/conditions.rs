@@ -120,7 +120,7 @@ fn an_expression_about_a_document_is_evaluated() {
     let args = ["MODEL.EVAL", "k", "self.a.indexOf(args.n)", "args", r#"{"n":2}"#];
     assert_eq!(reply(&mut host, &args), "2");
     assert_eq!(reply(&mut host, &["MODEL.EVAL", "missing", "self.a"]), "(nil)");
-    // What is wrong with the command is said whether or not the key exists.
+    // A malformed command is refused whether or not the key exists.
     for command in [
         &["MODEL.EVAL", "missing", "self."][..],
         &["MODEL.EVAL", "missing", "1", "ARGS", "[]"],
@@ -184,7 +184,7 @@ fn a_refusal_tells_the_stored_value() {
         ("$.none", &["IF", "false"], "null"),
         ("$.lines[?@.sku == args.sku]", &["IF", "false"], r#"[{"sku":"b"}]"#),
         ("$.lines[args.i]", &["IF", "false"], r#"{"sku":"b"}"#),
-        // What the command itself changed before is undone.
+        // Earlier changes of the same command are reverted.
         ("$.n", &["INCR", "$.n", "5", "IF", "self.n == 1"], "1"),
         ("$", &["PATCH", "$", r#"[{"op":"test","path":"/n","value":2}]"#], DOCUMENT),
     ] {

@@ -107,7 +107,7 @@ fn every_way_to_write_is_validated() {
         assert_eq!(pair.call(refused), "RULE", "{refused:?}");
     }
     assert!(pair.host.documents.is_empty());
-    // What counts is the document at the end, not in between.
+    // The document is validated at the end, not in between.
     let init = ["MODEL.FIELDOP", "k", "INIT", "item", "{}", "SET", "$.stock", "3"];
     assert_eq!(pair.call(&init), "[(integer) 1]");
     assert_eq!(pair.call(&["MODEL.GET", "k"]), r#"{"reserved":0,"tags":[],"stock":3}"#);
@@ -266,7 +266,7 @@ fn transitions_compare_with_the_document_before_the_command() {
     let new = r#"{"status":"new","log":[]}"#;
     pair.call(&["MODEL.SET", "o", "order", new]);
     assert_eq!(pair.call(&["MODEL.FIELDOP", "o", "SET", "$.status", "\"sent\""]), "RULE");
-    // What happened within the command does not count.
+    // Rules compare with the document before the command, not with one in between.
     let both = [
         "MODEL.FIELDOP",
         "o",
@@ -397,7 +397,7 @@ fn a_model_gives_its_documents_a_time_to_live() {
         pair.call(&["MODEL.FIELDOP", &other, "INIT", model, "{}", "GET", "$"]);
         assert_eq!(expiry(&pair, &other), ends(&pair, 100), "{model}");
         let created = expiry(&pair, model);
-        // What is said explicitly counts.
+        // An explicit time to live takes precedence.
         pair.call(&["MODEL.SET", &other, model, "{}", "EX", "5"]);
         assert_eq!(expiry(&pair, &other), ends(&pair, 5), "{model}");
         pair.call(&["MODEL.FIELDOP", &other, "PERSIST", "SET", "$.n", "1"]);
@@ -487,7 +487,7 @@ fn schemas_are_compared_as_json_values() {
     ] {
         assert_eq!(pair.call(&["MODEL.DEFINE", "m", same]), "(integer) 1", "{same}");
     }
-    // What was given first is what is described.
+    // The schema is described as it was given first.
     assert!(pair.call(&["MODEL.DESCRIBE", "m"]).contains(first));
     let other = r#"{"type":"object","properties":{"n":{"minimum":2}}}"#;
     assert_eq!(pair.call(&["MODEL.DEFINE", "m", other]), "(integer) 2");

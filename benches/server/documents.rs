@@ -39,7 +39,7 @@ fn player_members(nth: usize) -> Vec<Member> {
     ]
 }
 
-/// What a player has at first.
+/// The balance of a player at first.
 pub fn balance(nth: usize) -> u64 {
     let members = player_members(nth).into_iter();
     let found = members.filter(|(name, _)| *name == "balance").map(|(_, value)| value).next();
@@ -59,7 +59,7 @@ pub fn player(nth: usize) -> String {
     json + "}"
 }
 
-/// What a player's record has to be, as a schema writer for typed languages would put it.
+/// The schema of a player's record, as a generator for typed languages would write it.
 pub const PLAYER_SCHEMA: &str = r##"{
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "$defs": {
@@ -88,7 +88,7 @@ pub const PLAYER_SCHEMA: &str = r##"{
     "additionalProperties": false
 }"##;
 
-/// What a catalogue has to be.
+/// The schema of a catalogue.
 pub const CATALOGUE_SCHEMA: &str = r#"{
     "type": "object",
     "properties": {

@@ -1,4 +1,4 @@
-//! Locks: a pair of requests that nobody disputes, and how long it takes from one client's release to
+//! Locks: a pair of requests without contention, and how long it takes from one client's release to
 //! the next one's grant, with few and many waiting.
 //!
 //! A hand-over is measured by the clock of the client, which is one thread: it sends the release of the
@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long who polls keeps the lock.
 const HOLD: Duration = Duration::from_millis(5);
 
-/// What is measured of hand-overs: latencies in nanoseconds.
+/// Measurements of hand-overs: latencies in nanoseconds.
 pub struct HandOvers {
     clients: usize,
     lock: Vec<f64>,
@@ -152,12 +152,12 @@ fn fence(reply: &[u8]) -> String {
     line.unwrap_or_else(|| panic!("a grant, not {text:?}")).to_owned()
 }
 
-/// What is handed on.
+/// The lock or queue entry that is handed over.
 trait Baton {
     fn prepare(&self, connection: &mut Connection);
     /// Asks for it, and waits as long as it takes.
     fn ask(&self, connection: &mut Connection, client: usize);
-    /// What its reply says for the release.
+    /// The part of its reply that the release needs.
     fn granted(&self, reply: &[u8]) -> String;
     fn release(&self, connection: &mut Connection, client: usize, grant: &str);
 }
@@ -236,7 +236,7 @@ fn blocked(control: &mut Connection) -> usize {
     line.and_then(|count| count.parse().ok()).expect("INFO has blocked_clients")
 }
 
-/// What clients do that cannot wait in the server: ask every 100 ms. From each release to the next grant,
+/// Polling, for clients that cannot wait in the server: a request every 100 ms. From each release to the next grant,
 /// and the share of clients served when there have been as many grants as clients.
 fn poll(server: &Server, clients: usize, sha: &str) -> (Vec<f64>, f64) {
     const ASK: u8 = 0;
@@ -280,7 +280,7 @@ fn poll(server: &Server, clients: usize, sha: &str) -> (Vec<f64>, f64) {
     (latencies, share)
 }
 
-/// What single hand-overs took, on this machine.
+/// Prints the time of single hand-overs, on this machine.
 pub fn print(all: &[HandOvers]) {
     let row = |values: &[f64]| {
         let mut sorted = values.to_vec();

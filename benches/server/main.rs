@@ -204,7 +204,7 @@ fn line(
     }
 }
 
-/// What 100,000 documents take, keys and all, and the same as hashes. Each on a fresh server.
+/// The memory of 100,000 documents, keys included, and of the same as hashes. Each on a fresh server.
 fn memory(start: &impl Fn(&str) -> Server) -> Vec<Line> {
     const COUNT: usize = 100_000;
     let taken = |name: &str, load: fn(&mut wire::Connection, usize), encoding: Option<&str>| {
@@ -239,7 +239,7 @@ fn memory(start: &impl Fn(&str) -> Server) -> Vec<Line> {
     lines
 }
 
-/// What documents of 1.5 to 64 KB of JSON take, and the same in a hash or a list, whatever the encoding.
+/// The memory of documents of 1.5 to 64 KB of JSON, and of the same in a hash or a list, whatever the encoding.
 fn memory_by_shape(server: &Server) -> Vec<Line> {
     const BYTES: usize = 8 << 20;
     let mut lines = Vec::new();

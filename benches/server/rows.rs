@@ -207,7 +207,7 @@ pub fn all() -> Vec<Row> {
     ]
 }
 
-/// What an application does today for a transfer, and for a change of several hashes at once.
+/// The scripts that an application uses today for a transfer, and for a change of several hashes at once.
 const TRANSFER_SCRIPT: (&str, &str) = (
     "local n = tonumber(ARGV[1]); if tonumber(redis.call('HGET', KEYS[1], 'balance')) < n then return redis.error_reply('CONDITION') end; redis.call('HINCRBY', KEYS[1], 'balance', -n); return redis.call('HINCRBY', KEYS[2], 'balance', n)",
     "4ad09f23c08e8bd7dadbb45f0dd02f77cd2c0e5c",

@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(entry) = definition::decode(bytes) {
         let again = definition::decode(&definition::encode(&entry));
         assert_eq!(again.expect("what was encoded is decoded"), entry);
-        // What comes from elsewhere is kept, whether it compiles or not.
+        // A definition from another server is kept, whether it compiles or not.
         let models = Models::new();
         let _ = models.install(&entry);
         assert_eq!(models.entries(), [entry]);

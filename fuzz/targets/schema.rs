@@ -50,7 +50,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let whole = schema.check(editor.view()).map_err(|error| error.code());
     let changed = schema.check_changes(editor.view(), editor.changes()).map_err(|error| error.code());
-    // What one finds too much the other may answer.
+    // One may answer where the other is refused by a limit.
     let limited = [whole, changed].contains(&Err(ErrorCode::Limit));
     assert!(whole == changed || limited, "{whole:?} {changed:?}");
 });

@@ -58,7 +58,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
 /// Renews the time to live of a document whose model has `REFRESH READ`. Returns the change, if any.
 pub(super) fn refresh(host: &mut dyn Host, key: Key<'_>) -> Result<Option<KeyEffect>> {
     let Some(document) = host.read(key)? else { return Ok(None) };
-    // What most documents are asked on the hot path is no more than this.
+    // Most reads on the hot path need no more than this.
     let Some(model) = &document.model else { return Ok(None) };
     let held = model.read();
     let wants = |definition: &&Definition| definition.source.refresh == Refresh::Read;

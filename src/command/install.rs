@@ -39,7 +39,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         let allowance = Allowance::new(&settings.work);
         host.models().define(&entry, &settings.schemas, &settings.expressions, &allowance)
     };
-    // What does not compile here is kept all the same: nothing a master accepted is lost.
+    // A definition that does not compile here is kept all the same: nothing a master accepted is lost.
     match installed {
         Err(error) if !host.replaying() => return Err(error),
         _ => {}

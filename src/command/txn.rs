@@ -125,7 +125,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     }
     let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
     let mut body = TxnBody::default();
-    // What is wrong with the arguments is said before what is wrong with the token.
+    // Malformed arguments are refused before a token that was used otherwise.
     body.parse(cursor, &header, &settings, &allowance, replaying, host)?;
     if let Recorded::Another = recorded? {
         return Err(Error::new(

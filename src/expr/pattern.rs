@@ -153,7 +153,7 @@ fn reading_steps(pattern: &str) -> u64 {
     let mut classes = 0;
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        // What opens, negates, combines or extends a class, wherever it stands.
+        // The characters that open, negate, combine or extend a class, wherever they stand.
         classes += match byte {
             b'[' | b'^' | b'&' | b'~' => 1,
             b'-' => widest,

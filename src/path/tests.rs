@@ -241,7 +241,7 @@ fn a_path_is_as_long_as_the_limit_and_no_longer() {
 #[test]
 fn filters_nest_as_deep_as_the_limit_and_no_deeper() {
     let value = document("[[[1]]]");
-    // What opens a level, what closes it, what stands around all levels, and how many levels that is.
+    // The text that opens a level, the text that closes it, the text around all levels, and the number of levels.
     for (open, close, before, after, own) in [
         ("[?@", "]", "$", "", 0),
         ("(", ")", "$[?", "@.a]", 1),

@@ -235,7 +235,7 @@ impl Arena {
             }
             args.push(arg);
         }
-        // What stands in front of an operator: the operator is the next statement as far as syntax goes.
+        // A word in front of an operator: the operator is the next statement as far as syntax goes.
         let mut guard = self.named(&txn::GUARD.to_lowercase(), Some(txn::GUARD));
         guard.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING;
         args.push(guard);

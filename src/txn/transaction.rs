@@ -59,7 +59,7 @@ impl<'t, 'a, 's, 'h> Opened<'t, 'a, 's, 'h> {
     #[inline(always)]
     pub fn prepare(self) -> Result<Prepared<'t, 'a, 's, 'h>> {
         let request = self.context.request;
-        // What a master validated is not validated again.
+        // A change that a master validated is not validated again.
         if !request.replaying {
             for block in request.blocks {
                 let slot = &mut self.slots[block.slot];

@@ -42,7 +42,7 @@ const KNOWN: &[(&str, usize, &str)] = &[
 
 type ModulePath = Vec<String>;
 
-/// What one file says about imports.
+/// The imports and re-exports of one file.
 #[derive(Default)]
 struct File {
     /// Absolute paths used in the file, re-exports apart.

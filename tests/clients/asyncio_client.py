@@ -16,7 +16,7 @@ port, protocol = int(sys.argv[1]), int((sys.argv + ["3"])[2])
 
 
 class Refused(Exception):
-    """What a refusal says: a word, and an object with what is known."""
+    """The code of a refusal, and its object of details."""
 
     def __init__(self, error):
         self.word, rest = str(error).split(" ", 1)
@@ -42,7 +42,7 @@ async def main():
     )
     assert (json.loads(left), entries) == (2, 1)
 
-    # A refusal is an exception with a word to go by.
+    # A refusal raises an exception that begins with the error's code.
     try:
         await model(r, "FIELDOP", "sku:{s}:moka", "IF", "self.stock >= 5", "INCR", "$.stock", -5)
         raise AssertionError("there are not that many")
@@ -58,7 +58,7 @@ async def main():
     ]
     assert await model(r, *order) == await model(r, *order) == [["0"], [1]]
 
-    # Many tasks wait for a lock on connections of their own; each has it once, in the order of asking.
+    # Several tasks wait for a lock, each on a connection of its own. Each is granted it once, in the order of requests.
     async def work(task):
         fence, _, _, document = await model(
             r, "LOCK", "sku:{s}:moka", "log", task, "LEASE", 5_000, "WAIT", 10_000, "GET"
@@ -75,11 +75,11 @@ async def main():
     log = json.loads(await model(r, "GET", "sku:{s}:moka", "$.log"))
     assert sorted(log) == ["sold", *tasks]
 
-    # What is not granted in time is None.
+    # A lock that is not granted in time is None.
     await model(r, "LOCK", "sku:{s}:moka", "log", "first", "LEASE", 60_000)
     assert await model(r, "LOCK", "sku:{s}:moka", "log", "second", "WAIT", 20) is None
 
-    # A pipeline gives refusals in their places.
+    # A pipeline returns refusals at their positions.
     pipeline = r.pipeline(transaction=False)
     pipeline.execute_command("MODEL.FIELDOP", "sku:{s}:moka", "INCR", "$.stock", 4)
     pipeline.execute_command("MODEL.FIELDOP", "sku:{s}:missing", "INCR", "$.stock", 4)

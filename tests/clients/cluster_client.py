@@ -1,4 +1,4 @@
-"""The commands through redis-py's cluster client, which finds the shard of each by its keys.
+"""The commands through redis-py's cluster client, which finds the shard of a command by its keys.
 
     python cluster_client.py PORT [2|3]        the port of any node; RESP2 or RESP3
 
@@ -21,14 +21,14 @@ def connect():
 
 r = connect()
 
-# One key: the client knows where it stands from COMMAND.
+# One key: the client learns its position from COMMAND.
 for nth in range(50):
     r.execute_command("MODEL.SET", f"user:{nth}", "any", json.dumps({"n": nth}))
     [n] = r.execute_command("MODEL.FIELDOP", f"user:{nth}", "INCR", "$.n", 1)
     assert int(n) == nth + 1
 assert len({node.port for node in r.get_primaries()}) > 1
 
-# Counted keys: the client asks the server with COMMAND GETKEYS. What stands in one transaction has the
+# Counted keys: the client asks the server with COMMAND GETKEYS. The keys of one transaction have the
 # same part in braces.
 for nth in range(20):
     buyer, shop, token = (f"{{shop:{nth}}}:{what}" for what in ("buyer", "shop", "paid"))

@@ -27,7 +27,7 @@ const (
 
 var ctx = context.Background()
 
-// What a refusal says: a word, and an object with what is known.
+// The code of a refusal, and its object of details.
 func refusal(err error) (word string, known map[string]any) {
 	word, object, _ := strings.Cut(err.Error(), " ")
 	json.Unmarshal([]byte(object), &known)
@@ -46,8 +46,8 @@ func asMap(reply any) map[any]any {
 	return named
 }
 
-// The keys of a transaction are counted. A cluster client is told that the first is the second word,
-// or else it asks the wrong shard first.
+// The keys of a transaction are counted. A cluster client is told that the first key is the second word,
+// otherwise it asks the wrong shard first.
 func transaction(r redis.UniversalClient, words ...any) ([]any, error) {
 	cmd := redis.NewCmd(ctx, append([]any{"MODEL.TXN"}, words...)...)
 	cmd.SetFirstKeyPos(2)
@@ -55,7 +55,7 @@ func transaction(r redis.UniversalClient, words ...any) ([]any, error) {
 	return cmd.Slice()
 }
 
-// Adds one under a lock: the server gives the document with the grant, and refuses what comes after the lease.
+// Adds one under a lock: the server replies the document with the grant, and refuses writes after the lease.
 func visit(patient, r redis.UniversalClient, task string) error {
 	grant, err := patient.Do(ctx, "MODEL.LOCK", shop, "visits", task, "WAIT", 30_000, "GET").Slice()
 	if err != nil {
@@ -114,10 +114,10 @@ func main() {
 	word, known = refusal(r.Do(ctx, "MODEL.FIELDOP", ann, "INCR", "$.cents", -500).Err())
 	expect([]any{word, known["rule"]}, []any{"RULE", "covered"})
 
-	// What is not there is redis.Nil where it is the reply, and nil within one.
+	// A missing document is redis.Nil as a reply, and nil within one.
 	expect(errors.Is(r.Do(ctx, "MODEL.GET", "{go}:none").Err(), redis.Nil), true)
 
-	// Sent twice under its token, done once.
+	// Sent twice under its token, executed once.
 	pay := []any{
 		3, ann, shop, paid, "TOKEN", paid,
 		"ON", ann, "IF", "self.cents >= 70", "INCR", "$.cents", -70,
@@ -130,8 +130,8 @@ func main() {
 	expect(first, []any{[]any{"30"}, []any{"70"}})
 	expect(again, first)
 
-	// Who waits keeps a connection of the pool: a pool of its own, so that who holds the lock finds
-	// one to give it back on, and more patience than WAIT.
+	// A waiting command occupies a connection. Waiters have a pool of their own, so that the holder finds a
+	// connection for the release; its timeout exceeds WAIT.
 	patient := connect(redis.UniversalOptions{ReadTimeout: 40 * time.Second, PoolSize: 20})
 	defer patient.Close()
 	const tasks = 20
@@ -146,7 +146,7 @@ func main() {
 	check(err)
 	expect(text, strconv.Itoa(tasks))
 
-	// What is not granted in time is redis.Nil.
+	// A lock that is not granted in time is redis.Nil.
 	check(r.Do(ctx, "MODEL.LOCK", ann, "audit", "first").Err())
 	err = r.Do(ctx, "MODEL.LOCK", ann, "audit", "second", "WAIT", 20).Err()
 	expect(errors.Is(err, redis.Nil), true)

@@ -19,7 +19,7 @@ def connect():
 
 
 def edit(connection, key, name, work, owner=None):
-    """Lets `work` change a document alone, and saves what it gives back."""
+    """Calls `work` with a document under a lock, and saves the changes it returns."""
     owner = owner or str(uuid.uuid4())
     granted = connection.execute_command(
         "MODEL.LOCK", key, name, owner, "LEASE", 10_000, "WAIT", 5_000, "GET"
@@ -74,7 +74,7 @@ def lead(connection, owner, steps):
 
 
 def together(*works):
-    """Runs each work in a thread with a connection of its own; a failure of one fails all."""
+    """Runs each function in a thread with a connection of its own; a failure of one fails all."""
     failures = []
 
     def run(work):
@@ -101,7 +101,7 @@ def refused(connection, *command):
 
 r = connect()
 
-# Money moves to and fro between three accounts under locks, and none is lost.
+# Transfers between three accounts under locks lose no money.
 accounts = [f"acct:{{l}}:{nth}" for nth in range(3)]
 for account in accounts:
     r.execute_command("MODEL.SET", account, "any", '{"cents":1000}')
@@ -117,26 +117,26 @@ assert sum(map(int, balances)) == 3000, balances
 for account in accounts:
     assert r.execute_command("MODEL.LOCKS", account) == []
 
-# Two names on one document: neither loses what the other writes.
+# Two lock names on one document: no writer overwrites the changes of the other.
 r.execute_command("MODEL.SET", "user:1", "any", '{"names":[],"visits":0}')
 together(*[lambda connection, nth=nth: rename(connection, f"r{nth}") for nth in range(15)],
          *[lambda connection, nth=nth: count(connection, f"c{nth}") for nth in range(15)])
 user = json.loads(r.execute_command("MODEL.GET", "user:1"))
 assert user["visits"] == 15 and sorted(user["names"]) == sorted(f"r{nth}" for nth in range(15)), user
 
-# Leaders follow each other; each has a higher fence than those before it.
+# Leaders follow each other; each has a higher fence than all before it.
 r.execute_command("MODEL.SET", "job", "any", '{"steps":0,"leaders":[]}')
 together(*[lambda connection, nth=nth: lead(connection, f"node:{nth}", 5) for nth in range(4)])
 job = json.loads(r.execute_command("MODEL.GET", "job"))
 assert job["steps"] == 20 and job["leaders"] == sorted(job["leaders"]), job
 
-# A client that thought for too long saves nothing.
+# A client whose lease has expired saves nothing.
 fence = r.execute_command("MODEL.LOCK", "job", "leader", "slow", "LEASE", 30)[0]
 time.sleep(0.06)
 assert refused(r, "MODEL.FIELDOP", "job", "HOLDING", "leader", "slow", fence, "SET", "$.steps", 0) == "LOCKLOST"
 assert refused(r, "MODEL.RENEW", "job", "leader", "slow", fence) == "LOCKLOST"
 
-# A task that fails gives the lock back.
+# A task that fails releases the lock.
 try:
     edit(r, "user:1", "profile", lambda user: user["no such member"])
     raise AssertionError("it failed")

@@ -1,4 +1,4 @@
-// The commands through node-redis and ioredis, which do the same in different words.
+// The commands through node-redis and through ioredis.
 //
 //     node node_clients.mjs PORT [2|3]        RESP2 or RESP3, of node-redis; ioredis speaks RESP2
 //
@@ -25,7 +25,7 @@ async function ioredis() {
   return { name: 'ioredis', call: (...words) => client.call(...words.map(String)), close: () => client.quit() }
 }
 
-// What a refusal says: a word, and an object with what is known.
+// The code of a refusal, and its object of details.
 function refusal(error) {
   const [, word, known] = /^([A-Z]+) (.*)$/s.exec(error.message)
   return { word, ...JSON.parse(known) }
@@ -57,7 +57,7 @@ async function shop(connect) {
   assert.deepEqual(first, [['0'], [1]])
   assert.deepEqual(await call(...order), first)
 
-  // A command that waits keeps its connection: others need one of their own.
+  // A command that waits occupies its connection: others need one of their own.
   const held = await call('MODEL.LOCK', sku, 'log', 'first', 'LEASE', 60_000)
   const other = await connect()
   const waiting = other.call('MODEL.LOCK', sku, 'log', 'second', 'WAIT', 30_000, 'GET')

@@ -1,9 +1,9 @@
-"""Payments that move their money once, whatever becomes of the client on the way.
+"""Payments that are made exactly once, even if the client crashes in between.
 
     python payment.py PORT [2|3]        RESP2 or RESP3
 
-docs/transactions.md shows pieces of this program; a test runs it against every server. It starts itself
-anew for each life of the paying client: `python payment.py PORT PROTOCOL pay|crash OUTBOX`.
+docs/transactions.md shows pieces of this program; a test runs it against every server. It runs itself
+again for each run of the paying client: `python payment.py PORT PROTOCOL pay|crash OUTBOX`.
 """
 
 import json
@@ -31,7 +31,7 @@ DAY_MS = 86_400_000
 
 
 def new_payment(payer, payee, cents):
-    """All that an attempt sends is decided here, so that every attempt sends the same."""
+    """The whole request, decided once, so that every attempt sends the same."""
     return {
         "payer": f"acct:{{bank}}:{payer}", "payee": f"acct:{{bank}}:{payee}", "cents": cents,
         "token": f"token:{{bank}}:{uuid.uuid4()}", "at": time.time_ns() // 1_000_000,
@@ -39,7 +39,7 @@ def new_payment(payer, payee, cents):
 
 
 def pay(r, payment):
-    """Gives both balances. To be called until it answers: it pays once."""
+    """Returns both balances. Call it until it answers: the payment is made once."""
     payer, payee, token = payment["payer"], payment["payee"], payment["token"]
     [[left], [received]] = r.execute_command(
         "MODEL.TXN", 3, payer, payee, token,
@@ -52,7 +52,7 @@ def pay(r, payment):
 
 
 def settle(r, outbox):
-    """Pays what is in the outbox, and takes out what was answered; the rest stays for another time."""
+    """Sends the payments of the outbox, and removes those that were answered; the others stay for a later run."""
     for entry in sorted(outbox.iterdir()):
         try:
             answer = pay(r, json.loads(entry.read_text()))
@@ -96,7 +96,7 @@ def start(life, outbox):
 
 
 def live(life, outbox):
-    """One life of the paying client: how it ended, and what it said."""
+    """One run of the paying client: its exit code and its output."""
     client = start(life, outbox)
     said, _ = client.communicate(timeout=60)
     return client.returncode, said
@@ -127,21 +127,21 @@ account("bob", 0)
 scratch = tempfile.TemporaryDirectory()
 outbox = Path(scratch.name)
 
-# The client crashes between send and receive; the money is moved, and nobody was told.
+# The client crashes between send and receive: the money is moved, and the reply is lost.
 payment = new_payment("ann", "bob", 2_500)
 (outbox / "1").write_text(json.dumps(payment))
 assert live("crash", outbox) == (-signal.SIGKILL, "")
 wait_for(payment["token"])
 assert balances() == [7_500, 2_500]
 
-# Others go on meanwhile.
+# Other clients continue meanwhile.
 assert pay(r, new_payment("bob", "ann", 1_000)) == [1_500, 8_500]
 
-# Its next life finds the payment in the outbox, asks again and is told what happened then.
+# After its restart it finds the payment in the outbox, sends it again and receives the reply of the first time.
 assert live("pay", outbox) == (0, "[7500, 2500]\n")
 assert balances() == [8_500, 1_500]
 
-# Any number of crashes is no different.
+# Any number of crashes has the same result.
 payment = new_payment("ann", "bob", 500)
 (outbox / "2").write_text(json.dumps(payment))
 for _ in range(3):
@@ -152,7 +152,7 @@ assert balances() == [8_000, 2_000]
 
 
 class LosingOnce(redis.Connection):
-    """Breaks when the first transaction was answered, before anyone has read the answer."""
+    """A connection that breaks when the first transaction was answered, before the reply is read."""
 
     lost = False
 
@@ -169,11 +169,11 @@ class LosingOnce(redis.Connection):
         return reply
 
 
-# redis-py asks again by itself when a connection breaks. Under a token that pays once...
+# redis-py sends a command again when a connection breaks. Under a token it is paid once...
 assert pay(connect(LosingOnce), new_payment("ann", "bob", 1_000)) == [7_000, 3_000]
 assert LosingOnce.lost and balances() == [7_000, 3_000]
 
-# ...and without one it pays twice.
+# ...and without one it is paid twice.
 LosingOnce.lost = False
 connect(LosingOnce).execute_command(
     "MODEL.TXN", 2, "acct:{bank}:ann", "acct:{bank}:bob",
@@ -182,7 +182,7 @@ connect(LosingOnce).execute_command(
 )
 assert LosingOnce.lost and balances() == [5_000, 5_000]
 
-# A refusal is not recorded: the same payment goes through when there is money.
+# A refusal is not recorded: the same payment succeeds when the account has enough money.
 payment = new_payment("ann", "bob", 9_000)
 word, error = refused(payment)
 assert word == "CONDITION"
@@ -193,7 +193,7 @@ assert pay(r, payment) == [0, 14_000]
 assert live("pay", outbox) == (0, '"refused"\n')
 assert list(outbox.iterdir()) == []
 
-# Another payment under a token that was used, and one that comes again after its window.
+# Another payment under a used token, and one that is sent again after its window.
 word, _ = refused(payment | {"cents": 1})
 assert word == "TOKENMISMATCH"
 late = new_payment("bob", "ann", 1_000)

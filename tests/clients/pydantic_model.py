@@ -72,7 +72,7 @@ assert version == 1
 
 
 def refused(*command):
-    """What the server says to a command that it has to refuse: the word, and the object behind it."""
+    """The code of a refusal, and its object of details."""
     try:
         reply = r.execute_command(*command)
     except redis.ResponseError as error:
@@ -106,7 +106,7 @@ assert word == "RULE"
 assert error["rule"] == "not overpaid"
 assert error["values"] == {"self.paid_cents": 5000, "self.total_cents": 4980}
 
-# A condition is of one command, where a rule is of every command.
+# A condition is part of one command; a rule applies to every command.
 word, error = refused(
     "MODEL.FIELDOP", "order:1", "ARGS", json.dumps({"cents": 5000}),
     "IF", "self.paid_cents + args.cents <= self.total_cents", "INCR", "$.paid_cents", 5000,
@@ -114,14 +114,14 @@ word, error = refused(
 assert word == "CONDITION"
 assert error["values"] == {"self.paid_cents": 0, "args.cents": 5000, "self.total_cents": 4980}
 
-# What the server computes from what it holds.
+# Values that the server computes from the document.
 reply = r.execute_command(
     "MODEL.FIELDOP", "order:1", "EVAL", "$.lines[*].cents", "value - value / 10",
     "EVAL", "$.total_cents", "self.lines[0].quantity * self.lines[0].cents",
 )
 assert reply == [["2241"], "4482"]
 
-# Paying moves the status on, once, and sending comes after paying.
+# A payment changes the status once, and an order is sent after it is paid.
 assert refused("MODEL.FIELDOP", "order:1", "SET", "$.status", '"sent"')[1]["rule"] == "status moves on"
 r.execute_command("MODEL.FIELDOP", "order:1", "INCR", "$.paid_cents", 4482, "SET", "$.status", '"paid"')
 assert refused("MODEL.FIELDOP", "order:1", "SET", "$.status", '"new"')[1]["rule"] == "status moves on"
@@ -137,7 +137,7 @@ def fits(text):
 
 
 def check(expected, *statements):
-    """The server's verdict on a change, "accepted" or "keyword at place", which has to be Pydantic's, too."""
+    """The server's verdict on a change, "accepted" or "keyword at place". It has to equal Pydantic's."""
     r.execute_command("MODEL.SET", "unjudged", "any", r.execute_command("MODEL.GET", "order:1"))
     r.execute_command("MODEL.FIELDOP", "unjudged", *statements)
     assert fits(r.execute_command("MODEL.GET", "unjudged")) == (expected == "accepted"), statements
@@ -174,7 +174,7 @@ check("exclusiveMaximum at /discount", "INCR", "$.discount", 1)
 check("minimum at /discount", "INCR", "$.discount", -0.5)
 check("accepted", "INCR", "$.discount", 0.25)
 
-# A union of models that a member tells apart: changed as one value, or within one alternative.
+# A discriminated union of models: changed as one value, or within one alternative.
 check("accepted", "SET", "$.payment.last4", '"0001"')
 check("pattern at /payment/last4", "SET", "$.payment.last4", '"1"')
 check("additionalProperties at /payment/last4", "SET", "$.payment.kind", '"invoice"')
@@ -205,7 +205,7 @@ check("anyOf at /reference", "INCR", "$.reference", 0.5)
 check("accepted", "SET", "$.fee", '"1.50"')
 check("anyOf at /fee", "SET", "$.fee", "[]")
 
-# Members by any name, and none that the model does not know.
+# Members of any name, and a model that forbids unknown members.
 check("accepted", "SET", "$.labels.todo", '["wrap"]')
 check("accepted", "APPEND", "$.labels.todo", '["call"]')
 check("type at /labels/todo/2", "APPEND", "$.labels.todo", "[7]")
@@ -213,7 +213,7 @@ check("type at /labels/done", "SET", "$.labels.done", "null")
 check("additionalProperties at /extra", "SET", "$.extra", "1")
 check("required at ", "DEL", "$.email")
 
-# The verdict is on the document as the command leaves it.
+# The document is validated as it is at the end of the command.
 check("accepted", "DEL", "$.email", "SET", "$.email", '"bob@example.com"')
 
 

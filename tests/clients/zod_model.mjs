@@ -44,7 +44,7 @@ const version = await call('MODEL.DEFINE', 'player', schema,
   'RULE', 'keeps the name', 'self.name == oldSelf.name')
 assert.equal(version, 1)
 
-// What the server says to a command that it has to refuse: the word, and the object behind it.
+// The code of a refusal, and its object of details.
 async function refused(...words) {
   let reply
   try {
@@ -81,7 +81,7 @@ assert.equal(error.values['self.class'], 'mage')
 
 assert.equal((await refused('MODEL.FIELDOP', 'player:ann', 'SET', '$.name', '"Bob"'))[1].rule, 'keeps the name');
 
-// A condition is of one command, where a rule is of every command.
+// A condition is part of one command; a rule applies to every command.
 [word, error] = await refused('MODEL.FIELDOP', 'player:ann', 'ARGS', '{"price":25}',
   'IF', 'self.gold >= args.price', 'INCR', '$.gold', -25)
 assert.equal(word, 'CONDITION')
@@ -95,7 +95,7 @@ assert.deepEqual(
 
 const text = async (key) => await call('MODEL.GET', key)
 
-// The server's verdict on a change, 'accepted' or 'keyword at place', which has to be Zod's, too.
+// The server's verdict on a change, 'accepted' or 'keyword at place'. It has to equal Zod's.
 async function check(expected, ...statements) {
   const before = await text('player:ann')
   await call('MODEL.SET', 'unjudged', 'any', before)
@@ -112,7 +112,7 @@ async function check(expected, ...statements) {
   }
 }
 
-// Lists of alternatives that a member tells apart.
+// Lists of a discriminated union.
 await check('accepted', 'SET', '$.bag[0].charges', 1)
 await check('minimum at /bag/0/charges', 'INCR', '$.bag[0].charges', -1)
 await check('required at /bag/0', 'SET', '$.bag[0].type', '"weapon"')
@@ -159,17 +159,17 @@ await check('minLength at /world/zones/0/zones/0/name', 'CLEAR', '$..zones[?@.na
 await check('required at /world/zones/0/zones/0', 'SET', '$.world.zones[0].zones[0].zones', '[{}]',
   'DEL', '$.world.zones[0].zones[0].name')
 
-// No member that the model does not know; and what counts is the document as the command leaves it.
+// Unknown members are refused, and the document is validated as it is at the end of the command.
 await check('additionalProperties at /score', 'SET', '$.score', 1)
 await check('required at ', 'DEL', '$.email')
 await check('accepted', 'DEL', '$.email', 'SET', '$.email', '"ann@example.org"')
 
-// In what Zod gives out a member with a default is always present: it is filled in, in alternatives too.
+// In Zod's output a member with a default is always present: it is filled in, in alternatives too.
 await call('MODEL.DEFINE', 'parsed', JSON.stringify(z.toJSONSchema(Player)))
 await call('MODEL.SET', 'player:bob', 'parsed', JSON.stringify(ann))
 assert.deepEqual(JSON.parse(await text('player:bob')), Player.parse(ann))
 
-// Patterns with look-around that does not stand at the start are refused. Where Zod writes one for a format, the format says it already.
+// Patterns with look-around behind their start are refused. Where Zod writes one for a format, the format suffices.
 const Session = z.object({ user: z.string(), idle: z.iso.duration().default('PT30M'), hits: z.int().default(0) })
 assert.equal((await refused('MODEL.DEFINE', 'session', JSON.stringify(z.toJSONSchema(Session))))[0], 'ERR')
 const sessions = z.toJSONSchema(Session, {

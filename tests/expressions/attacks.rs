@@ -9,7 +9,7 @@ use super::{LIMITS, json};
 /// Any length and nesting, and steps that end within seconds.
 const WIDE: ExprLimits = ExprLimits { steps: 100_000_000, ..ExprLimits::NONE };
 
-/// What a thread of a server may leave to us. Without optimisation frames are several times larger.
+/// The stack that a thread of a server may have left. Without optimisation frames are several times larger.
 const STACK_BYTES: usize = if cfg!(debug_assertions) { 2 << 20 } else { 256 << 10 };
 
 fn on_small_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

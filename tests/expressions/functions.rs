@@ -28,7 +28,8 @@ fn the_documentation_lists_every_function() {
     for listed in listed() {
         if listed.family != family {
             family = listed.family;
-            write!(tables, "\n| {family} | give | steps | example |\n|---|---|---|---|\n").unwrap();
+            write!(tables, "\n| {family} | result | steps | example |\n|---|---|---|---|\n")
+                .unwrap();
         }
         let (source, value) = listed.example;
         let source = source.replace('|', "\\|");

@@ -370,7 +370,7 @@ impl Session {
         let changed = match &self.stored {
             None => true,
             Some(stored) if !model::same_text(&stored.document, &document) => true,
-            // What was changed and changed back may count as a change.
+            // A change that was changed back may count as one.
             Some(stored) => accepted.changed.contains(&true) && stored.revision != revision,
         };
         let model = self.stored.as_ref().map_or(command.model, |stored| stored.model);
@@ -454,7 +454,7 @@ impl Session {
             .map_err(|error| format!("the replica refuses: {}", error.line()))
     }
 
-    /// What has to hold after every command, whatever it was.
+    /// Checks the invariants that hold after every command.
     fn check_bytes(&self) -> Check {
         let Some(stored) = &self.stored else {
             return expect("the document", &self.encoded(), &None);

@@ -93,7 +93,7 @@ impl Refusal {
     }
 }
 
-/// What an accepted command does.
+/// The effect of an accepted command.
 pub struct Accepted {
     pub document: Option<Value>,
     /// One reply for each operator, in the notation of replies; none where it is the revision.
@@ -152,7 +152,7 @@ pub fn run(
     Ok(Accepted { document, replies, changed })
 }
 
-/// What can be refused before anything is looked up: the first mistake counts.
+/// Refuses a command that is malformed, before anything is looked up: the first mistake counts.
 fn check_syntax(command: &FieldOp) -> Result<(), Refusal> {
     if let Some(Err(word)) = &command.init {
         return Err(Refusal::of(word));
@@ -293,7 +293,7 @@ impl Run<'_> {
                     self.touched |= done.touched;
                     replies[nth] = done.reply;
                     if let Some(new) = done.new {
-                        // What is outside of this place may replace it, but only later.
+                        // A place outside of this one may replace it, but only later.
                         let too_deep = matches[nth].len() + measure(&new).0 > DEPTH_MAX;
                         words.extend(too_deep.then_some("LIMIT"));
                         self.put(&matches[nth], new);
@@ -342,7 +342,7 @@ impl Run<'_> {
 
     fn del(&mut self, path: &Path) -> String {
         let mut matches = self.matches(path);
-        // What is inside, and what is behind, goes first.
+        // Places inside of others, and places behind others, go first.
         matches.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| b.cmp(a)));
         matches.iter().for_each(|location| path::remove(self.document, location));
         self.touched |= !matches.is_empty();

@@ -14,7 +14,7 @@ pub enum Num {
 }
 
 impl Num {
-    /// What a number literal means; `RANGE` where it cannot be held.
+    /// The number that a literal means; `RANGE` where it cannot be held.
     pub fn read(literal: &str) -> Result<Num, Word> {
         if literal.contains(['.', 'e', 'E']) {
             finite(literal.parse().expect("a number literal"))

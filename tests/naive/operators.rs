@@ -1,4 +1,4 @@
-//! What each operator makes of one value, as a function from the old value to the new one.
+//! The operators, each as a function from the old value to the new one.
 
 use std::cmp::Ordering;
 
@@ -34,7 +34,7 @@ impl Reply {
 }
 
 pub struct Done {
-    /// What is there now; none where nothing was done.
+    /// The new value; none where nothing was done.
     pub new: Option<Value>,
     pub reply: Reply,
     /// Flag: a value may have been changed and changed back.

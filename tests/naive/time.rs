@@ -56,12 +56,12 @@ fn print(nanoseconds: i128, separator: char, fraction_digits: usize, offset: &st
     )
 }
 
-/// What `NOW path ISO` puts.
+/// The text that `NOW path ISO` puts.
 pub fn iso(unix_ms: u64) -> String {
     print(days(1970, 1, 1) * DAY + i128::from(unix_ms) * 1_000_000, 'T', 3, "Z")
 }
 
-/// What `TIMEADD` makes of a text.
+/// The text that `TIMEADD` makes of another.
 pub fn add(text: &str, months: i64, nanoseconds: i128) -> Result<String, Word> {
     let stamp = parse(text).ok_or("TYPE")?;
     let month_count = stamp.year * 12 + stamp.month - 1;

@@ -33,7 +33,7 @@ fn verdict(schema: &Schema, document: &str) -> Result<(), ErrorCode> {
     let code =
         |verdict: Result<(), redis_model::error::Error>| verdict.map_err(|error| error.code());
     let (whole, changed) = (code(whole), code(changed));
-    // What the one finds too much the other may answer; they never answer differently.
+    // The one may answer where the other is refused by a limit; they never answer differently.
     if whole != Err(ErrorCode::Limit) && changed != Err(ErrorCode::Limit) {
         assert_eq!(whole, changed);
     }
@@ -425,7 +425,7 @@ fn large_documents_are_checked() {
     let objects: Vec<String> = (0..20_000).map(|nth| format!("{{\"a\":[{nth}]}}")).collect();
     assert_eq!(verdict(&unique, &format!("[{}]", objects.join(","))), Ok(()));
 
-    // What each of many alternatives has against each of many elements is not collected.
+    // The violations of many elements by many alternatives are not collected.
     let branches = vec!["{\"items\":{\"type\":\"string\"}}"; 1000].join(",");
     let branching = schema(&format!("{{\"anyOf\":[{branches}]}}"));
     let code = verdict(&branching, &format!("[{}]", numbers[..20_000].join(",")));

@@ -99,7 +99,7 @@ pub fn apply(editor: &mut Editor<'_>, edit: &Edit) -> Option<()> {
     Some(())
 }
 
-/// What was met on the way.
+/// Counts of the cases that were drawn.
 #[derive(Debug, Default)]
 struct Seen {
     refused: Cell<usize>,

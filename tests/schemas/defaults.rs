@@ -70,7 +70,7 @@ fn defaults_are_found_through_all_of_and_references() {
             "allOf":[{"$ref":"#/$defs/q"},{"properties":{"z":{"allOf":[{"default":3}]},"x":{"default":9}}}]}"##,
         &[("{}", r#"{"x":1,"own":0,"y":2,"z":3}"#)],
     );
-    // What is not about the value gives none.
+    // A subschema that does not describe the value gives no default.
     let none = schema(r#"{"not":{"properties":{"a":{"default":1}}},"$defs":{"a":{"default":1}}}"#);
     assert!(!none.has_defaults());
     assert!(!schema(r#"{"default":1,"items":{"default":2}}"#).has_defaults());
@@ -98,7 +98,7 @@ fn defaults_are_filled_in_at_every_depth() {
         r#"{"properties":{"a":{"properties":{"b":{"default":1}}}},"unevaluatedProperties":false}"#,
         &[(r#"{"a":{}}"#, r#"{"a":{"b":1}}"#)],
     );
-    // What several schemas say of one member is filled in together.
+    // Defaults of several schemas for one member are filled in together.
     check(
         r#"{"allOf":[{"properties":{"a":{"default":{}}}},{"properties":{"a":{"properties":{"b":{"default":1}}}}}]}"#,
         &[("{}", r#"{"a":{"b":1}}"#)],
@@ -211,7 +211,7 @@ fn defaults_never_make_a_valid_document_invalid() {
             r#"[{},{"a":1}]"#,
             r#"[{},{"a":1}]"#,
         ),
-        // What is invalid either way is filled in, and refused or mended later.
+        // A document that is invalid either way is filled in, and refused or corrected later.
         (
             r#"{"properties":{"a":{"default":1}},"required":["b"],"maxProperties":2}"#,
             "{}",

@@ -296,7 +296,7 @@ pub fn schema() -> impl Strategy<Value = Value> {
         let mut inner = json!({ "$defs": { "deep": deep } });
         if resource {
             inner["$id"] = "inner".into();
-            // What is inside a resource of its own does not see the definitions around it.
+            // A schema inside a resource of its own does not see the definitions around it.
             mend(&mut inner, &|target| match target {
                 "#dynamic" => !(dynamic && anchors),
                 target => target.starts_with("#/") || target == "#anchored",

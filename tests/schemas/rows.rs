@@ -40,7 +40,7 @@ pub const ROWS: &[Row] = &[
     (r#"{"uniqueItems":true}"#, "[1,2]", "[1,2,1.0]", "", "uniqueItems", "/uniqueItems"),
     (r#"{"uniqueItems":true}"#, r#"[{"a":1},{"a":2}]"#, r#"[{"a":1},{"a":1}]"#, "", "uniqueItems", "/uniqueItems"),
     (r#"{"propertyNames":{"maxLength":1}}"#, r#"{"a":1}"#, r#"{"a":1,"bb":1}"#, "", "propertyNames", "/propertyNames"),
-    // What leads to children.
+    // Keywords that apply to children.
     (r#"{"patternProperties":{"^a":{"type":"null"}}}"#, r#"{"b":1,"a":null}"#, r#"{"b":1,"a":1}"#, "/a", "type", "/patternProperties/^a/type"),
     (r#"{"properties":{"a":{}},"additionalProperties":false}"#, r#"{"a":1}"#, r#"{"a":1,"b":1}"#, "/b", "additionalProperties", "/additionalProperties"),
     (r#"{"additionalProperties":{"minimum":1}}"#, r#"{"a":1}"#, r#"{"a":0}"#, "/a", "minimum", "/additionalProperties/minimum"),
@@ -53,7 +53,7 @@ pub const ROWS: &[Row] = &[
     (r##"{"properties":{"next":{"$ref":"#"}},"required":["v"]}"##, r#"{"v":1,"next":{"v":2,"next":{"v":3}}}"#, r#"{"v":1,"next":{"v":2,"next":{}}}"#, "/next/next", "required", "/required"),
     (r#"{"$id":"https://example.com/s","$defs":{"p":{"$id":"p","minimum":1}},"items":{"$ref":"p"}}"#, "[1]", "[0]", "/0", "minimum", "/$defs/p/minimum"),
     (r#"{"properties":{"a/b~c":{"minimum":1}}}"#, r#"{"a/b~c":1}"#, r#"{"a/b~c":0}"#, "/a~1b~0c", "minimum", "/properties/a~1b~0c/minimum"),
-    // What depends on all that is below.
+    // Keywords that depend on everything below.
     (r#"{"anyOf":[{"type":"string"},{"minimum":1}]}"#, "1", "0", "", "minimum", "/anyOf/1/minimum"),
     (r#"{"anyOf":[{"multipleOf":2},{"minimum":3}]}"#, "2", "1", "", "anyOf", "/anyOf"),
     (r#"{"anyOf":[{"type":"string"},{"type":"null"}]}"#, "null", "1", "", "anyOf", "/anyOf"),

@@ -1,6 +1,6 @@
 //! The cases of the JSON Schema test suite, of every draft, that apply here.
 //!
-//! What does not apply stands in one table, each with its reason. Other tests include this file to run
+//! Cases that do not apply are in one table, each with its reason. Other tests include this file to run
 //! the same cases elsewhere.
 
 use std::fs;

@@ -52,7 +52,7 @@ fn key_patterns_guard_every_key() {
                 &["MODEL.APPLY", "out:1", "x"],
             ],
         );
-        // What stands behind the keys is no key.
+        // An argument behind the keys is no key.
         check(&mut conn, &[&["MODEL.MGET", "1", "in:1", "/out:1"]], &[]);
         assert_eq!(server.must(&["MODEL.GET", "out:1"]).text(), "{}");
     });

@@ -2,7 +2,7 @@
 //! pieces of them and sessions with redis-cli: README.md and docs/. What a page shows runs here, or the
 //! page is refused.
 //!
-//! What the programs need comes from `scripts/clients`. A missing interpreter or package fails the
+//! The interpreters and packages come from `scripts/clients`. A missing interpreter or package fails the
 //! test; it is never skipped.
 
 use std::fs::{self, File};

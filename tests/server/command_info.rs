@@ -1,4 +1,4 @@
-//! What the server tells about our commands is what they declare: `COMMAND INFO`, `COMMAND DOCS`,
+//! The server's description of our commands is their declaration: `COMMAND INFO`, `COMMAND DOCS`,
 //! `COMMAND GETKEYS`, and where a cluster sends them.
 
 use redis_model::command::{self, ArgKind, ArgSpec, CommandSpec, Flag, KeyPositions};

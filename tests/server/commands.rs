@@ -101,7 +101,7 @@ fn check_operator(conn: &mut Conn, example: &op::Example) {
     let revision = conn.must(&["MODEL.SET", "doc", "any", example.before]).int();
     let found = conn.call(&[&["MODEL.FIELDOP", "doc"], &*example.words()].concat());
     if example.words()[0] == "NOW" && !found.is_error() {
-        // What the clock says is another thing on every run; see `now_is_the_servers_clock`.
+        // The clock differs on every run; see `now_is_the_servers_clock`.
         return;
     }
     let expected = match is_word(example.reply) {

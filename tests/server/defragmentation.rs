@@ -124,7 +124,7 @@ fn documents_of_every_kind_stay_as_they_are_when_their_memory_moves() {
     run_workload(&master, rng, 300);
     check_equal(&master, &replica);
     assert_eq!(moves(&replica), 0);
-    // What was moved is written and read like anything else.
+    // A document that was moved is written and read like any other.
     master.must(&["DEBUG", "RELOAD"]);
     check_equal(&master, &replica);
     master.must(&["FLUSHALL"]);

@@ -33,7 +33,7 @@ fn a_compiled_expression_is_found_again() {
         assert_eq!(cache(server), [4, 1, 1, first]);
         conn.must(&["MODEL.FIELDOP", "doc", "EVAL", "$.is", "self.n == 1"]);
         assert_eq!(cache(server)[..3], [4, 2, 2]);
-        // What is false was compiled all the same; what does not compile is not kept.
+        // A false condition was compiled all the same; an expression that does not compile is not kept.
         assert!(conn.call(&["MODEL.FIELDOP", "doc", "IF", "self.n == 2", "LEN", "$"]).is_error());
         assert_eq!(cache(server)[..3], [4, 3, 3]);
         let kept = cache(server)[3];
@@ -126,7 +126,7 @@ fn limits_of_expressions_hold_at_the_maximum_and_one_past_it() {
         for command in everywhere(&text(21)) {
             check_limit(&call(conn, &command), "model.expression-bytes");
         }
-        // What is compiled already is held to a limit that is set later.
+        // An expression that is compiled already is held to a limit that is set later.
         conn.must(&["CONFIG", "SET", "model.expression-bytes", "19"]);
         for command in &everywhere(&text(20))[..3] {
             check_limit(&call(conn, command), "model.expression-bytes");
@@ -179,7 +179,7 @@ fn schemas_are_limited_in_bytes() {
         conn.must(&["MODEL.DEFINE", "n", &padded(50)]);
         conn.must(&["CONFIG", "SET", "model.schema-bytes", "40"]);
         check_limit(&conn.call(&["MODEL.DEFINE", "n", &padded(41)]), "model.schema-bytes");
-        // What was defined under a wider limit stays in force, also where it is loaded again.
+        // A definition made under a wider limit stays in force, also where it is loaded again.
         conn.must(&["MODEL.SET", "doc", "n", "{}"]);
         conn.must(&["DEBUG", "RELOAD"]);
         conn.must(&["MODEL.FIELDOP", "doc", "SET", "$.a", "1"]);

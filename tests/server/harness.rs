@@ -23,7 +23,7 @@ use crate::valgrind;
 /// How long a server may take over anything before the test gives up on it.
 static PATIENCE: LazyLock<Duration> = LazyLock::new(|| valgrind::patience(Duration::from_secs(60)));
 
-/// What a log holds when the server, or the module in it, broke.
+/// Texts in the log of a server that crashed, or whose module panicked.
 const CRASH_MARKERS: [&str; 5] =
     ["BUG REPORT", "panicked at", "ASSERTION FAILED", "Guru Meditation", "AddressSanitizer"];
 

@@ -35,7 +35,7 @@ fn url(server: &Server) -> String {
     format!("redis://127.0.0.1:{}/0", server.port)
 }
 
-/// What it said at its end, and whether every key became a document.
+/// The last words of the importer, and whether every key became a document.
 fn outcome(ran: Output) -> (String, bool) {
     let said = String::from_utf8_lossy(&ran.stdout).trim().to_owned();
     let complained = String::from_utf8_lossy(&ran.stderr);
@@ -138,7 +138,7 @@ fn an_interrupted_import_can_be_resumed() {
 
     let (said, complete) = outcome(import(&args).output().expect("Python runs"));
     let imported: usize = said.split(' ').next().and_then(|count| count.parse().ok()).unwrap();
-    // What came last may have been counted twice.
+    // The last document may have been counted twice.
     assert!(complete && (MANY..MANY + 100).contains(&imported), "{said}");
     assert_eq!(target.must(&["DBSIZE"]).int(), MANY as i64);
     assert!(!state.exists());

@@ -62,7 +62,7 @@ fn every_case_of_the_suite_passes() {
     });
 }
 
-/// What the suite cannot know: which queries are singular here.
+/// The suite does not say which queries are singular here.
 #[test]
 fn singular_paths_reply_the_bare_value_and_others_an_array() {
     on_every_shared(|server| {

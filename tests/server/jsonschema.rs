@@ -25,7 +25,7 @@ fn commands(group: &suite::Group) -> Vec<Vec<String>> {
     commands
 }
 
-/// What is wrong with the replies of one group.
+/// The disagreements of the replies to one group.
 fn wrong(group: &suite::Group, replies: &[Reply]) -> Vec<String> {
     let name = format!("{}: {}", group.file, group.description);
     if replies[0].is_error() {

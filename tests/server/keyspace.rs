@@ -91,7 +91,7 @@ fn client_tracking_sees_changes_and_only_those() {
             while matches!(conn.recv_within(Duration::from_millis(10)), Some(Reply::Push(_))) {}
             conn.must(&["MODEL.GET", key]);
             other.call(&with_key(command, key));
-            // What was pushed comes before the reply to a later command.
+            // A push message comes before the reply to a later command.
             conn.send(&["PING"]);
             let first = conn.recv();
             if let Reply::Push(push) = &first {
@@ -225,7 +225,7 @@ fn scripts_and_functions_call_every_command() {
         let caught = "local reply = redis.pcall('MODEL.FIELDOP', KEYS[1], 'EXISTS', 'MISSING')
                       return reply.err";
         assert!(eval(conn, caught).text().starts_with("CONDITION {\"message\":"));
-        // What a script did before an error stays, as with any command.
+        // The changes of a script before an error stay, as with any command.
         let partly = "redis.call('MODEL.FIELDOP', KEYS[1], 'INCR', '$.n', '1')
                       redis.call('MODEL.SET', KEYS[1], 'none', '{}')";
         assert_eq!(eval(conn, partly).error_word(), "NOMODEL");

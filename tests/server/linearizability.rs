@@ -65,7 +65,7 @@ fn record(
     (initial, recorder.history(records.collect()))
 }
 
-/// What the histories of a test contained.
+/// Counts of the calls in the histories of a test.
 #[derive(Debug, Default)]
 struct Coverage {
     calls: usize,

@@ -45,7 +45,7 @@ fn a_replica_of_a_later_version_follows_and_takes_over() {
     });
 }
 
-/// What can be seen of a document or a token, its locks included. A restored document of a model is validated
+/// Everything visible of a document or a token, its locks included. A restored document of a model is validated
 /// at its next write, and its digest says so.
 fn seen(conn: &mut Conn, key: &str) -> Vec<Reply> {
     let mut seen = vec![conn.must(&["TYPE", key]), conn.call(&["MODEL.GET", key])];

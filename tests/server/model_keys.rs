@@ -62,7 +62,7 @@ fn tracking_clients_are_told_of_validated_writes_and_not_of_reads() {
             while matches!(conn.recv_within(Duration::from_millis(10)), Some(Reply::Push(_))) {}
             conn.must(&["MODEL.META", key]);
             other.call(&with_names(command, key, model));
-            // What was pushed comes before the reply to a later command.
+            // A push message comes before the reply to a later command.
             conn.send(&["PING"]);
             let first = conn.recv();
             if let Reply::Push(push) = &first {

@@ -38,7 +38,7 @@ fn cycle(nth: usize) -> Vec<Vec<String>> {
     .into()
 }
 
-/// What each command of a cycle replies: an error's word or nothing.
+/// The reply of each command of a cycle: an error's word, or empty.
 const WORDS: [&str; 10] = ["", "", "SCHEMA", "RULE", "CONDITION", "", "RULE", "ERR", "", ""];
 
 #[test]
@@ -179,7 +179,7 @@ fn without_memory_definitions_and_changes_are_refused_and_change_nothing() {
             assert_eq!(definitions(conn), models, "{refused:?}");
         }
         assert_eq!(conn.must(&["EXISTS", "none"]), Reply::Int(0));
-        // What frees memory is possible.
+        // Commands that free memory are accepted.
         conn.must(&["DEL", "doc"]);
         conn.must(&["MODEL.UNDEFINE", "m"]);
         conn.must(&["MODEL.UNDEFINE", "unused"]);

@@ -163,7 +163,7 @@ fn replicas_have_the_definitions_however_they_come() {
             let conn = &mut master.conn();
             define(conn);
             conn.must(&["MODEL.SET", "a", "item", r#"{"stock":1}"#]);
-            // What the replica had before goes with its data.
+            // The replica's earlier definitions go with its data.
             replica.must(&["MODEL.DEFINE", "mine", "{}"]);
             replica.must(&["MODEL.DEFINE", "item", r#"{"required":["other"]}"#]);
             replica.replica_of(&master);
@@ -217,7 +217,7 @@ fn reading_renews_on_a_master_alone() {
     });
 }
 
-/// What `MODELS` and `DESCRIBE` say is the same on all nodes.
+/// Waits until `MODELS` and `DESCRIBE` reply the same on all nodes.
 fn wait_until_all_agree(cluster: &[&Server], names: &[&str]) {
     for node in cluster {
         node.wait_until("all nodes hold the same definitions", || {

@@ -43,7 +43,7 @@ fn rewrite(server: &Server) {
     wait_for_rewrites(server, before);
 }
 
-/// What a server holds besides definitions.
+/// The content of a server besides definitions.
 #[derive(Clone, Copy)]
 enum Holds {
     Nothing,

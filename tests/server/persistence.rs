@@ -1,4 +1,4 @@
-//! What survives: restarts over RDB and both kinds of AOF, a killed server, DUMP and RESTORE, and
+//! Persistence: restarts over RDB and both kinds of AOF, a killed server, DUMP and RESTORE, and
 //! payloads that are damaged.
 
 use std::collections::HashMap;
@@ -49,14 +49,14 @@ fn fill(server: &Server, rng: &mut Rng) {
     conn.must(&["SET", "string", "x"]);
 }
 
-/// What has to be the same afterwards.
+/// The content that has to be the same afterwards.
 fn contents(server: &Server) -> (String, Vec<(String, Reply, Reply, Reply)>) {
     let conn = &mut server.conn();
     let models = definitions(conn);
     let mut keys: Vec<String> =
         conn.must(&["KEYS", "*"]).array().iter().map(|key| key.text().to_owned()).collect();
     keys.sort();
-    // What tokens hold is in the digest.
+    // The content of tokens is in the digest.
     let is_document = |key: &String| key != "string" && !key.contains("token");
     let documents = keys.into_iter().filter(is_document).map(|key| {
         let meta = conn.must(&["MODEL.META", &key]);
@@ -124,7 +124,7 @@ fn an_aof_brings_everything_back() {
                 server.kill9();
                 server.restart();
             });
-            // What the server logs with a rewrite is not the rewrite itself.
+            // A rewrite would change the size that is compared.
             assert_eq!(server.info("aof_rewrite_in_progress"), "0");
             // Loading replays; it must not log what it replays.
             let size = server.info("aof_current_size");
@@ -134,7 +134,7 @@ fn an_aof_brings_everything_back() {
     }
 }
 
-/// What clients were told: the last revision and count of every key, under a lock a key.
+/// The replies that clients received: the last revision and count of every key, under one lock for each key.
 type Acknowledged = Mutex<HashMap<String, (i64, i64)>>;
 
 /// Increments its own keys until the server is gone, and notes each reply before it asks again.
@@ -245,7 +245,7 @@ fn restore(conn: &mut Conn, key: &str, payload: &[u8], options: &[&str]) -> Repl
     conn.call_bytes(&args)
 }
 
-/// What a server may make of any payload: a refusal, or a document like any other.
+/// Checks that a payload is refused, or becomes a document like any other.
 fn check_payload(conn: &mut Conn, payload: &[u8]) {
     conn.must(&["DEL", "mutant", "again"]);
     if restore(conn, "mutant", payload, &[]).is_error() {

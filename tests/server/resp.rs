@@ -146,7 +146,7 @@ impl fmt::Debug for Reply {
 /// One client's connection.
 pub struct Conn {
     stream: TcpStream,
-    /// What was received and not yet taken by `recv`.
+    /// Bytes that were received and not yet taken by `recv`.
     received: Vec<u8>,
 }
 

@@ -5,7 +5,7 @@ use crate::harness::{Server, on_every_server};
 use crate::recording::check_error_line;
 use crate::resp::{Conn, Reply};
 
-/// What one attack may leave behind: its arguments are gone, and no model came of it.
+/// Memory that one attack may leave behind: its arguments are freed, and no model came of it.
 const LEFT_BYTES_MAX: i64 = 8 << 20;
 
 fn used(conn: &mut Conn) -> i64 {

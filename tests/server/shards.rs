@@ -55,7 +55,8 @@ fn replica_of<'c>(cluster: &'c Cluster, master: &Server) -> &'c Server {
     cluster.nodes.iter().find(is_its).expect("every master has a replica")
 }
 
-/// What a server says it is, unless the connection ends before: Sentinel ends those of whom it reconfigures.
+/// The role that a server reports; none where the connection ends before: Sentinel closes those of servers that it
+/// reconfigures.
 fn role(server: &Server) -> Option<Reply> {
     let mut conn = Conn::open(server.port).ok()?;
     conn.try_send(&encode(&[b"ROLE"])).ok()?;
@@ -144,7 +145,7 @@ fn check_cluster(flavor: Flavor, seed: u64) {
 fn move_slots(cluster: &Cluster, service: &Service) {
     let [first, second, third] = [0, 1, 2].map(|nth| &cluster.nodes[nth]);
     for (from, to) in [(first, second), (second, first), (second, third), (third, second)] {
-        // What moves back is the lowest, too: of a shard that has slots of one below it these, and of
+        // The lowest slots move back, too: of a shard that has slots of one below it these, and of
         // one that has slots of one above it its own.
         cluster.reshard(from, to, MOVED);
         service.wait_for_load(LOAD);

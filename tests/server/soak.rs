@@ -14,7 +14,7 @@ use crate::workload::{self, Rng};
 const ROUNDS: u32 = 5;
 const SECONDS: u64 = 60;
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What a round may leave in caches and free lists that the one before it did not.
+/// Memory that a round may leave in caches and free lists and the round before it did not.
 const SLACK_BYTES: u64 = 1 << 20;
 const DOCUMENTS: usize = 3;
 
@@ -175,7 +175,7 @@ fn compare(master: &Server, replica: &Server) {
     master.wait_until("short-lived keys are gone", || {
         let keys = conn.must(&["KEYS", "*"]);
         let times = keys.array().iter().map(|key| conn.must(&["PTTL", key.text()]).int());
-        // What the workload lets live longer it lets live for ten minutes at the least.
+        // Longer times to live of the workload are ten minutes at least.
         times.collect::<Vec<_>>().iter().all(|left| !(0..10_000).contains(left))
     });
     // Keys whose time is over are deleted by and by, first here and then there.

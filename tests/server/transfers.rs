@@ -40,7 +40,7 @@ fn prepare(server: &Server) {
     fill(&mut server.conn(), TAG);
 }
 
-/// What a client knows of one transfer.
+/// A client's knowledge of one transfer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Known {
     /// By the server on this port.
@@ -99,7 +99,7 @@ impl Bank {
         with_token: bool,
     ) -> Known {
         loop {
-            // Nobody may be there to answer any more.
+            // After a failure no server may be left to answer.
             if self.has_failed() {
                 return Known::Unknown;
             }
@@ -172,7 +172,7 @@ pub fn request(rng: &mut Rng, tag: &str, id: &str, with_token: bool) -> Vec<u8> 
     words.extend(["ARGS".into(), format!(r#"{{"n":{n}}}"#)]);
     let entry = |sign: &str| format!(r#"[["{id}",{sign}{n}]]"#);
     let minus = format!("-{n}");
-    // What runs dry is refused by the condition, or by the model's rule in the end.
+    // An account without enough money is refused by the condition, or by the model's rule in the end.
     let condition = rng.one_in(2).then_some(["IF", "self.balance >= args.n"]);
     for (key, amount, entry, condition) in
         [(from, minus, entry("-"), condition), (to, n.to_string(), entry(""), None)]
@@ -189,7 +189,7 @@ pub fn request(rng: &mut Rng, tag: &str, id: &str, with_token: bool) -> Vec<u8> 
     encode(&bytes)
 }
 
-/// What each transfer did to the accounts of a hash tag, by its id. The money is all there, and each
+/// The entries of each transfer in the accounts of a hash tag, by its id. The money is all there, and each
 /// transfer happened whole.
 pub fn sides(conn: &mut Conn, tag: &str) -> HashMap<String, Vec<i64>> {
     let mut sides: HashMap<String, Vec<i64>> = HashMap::new();

@@ -178,7 +178,7 @@ fn a_refusal_before_the_first_statement_changes_nothing() {
             ("ERR", head("8", &["TOKEN", "x"]), &[]),
             ("ERR", head("7", &["TOKEN", "t"]), &[]),
             ("ERR", head("8", &["TOKEN", "a"]), &[]),
-            // What is wrong in itself is so before anything is looked up.
+            // A malformed command is refused before anything is looked up.
             ("ERR", head("9", &["string", "TOKEN", "string", "AT", "1"]), &["NOSUCH"]),
             ("EXPR", head("9", &["string", "TOKEN", "string", "AT", "1"]), &["IF", "self."]),
             ("ERR", head("9", &["x", "TOKEN", "e"]), &["INCR", "$.n"]),
@@ -190,7 +190,7 @@ fn a_refusal_before_the_first_statement_changes_nothing() {
             check_error_line(&reply);
             assert_eq!(world(conn), before, "{command:?}");
         }
-        // What would be recorded has a limit, and is known when all statements have run.
+        // The recorded reply has a limit, and is known when all statements have run.
         conn.must(&["CONFIG", "SET", "model.token-reply-bytes", "20"]);
         let reply = conn.call(&transaction(&STEPS, true));
         assert_eq!(reply.error_word(), "LIMIT");

@@ -44,14 +44,14 @@ fn scripted<'a>(command: &[&'a str]) -> [Vec<&'a str>; 3] {
     [by(["EVAL", CALL]), by(["EVAL", PCALL]), by(["FCALL", "run"])]
 }
 
-/// What was refused says so somewhere: a script's error holds that of the command it ran.
+/// Asserts that a reply contains the refusal: a script's error contains that of the command it ran.
 #[track_caller]
 fn check_says(reply: &Reply, word: &str, what: &[&str]) {
     let text = match reply {
         Reply::Error(text) => text.as_str(),
         other => other.text(),
     };
-    // What access rules forbid to scripts servers say in sentences of their own.
+    // Servers have their own sentences for commands that access rules forbid to scripts.
     let says = |words: &str| text.contains(words);
     let is_denied = word == "NOPERM" && (says("ACL failure") || says("can't "));
     assert!(says(word) || is_denied, "{what:?}: {reply:?}");
@@ -311,7 +311,7 @@ fn a_server_without_memory_runs_no_transaction() {
             assert_eq!(conn.call(&["EXEC"]).error_word(), "EXECABORT");
         }
         conn.must(&split(MGET));
-        // What makes room is let through, as for every type.
+        // A command that frees memory is accepted, as for every type.
         assert_eq!(conn.must(&["DEL", "{k}secret"]), Reply::Int(1));
         assert_ne!(server.debug_digest(), digest);
         conn.must(&["CONFIG", "SET", "maxmemory", "0"]);

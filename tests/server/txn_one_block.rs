@@ -89,7 +89,7 @@ fn a_fieldop_and_a_transaction_of_one_block_do_the_same() {
             conn.must(&["DEL", &twin]);
             conn.must(&["COPY", &key, &twin]);
             let fieldop = workload::fieldop(rng, &key);
-            // What depends on the moment or on the revision differs.
+            // Replies that depend on the moment or on the revision differ.
             let varies = ["NOW", "REVISION", "string(now)", "revision", "EX", "PX"];
             let lives = fieldop.iter().any(|word| word == "PERSIST" || word == "PXAT");
             let exists = conn.must(&["EXISTS", &key]) == Reply::Int(1);

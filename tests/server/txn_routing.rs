@@ -101,7 +101,7 @@ fn access_rules_guard_every_key_of_a_transaction() {
                 check_balances(admin, "9", "9");
                 continue;
             }
-            // What expressions name is among the keys, or it cannot be read.
+            // The documents that expressions read are among the keys, or cannot be read.
             let read = "docs['{k}secret'].x";
             for keys in [&["1", "{k}a"][..], &["2", "{k}a", "{k}secret"]] {
                 let command = [&["MODEL.TXN"], keys, &["ON", "{k}a", "EVAL", "$.s", read]];
@@ -197,7 +197,7 @@ fn applied(server: &Server) -> usize {
     calls.map_or(0, |calls| calls.parse().expect("a number"))
 }
 
-/// What arrives at a replica for one transaction, as the names of the commands; MONITOR shows none that
+/// The commands that arrive at a replica for one transaction, by their names; MONITOR shows none that
 /// are for administrators, so how many effects there are is counted.
 #[test]
 fn effects_are_one_unit_in_the_stream() {

@@ -1,4 +1,4 @@
-//! What the statements of a transaction see of each other, and what becomes of the keys.
+//! The changes that statements of a transaction see of each other, and the keys afterwards.
 
 use crate::harness::{Server, on_every_server};
 use crate::recording::{check_error_line, on_every_recording, state};
@@ -195,7 +195,7 @@ fn models_validate_documents_at_the_end_of_a_transaction() {
         let rules = ["RULE", "grows", "self.n>=oldSelf.n", "RULE", "small", "self.n<100"];
         conn.must(&[&["MODEL.DEFINE", "m", schema], &rules[..]].concat());
         for (words, expected) in [
-            // What would be refused in between is not looked at.
+            // A state in between that would be refused is not validated.
             ("1 a ON a SET $.n 500 SET $.n 6", "[[1 1]]"),
             ("1 a ON a SET $.n 4 ON a SET $.n 6", "[[1] [1]]"),
             ("1 a ON a DEL $.n SET $.n 6", "[[1 1]]"),

@@ -284,7 +284,7 @@ fn a_token_migrates_with_its_documents() {
         assert_eq!(migrate(conn, &["REPLACE", "KEYS", "a", "t"]), Reply::ok());
         assert_eq!(conn.must(&["EXISTS", "a", "t"]), Reply::Int(0));
         assert_eq!(there.must(&["TYPE", "t"]), Reply::Simple("model-txn".into()));
-        // What MIGRATE sends is what is left of the time, so it ends about then.
+        // MIGRATE sends the remaining time, so that the token expires at about the same time.
         let moved = there.must(&["PEXPIRETIME", "t"]).int() - expires.int();
         assert!(moved.abs() < 60_000, "{moved}");
         assert_eq!(there.must(&COUNT), replied(1));

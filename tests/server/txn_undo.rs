@@ -1,4 +1,4 @@
-//! What a refused transaction leaves behind: nothing, of any statement, in any place of a block, however
+//! A refused transaction leaves nothing behind, of any statement, in any place of a block, however
 //! often a key comes up. `txn_faults` has the faults between blocks; here they stand inside of them.
 
 use redis_model::error::ErrorCode;
@@ -308,7 +308,7 @@ fn a_reverted_transaction_replicates_and_announces_nothing() {
         for _ in 0..12 {
             for _ in 0..60 {
                 let command = workload::command(&mut rng, "w:");
-                // What ends by itself would change what there is.
+                // A document that expires by itself would change the state compared.
                 if !command.windows(2).any(|pair| pair == ["PX", "1"]) {
                     call(conn, &command);
                 }

@@ -37,7 +37,8 @@ fn watches(flavor: Flavor) -> bool {
     is_on() && flavor == Flavor::Redis70
 }
 
-/// What a server gets when the tests die: under valgrind one that leaves it time to report. `scripts/valgrind` waits.
+/// The signal to a server when the tests end early: under valgrind one that leaves it time to report. `scripts/valgrind`
+/// waits.
 pub fn death_signal(flavor: Flavor) -> &'static str {
     if watches(flavor) { "TERM" } else { "KILL" }
 }

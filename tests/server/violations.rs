@@ -1,4 +1,4 @@
-//! What a model or a condition refuses leaves nothing behind: the document with its revision, its time to
+//! A command that a model or a condition refuses leaves nothing behind: the document with its revision, its time to
 //! live, the AOF, the stream to replicas and the count of changes are as before.
 
 use serde_json::Value;

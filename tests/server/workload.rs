@@ -161,7 +161,7 @@ fn operand(rng: &mut Rng, kind: OperandKind) -> String {
     }
 }
 
-/// What a computed value may be; some fail.
+/// Expressions of computed values; some fail.
 const EXPRESSIONS: [&str; 7] = [
     "value == null ? 1 : value",
     "has(self.a) ? [self.a] : []",

@@ -215,7 +215,7 @@ fn idle_block(rng: &mut Rng) -> Block {
     Block { key: rng.pick(&KEYS), init: None, ends: None, steps }
 }
 
-/// What a client was told of the documents: their revisions, and the fences of their locks.
+/// The revisions of documents and the fences of their locks, as a client was told.
 #[derive(Default)]
 pub struct Known {
     pub revisions: BTreeMap<&'static str, u64>,

@@ -210,7 +210,7 @@ impl Compiler<'_> {
         let made = {
             let scope = Scope::EMPTY;
             let mut evaluation = eval::Eval::new(&self.code, &scope, FOLD_STEPS);
-            // What fails now fails when it is evaluated, if it ever is.
+            // An error found now is given when the expression is evaluated, if it ever is.
             evaluation.node(id).ok().and_then(|datum| Constant::copy(&datum))
         };
         match made {

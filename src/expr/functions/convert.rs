@@ -12,7 +12,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         Linear,
         [
             "int(x)",
-            "from a number, a string, seconds of a timestamp",
+            "integer from a number or a string; seconds of a timestamp",
             "bytes / 8",
             "int('12') + int(3.9)",
             "15",
@@ -22,19 +22,19 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         "uint",
         (1, 1),
         Linear,
-        ["uint(x)", "the same, unsigned", "bytes / 8", "uint(3) + 1u", "4"],
+        ["uint(x)", "unsigned integer, likewise", "bytes / 8", "uint(3) + 1u", "4"],
     ),
     Function::foreign(
         "double",
         (1, 1),
         Linear,
-        ["double(x)", "from a number or a string", "bytes / 8", "double('1.5')", "1.5"],
+        ["double(x)", "double from a number or a string", "bytes / 8", "double('1.5')", "1.5"],
     ),
     Function::foreign(
         "bool",
         (1, 1),
         Linear,
-        ["bool(x)", "from a string", "bytes / 8", "bool('true')", "true"],
+        ["bool(x)", "boolean from a string", "bytes / 8", "bool('true')", "true"],
     ),
     Function::foreign(
         "string",
@@ -42,7 +42,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         Linear,
         [
             "string(x)",
-            "from a scalar, bytes, a time",
+            "string from a scalar, bytes, a timestamp or a duration",
             "bytes / 8",
             "string(1.5) + string(true)",
             "\"1.5true\"",
@@ -52,18 +52,24 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         "bytes",
         (1, 1),
         Linear,
-        ["bytes(x)", "UTF-8 of a string", "bytes / 8", "bytes('abc') == b'abc'", "true"],
+        ["bytes(x)", "UTF-8 bytes of a string", "bytes / 8", "bytes('abc') == b'abc'", "true"],
     ),
     Function::global(
         "type",
         (1, 1),
         |_, arguments| Ok(Datum::Type(arguments[0].type_name())),
-        ["type(x)", "the type of a value", "1", "type(1.5) == double", "true"],
+        ["type(x)", "type of the value", "1", "type(1.5) == double", "true"],
     ),
     Function::global(
         "dyn",
         (1, 1),
         |_, arguments| Ok(arguments[0].clone()),
-        ["dyn(x)", "the value itself: types are not checked ahead", "1", "dyn(1) == 1", "true"],
+        [
+            "dyn(x)",
+            "the value itself: types are checked at evaluation only",
+            "1",
+            "dyn(1) == 1",
+            "true",
+        ],
     ),
 ];

@@ -17,7 +17,7 @@ pub(super) static FUNCTIONS: [Function; 2] = [
         encode,
         [
             "base64.encode(bytes)",
-            "bytes as base64",
+            "base64 text of bytes",
             "bytes / 4",
             "base64.encode(b'hello')",
             "\"aGVsbG8=\"",
@@ -29,7 +29,7 @@ pub(super) static FUNCTIONS: [Function; 2] = [
         decode,
         [
             "base64.decode(text)",
-            "base64 as bytes; padding may be missing",
+            "bytes of base64 text; padding may be missing",
             "bytes / 8",
             "string(base64.decode('aGVsbG8'))",
             "\"hello\"",

@@ -22,7 +22,7 @@ pub(super) static FUNCTIONS: [Function; 12] = [
         sum,
         [
             "list.sum()",
-            "sum of numbers or durations; 0 of none",
+            "sum of numbers or durations; 0 for an empty list",
             "elements",
             "[1, 2.5].sum()",
             "3.5",
@@ -59,7 +59,7 @@ pub(super) static FUNCTIONS: [Function; 12] = [
         [
             "list.slice(start, end)",
             "elements from start to before end",
-            "elements given, and start / 8",
+            "elements of the result, and start / 8",
             "[1, 2, 3, 4].slice(1, 3)",
             "[2,3]",
         ],
@@ -70,7 +70,7 @@ pub(super) static FUNCTIONS: [Function; 12] = [
         flatten,
         [
             "list.flatten(levels)",
-            "lists in the list replaced by their elements, one level or as many as said",
+            "list in which nested lists are replaced by their elements, for one level or the number of levels",
             "elements",
             "[1, [2, [3]]].flatten()",
             "[1,2,[3]]",
@@ -82,8 +82,8 @@ pub(super) static FUNCTIONS: [Function; 12] = [
         distinct,
         [
             "list.distinct()",
-            "first of equal elements",
-            "elements x elements given",
+            "elements without later equal ones",
+            "elements x elements of the result",
             "[1, 2, 1].distinct()",
             "[1,2]",
         ],
@@ -92,7 +92,13 @@ pub(super) static FUNCTIONS: [Function; 12] = [
         "sort",
         (1, 1),
         sort_list,
-        ["list.sort()", "in order", "comparisons", "[3, 1, 2].sort()", "[1,2,3]"],
+        [
+            "list.sort()",
+            "elements in ascending order",
+            "comparisons",
+            "[3, 1, 2].sort()",
+            "[1,2,3]",
+        ],
     ),
     Function::method(
         "isSorted",
@@ -100,7 +106,7 @@ pub(super) static FUNCTIONS: [Function; 12] = [
         is_sorted,
         [
             "list.isSorted()",
-            "none smaller than the one before",
+            "true if no element is smaller than the one before",
             "elements",
             "[1, 1, 2].isSorted()",
             "true",
@@ -110,7 +116,7 @@ pub(super) static FUNCTIONS: [Function; 12] = [
         "lists.range",
         (1, 1),
         range,
-        ["lists.range(n)", "integers from 0 to before n", "elements", "lists.range(3)", "[0,1,2]"],
+        ["lists.range(n)", "integers from 0 to n - 1", "elements", "lists.range(3)", "[0,1,2]"],
     ),
     Function::method(
         "join",
@@ -118,8 +124,8 @@ pub(super) static FUNCTIONS: [Function; 12] = [
         join,
         [
             "list.join(separator)",
-            "strings in a row",
-            "bytes made",
+            "strings joined, with the separator between them",
+            "bytes of the result",
             "['a', 'b'].join('-')",
             "\"a-b\"",
         ],

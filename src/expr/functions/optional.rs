@@ -14,7 +14,7 @@ pub(super) static FUNCTIONS: [Function; 9] = [
         "optional.of",
         (1, 1),
         of,
-        ["optional.of(x)", "optional with a value", "1", "optional.of(1).value()", "1"],
+        ["optional.of(x)", "optional with the value x", "1", "optional.of(1).value()", "1"],
     ),
     Function::global(
         "optional.ofNonZeroValue",
@@ -22,7 +22,7 @@ pub(super) static FUNCTIONS: [Function; 9] = [
         of_non_zero_value,
         [
             "optional.ofNonZeroValue(x)",
-            "without one where x is null, false, 0 or empty",
+            "optional with the value x; none if x is null, false, 0 or empty",
             "1",
             "optional.ofNonZeroValue('').hasValue()",
             "false",
@@ -32,19 +32,25 @@ pub(super) static FUNCTIONS: [Function; 9] = [
         "optional.none",
         (0, 0),
         |_, _| Ok(Datum::Optional(None)),
-        ["optional.none()", "without a value", "1", "optional.none().hasValue()", "false"],
+        ["optional.none()", "optional without a value", "1", "optional.none().hasValue()", "false"],
     ),
     Function::method(
         "hasValue",
         (1, 1),
         has_value,
-        ["optional.hasValue()", "there is a value", "1", "{'a': 1}.?a.hasValue()", "true"],
+        [
+            "optional.hasValue()",
+            "true if the optional has a value",
+            "1",
+            "{'a': 1}.?a.hasValue()",
+            "true",
+        ],
     ),
     Function::method(
         "value",
         (1, 1),
         value,
-        ["optional.value()", "the value, or an error", "1", "{'a': 1}.?a.value()", "1"],
+        ["optional.value()", "value; an error if there is none", "1", "{'a': 1}.?a.value()", "1"],
     ),
     Function::method(
         "or",
@@ -62,7 +68,13 @@ pub(super) static FUNCTIONS: [Function; 9] = [
         "orValue",
         (2, 2),
         or_value,
-        ["optional.orValue(x)", "the value, or x", "1", "{'a': {}}.?a.?b.orValue(5)", "5"],
+        [
+            "optional.orValue(x)",
+            "value; x if there is none",
+            "1",
+            "{'a': {}}.?a.?b.orValue(5)",
+            "5",
+        ],
     ),
     Function::method(
         "unwrapOpt",
@@ -70,7 +82,7 @@ pub(super) static FUNCTIONS: [Function; 9] = [
         unwrap,
         [
             "list.unwrapOpt()",
-            "the values of those optionals that have one",
+            "list of the values of the optionals that have one",
             "elements",
             "[optional.of(1), optional.none()].unwrapOpt()",
             "[1]",

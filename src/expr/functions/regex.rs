@@ -15,7 +15,7 @@ pub(super) static FUNCTIONS: [Function; 4] = [
         matches,
         [
             "text.matches(pattern)",
-            "the pattern is somewhere in the text; also matches(text, pattern)",
+            "true if the pattern matches a part of the text; also matches(text, pattern)",
             "bytes x 2 x KiB of the pattern",
             "'abc'.matches('^a.c$')",
             "true",
@@ -28,7 +28,7 @@ pub(super) static FUNCTIONS: [Function; 4] = [
         find,
         [
             "text.find(pattern)",
-            "first match, or an empty string",
+            "first match; empty if there is none",
             "bytes x 2 x KiB of the pattern",
             "'abc 123'.find('[0-9]+')",
             "\"123\"",
@@ -41,7 +41,7 @@ pub(super) static FUNCTIONS: [Function; 4] = [
         [
             "text.findAll(pattern, limit)",
             "list of all matches, or of the first limit of them",
-            "the same for the rest of the text behind each match",
+            "as find, for the rest of the text behind each match",
             "'1 22 333'.findAll('[0-9]+', 2)",
             "[\"1\",\"22\"]",
         ],

@@ -14,7 +14,7 @@ pub(super) static FUNCTIONS: [Function; 3] = [
         contains,
         [
             "sets.contains(list, part)",
-            "every element of the second list is in the first",
+            "true if the first list has every element of the second",
             "elements x elements",
             "sets.contains([1, 2, 3], [3, 1])",
             "true",
@@ -26,7 +26,7 @@ pub(super) static FUNCTIONS: [Function; 3] = [
         equivalent,
         [
             "sets.equivalent(a, b)",
-            "each list contains the other",
+            "true if each list has every element of the other",
             "elements x elements",
             "sets.equivalent([1, 2], [2, 1, 1])",
             "true",
@@ -38,7 +38,7 @@ pub(super) static FUNCTIONS: [Function; 3] = [
         intersects,
         [
             "sets.intersects(a, b)",
-            "an element is in both",
+            "true if the lists have an element in common",
             "elements x elements",
             "sets.intersects([1, 2], [3, 2])",
             "true",

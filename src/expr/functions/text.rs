@@ -15,7 +15,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         size,
         [
             "size(x)",
-            "code points of a string, bytes, elements of a list, members of a map; also x.size()",
+            "number of code points of a string, of bytes, of elements of a list, of entries of a map; also x.size()",
             "bytes of a string / 32",
             "size('Zoë') + [1, 2].size()",
             "5",
@@ -28,7 +28,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         contains,
         [
             "text.contains(part)",
-            "the part is somewhere in a string, or in bytes",
+            "true if the string, or the bytes, contain the part",
             "bytes of both / 8",
             "'abc'.contains('b')",
             "true",
@@ -40,7 +40,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         starts_with,
         [
             "text.startsWith(part)",
-            "a string or bytes begin with the part",
+            "true if the string, or the bytes, begin with the part",
             "bytes of the part / 32",
             "b'abc'.startsWith(b'ab')",
             "true",
@@ -52,7 +52,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         ends_with,
         [
             "text.endsWith(part)",
-            "a string or bytes end with the part",
+            "true if the string, or the bytes, end with the part",
             "bytes of the part / 32",
             "'abc'.endsWith('bc')",
             "true",
@@ -64,7 +64,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         index_of,
         [
             "x.indexOf(part, from)",
-            "place of the first such part of a string, or element of a list; -1 without one; from is for strings",
+            "position of the first occurrence of a part of a string, or of an element of a list; -1 if there is none; from only with strings",
             "bytes of both / 4, or elements",
             "'abcabc'.indexOf('c', 3) + [7, 8].indexOf(8)",
             "6",
@@ -76,7 +76,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         last_index_of,
         [
             "x.lastIndexOf(part, from)",
-            "the same of the last one",
+            "position of the last occurrence, as above",
             "bytes of both / 4, or elements",
             "'abcabc'.lastIndexOf('b') + [8, 8].lastIndexOf(8)",
             "5",
@@ -88,7 +88,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         Cost::Linear,
         [
             "text.charAt(place)",
-            "the character there; empty at the end",
+            "character at a position; empty at the end",
             "bytes / 8",
             "'Zoë'.charAt(2)",
             "\"ë\"",
@@ -100,7 +100,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         Cost::Linear,
         [
             "text.substring(start, end)",
-            "from start to before end, or to the last character",
+            "characters from start to end - 1, or to the last one",
             "bytes / 8",
             "'abcd'.substring(1, 3)",
             "\"bc\"",
@@ -112,8 +112,8 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         Cost::Replace,
         [
             "text.replace(part, other, count)",
-            "every part replaced, or the first count of them",
-            "bytes / 8, and those of the other at each place",
+            "string with every occurrence replaced, or the first count of them",
+            "bytes / 8, and the bytes of other for each occurrence",
             "'aXbX'.replace('X', '-')",
             "\"a-b-\"",
         ],
@@ -124,7 +124,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         Cost::Split,
         [
             "text.split(separator, count)",
-            "the parts between separators, at most count",
+            "list of the parts between separators, at most count",
             "bytes / 8, and 8 for each part",
             "'a,b'.split(',')",
             "[\"a\",\"b\"]",
@@ -134,7 +134,13 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         "trim",
         (1, 1),
         Cost::Linear,
-        ["text.trim()", "without blanks at both ends", "bytes / 8", "' a '.trim()", "\"a\""],
+        [
+            "text.trim()",
+            "string without white space at both ends",
+            "bytes / 8",
+            "' a '.trim()",
+            "\"a\"",
+        ],
     ),
     Function::foreign_method(
         "lowerAscii",
@@ -142,7 +148,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         Cost::Linear,
         [
             "text.lowerAscii()",
-            "A to Z in lower case",
+            "string with A to Z in lower case",
             "bytes / 8",
             "'TacoCÆt'.lowerAscii()",
             "\"tacocÆt\"",
@@ -154,7 +160,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         Cost::Linear,
         [
             "text.upperAscii()",
-            "a to z in upper case",
+            "string with a to z in upper case",
             "bytes / 8",
             "'taco'.upperAscii()",
             "\"TACO\"",
@@ -166,7 +172,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         reverse,
         [
             "x.reverse()",
-            "characters or elements from the end",
+            "characters or elements in reverse order",
             "bytes / 4, or elements",
             "[1, 2].reverse()",
             "[2,1]",
@@ -178,7 +184,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         Cost::Format,
         [
             "text.format(list)",
-            "%s %d %f %e %x %o %b replaced by the values of the list",
+            "string with %s %d %f %e %x %o %b replaced by the values of the list",
             "bytes of both, and 64 for each clause",
             "'%s: %.2f'.format(['a', 1.5])",
             "\"a: 1.50\"",
@@ -190,7 +196,7 @@ pub(super) static FUNCTIONS: [Function; 17] = [
         Cost::Linear,
         [
             "strings.quote(text)",
-            "as a literal, with escapes",
+            "string as a literal, in quotes and with escapes",
             "bytes / 8",
             "strings.quote('a\"b')",
             r#""\"a\\\"b\"""#,

@@ -15,7 +15,7 @@ pub(super) static FUNCTIONS: [Function; 12] = [
         Linear,
         [
             "timestamp(text)",
-            "from RFC 3339, or seconds since 1970",
+            "timestamp from RFC 3339 text, or from seconds since 1970",
             "bytes / 8",
             "timestamp('2024-02-29T12:30:00+01:00')",
             "\"2024-02-29T11:30:00Z\"",
@@ -27,7 +27,7 @@ pub(super) static FUNCTIONS: [Function; 12] = [
         duration,
         [
             "duration(text)",
-            "from 1h30m, 2d, 250ms or ISO 8601; a year is 365 days, months are refused",
+            "duration from 1h30m, 2d, 250ms or ISO 8601; a year is 365 days, months are refused",
             "bytes / 4",
             "duration('PT1H0.5S')",
             "\"3600.5s\"",
@@ -39,7 +39,7 @@ pub(super) static FUNCTIONS: [Function; 12] = [
         Linear,
         [
             "time.getFullYear(zone)",
-            "year, in UTC or the zone: +02:00, Europe/Berlin",
+            "year, in UTC or in the zone: +02:00, Europe/Berlin",
             "40",
             "timestamp('2024-12-31T23:30:00Z').getFullYear('+02:00')",
             "2025",

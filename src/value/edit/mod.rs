@@ -335,7 +335,7 @@ impl<'a> Editor<'a> {
     /// Puts `new` in the place of what is there. Nothing happens when they are identical.
     pub fn replace(&mut self, place: &[u32], new: impl Into<Measured>) -> Result<()> {
         let new = new.into();
-        // What was spelled is taken back where nothing is to be done.
+        // The recorded effect is taken back where nothing is to be done.
         let start = self.journal.effects.len();
         if self.effects == Effects::Recorded {
             spell(self.root, effect::REPLACE, place, &mut self.journal.effects);

@@ -405,7 +405,7 @@ pub(super) fn take_each(root: &mut Root, place: &[u32], positions: &[u32]) -> La
                 .iter()
                 .rev()
                 .map(|position| {
-                    // What a run is changed by may move its children to another.
+                    // A change of a run may move its children to another run.
                     let Container::Packed(mut home, steps) = walk_container(root, place) else {
                         unreachable!("a packed container stays packed when it shrinks")
                     };

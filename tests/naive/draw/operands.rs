@@ -30,7 +30,7 @@ fn path_operand(draw: &mut Draw<'_>, path: Path) -> Operand {
 pub(super) struct Context<'c> {
     pub document: &'c Value,
     pub operator: &'static str,
-    /// What is at the first operand's path.
+    /// The value at the first operand's path.
     pub target: Option<Value>,
 }
 
@@ -79,7 +79,7 @@ fn sound_operand(draw: &mut Draw<'_>, kind: OperandKind, context: &Context<'_>) 
         OperandKind::JsonString => json_operand(text(draw)),
         OperandKind::Patch => json_operand(json_patch(draw, context)),
         OperandKind::Number => {
-            // What only few pairs of numbers do.
+            // Results that only few pairs of numbers have.
             let partner = match context.target.as_ref().map(Value::to_string).as_deref() {
                 Some("-9223372036854775808") => Some("-1"),
                 Some("9223372036854775807") => Some("1"),
@@ -138,7 +138,7 @@ fn sound_operand(draw: &mut Draw<'_>, kind: OperandKind, context: &Context<'_>) 
     }
 }
 
-/// What is refused before anything is looked up.
+/// An operand that is refused before anything is looked up.
 fn mistake(draw: &mut Draw<'_>, kind: OperandKind) -> Operand {
     use OperandKind as Kind;
     match kind {

@@ -7,7 +7,7 @@ use super::Draw;
 use super::documents::{BASE64, NAMES, TIMES};
 use crate::path::{self, Child, Location, Segment, Selector, Step};
 
-/// What an operator likes to find.
+/// The kind of value that an operator accepts.
 #[derive(Clone, Copy)]
 pub(super) enum Wanted {
     Any,

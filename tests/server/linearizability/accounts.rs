@@ -1,4 +1,4 @@
-//! What commands do to a few accounts, documents `{"balance":n}`, as the checker's model.
+//! The effect of commands on a few accounts, documents `{"balance":n}`, as the checker's model.
 //!
 //! A command is a list of steps, whatever its name: the model runs the steps, and how they are
 //! written is the command's form. A revision is what the server says it is. The model holds it as
@@ -82,7 +82,7 @@ impl Action {
     }
 }
 
-/// What is done with one account; assertions come before changes of the same account.
+/// An action on one account; assertions come before changes of the same account.
 pub type Step = (usize, Action);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub enum Form {
 pub struct Op {
     pub form: Form,
     pub steps: Vec<Step>,
-    /// What makes a transaction happen once, however often it is sent.
+    /// The token with which a transaction happens once, however often it is sent.
     pub token: Option<u64>,
 }
 
@@ -180,7 +180,7 @@ impl fmt::Debug for Op {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// What each step told that tells something, in order.
+    /// The numbers that steps replied, in order.
     Told(Vec<i64>),
     /// A condition was false, of an account with this balance.
     False { account: usize, balance: i64 },
@@ -309,7 +309,7 @@ fn act(account: &mut Account, action: Action, told: &mut Told) -> bool {
     }
 }
 
-/// What is left of a reply, or nothing where there is none to disagree with.
+/// The rest of a reply; none where there is no reply to compare with.
 struct Told<'a>(Option<Iter<'a, i64>>);
 
 impl Told<'_> {

@@ -18,7 +18,7 @@ use std::hash::Hash;
 /// calls, four at once, need some hundreds.
 const MAX_VISITED: usize = 200_000;
 
-/// What calls do, one at a time.
+/// The effect of calls, one at a time.
 pub trait Model {
     type State: Clone + Eq + Hash + Debug;
     type Op: Debug;
@@ -138,7 +138,7 @@ fn search<M: Model>(
     decided: Set,
 ) -> Result<Vec<usize>, Refusal<M::State>> {
     let mut by_end: Vec<usize> = (0..history.len()).collect();
-    // What was answered first most likely happened first.
+    // The call that was answered first most likely happened first.
     by_end.sort_by_key(|&nth| history[nth].end());
     let longest = Refusal { longest: Vec::new(), state: initial.clone() };
     let visited = HashSet::new();
@@ -171,7 +171,7 @@ impl<M: Model> Search<'_, M> {
         for at in 0..self.by_end.len() {
             let nth = self.by_end[at];
             let call = &self.history[nth];
-            // What was sent after another had been answered did not happen before it.
+            // A call that was sent after another had been answered did not happen before it.
             if decided.contains(nth) || call.sent > horizon || call.sent > call.end() {
                 continue;
             }

@@ -96,7 +96,7 @@ impl Recorder {
     }
 }
 
-/// What a client remembers of one call.
+/// A client's record of one call.
 pub struct Record {
     client: usize,
     op: Op,
@@ -133,7 +133,7 @@ pub struct Client<'a> {
     rng: Rng,
     manner: Manner,
     line: Option<Line>,
-    /// What it was last told of each account: what its conditions are about.
+    /// The last reply about each account, which its conditions use.
     seen: Vec<(i64, i64)>,
     pub records: Vec<Record>,
 }
@@ -145,7 +145,7 @@ impl<'a> Client<'a> {
         Client { number, recorder, rng, manner, line: None, seen, records: Vec::new() }
     }
 
-    /// What everyone knows at the start of a history.
+    /// Sets the state that every client knows at the start of a history.
     pub fn start_from(&mut self, state: &State) {
         let known = |account: &Account| match account.revision {
             Revision::Is(revision) => (account.balance, revision),
@@ -286,7 +286,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// What clients do that do it in several commands: little else, so that they are found out soon.
+    /// Operations of clients that need several commands for one: mostly those, so that the fault is found soon.
     fn plain_op(&mut self) -> Op {
         let (from, n) = (self.rng.below(2), 1 + self.rng.below(9) as i64);
         match self.rng.below(3) {

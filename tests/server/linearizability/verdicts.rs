@@ -145,7 +145,7 @@ fn a_guard_that_did_not_guard_is_refused() {
     accepts(&vec![answered(1, 2, transfer(101), refused(100))]);
     refuses(&vec![answered(1, 2, transfer(101), refused(99))]);
     refuses(&vec![answered(1, 2, transfer(30), refused(100))]);
-    // What was refused changed nothing.
+    // A refused call changed nothing.
     refuses(&vec![
         answered(1, 2, transfer(101), refused(100)),
         told(3, 4, read_both(), &[-1, 201]),

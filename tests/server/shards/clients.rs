@@ -24,7 +24,7 @@ const REST: Duration = Duration::from_millis(2);
 const LEASE: &str = "3000";
 const WAIT: &str = "5000";
 
-/// What a client knows of a change.
+/// A client's knowledge of a change.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Known {
     /// It is on the master and a replica.
@@ -158,7 +158,7 @@ impl Drop for Alarm<'_> {
     }
 }
 
-/// What became of a request.
+/// The outcome of a request.
 enum Outcome {
     Told(Reply),
     /// It is unknown if the change was applied.
