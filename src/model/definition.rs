@@ -1,112 +1,13 @@
 //! One definition of a model: what was given, and what it compiles to.
 
+use super::rule::{Rule, ValidationContext};
 use super::schema::{Schema, SchemaLimits};
+use super::source::{Defaults, DefinitionSource, Refresh};
 use crate::budget::Allowance;
-use crate::error::{Error, ErrorCode, Result};
-use crate::expr::{AllowedNames, ExprLimits, OldSelf, Program, Scope};
-use crate::value::edit::{ChangeKind, Editor, PlaceChange, WatchPaths};
-use crate::value::{Text, View};
-
-/// A definition as it was given: what is stored and sent, and compiled again where it arrives.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DefinitionSource {
-    /// JSON Schema of any draft from 4 on, as JSON text.
-    pub schema: Box<[u8]>,
-    pub rules: Vec<RuleSource>,
-    pub ttl_s: Option<u64>,
-    pub refresh: Refresh,
-    pub formats: Formats,
-    pub defaults: Defaults,
-}
-
-impl DefinitionSource {
-    /// Compares two definitions with their schemas as JSON values: spacing and the order of members do
-    /// not make another definition.
-    pub fn is_same(&self, other: &DefinitionSource) -> bool {
-        let others = |source: &DefinitionSource| {
-            let DefinitionSource { schema: _, rules, ttl_s, refresh, formats, defaults } =
-                source.clone();
-            (rules, ttl_s, refresh, formats, defaults)
-        };
-        others(self) == others(other) && is_same_json(&self.schema, &other.schema)
-    }
-}
-
-fn is_same_json(a: &[u8], b: &[u8]) -> bool {
-    let value = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).ok();
-    a == b || value(a).is_some_and(|a| value(b).is_some_and(|b| a == b))
-}
-
-/// Whether the values of `format` are validated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Formats {
-    #[default]
-    Assert,
-    Annotate,
-}
-
-impl Formats {
-    /// As the syntax spells it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Formats::Assert => "ASSERT",
-            Formats::Annotate => "ANNOTATE",
-        }
-    }
-}
-
-/// Whether missing members get their `default`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Defaults {
-    #[default]
-    Filled,
-    Ignored,
-}
-
-impl Defaults {
-    /// As a description spells it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Defaults::Filled => "FILLED",
-            Defaults::Ignored => "IGNORED",
-        }
-    }
-}
-
-/// A rule as it was given.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RuleSource {
-    pub name: Box<str>,
-    pub expr: Box<str>,
-}
-
-/// When a document's time to live begins anew.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Refresh {
-    /// Never: it counts from the creation.
-    #[default]
-    Never,
-    /// At every command that changes the document.
-    Write,
-    /// At every command that changes or reads the document.
-    Read,
-}
-
-impl Refresh {
-    /// As the syntax spells it; none where it is left out.
-    pub fn word(self) -> Option<&'static str> {
-        match self {
-            Refresh::Never => None,
-            Refresh::Write => Some("WRITE"),
-            Refresh::Read => Some("READ"),
-        }
-    }
-}
-
-/// The most rules one model may have.
-pub const RULES_MAX: usize = crate::limit::RULES.default as usize;
-/// The longest time to live of a model: the server's clock has room for it.
-pub const TTL_MAX_S: u64 = 1 << 40;
+use crate::error::{Error, Result};
+use crate::expr::{AllowedNames, ExprLimits, OldSelf, Program};
+use crate::value::View;
+use crate::value::edit::{Editor, PlaceChange, WatchPaths};
 
 /// A compiled definition.
 pub struct Definition {
@@ -118,24 +19,6 @@ pub struct Definition {
     reads_clock: bool,
     /// What rules read of the document before a command.
     old_paths: WatchPaths,
-}
-
-struct Rule {
-    name: Box<str>,
-    program: Program,
-}
-
-/// What rules may read besides the document.
-#[derive(Clone, Copy)]
-pub struct ValidationContext<'a> {
-    pub key: &'a [u8],
-    /// The document's revision before the command; none at its creation.
-    pub revision: Option<u64>,
-    /// None where no rule reads it, see [`Definition::reads_clock`].
-    pub now_us: Option<u64>,
-    pub limits: &'a ExprLimits,
-    /// What the schema and the rules are paid from.
-    pub allowance: &'a Allowance<'a>,
 }
 
 impl Definition {
@@ -241,51 +124,5 @@ impl Definition {
 
     fn name_version(&self, error: Error) -> Error {
         error.integer("definition-version", self.version.into())
-    }
-}
-
-impl Rule {
-    /// Whether the changes can have altered what the rule says.
-    fn is_touched(&self, document: View<'_>, changes: &[PlaceChange]) -> bool {
-        let Some(members) = self.program.self_members() else { return true };
-        changes.iter().any(|change| match (change.place.first(), change.kind) {
-            // The root itself: a member came or went.
-            (None, ChangeKind::Value | ChangeKind::Members) => true,
-            (Some(position), _) => match document.as_object().and_then(|o| o.member(*position)) {
-                Some((name, _)) => members.iter().any(|member| name == Text::from(&**member)),
-                None => true,
-            },
-        })
-    }
-
-    fn validate(
-        &self,
-        document: View<'_>,
-        before: Option<OldSelf<'_>>,
-        context: &ValidationContext<'_>,
-    ) -> Result<()> {
-        // What compares with the document before has nothing to say where there was none.
-        if before.is_none() && !self.program.old_self_paths().is_empty() {
-            return Ok(());
-        }
-        let scope = Scope {
-            this: Some(document),
-            args: None,
-            docs: None,
-            old_self: before,
-            value: None,
-            now_us: context.now_us,
-            key: context.key,
-            revision: context.revision,
-            allowance: Some(context.allowance),
-        };
-        let named = |error: Error| error.text("rule", self.name.as_bytes());
-        if self.program.test(&scope, context.limits).map_err(named)? {
-            return Ok(());
-        }
-        let error = Error::new(ErrorCode::Rule, "the document would break a rule of its model")
-            .text("rule", self.name.as_bytes())
-            .text("expr", self.program.source().as_bytes());
-        Err(error.values(self.program.explain(&scope, context.limits)))
     }
 }

@@ -14,7 +14,8 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::registry::{ModelEntry, Models, OutlineItem};
+use super::entry::{ModelEntry, OutlineItem};
+use super::registry::Models;
 use crate::error::Error;
 
 /// How often nodes tell each other what they hold.

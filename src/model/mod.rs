@@ -5,17 +5,19 @@
 //! here knows how definitions travel.
 
 mod definition;
-mod ended;
+mod ends;
+mod entry;
 pub mod exchange;
+mod handle;
 mod registry;
+mod rule;
 pub mod schema;
+mod source;
 
-pub use definition::{
-    Defaults, Definition, DefinitionSource, Formats, RULES_MAX, Refresh, RuleSource, TTL_MAX_S,
-    ValidationContext,
-};
-pub use ended::{ENDED_KEPT, ENDED_MAX};
-pub use registry::{
-    FORGOTTEN, MODELS_MAX, Model, ModelEntry, Models, NAME_BYTES_MAX, OutlineItem, ReadDefinition,
-    VERSION_MAX, check_name, no_model,
-};
+pub use definition::Definition;
+pub use ends::{ENDED_KEPT, ENDED_MAX};
+pub use entry::{FORGOTTEN, ModelEntry, NAME_BYTES_MAX, OutlineItem, VERSION_MAX, check_name};
+pub use handle::{Model, ReadDefinition};
+pub use registry::{MODELS_MAX, Models, no_model};
+pub use rule::ValidationContext;
+pub use source::{Defaults, DefinitionSource, Formats, RULES_MAX, Refresh, RuleSource, TTL_MAX_S};

@@ -6,159 +6,25 @@
 //!
 //! Definitions of one name are ordered by their version, and the end of a definition is a version as
 //! well: so servers that hear of them in any order come to hold the same ones. Ends are remembered for as long
-//! as it takes until others have come, see [`super::ended`].
+//! as it takes until others have come, see [`super::ends`].
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Bound;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::definition::{Definition, DefinitionSource, RuleSource};
-use super::ended::Ends;
+use super::definition::Definition;
+use super::ends::Ends;
+use super::entry::{FORGOTTEN, ModelEntry, OutlineItem, VERSION_MAX};
+use super::handle::{Model, ModelState};
 use super::schema::SchemaLimits;
+use super::source::DefinitionSource;
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::ExprLimits;
 use crate::limit;
 
-/// The longest name of a model, in bytes.
-pub const NAME_BYTES_MAX: usize = crate::limit::MODEL_NAME_BYTES.default as usize;
 /// The most models that clients may define at a time.
 pub const MODELS_MAX: usize = crate::limit::MODELS.default as usize;
-/// The entry under the empty name, which no model can have, is an end with the highest version of all ends
-/// that were forgotten.
-pub const FORGOTTEN: &str = "";
-
-/// One name, and what is defined for it now.
-pub struct Model {
-    name: Box<str>,
-    state: RwLock<InForce>,
-}
-
-#[derive(Default)]
-struct InForce {
-    /// Of the latest definition, or of its end; 0 where nothing is known.
-    version: u32,
-    /// What was given, while it is defined.
-    source: Option<DefinitionSource>,
-    /// None also where what was given elsewhere does not compile here.
-    definition: Option<Definition>,
-    /// [`ModelEntry::hash`] of what is known; 0 where nothing is.
-    hash: u64,
-}
-
-/// What is known of one name, to be stored and sent.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ModelEntry {
-    pub name: Box<str>,
-    pub version: u32,
-    /// None where the definition was ended.
-    pub source: Option<DefinitionSource>,
-}
-
-impl ModelEntry {
-    /// The highest version of all ends that were forgotten, as an entry.
-    fn forgotten(version: u32) -> ModelEntry {
-        ModelEntry { name: FORGOTTEN.into(), version, source: None }
-    }
-
-    /// The same number on every node that runs the same build of the module.
-    pub fn hash(&self) -> u64 {
-        #[cfg(test)]
-        HASHED.set(HASHED.get() + 1);
-        let mut hasher = foldhash::quality::FixedState::with_seed(1).build_hasher();
-        Hash::hash(self, &mut hasher);
-        hasher.finish()
-    }
-
-    /// About the bytes it takes, stored or sent.
-    pub fn bytes(&self) -> usize {
-        let rule = |rule: &RuleSource| rule.name.len() + rule.expr.len();
-        let source = |source: &DefinitionSource| {
-            source.schema.len() + source.rules.iter().map(rule).sum::<usize>()
-        };
-        16 + self.name.len() + self.source.as_ref().map_or(0, source)
-    }
-}
-
-/// What two nodes compare of an entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutlineItem {
-    pub name: Box<str>,
-    pub version: u32,
-    pub hash: u64,
-}
-
-/// A model's definition, held still while it is read.
-pub struct ReadDefinition<'m>(RwLockReadGuard<'m, InForce>);
-
-impl ReadDefinition<'_> {
-    /// None where the model is not defined here.
-    #[inline]
-    pub fn get(&self) -> Option<&Definition> {
-        self.0.definition.as_ref()
-    }
-
-    /// The version of the definition in force; 0 where there is none.
-    pub fn version(&self) -> u32 {
-        self.get().map_or(0, |definition| definition.version)
-    }
-}
-
-// Definitions change on the server's main thread alone; the locks only make them shareable. A panic while
-// one is held leaves whole states behind: they are replaced, never edited.
-impl Model {
-    fn new(name: &str) -> Model {
-        Model { name: name.into(), state: RwLock::default() }
-    }
-
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// What is defined now.
-    #[inline]
-    pub fn read(&self) -> ReadDefinition<'_> {
-        ReadDefinition(self.state.read().unwrap_or_else(|poisoned| poisoned.into_inner()))
-    }
-
-    /// The documents of this model that are in memory, wherever they are: in a database, being loaded, or
-    /// waiting to be freed in the background.
-    pub fn documents(model: &Arc<Model>) -> usize {
-        // The registry holds one.
-        Arc::strong_count(model) - 1
-    }
-
-    fn entry(&self) -> ModelEntry {
-        let state = self.read().0;
-        ModelEntry { name: self.name.clone(), version: state.version, source: state.source.clone() }
-    }
-
-    fn item(&self) -> OutlineItem {
-        let state = self.read().0;
-        OutlineItem { name: self.name.clone(), version: state.version, hash: state.hash }
-    }
-
-    fn set(&self, state: InForce) {
-        *self.state.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = state;
-    }
-
-    /// Flag: a definition, or the end of one, is known.
-    fn is_known(&self) -> bool {
-        self.read().0.version > 0
-    }
-
-    fn is_defined(&self) -> bool {
-        self.read().0.source.is_some()
-    }
-}
-
-impl std::fmt::Debug for Model {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Model").field(&self.name).finish()
-    }
-}
-
 /// The models of one server.
 #[derive(Default)]
 pub struct Models {
@@ -207,18 +73,18 @@ impl ModelTable {
             None => self.ended.insert(&entry.name, entry.version),
         }
         let (version, source) = (entry.version, entry.source.clone());
-        model.set(InForce { version, source, definition, hash });
+        model.set(ModelState { version, source, definition, hash });
         drop(model);
         self.forget(self.ended.overflow());
     }
 
     /// Takes what is known of a model out of the counts.
     fn discount(&mut self, model: &Model) {
-        let state = model.read().0;
+        let state = model.state();
         self.summary = self.summary.wrapping_sub(state.hash);
         match state.source {
             Some(_) => self.defined -= 1,
-            None => self.ended.remove(&model.name, state.version),
+            None => self.ended.remove(model.name(), state.version),
         }
     }
 
@@ -231,8 +97,8 @@ impl ModelTable {
         let before = hash(&self.ended);
         for name in self.ended.forget(version) {
             let Some(model) = self.by_name.get(&name).cloned() else { continue };
-            self.summary = self.summary.wrapping_sub(model.read().0.hash);
-            model.set(InForce::default());
+            self.summary = self.summary.wrapping_sub(model.state().hash);
+            model.set(ModelState::default());
             // The registry and this function hold one each; a document keeps its model.
             if Arc::strong_count(&model) == 2 {
                 self.by_name.remove(&name);
@@ -291,7 +157,7 @@ impl Models {
     pub fn names(&self) -> Vec<Box<str>> {
         let names = self.read();
         let defined = names.by_name.values().filter(|model| model.is_defined());
-        defined.map(|model| model.name.clone()).collect()
+        defined.map(|model| model.name().into()).collect()
     }
 
     /// The number of models that are defined.
@@ -304,7 +170,7 @@ impl Models {
         let names = self.read();
         let model = names.by_name.get(name);
         let is_same = |model: &Arc<Model>| {
-            model.read().0.source.as_ref().is_some_and(|known| known.is_same(&source))
+            model.state().source.as_ref().is_some_and(|known| known.is_same(&source))
         };
         let defined = model.is_some_and(|model| model.is_defined());
         if model.is_some_and(is_same) {
@@ -313,7 +179,7 @@ impl Models {
         if !defined && names.defined >= MODELS_MAX {
             return Err(Error::limit(limit::MODELS, MODELS_MAX as u64));
         }
-        let version = names.next_version(model.map_or(0, |model| model.read().0.version))?;
+        let version = names.next_version(model.map_or(0, |model| model.state().version))?;
         Ok(Some(ModelEntry { name: name.into(), version, source: Some(source) }))
     }
 
@@ -334,8 +200,8 @@ impl Models {
     /// The version in force: of the definition, or 0.
     pub fn version(&self, name: &str) -> u32 {
         let names = self.read();
-        let found = names.by_name.get(name).map(|model| model.read());
-        found.filter(|state| state.0.source.is_some()).map_or(0, |state| state.0.version)
+        let found = names.by_name.get(name).map(|model| model.state());
+        found.filter(|state| state.source.is_some()).map_or(0, |state| state.version)
     }
 
     /// The latest version that is known of a name, be it of an end; 0 where nothing is.
@@ -343,7 +209,7 @@ impl Models {
         let names = self.read();
         match name {
             FORGOTTEN => names.ended.forgotten(),
-            _ => names.by_name.get(name).map_or(0, |model| model.read().0.version),
+            _ => names.by_name.get(name).map_or(0, |model| model.state().version),
         }
     }
 
@@ -387,7 +253,7 @@ impl Models {
         }
         match names.by_name.get(&entry.name).filter(|model| model.is_known()) {
             Some(model) => {
-                let known = model.read().0;
+                let known = model.state();
                 (entry.version, &entry.source) > (known.version, &known.source)
             }
             // An end may have been forgotten here, a definition has not: it is never lost for an end
@@ -408,7 +274,7 @@ impl Models {
             let forgotten = entry.source.is_some() && entry.version <= names.ended.forgotten();
             return if forgotten { ModelEntry { version, ..entry } } else { entry };
         };
-        let (known, documents) = (model.read().0, Model::documents(model));
+        let (known, documents) = (model.state(), Model::documents(model));
         if entry.source.is_none() && known.source.is_some() && documents > 0 {
             ModelEntry { version, source: known.source.clone(), ..entry }
         } else if entry.version == known.version {
@@ -486,39 +352,9 @@ impl Models {
     }
 }
 
-/// The highest version of a definition; a document keeps the bit above for itself.
-pub const VERSION_MAX: u32 = crate::limit::DEFINITION_VERSIONS.default as u32;
-
 /// The refusal where a model has to be defined.
 pub fn no_model(name: &[u8]) -> Error {
     Error::new(ErrorCode::NoModel, "the model is not defined").text("model", name)
-}
-
-/// A name a model may be given: UTF-8, not empty, not too long, and not the built-in model's.
-pub fn check_name<'a>(name: &'a [u8], built_in: &str) -> Result<&'a str> {
-    let refused = |why: &'static str| Error::syntax(why).text("model", name);
-    let text = std::str::from_utf8(name).map_err(|_| refused("a model's name has to be UTF-8"))?;
-    if text.is_empty() {
-        return Err(refused("a model's name cannot be empty"));
-    }
-    if text == built_in {
-        return Err(refused("this model is built in and has no definition"));
-    }
-    if text.len() > NAME_BYTES_MAX {
-        return Err(Error::limit(limit::MODEL_NAME_BYTES, NAME_BYTES_MAX as u64));
-    }
-    Ok(text)
-}
-
-#[cfg(test)]
-thread_local! {
-    static HASHED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
-}
-
-/// The number of entries this thread has hashed.
-#[cfg(test)]
-pub fn hashed() -> u64 {
-    HASHED.get()
 }
 
 #[cfg(test)]

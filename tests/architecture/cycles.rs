@@ -20,17 +20,6 @@ const KNOWN: &[(&str, usize, &str)] = &[
         "natural: the engine owns its pending slices, and a slice runs the engine",
     ),
     ("lock/holders.rs", 2, "natural: a lock has holders, and a holder's mode is the lock's"),
-    (
-        "model/definition.rs",
-        17,
-        "to be divided: planner, walk and refusals of schemas know each other",
-    ),
-    ("model/ended.rs", 2, "to be divided: ends are entries of the registry, which keeps them"),
-    (
-        "model/schema/draft/mod.rs",
-        2,
-        "natural: translation follows references, whose targets are translated",
-    ),
     ("path/filter.rs", 2, "natural: a query has filters, and a filter has queries (RFC 9535)"),
     (
         "value/chunks.rs",
@@ -136,6 +125,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         let public = !matches!(item.vis, Visibility::Inherited);
         self.read_use(&item.tree, &mut Vec::new(), public);
     }
+
+    /// `pub(in super::super)` imports nothing.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let segments: Vec<_> = path.segments.iter().map(|s| s.ident.to_string()).collect();

@@ -322,7 +322,7 @@ fn an_outline_is_bounded_and_goes_on_where_it_ended() {
 #[test]
 fn nothing_is_hashed_to_compare_what_nodes_hold() {
     let mut node = node_with(4000, "true");
-    let hashed = crate::model::registry::hashed();
+    let hashed = crate::model::entry::hashed();
     let summary = node.models.summary();
     let mut summaries = 0;
     while summaries < 100 {
@@ -332,10 +332,10 @@ fn nothing_is_hashed_to_compare_what_nodes_hold() {
             messages.iter().filter(|message| **message == Message::Summary(summary)).count();
         assert_eq!(messages.len(), 1);
     }
-    assert_eq!(crate::model::registry::hashed(), hashed);
+    assert_eq!(crate::model::entry::hashed(), hashed);
     // One change is one entry.
     let entry = node.models.next("m1", source("{}")).unwrap().unwrap();
     node.models.install(&entry).unwrap();
-    assert_eq!(crate::model::registry::hashed(), hashed + 1);
+    assert_eq!(crate::model::entry::hashed(), hashed + 1);
     assert_ne!(node.models.summary(), summary);
 }

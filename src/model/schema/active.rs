@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use smallvec::SmallVec;
 
 use super::choice::{Branches, Choice, Pick};
-use super::outline::SubschemaId;
-use super::plan::{NONE, Plan, PlanNode};
+use super::plan::{Plan, PlanNode};
+use super::subschema::{NONE, SubschemaId};
 use crate::value::View;
 
 /// Which subschemas of a plan are gone through.
@@ -83,11 +83,15 @@ impl<'p> Active<'p> {
     }
 
     fn choose(&mut self, route: Route<'p>, id: SubschemaId, choice: &'p Choice, view: View<'_>) {
-        let pick = choice.pick(route.plan, view, |id| {
-            if id != NONE {
-                self.insert(id);
-            }
-        });
+        let pick = choice.pick(
+            view,
+            |test| route.plan.is_met(test, view),
+            |id| {
+                if id != NONE {
+                    self.insert(id);
+                }
+            },
+        );
         if let (Some(pick), Choice::Branches(branches)) = (pick, choice) {
             self.open.push(Open { id, branches, pick });
         }
@@ -102,7 +106,8 @@ impl<'p> Active<'p> {
                 let before = stack.len();
                 stack.extend(node.also.iter().copied());
                 for choice in &node.choices {
-                    let _undecided = choice.pick(plan, view, |id| stack.push(id));
+                    let _undecided =
+                        choice.pick(view, |test| plan.is_met(test, view), |id| stack.push(id));
                 }
                 stack[before..].reverse();
             }

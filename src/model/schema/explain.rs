@@ -7,16 +7,17 @@ use std::cell::RefCell;
 use jsonschema::error::ValidationErrorKind;
 
 use super::active::{Open, Route};
-use super::assertion::SchemaAssertion;
+use super::assertion::{Check, SchemaAssertion};
 use super::choice::Pick;
 use super::draft::Moves;
 use super::message;
-use super::outline::SubschemaId;
-use super::parts::{Checker, PartViolation};
-use super::plan::{Check, Plan};
+use super::parts::{Checker, KeywordLocation, PartViolation};
+use super::plan::Plan;
 use super::refusal::cut;
+use super::subschema::SubschemaId;
 use super::uri::{SCHEMA_URI, push_token, token_name};
-use super::walk::{Cause, VIOLATIONS_MAX, Violation, Walk};
+use super::violation::{Cause, VIOLATIONS_MAX, Violation};
+use super::walk::Walk;
 use crate::error::{Error, ErrorCode};
 use crate::value::View;
 
@@ -34,12 +35,6 @@ struct Finding {
     keyword: String,
     schema: String,
     message: String,
-}
-
-/// Where the crate says a keyword stands: in the part itself, or in a resource of the schema.
-pub(super) enum KeywordLocation {
-    Part(String),
-    At(String, String),
 }
 
 /// What explanations are made from.

@@ -5,15 +5,15 @@
 //! fills itself in for ever is refused when the schema is compiled; what several could do together is
 //! bounded by the editor's limits.
 
-use super::active::{Active, Route};
-use super::limits::SchemaLimits;
-use super::outline::SubschemaId;
-use super::parts::Checker;
-use super::plan::{Children, NONE, Plan};
-use super::refusal::refuse;
-use super::walk::Walk;
 use smallvec::SmallVec;
 
+use super::active::{Active, Route};
+use super::limits::SchemaLimits;
+use super::parts::Checker;
+use super::plan::{Children, Plan};
+use super::refusal::refuse;
+use super::subschema::{NONE, SubschemaId};
+use super::walk::Walk;
 use crate::error::{ErrorCode, Result};
 use crate::value::edit::{Editor, Effects, Journal};
 use crate::value::{Limits, Place, Root, Text, View};

@@ -9,151 +9,17 @@
 //! because what is said of a violation is our own.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 
 use jsonschema::JsonType;
 use jsonschema::json::{self, Json, JsonNumber, NodeIdentity};
 use serde_json::Value as Serde;
 
-use crate::budget::Allowance;
-use crate::error::{Error, Result};
-use crate::limit;
+use super::meter::{Meter, NUMBER_DIGITS, TEXT_BYTES};
+use super::unique::{is_unique, is_unique_within};
 use crate::value::{self, ArrayView, ObjectView, View};
 
 /// The representation.
 pub(super) struct DocumentJson;
-
-/// What one check may cost.
-pub(super) struct Meter {
-    left: Cell<u64>,
-    /// Charged for a step into a container: more where the schema may apply much to each value.
-    charge: u64,
-    /// Charged for [`MATCHED_BYTES`] of a text: more where the schema has a large pattern.
-    matching: u64,
-    start: u64,
-    /// The limit that ends the check.
-    limit: (limit::Limit, u64),
-    /// An address on the stack where the run began.
-    stack: usize,
-    stack_bytes: usize,
-}
-
-/// What comparing two values costs, those inside not counted: the time of that many steps.
-const COMPARISON_STEPS: u64 = 4;
-/// Bytes of a text that are compared for one step.
-const TEXT_BYTES: usize = 32;
-/// Bytes of a text that are matched with a pattern or a format for one step.
-const MATCHED_BYTES: usize = 4;
-/// Digits of a number in the schema that are read for one step; they are read at every comparison.
-const NUMBER_DIGITS: usize = 8;
-
-/// Bytes of a compiled pattern for which matching costs as much again. Most patterns take a nanosecond for a byte
-/// of the text whatever their size; those that defeat the matcher's cache take more the larger they are.
-const PATTERN_BYTES: usize = 4 << 10;
-
-/// What matching [`MATCHED_BYTES`] of a text is charged under a schema whose largest pattern takes so many
-/// bytes.
-pub(super) fn matching(largest_pattern: usize) -> u64 {
-    1 + (largest_pattern / PATTERN_BYTES) as u64
-}
-
-impl Meter {
-    pub fn new(steps: u64, charge: u64, stack_bytes: usize) -> Meter {
-        let here = 0_u8;
-        let stack = std::ptr::from_ref(&here) as usize;
-        let limit = (limit::SCHEMA_STEPS, steps);
-        Meter {
-            left: Cell::new(steps),
-            charge,
-            matching: 1,
-            start: steps,
-            limit,
-            stack,
-            stack_bytes,
-        }
-    }
-
-    /// The same meter, which charges so many steps for [`MATCHED_BYTES`] of a text.
-    pub fn matching(mut self, steps: u64) -> Meter {
-        self.matching = steps;
-        self
-    }
-
-    /// The same meter, of a command that can pay for no more than so many steps.
-    pub fn within(mut self, steps: u64, allowance: &Allowance<'_>) -> Meter {
-        if steps < self.start {
-            self.limit = (limit::COMMAND_STEPS, allowance.limits().command_steps);
-            self.start = steps;
-            self.left.set(steps);
-        }
-        self
-    }
-
-    /// The steps that were made.
-    pub fn spent(&self) -> u64 {
-        self.start - self.left.get()
-    }
-
-    /// Charges for work that is done whatever is left; afterwards the meter may be spent.
-    #[inline]
-    pub fn charge(&self, steps: u64) {
-        self.left.set(self.left.get().saturating_sub(steps));
-    }
-
-    /// Charges a step into a container of `len` children. `false`: the container is to look empty.
-    #[inline]
-    pub fn enter(&self, len: usize) -> bool {
-        let cost = self.charge * (1 + len as u64);
-        let here = 0_u8;
-        let depth = self.stack.abs_diff(std::ptr::from_ref(&here) as usize);
-        let left = self.left.get();
-        if left < cost || depth > self.stack_bytes {
-            self.left.set(0);
-            return false;
-        }
-        self.left.set(left - cost);
-        true
-    }
-
-    /// Charges the comparison of two values that takes so many steps more than most. `false`: they are
-    /// to look different.
-    #[inline]
-    fn compare(&self, more: usize) -> bool {
-        let left = self.left.get().saturating_sub(COMPARISON_STEPS + more as u64);
-        self.left.set(left);
-        left > 0
-    }
-
-    /// Charges for looking at everything in a value. `false`: it is too much.
-    fn look_through(&self, view: View<'_>) -> bool {
-        let more = match view {
-            View::Str(text) => text.as_bytes().len() / TEXT_BYTES,
-            _ => 0,
-        };
-        let left = self.left.get().saturating_sub(1 + more as u64);
-        self.left.set(left);
-        left > 0
-            && match view {
-                View::Array(array) => array.iter().all(|item| self.look_through(item)),
-                View::Object(object) => object.iter().all(|(_, member)| self.look_through(member)),
-                _ => true,
-            }
-    }
-
-    #[inline]
-    fn is_spent(&self) -> bool {
-        self.left.get() == 0
-    }
-
-    /// The verdict of the runs so far, which means something only if the meter is not spent.
-    #[inline]
-    pub fn verdict(&self, valid: bool) -> Result<bool> {
-        if self.is_spent() {
-            return Err(Error::limit(self.limit.0, self.limit.1));
-        }
-        Ok(valid)
-    }
-}
 
 /// A value, or what stands for one.
 #[derive(Clone, Copy)]
@@ -232,7 +98,7 @@ impl<'a> json::Node<'a, DocumentJson> for ValueNode<'a> {
     fn as_string(&self) -> Option<Cow<'a, str>> {
         let text = self.view()?.as_text()?;
         if let Some(meter) = self.meter {
-            meter.charge((text.as_bytes().len() / MATCHED_BYTES) as u64 * meter.matching);
+            meter.charge_matching(text.as_bytes().len());
         }
         Some(Cow::Borrowed(text.as_str()))
     }
@@ -499,42 +365,6 @@ impl<'a> json::Array<'a, DocumentJson> for ArrayNode<'a> {
     }
 }
 
-/// Whether no two elements are equal, as far as the meter lets tell.
-pub(super) fn is_unique_within(array: ArrayView<'_>, meter: &Meter) -> bool {
-    meter.look_through(View::Array(array)) && is_unique(array)
-}
-
-/// Whether no two elements are equal.
-fn is_unique(array: ArrayView<'_>) -> bool {
-    const PAIRWISE_MAX: usize = 8;
-    if array.len() <= PAIRWISE_MAX {
-        return array
-            .iter()
-            .enumerate()
-            .all(|(nth, item)| array.iter().take(nth).all(|other| !item.equals(other)));
-    }
-    // The hash is seeded, so that nobody can choose elements that collide.
-    let state = foldhash::quality::RandomState::default();
-    let mut seen = hashbrown::HashTable::with_capacity(array.len());
-    array.iter().all(|item| {
-        let hash = item.hash_with(&state);
-        let entry = seen.entry(hash, |(_, other)| item.equals(*other), |(hash, _)| *hash);
-        match entry {
-            hashbrown::hash_table::Entry::Occupied(_) => false,
-            hashbrown::hash_table::Entry::Vacant(vacant) => {
-                vacant.insert((hash, item));
-                true
-            }
-        }
-    })
-}
-
-/// Whether no element is equal to the one at `index`.
-pub(super) fn is_unique_at(array: ArrayView<'_>, index: usize) -> bool {
-    let Some(item) = array.get(index) else { return true };
-    array.iter().enumerate().all(|(nth, other)| nth == index || !item.equals(other))
-}
-
 pub(super) struct ElementsIter<'a> {
     items: Option<value::Items<'a>>,
     meter: Option<&'a Meter>,
@@ -570,7 +400,7 @@ mod tests {
         let (document, meter) = (value(document), Meter::new(steps, 1, usize::MAX));
         let node = ValueNode { what: NodeSource::View(document.view()), meter: Some(&meter) };
         let equal = node.equals_value(expected);
-        (steps - meter.left.get(), equal)
+        (meter.spent(), equal)
     }
 
     #[test]

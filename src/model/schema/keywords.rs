@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value as Serde};
 
+use super::uri::push_token;
+
 /// Which value the schemas under a keyword apply to: the value itself, its children, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Applies {
@@ -24,6 +26,20 @@ pub(super) enum InnerKey<'s> {
     Whole,
     Index(usize),
     Name(&'s str),
+}
+
+impl InnerKey<'_> {
+    /// Appends the key to the JSON Pointer of its keyword.
+    pub fn push_to(self, pointer: &mut String) {
+        match self {
+            InnerKey::Whole => {}
+            InnerKey::Index(nth) => pointer.push_str(&format!("/{nth}")),
+            InnerKey::Name(name) => {
+                pointer.push('/');
+                push_token(pointer, name);
+            }
+        }
+    }
 }
 
 pub(super) const KEYWORDS: [(&str, Holds, Applies); 20] = [

@@ -20,6 +20,8 @@ mod instance;
 mod keywords;
 mod limits;
 mod message;
+mod meter;
+mod named;
 mod outline;
 mod parts;
 mod pattern;
@@ -27,8 +29,11 @@ mod plan;
 mod planner;
 mod prune;
 mod refusal;
+mod subschema;
 mod trail;
+mod unique;
 mod uri;
+mod violation;
 mod walk;
 
 use std::cell::RefCell;
@@ -36,23 +41,25 @@ use std::cell::RefCell;
 use serde_json::Value as Serde;
 
 use self::active::Route;
+use self::assertion::literal::refuse_odd_numbers;
 use self::draft::{Moves, translate};
 use self::explain::Explain;
 use self::fill::Fill;
-use self::instance::Meter;
 pub use self::limits::SchemaLimits;
+use self::meter::Meter;
 use self::outline::SchemaOutline;
 use self::parts::{Checker, SchemaParts};
 use self::plan::{Plan, WHOLE};
 use self::planner::Planner;
 use self::refusal::{cut, refuse};
 use self::uri::SCHEMA_URI;
-use self::walk::{Violation, Walk};
+use self::violation::Violation;
+use self::walk::Walk;
 use crate::budget::Allowance;
 use crate::budget::weight::SCHEMA_STEPS;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
-use crate::model::Formats;
+use crate::model::source::Formats;
 use crate::value::View;
 use crate::value::edit::{CHANGES_MAX, Editor, PlaceChange};
 
@@ -110,7 +117,7 @@ impl Schema {
             + translated.moves.heap_bytes();
         // A value may be met by that many schemas in one step.
         let charge = 1 + outline.weight / 16;
-        let matching = instance::matching(translated.largest_pattern);
+        let matching = meter::matching(translated.largest_pattern);
         let moves = translated.moves;
         let unfilled = Box::default();
         let mut schema =
@@ -338,7 +345,7 @@ fn parse(text: &[u8], limits: &SchemaLimits) -> Result<Serde> {
     }
     let document: Serde = serde_json::from_slice(text)
         .map_err(|error| Error::syntax(cut(&format!("the schema is not JSON: {error}"))))?;
-    assertion::refuse_odd_numbers(&document)?;
+    refuse_odd_numbers(&document)?;
     Ok(document)
 }
 

@@ -14,14 +14,15 @@ use referencing::SPECIFICATIONS;
 use serde_json::{Map, Value as Serde};
 
 use super::draft::Translated;
-use super::explain::KeywordLocation;
-use super::instance::{self, DocumentJson, Meter, ValueNode};
+use super::instance::{DocumentJson, ValueNode};
 use super::limits::SchemaLimits;
+use super::meter::Meter;
 use super::refusal::{cut, refuse};
+use super::unique::is_unique_within;
 use super::uri::{PARTS_URI, SCHEMA_URI, unescape};
 use crate::budget::weight::SCHEMA_STEPS;
 use crate::error::{Error, Result};
-use crate::model::Formats;
+use crate::model::source::Formats;
 use crate::time::is_iso_8601;
 use crate::value::{ArrayView, View};
 
@@ -134,6 +135,12 @@ pub(super) struct Checker<'r> {
     meter: Meter,
 }
 
+/// Where the crate says a keyword stands: in the part itself, or in a resource of the schema.
+pub(super) enum KeywordLocation {
+    Part(String),
+    At(String, String),
+}
+
 /// A violation as the crate found it: instance pointer below the value asked about, subschema, kind.
 pub(super) struct PartViolation {
     pub place: String,
@@ -192,7 +199,7 @@ impl Checker<'_> {
 
     /// Whether no two elements of an array are equal, which is paid for.
     pub fn is_unique(&self, array: ArrayView<'_>) -> Result<bool> {
-        let unique = instance::is_unique_within(array, &self.meter);
+        let unique = is_unique_within(array, &self.meter);
         self.meter.verdict(unique)
     }
 

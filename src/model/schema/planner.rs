@@ -4,16 +4,18 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value as Serde, json};
 
-use super::assertion::{self, SchemaAssertion};
-use super::choice::{Choice, Condition, Study, is_condition, study_branches};
+use super::assertion::{Check, SchemaAssertion, literal};
+use super::choice::{Choice, Condition, Study, study_branches};
 use super::draft::Moves;
 use super::keywords::InnerKey;
 use super::limits::SchemaLimits;
-use super::outline::{ReferenceTarget, SchemaOutline, SubschemaId};
+use super::named::NamedSubschemas;
+use super::outline::SchemaOutline;
 use super::parts::CollectedParts;
-use super::plan::{Check, Children, NamedSubschemas, Plan, PlanNode, WHOLE};
+use super::plan::{Children, Plan, PlanNode, WHOLE, is_condition};
 use super::prune::{leads_to_default, prune};
 use super::refusal::refuse;
+use super::subschema::{ReferenceTarget, SubschemaId};
 use crate::error::Result;
 use crate::value::Measured;
 
@@ -297,7 +299,7 @@ impl<'o, 's> Planner<'o, 's> {
             }
             ("multipleOf", _) => {
                 let part = self.parts.add(json!({ "multipleOf": value }));
-                return Some(match assertion::number(value).and_then(assertion::small_divisor) {
+                return Some(match literal::number(value).and_then(literal::small_divisor) {
                     Some(divisor) => SchemaAssertion::MultipleOf(divisor, part),
                     None => SchemaAssertion::Part(part),
                 });
@@ -402,7 +404,7 @@ impl<'o, 's> Planner<'o, 's> {
                 seen.push(next);
                 let subschema = self.outline.subschema(next);
                 if let Some(default) = subschema.schema.get("default") {
-                    let default = assertion::value(default).ok_or_else(|| {
+                    let default = literal::value(default).ok_or_else(|| {
                         refuse("no document can hold the default", &nodes[next as usize].pointer)
                     })?;
                     defaults.insert(*id, default.into());

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::choice::Choice;
-use super::outline::SubschemaId;
-use super::plan::{NONE, PlanNode};
+use super::plan::PlanNode;
+use super::subschema::{NONE, SubschemaId};
 use crate::value::Measured;
 
 /// All subschemas a node leads to.

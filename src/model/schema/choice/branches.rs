@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use serde_json::Value as Serde;
 
-use super::super::assertion::{self, Options};
-use super::super::outline::SubschemaId;
-use super::super::plan::{Check, NamedSubschemas};
+use super::super::assertion::{Check, Options, literal};
+use super::super::named::NamedSubschemas;
+use super::super::subschema::SubschemaId;
 use super::discriminator::{ByPresence, ByValue, Discriminator, Touched};
 use super::facts::{Facts, Study};
-use super::{Pick, kinds};
+use super::kinds;
+use super::pick::Pick;
 use crate::error::Result;
 use crate::value::View;
 
@@ -181,7 +182,7 @@ fn by_value(
     let (mut values, mut picks) = (Vec::new(), Vec::new());
     for (value, mut fitting) in table {
         study.spend(open.len())?;
-        let Some(value) = assertion::value(value) else { return Ok(None) };
+        let Some(value) = literal::value(value) else { return Ok(None) };
         let kind = 1 << kinds::index(value.view());
         fitting.extend(open.iter().filter(|(_, kinds)| kinds & kind != 0).map(|(id, _)| *id));
         picks.push(only(fitting.into_iter()));

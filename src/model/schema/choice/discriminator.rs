@@ -1,9 +1,10 @@
 //! Members of an object that tell branches apart.
 
 use super::super::assertion::Options;
-use super::super::outline::SubschemaId;
-use super::super::plan::NamedSubschemas;
-use super::{Pick, kinds};
+use super::super::named::NamedSubschemas;
+use super::super::subschema::SubschemaId;
+use super::kinds;
+use super::pick::Pick;
 use crate::value::ObjectView;
 use crate::value::edit::{ChangeKind, PlaceChange};
 

@@ -10,8 +10,10 @@ use std::rc::Rc;
 
 use serde_json::Value as Serde;
 
+use super::super::keywords::InnerKey;
 use super::super::limits::SchemaLimits;
-use super::super::outline::{ReferenceTarget, SchemaOutline, Subschema, SubschemaId};
+use super::super::outline::SchemaOutline;
+use super::super::subschema::{ReferenceTarget, Subschema, SubschemaId};
 use super::kinds;
 use crate::error::{Error, Result};
 use crate::limit;
@@ -147,7 +149,7 @@ impl<'o, 's> Study<'o, 's> {
         let mut members: BTreeMap<&'s str, MemberFacts<'s>> = BTreeMap::new();
         let mut named = HashSet::new();
         for (keyword, key, inner) in &subschema.inner {
-            if let ("properties", super::super::keywords::InnerKey::Name(name)) = (*keyword, *key) {
+            if let ("properties", InnerKey::Name(name)) = (*keyword, *key) {
                 let own = self.own(*inner)?;
                 self.spend(1)?;
                 named.insert(name);

@@ -12,13 +12,15 @@ mod branches;
 mod condition;
 mod discriminator;
 mod facts;
+mod kinds;
+mod pick;
 
 pub(super) use self::branches::{Branches, study_branches};
-pub(super) use self::condition::{Condition, is_condition};
+pub(super) use self::condition::Condition;
 use self::discriminator::Touched;
 pub(super) use self::facts::Study;
-use super::outline::SubschemaId;
-use super::plan::Plan;
+pub(super) use self::pick::Pick;
+use super::subschema::SubschemaId;
 use crate::value::edit::PlaceChange;
 use crate::value::{ObjectView, View};
 
@@ -30,62 +32,14 @@ pub(super) enum Choice {
     Dependents(Box<[(Box<str>, SubschemaId)]>),
 }
 
-/// Which branch fits, if any does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pick {
-    Branch(SubschemaId),
-    /// No branch can fit.
-    Nothing,
-    Undecided,
-}
-
-/// Kinds of values, as bits. A number without a fraction is an integer.
-pub(super) mod kinds {
-    use super::View;
-
-    pub const ALL: u8 = 0x7f;
-    pub const INTEGER: u8 = 1 << 2;
-    pub const FRACTION: u8 = 1 << 3;
-    pub const OBJECT: u8 = 1 << 6;
-    pub const COUNT: usize = 7;
-
-    /// The bit of a type's name; two for numbers.
-    pub fn of_type(name: &str) -> Option<u8> {
-        Some(match name {
-            "null" => 1,
-            "boolean" => 1 << 1,
-            "integer" => INTEGER,
-            "number" => INTEGER | FRACTION,
-            "string" => 1 << 4,
-            "array" => 1 << 5,
-            "object" => OBJECT,
-            _ => return None,
-        })
-    }
-
-    /// The place of a value's kind among all.
-    #[inline]
-    pub fn index(view: View<'_>) -> usize {
-        match view {
-            View::Null => 0,
-            View::Bool(_) => 1,
-            View::Int(_) => 2,
-            View::Float(value) => 3 - usize::from(value.trunc() == value),
-            View::Str(_) => 4,
-            View::Array(_) => 5,
-            View::Object(_) => 6,
-        }
-    }
-}
-
 impl Choice {
     /// Gives the branches that apply to a value to `add`. Another pick than a branch: no branch fits,
     /// or it is undecided.
     #[inline]
     pub fn pick(
         &self,
-        plan: &Plan,
         view: View<'_>,
+        is_met: impl Fn(SubschemaId) -> bool,
         mut add: impl FnMut(SubschemaId),
     ) -> Option<Pick> {
         match self {
@@ -93,7 +47,9 @@ impl Choice {
                 Pick::Branch(id) => add(id),
                 other => return Some(other),
             },
-            Choice::Condition(condition) => condition.applies(plan, view).into_iter().for_each(add),
+            Choice::Condition(condition) => {
+                condition.branch(is_met).into_iter().for_each(add);
+            }
             Choice::Dependents(all) => {
                 if let View::Object(object) = view {
                     let there = all.iter().filter(|(name, _)| object.find(name).is_some());

@@ -12,18 +12,16 @@ mod dialect;
 mod moves;
 mod references;
 mod rewrite;
+mod translator;
 mod words;
 
-use serde_json::{Map, Value as Serde};
+use serde_json::Value as Serde;
 
 use self::dialect::Dialect;
 pub(super) use self::moves::Moves;
-use self::rewrite::Moved;
-use super::keywords::{Holds, KEYWORDS};
+use self::translator::{DialectContext, DraftTranslator};
 use super::limits::SchemaLimits;
 use super::pattern::Patterns;
-use super::refusal::refuse;
-use super::uri::push_token;
 use crate::error::Result;
 
 /// A schema in the one form, and where its subschemas came from.
@@ -58,173 +56,4 @@ pub(super) fn translate(mut document: Serde, limits: &SchemaLimits) -> Result<Tr
         largest_pattern: translator.patterns.largest(),
         looks_ahead: translator.patterns.looks_ahead(),
     })
-}
-
-/// What holds for a subschema by where it stands.
-#[derive(Clone, Copy)]
-struct DialectContext {
-    dialect: Dialect,
-    /// The resource has `"$recursiveAnchor": true`.
-    recursive: bool,
-}
-
-impl DialectContext {
-    /// The context of a document, or of a subschema that may be a resource of its own.
-    fn of(schema: &Serde, outer: DialectContext) -> DialectContext {
-        let named = schema.get("$schema").and_then(Dialect::named);
-        let dialect = named.unwrap_or(outer.dialect);
-        let id = if dialect == Dialect::Draft4 { "id" } else { "$id" };
-        let is_resource =
-            schema.get(id).and_then(Serde::as_str).is_some_and(|id| !id.starts_with('#'));
-        let anchor = schema.get("$recursiveAnchor") == Some(&Serde::Bool(true));
-        let recursive = if is_resource { anchor } else { outer.recursive || anchor };
-        DialectContext { dialect, recursive }
-    }
-}
-
-/// One translation, at one subschema.
-struct DraftTranslator<'l> {
-    moves: Moves,
-    patterns: Patterns<'l>,
-    /// The JSON Pointer of the subschema as it was given.
-    given: String,
-    /// The same after translation.
-    translated: String,
-}
-
-impl DraftTranslator<'_> {
-    fn schema(&mut self, schema: &mut Serde, outer: DialectContext) -> Result<()> {
-        let context = DialectContext::of(schema, outer);
-        let Serde::Object(map) = schema else { return Ok(()) };
-        if let Some(uri) = map.shift_remove("$schema")
-            && Dialect::named(&uri).is_none()
-        {
-            let message = "'$schema' names no draft that is known: 4, 6, 7, 2019-09 or 2020-12";
-            return Err(refuse(message, &self.given).text("keyword", b"$schema"));
-        }
-        words::refuse_unknown(map, context.dialect, &self.given)?;
-        let moved = rewrite::rewrite(map, context.dialect, context.recursive, &self.given)?;
-        for one in &moved {
-            self.at(one.given, one.translated, one.member.as_deref(), |translator| {
-                translator.moves.record(&translator.given, &translator.translated)
-            })?;
-        }
-        self.rewrite_patterns(map)?;
-        self.children(map, &moved, context)
-    }
-
-    /// Goes on inside, at a keyword and perhaps a member of it.
-    fn at<T>(
-        &mut self,
-        given: &str,
-        translated: &str,
-        member: Option<&str>,
-        run: impl FnOnce(&mut Self) -> Result<T>,
-    ) -> Result<T> {
-        let (given_len, translated_len) = (self.given.len(), self.translated.len());
-        for (pointer, keyword) in [(&mut self.given, given), (&mut self.translated, translated)] {
-            pointer.push('/');
-            pointer.push_str(keyword);
-            if let Some(member) = member {
-                pointer.push('/');
-                push_token(pointer, member);
-            }
-        }
-        let done = run(self)?;
-        self.given.truncate(given_len);
-        self.translated.truncate(translated_len);
-        Ok(done)
-    }
-
-    fn rewrite_patterns(&mut self, map: &mut Map<String, Serde>) -> Result<()> {
-        if let Some(Serde::String(pattern)) = map.get_mut("pattern")
-            && let Some(rewritten) = self.patterns.add(pattern, &self.given)?
-        {
-            self.moves.record_pattern(pattern, &rewritten);
-            *pattern = rewritten;
-        }
-        let Some(Serde::Object(named)) = map.get_mut("patternProperties") else { return Ok(()) };
-        let mut renamed = Vec::new();
-        for pattern in named.keys() {
-            if let Some(rewritten) = self.patterns.add(pattern, &self.given)? {
-                renamed.push((pattern.clone(), rewritten));
-            }
-        }
-        for (pattern, mut rewritten) in renamed {
-            // Two patterns must not become one name.
-            while named.contains_key(&rewritten) {
-                rewritten.push_str("(?:)");
-            }
-            let held = named.shift_remove(&pattern).expect("the pattern was just read");
-            let (mut given, mut translated) = (String::new(), String::new());
-            push_token(&mut given, &pattern);
-            push_token(&mut translated, &rewritten);
-            let keyword = "/patternProperties/";
-            self.moves.record(
-                &format!("{}{keyword}{given}", self.given),
-                &format!("{}{keyword}{translated}", self.translated),
-            )?;
-            named.insert(rewritten, held);
-        }
-        Ok(())
-    }
-
-    fn children(
-        &mut self,
-        map: &mut Map<String, Serde>,
-        moved: &[Moved],
-        context: DialectContext,
-    ) -> Result<()> {
-        for (keyword, holds, _) in &KEYWORDS {
-            let Some(held) = map.get_mut(*keyword) else { continue };
-            let given = moved.iter().find(|moved| moved.translated == *keyword);
-            let given = given.map_or(*keyword, |moved| moved.given);
-            match (holds, held) {
-                (Holds::One, inner) => {
-                    self.at(given, keyword, None, |at| at.schema(inner, context))?;
-                }
-                (Holds::Many, Serde::Array(items)) => {
-                    for (nth, inner) in items.iter_mut().enumerate() {
-                        let member = nth.to_string();
-                        self.at(given, keyword, Some(&member), |at| at.schema(inner, context))?;
-                    }
-                }
-                (Holds::Named, Serde::Object(members)) => {
-                    for (name, inner) in members {
-                        self.member(given, keyword, name, inner, context)?;
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn member(
-        &mut self,
-        given: &str,
-        keyword: &str,
-        name: &str,
-        inner: &mut Serde,
-        context: DialectContext,
-    ) -> Result<()> {
-        let lengths = (self.given.len(), self.translated.len());
-        for (pointer, keyword) in [(&mut self.given, given), (&mut self.translated, keyword)] {
-            pointer.push('/');
-            pointer.push_str(keyword);
-            pointer.push('/');
-            push_token(pointer, name);
-        }
-        // A pattern may have another spelling than it was given.
-        let renamed = self.moves.given(&self.translated).into_owned();
-        let is_renamed = keyword == "patternProperties" && renamed != self.given;
-        let kept = is_renamed.then(|| std::mem::replace(&mut self.given, renamed));
-        self.schema(inner, context)?;
-        if let Some(kept) = kept {
-            self.given = kept;
-        }
-        self.given.truncate(lengths.0);
-        self.translated.truncate(lengths.1);
-        Ok(())
-    }
 }

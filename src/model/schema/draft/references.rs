@@ -7,9 +7,9 @@ use std::collections::HashSet;
 
 use serde_json::Value as Serde;
 
-use super::super::keywords::{Holds, InnerKey, held_schemas, holder};
-use super::super::uri::{fragment, push_token, token_name, unescape};
-use super::{DialectContext, DraftTranslator};
+use super::super::keywords::{Holds, held_schemas, holder};
+use super::super::uri::{fragment, token_name, unescape};
+use super::translator::{DialectContext, DraftTranslator};
 use crate::error::Result;
 
 /// A reference within its resource.
@@ -97,14 +97,7 @@ fn collect(
             let len = at.len();
             at.push('/');
             at.push_str(keyword);
-            match key {
-                InnerKey::Whole => {}
-                InnerKey::Index(nth) => at.push_str(&format!("/{nth}")),
-                InnerKey::Name(name) => {
-                    at.push('/');
-                    push_token(at, name);
-                }
-            }
+            key.push_to(at);
             collect(inner, at, resource, translator, found);
             at.truncate(len);
         }

@@ -5,7 +5,7 @@
 //! So a server remembers the last [`ENDED_KEPT`] ends at least, and [`ENDED_MAX`] at most. When there are more,
 //! the oldest are forgotten down to [`ENDED_KEPT`], and the highest version among those is kept as one number.
 //!
-//! That number travels like an entry of its own ([`super::registry::FORGOTTEN`]), so that replicas, files and nodes
+//! That number travels like an entry of its own ([`super::entry::FORGOTTEN`]), so that replicas, files and nodes
 //! of a cluster come to the same one. It has two uses:
 //!
 //! - Whatever is defined or ended later has a higher version. So no version of a name comes twice with
@@ -19,13 +19,15 @@
 
 use std::collections::BTreeSet;
 
+use super::entry::VERSION_MAX;
+
 /// The most ends that are remembered.
 pub const ENDED_MAX: usize = 4096;
 /// How many ends are remembered at least: the last ones.
 pub const ENDED_KEPT: usize = ENDED_MAX / 2;
 /// A later end takes its version from the latest one up to here. What is above can only come from
 /// a damaged message, and must not use up all versions there are.
-const FOLLOWED_MAX: u32 = super::registry::VERSION_MAX / 2;
+const FOLLOWED_MAX: u32 = VERSION_MAX / 2;
 
 /// Ends by version, the oldest first.
 #[derive(Debug)]

@@ -1,0 +1,55 @@
+//! The values of an `enum`.
+
+use hashbrown::HashTable;
+
+use crate::value::{Value, View};
+
+/// The values of an `enum`.
+pub(in super::super) struct Options {
+    all: Box<[Value]>,
+    /// Their numbers by hash, where they are many.
+    index: HashTable<u32>,
+    state: foldhash::quality::RandomState,
+}
+
+impl Options {
+    /// Up to this many are compared one by one.
+    const SCANNED_MAX: usize = 8;
+
+    pub fn new(all: Box<[Value]>) -> Options {
+        let state = foldhash::quality::RandomState::default();
+        let mut index = HashTable::new();
+        if all.len() > Options::SCANNED_MAX {
+            let hash = |nth: &u32| all[*nth as usize].view().hash_with(&state);
+            for nth in 0..all.len() as u32 {
+                index.insert_unique(hash(&nth), nth, hash);
+            }
+        }
+        Options { all, index, state }
+    }
+
+    #[inline]
+    pub fn have(&self, view: View<'_>) -> bool {
+        self.position(view).is_some()
+    }
+
+    /// Which of the values is equal to this one.
+    #[inline]
+    pub fn position(&self, view: View<'_>) -> Option<usize> {
+        if self.index.is_empty() {
+            return self.all.iter().position(|value| value.view().equals(view));
+        }
+        let hash = view.hash_with(&self.state);
+        let found = self.index.find(hash, |nth| self.all[*nth as usize].view().equals(view))?;
+        Some(*found as usize)
+    }
+
+    pub fn all(&self) -> &[Value] {
+        &self.all
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        let values = self.all.iter().map(|value| size_of::<Value>() + value.heap_bytes());
+        values.sum::<usize>() + self.index.allocation_size()
+    }
+}

@@ -1,0 +1,40 @@
+//! The subschema of an `if`, where it is decided without asking the crate.
+
+use super::super::subschema::SubschemaId;
+use super::node::PlanNode;
+use crate::value::View;
+
+pub(in super::super) fn is_met(nodes: &[PlanNode], test: SubschemaId, view: View<'_>) -> bool {
+    let node = &nodes[test as usize];
+    let mut checks = node.shallow.iter().chain(&node.members);
+    if !checks.all(|check| check.assertion.decide(view)) {
+        return false;
+    }
+    let (Some(children), View::Object(object)) = (&node.children, view) else { return true };
+    children.properties.entries().iter().all(|(name, id)| {
+        let Some(node) = nodes.get(*id as usize) else { return true };
+        let member = object.find(name);
+        member.is_none_or(|(_, view)| node.shallow.iter().all(|check| check.assertion.decide(view)))
+    })
+}
+
+/// Whether the subschema of an `if` says nothing but what [`Condition`] decides.
+pub(in super::super) fn is_condition(nodes: &[PlanNode], test: SubschemaId) -> bool {
+    let node = &nodes[test as usize];
+    let simple = |node: &PlanNode| {
+        node.whole.is_none()
+            && node.also.is_empty()
+            && node.choices.is_empty()
+            && node.deep.is_empty()
+            && node.shallow.iter().chain(&node.members).all(|check| check.assertion.is_plain())
+    };
+    let children = node.children.as_deref().is_none_or(|children| {
+        let properties = children.properties.entries().iter();
+        children.is_properties_alone()
+            && properties.into_iter().all(|(_, id)| {
+                let node = &nodes[*id as usize];
+                simple(node) && node.members.is_empty() && node.children.is_none()
+            })
+    });
+    simple(node) && children
+}

@@ -1,0 +1,37 @@
+//! The plan of one subschema.
+
+use super::super::assertion::Check;
+use super::super::choice::Choice;
+use super::super::subschema::SubschemaId;
+use super::children::Children;
+
+/// One subschema.
+#[derive(Default)]
+pub(in super::super) struct PlanNode {
+    /// JSON Pointer in the schema as it was given.
+    pub pointer: Box<str>,
+    pub shallow: Box<[Check]>,
+    pub members: Box<[Check]>,
+    pub deep: Box<[Check]>,
+    /// Subschemas of the same value.
+    pub also: Box<[SubschemaId]>,
+    /// Alternatives for the same value.
+    pub choices: Box<[Choice]>,
+    pub children: Option<Box<Children>>,
+    /// The crate's verdict, where it validates the subschema whole.
+    pub whole: Option<Box<Check>>,
+}
+
+impl PlanNode {
+    pub fn heap_bytes(&self) -> usize {
+        let check = |check: &Check| size_of::<Check>() + check.assertion.heap_bytes();
+        let checks = [&self.shallow, &self.members, &self.deep].into_iter().flatten();
+        let choice = |choice: &Choice| size_of::<Choice>() + choice.heap_bytes();
+        size_of::<PlanNode>()
+            + self.pointer.len()
+            + checks.map(check).sum::<usize>()
+            + self.choices.iter().map(choice).sum::<usize>()
+            + size_of_val(&*self.also)
+            + self.children.as_deref().map_or(0, Children::heap_bytes)
+    }
+}

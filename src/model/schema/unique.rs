@@ -1,0 +1,40 @@
+//! Equality of the elements of an array.
+
+use super::meter::Meter;
+use crate::value::{ArrayView, View};
+
+/// Whether no two elements are equal, as far as the meter lets tell.
+pub(super) fn is_unique_within(array: ArrayView<'_>, meter: &Meter) -> bool {
+    meter.look_through(View::Array(array)) && is_unique(array)
+}
+
+/// Whether no two elements are equal.
+pub(super) fn is_unique(array: ArrayView<'_>) -> bool {
+    const PAIRWISE_MAX: usize = 8;
+    if array.len() <= PAIRWISE_MAX {
+        return array
+            .iter()
+            .enumerate()
+            .all(|(nth, item)| array.iter().take(nth).all(|other| !item.equals(other)));
+    }
+    // The hash is seeded, so that nobody can choose elements that collide.
+    let state = foldhash::quality::RandomState::default();
+    let mut seen = hashbrown::HashTable::with_capacity(array.len());
+    array.iter().all(|item| {
+        let hash = item.hash_with(&state);
+        let entry = seen.entry(hash, |(_, other)| item.equals(*other), |(hash, _)| *hash);
+        match entry {
+            hashbrown::hash_table::Entry::Occupied(_) => false,
+            hashbrown::hash_table::Entry::Vacant(vacant) => {
+                vacant.insert((hash, item));
+                true
+            }
+        }
+    })
+}
+
+/// Whether no element is equal to the one at `index`.
+pub(super) fn is_unique_at(array: ArrayView<'_>, index: usize) -> bool {
+    let Some(item) = array.get(index) else { return true };
+    array.iter().enumerate().all(|(nth, other)| nth == index || !item.equals(other))
+}
