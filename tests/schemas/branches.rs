@@ -168,3 +168,25 @@ fn finding_branches_is_bounded() {
     let error = refused(&recursive, r#"{"k":"b","next":{"k":"d","n":2}}"#);
     assert_eq!(error.detail("place"), Some(&Detail::Text("/next/n".into())), "{error}");
 }
+
+/// The `if` of a condition has one itself, or a member that it reads has.
+#[test]
+fn a_condition_within_a_condition_is_validated_when_what_it_reads_changes() {
+    let by_type = r#"{"if":{"required":["a"]},"then":true,"else":{"type":"null"}}"#;
+    let by_member = r#"{"properties":{"b":{"if":{"const":1},"then":false}}}"#;
+    for (condition, valid, invalid) in
+        [(by_type, r#"{"b":2}"#, r#"{"a":1,"b":2}"#), (by_member, r#"{"b":1}"#, r#"{"b":2}"#)]
+    {
+        let schema = schema(&format!(r#"{{"if":{condition},"then":{{"type":"null"}}}}"#));
+        let whole = |json: &str| schema.check(value(json).view()).is_ok();
+        assert_eq!((whole(valid), whole(invalid)), (true, false), "{condition}");
+        for change in [
+            [PlaceChange { place: [][..].into(), kind: ChangeKind::Members }],
+            [PlaceChange { place: [0][..].into(), kind: ChangeKind::Value }],
+        ] {
+            let verdict = |json: &str| schema.check_changes(value(json).view(), &change);
+            assert!(verdict(valid).is_ok(), "{condition} {change:?}");
+            assert_eq!(verdict(invalid).unwrap_err().code(), ErrorCode::Schema, "{condition}");
+        }
+    }
+}

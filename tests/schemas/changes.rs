@@ -122,8 +122,9 @@ fn agree(
     let compiled = match Schema::compile(text.as_bytes(), &SchemaLimits::DEFAULT) {
         Ok(compiled) => compiled,
         Err(error) => {
-            // Only what applies itself to the same value without end is drawn and refused.
-            if !error.line().contains("without end") {
+            // Drawn schemas may apply themselves to the same value without end, or have too many dynamic references.
+            let expected = ["without end", "model.schema-crossings"];
+            if !expected.iter().any(|reason| error.line().contains(reason)) {
                 return Err(TestCaseError::fail(format!("{error}\nschema: {text}")));
             }
             count(&seen.refused);

@@ -86,7 +86,7 @@ impl<'o, 's> Planner<'o, 's> {
                 self.choices(id, &mut nodes, &mut study)?;
             }
         }
-        // What a condition looks at has to be known first.
+        // A condition reads the nodes of its own subschemas.
         for id in 0..count as SubschemaId {
             if reached[id as usize] {
                 self.condition(id, &mut nodes);
@@ -237,7 +237,7 @@ impl<'o, 's> Planner<'o, 's> {
         let only = |keyword| self.inner(id, keyword).first().map(|(_, id)| *id);
         let Some(test) = only("if") else { return };
         let (then, otherwise) = (only("then"), only("else"));
-        if is_condition(nodes, test) {
+        if is_condition(nodes, test, |id| self.outline.subschema(id).has("if")) {
             let mut members: Vec<Box<str>> = Vec::new();
             let node = &nodes[test as usize];
             if let Some(children) = &node.children {
