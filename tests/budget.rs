@@ -135,6 +135,13 @@ fn a_path_that_changes_150_000_places_fits() {
 }
 
 #[test]
+fn an_object_of_300_000_members_is_set_and_copied() {
+    let members: Vec<String> = (0..300_000).map(|nth| format!("\"m{nth}\":1")).collect();
+    let json = format!(r#"{{"a":{{{}}}}}"#, members.join(","));
+    fits(&stored(&json), &words(&["MODEL.FIELDOP", "k", "COPY", "$.a", "$.b"]));
+}
+
+#[test]
 fn a_query_over_a_million_nodes_fits() {
     fits(&stored(&list("1", 990_000)), &words(&["MODEL.GET", "k", "$..x"]));
 }

@@ -52,6 +52,8 @@ pub struct ValueBuilder {
     depth: u32,
     /// A name was repeated: what was counted is more than what there is.
     recount: bool,
+    /// Flag: no object repeats a name, as in a value that was built already.
+    distinct: bool,
 }
 
 /// The buffers of a builder. They are empty between values.
@@ -141,6 +143,20 @@ impl OpenContainer {
         buffer.drain(content..end);
         self.child_at = content;
     }
+
+    /// Returns true if the object has a name of this mark already; else notes the mark.
+    fn repeats(&mut self, mark: Mark, seen: &mut Vec<Mark>) -> bool {
+        match &mut self.tree {
+            Some(Tree::Object(_, marks)) if !marks.is_empty() => return !marks.insert(mark),
+            _ if seen[self.seen_start..].contains(&mark) => return true,
+            Some(Tree::Object(_, marks)) if seen.len() - self.seen_start >= HASHED_FROM => {
+                marks.extend(seen.drain(self.seen_start..));
+                marks.insert(mark);
+            }
+            _ => seen.push(mark),
+        }
+        false
+    }
 }
 
 impl ValueBuilder {
@@ -153,6 +169,7 @@ impl ValueBuilder {
             size: 0,
             depth: 0,
             recount: false,
+            distinct: false,
         }
     }
 
@@ -230,23 +247,11 @@ impl ValueBuilder {
             return self.name_carefully(name);
         }
         let (id, mark) = self.names.admit(name);
-        let seen = &mut self.scratch.seen;
-        let repeated = match &mut frame.tree {
-            Some(Tree::Object(_, marks)) if !marks.is_empty() => !marks.insert(mark),
-            _ => seen[frame.seen_start..].contains(&mark),
-        };
+        let repeated = !self.distinct && frame.repeats(mark, &mut self.scratch.seen);
         if repeated || name.len() > pack::STRING_BYTES_MAX {
             frame.repack |= repeated;
             self.be_careful();
             return self.name_carefully(name);
-        }
-        match &mut frame.tree {
-            Some(Tree::Object(_, marks)) if !marks.is_empty() => {}
-            Some(Tree::Object(_, marks)) if seen.len() - frame.seen_start >= HASHED_FROM => {
-                marks.extend(seen.drain(frame.seen_start..));
-                marks.insert(mark);
-            }
-            _ => seen.push(mark),
         }
         frame.child_at = self.scratch.buffer.len();
         match id {
@@ -404,11 +409,14 @@ impl ValueBuilder {
         buffer.truncate(content);
     }
 
-    /// Replays a value as events, without counting it again.
+    /// Replays a value as events, without counting it again. Its names are not compared again either: two with
+    /// one mark would make the copy careful in turn, and it would be copied without end.
     fn copy(&mut self, view: View<'_>) {
         let (size, recount) = (self.size, self.recount);
         let limits = std::mem::replace(&mut self.limits, Limits::NONE);
+        self.distinct = true;
         self.events(view).expect("a value within limits is copied without any");
+        self.distinct = false;
         (self.size, self.recount, self.limits) = (size, recount, limits);
     }
 
@@ -491,7 +499,7 @@ pub fn object<'a>(members: impl IntoIterator<Item = (Text<'a>, View<'a>)>) -> Va
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::parse;
+    use crate::value::{names, parse};
 
     /// Address of the array that stands below `names`.
     fn address_below(mut view: View<'_>, names: &[&str]) -> usize {
@@ -511,6 +519,26 @@ mod tests {
         let made = nested(&names, inner);
         assert_eq!(first, address_below(made.value.view(), &names), "the array is where it was");
         assert_eq!((made.size, made.depth), (made.value.view().size(), made.value.view().depth()));
+    }
+
+    #[test]
+    fn names_with_one_mark_are_different_members() {
+        let mut marks = std::collections::HashMap::new();
+        let [a, b] = (0..10_000_000)
+            .find_map(|nth| {
+                let name = format!("m{nth}");
+                marks.insert(names::mark(&name), name.clone()).map(|other| [other, name])
+            })
+            .expect("there are fewer marks than pairs of names");
+        for text in [
+            format!(r#"{{"{a}":1,"{b}":2}}"#),
+            format!(r#"{{"{a}":{{"{b}":1,"{a}":2}},"c":[],"{b}":{{"{a}":1,"{b}":[2]}}}}"#),
+        ] {
+            let measured = parse::json(text.as_bytes(), &Limits::NONE).unwrap();
+            assert_eq!(format!("{:?}", measured.value), text);
+            assert_eq!(measured.size, measured.value.view().size());
+            assert!(!measured.value.is_tree(), "a small object is packed");
+        }
     }
 
     #[test]

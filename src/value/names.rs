@@ -140,6 +140,12 @@ pub fn find(name: &str) -> Option<NameId> {
     find_hashed(name, hash(name))
 }
 
+/// The mark of a name, which is not seen by this.
+#[cfg(test)]
+pub(super) fn mark(name: &str) -> Mark {
+    Mark::of(hash(name))
+}
+
 /// The number of `name`, admitting it when it has been seen often enough. For storing members.
 pub fn admit(name: &str) -> Option<NameId> {
     admit_marked(name).0
