@@ -43,7 +43,7 @@ fn refusal(reply: &[u8]) -> Option<String> {
 
 /// The longest hold with its name, and those that come next.
 pub fn print(holds: &[Hold]) {
-    const SHOWN: usize = 12;
+    const SHOWN: usize = 20;
     let Some(longest) = holds.first() else { return };
     println!("\nLongest hold: {:.0} ms, {}\n", longest.ms, longest.name);
     println!("| command, at its worst | processor time | refused by |");
