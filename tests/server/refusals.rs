@@ -306,7 +306,8 @@ fn sound_commands() -> Vec<Vec<String>> {
 fn every_command_is_among_those_spoiled() {
     let commands = sound_commands();
     for CommandSpec { name, .. } in command::all() {
-        assert!(commands.iter().any(|command| command[0] == *name), "{name}");
+        let is_there = commands.iter().any(|command| command[0] == *name);
+        assert!(is_there, "{}: add a sound call of {name} to sound_commands", file!());
     }
 }
 
