@@ -63,7 +63,7 @@ pub fn decode(bytes: &[u8]) -> Result<ModelEntry> {
     }
     let name = reader.text()?;
     if name.len() > NAME_BYTES_MAX || name == ANY_NAME {
-        return Err(wire::corrupt("a model that cannot be"));
+        return Err(wire::corrupt("an invalid name of a model"));
     }
     let version = read_version(&mut reader)?;
     if version == 0 {
@@ -76,7 +76,7 @@ pub fn decode(bytes: &[u8]) -> Result<ModelEntry> {
     };
     reader.finish()?;
     if name == FORGOTTEN && (source.is_some() || version > VERSION_MAX / 2) {
-        return Err(wire::corrupt("a version of forgotten ends that cannot be"));
+        return Err(wire::corrupt("an invalid version of forgotten ends"));
     }
     Ok(ModelEntry { name: name.into(), version, source })
 }
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn definitions_survive_and_cuts_are_refused() {
+    fn decoding_reverts_encoding_and_truncated_definitions_are_refused() {
         let rule = RuleSource { name: "stock".into(), expr: "self.reserved <= self.stock".into() };
         let source = DefinitionSource {
             schema: br#"{"type":"object"}"#[..].into(),
@@ -155,12 +155,12 @@ mod tests {
         let source = DefinitionSource { schema: b"{}"[..].into(), ..DefinitionSource::default() };
         let entry = ModelEntry { name: "m".into(), version: 2, source: Some(source) };
         assert_eq!(decode(b"\x01\x01m\x02\x01\x02{}\0\0\0").unwrap(), entry);
-        assert!(decode(b"\x02\x01m\x02\x01\x02{}\0\0\0").is_err(), "version 2 says more");
+        assert!(decode(b"\x02\x01m\x02\x01\x02{}\0\0\0").is_err(), "version 2 has more fields");
         assert!(decode(b"\x03\x01m\x02\x01\x02{}\0\0\0\0\0").is_err());
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn invalid_definitions_are_refused() {
         let with = |name: &str, version| ModelEntry { name: name.into(), version, source: None };
         let beyond = with(FORGOTTEN, VERSION_MAX / 2 + 1);
         let nul =

@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn effects_survive_and_cuts_are_refused() {
+    fn decoding_reverts_encoding_and_truncated_effects_are_refused() {
         for effect in [
             Effect {
                 revision: 1,

@@ -37,7 +37,7 @@ pub fn decode(bytes: &[u8]) -> Result<ModelsOutline> {
     let last = match reader.byte()? {
         0 => None,
         1 => Some(reader.text()?.into()),
-        _ => return Err(wire::corrupt("an outline that cannot be")),
+        _ => return Err(wire::corrupt("an invalid outline")),
     };
     let mut items = Vec::new();
     for _ in 0..reader.count()? {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outlines_survive_and_cuts_are_refused() {
+    fn decoding_reverts_encoding_and_truncated_outlines_are_refused() {
         let item = |name: &str| OutlineItem { name: name.into(), version: 300, hash: 1 << 63 };
         let items = vec![item("\0"), item("a")];
         for last in [None, Some("a".into())] {

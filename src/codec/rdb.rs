@@ -45,7 +45,7 @@ pub fn decode(bytes: &[u8], version: u32, models: &Models, bounds: &Bounds) -> R
     let name = reader.text()?;
     let definition = if version == 1 { 0 } else { read_version(&mut reader)? };
     if name.len() > NAME_BYTES_MAX || (name == ANY_NAME && definition > 0) {
-        return Err(wire::corrupt("a model that cannot be"));
+        return Err(wire::corrupt("an invalid name or version of a model"));
     }
     let locks =
         if version < 3 { Locks::default() } else { locks::decode(&mut reader, &bounds.locks)? };

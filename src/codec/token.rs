@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_survive_and_cuts_are_refused() {
+    fn decoding_reverts_encoding_and_truncated_tokens_are_refused() {
         let reply = Reply::Array(vec![
             Reply::Null,
             Reply::Array(vec![
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn invalid_replies_are_refused() {
         let with = |reply: &[u8]| Token::decode(&[&[7; 32], reply].concat(), u64::MAX);
         assert!(with(&[NULL]).is_ok());
         assert!(with(&[9]).is_err());

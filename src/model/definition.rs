@@ -1,4 +1,4 @@
-//! One definition of a model: what was given, and what it compiles to.
+//! One definition of a model: its source, and what it compiles to.
 
 use super::rule::{Rule, ValidationContext};
 use super::schema::{Schema, SchemaLimits};
@@ -11,19 +11,19 @@ use crate::value::edit::{Editor, PlaceChange, WatchPaths};
 
 /// A compiled definition.
 pub struct Definition {
-    /// Counts up with every definition of the model, from 1.
+    /// Counts the definitions of the model, from 1.
     pub version: u32,
     pub source: DefinitionSource,
     schema: Schema,
     rules: Vec<Rule>,
     reads_clock: bool,
-    /// What rules read of the document before a command.
+    /// The paths that rules read of the document before a command.
     old_paths: WatchPaths,
 }
 
 impl Definition {
-    /// `ERR` for a schema that is none, `EXPR` for a rule, `LIMIT`, also where compiling takes more than the
-    /// command may do.
+    /// Compiles a definition. `ERR` for an invalid schema, `EXPR` for an invalid rule, `LIMIT` also if compiling takes
+    /// more steps than the command has left.
     pub fn compile(
         source: DefinitionSource,
         version: u32,
@@ -51,32 +51,32 @@ impl Definition {
         Ok(Definition { version, source, schema, rules, reads_clock, old_paths })
     }
 
-    /// Whether a rule asks for the time.
+    /// Returns true if a rule reads the clock.
     pub fn reads_clock(&self) -> bool {
         self.reads_clock
     }
 
-    /// The time to live in milliseconds; 0 where there is none.
+    /// The time to live in milliseconds; 0 if there is none.
     pub fn ttl_ms(&self) -> u64 {
         self.source.ttl_s.unwrap_or(0) * 1000
     }
 
-    /// When a document that begins to live at `now_us` ends, in unix milliseconds.
+    /// The time at which a document created at `now_us` expires, in unix milliseconds.
     pub fn expires_at(&self, now_us: u64) -> Option<u64> {
         self.source.ttl_s.map(|ttl_s| now_us / 1000 + ttl_s * 1000)
     }
 
-    /// As [`Definition::expires_at`], if a change of a document begins its time to live anew.
+    /// As [`Definition::expires_at`], if a change of a document restarts its time to live.
     pub fn refreshed_by_write(&self, now_us: u64) -> Option<u64> {
         (self.source.refresh != Refresh::Never).then(|| self.expires_at(now_us)).flatten()
     }
 
-    /// As [`Definition::expires_at`], if reading a document begins its time to live anew.
+    /// As [`Definition::expires_at`], if reading a document restarts its time to live.
     pub fn refreshed_by_read(&self, now_us: u64) -> Option<u64> {
         (self.source.refresh == Refresh::Read).then(|| self.expires_at(now_us)).flatten()
     }
 
-    /// Puts in the members that are missing and have a default.
+    /// Fills in missing members that have a default.
     pub fn fill_defaults(&self, editor: &mut Editor<'_>) -> Result<()> {
         match self.source.defaults {
             Defaults::Filled if self.schema.has_defaults() => self.schema.fill_defaults(editor),
@@ -89,12 +89,13 @@ impl Definition {
         self.schema.unfilled()
     }
 
-    /// The paths of a document whose values before a command rules ask for.
+    /// The paths whose values before a command rules read.
     pub fn old_paths(&self) -> &WatchPaths {
         &self.old_paths
     }
 
-    /// `SCHEMA` or `RULE` unless the whole document is as it has to be.
+    /// Validates a whole document: `SCHEMA` or `RULE` if it is invalid. `before`: the document before the command, none
+    /// at its creation.
     pub fn validate(
         &self,
         document: View<'_>,
@@ -107,7 +108,7 @@ impl Definition {
         self.rules.iter().try_for_each(|rule| rule.validate(document, before, context))
     }
 
-    /// As [`Definition::judge`], for a document that was as it has to be before these changes.
+    /// As [`Definition::validate`], for a document that was valid before these changes.
     pub fn validate_changes(
         &self,
         document: View<'_>,

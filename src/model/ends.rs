@@ -1,32 +1,31 @@
-//! The ends of definitions that are remembered.
+//! The ends of definitions.
 //!
-//! An end has to be known for as long as another server may still send the definition it ended: a node of a
-//! cluster that was away, a file of an earlier time. It cannot be known for ever, because names are many.
-//! So a server remembers the last [`ENDED_KEPT`] ends at least, and [`ENDED_MAX`] at most. When there are more,
-//! the oldest are forgotten down to [`ENDED_KEPT`], and the highest version among those is kept as one number.
+//! An end has to be stored as long as another server may still send the definition that it ended: a node of a cluster
+//! that was disconnected, or an old file. It cannot be stored for ever, because the number of names is unbounded. A
+//! server stores at least the last [`ENDED_KEPT`] ends, and at most [`ENDED_MAX`]. When there are more, the oldest are
+//! forgotten down to [`ENDED_KEPT`], and the highest version among those is stored as one number.
 //!
-//! That number travels like an entry of its own ([`super::entry::FORGOTTEN`]), so that replicas, files and nodes
-//! of a cluster come to the same one. It has two uses:
+//! That number travels like an entry of its own ([`super::entry::FORGOTTEN`]), so that replicas, files and nodes of a
+//! cluster converge to the same one. It has two uses:
 //!
-//! - Whatever is defined or ended later has a higher version. So no version of a name comes twice with
-//!   another content, and documents validated against a forgotten definition are never taken for validated
-//!   against a new one.
-//! - An end with a version up to it is not remembered, wherever it comes from. So nodes do not bring each other's
-//!   forgotten ends back for ever.
+//! - Every later definition or end has a higher version. So no version of a name is used for two definitions, and a
+//!   document that was validated against a forgotten definition never passes for validated against a new one.
+//! - An end with a version up to it is not stored, whichever server sent it. So nodes do not restore each other's
+//!   forgotten ends without end.
 //!
-//! A definition is never forgotten. A node that was away while [`ENDED_KEPT`] other definitions were ended may
-//! bring back one whose end nobody remembers: kept rather than lost, it can be ended again.
+//! A definition is never forgotten. A node that was disconnected while [`ENDED_KEPT`] other definitions were ended may
+//! restore one whose end all nodes have forgotten. Restoring it is safer than losing it: it can be ended again.
 
 use std::collections::BTreeSet;
 
 use super::entry::VERSION_MAX;
 
-/// The most ends that are remembered.
+/// The most ends that are stored.
 pub const ENDED_MAX: usize = 4096;
-/// How many ends are remembered at least: the last ones.
+/// The number of latest ends that are always stored.
 pub const ENDED_KEPT: usize = ENDED_MAX / 2;
-/// A later end takes its version from the latest one up to here. What is above can only come from
-/// a damaged message, and must not use up all versions there are.
+/// New ends get a version above the latest one, up to this bound. A higher version can only come from a damaged
+/// message, and must not use up all versions.
 const FOLLOWED_MAX: u32 = VERSION_MAX / 2;
 
 /// Ends by version, the oldest first.
@@ -42,7 +41,7 @@ impl Ends {
         Ends { by_version: BTreeSet::new(), forgotten: 0, max: ENDED_MAX }
     }
 
-    /// Remembers at most so many, for tests.
+    /// Stores at most so many, for tests.
     #[cfg(test)]
     pub fn set_max(&mut self, max: usize) {
         self.max = max;
@@ -56,17 +55,17 @@ impl Ends {
         self.by_version.remove(&(version, name.into()));
     }
 
-    /// The version of the latest end that is remembered; 0 where there is none.
+    /// The version of the latest end that is stored; 0 if there is none.
     pub fn latest(&self) -> u32 {
         self.by_version.last().map_or(0, |(version, _)| *version).min(FOLLOWED_MAX)
     }
 
-    /// The highest version of all ends that were forgotten; 0 where none was.
+    /// The highest version of all ends that were forgotten; 0 if none was.
     pub fn forgotten(&self) -> u32 {
         self.forgotten
     }
 
-    /// Up to which version ends are to be forgotten now.
+    /// The version up to which ends have to be forgotten now.
     pub fn overflow(&self) -> u32 {
         let count = self.by_version.len();
         if count <= self.max {

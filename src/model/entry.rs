@@ -8,19 +8,19 @@ use crate::limit;
 
 /// The longest name of a model, in bytes.
 pub const NAME_BYTES_MAX: usize = crate::limit::MODEL_NAME_BYTES.default as usize;
-/// The highest version of a definition; a document keeps the bit above for itself.
+/// The highest version of a definition; documents use the bit above as a flag.
 pub const VERSION_MAX: u32 = crate::limit::DEFINITION_VERSIONS.default as u32;
 
-/// The entry under the empty name, which no model can have, is an end with the highest version of all ends
-/// that were forgotten.
+/// The empty name, which no model can have. Its entry is an end with the highest version of all ends that were
+/// forgotten.
 pub const FORGOTTEN: &str = "";
 
-/// What is known of one name, to be stored and sent.
+/// The latest definition of one name, or its end, as it is stored and sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModelEntry {
     pub name: Box<str>,
     pub version: u32,
-    /// None where the definition was ended.
+    /// None if the definition was ended.
     pub source: Option<DefinitionSource>,
 }
 
@@ -39,7 +39,7 @@ impl ModelEntry {
         hasher.finish()
     }
 
-    /// About the bytes it takes, stored or sent.
+    /// The approximate number of bytes when stored or sent.
     pub fn bytes(&self) -> usize {
         let rule = |rule: &RuleSource| rule.name.len() + rule.expr.len();
         let source = |source: &DefinitionSource| {
@@ -49,7 +49,7 @@ impl ModelEntry {
     }
 }
 
-/// What two nodes compare of an entry.
+/// The part of an entry that nodes compare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutlineItem {
     pub name: Box<str>,
@@ -57,7 +57,7 @@ pub struct OutlineItem {
     pub hash: u64,
 }
 
-/// A name a model may be given: UTF-8, not empty, not too long, and not the built-in model's.
+/// Accepts the name of a new model: UTF-8, not empty, not too long, and not the name of the built-in model.
 pub fn check_name<'a>(name: &'a [u8], built_in: &str) -> Result<&'a str> {
     let refused = |why: &'static str| Error::syntax(why).text("model", name);
     let text = std::str::from_utf8(name).map_err(|_| refused("a model's name has to be UTF-8"))?;

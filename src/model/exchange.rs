@@ -1,13 +1,13 @@
-//! How the nodes of a cluster come to hold the same definitions, as a state machine without clock and network.
+//! The exchange of definitions between the nodes of a cluster: a state machine without clock and network.
 //!
-//! A definition is sent to all other nodes when it is made. Messages can be lost, and a node can be away. So
-//! every node tells the others from time to time what it holds, as one number ([`Message::Summary`]). One that hears
-//! another number than its own sends an outline: names, versions and hashes, some of them in each message
-//! ([`Message::Outline`]). Who reads it sends what the other lacks ([`Message::Definition`]). Messages go to all nodes,
-//! because not every server can address a single one.
+//! A new definition is sent to all other nodes. Messages can be lost, and a node can be disconnected. So every node
+//! periodically sends a hash of all its entries ([`Message::Summary`]). A node that receives a different hash sends an
+//! outline: names, versions and hashes, in several messages ([`Message::Outline`]). A node that receives an outline
+//! sends the definitions that are missing in it ([`Message::Definition`]). Messages go to all nodes, because not every
+//! server can address a single one.
 //!
-//! What a node does for others is bounded: a summary is kept up to date by the registry and costs
-//! nothing, an outline takes time in its length, and definitions are sent in pieces of [`PIECE_BYTES`].
+//! The work of a node is bounded: the registry keeps the summary up to date, an outline takes time linear in its
+//! length, and definitions are sent in pieces of [`PIECE_BYTES`].
 
 #[cfg(test)]
 mod tests;
@@ -18,29 +18,29 @@ use super::entry::{ModelEntry, OutlineItem};
 use super::registry::Models;
 use crate::error::Error;
 
-/// How often nodes tell each other what they hold.
+/// The interval of summaries.
 pub const SUMMARY_EVERY_MS: u32 = 2000;
-/// How often they send a piece, while there is more to send.
+/// The interval of pieces, while there is more to send.
 const PIECE_EVERY_MS: u32 = 100;
 /// The bytes of definitions after which a piece is complete.
 pub const PIECE_BYTES: usize = 256 << 10;
 /// The most items of one outline.
 pub const OUTLINE_ITEMS: usize = 1000;
 
-/// What a node tells all others.
+/// A message from a node to all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// One number for all it holds.
+    /// The sum of the hashes of all entries of the node.
     Summary(u64),
     Outline(ModelsOutline),
     Definition(ModelEntry),
 }
 
-/// What a node holds of all names behind `after`, up to `last` and with it.
+/// The entries of a node with names after `after`, up to `last` inclusive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelsOutline {
     pub after: Box<str>,
-    /// None: to the end.
+    /// None: up to the last name.
     pub last: Option<Box<str>>,
     /// In the order of names.
     pub items: Vec<OutlineItem>,
@@ -49,22 +49,22 @@ pub struct ModelsOutline {
 /// A definition that another node sent and that is in force now.
 #[derive(Debug)]
 pub struct Learned {
-    /// What was put in force, to be replicated.
+    /// The entry that was put in force, to be replicated.
     pub entry: ModelEntry,
-    /// Flag: it is not what was sent, so that the others have to hear of it.
+    /// Flag: it differs from the entry that was sent, so that the other nodes have to be sent it.
     pub resolved: bool,
-    /// Why its documents cannot be written here.
+    /// The reason why its documents cannot be written here.
     pub unusable: Option<Error>,
 }
 
-/// The part of one node.
+/// The state of one node.
 #[derive(Debug, Default)]
 pub struct Exchange {
-    /// Flag: another node was heard to hold something else since the last summary.
+    /// Flag: a different summary was received since the last one was sent.
     differs: bool,
-    /// Behind which name the outline goes on, while it is being sent.
+    /// The name after which the outline continues, while it is being sent.
     outline: Option<Box<str>>,
-    /// The names whose definitions are to be sent.
+    /// The names whose definitions have to be sent.
     wanted: BTreeSet<Box<str>>,
     until_summary_ms: u32,
 }
@@ -74,7 +74,7 @@ impl Exchange {
         Exchange { differs: false, outline: None, wanted: BTreeSet::new(), until_summary_ms: 0 }
     }
 
-    /// The messages to send now, and in how many milliseconds to ask again.
+    /// The messages to send now, and the number of milliseconds until the next call.
     pub fn tick(&mut self, models: &Models) -> (Vec<Message>, u32) {
         let mut messages = Vec::new();
         if self.until_summary_ms == 0 {
@@ -113,16 +113,16 @@ impl Exchange {
         entries
     }
 
-    pub fn hear_summary(&mut self, models: &Models, summary: u64) {
+    pub fn receive_summary(&mut self, models: &Models, summary: u64) {
         self.differs |= summary != models.summary();
     }
 
-    /// Notes to send what the other node lacks: what it does not have, or has of an earlier version, or of
-    /// the same version with another content.
-    pub fn hear_outline(&mut self, models: &Models, heard: &ModelsOutline) {
-        let mut theirs = heard.items.iter().peekable();
-        for own in models.items(&heard.after, usize::MAX) {
-            if heard.last.as_ref().is_some_and(|last| own.name > *last) {
+    /// Schedules the entries that the other node does not have, or has with an earlier version, or with the same
+    /// version and another hash.
+    pub fn receive_outline(&mut self, models: &Models, received: &ModelsOutline) {
+        let mut theirs = received.items.iter().peekable();
+        for own in models.items(&received.after, usize::MAX) {
+            if received.last.as_ref().is_some_and(|last| own.name > *last) {
                 break;
             }
             while theirs.next_if(|item| item.name < own.name).is_some() {}
@@ -136,29 +136,29 @@ impl Exchange {
         }
     }
 
-    /// Returns true for a definition that is news; see [`learn`]. All nodes hear it: who has the same need not
-    /// send it, too.
-    pub fn hear_definition(&mut self, models: &Models, heard: &ModelEntry) -> bool {
-        if models.is_news(heard) {
+    /// Returns true for a definition that wins over the one here; see [`learn`]. All nodes receive it: a node with the
+    /// same definition need not send it any more.
+    pub fn receive_definition(&mut self, models: &Models, received: &ModelEntry) -> bool {
+        if models.is_superseded_by(received) {
             return true;
         }
-        if models.version_of(&heard.name) == heard.version {
-            self.wanted.remove(&heard.name);
+        if models.version_of(&received.name) == received.version {
+            self.wanted.remove(&received.name);
         }
         false
     }
 }
 
-/// Takes over a definition, if it is news.
-pub fn learn(models: &Models, heard: ModelEntry) -> Option<Learned> {
-    if !models.is_news(&heard) {
+/// Puts a definition in force, if it wins over the one here.
+pub fn learn(models: &Models, received: ModelEntry) -> Option<Learned> {
+    if !models.is_superseded_by(&received) {
         return None;
     }
-    let version = heard.version;
-    let entry = models.resolve(heard.clone());
+    let version = received.version;
+    let entry = models.resolve(received.clone());
     let unusable = models.install(&entry).err();
     Some(Learned {
-        resolved: entry.version != version || entry.source != heard.source,
+        resolved: entry.version != version || entry.source != received.source,
         entry,
         unusable,
     })

@@ -1,6 +1,7 @@
 //! One model: its name, and the definition in force.
 //!
-//! Documents hold their model, so that they find its definition without a look-up and all of them see a new one at once.
+//! Documents refer to their model, so that they find its definition without a look-up, and all of them see a new one at
+//! once.
 
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
@@ -8,7 +9,7 @@ use super::definition::Definition;
 use super::entry::{ModelEntry, OutlineItem};
 use super::source::DefinitionSource;
 
-/// One name, and what is defined for it now.
+/// A model: its name and the state of its definition.
 pub struct Model {
     name: Box<str>,
     state: RwLock<ModelState>,
@@ -16,34 +17,34 @@ pub struct Model {
 
 #[derive(Default)]
 pub struct ModelState {
-    /// Of the latest definition, or of its end; 0 where nothing is known.
+    /// The version of the latest definition, or of its end; 0 if none is known.
     pub version: u32,
-    /// What was given, while it is defined.
+    /// The source, while the model is defined.
     pub source: Option<DefinitionSource>,
-    /// None also where what was given elsewhere does not compile here.
+    /// None also if the source came from another server and does not compile here.
     pub definition: Option<Definition>,
-    /// [`ModelEntry::hash`] of what is known; 0 where nothing is.
+    /// [`ModelEntry::hash`] of the entry; 0 if there is none.
     pub hash: u64,
 }
 
-/// A model's definition, held still while it is read.
+/// The definition of a model, locked for reading.
 pub struct ReadDefinition<'m>(RwLockReadGuard<'m, ModelState>);
 
 impl ReadDefinition<'_> {
-    /// None where the model is not defined here.
+    /// None if the model is not defined here.
     #[inline]
     pub fn get(&self) -> Option<&Definition> {
         self.0.definition.as_ref()
     }
 
-    /// The version of the definition in force; 0 where there is none.
+    /// The version of the definition in force; 0 if there is none.
     pub fn version(&self) -> u32 {
         self.get().map_or(0, |definition| definition.version)
     }
 }
 
-// Definitions change on the server's main thread alone; the locks only make them shareable. A panic while
-// one is held leaves whole states behind: they are replaced, never edited.
+// Definitions change on the server's main thread alone; the locks only make them shareable. A panic while one is held
+// leaves no partial state: states are replaced, never edited.
 impl Model {
     pub(super) fn new(name: &str) -> Model {
         Model { name: name.into(), state: RwLock::default() }
@@ -53,7 +54,7 @@ impl Model {
         &self.name
     }
 
-    /// What is defined now.
+    /// Locks the definition in force for reading.
     #[inline]
     pub fn read(&self) -> ReadDefinition<'_> {
         ReadDefinition(self.state())
@@ -64,8 +65,8 @@ impl Model {
         self.state.read().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// The documents of this model that are in memory, wherever they are: in a database, being loaded, or
-    /// waiting to be freed in the background.
+    /// The number of documents of this model in memory: in a database, being loaded, or waiting to be freed in the
+    /// background.
     pub fn documents(model: &Arc<Model>) -> usize {
         // The registry holds one.
         Arc::strong_count(model) - 1
@@ -85,7 +86,7 @@ impl Model {
         *self.state.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = state;
     }
 
-    /// Flag: a definition, or the end of one, is known.
+    /// Returns true if a definition, or the end of one, is known.
     pub(super) fn is_known(&self) -> bool {
         self.state().version > 0
     }

@@ -1,8 +1,8 @@
 //! Model definitions: a schema, rules and a time to live, and the validation of documents against them.
 //!
-//! A document of a model is judged before any change of it is acknowledged, whoever makes the change;
-//! what is judged is what the change can have altered. Nothing here stores documents, and nothing
-//! here knows how definitions travel.
+//! A document of a model is validated before any change of it is acknowledged, whichever command makes the change;
+//! validated are the parts that the change can have made invalid. Nothing here stores documents, or encodes
+//! definitions.
 
 mod definition;
 mod ends;

@@ -1,12 +1,9 @@
 //! All models of one server, by name.
 //!
-//! A document points to its model, so that it finds its definition without a look-up; a model points to
-//! its definition, so that all its documents see a new one at once. A name that no definition is known
-//! for is a model too: its documents are kept, read and deleted, and not written.
+//! A name without a definition is a model too: its documents are kept, read and deleted, and not written.
 //!
-//! Definitions of one name are ordered by their version, and the end of a definition is a version as
-//! well: so servers that hear of them in any order come to hold the same ones. Ends are remembered for as long
-//! as it takes until others have come, see [`super::ends`].
+//! The definitions of one name are ordered by their version, and the end of a definition has a version as well: so
+//! servers that receive them in any order converge. The latest ends are stored, see [`super::ends`].
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -31,7 +28,7 @@ pub struct Models {
     names: RwLock<ModelTable>,
 }
 
-/// Models by name, and what is kept up to date with each of them.
+/// Models by name, with counts and a hash that each change updates.
 struct ModelTable {
     by_name: BTreeMap<Box<str>, Arc<Model>>,
     defined: usize,
@@ -55,7 +52,7 @@ impl ModelTable {
         if let Some(model) = self.by_name.get(name) {
             return model.clone();
         }
-        // Names without definition and without documents are dropped when others come.
+        // Names without definition and without documents are dropped when a new name is added.
         self.by_name.retain(|_, model| model.is_known() || Arc::strong_count(model) > 1);
         self.by_name.entry(name.into()).or_insert_with(|| Arc::new(Model::new(name))).clone()
     }
@@ -78,7 +75,7 @@ impl ModelTable {
         self.forget(self.ended.overflow());
     }
 
-    /// Takes what is known of a model out of the counts.
+    /// Subtracts a model from the counts and the summary.
     fn discount(&mut self, model: &Model) {
         let state = model.state();
         self.summary = self.summary.wrapping_sub(state.hash);
@@ -107,7 +104,7 @@ impl ModelTable {
         self.summary = self.summary.wrapping_sub(before).wrapping_add(hash(&self.ended));
     }
 
-    /// The version after this one, and above all that was forgotten.
+    /// The version after this one and after all forgotten ones.
     fn next_version(&self, version: u32) -> Result<u32> {
         match version.max(self.ended.forgotten()) {
             VERSION_MAX.. => Err(Error::limit(limit::DEFINITION_VERSIONS, VERSION_MAX.into())),
@@ -130,7 +127,7 @@ impl Models {
         Models { names: RwLock::new(ModelTable::new()) }
     }
 
-    /// Remembers at most so many ends.
+    /// A registry that stores at most so many ends.
     #[cfg(test)]
     pub fn with_ended_max(max: usize) -> Models {
         let models = Models::new();
@@ -138,7 +135,7 @@ impl Models {
         models
     }
 
-    /// The model of that name, for a document that says it is of it; it may not be defined.
+    /// The model of a document with this name; it may not be defined.
     pub fn of_document(&self, name: &str) -> Arc<Model> {
         if let Some(model) = self.read().by_name.get(name) {
             return model.clone();
@@ -146,14 +143,14 @@ impl Models {
         self.write().model(name)
     }
 
-    /// The model of that name, if it is defined; else `NOMODEL`.
+    /// The model of this name, or `NOMODEL` if it is not defined.
     pub fn defined(&self, name: &[u8]) -> Result<Arc<Model>> {
         let found =
             std::str::from_utf8(name).ok().and_then(|name| self.read().by_name.get(name).cloned());
         found.filter(|model| model.read().get().is_some()).ok_or_else(|| no_model(name))
     }
 
-    /// The names of all that is defined, in the order of their bytes.
+    /// The names of all defined models, in byte order.
     pub fn names(&self) -> Vec<Box<str>> {
         let names = self.read();
         let defined = names.by_name.values().filter(|model| model.is_defined());
@@ -165,7 +162,7 @@ impl Models {
         self.read().defined
     }
 
-    /// What `name` would be with this definition: none if it is that already.
+    /// The entry that defines `name` by this source; none if it is defined so already.
     pub fn next(&self, name: &str, source: DefinitionSource) -> Result<Option<ModelEntry>> {
         let names = self.read();
         let model = names.by_name.get(name);
@@ -183,8 +180,8 @@ impl Models {
         Ok(Some(ModelEntry { name: name.into(), version, source: Some(source) }))
     }
 
-    /// The end of a definition: `NOMODEL` if there is none, `INUSE` while documents are of it. Its version is
-    /// above those of all ends before it, so that the oldest are forgotten first.
+    /// The entry that ends a definition: `NOMODEL` if there is none, `INUSE` if the model has documents. Its version is
+    /// above those of all earlier ends, so that the oldest are forgotten first.
     pub fn end(&self, name: &[u8]) -> Result<ModelEntry> {
         let (entry, documents) = self.describe(name)?;
         if documents > 0 {
@@ -197,14 +194,14 @@ impl Models {
         Ok(ModelEntry { version, source: None, ..entry })
     }
 
-    /// The version in force: of the definition, or 0.
+    /// The version of the definition in force, or 0.
     pub fn version(&self, name: &str) -> u32 {
         let names = self.read();
         let found = names.by_name.get(name).map(|model| model.state());
         found.filter(|state| state.source.is_some()).map_or(0, |state| state.version)
     }
 
-    /// The latest version that is known of a name, be it of an end; 0 where nothing is.
+    /// The latest known version of a name, also that of an end; 0 if there is none.
     pub fn version_of(&self, name: &str) -> u32 {
         let names = self.read();
         match name {
@@ -213,8 +210,7 @@ impl Models {
         }
     }
 
-    /// Puts in force what a client defined here, compiled within the limits. On an error nothing
-    /// changed.
+    /// Puts a definition of a client in force, compiled within the limits. On an error nothing changed.
     pub fn define(
         &self,
         entry: &ModelEntry,
@@ -233,8 +229,8 @@ impl Models {
         Ok(())
     }
 
-    /// Puts in force what was defined elsewhere, without limits. Where it does not compile here, it is
-    /// kept, and its documents are not written; the error says why.
+    /// Puts a definition of another server in force, without limits. If it does not compile here, it is kept, its
+    /// documents cannot be written, and the error is returned.
     pub fn install(&self, entry: &ModelEntry) -> Result<()> {
         let compiled =
             self.define(entry, &SchemaLimits::NONE, &ExprLimits::NONE, &Allowance::unlimited());
@@ -244,9 +240,9 @@ impl Models {
         compiled
     }
 
-    /// Flag: what another server holds counts more than what is known here, because it is later. Of two
-    /// definitions with one version, made on two servers at once, the greater one counts, on every server.
-    pub fn is_news(&self, entry: &ModelEntry) -> bool {
+    /// Returns true if an entry of another server wins over the one here, because it is later. Of two definitions with
+    /// the same version, made on two servers at once, the greater one wins, on every server.
+    pub fn is_superseded_by(&self, entry: &ModelEntry) -> bool {
         let names = self.read();
         if &*entry.name == FORGOTTEN {
             return entry.version > names.ended.forgotten();
@@ -256,17 +252,16 @@ impl Models {
                 let known = model.state();
                 (entry.version, &entry.source) > (known.version, &known.source)
             }
-            // An end may have been forgotten here, a definition has not: it is never lost for an end
-            // that somebody else forgot.
+            // An end may have been forgotten here, a definition has not: a definition is never lost to an end that
+            // another node forgot.
             None => entry.source.is_some() || entry.version > names.ended.forgotten(),
         }
     }
 
-    /// What is to be put in force where another server's entry is news. Mostly that entry. Where documents
-    /// here are of a model that was ended elsewhere, its definition stays, as a later version. And of two
-    /// definitions with one version the one that counts becomes a later version too: documents validated
-    /// against the other must not pass for validated against it. So does a definition whose version may have been
-    /// that of another one, which was forgotten.
+    /// The entry to put in force for a winning entry of another server: usually that entry. A model that was ended
+    /// elsewhere and has documents here keeps its definition, as a later version. Of two definitions with the same
+    /// version, the winner becomes a later version too: documents that were validated against the other one must not
+    /// pass for validated against it. So does a definition whose version may have been used by a forgotten one.
     pub fn resolve(&self, entry: ModelEntry) -> ModelEntry {
         let names = self.read();
         let Ok(version) = names.next_version(entry.version) else { return entry };
@@ -284,13 +279,13 @@ impl Models {
         }
     }
 
-    /// All that is known, ended definitions too, in the order of names.
+    /// All entries, those of ended definitions too, in the order of names.
     pub fn entries(&self) -> Vec<ModelEntry> {
         let names = self.read();
         names.forgotten().into_iter().chain(names.known().map(|model| model.entry())).collect()
     }
 
-    /// What is known of one name.
+    /// The entry of one name.
     pub fn entry(&self, name: &str) -> Option<ModelEntry> {
         let names = self.read();
         if name == FORGOTTEN {
@@ -299,8 +294,8 @@ impl Models {
         names.by_name.get(name).filter(|model| model.is_known()).map(|model| model.entry())
     }
 
-    /// The items of the entries behind a name, in the order of names, at most `count` of them; behind the empty name,
-    /// those of all entries.
+    /// The items of the entries after a name, in the order of names, at most `count` of them. All entries are after the
+    /// empty name.
     pub fn items(&self, after: &str, count: usize) -> Vec<OutlineItem> {
         let names = self.read();
         let first = names.forgotten().filter(|_| after.is_empty());
@@ -314,18 +309,18 @@ impl Models {
         first.into_iter().chain(known.map(|model| model.item())).take(count).collect()
     }
 
-    /// One number for all that is known. It is kept up to date by each change; nothing is hashed here.
+    /// The sum of the hashes of all entries. Each change updates it; nothing is hashed here.
     pub fn summary(&self) -> u64 {
         self.read().summary
     }
 
-    /// Flag: there is nothing to store.
+    /// Returns true if there is no entry.
     pub fn is_empty(&self) -> bool {
         let names = self.read();
         names.ended.forgotten() == 0 && names.known().next().is_none()
     }
 
-    /// What is defined under a name, and how many documents are of it; else `NOMODEL`.
+    /// The entry of a defined model and the number of its documents, or `NOMODEL`.
     pub fn describe(&self, name: &[u8]) -> Result<(ModelEntry, usize)> {
         let names = self.read();
         let found = std::str::from_utf8(name).ok().and_then(|name| names.by_name.get(name));
@@ -333,8 +328,7 @@ impl Models {
         described.filter(|(entry, _)| entry.source.is_some()).ok_or_else(|| no_model(name))
     }
 
-    /// Takes over what another registry holds, and drops everything else. Documents keep the models
-    /// they have.
+    /// Replaces all entries by those of another registry. Documents keep their models.
     pub fn replace(&self, other: Models) {
         *self.write() = other.names.into_inner().unwrap_or_else(|poison| poison.into_inner());
     }
@@ -352,7 +346,7 @@ impl Models {
     }
 }
 
-/// The refusal where a model has to be defined.
+/// The refusal of a command that needs a defined model.
 pub fn no_model(name: &[u8]) -> Error {
     Error::new(ErrorCode::NoModel, "the model is not defined").text("model", name)
 }
@@ -367,49 +361,49 @@ mod tests {
         ModelEntry { name: "m".into(), version, source: Some(source) }
     }
 
-    /// What a server does that hears of an entry; the one it holds then.
-    fn hear(models: &Models, heard: &ModelEntry) -> ModelEntry {
-        if models.is_news(heard) {
-            models.install(&models.resolve(heard.clone())).unwrap();
+    /// Delivers an entry to a server, and returns the one that is in force there afterwards.
+    fn deliver(models: &Models, received: &ModelEntry) -> ModelEntry {
+        if models.is_superseded_by(received) {
+            models.install(&models.resolve(received.clone())).unwrap();
         }
         models.entries().remove(0)
     }
 
     #[test]
-    fn servers_come_to_the_same_whatever_they_hear_first() {
+    fn servers_converge_in_any_order_of_entries() {
         let end = ModelEntry { name: "m".into(), version: 3, source: None };
         let all = [entry(1, "{}"), entry(1, "true"), entry(2, "{}"), end, entry(4, "true")];
         let (first, second) = (Models::new(), Models::new());
-        all.iter().for_each(|heard| drop(hear(&first, heard)));
-        all.iter().rev().for_each(|heard| drop(hear(&second, heard)));
-        assert_eq!(hear(&first, &second.entries()[0]), hear(&second, &first.entries()[0]));
+        all.iter().for_each(|received| drop(deliver(&first, received)));
+        all.iter().rev().for_each(|received| drop(deliver(&second, received)));
+        assert_eq!(deliver(&first, &second.entries()[0]), deliver(&second, &first.entries()[0]));
         assert_eq!(first.entries(), [all[4].clone()]);
     }
 
     #[test]
     fn one_version_is_one_definition() {
         let (first, second) = (Models::new(), Models::new());
-        let (a, b) = (hear(&first, &entry(1, "{}")), hear(&second, &entry(1, "true")));
-        // One of them counts; whoever held the other takes it for a later version.
-        let (a, b) = (hear(&first, &b), hear(&second, &a));
-        let (a, b) = (hear(&first, &b), hear(&second, &a));
+        let (a, b) = (deliver(&first, &entry(1, "{}")), deliver(&second, &entry(1, "true")));
+        // One of them wins, and becomes a later version on the server with the other one.
+        let (a, b) = (deliver(&first, &b), deliver(&second, &a));
+        let (a, b) = (deliver(&first, &b), deliver(&second, &a));
         assert_eq!((&a, a.version), (&b, 2));
     }
 
     #[test]
     fn an_end_does_not_reach_a_model_with_documents() {
         let models = Models::new();
-        hear(&models, &entry(1, "{}"));
+        deliver(&models, &entry(1, "{}"));
         let document = models.of_document("m");
         let end = ModelEntry { name: "m".into(), version: 2, source: None };
-        assert_eq!(hear(&models, &end), entry(3, "{}"));
+        assert_eq!(deliver(&models, &end), entry(3, "{}"));
         drop(document);
-        assert_eq!(hear(&models, &ModelEntry { version: 4, ..end.clone() }).source, None);
+        assert_eq!(deliver(&models, &ModelEntry { version: 4, ..end.clone() }).source, None);
         assert!(models.names().is_empty() && !models.is_empty());
     }
 
     #[test]
-    fn names_that_nobody_defined_are_forgotten_when_others_come() {
+    fn undefined_names_are_dropped_when_new_ones_are_added() {
         let models = Models::new();
         for nth in 0..1000 {
             drop(models.of_document(&format!("unknown {nth}")));

@@ -12,25 +12,25 @@ pub struct Rule {
     pub program: Program,
 }
 
-/// What rules may read besides the document.
+/// The values that rules may read in addition to the document, and the budget of a validation.
 #[derive(Clone, Copy)]
 pub struct ValidationContext<'a> {
     pub key: &'a [u8],
     /// The document's revision before the command; none at its creation.
     pub revision: Option<u64>,
-    /// None where no rule reads it, see [`Definition::reads_clock`].
+    /// None if no rule reads it, see [`Definition::reads_clock`].
     pub now_us: Option<u64>,
     pub limits: &'a ExprLimits,
-    /// What the schema and the rules are paid from.
+    /// The budget that the schema and the rules are charged to.
     pub allowance: &'a Allowance<'a>,
 }
 
 impl Rule {
-    /// Whether the changes can have altered what the rule says.
+    /// Returns true if the changes can have altered the result of the rule.
     pub fn is_touched(&self, document: View<'_>, changes: &[PlaceChange]) -> bool {
         let Some(members) = self.program.self_members() else { return true };
         changes.iter().any(|change| match (change.place.first(), change.kind) {
-            // The root itself: a member came or went.
+            // The root itself: it is new, or a member was added or removed.
             (None, ChangeKind::Value | ChangeKind::Members) => true,
             (Some(position), _) => match document.as_object().and_then(|o| o.member(*position)) {
                 Some((name, _)) => members.iter().any(|member| name == Text::from(&**member)),
@@ -45,7 +45,7 @@ impl Rule {
         before: Option<OldSelf<'_>>,
         context: &ValidationContext<'_>,
     ) -> Result<()> {
-        // What compares with the document before has nothing to say where there was none.
+        // A rule that reads `oldSelf` does not apply to a new document.
         if before.is_none() && !self.program.old_self_paths().is_empty() {
             return Ok(());
         }

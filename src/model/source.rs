@@ -1,6 +1,6 @@
-//! A definition as it was given, before it is compiled.
+//! The source of a definition: a schema, rules and options as they were given.
 
-/// A definition as it was given: what is stored and sent, and compiled again where it arrives.
+/// The source of a definition, which is stored and sent, and compiled by each server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DefinitionSource {
     /// JSON Schema of any draft from 4 on, as JSON text.
@@ -13,8 +13,8 @@ pub struct DefinitionSource {
 }
 
 impl DefinitionSource {
-    /// Compares two definitions with their schemas as JSON values: spacing and the order of members do
-    /// not make another definition.
+    /// Returns true if two definitions are the same. Their schemas are compared as JSON values, so spacing and the
+    /// order of members make no difference.
     pub fn is_same(&self, other: &DefinitionSource) -> bool {
         let others = |source: &DefinitionSource| {
             let DefinitionSource { schema: _, rules, ttl_s, refresh, formats, defaults } =
@@ -30,7 +30,7 @@ fn is_same_json(a: &[u8], b: &[u8]) -> bool {
     a == b || value(a).is_some_and(|a| value(b).is_some_and(|b| a == b))
 }
 
-/// Whether the values of `format` are validated.
+/// The treatment of the keyword `format`: an assertion, or an annotation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Formats {
     #[default]
@@ -39,7 +39,7 @@ pub enum Formats {
 }
 
 impl Formats {
-    /// As the syntax spells it.
+    /// The spelling in the syntax.
     pub fn word(self) -> &'static str {
         match self {
             Formats::Assert => "ASSERT",
@@ -48,7 +48,7 @@ impl Formats {
     }
 }
 
-/// Whether missing members get their `default`.
+/// The treatment of the keyword `default`: missing members are filled in, or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Defaults {
     #[default]
@@ -57,7 +57,7 @@ pub enum Defaults {
 }
 
 impl Defaults {
-    /// As a description spells it.
+    /// The spelling in a description.
     pub fn word(self) -> &'static str {
         match self {
             Defaults::Filled => "FILLED",
@@ -66,27 +66,27 @@ impl Defaults {
     }
 }
 
-/// A rule as it was given.
+/// The source of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleSource {
     pub name: Box<str>,
     pub expr: Box<str>,
 }
 
-/// When a document's time to live begins anew.
+/// The commands that restart the time to live of a document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refresh {
-    /// Never: it counts from the creation.
+    /// None: it counts from the creation.
     #[default]
     Never,
-    /// At every command that changes the document.
+    /// Commands that change the document.
     Write,
-    /// At every command that changes or reads the document.
+    /// Commands that change or read the document.
     Read,
 }
 
 impl Refresh {
-    /// As the syntax spells it; none where it is left out.
+    /// The spelling in the syntax; none if it is omitted.
     pub fn word(self) -> Option<&'static str> {
         match self {
             Refresh::Never => None,
@@ -98,5 +98,5 @@ impl Refresh {
 
 /// The most rules one model may have.
 pub const RULES_MAX: usize = crate::limit::RULES.default as usize;
-/// The longest time to live of a model: the server's clock has room for it.
+/// The longest time to live of a model. Adding it to the server's clock cannot overflow.
 pub const TTL_MAX_S: u64 = 1 << 40;

@@ -30,11 +30,11 @@ thread_local! {
     static NEXT_TICK: Cell<Option<u64>> = const { Cell::new(None) };
     static EXCHANGE: RefCell<Exchange> = const { RefCell::new(Exchange::new()) };
     /// Newer definitions from other nodes, the latest of each name, until they are installed here.
-    static HEARD: RefCell<BTreeMap<Box<str>, ModelEntry>> = const { RefCell::new(BTreeMap::new()) };
+    static RECEIVED: RefCell<BTreeMap<Box<str>, ModelEntry>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// Installs the definitions from other nodes.
-static LEARN: Task = Task::new(learn_heard);
+static LEARN: Task = Task::new(learn_received);
 
 /// Sends a definition to all other nodes of the cluster, if this is one.
 ///
@@ -142,7 +142,7 @@ unsafe extern "C" fn on_message(
                 return;
             }
             let message = std::slice::from_raw_parts(payload, len as usize);
-            if let Err(error) = hear(ctx, kind, message) {
+            if let Err(error) = receive(ctx, kind, message) {
                 log::warning(ctx, &format!("a message of another node cannot be read: {error}"));
             }
         }
@@ -152,19 +152,19 @@ unsafe extern "C" fn on_message(
 /// # Safety
 ///
 /// `ctx` is valid and belongs to no command.
-unsafe fn hear(ctx: *mut raw::RedisModuleCtx, kind: u8, message: &[u8]) -> Result<()> {
+unsafe fn receive(ctx: *mut raw::RedisModuleCtx, kind: u8, message: &[u8]) -> Result<()> {
     match kind {
         SUMMARY => {
             let summary = outline::fixed(message)?;
-            EXCHANGE.with_borrow_mut(|exchange| exchange.hear_summary(&MODELS, summary));
+            EXCHANGE.with_borrow_mut(|exchange| exchange.receive_summary(&MODELS, summary));
         }
         OUTLINE => {
             let outline = outline::decode(message)?;
-            EXCHANGE.with_borrow_mut(|exchange| exchange.hear_outline(&MODELS, &outline));
+            EXCHANGE.with_borrow_mut(|exchange| exchange.receive_outline(&MODELS, &outline));
         }
         DEFINITION => {
             let entry = definition::decode(message)?;
-            if EXCHANGE.with_borrow_mut(|exchange| exchange.hear_definition(&MODELS, &entry)) {
+            if EXCHANGE.with_borrow_mut(|exchange| exchange.receive_definition(&MODELS, &entry)) {
                 // SAFETY: the caller vouches for `ctx`.
                 unsafe { note(ctx, entry) };
             }
@@ -180,10 +180,10 @@ unsafe fn hear(ctx: *mut raw::RedisModuleCtx, kind: u8, message: &[u8]) -> Resul
 ///
 /// `ctx` is valid and belongs to no command.
 unsafe fn note(ctx: *mut raw::RedisModuleCtx, entry: ModelEntry) {
-    HEARD.with_borrow_mut(|heard| {
+    RECEIVED.with_borrow_mut(|received| {
         let rank = |entry: &ModelEntry| (entry.version, entry.source.clone());
-        if heard.get(&entry.name).is_none_or(|known| rank(known) < rank(&entry)) {
-            heard.insert(entry.name.clone(), entry);
+        if received.get(&entry.name).is_none_or(|known| rank(known) < rank(&entry)) {
+            received.insert(entry.name.clone(), entry);
         }
     });
     // SAFETY: the caller vouches for `ctx`.
@@ -193,22 +193,22 @@ unsafe fn note(ctx: *mut raw::RedisModuleCtx, entry: ModelEntry) {
 /// # Safety
 ///
 /// `ctx` is valid and belongs to no command, and writes are not paused.
-unsafe fn learn_heard(ctx: *mut raw::RedisModuleCtx) {
-    let heard = HEARD.take();
+unsafe fn learn_received(ctx: *mut raw::RedisModuleCtx) {
+    let received = RECEIVED.take();
     // SAFETY: the caller vouches for `ctx`.
     unsafe {
-        // A master that became a replica meanwhile hears from its own master.
+        // A master that became a replica meanwhile receives definitions from its own master.
         if is_cluster_master(ctx) {
-            heard.into_values().for_each(|entry| learn(ctx, entry));
+            received.into_values().for_each(|entry| learn(ctx, entry));
         }
     }
 }
 
 /// # Safety
 ///
-/// As for [`learn_heard`].
-unsafe fn learn(ctx: *mut raw::RedisModuleCtx, heard: ModelEntry) {
-    let Some(learned) = exchange::learn(&MODELS, heard) else { return };
+/// As for [`learn_received`].
+unsafe fn learn(ctx: *mut raw::RedisModuleCtx, received: ModelEntry) {
+    let Some(learned) = exchange::learn(&MODELS, received) else { return };
     if let Some(error) = learned.unusable {
         let name = &learned.entry.name;
         log::warning(ctx, &format!("the model {name:?} cannot be used here: {error}"));

@@ -1,4 +1,4 @@
-//! Nodes that define, end and exchange definitions in any order come to hold the same ones.
+//! Nodes that define, end and exchange definitions in any order converge.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use crate::model::schema::SchemaLimits;
 use crate::model::{DefinitionSource, Model};
 
 const NODES: usize = 4;
-/// The node that hears nothing and is not heard before the end.
+/// The node that is disconnected until the end.
 const LATE: usize = 3;
-/// So few ends are remembered that many are forgotten.
+/// Few ends are stored, so that many are forgotten.
 const ENDED_MAX: usize = 4;
 const SCHEMAS: [&str; 3] = ["{}", "true", r#"{"type":"object"}"#];
 
@@ -21,10 +21,10 @@ const SCHEMAS: [&str; 3] = ["{}", "true", r#"{"type":"object"}"#];
 enum ClusterStep {
     Define(usize, u8, usize),
     End(usize, u8),
-    /// A document of the model comes to be on the node, or all of them go.
+    /// A document of the model is created on the node, or all of them are deleted.
     Document(usize, u8, bool),
     Tick(usize),
-    /// One message that is on its way arrives, or is lost.
+    /// A message in transit arrives, or is lost.
     Deliver(prop::sample::Index, bool),
 }
 
@@ -46,14 +46,14 @@ struct ClusterNode {
     documents: BTreeMap<String, Arc<Model>>,
     /// The highest version of each name that was in force here.
     seen: BTreeMap<Box<str>, u32>,
-    /// Which definition a version was here: documents only say by which version they were validated.
+    /// The definition of each version here: documents store only the version that they were validated against.
     meaning: BTreeMap<(Box<str>, u32), DefinitionSource>,
 }
 
 struct Cluster {
     nodes: Vec<ClusterNode>,
-    /// Messages on their way, with the node they are for.
-    on_way: Vec<(usize, Message)>,
+    /// Messages in transit, with their receiver.
+    in_transit: Vec<(usize, Message)>,
     /// Names whose definition was ended on some node.
     ended: BTreeSet<String>,
     defined: BTreeSet<String>,
@@ -75,7 +75,7 @@ impl Cluster {
         };
         Cluster {
             nodes: (0..NODES).map(node).collect(),
-            on_way: Vec::new(),
+            in_transit: Vec::new(),
             ended: BTreeSet::new(),
             defined: BTreeSet::new(),
             late_is_away: true,
@@ -85,11 +85,11 @@ impl Cluster {
     fn send(&mut self, from: usize, message: &Message) {
         let away = |node: usize| self.late_is_away && node == LATE;
         for to in (0..NODES).filter(|to| *to != from && !away(*to) && !away(from)) {
-            self.on_way.push((to, message.clone()));
+            self.in_transit.push((to, message.clone()));
         }
     }
 
-    /// What a command made on a node.
+    /// Records and sends the entry that a command made on a node.
     fn made(&mut self, node: usize, entry: ModelEntry) {
         let highest = self.nodes[node].seen.get(&entry.name).copied().unwrap_or(0);
         assert!(entry.version > highest, "{entry:?} after {highest}");
@@ -141,8 +141,9 @@ impl Cluster {
             }
             ClusterStep::Tick(node) => self.tick(node),
             ClusterStep::Deliver(which, arrives) => {
-                if !self.on_way.is_empty() {
-                    let (to, message) = self.on_way.swap_remove(which.index(self.on_way.len()));
+                if !self.in_transit.is_empty() {
+                    let (to, message) =
+                        self.in_transit.swap_remove(which.index(self.in_transit.len()));
                     if arrives {
                         self.deliver(to, message);
                     }
@@ -160,10 +161,10 @@ impl Cluster {
     fn deliver(&mut self, to: usize, message: Message) {
         let ClusterNode { models, exchange, .. } = &mut self.nodes[to];
         match message {
-            Message::Summary(summary) => exchange.hear_summary(models, summary),
-            Message::Outline(outline) => exchange.hear_outline(models, &outline),
+            Message::Summary(summary) => exchange.receive_summary(models, summary),
+            Message::Outline(outline) => exchange.receive_outline(models, &outline),
             Message::Definition(entry) => {
-                if !exchange.hear_definition(models, &entry) {
+                if !exchange.receive_definition(models, &entry) {
                     return;
                 }
                 let Some(learned) = learn(models, entry) else { return };
@@ -176,17 +177,18 @@ impl Cluster {
         }
     }
 
-    /// All nodes hear each other, and messages arrive in an order that depends on `seed`. Returns after how
-    /// many rounds all hold the same.
+    /// Connects all nodes; messages arrive in an order that depends on `seed`. Returns the number of rounds until all
+    /// entries are equal.
     fn heal(&mut self, mut seed: usize) -> usize {
         self.late_is_away = false;
         for round in 0..200 {
             for node in 0..NODES {
                 self.tick(node);
             }
-            while !self.on_way.is_empty() {
+            while !self.in_transit.is_empty() {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let (to, message) = self.on_way.swap_remove((seed >> 33) % self.on_way.len());
+                let (to, message) =
+                    self.in_transit.swap_remove((seed >> 33) % self.in_transit.len());
                 self.deliver(to, message);
             }
             let first = self.nodes[0].models.entries();
@@ -195,7 +197,7 @@ impl Cluster {
             }
         }
         let all: Vec<_> = self.nodes.iter().map(|node| node.models.entries()).collect();
-        panic!("the nodes do not come to the same: {all:#?}");
+        panic!("the nodes do not converge: {all:#?}");
     }
 
     fn check(&self) {
@@ -221,7 +223,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn nodes_come_to_the_same_in_any_order(
+    fn nodes_converge_in_any_order(
         steps in prop::collection::vec(step(), 0..120),
         seed in any::<usize>(),
     ) {
@@ -244,7 +246,7 @@ fn node_with(count: usize, schema: &str) -> ClusterNode {
 }
 
 #[test]
-fn a_late_node_hears_of_ends_that_are_remembered() {
+fn a_late_node_receives_ends_that_are_stored() {
     let mut cluster = Cluster::new();
     cluster.late_is_away = false;
     cluster.step(ClusterStep::Define(0, 1, 0));
@@ -262,9 +264,9 @@ fn a_late_node_hears_of_ends_that_are_remembered() {
 }
 
 impl Cluster {
-    /// Delivers all that is on its way.
+    /// Delivers all messages in transit.
     fn heal_without_late(&mut self) {
-        while let Some((to, message)) = self.on_way.pop() {
+        while let Some((to, message)) = self.in_transit.pop() {
             self.deliver(to, message);
         }
     }
@@ -278,12 +280,12 @@ fn only_what_another_node_lacks_is_sent_in_pieces_of_bounded_size() {
         let entry = ours.models.next(name, source("true")).unwrap().unwrap();
         ours.models.install(&entry).unwrap();
     }
-    theirs.exchange.hear_summary(&theirs.models, ours.models.summary());
+    theirs.exchange.receive_summary(&theirs.models, ours.models.summary());
     let (messages, _) = theirs.exchange.tick(&theirs.models);
     let [Message::Summary(_), Message::Outline(outline)] = &messages[..] else {
         panic!("{messages:?}");
     };
-    ours.exchange.hear_outline(&ours.models, outline);
+    ours.exchange.receive_outline(&ours.models, outline);
     let sent = |exchange: &mut Exchange, models: &Models| {
         let definition = |message| match message {
             Message::Definition(entry) => Some(entry.name),
@@ -293,9 +295,9 @@ fn only_what_another_node_lacks_is_sent_in_pieces_of_bounded_size() {
     };
     assert_eq!(sent(&mut ours.exchange, &ours.models), ["m7", "m8", "new"].map(Box::<str>::from));
 
-    // A node that has nothing is sent everything, a few definitions at a time.
+    // A node without entries is sent all of them, a few definitions at a time.
     let nothing = ModelsOutline { after: "".into(), last: None, items: Vec::new() };
-    ours.exchange.hear_outline(&ours.models, &nothing);
+    ours.exchange.receive_outline(&ours.models, &nothing);
     let mut pieces = Vec::new();
     while pieces.iter().map(Vec::len).sum::<usize>() < 101 {
         pieces.push(sent(&mut ours.exchange, &ours.models));
@@ -307,7 +309,7 @@ fn only_what_another_node_lacks_is_sent_in_pieces_of_bounded_size() {
 #[test]
 fn an_outline_is_bounded_and_goes_on_where_it_ended() {
     let mut node = node_with(2 * OUTLINE_ITEMS + 1, "true");
-    node.exchange.hear_summary(&node.models, 0);
+    node.exchange.receive_summary(&node.models, 0);
     let mut names = Vec::new();
     for (nth, count) in [OUTLINE_ITEMS, OUTLINE_ITEMS, 1].into_iter().enumerate() {
         let (messages, wait) = node.exchange.tick(&node.models);
@@ -326,14 +328,14 @@ fn nothing_is_hashed_to_compare_what_nodes_hold() {
     let summary = node.models.summary();
     let mut summaries = 0;
     while summaries < 100 {
-        node.exchange.hear_summary(&node.models, summary);
+        node.exchange.receive_summary(&node.models, summary);
         let (messages, _) = node.exchange.tick(&node.models);
         summaries +=
             messages.iter().filter(|message| **message == Message::Summary(summary)).count();
         assert_eq!(messages.len(), 1);
     }
     assert_eq!(crate::model::entry::hashed(), hashed);
-    // One change is one entry.
+    // One change hashes one entry.
     let entry = node.models.next("m1", source("{}")).unwrap().unwrap();
     node.models.install(&entry).unwrap();
     assert_eq!(crate::model::entry::hashed(), hashed + 1);

@@ -1,7 +1,7 @@
 //! The subschemas that apply to one value.
 //!
-//! Sets, not lists: however often a schema leads to a subschema, a value is validated by it once, so the
-//! work is bounded by subschemas times values.
+//! They are a set: a value is validated by a subschema once, however many keywords lead to it, so the work is bounded
+//! by the number of subschemas times the number of values.
 
 use std::collections::HashSet;
 
@@ -12,11 +12,11 @@ use super::plan::{Plan, PlanNode};
 use super::subschema::{NONE, SubschemaId};
 use crate::value::View;
 
-/// Which subschemas of a plan are gone through.
+/// The subschemas of a plan that are entered.
 #[derive(Clone, Copy)]
 pub(super) struct Route<'p> {
     pub plan: &'p Plan,
-    /// Flag: subschemas that the crate validates whole are gone through too.
+    /// Flag: subschemas that the crate validates whole are entered too.
     pub through: bool,
 }
 
@@ -25,17 +25,17 @@ impl<'p> Route<'p> {
         &self.plan.nodes[id as usize]
     }
 
-    /// Whether what a node leads to applies besides it.
+    /// Returns true if the subschemas that a node leads to are active too.
     #[inline]
     pub fn opens(&self, node: &PlanNode) -> bool {
         node.whole.is_none() || self.through
     }
 }
 
-/// Alternatives of which no branch is picked.
+/// Alternatives without a picked branch.
 #[derive(Clone, Copy)]
 pub(super) struct Open<'p> {
-    /// The subschema they stand in.
+    /// The subschema with the keyword.
     pub id: SubschemaId,
     pub branches: &'p Branches,
     pub pick: Pick,
@@ -45,7 +45,7 @@ pub(super) struct Open<'p> {
 #[derive(Default)]
 pub(super) struct Active<'p> {
     ids: SmallVec<[SubschemaId; 6]>,
-    /// Kept from [`Active::SCANNED_MAX`] subschemas on.
+    /// The same as a set, from [`Active::SCANNED_MAX`] subschemas on.
     seen: Option<HashSet<SubschemaId>>,
     pub open: SmallVec<[Open<'p>; 1]>,
 }
@@ -53,7 +53,7 @@ pub(super) struct Active<'p> {
 impl<'p> Active<'p> {
     const SCANNED_MAX: usize = 32;
 
-    /// Adds a subschema and all that apply to the same value along with it.
+    /// Adds a subschema and those of its keywords that apply to the same value.
     #[inline]
     pub fn add(&mut self, route: Route<'p>, id: SubschemaId, view: View<'_>) {
         if id == NONE || !self.insert(id) {
@@ -97,7 +97,8 @@ impl<'p> Active<'p> {
         }
     }
 
-    /// As [`Active::add`], in the schema's order, and through what the crate validates too: for defaults.
+    /// As [`Active::add`], but in the schema's order and entering subschemas that the crate validates whole: for
+    /// defaults.
     pub fn add_through(&mut self, plan: &Plan, id: SubschemaId, view: View<'_>) {
         let mut stack: SmallVec<[SubschemaId; 6]> = SmallVec::from_slice(&[id]);
         while let Some(id) = stack.pop() {

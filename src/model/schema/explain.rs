@@ -1,6 +1,6 @@
 //! Explanations of violations: the place, the keyword, the subschema and a message.
 //!
-//! All of it is cold, and bounded: an explanation takes far fewer steps than a verdict may.
+//! Computed for refused documents only, and bounded: an explanation may take far fewer steps than a verdict.
 
 use std::cell::RefCell;
 
@@ -21,14 +21,14 @@ use super::walk::Walk;
 use crate::error::{Error, ErrorCode};
 use crate::value::View;
 
-/// Branches of which it is found out what a value lacks.
+/// The most branches that are validated to explain a choice.
 const BRANCHES_MAX: usize = 64;
-/// Branches whose lack is told.
+/// The most branches whose violation is in the message.
 const TOLD_MAX: usize = 4;
-/// Alternatives in each other that are explained.
+/// The depth to which alternatives inside alternatives are explained.
 const DEPTH_MAX: usize = 3;
 
-/// One violation as it is told.
+/// One violation as the error reports it.
 #[derive(Debug, PartialEq, Eq)]
 struct Finding {
     place: String,
@@ -37,7 +37,7 @@ struct Finding {
     message: String,
 }
 
-/// What explanations are made from.
+/// The inputs of explanations.
 pub(super) struct Explain<'e> {
     pub plan: &'e Plan,
     pub moves: &'e Moves,
@@ -46,7 +46,7 @@ pub(super) struct Explain<'e> {
 }
 
 impl<'e> Explain<'e> {
-    /// The error of a check that found `first`; and others, if there was time to collect them.
+    /// The error of a check that found `first`, and others if they were collected.
     #[cold]
     pub fn error(&self, first: &Violation<'_>, others: &[Violation<'_>]) -> Error {
         let mut findings: Vec<Finding> = Vec::new();
@@ -72,7 +72,7 @@ impl<'e> Explain<'e> {
         }
     }
 
-    /// What is told of one violation; the first of it first.
+    /// The findings of one violation, the most important one first.
     fn findings(&self, violation: &Violation<'_>, depth: usize) -> Vec<Finding> {
         match violation.cause {
             Cause::Check(check) => vec![self.of_check(violation, check)],
@@ -96,19 +96,19 @@ impl<'e> Explain<'e> {
         }
     }
 
-    /// The way through what the crate validates whole, too.
+    /// A route that also enters subschemas which the crate validates whole.
     fn route(&self) -> Route<'e> {
         Route { plan: self.plan, through: true }
     }
 
-    /// The pointer of a keyword in the schema as it was given, which may have called it otherwise.
+    /// The pointer of a keyword in the schema as it was given, where its name may have been another one.
     fn keyword_pointer(&self, schema: &str, keyword: &str) -> String {
         let translated = format!("{}/{keyword}", self.moves.translated(schema));
         self.moves.given(&translated).into_owned()
     }
 
-    /// What the crate alone knows of a subschema: one finding for each member that is not allowed. Those
-    /// that the schema requires are told last.
+    /// The findings of a subschema that the crate validates whole: one for each member that is not allowed. Those that
+    /// the schema requires come last.
     fn of_whole(&self, violation: &Violation<'_>, id: SubschemaId, check: &Check) -> Vec<Finding> {
         let SchemaAssertion::Part(part) = check.assertion else {
             unreachable!("the crate knows parts")
@@ -154,7 +154,7 @@ impl<'e> Explain<'e> {
         Finding { place, keyword: check.keyword.to_owned(), schema, message }
     }
 
-    /// What the crate found of a part; none where finding out would have cost too much.
+    /// The finding of a part from the crate's violation; `found` is none if locating it took too many steps.
     fn of_part(
         &self,
         violation: &Violation<'_>,
@@ -180,7 +180,7 @@ impl<'e> Explain<'e> {
             KeywordLocation::At(base, pointer) if base == SCHEMA_URI => {
                 self.moves.given(&pointer).into_owned()
             }
-            // Outside the document, or in a resource that could not be flattened.
+            // Outside of the document, or in a resource that could not be flattened.
             KeywordLocation::At(base, pointer) => format!("{base}#{pointer}"),
         };
         Finding { place, keyword: found.kind.keyword().to_owned(), schema, message }
@@ -218,7 +218,7 @@ impl<'e> Explain<'e> {
         }
     }
 
-    /// What a value lacks for one branch, in a few words.
+    /// A short description of why a value is invalid against one branch.
     fn lack(&self, violation: &Violation<'_>, depth: usize) -> String {
         const LACK_CHARS_MAX: usize = 100;
         let finding = self.findings(violation, depth).into_iter().next();
@@ -233,7 +233,7 @@ impl<'e> Explain<'e> {
     }
 }
 
-/// The value a JSON Pointer leads to.
+/// The value at a JSON Pointer.
 fn at<'v>(view: View<'v>, pointer: &str) -> Option<View<'v>> {
     pointer.split('/').skip(1).try_fold(view, |view, token| match view {
         View::Object(object) => Some(object.find(&token_name(token))?.1),

@@ -1,9 +1,8 @@
-//! Fills in the members that are missing and have a default.
+//! Fills in missing members that have a default.
 //!
-//! Only through the editor, so that what was filled in is undone and replicated as any other change. A
-//! member that is there is never touched. What was just filled in is looked into as well. A default that
-//! fills itself in for ever is refused when the schema is compiled; what several could do together is
-//! bounded by the editor's limits.
+//! Members are inserted through the editor, so that they are reverted and replicated as any other change. An existing
+//! member is never changed. Defaults are filled into defaults too. A default that would be filled into itself without
+//! end is refused when the schema is compiled; the size of several together is bounded by the limits of the editor.
 
 use smallvec::SmallVec;
 
@@ -21,7 +20,7 @@ use crate::value::{Limits, Place, Root, Text, View};
 /// The subschemas of one value.
 type Ids = SmallVec<[SubschemaId; 6]>;
 
-/// One run over a document.
+/// Fills one document.
 pub(super) struct Fill<'f> {
     pub plan: &'f Plan,
     pub checker: &'f Checker<'f>,
@@ -34,10 +33,10 @@ impl Fill<'_> {
         self.value(editor, &mut Place::new(), active.ids())
     }
 
-    /// Fills each default into an empty document, where the filling in comes to an end; refuses those that
-    /// would fill themselves in for ever, and gives those that their own schema refuses.
+    /// Fills each default, to find those that are invalid against their own schema, which are returned. Refuses a
+    /// default that would be filled in without end.
     pub fn unfit(&self, limits: &SchemaLimits) -> Result<Vec<SubschemaId>> {
-        // What they fill in together is bounded too, or defaults that double would take for ever.
+        // The size of all together is bounded too, because defaults can double each other.
         let mut left = limits.default_bytes as u64;
         let mut unfit = Vec::new();
         for (id, default) in &self.plan.defaults {
@@ -55,7 +54,7 @@ impl Fill<'_> {
             left = left.saturating_sub(editor.size() - default.size);
             filled.map_err(|error| match error.code() {
                 ErrorCode::Limit => refuse(
-                    "the default fills in others without end, or too many",
+                    "defaults are filled into this one without end, or too many of them",
                     &self.plan.nodes[*id as usize].pointer,
                 ),
                 _ => error,
@@ -131,7 +130,7 @@ impl Fill<'_> {
         place: &mut Place,
         active: &[SubschemaId],
     ) -> Result<()> {
-        // Nothing is taken out or put in between, so positions hold while members are looked into.
+        // No member is inserted or removed meanwhile, so positions stay valid.
         let object = editor.at(place).as_object().expect("members are those of an object");
         let mut inside = Vec::new();
         for (position, name, value) in object.entries() {

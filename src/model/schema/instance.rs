@@ -1,12 +1,10 @@
 //! Document values as the `jsonschema` crate sees them: read in place, nothing copied or converted.
 //!
-//! A run carries a [`Meter`]: every step down into a container is charged to it, and so is every
-//! comparison with a value of the schema. Once it is spent containers look empty, also to who is in the
-//! middle of one, and nothing equals anything, so that a run ends soon whatever the schema multiplies.
-//! The verdict of such a run means nothing, and [`Meter::verdict`] makes a `LIMIT` of it.
+//! Nodes charge a [`Meter`]. Once it is spent, containers look empty, iterators over them end, and nothing equals
+//! anything, so that the crate returns soon.
 //!
-//! Must never convert a document to `serde_json` outside a cold path: errors carry a placeholder,
-//! because what is said of a violation is our own.
+//! Must never convert a document to `serde_json`: the errors of the crate have a placeholder for the value, because we
+//! make our own messages.
 
 use std::borrow::Cow;
 
@@ -18,10 +16,10 @@ use super::meter::{Meter, NUMBER_DIGITS, TEXT_BYTES};
 use super::unique::{is_unique, is_unique_within};
 use crate::value::{self, ArrayView, ObjectView, View};
 
-/// The representation.
+/// The representation of documents, for the generic validator of the crate.
 pub(super) struct DocumentJson;
 
-/// A value, or what stands for one.
+/// A value of a document, or an object around one.
 #[derive(Clone, Copy)]
 pub(super) struct ValueNode<'a> {
     what: NodeSource<'a>,
@@ -31,7 +29,7 @@ pub(super) struct ValueNode<'a> {
 #[derive(Clone, Copy)]
 enum NodeSource<'a> {
     View(View<'a>),
-    /// An object with this one member: how a part of the dispatching schema is chosen.
+    /// An object with this one member, which selects a part.
     Member(&'a str, View<'a>),
 }
 
@@ -151,13 +149,13 @@ impl<'a> json::Node<'a, DocumentJson> for ValueNode<'a> {
         self.view().is_some_and(|view| equals(view, expected, self.meter))
     }
 
-    /// Never asked for on the way to a verdict.
+    /// Used for errors only.
     fn to_value(&self) -> Cow<'a, Serde> {
         Cow::Owned(Serde::Null)
     }
 
-    /// Containers alone have one. A schema that applies itself to the same value again is refused when
-    /// it is compiled, so that scalars need none.
+    /// Only containers have one. Scalars need none, because a schema that applies itself to the same value again is
+    /// refused when it is compiled.
     #[inline]
     fn identity(&self) -> Option<NodeIdentity> {
         match self.view()? {
@@ -168,8 +166,8 @@ impl<'a> json::Node<'a, DocumentJson> for ValueNode<'a> {
     }
 }
 
-/// JSON Schema's equality of a value with one written in the schema, paid for as far as it looks. The
-/// crate asks for it once for each value of an `enum` that is not of texts or integers alone.
+/// JSON Schema's equality of a value with one written in the schema, charged by what it reads. The crate calls it for
+/// each value of an `enum` that does not consist of texts or integers only.
 fn equals(view: View<'_>, expected: &Serde, meter: Option<&Meter>) -> bool {
     let more = match (view, expected) {
         (View::Str(a), Serde::String(b)) if a.as_bytes().len() == b.len() => b.len() / TEXT_BYTES,
@@ -224,7 +222,7 @@ impl JsonNumber for value::Number {
     fn as_str(&self) -> Cow<'_, str> {
         match self {
             value::Number::Int(value) => Cow::Owned(value.to_string()),
-            // As the crate spells its own: what it makes of the digits depends on it.
+            // Spelled as the crate spells its own numbers, because it computes with the digits.
             value::Number::Float(value) => {
                 let number = serde_json::Number::from_f64(*value).expect("doubles are finite");
                 Cow::Owned(number.to_string())
@@ -250,7 +248,7 @@ impl JsonNumber for value::Number {
     }
 }
 
-/// A view of an object, or what stands for one.
+/// An object of a document, an object around a value, or an empty one if the meter is spent.
 pub(super) struct ObjectNode<'a> {
     what: ObjectSource<'a>,
     meter: Option<&'a Meter>,
@@ -336,7 +334,7 @@ impl<'a> Iterator for MembersIter<'a> {
     }
 }
 
-/// A view of an array; none where the meter is spent.
+/// An array of a document; none if the meter is spent.
 pub(super) struct ArrayNode<'a> {
     array: Option<ArrayView<'a>>,
     meter: Option<&'a Meter>,
@@ -395,7 +393,7 @@ mod tests {
         parse::json(json.as_bytes(), &Limits::NONE).unwrap().value
     }
 
-    /// What one comparison is charged, and what it says.
+    /// The charge for one comparison, and its result.
     fn comparison(document: &str, expected: &Serde, steps: u64) -> (u64, bool) {
         let (document, meter) = (value(document), Meter::new(steps, 1, usize::MAX));
         let node = ValueNode { what: NodeSource::View(document.view()), meter: Some(&meter) };

@@ -1,10 +1,10 @@
-//! The keywords that hold schemas: how they hold them, and which values those apply to.
+//! The keywords with subschemas, the form of their value, and the values that the subschemas apply to.
 
 use serde_json::{Map, Value as Serde};
 
 use super::uri::push_token;
 
-/// Which value the schemas under a keyword apply to: the value itself, its children, or none.
+/// The values that the subschemas of a keyword apply to: the value itself, its children, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Applies {
     Here,
@@ -12,7 +12,7 @@ pub(super) enum Applies {
     Nowhere,
 }
 
-/// How a keyword holds schemas: one, a list, or by name.
+/// The form of a keyword with subschemas: one, a list, or an object of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holds {
     One,
@@ -20,7 +20,7 @@ pub(super) enum Holds {
     Named,
 }
 
-/// Where under its keyword a schema stands.
+/// The position of a subschema under its keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InnerKey<'s> {
     Whole,
@@ -65,7 +65,7 @@ pub(super) const KEYWORDS: [(&str, Holds, Applies); 20] = [
     ("definitions", Holds::Named, Applies::Nowhere),
 ];
 
-/// The keyword of this name, if it holds schemas.
+/// The keyword of this name, if it has subschemas.
 pub(super) fn holder(name: &str) -> Option<(&'static str, Holds)> {
     let known = KEYWORDS.iter().find(|(keyword, ..)| *keyword == name);
     known.map(|(keyword, holds, _)| (*keyword, *holds))
@@ -76,7 +76,7 @@ pub(super) fn applies(keyword: &str) -> Applies {
     known.map_or(Applies::Nowhere, |(_, _, applies)| *applies)
 }
 
-/// The schemas a keyword holds.
+/// The subschemas of a keyword.
 pub(super) fn held_schemas<'s>(holds: Holds, held: &'s Serde) -> Vec<(InnerKey<'s>, &'s Serde)> {
     match (holds, held) {
         (Holds::One, schema) => vec![(InnerKey::Whole, schema)],

@@ -1,31 +1,31 @@
-//! Bounds on one schema, and on what checking by it may cost.
+//! Bounds on one schema, and on the work of one check.
 
 use crate::limit;
 
-/// The bounds. Each that is exceeded is a `LIMIT` with its name.
+/// Bounds. Exceeding one is a `LIMIT` with its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SchemaLimits {
     /// Length of the text. Configuration `model.schema-bytes`.
     pub bytes: usize,
-    /// Nesting of the text's arrays and objects. At most 127, which is what the parser can do.
+    /// Nesting of the text's arrays and objects. At most 127, the bound of the parser.
     pub depth: u32,
     /// Subschemas of the text.
     pub nodes: usize,
     /// Bytes of the JSON Pointers of all subschemas together.
     pub pointer_bytes: usize,
-    /// The most subschemas that may apply to one value, every alternative counted, however often it is
-    /// referred to.
+    /// The most subschemas that may apply to one value, counting every alternative, and each as often as it is referred
+    /// to.
     pub weight: u64,
-    /// The most subschemas in a row between a value and one that applies to it.
+    /// The longest chain of subschemas that apply to one value because of each other.
     pub chain: u32,
     /// Memory of the compiled patterns of one schema together. Configuration
     /// `model.schema-pattern-bytes`.
     pub pattern_bytes: usize,
-    /// Bytes that the defaults of one schema may fill in inside each other, together.
+    /// Bytes of all defaults that are filled into other defaults.
     pub default_bytes: usize,
-    /// Steps that finding out how alternatives differ may take.
+    /// Steps for determining how alternatives differ.
     pub branch_steps: u64,
-    /// Cost of one check: steps into values, weighed by [`SchemaLimits::weight`].
+    /// Cost of one check: steps into values, multiplied with the weight of the schema.
     pub steps: u64,
     /// The stack one check may use.
     pub stack_bytes: usize,
@@ -46,8 +46,8 @@ impl SchemaLimits {
         stack_bytes: 2 << 20,
     };
 
-    /// For schemas that another server accepted: only the bounds that are configured are lifted, and all
-    /// others keep this server safe too.
+    /// For schemas that another server accepted. Only the configurable bounds are lifted; the others protect this
+    /// server too.
     pub const NONE: SchemaLimits = SchemaLimits {
         bytes: limit::SCHEMA_BYTES.max as usize,
         pattern_bytes: limit::SCHEMA_PATTERN_BYTES.max as usize,

@@ -8,9 +8,9 @@ use super::refusal::cut;
 use crate::value::number::Number;
 use crate::value::{Text, View, print};
 
-/// The characters of a value that a message shows.
+/// The most characters of a value that a message shows.
 const VALUE_CHARS_MAX: usize = 40;
-/// The values of an `enum` that a message shows.
+/// The most values of an `enum` that a message shows.
 const OPTIONS_MAX: usize = 8;
 
 /// A value for a message: strings in single quotes, which no JSON escapes, and containers by their size.
@@ -33,7 +33,7 @@ fn number(number: &Number) -> String {
     }
 }
 
-/// A message about a keyword that is answered natively. `None`: the crate knows more.
+/// A message about a keyword that is evaluated here; `None` for one that the crate evaluates.
 pub(super) fn of_assertion(
     assertion: &SchemaAssertion,
     keyword: &str,
@@ -49,11 +49,11 @@ pub(super) fn of_assertion(
         SchemaAssertion::ExclusiveMaximum(bound) => format!("{it} is not below {}", number(bound)),
         SchemaAssertion::MultipleOf(divisor, _) => format!("{it} is not a multiple of {divisor}"),
         SchemaAssertion::Type(types) => format!("{it} is not of the type {}", types.names()),
-        SchemaAssertion::MinLength(least) => format!("{it} has less than {least} characters"),
+        SchemaAssertion::MinLength(least) => format!("{it} has fewer than {least} characters"),
         SchemaAssertion::MaxLength(most) => format!("{it} has more than {most} characters"),
-        SchemaAssertion::MinItems(least) => format!("{it} has less than {least} elements"),
+        SchemaAssertion::MinItems(least) => format!("{it} has fewer than {least} elements"),
         SchemaAssertion::MaxItems(most) => format!("{it} has more than {most} elements"),
-        SchemaAssertion::MinProperties(least) => format!("{it} has less than {least} members"),
+        SchemaAssertion::MinProperties(least) => format!("{it} has fewer than {least} members"),
         SchemaAssertion::MaxProperties(most) => format!("{it} has more than {most} members"),
         SchemaAssertion::Required(_) | SchemaAssertion::DependentRequired(_) => {
             format!("the object lacks the member '{}'", cut(assertion.missing(view)?))
@@ -79,7 +79,7 @@ fn never(keyword: &str, member: &str) -> String {
             format!("the member '{}' is not one the schema names", cut(member))
         }
         "items" => "the array has more elements than the schema names".to_owned(),
-        _ => "nothing may be here".to_owned(),
+        _ => "no value is allowed here".to_owned(),
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn of_name(name: Text<'_>) -> String {
     format!("the name '{}' is not allowed", cut(name.as_str()))
 }
 
-/// A message about what the crate found. `view` is the value, where it is known.
+/// A message about a violation that the crate reported. `view`: the value, if it is known.
 pub(super) fn of_kind(kind: &ValidationErrorKind, view: Option<View<'_>>, pattern: &str) -> String {
     use ValidationErrorKind as Kind;
     let it = view.map_or_else(|| "the value".to_owned(), value);
@@ -114,23 +114,23 @@ pub(super) fn of_kind(kind: &ValidationErrorKind, view: Option<View<'_>>, patter
         Kind::OneOfMultipleValid { .. } => format!("{it} fits more than one of the alternatives"),
         Kind::Constant { expected_value } => format!("{it} is not {}", json(expected_value)),
         Kind::Enum { options } => format!("{it} is none of {}", json(options)),
-        Kind::Contains => "not as many elements fit 'contains' as have to".to_owned(),
+        Kind::Contains => "too few or too many elements fit 'contains'".to_owned(),
         Kind::ExclusiveMaximum { limit } => format!("{it} is not below {}", json(limit)),
         Kind::ExclusiveMinimum { limit } => format!("{it} is not above {}", json(limit)),
         Kind::Maximum { limit } => format!("{it} is greater than {}", json(limit)),
         Kind::Minimum { limit } => format!("{it} is less than {}", json(limit)),
         Kind::MaxItems { limit } => format!("{it} has more than {limit} elements"),
-        Kind::MinItems { limit } => format!("{it} has less than {limit} elements"),
+        Kind::MinItems { limit } => format!("{it} has fewer than {limit} elements"),
         Kind::MaxLength { limit } => format!("{it} has more than {limit} characters"),
-        Kind::MinLength { limit } => format!("{it} has less than {limit} characters"),
+        Kind::MinLength { limit } => format!("{it} has fewer than {limit} characters"),
         Kind::MaxProperties { limit } => format!("{it} has more than {limit} members"),
-        Kind::MinProperties { limit } => format!("{it} has less than {limit} members"),
+        Kind::MinProperties { limit } => format!("{it} has fewer than {limit} members"),
         Kind::MultipleOf { multiple_of } => {
             format!("{it} is not a multiple of {}", cut(&multiple_of.to_string()))
         }
-        Kind::FalseSchema => "nothing may be here".to_owned(),
+        Kind::FalseSchema => "no value is allowed here".to_owned(),
         Kind::Format { format } => format!("{it} is not of the format '{}'", cut(format)),
-        Kind::Not { .. } => format!("{it} fits what it must not"),
+        Kind::Not { .. } => format!("{it} fits the schema under 'not'"),
         Kind::Pattern { .. } => format!("{it} does not match the pattern {}", cut(pattern)),
         Kind::Required { property } => {
             format!("the object lacks the member '{}'", cut(property.as_str().unwrap_or_default()))

@@ -11,22 +11,22 @@ use crate::error::{Error, Result};
 use crate::limit;
 use crate::value::View;
 
-/// What one check may cost.
+/// The budget of one check.
 pub(super) struct Meter {
     left: Cell<u64>,
-    /// Charged for a step into a container: more where the schema may apply much to each value.
+    /// The charge for a step into a container, higher if the schema may apply many subschemas to a value.
     charge: u64,
-    /// Charged for [`MATCHED_BYTES`] of a text: more where the schema has a large pattern.
+    /// The charge for [`MATCHED_BYTES`] of a text, higher if the schema has a large pattern.
     matching: u64,
     start: u64,
     /// The limit that ends the check.
     limit: (limit::Limit, u64),
-    /// An address on the stack where the run began.
+    /// An address on the stack at the start of the check.
     stack: usize,
     stack_bytes: usize,
 }
 
-/// What comparing two values costs, those inside not counted: the time of that many steps.
+/// The steps for comparing two values, not counting the values inside.
 const COMPARISON_STEPS: u64 = 4;
 /// Bytes of a text that are compared for one step.
 pub(super) const TEXT_BYTES: usize = 32;
@@ -39,8 +39,7 @@ pub(super) const NUMBER_DIGITS: usize = 8;
 /// of the text whatever their size; those that defeat the matcher's cache take more the larger they are.
 const PATTERN_BYTES: usize = 4 << 10;
 
-/// What matching [`MATCHED_BYTES`] of a text is charged under a schema whose largest pattern takes so many
-/// bytes.
+/// The charge for matching [`MATCHED_BYTES`] of a text under a schema whose largest pattern takes so many bytes.
 pub(super) fn matching(largest_pattern: usize) -> u64 {
     1 + (largest_pattern / PATTERN_BYTES) as u64
 }
@@ -61,13 +60,13 @@ impl Meter {
         }
     }
 
-    /// The same meter, which charges so many steps for [`MATCHED_BYTES`] of a text.
+    /// The same meter, with a charge of so many steps for [`MATCHED_BYTES`] of a text.
     pub fn matching(mut self, steps: u64) -> Meter {
         self.matching = steps;
         self
     }
 
-    /// The same meter, of a command that can pay for no more than so many steps.
+    /// The same meter, limited to the steps that a command has left.
     pub fn within(mut self, steps: u64, allowance: &Allowance<'_>) -> Meter {
         if steps < self.start {
             self.limit = (limit::COMMAND_STEPS, allowance.limits().command_steps);
@@ -77,12 +76,12 @@ impl Meter {
         self
     }
 
-    /// The steps that were made.
+    /// The steps charged so far.
     pub fn spent(&self) -> u64 {
         self.start - self.left.get()
     }
 
-    /// Charges for work that is done whatever is left; afterwards the meter may be spent.
+    /// Charges for work that is done in any case; afterwards the meter may be spent.
     #[inline]
     pub fn charge(&self, steps: u64) {
         self.left.set(self.left.get().saturating_sub(steps));
@@ -94,7 +93,7 @@ impl Meter {
         self.charge((bytes / MATCHED_BYTES) as u64 * self.matching);
     }
 
-    /// Charges a step into a container of `len` children. `false`: the container is to look empty.
+    /// Charges a step into a container of `len` children. Returns false if the container has to look empty.
     #[inline]
     pub fn enter(&self, len: usize) -> bool {
         let cost = self.charge * (1 + len as u64);
@@ -109,8 +108,8 @@ impl Meter {
         true
     }
 
-    /// Charges the comparison of two values that takes so many steps more than most. `false`: they are
-    /// to look different.
+    /// Charges the comparison of two values that takes so many steps more than most. Returns false if they have to look
+    /// different.
     #[inline]
     pub fn compare(&self, more: usize) -> bool {
         let left = self.left.get().saturating_sub(COMPARISON_STEPS + more as u64);
@@ -118,7 +117,7 @@ impl Meter {
         left > 0
     }
 
-    /// Charges for looking at everything in a value. `false`: it is too much.
+    /// Charges for reading everything in a value. Returns false if that is too much.
     pub fn look_through(&self, view: View<'_>) -> bool {
         let more = match view {
             View::Str(text) => text.as_bytes().len() / TEXT_BYTES,
@@ -139,7 +138,7 @@ impl Meter {
         self.left.get() == 0
     }
 
-    /// The verdict of the runs so far, which means something only if the meter is not spent.
+    /// The verdict, or `LIMIT` if the meter is spent: then the verdict means nothing.
     #[inline]
     pub fn verdict(&self, valid: bool) -> Result<bool> {
         if self.is_spent() {

@@ -1,14 +1,14 @@
-//! JSON Schema 2020-12 over document values in place, with checks that cost as much as what changed.
+//! JSON Schema 2020-12 over document values in place. The cost of validating a change depends on the change, not on the
+//! document.
 //!
-//! A [`Schema`] is compiled twice over from one text: into the `jsonschema` crate's validator, which
-//! judges whole documents, and into a plan of our own, which knows for each place of the schema how far
-//! up a change can alter the verdict. [`Schema::check`] is the first, [`Schema::check_changes`] the
-//! second, and both give the same verdict.
+//! A [`Schema`] is compiled twice from one text: into the validator of the `jsonschema` crate, for whole documents, and
+//! into a plan of our own, which records for each subschema which changes can alter its verdict. [`Schema::check`] uses
+//! the first, [`Schema::check_changes`] the second; their verdicts are equal.
 //!
-//! It guarantees that no schema and no document makes a check run without end, overflow the stack or
-//! take memory out of proportion: what could is refused when it is compiled, or is a `LIMIT`. Formats
-//! are asserted. Patterns are matched in linear time. Nothing is ever fetched: a reference leads into
-//! the document, or to the standard's own metaschema.
+//! No schema and no document makes a check run without end, overflow the stack or take memory out of proportion: such a
+//! schema is refused when it is compiled, or the check ends with `LIMIT`. Formats are asserted. Patterns are matched in
+//! linear time. Nothing is ever fetched: the target of a reference is in the document, or is the metaschema of the
+//! standard.
 
 mod active;
 mod assertion;
@@ -67,13 +67,13 @@ use crate::value::edit::{CHANGES_MAX, Editor, PlaceChange};
 pub struct Schema {
     plan: Plan,
     parts: SchemaParts,
-    /// Where subschemas stand in the schema as it was given.
+    /// The pointers of subschemas in the schema as it was given.
     moves: Moves,
     unfilled: Box<[Box<str>]>,
     limits: SchemaLimits,
-    /// What a step into a value is charged.
+    /// The charge for a step into a value.
     charge: u64,
-    /// What matching a text is charged, see [`Meter::matching`].
+    /// The charge for matching a text, see [`Meter::matching`].
     matching: u64,
     heap_bytes: usize,
 }
@@ -84,8 +84,8 @@ const _: fn() = || {
 };
 
 impl Schema {
-    /// Compiles a schema. What is wrong with it is `ERR`, with the place of the schema; what is too much
-    /// is `LIMIT`.
+    /// Compiles a schema. `ERR` with the pointer of the subschema if it is invalid or not supported; `LIMIT` if it is
+    /// too large or too costly.
     pub fn compile(text: &[u8], limits: &SchemaLimits) -> Result<Schema> {
         Schema::compile_with(text, Formats::Assert, limits)
     }
@@ -108,14 +108,14 @@ impl Schema {
         let flat_registry = flat.as_ref().map(parts::registry).transpose()?;
         let registry = flat_registry.as_ref().unwrap_or(&registry);
         let parts = parts.compile(registry, &translated, formats, limits)?;
-        // What the crate allocates cannot be asked. Measured, it is about this for each place and part,
+        // The crate does not report the memory it allocates. Measured, it is about this for each subschema and part,
         // within a third for schemas of all shapes.
         let crate_bytes = (outline.subschemas.len() + count) * 1100 + text.len() * 6;
         let heap_bytes = plan.heap_bytes()
             + crate_bytes
             + translated.pattern_bytes
             + translated.moves.heap_bytes();
-        // A value may be met by that many schemas in one step.
+        // One step may apply so many subschemas to a value.
         let charge = 1 + outline.weight / 16;
         let matching = meter::matching(translated.largest_pattern);
         let moves = translated.moves;
@@ -126,8 +126,8 @@ impl Schema {
         Ok(schema)
     }
 
-    /// Steps of a command that compiling a schema of this text takes: measured, by its bytes, and by its
-    /// patterns, which take thirty microseconds each.
+    /// The steps of a command for compiling a schema of this text: measured by its bytes and its patterns, which take
+    /// thirty microseconds each.
     pub fn compile_cost(text: &[u8]) -> u64 {
         const BYTE_STEPS: u64 = 8;
         const PATTERN_STEPS: u64 = 4_000;
@@ -135,9 +135,9 @@ impl Schema {
         text.len() as u64 * BYTE_STEPS + patterns as u64 * PATTERN_STEPS
     }
 
-    /// Takes out defaults that their own schema refuses: they would make a valid document invalid.
+    /// Removes defaults that their own schema refuses: they would make a valid document invalid.
     fn drop_unfit_defaults(&mut self, limits: &SchemaLimits) -> Result<()> {
-        // Without one default, another that it was filled into may fit no longer.
+        // Removing one default may make another invalid, into which it was filled.
         const ROUNDS_MAX: usize = 16;
         let mut dropped = Vec::new();
         for _ in 0..ROUNDS_MAX {
@@ -163,13 +163,13 @@ impl Schema {
         &self.unfilled
     }
 
-    /// Checks a whole document. A violation is `SCHEMA`, with the place, the keyword and where the
-    /// schema says so.
+    /// Validates a whole document. A violation is `SCHEMA`, with the place, the keyword and the pointer of the keyword
+    /// in the schema.
     pub fn check(&self, document: View<'_>) -> Result<()> {
         self.check_within(document, &Allowance::unlimited())
     }
 
-    /// As [`Schema::check`], paid for by a command.
+    /// As [`Schema::check`], charged to a command.
     pub fn check_within(&self, document: View<'_>, allowance: &Allowance<'_>) -> Result<()> {
         let checker = self.checker_within(allowance.transfers_left(), allowance);
         let passes = checker.passes(WHOLE, document)?;
@@ -177,7 +177,7 @@ impl Schema {
         if passes {
             return Ok(());
         }
-        // The verdict is there; the plan knows where to look for the place.
+        // The document is invalid; the plan locates the violation.
         let again = self.checker_within(allowance.transfers_left(), allowance);
         let walk = Walk::new(self.route(), &again);
         if let Some(violation) = walk.whole(document)? {
@@ -186,13 +186,13 @@ impl Schema {
         Err(Error::new(ErrorCode::Schema, "the document does not fit the schema"))
     }
 
-    /// Checks of a document that was valid before `changes` what they can have altered.
+    /// Validates changes, in a document that was valid before them.
     #[inline]
     pub fn check_changes(&self, document: View<'_>, changes: &[PlaceChange]) -> Result<()> {
         self.check_changes_within(document, changes, &Allowance::unlimited())
     }
 
-    /// As [`Schema::check_changes`], paid for by a command.
+    /// As [`Schema::check_changes`], charged to a command.
     #[inline]
     pub fn check_changes_within(
         &self,
@@ -217,7 +217,7 @@ impl Schema {
         verdict
     }
 
-    /// As [`Schema::check_changes`], with the steps that it took: for tests of what a change costs.
+    /// As [`Schema::check_changes`], and returns the steps that it took: for tests.
     pub fn steps_of_changes(
         &self,
         document: View<'_>,
@@ -232,12 +232,11 @@ impl Schema {
         (verdict, checker.spent())
     }
 
-    /// Fills in missing members that have a `default` under `properties`, also through `allOf`, `$ref` and
-    /// the branch that is meant, in objects that are there or were just filled in, in the schema's order.
-    /// Members that are there are never touched. Where the document is valid without what would be filled
-    /// in, and invalid with it, nothing is.
+    /// Fills in missing members that have a `default` under `properties`, also through `allOf`, `$ref` and the branch
+    /// that is picked, in objects that exist or were just filled in, in the schema's order. Existing members are never
+    /// changed. If a valid document would become invalid, nothing is filled in.
     ///
-    /// To be called before anything else is changed through this editor.
+    /// Must be called before anything else is changed through this editor.
     pub fn fill_defaults(&self, editor: &mut Editor<'_>) -> Result<()> {
         if !self.has_defaults() {
             return Ok(());
@@ -248,7 +247,7 @@ impl Schema {
             return Ok(());
         }
         editor.rollback();
-        // A document that is invalid either way is refused, or mended by statements to come.
+        // A document that is invalid either way is refused later, unless the statements of the command repair it.
         if self.passes(editor)? { Ok(()) } else { self.fill(editor) }
     }
 
@@ -273,12 +272,12 @@ impl Schema {
         passes
     }
 
-    /// Whether [`Schema::fill_defaults`] can ever do anything.
+    /// Returns true if the schema has a default that can be filled in.
     pub fn has_defaults(&self) -> bool {
         !self.plan.defaults.is_empty()
     }
 
-    /// About what the compiled schema takes in memory.
+    /// The approximate memory of the compiled schema.
     pub fn heap_bytes(&self) -> usize {
         self.heap_bytes
     }
@@ -293,7 +292,7 @@ impl Schema {
         self.parts.checker(self.meter())
     }
 
-    /// `steps` are those of a command.
+    /// `steps`: the steps that the command has left.
     #[inline]
     fn checker_within(&self, steps: u64, allowance: &Allowance<'_>) -> Checker<'_> {
         self.parts.checker(self.meter().within(steps.saturating_mul(SCHEMA_STEPS), allowance))
@@ -304,7 +303,7 @@ impl Schema {
         Route { plan: &self.plan, through: false }
     }
 
-    /// The error of a check that found `first`. Another walk collects more, as far as few steps lead.
+    /// The error of a check that found `first`. Another walk collects more violations, within few steps.
     #[cold]
     fn explain(
         &self,
@@ -312,7 +311,7 @@ impl Schema {
         document: View<'_>,
         changes: Option<&[PlaceChange]>,
     ) -> Error {
-        // What every alternative has against a value takes a few hundred bytes for each step.
+        // The violations of all alternatives take a few hundred bytes for each step.
         let steps = self.limits.steps / 512;
         let checker = self.parts.checker(Meter::new(steps, 1, self.limits.stack_bytes));
         let collected = RefCell::new(Vec::new());
@@ -349,7 +348,7 @@ fn parse(text: &[u8], limits: &SchemaLimits) -> Result<Serde> {
     Ok(document)
 }
 
-/// How deep arrays and objects nest in a JSON text; what is no JSON gives some number.
+/// The nesting of arrays and objects in a JSON text; any number if the text is not JSON.
 fn nesting(text: &[u8]) -> u32 {
     let (mut depth, mut deepest) = (0_u32, 0);
     let (mut in_string, mut escaped) = (false, false);

@@ -1,10 +1,9 @@
-//! Parts of a schema that the `jsonschema` crate judges, all compiled into one validator.
+//! Parts of a schema that the `jsonschema` crate validates, all compiled into one validator.
 //!
-//! The validator is that of a schema `{"properties": {name: part, name: part, ...}}`, and a part is asked
-//! by showing it an object with one member. So references that several parts share are compiled once,
-//! whatever their number, and a part costs little more than itself. A part refers to places of the
-//! user's schema by URI, which is registered as a resource, so that references inside mean what they
-//! mean there.
+//! The validator is that of a schema `{"properties": {name: part, name: part, ...}}`, and a part is asked by showing it
+//! an object with one member. So the targets of references are compiled once, however many parts share them. A part
+//! refers to subschemas of the user's schema by URI, which is registered as a resource, so that relative references
+//! inside have the same base.
 
 use std::error::Error as StdError;
 
@@ -35,11 +34,11 @@ impl Retrieve for NoRemote {
     }
 }
 
-/// Asking the crate about one value, in steps of a check.
+/// The steps of one question to the crate.
 const QUESTION_STEPS: u64 = 16;
 
-/// The name of a part: a mark, and the part's number in as many digits. The mark tells a place in a part
-/// from one in the user's schema.
+/// The name of a part: a mark and the part's number in hexadecimal. The mark distinguishes a location in a part from
+/// one in the user's schema.
 struct PartName([u8; PartName::LEN]);
 
 impl PartName {
@@ -65,14 +64,14 @@ impl std::ops::Deref for PartName {
     }
 }
 
-/// The parts of one schema while they are collected.
+/// The parts of one schema, before they are compiled.
 #[derive(Default)]
 pub(super) struct CollectedParts {
     parts: Map<String, Serde>,
 }
 
 impl CollectedParts {
-    /// Adds a part; gives its number.
+    /// Adds a part and returns its number.
     pub fn add(&mut self, part: Serde) -> u32 {
         let number = self.parts.len();
         self.parts.insert(PartName::new(number as u32).to_owned(), part);
@@ -100,7 +99,8 @@ impl CollectedParts {
             .with_retriever(NoRemote)
             .with_format("duration", is_iso_8601)
             .should_validate_formats(formats == Formats::Assert);
-        // What patterns take together was counted before; the engine for look-ahead matches nothing else.
+        // The memory of all patterns together was checked before. The engine for look-ahead runs nothing else: all
+        // patterns are linear.
         let (bytes, cache) = (limits.pattern_bytes, MATCHER_CACHE_BYTES);
         let options = match translated.looks_ahead {
             false => options.with_pattern_options(
@@ -121,7 +121,7 @@ impl CollectedParts {
     }
 }
 
-/// Memory in which one pattern may keep what it learns while it matches.
+/// The memory of one pattern for the cache of its matcher.
 const MATCHER_CACHE_BYTES: usize = 1 << 20;
 
 /// The compiled parts.
@@ -129,19 +129,20 @@ pub(super) struct SchemaParts {
     validator: Validator<DocumentJson>,
 }
 
-/// What one check needs to ask parts.
+/// Asks the crate about parts, and charges a meter for the work. One for each check.
 pub(super) struct Checker<'r> {
     parts: &'r SchemaParts,
     meter: Meter,
 }
 
-/// Where the crate says a keyword stands: in the part itself, or in a resource of the schema.
+/// The location of a keyword as the crate reports it: a pointer in the part itself, or the URI of a resource and a
+/// pointer in it.
 pub(super) enum KeywordLocation {
     Part(String),
     At(String, String),
 }
 
-/// A violation as the crate found it: instance pointer below the value asked about, subschema, kind.
+/// A violation reported by the crate: the pointer below the value, the location of the keyword, the kind.
 pub(super) struct PartViolation {
     pub place: String,
     pub schema: KeywordLocation,
@@ -149,7 +150,7 @@ pub(super) struct PartViolation {
 }
 
 impl PartViolation {
-    /// The pattern that is not matched, as the engine spells it.
+    /// The pattern that does not match, as it was compiled.
     pub fn pattern(&self) -> &str {
         match &self.kind {
             ValidationErrorKind::Pattern { pattern } => pattern,
@@ -165,7 +166,7 @@ impl SchemaParts {
 }
 
 impl Checker<'_> {
-    /// Whether a value passes a part.
+    /// Returns true if a value is valid against a part.
     #[inline(never)]
     pub fn passes(&self, part: u32, view: View<'_>) -> Result<bool> {
         self.meter.charge(QUESTION_STEPS);
@@ -175,14 +176,14 @@ impl Checker<'_> {
         self.meter.verdict(valid)
     }
 
-    /// Pays for looking at each of so many children of a value.
+    /// Charges for visiting each of so many children of a value.
     #[inline]
     pub fn enter(&self, children: usize) -> Result<()> {
         self.meter.enter(children);
         self.meter.verdict(true).map(drop)
     }
 
-    /// Pays for looking through values, in steps of a command.
+    /// Charges for reading values, in steps of a command.
     #[inline]
     pub fn spend(&self, steps: u64) -> Result<()> {
         if steps == 0 {
@@ -192,18 +193,18 @@ impl Checker<'_> {
         self.meter.verdict(true).map(drop)
     }
 
-    /// The steps that were made.
+    /// The steps charged so far.
     pub fn spent(&self) -> u64 {
         self.meter.spent()
     }
 
-    /// Whether no two elements of an array are equal, which is paid for.
+    /// Returns true if no two elements of an array are equal. Charged to the meter.
     pub fn is_unique(&self, array: ArrayView<'_>) -> Result<bool> {
         let unique = is_unique_within(array, &self.meter);
         self.meter.verdict(unique)
     }
 
-    /// Where a value that does not pass a part violates it. `None` where saying so would cost too much.
+    /// Locates the violation in a value that is invalid against a part. `None` if that takes too many steps.
     pub fn explain(&self, part: u32, view: View<'_>) -> Option<PartViolation> {
         let name = PartName::new(part);
         let node = ValueNode::member(&name, view, &self.meter);
@@ -232,7 +233,7 @@ impl Checker<'_> {
 
 /// A registry with the user's schema in it.
 pub(super) fn registry(schema: &Serde) -> Result<Registry<'_>> {
-    // It begins with the metaschemas of all drafts, which references may lead to.
+    // It starts with the metaschemas of all drafts, which references may name.
     SPECIFICATIONS
         .add(SCHEMA_URI, schema)
         .map(|builder| builder.draft(Draft::Draft202012).retriever(NoRemote))

@@ -1,10 +1,10 @@
-//! Patterns: which are taken, how they are spelled for the engine, and what they take.
+//! Patterns: which are supported, their spelling for the engine, and their memory.
 //!
-//! Every pattern is matched in linear time. Look-ahead at the very start, `^(?!a)(?=b)c`, is one more
-//! pattern that has to match there, or not: it is taken. Everything else that needs backtracking is
-//! refused, with the construct and its offset.
+//! Every pattern is matched in linear time. Look-ahead at the very start, `^(?!a)(?=b)c`, is one more pattern that must
+//! match there, or must not: it is supported. Every other construct that needs backtracking is refused by name, with
+//! its offset.
 //!
-//! It must never let a pattern through whose matching could take more than linear time.
+//! It must never accept a pattern whose matching could take more than linear time.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ use crate::limit;
 /// The patterns of one schema.
 pub(super) struct Patterns<'l> {
     limits: &'l SchemaLimits,
-    /// Each pattern with its spelling, where that differs.
+    /// Each pattern with its spelling for the engine, if that differs.
     known: HashMap<Box<str>, Option<Box<str>>>,
     bytes: usize,
     largest: usize,
@@ -41,7 +41,7 @@ struct LookAhead<'p> {
     body: &'p str,
 }
 
-/// A pattern, taken apart.
+/// A pattern, split into look-ahead and the rest.
 #[derive(Debug, PartialEq, Eq)]
 struct ParsedPattern<'p> {
     ahead: Vec<LookAhead<'p>>,
@@ -53,12 +53,12 @@ impl<'l> Patterns<'l> {
         Patterns { limits, known: HashMap::new(), bytes: 0, largest: 0, looks_ahead: false }
     }
 
-    /// Memory that the patterns take, compiled.
+    /// The memory of the compiled patterns.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Memory that the largest one takes, compiled.
+    /// The memory of the largest compiled pattern.
     pub fn largest(&self) -> usize {
         self.largest
     }
@@ -67,7 +67,7 @@ impl<'l> Patterns<'l> {
         self.looks_ahead
     }
 
-    /// Adds a pattern of the subschema at `pointer`; gives its spelling where that has to differ.
+    /// Adds a pattern of the subschema at `pointer`. Returns its spelling for the engine, if that differs.
     pub fn add(&mut self, pattern: &str, pointer: &str) -> Result<Option<String>> {
         if let Some(known) = self.known.get(pattern) {
             return Ok(known.as_deref().map(str::to_owned));
@@ -107,14 +107,14 @@ impl<'l> Patterns<'l> {
         Ok((spelled != pattern).then_some(spelled))
     }
 
-    /// Compiles what has no look-ahead, to know what it takes; gives it as the engine spells it.
+    /// Compiles a pattern without look-ahead, to measure its memory. Returns its spelling for the engine.
     fn compile(&mut self, pattern: &str, pointer: &str) -> Result<String> {
         let invalid = |reason: String| {
-            refuse(format!("the pattern is no regular expression: {reason}"), pointer)
+            refuse(format!("the pattern is not a regular expression: {reason}"), pointer)
         };
         let spelled = to_rust_regex(pattern).map_err(|()| {
             let parsed = regex_syntax::ast::parse::Parser::new().parse(pattern);
-            invalid(parsed.err().map_or("it cannot be read".to_owned(), |error| {
+            invalid(parsed.err().map_or("invalid syntax".to_owned(), |error| {
                 format!("{} at offset {}", error.kind(), error.span().start.offset)
             }))
         })?;
@@ -122,14 +122,14 @@ impl<'l> Patterns<'l> {
             invalid(match error {
                 regex_syntax::Error::Parse(error) => error.kind().to_string(),
                 regex_syntax::Error::Translate(error) => error.kind().to_string(),
-                _ => "it cannot be read".to_owned(),
+                _ => "invalid syntax".to_owned(),
             })
         })?;
         let limit = || {
             let limit = self.limits.pattern_bytes as u64;
             Error::limit(limit::SCHEMA_PATTERN_BYTES, limit).text("schema", pointer.as_bytes())
         };
-        // While it is built it takes somewhat more than in the end.
+        // While it is built it takes more memory than afterwards.
         let left = self.limits.pattern_bytes.saturating_sub(self.bytes);
         let config = thompson::Config::new()
             .nfa_size_limit(Some(left.saturating_mul(4)))
@@ -144,7 +144,7 @@ impl<'l> Patterns<'l> {
     }
 }
 
-/// Takes a pattern apart.
+/// Splits a pattern into look-ahead and the rest.
 fn parse(pattern: &str) -> Result<ParsedPattern<'_>, Unsupported> {
     let mut ahead = Vec::new();
     let mut rest = pattern;
@@ -187,8 +187,8 @@ fn parse(pattern: &str) -> Result<ParsedPattern<'_>, Unsupported> {
     }
 }
 
-/// Looks through a pattern for what is not supported. Inside a group: as far as the parenthesis that
-/// closes it, whose offset is given. `base` is where the text begins in the whole pattern.
+/// Scans a pattern for unsupported constructs. Inside a group the scan ends at the closing parenthesis, and returns its
+/// offset. `base`: the offset of the text in the whole pattern.
 fn scan(text: &str, base: usize, group: Option<()>) -> Result<usize, Unsupported> {
     let bytes = text.as_bytes();
     let unsupported = |construct, at: usize| Err(Unsupported { construct, at: base + at });
@@ -259,7 +259,7 @@ const CONSTRUCTS: [(&str, &str); 10] = [
     ("(?R", "a recursive group"),
 ];
 
-/// Where a bar stands outside of all groups and classes.
+/// The offset of the first bar outside of all groups and classes.
 fn top_level_bar(text: &str) -> Option<usize> {
     let (mut depth, mut in_class, mut escaped) = (0_i32, false, false);
     for (at, byte) in text.bytes().enumerate() {
@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn look_ahead_at_the_start_is_taken_apart() {
+    fn look_ahead_at_the_start_is_split_off() {
         let ahead = |negated, body| LookAhead { negated, body };
         for (pattern, expected, rest) in [
             ("^(?!a)b", vec![ahead(true, "a")], "b"),
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_backtracking_is_named_with_its_offset() {
+    fn constructs_that_need_backtracking_are_named_with_their_offset() {
         for (pattern, construct, at) in [
             ("^a(?=b)c$", "look-ahead that is not at the start", 2),
             ("(?!a)b", "look-ahead without '^' before it", 0),

@@ -19,7 +19,7 @@ use super::subschema::{ReferenceTarget, SubschemaId};
 use crate::error::Result;
 use crate::value::Measured;
 
-/// Keywords that a value of their own answers, natively or by the crate.
+/// Keywords that assert something about the value alone, evaluated here or by the crate.
 const SIMPLE: [&str; 19] = [
     "type",
     "const",
@@ -42,20 +42,20 @@ const SIMPLE: [&str; 19] = [
     "uniqueItems",
 ];
 
-/// Keywords that apply schemas to the value and depend on what they say, validated by the crate.
+/// Keywords that combine the verdicts of subschemas, validated by the crate.
 const BRANCHING: [&str; 2] = ["not", "contains"];
 
-/// Keywords whose schema `false` is named by them.
+/// Keywords whose schema `false` is reported under their name.
 const NAMED_FALSE: [&str; 3] = ["additionalProperties", "items", "propertyNames"];
 
-/// Compiles the plan, and collects the parts it needs.
+/// Compiles the plan, and collects the parts that it needs.
 pub(super) struct Planner<'o, 's> {
     outline: &'o SchemaOutline<'s>,
     moves: &'o Moves,
     limits: &'o SchemaLimits,
     pub parts: CollectedParts,
     patterns: HashMap<&'s str, u32>,
-    /// The keyword that holds a subschema alone.
+    /// The keyword of a subschema that is its only one.
     held_by: HashMap<SubschemaId, &'s str>,
 }
 
@@ -103,7 +103,7 @@ impl<'o, 's> Planner<'o, 's> {
         Ok(Plan { nodes: nodes.into(), defaults, leads_to_default, fills_safely })
     }
 
-    /// The subschemas that keywords lead to from the root.
+    /// Flags: the subschemas that keywords lead to from the root.
     fn reach(&self) -> Vec<bool> {
         let mut reached = vec![false; self.outline.subschemas.len()];
         let mut stack = vec![0];
@@ -121,7 +121,7 @@ impl<'o, 's> Planner<'o, 's> {
         reached
     }
 
-    /// The keyword because of which the crate validates a subschema whole.
+    /// The keyword because of which the crate has to validate a subschema whole.
     fn whole_by(&self, id: SubschemaId) -> Option<&'static str> {
         let subschema = self.outline.subschema(id);
         if matches!(subschema.reference, Some(ReferenceTarget::Outside(_))) {
@@ -134,10 +134,10 @@ impl<'o, 's> Planner<'o, 's> {
         keywords.into_iter().find(|keyword| subschema.schema.get(keyword).is_some())
     }
 
-    /// A reference to a subschema, where it may be taken out of its context.
+    /// A part that refers to a subschema, if the subschema can be validated outside of its context.
     fn reference(&mut self, id: SubschemaId) -> u32 {
         let reference = match self.outline.needs_context {
-            // Nothing asks for it: the root is validated whole.
+            // Never asked about: the root is validated whole.
             true => json!({}),
             false => json!({ "$ref": self.outline.uri(id) }),
         };
@@ -206,7 +206,7 @@ impl<'o, 's> Planner<'o, 's> {
         (node.shallow, node.members, node.deep) = (shallow.into(), members.into(), deep.into());
     }
 
-    /// Alternatives whose branches are found without looking at other nodes.
+    /// Adds the alternatives that are compiled without reading other nodes.
     fn choices(
         &mut self,
         id: SubschemaId,
@@ -258,8 +258,8 @@ impl<'o, 's> Planner<'o, 's> {
         }
     }
 
-    /// Whether filling in members can never make a valid document invalid: no keyword depends on members
-    /// that the schema gives a default, and no two subschemas speak of one object's members.
+    /// Returns true if filling in members can never make a valid document invalid: no keyword depends on members with a
+    /// default, and no two subschemas apply to the members of one object.
     fn fills_safely(&self, nodes: &[PlanNode]) -> bool {
         const UNSAFE: [&str; 12] = [
             "maxProperties",
@@ -313,7 +313,7 @@ impl<'o, 's> Planner<'o, 's> {
         }))
     }
 
-    /// The part that asks whether a text matches a pattern; one for each pattern.
+    /// The part for matching a text with a pattern. There is one part for each pattern.
     fn pattern(&mut self, pattern: &'s str) -> u32 {
         if let Some(part) = self.patterns.get(pattern) {
             return *part;
@@ -323,11 +323,11 @@ impl<'o, 's> Planner<'o, 's> {
         part
     }
 
-    /// A keyword that branches, with references for its branches.
+    /// The check of a keyword with subschemas, as a part with references to them.
     fn branching(&mut self, id: SubschemaId, keyword: &'static str) -> Check {
         let part = match (self.outline.needs_context, self.outline.subschema(id).schema) {
             (false, Serde::Object(map)) => self.with_references(id, keyword, map),
-            // Nothing asks for it: the root is validated whole.
+            // Never asked about: the root is validated whole.
             _ => json!({}),
         };
         Check { keyword, assertion: SchemaAssertion::Part(self.parts.add(part)) }
@@ -389,8 +389,7 @@ impl<'o, 's> Planner<'o, 's> {
         any.then(|| Box::new(children))
     }
 
-    /// The default of each member: what its own subschema says, else the first of those that apply to it
-    /// too.
+    /// The default of each member: that of its own subschema, otherwise the first one of the subschemas that apply too.
     fn defaults(&self, nodes: &[PlanNode]) -> Result<HashMap<SubschemaId, Measured>> {
         let mut defaults = HashMap::new();
         let members = nodes.iter().filter_map(|node| node.children.as_ref());
@@ -405,7 +404,7 @@ impl<'o, 's> Planner<'o, 's> {
                 let subschema = self.outline.subschema(next);
                 if let Some(default) = subschema.schema.get("default") {
                     let default = literal::value(default).ok_or_else(|| {
-                        refuse("no document can hold the default", &nodes[next as usize].pointer)
+                        refuse("no document can contain the default", &nodes[next as usize].pointer)
                     })?;
                     defaults.insert(*id, default.into());
                     break;
@@ -417,7 +416,7 @@ impl<'o, 's> Planner<'o, 's> {
     }
 }
 
-/// Whether a keyword leads to subschemas of the value or its children.
+/// Returns true if a keyword leads to subschemas of the value or its children.
 fn leads(keyword: &str) -> bool {
     matches!(
         keyword,

@@ -1,4 +1,4 @@
-//! What of a plan leads to defaults, and what leads nowhere.
+//! Marks the subschemas that lead to defaults, and removes those that check nothing.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use super::plan::PlanNode;
 use super::subschema::{NONE, SubschemaId};
 use crate::value::Measured;
 
-/// All subschemas a node leads to.
+/// All subschemas that a node leads to.
 fn next_nodes(node: &PlanNode) -> impl Iterator<Item = SubschemaId> + '_ {
     let children = node.children.iter().flat_map(|children| {
         let properties = children.properties.entries().iter().map(|(_, id)| *id);
@@ -47,7 +47,7 @@ pub(super) fn leads_to_default(
     leads.into()
 }
 
-/// Leads nowhere what leads to places that ask nothing.
+/// Replaces the numbers of subschemas that check nothing by [`NONE`].
 pub(super) fn prune(
     nodes: &mut [PlanNode],
     defaults: &HashMap<SubschemaId, Measured>,

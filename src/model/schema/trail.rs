@@ -1,9 +1,9 @@
-//! The way from the root of a document to a value, for messages.
+//! The path from the root of a document to a value, for messages.
 
 use super::uri::push_token;
 use crate::value::Text;
 
-/// The way from the root to a value, for the place of a violation.
+/// The path from the root to a value, for the place of a violation.
 #[derive(Clone, Copy)]
 pub(super) struct Trail<'t> {
     outer: Option<&'t Trail<'t>>,

@@ -3,12 +3,12 @@
 use super::meter::Meter;
 use crate::value::{ArrayView, View};
 
-/// Whether no two elements are equal, as far as the meter lets tell.
+/// Returns true if no two elements are equal. Meaningless once the meter is spent.
 pub(super) fn is_unique_within(array: ArrayView<'_>, meter: &Meter) -> bool {
     meter.look_through(View::Array(array)) && is_unique(array)
 }
 
-/// Whether no two elements are equal.
+/// Returns true if no two elements are equal.
 pub(super) fn is_unique(array: ArrayView<'_>) -> bool {
     const PAIRWISE_MAX: usize = 8;
     if array.len() <= PAIRWISE_MAX {
@@ -17,7 +17,7 @@ pub(super) fn is_unique(array: ArrayView<'_>) -> bool {
             .enumerate()
             .all(|(nth, item)| array.iter().take(nth).all(|other| !item.equals(other)));
     }
-    // The hash is seeded, so that nobody can choose elements that collide.
+    // The hash is seeded, so that no client can choose elements that collide.
     let state = foldhash::quality::RandomState::default();
     let mut seen = hashbrown::HashTable::with_capacity(array.len());
     array.iter().all(|item| {
@@ -33,7 +33,7 @@ pub(super) fn is_unique(array: ArrayView<'_>) -> bool {
     })
 }
 
-/// Whether no element is equal to the one at `index`.
+/// Returns true if no other element is equal to the one at `index`.
 pub(super) fn is_unique_at(array: ArrayView<'_>, index: usize) -> bool {
     let Some(item) = array.get(index) else { return true };
     array.iter().enumerate().all(|(nth, other)| nth == index || !item.equals(other))

@@ -1,10 +1,10 @@
 //! URIs of the schema and its parts, and fragments of URIs.
 
-/// The user's schema is registered under this URI; it may give itself another one.
+/// The URI of the user's schema, unless it has an `$id`.
 ///
-/// The crate keeps a URI for every keyword, unless its scheme is this one: a good part of its memory.
+/// The crate stores a URI for every keyword, unless its scheme is this one. That would take a large part of its memory.
 pub(super) const SCHEMA_URI: &str = "json-schema:///";
-/// The resource of all parts; nothing of the user's may have its name.
+/// The URI of the resource with all parts. No `$id` of the user may start with it.
 pub(super) const PARTS_URI: &str = "json-schema:///-/model-parts";
 
 /// A JSON Pointer as the fragment of a URI.

@@ -10,9 +10,9 @@ use crate::value::{Text, View};
 #[derive(Clone, Copy)]
 pub(super) enum Cause<'w> {
     Check(&'w Check),
-    /// The crate found the subschema of this number invalid, whole.
+    /// The value is invalid against the subschema of this number, which the crate validates whole.
     Whole(SubschemaId, &'w Check),
-    /// No branch was picked, or none of those that could be fits.
+    /// No branch can be valid, or none of the possible ones is.
     Alternatives(Open<'w>),
 }
 
@@ -24,17 +24,17 @@ pub(super) struct Violation<'w> {
     pub schema: &'w str,
     pub cause: Cause<'w>,
     pub view: View<'w>,
-    /// The keyword is about this name, not about the value.
+    /// The name of the member that the keyword refuses, if it is about names.
     pub name: Option<Text<'w>>,
 }
 
-/// The most violations that one error tells.
+/// The most violations that one error reports.
 pub(super) const VIOLATIONS_MAX: usize = 8;
 
-/// `None`: all is well.
+/// The first violation, if there is one that ends the walk.
 pub(super) type Verdict<'w> = Result<Option<Box<Violation<'w>>>>;
 
-/// Goes on unless there is a violation.
+/// Returns the violation, if there is one.
 macro_rules! pass {
     ($verdict:expr) => {
         if let Some(violation) = $verdict? {

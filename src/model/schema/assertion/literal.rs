@@ -1,4 +1,4 @@
-//! Values that a schema writes down, read for its keywords.
+//! Values written in a schema, as its keywords need them.
 
 use serde_json::{Map, Value as Serde};
 
@@ -8,16 +8,16 @@ use crate::value::{Limits, Value, parse};
 
 /// The names of members.
 pub(super) type MemberNames = Box<[Box<str>]>;
-/// By the name of a member, the names of those it needs.
+/// The names of the members that each member requires.
 pub(super) type Dependents = Box<[(Box<str>, MemberNames)]>;
 
-/// A number written in the schema. Only those a document could hold can be compared here.
+/// A number written in the schema; `None` for one that no document can contain.
 pub(in super::super) fn number(value: &Serde) -> Option<Number> {
     let Serde::Number(number) = value else { return None };
     if let Some(value) = number.as_i64() {
         return Some(Number::Int(value));
     }
-    // An integer past i64 is left to the crate, which knows u64.
+    // An integer above the range of i64 is left to the crate, which has u64.
     if number.as_u64().is_some() {
         return None;
     }
@@ -52,13 +52,13 @@ pub(super) fn dependent(map: &Map<String, Serde>) -> Option<Dependents> {
     map.iter().map(|(name, needed)| Some((name.as_str().into(), names(needed)?))).collect()
 }
 
-/// A value of the schema as one of ours. `None` where no document could hold it.
+/// A value of the schema as a document value; `None` if no document can contain it.
 pub(in super::super) fn value(value: &Serde) -> Option<Value> {
     let text = serde_json::to_vec(value).ok()?;
     parse::json(&text, &Limits::NONE).ok().map(|parsed| parsed.value)
 }
 
-/// Numbers a schema writes must be numbers a document could be compared with.
+/// Refuses a schema with a number that is not finite as a double.
 pub(in super::super) fn refuse_odd_numbers(schema: &Serde) -> Result<()> {
     let mut stack = vec![schema];
     while let Some(value) = stack.pop() {

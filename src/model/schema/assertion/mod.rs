@@ -1,8 +1,8 @@
-//! What one keyword asserts of one value.
+//! The assertion that one keyword makes about one value.
 //!
-//! The keywords of the validation vocabulary that cost less to answer than to ask about are answered
-//! here, over values in place and without allocating; all others by a part of the crate's validator.
-//! Both give the same verdict: the property tests compare them.
+//! Keywords of the validation vocabulary that are cheaper to evaluate than to ask the crate about are evaluated here,
+//! over values in place and without allocation; all others by a part of the crate's validator. Property tests compare
+//! the verdicts of both.
 
 pub(super) mod literal;
 mod options;
@@ -29,7 +29,7 @@ pub(super) enum SchemaAssertion {
     Maximum(Number),
     ExclusiveMinimum(Number),
     ExclusiveMaximum(Number),
-    /// By an integer from 1 to 2^53, asked of integers; of other numbers the part is asked.
+    /// A multiple of an integer from 1 to 2^53. Evaluated for integers; the part is asked about other numbers.
     MultipleOf(i64, u32),
     MinLength(u64),
     MaxLength(u64),
@@ -42,18 +42,18 @@ pub(super) enum SchemaAssertion {
     UniqueItems,
     /// `const` and `enum`.
     OneOf(Options),
-    /// Whatever the crate says.
+    /// The verdict of the crate on a part.
     Part(u32),
 }
 
-/// One keyword with what it asserts.
+/// One keyword with its assertion.
 pub(super) struct Check {
     pub keyword: &'static str,
     pub assertion: SchemaAssertion,
 }
 
 impl SchemaAssertion {
-    /// The native test of a keyword; `None` where the crate is to be asked.
+    /// The assertion of a keyword that is evaluated here; `None` if the crate has to be asked.
     pub fn native(keyword: &str, value: &Serde) -> Option<SchemaAssertion> {
         Some(match keyword {
             "type" => SchemaAssertion::Type(Types::parse(value)?),
@@ -80,7 +80,7 @@ impl SchemaAssertion {
         })
     }
 
-    /// Whether a change anywhere below the value can change the answer.
+    /// Returns true if a change anywhere below the value can alter the verdict.
     pub fn looks_below(&self) -> bool {
         match self {
             SchemaAssertion::UniqueItems => true,
@@ -92,7 +92,7 @@ impl SchemaAssertion {
         }
     }
 
-    /// Whether the answer is about which members or elements there are.
+    /// Returns true if the verdict depends on the names of members or the number of children.
     pub fn counts_children(&self) -> bool {
         matches!(
             self,
@@ -155,7 +155,7 @@ impl SchemaAssertion {
                 _ => true,
             },
             SchemaAssertion::OneOf(options) => {
-                // It is compared with a few values, or hashed.
+                // The value is compared with a few values, or hashed.
                 checker.spend(view.work())?;
                 options.have(view)
             }
@@ -163,7 +163,7 @@ impl SchemaAssertion {
         })
     }
 
-    /// The first member that has to be there and is not.
+    /// The first required member that is missing.
     pub fn missing(&self, view: View<'_>) -> Option<&str> {
         let object = view.as_object()?;
         let lacking =
@@ -178,7 +178,7 @@ impl SchemaAssertion {
         }
     }
 
-    /// Whether [`SchemaAssertion::decide`] can tell.
+    /// Returns true if [`SchemaAssertion::decide`] evaluates it.
     pub fn is_plain(&self) -> bool {
         match self {
             SchemaAssertion::Never
@@ -193,7 +193,7 @@ impl SchemaAssertion {
         }
     }
 
-    /// The verdict of an assertion that takes constant time, for a condition.
+    /// The verdict of an assertion that [is plain](SchemaAssertion::is_plain), in constant time.
     pub fn decide(&self, view: View<'_>) -> bool {
         let number = |is: fn(Ordering) -> bool, bound: &Number| {
             view.as_number().is_none_or(|number| is(number.compare(*bound)))
@@ -210,7 +210,7 @@ impl SchemaAssertion {
         }
     }
 
-    /// The members that have to be present.
+    /// The members that are required.
     pub fn names(&self) -> &[Box<str>] {
         match self {
             SchemaAssertion::Required(names) => names,
@@ -218,7 +218,7 @@ impl SchemaAssertion {
         }
     }
 
-    /// What is allocated behind it.
+    /// The bytes allocated for it.
     pub fn heap_bytes(&self) -> usize {
         let texts = |names: &[Box<str>]| names.iter().map(|name| name.len() + 16).sum::<usize>();
         match self {
@@ -232,7 +232,7 @@ impl SchemaAssertion {
     }
 }
 
-/// Steps of a command that counting the characters of a text takes.
+/// The steps of a command for counting the characters of a text.
 #[inline]
 fn text_work(view: View<'_>) -> u64 {
     view.as_text().map_or(0, |text| View::Str(text).work())

@@ -7,7 +7,7 @@ use crate::value::{Value, View};
 /// The values of an `enum`.
 pub(in super::super) struct Options {
     all: Box<[Value]>,
-    /// Their numbers by hash, where they are many.
+    /// Their numbers by hash, if there are many.
     index: HashTable<u32>,
     state: foldhash::quality::RandomState,
 }
@@ -33,7 +33,7 @@ impl Options {
         self.position(view).is_some()
     }
 
-    /// Which of the values is equal to this one.
+    /// The number of the value that is equal to this one.
     #[inline]
     pub fn position(&self, view: View<'_>) -> Option<usize> {
         if self.index.is_empty() {

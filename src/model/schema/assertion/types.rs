@@ -19,7 +19,7 @@ impl Types {
         .map(Types)
     }
 
-    /// As they are written, for a message.
+    /// The names as a schema spells them, for a message.
     pub fn names(self) -> String {
         const ALL: [JsonType; 7] = [
             JsonType::Null,

@@ -1,4 +1,4 @@
-//! The branches of one `anyOf` or `oneOf`, and how they are told apart.
+//! The branches of one `anyOf` or `oneOf`, and how the branch for a value is picked.
 
 use std::collections::HashMap;
 
@@ -16,11 +16,11 @@ use crate::value::View;
 
 /// The branches of one keyword.
 pub(in super::super) struct Branches {
-    /// The keyword, validated whole by the crate: for what is undecided.
+    /// The keyword, validated whole by the crate if the choice is undecided.
     pub check: Check,
     all: Box<[SubschemaId]>,
     by_kind: [Pick; kinds::COUNT],
-    /// Where several branches are for objects.
+    /// If several branches are for objects.
     discriminator: Option<Box<Discriminator>>,
 }
 
@@ -45,7 +45,7 @@ impl Branches {
         &self.all
     }
 
-    /// Whether the kind of a value alone says which branch is for it.
+    /// Returns true if the kind of a value alone decides its branch.
     pub fn is_by_kind(&self) -> bool {
         self.discriminator.is_none() && !self.by_kind.contains(&Pick::Undecided)
     }
@@ -60,7 +60,7 @@ impl Branches {
     }
 }
 
-/// Finds out how the branches differ. `hint`: the member that `discriminator` names.
+/// Determines how the branches differ. `hint`: the member that `discriminator` names.
 pub(in super::super) fn study_branches(
     study: &mut Study<'_, '_>,
     check: Check,
@@ -87,7 +87,7 @@ pub(in super::super) fn study_branches(
     Ok(Branches { check, all: all.into(), by_kind, discriminator: discriminator.map(Box::new) })
 }
 
-/// The pick among branches that may fit.
+/// The pick among branches that may be valid.
 fn only(mut fitting: impl Iterator<Item = SubschemaId>) -> Pick {
     match (fitting.next(), fitting.next()) {
         (None, _) => Pick::Nothing,
@@ -98,13 +98,13 @@ fn only(mut fitting: impl Iterator<Item = SubschemaId>) -> Pick {
 
 type Candidates<'c, 's> = &'c [(SubschemaId, Facts<'s>)];
 
-/// The best way to tell the branches for objects apart, if there is one.
+/// The best discriminator of the branches for objects, if there is one.
 fn discriminate(
     study: &mut Study<'_, '_>,
     candidates: Candidates<'_, '_>,
     hint: Option<&str>,
 ) -> Result<Option<Discriminator>> {
-    /// Members that are tried.
+    /// The most members that are tried.
     const TRIED_MAX: usize = 6;
     let mut names: HashMap<&str, (usize, usize)> = HashMap::new();
     for (_, facts) in candidates {
@@ -122,7 +122,7 @@ fn discriminate(
     let mut best: Option<(usize, ByValue)> = None;
     for (name, _) in names.into_iter().take(TRIED_MAX) {
         let Some(by) = by_value(study, candidates, name)? else { continue };
-        // What is absent tells no branch apart by itself: any of the members could have been meant.
+        // An absent member alone decides no branch, so the pick for it does not count.
         let picks = || by.picks.iter().chain(&by.others);
         let undecided = picks().filter(|pick| **pick == Pick::Undecided).count();
         let decided = picks().filter(|pick| matches!(pick, Pick::Branch(_))).count();
@@ -147,7 +147,7 @@ fn by_value(
     candidates: Candidates<'_, '_>,
     name: &str,
 ) -> Result<Option<ByValue>> {
-    // Branches by value, and those that take any value of some kinds.
+    // Branches by value, and those for every value of some kinds.
     let mut table: Vec<(&Serde, Vec<SubschemaId>)> = Vec::new();
     let mut known: HashMap<&Serde, usize> = HashMap::new();
     let mut open: Vec<(SubschemaId, u8)> = Vec::new();
@@ -202,7 +202,7 @@ fn by_value(
     }))
 }
 
-/// Each branch by a member that it requires and all others forbid.
+/// The discriminator of branches that each require a member which all others forbid.
 fn by_presence(
     study: &mut Study<'_, '_>,
     candidates: Candidates<'_, '_>,

@@ -1,14 +1,14 @@
-//! `if` with `then` and `else`, where the condition is about scalar values and members alone.
+//! `if` with `then` and `else`, where the condition reads scalar values and members only.
 
 use super::super::subschema::SubschemaId;
 use super::discriminator::Touched;
 
-/// A condition that is decided by the value's kind or scalar value and by members of it.
+/// An `if` that is decided by the kind or scalar value of a value, and of its members.
 pub(in super::super) struct Condition {
     pub test: SubschemaId,
     pub then: Option<SubschemaId>,
     pub otherwise: Option<SubschemaId>,
-    /// Members that are looked at.
+    /// The members that the condition reads.
     pub members: Box<[Box<str>]>,
 }
 

@@ -1,4 +1,4 @@
-//! Members of an object that tell branches apart.
+//! Members of an object that decide its branch.
 
 use super::super::assertion::Options;
 use super::super::named::NamedSubschemas;
@@ -8,7 +8,7 @@ use super::pick::Pick;
 use crate::value::ObjectView;
 use crate::value::edit::{ChangeKind, PlaceChange};
 
-/// What tells the branches for objects apart.
+/// The way to pick a branch for an object.
 pub(super) enum Discriminator {
     Value(ByValue),
     Presence(ByPresence),
@@ -18,36 +18,36 @@ pub(super) enum Discriminator {
 pub(super) struct ByValue {
     pub member: Box<str>,
     pub values: Options,
-    /// For each of the values.
+    /// The pick for each of the values.
     pub picks: Box<[Pick]>,
-    /// For other values, by their kind.
+    /// The pick for other values, by their kind.
     pub others: [Pick; kinds::COUNT],
     pub absent: Pick,
 }
 
-/// Members of which each is required by one branch and forbidden by all others.
+/// The presence of members that are each required by one branch and forbidden by all others.
 pub(super) struct ByPresence {
     pub tags: NamedSubschemas,
-    /// Where none of them is present.
+    /// The pick if none of them is present.
     pub absent: Pick,
 }
 
-/// What changed of an object and below it.
+/// The changes of an object and below it.
 pub(super) struct Touched<'t> {
     pub object: ObjectView<'t>,
-    /// Members came or went.
+    /// Flag: members were added or removed.
     pub members: bool,
     pub changes: &'t [&'t PlaceChange],
     pub depth: usize,
 }
 
 impl Touched<'_> {
-    /// Whether a member is there whose value is new, whole.
+    /// Returns true if the object has the member with a new value.
     pub fn is_new(&self, name: &str) -> bool {
         self.object.find(name).is_some_and(|(position, _)| self.is_new_at(position))
     }
 
-    /// As [`Touched::is_new`], or may have gone.
+    /// As [`Touched::is_new`], or if the member may have been removed.
     pub fn is_altered(&self, name: &str) -> bool {
         match self.object.find(name) {
             Some((position, _)) => self.is_new_at(position),

@@ -1,7 +1,7 @@
-//! Facts about subschemas: what a value must be like for one of them to fit it at all.
+//! Facts about subschemas: conditions that every value which is valid against one of them meets.
 //!
-//! They are necessary, never sufficient: a keyword that says nothing simple counts as if it fit
-//! everything. Working them out is bounded by [`SchemaLimits::branch_steps`].
+//! They are necessary, never sufficient: a keyword that is not simple counts as if every value were valid. The work is
+//! bounded by [`SchemaLimits::branch_steps`].
 //!
 //! [`SchemaLimits::branch_steps`]: super::super::limits::SchemaLimits::branch_steps
 
@@ -18,20 +18,20 @@ use super::kinds;
 use crate::error::{Error, Result};
 use crate::limit;
 
-/// What a value itself must be.
+/// The conditions on a value itself.
 #[derive(Clone)]
 pub(super) struct ValueFacts<'s> {
     pub kinds: u8,
-    /// One of these scalars; none where anything of the kinds may be.
+    /// The scalars that it may be equal to; none if every value of the kinds may be valid.
     pub values: Option<Rc<[&'s Serde]>>,
 }
 
-/// What a value and its members must be.
+/// The conditions on a value and its members.
 #[derive(Clone)]
 pub(super) struct Facts<'s> {
     pub kinds: u8,
     pub members: Rc<BTreeMap<&'s str, MemberFacts<'s>>>,
-    /// No other members may be there.
+    /// The only members that are allowed.
     pub closed: Option<Rc<HashSet<&'s str>>>,
 }
 
@@ -45,7 +45,7 @@ impl ValueFacts<'_> {
     const ANY: ValueFacts<'static> = ValueFacts { kinds: kinds::ALL, values: None };
 }
 
-/// The facts of one schema while its plan is made.
+/// The facts of one schema, while its plan is compiled.
 pub(in super::super) struct Study<'o, 's> {
     pub(super) outline: &'o SchemaOutline<'s>,
     own: HashMap<SubschemaId, ValueFacts<'s>>,
@@ -106,7 +106,7 @@ impl<'o, 's> Study<'o, 's> {
         Ok(ValueFacts { kinds, values: values.map(Into::into) })
     }
 
-    /// What both say.
+    /// The conditions of both.
     fn both(&mut self, a: &ValueFacts<'s>, b: &ValueFacts<'s>) -> Result<ValueFacts<'s>> {
         let values = match (&a.values, &b.values) {
             (Some(some), Some(others)) => {
@@ -143,7 +143,7 @@ impl<'o, 's> Study<'o, 's> {
         Ok(facts)
     }
 
-    /// What a subschema's own keywords say of members.
+    /// The conditions of a subschema's own keywords on members.
     fn said(&mut self, id: SubschemaId) -> Result<Facts<'s>> {
         let subschema = self.outline.subschema(id);
         let mut members: BTreeMap<&'s str, MemberFacts<'s>> = BTreeMap::new();
@@ -196,7 +196,7 @@ impl<'o, 's> Study<'o, 's> {
         Ok(facts)
     }
 
-    /// What holds of an object that fits any of the branches; of the kinds, of any value.
+    /// The conditions that every object valid against any of the branches meets; those on kinds hold for every value.
     fn any(&mut self, branches: &[SubschemaId]) -> Result<Facts<'s>> {
         let (mut all_kinds, mut any): (u8, Option<Facts<'s>>) = (0, None);
         for branch in branches {
@@ -242,7 +242,7 @@ impl<'o, 's> Study<'o, 's> {
     }
 }
 
-/// Subschemas that apply to the same value besides.
+/// The subschemas that apply to the same value too, without a choice.
 fn together(subschema: &Subschema<'_>) -> Vec<SubschemaId> {
     let mut all = under(subschema, "allOf");
     if let Some(ReferenceTarget::Inside(id)) = subschema.reference {
@@ -256,7 +256,7 @@ fn under(subschema: &Subschema<'_>, keyword: &str) -> Vec<SubschemaId> {
     inner.map(|(.., id)| *id).collect()
 }
 
-/// What `type`, `const` and `enum` of one subschema say.
+/// The conditions of `type`, `const` and `enum` of one subschema.
 fn said_of_value(schema: &Serde) -> ValueFacts<'_> {
     let map = match schema {
         Serde::Bool(false) => return ValueFacts { kinds: 0, values: None },
@@ -276,7 +276,7 @@ fn said_of_value(schema: &Serde) -> ValueFacts<'_> {
     let options = map.get("enum").and_then(Serde::as_array).map(|all| all.iter().collect());
     for values in [constant, options].into_iter().flatten() {
         own.kinds &= values.iter().fold(0, |set, value| set | kind_of(value));
-        // Numbers with a fraction may be written in many ways: branches are not told apart by them.
+        // Numbers with a fraction can be spelled in many ways, so they do not distinguish branches.
         if own.values.is_none() && values.iter().all(|value| is_exact(value)) {
             own.values = Some(values.into());
         }
@@ -286,14 +286,14 @@ fn said_of_value(schema: &Serde) -> ValueFacts<'_> {
 
 fn is_exact(value: &Serde) -> bool {
     match value {
-        // `-0` is `0`, spelled otherwise.
+        // `-0` is another spelling of `0`.
         Serde::Number(number) => number.as_i64().is_some() && number.as_str() != "-0",
         Serde::Array(_) | Serde::Object(_) => false,
         _ => true,
     }
 }
 
-/// The kinds a value of the schema may be equal to.
+/// The kinds of the values that may be equal to a value of the schema.
 fn kind_of(value: &Serde) -> u8 {
     match value {
         Serde::Null => 1,

@@ -8,7 +8,7 @@ pub const FRACTION: u8 = 1 << 3;
 pub const OBJECT: u8 = 1 << 6;
 pub const COUNT: usize = 7;
 
-/// The bit of a type's name; two for numbers.
+/// The bit of a type; two bits for numbers.
 pub fn of_type(name: &str) -> Option<u8> {
     Some(match name {
         "null" => 1,
@@ -22,7 +22,7 @@ pub fn of_type(name: &str) -> Option<u8> {
     })
 }
 
-/// The place of a value's kind among all.
+/// The number of a value's kind: the position of its bit.
 #[inline]
 pub fn index(view: View<'_>) -> usize {
     match view {

@@ -1,12 +1,11 @@
-//! Alternatives: which branch of `anyOf`, `oneOf`, `if` or `dependentSchemas` applies to a value.
+//! Alternatives: the branch of `anyOf`, `oneOf`, `if` or `dependentSchemas` that applies to a value.
 //!
-//! When a schema is compiled, it is worked out by which kind of value, or by which member with a
-//! constant, its branches differ. A value is then validated by the one branch that can fit, as if that
-//! stood alone: messages, changes and defaults are those of the branch. Where several could fit, the
-//! choice is undecided, and the crate validates the keyword whole.
+//! The compiler determines by which kind of value, or by which member with a constant, branches differ. A value is then
+//! validated by the only branch that can be valid, as if the schema had no other: messages, changes and defaults are
+//! those of the branch. If several could be valid, the choice is undecided, and the crate validates the keyword whole.
 //!
-//! A pick must hold for certain: every branch that is not picked does not fit the value. It depends on
-//! nothing but the kind of the value, and on members of it with their values' kinds or scalar values.
+//! A pick must be certain: the value is invalid against every branch that is not picked. It depends only on the kind of
+//! the value, and on the kinds or scalar values of its members.
 
 mod branches;
 mod condition;
@@ -33,8 +32,8 @@ pub(super) enum Choice {
 }
 
 impl Choice {
-    /// Gives the branches that apply to a value to `add`. Another pick than a branch: no branch fits,
-    /// or it is undecided.
+    /// Passes the branches that apply to a value to `add`. Returns a pick if it is not a branch: no branch can be
+    /// valid, or the choice is undecided. `is_met` evaluates the subschema of an `if`.
     #[inline]
     pub fn pick(
         &self,
@@ -60,7 +59,7 @@ impl Choice {
         None
     }
 
-    /// The branch, where nothing but the kind of the value says which it is.
+    /// The branch, if the kind of the value alone decides it.
     #[inline]
     pub fn by_kind(&self, view: View<'_>) -> Option<SubschemaId> {
         match self {
@@ -69,8 +68,8 @@ impl Choice {
         }
     }
 
-    /// Whether `changes` below an object can have altered what applies to it. `members`: members came
-    /// or went. `depth` steps lead to the object.
+    /// Returns true if `changes` below an object can have altered which branches apply to it. `members`: members were
+    /// added or removed. `depth`: the length of the place of the object.
     pub fn is_altered(
         &self,
         object: ObjectView<'_>,
@@ -82,12 +81,12 @@ impl Choice {
         match self {
             Choice::Branches(branches) => branches.is_altered(&touched),
             Choice::Condition(condition) => condition.is_altered(&touched),
-            // A schema that applies no longer has nothing to say.
+            // A subschema that no longer applies cannot fail.
             Choice::Dependents(all) => all.iter().any(|(name, _)| touched.is_new(name)),
         }
     }
 
-    /// All places that may apply.
+    /// All subschemas that may apply.
     pub fn ids(&self) -> Vec<SubschemaId> {
         match self {
             Choice::Branches(branches) => branches.ids().to_vec(),

@@ -2,11 +2,11 @@
 
 use super::super::subschema::SubschemaId;
 
-/// Which branch fits, if any does.
+/// The branch that a value can be valid against, if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Pick {
     Branch(SubschemaId),
-    /// No branch can fit.
+    /// The value is invalid against every branch.
     Nothing,
     Undecided,
 }

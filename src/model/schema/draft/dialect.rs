@@ -1,4 +1,4 @@
-//! The drafts of JSON Schema that are known, and the keywords each is the first to have.
+//! The supported drafts of JSON Schema, and the keywords that each introduced.
 
 use serde_json::Value as Serde;
 
@@ -20,7 +20,7 @@ const NAMES: [(&str, Dialect); 5] = [
     ("json-schema.org/draft/2020-12/schema", Dialect::Draft2020),
 ];
 
-/// Keywords that have an effect, and the draft that introduced each; older ones have all others.
+/// Keywords that have an effect, with the draft that introduced each. All other keywords are in every draft.
 const INTRODUCED: [(&str, Dialect); 20] = [
     ("const", Dialect::Draft6),
     ("contains", Dialect::Draft6),
@@ -52,13 +52,13 @@ impl Dialect {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, dialect)| *dialect)
     }
 
-    /// Whether a keyword means something in this draft.
+    /// Returns true if this draft has the keyword.
     pub fn has(self, keyword: &str) -> bool {
         let known = INTRODUCED.iter().find(|(name, _)| *name == keyword);
         known.is_none_or(|(_, introduced)| *introduced <= self)
     }
 
-    /// Whether all keywords beside `$ref` are ignored.
+    /// Returns true if this draft ignores all keywords beside `$ref`.
     pub fn ignores_siblings_of_references(self) -> bool {
         self <= Dialect::Draft7
     }

@@ -1,11 +1,11 @@
-//! Schemas of older drafts, translated into 2020-12: everything else knows one form.
+//! Translation of older drafts into 2020-12, so that all other code handles one form only.
 //!
-//! Drafts 4, 6, 7 and 2019-09 are rewritten keyword by keyword. `$schema` says which draft is meant, in
-//! the document or in a subschema; without it 2020-12 is. Words that a draft knows no longer are refused
-//! by name, and so are patterns that no linear-time engine can match. What moved is remembered, so that
-//! references lead to the same subschema and messages name the schema as it was given.
+//! Drafts 4, 6, 7 and 2019-09 are rewritten keyword by keyword. `$schema` names the draft, in the document or in a
+//! subschema; the default is 2020-12. Keywords that a draft no longer has are refused by name, and so are patterns that
+//! no linear-time engine can match. Pointers that change are recorded, so that references keep their targets and
+//! messages name the schema as it was given.
 //!
-//! It must never change what a schema says, and never look at what is not a subschema, such as the
+//! It must never change which documents are valid, and never rewrite anything that is not a subschema, such as the
 //! values of `enum`.
 
 mod dialect;
@@ -24,15 +24,15 @@ use super::limits::SchemaLimits;
 use super::pattern::Patterns;
 use crate::error::Result;
 
-/// A schema in the one form, and where its subschemas came from.
+/// A schema after translation, and the pointers of its subschemas before.
 pub(super) struct Translated {
     pub document: Serde,
     pub moves: Moves,
-    /// Memory that the compiled patterns take.
+    /// The memory of the compiled patterns.
     pub pattern_bytes: usize,
-    /// Memory that the largest of them takes.
+    /// The memory of the largest of them.
     pub largest_pattern: usize,
-    /// Whether a pattern begins with look-ahead.
+    /// Flag: a pattern begins with look-ahead.
     pub looks_ahead: bool,
 }
 

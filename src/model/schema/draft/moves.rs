@@ -1,4 +1,4 @@
-//! What translation moved: JSON Pointers in the schema as it was given, and as it is validated.
+//! JSON Pointers and patterns that translation changed, with their spelling in the schema as it was given.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use crate::error::{Error, Result};
 use crate::limit;
 
-/// Moved pointers, in both directions. What is below a moved one moved along.
+/// Pointers that changed, in both directions. Pointers below a changed one changed too.
 pub struct Moves {
     forward: HashMap<Box<str>, Box<str>>,
     back: HashMap<Box<str>, Box<str>>,
-    /// Patterns as they were given, by how they are spelled now.
+    /// Patterns as they were given, by their spelling after translation.
     patterns: HashMap<Box<str>, Box<str>>,
     bytes: usize,
     bytes_max: usize,
@@ -47,17 +47,17 @@ impl Moves {
         self.patterns.get(spelled).map_or(spelled, |given| given)
     }
 
-    /// The pointer after translation of one as it was given.
+    /// The pointer after translation, of a pointer in the schema as it was given.
     pub fn translated<'p>(&self, given: &'p str) -> Cow<'p, str> {
         follow(&self.forward, given)
     }
 
-    /// The pointer as it was given of one after translation.
+    /// The pointer in the schema as it was given, of a pointer after translation.
     pub fn given<'p>(&self, translated: &'p str) -> Cow<'p, str> {
         follow(&self.back, translated)
     }
 
-    /// About the memory behind it.
+    /// The approximate memory of the tables.
     pub fn heap_bytes(&self) -> usize {
         2 * self.bytes + (self.forward.len() + self.back.len()) * 48
     }

@@ -1,7 +1,7 @@
-//! References after translation: each leads to the subschema it led to before.
+//! References after translation: the target of each is the subschema that it was before.
 //!
-//! A reference may also lead where no keyword does, such as `#/components/schemas/Item`: what stands
-//! there is a subschema because of it, and is translated too.
+//! The target of a reference may be a value that no keyword leads to, such as `#/components/schemas/Item`: it is a
+//! subschema because of the reference, and is translated too.
 
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ struct Local {
     resource: String,
 }
 
-/// Mends all references, and translates what they alone lead to.
+/// Updates all references, and translates the subschemas that only references lead to.
 pub(super) fn follow(
     document: &mut Serde,
     translator: &mut DraftTranslator<'_>,
@@ -51,7 +51,7 @@ pub(super) fn follow(
                 led_to.push(target);
             }
         }
-        // What stands around another target comes first, so that none is translated twice.
+        // A target around another one comes first, so that none is translated twice.
         led_to.sort_by_key(String::len);
         for target in led_to {
             if is_subschema(document, &target, &known) {
@@ -72,7 +72,7 @@ pub(super) fn follow(
     Ok(())
 }
 
-/// All references of a subschema and those inside it that stay in their resource.
+/// Collects the references of a subschema and those inside it whose target is in the same resource.
 fn collect(
     schema: &Serde,
     at: &mut String,
@@ -104,7 +104,7 @@ fn collect(
     }
 }
 
-/// Whether keywords lead to this pointer, from the document or from a known target of a reference.
+/// Returns true if keywords lead to this pointer, from the document or from a known target of a reference.
 fn is_subschema(document: &Serde, pointer: &str, known: &HashSet<String>) -> bool {
     if known.contains(pointer) || document.pointer(pointer).is_none() {
         return true;
@@ -113,7 +113,7 @@ fn is_subschema(document: &Serde, pointer: &str, known: &HashSet<String>) -> boo
     ends.any(|end| known.contains(&pointer[..end]) && leads_to(&pointer[end..]))
 }
 
-/// Whether the tokens lead from one subschema to another.
+/// Returns true if the tokens lead from one subschema to another.
 fn leads_to(pointer: &str) -> bool {
     let mut tokens = pointer.split('/').skip(1);
     while let Some(keyword) = tokens.next() {

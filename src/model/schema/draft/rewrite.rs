@@ -7,15 +7,15 @@ use super::super::uri::unescape;
 use super::dialect::Dialect;
 use crate::error::Result;
 
-/// A keyword, or a schema under it, that has another name now.
+/// A keyword, or a schema under it, whose name changed.
 pub(super) struct Moved {
     pub translated: &'static str,
     pub given: &'static str,
-    /// The one member that moved; all if none.
+    /// The member that moved; none if all did.
     pub member: Option<String>,
 }
 
-/// The `$dynamicAnchor` that stands for `"$recursiveAnchor": true`.
+/// The `$dynamicAnchor` that replaces `"$recursiveAnchor": true`.
 const RECURSIVE_ANCHOR: &str = "recursive-anchor";
 
 type SchemaMap = Map<String, Serde>;
@@ -90,7 +90,7 @@ fn identify(schema: &mut SchemaMap, dialect: Dialect) {
     }
 }
 
-/// A name that 2020-12 takes for an anchor: the same for the same text.
+/// A valid anchor of 2020-12: the same for the same text.
 fn anchor_name(text: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
@@ -107,7 +107,7 @@ fn anchor_name(text: &str) -> String {
     name
 }
 
-/// A boolean beside a bound, which made it exclusive.
+/// Rewrites a boolean beside a bound, which made it exclusive.
 fn exclusive_bound(
     schema: &mut SchemaMap,
     bound: &str,
@@ -132,14 +132,14 @@ fn exclusive_bound(
     Ok(())
 }
 
-/// An array under `items` with `additionalItems` for the rest.
+/// Rewrites an array under `items`, and `additionalItems`.
 fn tuple(schema: &mut SchemaMap, moved: &mut Vec<Moved>) {
     let additional = schema.shift_remove("additionalItems");
     if !schema.get("items").is_some_and(Serde::is_array) {
         return;
     }
     let items = schema.shift_remove("items").expect("it was just found");
-    // An empty array says nothing, and is no list of schemas in 2020-12.
+    // An empty array asserts nothing, and is not valid in 2020-12.
     if items.as_array().is_some_and(|items| !items.is_empty()) {
         schema.insert("prefixItems".into(), items);
         moved.push(Moved { translated: "prefixItems", given: "items", member: None });
@@ -170,7 +170,7 @@ fn recursion(schema: &mut SchemaMap, recursive: bool) {
     }
 }
 
-/// In 2019-09 `contains` does not evaluate elements: inside `not` it does not in 2020-12 either.
+/// In 2019-09 `contains` does not evaluate elements. In 2020-12 it does, except inside `not`.
 fn hide_contains(schema: &mut SchemaMap) {
     if !schema.contains_key("unevaluatedItems") || !schema.contains_key("contains") {
         return;

@@ -12,7 +12,7 @@ use super::rewrite::{self, Moved};
 use super::words;
 use crate::error::Result;
 
-/// What holds for a subschema by where it stands.
+/// The properties that a subschema inherits from its position in the document.
 #[derive(Clone, Copy)]
 pub(super) struct DialectContext {
     pub dialect: Dialect,
@@ -34,7 +34,7 @@ impl DialectContext {
     }
 }
 
-/// One translation, at one subschema.
+/// A translation in progress, at one subschema.
 pub(super) struct DraftTranslator<'l> {
     pub moves: Moves,
     pub patterns: Patterns<'l>,
@@ -51,7 +51,7 @@ impl DraftTranslator<'_> {
         if let Some(uri) = map.shift_remove("$schema")
             && Dialect::named(&uri).is_none()
         {
-            let message = "'$schema' names no draft that is known: 4, 6, 7, 2019-09 or 2020-12";
+            let message = "'$schema' does not name a supported draft: 4, 6, 7, 2019-09 or 2020-12";
             return Err(refuse(message, &self.given).text("keyword", b"$schema"));
         }
         words::refuse_unknown(map, context.dialect, &self.given)?;
@@ -65,7 +65,7 @@ impl DraftTranslator<'_> {
         self.children(map, &moved, context)
     }
 
-    /// Goes on inside, at a keyword and perhaps a member of it.
+    /// Continues inside, at a keyword or a member of it.
     fn at<T>(
         &mut self,
         given: &str,
@@ -103,7 +103,7 @@ impl DraftTranslator<'_> {
             }
         }
         for (pattern, mut rewritten) in renamed {
-            // Two patterns must not become one name.
+            // Two patterns must not get the same name.
             while named.contains_key(&rewritten) {
                 rewritten.push_str("(?:)");
             }
@@ -167,7 +167,7 @@ impl DraftTranslator<'_> {
             pointer.push('/');
             push_token(pointer, name);
         }
-        // A pattern may have another spelling than it was given.
+        // The spelling of a pattern may differ from the given one.
         let renamed = self.moves.given(&self.translated).into_owned();
         let is_renamed = keyword == "patternProperties" && renamed != self.given;
         let kept = is_renamed.then(|| std::mem::replace(&mut self.given, renamed));

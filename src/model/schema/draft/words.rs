@@ -1,7 +1,7 @@
-//! Words of an older draft, or of another language, under a newer one: refused by name.
+//! Keywords of an older draft, or of another schema language, in a newer draft: refused by name.
 //!
-//! The standard ignores unknown keywords. A schema that says `"nullable": true` and is taken would be
-//! validated otherwise than its author meant, without a word of it.
+//! The standard ignores unknown keywords. If a schema with `"nullable": true` were accepted, its author would not learn
+//! that the keyword has no effect.
 
 use serde_json::{Map, Value as Serde};
 
@@ -9,7 +9,7 @@ use super::super::refusal::refuse;
 use super::dialect::Dialect;
 use crate::error::Result;
 
-/// One word: the drafts that know it no longer, the values that give it a meaning, and its replacement.
+/// One keyword: the first draft without it, the values that had a meaning, and the message with its replacement.
 struct Word {
     name: &'static str,
     unknown_from: Dialect,
@@ -66,7 +66,7 @@ const WORDS: [Word; 11] = [
         name: "nullable",
         unknown_from: Dialect::Draft4,
         means_something: is_true,
-        instead: "'nullable' is not of JSON Schema: write a 'type' with \"null\" in it, or 'anyOf' with {\"type\":\"null\"}",
+        instead: "'nullable' is not a keyword of JSON Schema: write a 'type' with \"null\" in it, or 'anyOf' with {\"type\":\"null\"}",
     },
     Word {
         name: "required",
@@ -94,7 +94,7 @@ const WORDS: [Word; 11] = [
     },
 ];
 
-/// Refuses the words of one subschema that its draft does not know.
+/// Refuses keywords of one subschema that its draft does not have.
 pub(super) fn refuse_unknown(
     schema: &Map<String, Serde>,
     dialect: Dialect,

@@ -46,10 +46,10 @@ struct OutlineBuilder<'s, 'l> {
     limits: &'l SchemaLimits,
     subschemas: Vec<Subschema<'s>>,
     by_address: HashMap<usize, SubschemaId>,
-    /// Every object and boolean of the document, for references to anywhere.
+    /// Every object and boolean of the document: a reference may name any of them.
     anywhere: HashMap<usize, u32>,
     links: Vec<Link<'s>>,
-    /// What the pointers of all places take.
+    /// The length of the pointers of all subschemas together.
     pointer_bytes: usize,
 }
 
@@ -68,12 +68,12 @@ fn address(schema: &Serde) -> usize {
 }
 
 impl<'s> OutlineBuilder<'s, '_> {
-    /// Notes where every object and boolean stands.
+    /// Records the position of every object and boolean.
     fn index(&mut self, root: &'s Serde) {
         let mut stack = vec![(root, None, InnerKeys::new())];
         while let Some((value, outer, keys)) = stack.pop() {
             match value {
-                // An array is no schema itself: its elements stand under two keys.
+                // An array is no schema itself: two keys lead to its elements.
                 Serde::Array(items) => {
                     stack.extend(items.iter().enumerate().map(|(nth, child)| {
                         let mut keys = keys.clone();
@@ -147,7 +147,7 @@ impl<'s> OutlineBuilder<'s, '_> {
         Ok(id)
     }
 
-    /// The URI of a resource that names itself.
+    /// The URI of a resource that has an `$id`.
     fn base_inside(
         &self,
         schema: &'s Serde,
@@ -162,12 +162,12 @@ impl<'s> OutlineBuilder<'s, '_> {
             .map_err(|error| refuse(format!("$id is not a URI: {error}"), pointer))?;
         let base = (*resolver.base_uri()).clone();
         if base.as_str().starts_with(PARTS_URI) {
-            return Err(refuse("$id has a scheme of ours", pointer));
+            return Err(refuse("the $id is reserved for the module", pointer));
         }
         Ok(base)
     }
 
-    /// Finds what a subschema holds and refers to.
+    /// Adds the subschemas under the keywords of a subschema, and the targets of its references.
     fn expand(&mut self, id: SubschemaId) -> Result<()> {
         let subschema = &self.subschemas[id as usize];
         let Serde::Object(map) = subschema.schema else { return Ok(()) };
@@ -203,12 +203,12 @@ impl<'s> OutlineBuilder<'s, '_> {
         pointer: &str,
         keyword: &str,
     ) -> Result<ReferenceTarget> {
-        // The empty reference is the resource itself; the crate knows it as its fragment.
+        // The empty reference names the resource itself; the crate expects an empty fragment.
         let reference = if reference.is_empty() { "#" } else { reference };
         let registry = self.registry;
         let resolver = registry.resolver(base.clone());
         let resolved = resolver.lookup(reference).map_err(|error| {
-            refuse(cut(&format!("the reference leads nowhere: {error}")), pointer)
+            refuse(cut(&format!("the reference has no target: {error}")), pointer)
                 .text("keyword", keyword.as_bytes())
         })?;
         let target = resolved.contents();
@@ -221,7 +221,7 @@ impl<'s> OutlineBuilder<'s, '_> {
         self.add(target, self.pointer_of(link), base).map(ReferenceTarget::Inside)
     }
 
-    /// A `$dynamicRef` may lead to any schema that carries its name.
+    /// Links each `$dynamicRef` to all subschemas with an anchor of its name.
     fn link_dynamic(&mut self) {
         let mut named: HashMap<&str, Vec<SubschemaId>> = HashMap::new();
         for (id, subschema) in self.subschemas.iter().enumerate() {

@@ -1,8 +1,7 @@
-//! The places of a schema document that are schemas, and which of them are applied to what.
+//! The subschemas of a schema document, and which of them apply to the same value.
 //!
-//! References are resolved by the crate's own registry, so that both sides mean the same subschema. What
-//! could make a check run for ever, or take work out of proportion, is found here and refused: a schema
-//! that applies itself to the value it stands on, and references that multiply.
+//! References are resolved by the crate's own registry, so that both validators agree on their targets. A schema that
+//! applies itself to the same value again, and references that multiply the work, are refused here.
 //!
 //! Must never follow a reference out of the document: the one exception is the standard's own
 //! metaschema, which the crate brings along.
@@ -21,16 +20,16 @@ use super::uri::{SCHEMA_URI, fragment};
 use crate::error::{Error, Result};
 use crate::limit;
 
-/// References between resources, where dynamic references make them depend on each other: the ways
-/// through them may be as many as two to this power.
+/// The most references between resources, if dynamic references depend on them: the number of paths through them can be
+/// two to this power.
 const CROSSINGS_MAX: usize = crate::limit::SCHEMA_CROSSINGS.default as usize;
 
-/// All places of a document that are schemas; the first is the document.
+/// All subschemas of a document; the first one is the document.
 pub(super) struct SchemaOutline<'s> {
     pub subschemas: Vec<Subschema<'s>>,
-    /// A schema depends on the way that led to it: nothing may be taken out of its context.
+    /// Flag: the meaning of a subschema depends on the references that led to it, so that none can be validated alone.
     pub needs_context: bool,
-    /// How many schemas one value may be met by, at most, at the subschema where it is most.
+    /// The highest number of subschemas that may apply to one value.
     pub weight: u64,
 }
 
@@ -55,10 +54,10 @@ impl<'s> SchemaOutline<'s> {
         &self.subschemas[id as usize]
     }
 
-    /// A reference to the subschema, in a document that has been flattened if it can be.
+    /// A reference to the subschema, in the [flattened](SchemaOutline::flattened) document.
     pub fn uri(&self, id: SubschemaId) -> String {
         if self.needs_context {
-            // As its own resource the root is referred to by the name it gives itself.
+            // The root is a resource of its own, and is named by its `$id`.
             assert_eq!(id, 0, "nothing is taken out of its context");
             let base = self.subschema(0).base.as_str();
             return base.split_once('#').map_or(base, |(base, _)| base).to_owned();
@@ -66,11 +65,10 @@ impl<'s> SchemaOutline<'s> {
         format!("{SCHEMA_URI}{}", fragment(&self.subschema(id).pointer))
     }
 
-    /// The same schema as one resource: every reference is a pointer, and nothing names itself. `None`
-    /// where it is one already.
+    /// The same schema as one resource, where every reference is a pointer. `None` if it is one already.
     ///
-    /// The crate compiles what is referred to anew for every way through resources that leads there,
-    /// and there may be more such ways than anything has room for.
+    /// The crate compiles the target of a reference again for each path through resources that leads to it, and the
+    /// number of paths can be exponential.
     pub fn flattened(&self, root: &Serde) -> Option<Serde> {
         let names = |subschema: &Subschema<'_>| subschema.has("$id") || subschema.has("$anchor");
         if self.needs_context {
@@ -100,7 +98,7 @@ impl<'s> SchemaOutline<'s> {
                 let name = reference.rsplit('#').next().unwrap_or_default();
                 *reference = match target.schema.get("$dynamicAnchor") {
                     Some(anchor) if *anchor == *name => format!("#{name}"),
-                    // Without such an anchor it is a reference like any other.
+                    // Without such an anchor it is a plain reference.
                     _ => fragment(&target.pointer),
                 };
             }
@@ -108,11 +106,11 @@ impl<'s> SchemaOutline<'s> {
         Some(flat)
     }
 
-    /// The same schema with references into another resource by the URI of that resource. `None` where
-    /// there are none.
+    /// The same schema, with the URI of the resource in each reference to another resource. `None` if there are no such
+    /// references.
     ///
-    /// By a pointer through the resource around it the crate comes to the same subschema, but does not
-    /// know which resources it came through, where dynamic references are to be resolved.
+    /// A pointer through the outer resource leads the crate to the same subschema, but it then resolves dynamic
+    /// references as if it had not entered the inner resource.
     fn with_absolute_crossings(&self, root: &Serde) -> Option<Serde> {
         let mut absolute = None;
         for subschema in &self.subschemas {

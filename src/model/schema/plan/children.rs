@@ -11,10 +11,10 @@ use crate::value::{Text, View};
 #[derive(Default)]
 pub(in super::super) struct Children {
     pub properties: NamedSubschemas,
-    /// The part that matches a name, and the subschema.
+    /// The parts that match names, with their subschemas.
     pub patterns: Box<[(u32, SubschemaId)]>,
     pub additional: Option<SubschemaId>,
-    /// Validates names.
+    /// The check of names, by `propertyNames`.
     pub names: Option<Check>,
     pub prefix: Box<[SubschemaId]>,
     pub items: Option<SubschemaId>,
@@ -42,12 +42,12 @@ impl Children {
             && self.items.is_none()
     }
 
-    /// The place that judges the element at an index.
+    /// The subschema of the element at an index.
     pub fn of_element(&self, index: usize) -> Option<SubschemaId> {
         self.prefix.get(index).copied().or(self.items)
     }
 
-    /// The places that judge the member of a name.
+    /// Passes the subschemas of a member to `add`.
     #[inline]
     pub fn of_member(
         &self,

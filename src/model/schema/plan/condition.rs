@@ -1,4 +1,4 @@
-//! The subschema of an `if`, where it is decided without asking the crate.
+//! The subschema of an `if` that is decided without asking the crate.
 
 use super::super::subschema::SubschemaId;
 use super::node::PlanNode;

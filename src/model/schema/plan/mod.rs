@@ -1,17 +1,16 @@
-//! The plan: for each subschema, what it checks and how far up a change can alter the answer.
+//! The plan: for each subschema its keywords, by the changes that can alter their verdict.
 //!
-//! The keywords of one subschema are split in three. *Shallow* ones look at the value itself: they are
-//! checked when the value is new. Those about the *members* of one container are checked when it is new or
-//! its members changed. *Deep* ones, such as `not` or `uniqueItems`, are checked whenever anything at or
-//! below the value changed. `properties`, `items` and their like check nothing; they lead to the
-//! subschemas of the children. `allOf` and `$ref` lead to subschemas of the same value, and so do the
-//! branches of `anyOf`, `oneOf`, `if` and `dependentSchemas`, as far as a value can be told to be meant
-//! for one of them.
+//! The keywords of one subschema are of three kinds. *Shallow* ones read the value itself, and are validated when the
+//! value is new. Those about the *members* of a container are validated when it is new or its members changed. *Deep*
+//! ones, such as `not` or `uniqueItems`, are validated whenever anything at or below the value changed. `properties`,
+//! `items` and similar keywords assert nothing; they lead to the subschemas of the children. `allOf` and `$ref` lead to
+//! subschemas of the same value, and so do the branches of `anyOf`, `oneOf`, `if` and `dependentSchemas`, if the branch
+//! for a value can be decided.
 //!
-//! Where the verdict depends on neighbours (`unevaluatedProperties`), on the way that led to a subschema
-//! (`$dynamicRef`) or on a schema outside (`$ref` to the metaschema), the crate validates the subschema
-//! whole, as one deep keyword. Where a document mixes dynamic references and several resources, that is
-//! the root. What such a subschema leads to serves messages and defaults.
+//! If the verdict depends on other keywords (`unevaluatedProperties`), on the references that led to a subschema
+//! (`$dynamicRef`) or on a schema outside (`$ref` to the metaschema), the crate validates the subschema whole, as one
+//! deep keyword. If a document has both dynamic references and several resources, that subschema is the root. The
+//! subschemas below are then used for messages and defaults only.
 
 mod children;
 mod condition;
@@ -34,9 +33,9 @@ pub(super) struct Plan {
     pub nodes: Box<[PlanNode]>,
     /// The default of a member, by its subschema under `properties`.
     pub defaults: HashMap<SubschemaId, Measured>,
-    /// Flag: a default is to be found at the subschema or below it. Empty if there is none at all.
+    /// Flags: there is a default at the subschema or below it. Empty if there is none at all.
     pub leads_to_default: Box<[bool]>,
-    /// Flag: members that are filled in cannot make a valid document invalid.
+    /// Flag: filling in members cannot make a valid document invalid.
     pub fills_safely: bool,
 }
 

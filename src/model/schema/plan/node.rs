@@ -18,7 +18,7 @@ pub(in super::super) struct PlanNode {
     /// Alternatives for the same value.
     pub choices: Box<[Choice]>,
     pub children: Option<Box<Children>>,
-    /// The crate's verdict, where it validates the subschema whole.
+    /// The check by the crate, if it validates the subschema whole.
     pub whole: Option<Box<Check>>,
 }
 

@@ -1,4 +1,4 @@
-//! The changes of a document that was valid before.
+//! Validation of changes, in a document that was valid before them.
 
 use smallvec::SmallVec;
 
@@ -16,7 +16,7 @@ use crate::value::work::comparisons;
 use crate::value::{ArrayView, ObjectView, View};
 
 impl<'w> Walk<'w, '_> {
-    /// Validates what changes can have altered of a document that was valid before.
+    /// Validates whatever the changes can have made invalid, in a document that was valid before.
     pub fn changes(&self, document: View<'w>, changes: &[PlaceChange]) -> Verdict<'w> {
         if let [change] = changes
             && change.kind == ChangeKind::Value
@@ -36,7 +36,7 @@ impl<'w> Walk<'w, '_> {
         self.changed(document, &active, &sorted, 0, &Trail::ROOT)
     }
 
-    /// Whether what changed below an object can have changed which alternatives apply to it.
+    /// Returns true if a change below an object can have altered which alternatives apply to it.
     #[inline]
     fn alters(
         &self,
@@ -52,8 +52,8 @@ impl<'w> Walk<'w, '_> {
         choices.any(|choice| choice.is_altered(object, members, below, depth))
     }
 
-    /// A value in which something changed. All of `changes` are at or below it, sorted by place; `depth`
-    /// is how many steps lead to it.
+    /// Validates a value in which something changed. All of `changes` are at it or below it, sorted by place; `depth`
+    /// is the length of its place.
     fn changed(
         &self,
         view: View<'w>,
@@ -97,7 +97,7 @@ impl<'w> Walk<'w, '_> {
             }
         }
         pass!(self.alternatives(active, view, trail));
-        // Elements that moved are judged by other places now, where places go by position.
+        // Elements that moved are validated by other subschemas now, if `prefixItems` assigns them by position.
         if let View::Array(array) = view
             && !here.is_empty()
             && self.has_children(active, |children| !children.prefix.is_empty())
@@ -107,7 +107,7 @@ impl<'w> Walk<'w, '_> {
         self.below(view, active, below, depth, trail)
     }
 
-    /// What changed below a value, child by child.
+    /// Validates the changed children of a value.
     fn below(
         &self,
         view: View<'w>,
@@ -143,8 +143,8 @@ impl<'w> Walk<'w, '_> {
         Ok(None)
     }
 
-    /// An array whose elements moved: those that are judged by position are judged anew. What of the
-    /// others changed is judged as ever.
+    /// Validates an array whose elements moved: those with a subschema for their position whole, of the others the
+    /// changes.
     fn moved(
         &self,
         array: ArrayView<'w>,
@@ -153,8 +153,8 @@ impl<'w> Walk<'w, '_> {
         depth: usize,
         trail: &Trail<'_>,
     ) -> Verdict<'w> {
-        // An element that was judged by position may stand anywhere now, so where the others are
-        // judged by something of the same schema, every element is.
+        // An element that was validated by position may be anywhere now. If the same schema has a subschema for the
+        // remaining elements, all elements are validated.
         let prefixed = self.children(active).filter(|(_, children)| !children.prefix.is_empty());
         let anew = prefixed.map(|(_, children)| match children.items {
             Some(id) if id != NONE => usize::MAX,
@@ -170,14 +170,14 @@ impl<'w> Walk<'w, '_> {
     }
 }
 
-/// Whether no two elements of an array are equal, as they were not before `changes`.
+/// Returns true if no two elements of an array are equal, given that none were before `changes`.
 fn is_unique(
     array: ArrayView<'_>,
     changes: &[&PlaceChange],
     depth: usize,
     checker: &Checker<'_>,
 ) -> Result<bool> {
-    // A few elements are compared with all others; many are as well hashed along with them.
+    // A few elements are compared with all others; with more of them, hashing the whole array is as fast.
     const COMPARED_MAX: usize = 4;
     let mut indexes: SmallVec<[u32; 8]> =
         changes.iter().map(|change| change.place[depth]).collect();

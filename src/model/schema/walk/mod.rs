@@ -1,9 +1,9 @@
-//! Walks a document along the plan: the whole of it, or just where it changed.
+//! Validates a document by the plan: the whole of it, or only what changed.
 //!
-//! At every value a set of subschemas is *active*: those that apply to it. Of alternatives it is the branch
-//! that is meant, as if that stood alone.
+//! At each value the set of subschemas that apply to it is *active*. Where alternatives apply, only the branch that is
+//! picked for the value is.
 //!
-//! Must never validate less than what a change can alter, given that the document was valid before.
+//! Must never skip a keyword that a change can make fail, given that the document was valid before.
 
 mod changes;
 mod single;
@@ -25,7 +25,7 @@ use crate::value::{ArrayView, ObjectView, Text, View};
 pub(super) struct Walk<'w, 'f> {
     pub route: Route<'w>,
     pub checker: &'w Checker<'w>,
-    /// Violations are put here, and the walk goes on until there are [`VIOLATIONS_MAX`].
+    /// Collects violations; the walk continues until there are [`VIOLATIONS_MAX`].
     pub found: Option<&'f RefCell<Vec<Violation<'w>>>>,
 }
 
@@ -55,7 +55,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         self.value(view, &active, &Trail::ROOT)
     }
 
-    /// Ends the walk with a violation, or collects it.
+    /// Reports a violation: ends the walk with it, or collects it.
     #[cold]
     fn report(
         &self,
@@ -82,7 +82,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         self.route.node(id)
     }
 
-    /// A value that is new, with everything in it.
+    /// Validates a new value with everything in it.
     fn value(&self, view: View<'w>, active: &Active<'w>, trail: &Trail<'_>) -> Verdict<'w> {
         for id in active.ids() {
             let node = self.node(*id);
@@ -118,7 +118,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         Ok(None)
     }
 
-    /// A subschema that the crate validates whole.
+    /// Validates by a subschema that the crate evaluates whole.
     fn by_crate(
         &self,
         id: SubschemaId,
@@ -133,7 +133,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         self.report(id, Cause::Whole(id, check), view, trail, None)
     }
 
-    /// Alternatives of which no branch was picked.
+    /// Validates alternatives without a picked branch.
     #[inline]
     fn alternatives(&self, active: &Active<'w>, view: View<'w>, trail: &Trail<'_>) -> Verdict<'w> {
         for open in &active.open {
@@ -194,7 +194,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         })
     }
 
-    /// What leads to the children of a value.
+    /// The subschemas of a value's children, by active subschema.
     #[inline]
     fn children(&self, active: &Active<'w>) -> impl Iterator<Item = (SubschemaId, &'w Children)> {
         let nodes = active.ids().iter().map(|id| (*id, self.node(*id)));
@@ -226,7 +226,7 @@ impl<'w, 'f> Walk<'w, 'f> {
         Ok(inner)
     }
 
-    /// The name of a member, which a `propertyNames` may validate.
+    /// Validates the name of a member by `propertyNames`.
     #[inline]
     fn name(&self, name: Text<'w>, active: &Active<'w>, trail: &Trail<'_>) -> Verdict<'w> {
         for (id, children) in self.children(active) {

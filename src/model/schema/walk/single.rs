@@ -1,4 +1,4 @@
-//! The common case: one new value, found with a single active subschema at each step.
+//! The common case: one new value, with a single active subschema at each step of its place.
 
 use super::super::plan::PlanNode;
 use super::super::subschema::{NONE, SubschemaId};
@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::value::View;
 
 impl<'w> Walk<'w, '_> {
-    /// Whether a new value at a place is valid, found with no more than one subschema at a time: the
-    /// common case. `false` says nothing.
+    /// Returns true if a new value at a place is certainly valid. Follows the place as long as a single subschema is
+    /// active, which is the common case; `false` means that [`Walk::changes_anywhere`] has to decide.
     #[inline]
     pub(super) fn is_surely_valid(&self, document: View<'w>, place: &[u32]) -> Result<bool> {
         let (mut view, mut id) = (document, 0);
@@ -43,8 +43,8 @@ impl<'w> Walk<'w, '_> {
         self.is_valid_leaf(id, view)
     }
 
-    /// The node that leads to the children of a container, if nothing else depends on what changed below
-    /// it. Of alternatives it is the branch for the kind of value.
+    /// The node with the subschemas of a container's children, if no other keyword depends on a change below the
+    /// container. A choice by the kind of value is followed to its branch.
     #[inline]
     fn alone(&self, mut id: SubschemaId, view: View<'_>) -> Option<&'w PlanNode> {
         loop {
@@ -60,7 +60,7 @@ impl<'w> Walk<'w, '_> {
         }
     }
 
-    /// Whether a value that is no container is valid, with no more than one subschema at a time.
+    /// Returns true if a scalar is certainly valid, see [`Walk::is_surely_valid`].
     #[inline]
     fn is_valid_leaf(&self, mut id: SubschemaId, view: View<'_>) -> Result<bool> {
         loop {
