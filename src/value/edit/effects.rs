@@ -65,19 +65,7 @@ impl Editor<'_> {
                     found.ok_or_else(|| wire::corrupt("a member to be removed is not there"))?;
                 self.remove_member(&place, position)
             }
-            (effect::INSERT_ITEMS, Some(len), _) => {
-                let index = reader.varint()?;
-                if index > len as u64 {
-                    return Err(wire::corrupt("an index is outside its array"));
-                }
-                self.pay_shift(index as usize, len)?;
-                let count = reader.count()?;
-                let mut new = Vec::new();
-                for _ in 0..count {
-                    new.push(reader.value(&self.limits)?);
-                }
-                self.insert_items(&place, index as usize, new)
-            }
+            (effect::INSERT_ITEMS, Some(len), _) => self.repeat_insertion(&place, len, reader),
             (effect::REMOVE_ITEMS, Some(len), _) => {
                 let (index, count) = (reader.varint()?, reader.varint()?);
                 if index.checked_add(count).is_none_or(|end| end > len as u64) {
@@ -86,20 +74,7 @@ impl Editor<'_> {
                 self.pay_shift((index + count) as usize, len)?;
                 self.remove_items(&place, index as usize, count as usize)
             }
-            (effect::REMOVE_EACH, Some(len), _) => {
-                self.spend(len as u64 / weight::ELEMENTS)?;
-                let mut positions = Vec::new();
-                let mut next = 0;
-                for _ in 0..reader.count()? {
-                    let position = reader.varint()?.checked_add(next);
-                    let position = position.filter(|position| *position < len as u64);
-                    let position =
-                        position.ok_or_else(|| wire::corrupt("an index is outside its array"))?;
-                    positions.push(position as u32);
-                    next = position + 1;
-                }
-                self.remove_each(&place, &positions)
-            }
+            (effect::REMOVE_EACH, Some(len), _) => self.repeat_removals(&place, len, reader),
             (effect::EXCHANGE, _, _) => {
                 let other = self.read_path(reader)?;
                 if place.starts_with(&other) || other.starts_with(&place) {
@@ -116,6 +91,44 @@ impl Editor<'_> {
             }
             _ => Err(wire::corrupt("an effect does not fit the document")),
         }
+    }
+
+    fn repeat_insertion(
+        &mut self,
+        place: &[u32],
+        len: usize,
+        reader: &mut wire::Reader<'_>,
+    ) -> Result<()> {
+        let index = reader.varint()?;
+        if index > len as u64 {
+            return Err(wire::corrupt("an index is outside its array"));
+        }
+        self.pay_shift(index as usize, len)?;
+        let mut new = Vec::new();
+        for _ in 0..reader.count()? {
+            new.push(reader.value(&self.limits)?);
+        }
+        self.insert_items(place, index as usize, new)
+    }
+
+    fn repeat_removals(
+        &mut self,
+        place: &[u32],
+        len: usize,
+        reader: &mut wire::Reader<'_>,
+    ) -> Result<()> {
+        self.spend(len as u64 / weight::ELEMENTS)?;
+        let mut positions = Vec::new();
+        let mut next = 0;
+        for _ in 0..reader.count()? {
+            let position = reader.varint()?.checked_add(next);
+            let position = position.filter(|position| *position < len as u64);
+            let position =
+                position.ok_or_else(|| wire::corrupt("an index is outside its array"))?;
+            positions.push(position as u32);
+            next = position + 1;
+        }
+        self.remove_each(place, &positions)
     }
 
     /// Elements behind or before an index are moved.
