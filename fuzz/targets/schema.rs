@@ -1,5 +1,5 @@
-//! Schemas, documents and changes: whatever they are, checks come to an end; and what is judged of a
-//! change of a document that was valid is what is judged of the whole.
+//! Schemas, documents and changes: every check ends, and validating a change of a valid document gives the same verdict
+//! as validating the whole document.
 //!
 //! The input is four lines: a schema, a document, an array of values to put in, and bytes that say how.
 

@@ -1,4 +1,4 @@
-//! `STRREPEAT`: repeats a string. How large the result would be is judged before it is made, so that no count,
+//! `STRREPEAT`: repeats a string. The size of the result is checked before it is made, so that no count,
 //! however large, costs memory.
 
 use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};

@@ -91,7 +91,7 @@ pub enum Assertion {
     },
     Exists,
     Missing,
-    /// It held where the command was judged.
+    /// It held where the command was validated.
     Held,
 }
 
@@ -325,7 +325,7 @@ fn parse_assertion(
     let operand = |needed: &'static str| rest.first().copied().ok_or_else(|| Error::syntax(needed));
     if word.eq_ignore_ascii_case(b"IF") {
         let expr = operand("IF needs an expression")?;
-        // It was true where the command was judged, or the command would not be here.
+        // It was true where the command was validated, or the command would not be here.
         if parsing.replaying {
             return Ok((Assertion::Held, 1));
         }

@@ -1,4 +1,4 @@
-//! Which places of a document changed, so that whoever judges it looks at them alone.
+//! The places of a document that changed, so that validation reads them alone.
 //!
 //! Places are those of the document as it stands after all changes so far: what shifts elements moves
 //! the places noted before. What stands inside a value that is new as a whole is not noted again. The

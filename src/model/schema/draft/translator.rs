@@ -160,23 +160,16 @@ impl DraftTranslator<'_> {
         inner: &mut Serde,
         context: DialectContext,
     ) -> Result<()> {
-        let lengths = (self.given.len(), self.translated.len());
-        for (pointer, keyword) in [(&mut self.given, given), (&mut self.translated, keyword)] {
-            pointer.push('/');
-            pointer.push_str(keyword);
-            pointer.push('/');
-            push_token(pointer, name);
-        }
-        // The spelling of a pattern may differ from the given one.
-        let renamed = self.moves.given(&self.translated).into_owned();
-        let is_renamed = keyword == "patternProperties" && renamed != self.given;
-        let kept = is_renamed.then(|| std::mem::replace(&mut self.given, renamed));
-        self.schema(inner, context)?;
-        if let Some(kept) = kept {
-            self.given = kept;
-        }
-        self.given.truncate(lengths.0);
-        self.translated.truncate(lengths.1);
-        Ok(())
+        self.at(given, keyword, Some(name), |translator| {
+            // The spelling of a pattern may differ from the given one.
+            let renamed = translator.moves.given(&translator.translated).into_owned();
+            let is_renamed = keyword == "patternProperties" && renamed != translator.given;
+            let kept = is_renamed.then(|| std::mem::replace(&mut translator.given, renamed));
+            translator.schema(inner, context)?;
+            if let Some(kept) = kept {
+                translator.given = kept;
+            }
+            Ok(())
+        })
     }
 }
