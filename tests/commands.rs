@@ -388,6 +388,24 @@ fn mkpath_stops_at_the_depth_limit() {
     assert!(host.call(&["MODEL.FIELDOP", "k", "MKPATH", "SET", &path(128), "1"]).is_ok());
 }
 
+/// The value that was at the target is gone: its depth at the source is none of the document.
+#[test]
+fn a_value_from_deep_below_is_moved_over_a_deep_value() {
+    let mut host = MemoryHost::default();
+    let (levels, deep) = (60, 100);
+    let source = format!("{}1{}", r#"{"d":"#.repeat(levels), "}".repeat(levels));
+    let target = format!("{}{}", "[".repeat(deep), "]".repeat(deep));
+    let document = format!(r#"{{"t":{target},"s":{source}}}"#);
+    host.call(&["MODEL.SET", "k", "any", &document]).unwrap();
+    let from = format!("$.s{}", ".d".repeat(levels));
+    host.call(&["MODEL.FIELDOP", "k", "MOVE", &from, "$.t"]).expect("the result is not deep");
+    assert_eq!(host.call(&["MODEL.GET", "k", "$.t"]).unwrap().reply.notation(), "1");
+    // An exchange would be too deep.
+    host.call(&["MODEL.SET", "k", "any", &document]).unwrap();
+    let refused = host.call(&["MODEL.FIELDOP", "k", "SWAP", &from, "$.t"]).unwrap_err();
+    assert_eq!(refused.code(), redis_model::error::ErrorCode::Limit);
+}
+
 /// Keywords are read in any case; names are what they are.
 #[test]
 fn model_names_are_exact() {

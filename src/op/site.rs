@@ -372,7 +372,14 @@ impl<'s, 'a> Site<'s, 'a> {
             self.put(Value::NULL)?;
         }
         let (editor, place) = self.parts();
-        let looked_at = editor.exchange(from, place)?;
+        let mut looked_at = 0;
+        // The value that was here is removed at the place that the other one came from: its depth there is no reason to
+        // refuse the move.
+        if editor.is_too_deep_at(from.len(), place, &mut looked_at) {
+            self.put(Value::NULL)?;
+        }
+        let (editor, place) = self.parts();
+        looked_at += editor.exchange(from, place)?;
         self.allowance.scan(looked_at as usize)?;
         self.editor.remove(from)
     }

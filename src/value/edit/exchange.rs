@@ -44,6 +44,16 @@ impl Editor<'_> {
         Ok(looked_at)
     }
 
+    /// Returns true if the value at `place` would be too deep in a place of so many steps. Adds the number of values
+    /// looked at.
+    pub fn is_too_deep_at(&self, steps: usize, place: &[u32], looked_at: &mut u64) -> bool {
+        if steps <= place.len() {
+            return false;
+        }
+        let depth = self.at(place).depth_counting(looked_at);
+        self.limits.check_depth(steps as u32 + depth).is_err()
+    }
+
     /// Puts the value at `from` in the place of the value at `to`, of which it is a part. What else that one
     /// consists of is gone.
     pub fn lift(&mut self, from: &[u32], to: &[u32]) -> Result<()> {
