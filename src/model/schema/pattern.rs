@@ -81,19 +81,21 @@ impl<'l> Patterns<'l> {
     }
 
     fn check(&mut self, pattern: &str, pointer: &str) -> Result<Option<String>> {
-        let parsed = parse(pattern).map_err(|unsupported| {
-            let offset = pattern[..unsupported.at].chars().count();
-            refuse(
-                format!(
-                    "the pattern has {} at offset {offset}, which is not supported",
-                    unsupported.construct
-                ),
-                pointer,
-            )
-        })?;
+        let kept = || without_idle_end(pattern).and_then(|kept| parse(kept).ok());
+        let parsed =
+            parse(pattern).or_else(|error| kept().ok_or(error)).map_err(|unsupported| {
+                let offset = pattern[..unsupported.at].chars().count();
+                refuse(
+                    format!(
+                        "the pattern has {} at offset {offset}, which is not supported",
+                        unsupported.construct
+                    ),
+                    pointer,
+                )
+            })?;
         if parsed.ahead.is_empty() {
-            self.compile(pattern, pointer)?;
-            return Ok(None);
+            self.compile(parsed.rest, pointer)?;
+            return Ok((parsed.rest.len() < pattern.len()).then(|| parsed.rest.to_owned()));
         }
         self.looks_ahead = true;
         let mut spelled = "^".to_owned();
@@ -187,6 +189,35 @@ fn parse(pattern: &str) -> Result<ParsedPattern<'_>, Unsupported> {
     }
 }
 
+/// The pattern without a group at its end that matches nothing at all as well as anything: behind it nothing is asked, so
+/// the group decides nothing. Pydantic 2.12 and 2.13 write such a group, with look-ahead in another alternative, for
+/// decimals with a number of digits: `^(?!^[-+.]*$)[+-]?0*(?:\d{0,4}|(?=[\d.]{1,7}0*$)\d{0,4}\.\d{0,2}0*$)`.
+fn without_idle_end(pattern: &str) -> Option<&str> {
+    let open = last_group(pattern)?;
+    let (kept, group) = pattern.split_at(open);
+    let mut body = group[..group.len() - 1].strip_prefix("(?:")?;
+    if top_level_bar(kept).is_some() {
+        return None;
+    }
+    loop {
+        let bar = top_level_bar(body);
+        let alternative = &body[..bar.unwrap_or(body.len())];
+        if matches_nothing_at_all(alternative) {
+            return Some(kept);
+        }
+        body = &body[bar? + 1..];
+    }
+}
+
+/// Returns true if the alternative matches the empty text at any place.
+fn matches_nothing_at_all(alternative: &str) -> bool {
+    let spelled = to_rust_regex(alternative).ok();
+    spelled.and_then(|spelled| regex_syntax::parse(&spelled).ok()).is_some_and(|hir| {
+        let properties = hir.properties();
+        properties.minimum_len() == Some(0) && properties.look_set().is_empty()
+    })
+}
+
 /// Scans a pattern for unsupported constructs. Inside a group the scan ends at the closing parenthesis, and returns its
 /// offset. `base`: the offset of the text in the whole pattern.
 fn scan(text: &str, base: usize, group: Option<()>) -> Result<usize, Unsupported> {
@@ -261,21 +292,45 @@ const CONSTRUCTS: [(&str, &str); 10] = [
 
 /// The offset of the first bar outside of all groups and classes.
 fn top_level_bar(text: &str) -> Option<usize> {
-    let (mut depth, mut in_class, mut escaped) = (0_i32, false, false);
-    for (at, byte) in text.bytes().enumerate() {
+    let mut depth = 0_i32;
+    marks(text).find_map(|(at, byte)| {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            _ => return (depth == 0).then_some(at),
+        }
+        None
+    })
+}
+
+/// Where the group opens that closes with the last byte of the pattern, and lies in no other group.
+fn last_group(pattern: &str) -> Option<usize> {
+    let (mut open, mut found) = (Vec::new(), None);
+    for (at, byte) in marks(pattern) {
+        match byte {
+            b'(' => open.push(at),
+            b')' => found = open.pop().map(|open| (open, at)),
+            _ => {}
+        }
+    }
+    let (start, end) = found?;
+    (open.is_empty() && end + 1 == pattern.len()).then_some(start)
+}
+
+/// The parentheses and bars that stand outside of classes, unescaped.
+fn marks(text: &str) -> impl Iterator<Item = (usize, u8)> {
+    let (mut in_class, mut escaped) = (false, false);
+    text.bytes().enumerate().filter(move |(_, byte)| {
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
             b']' => in_class = false,
             b'[' => in_class = true,
-            _ if in_class => {}
-            b'(' => depth += 1,
-            b')' => depth -= 1,
-            b'|' if depth == 0 => return Some(at),
+            b'(' | b')' | b'|' => return !in_class,
             _ => {}
         }
-    }
-    None
+        false
+    })
 }
 
 #[cfg(test)]
@@ -320,6 +375,26 @@ mod tests {
             ("[(?=](?=b)", "look-ahead that is not at the start", 5),
         ] {
             assert_eq!(parse(pattern), Err(Unsupported { construct, at }), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_group_at_the_end_that_may_match_nothing_is_left_out() {
+        for (pattern, expected) in [
+            (r"^(?!^[-+.]*$)0*(?:\d{0,4}|(?=[\d.]{1,7}0*$)\d{0,4}\.\d*$)", Some("^(?!^[-+.]*$)0*")),
+            ("^a(?:(?=b)b+|)", Some("^a")),
+            ("a(?:b|(c?))", Some("a")),
+            // The group has an alternative of its own, an assertion, a repetition, or it is not at the end.
+            ("^a(?:b|(?=c)c)", None),
+            ("^a(?:b*$|(?=c)c)", None),
+            ("^a(?:b?|c)+", None),
+            ("^a(?:b?|c)d", None),
+            ("x|a(?:b?|c)", None),
+            (r"a(?:b?|c\)", None),
+            ("a[(?:b?|c)]", None),
+            ("(a(?:b?|c))", None),
+        ] {
+            assert_eq!(without_idle_end(pattern), expected, "{pattern}");
         }
     }
 
