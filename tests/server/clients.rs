@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use crate::cluster::Cluster;
 use crate::harness::{Flavor, Server, on_every_flavor, on_every_server};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Every page, with the programs that its blocks of a language are pieces of.
 const PAGES: [(&str, &[(&str, &str)]); 7] = [
@@ -45,7 +45,7 @@ const NOTHING_TO_TYPE: [&str; 2] = ["docs/clients.md", "docs/operating.md"];
 /// How the blocks begin that do not run: what goes wrong elsewhere, and commands of the shell.
 const NOT_RUN: [&str; 2] = ["doc = json.loads(r.get(\"sku:grinder\"))", "make run "];
 
-fn clients() -> PathBuf {
+pub fn clients() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent");
     let folder = target.join("clients");
     assert!(folder.join(".stamp").exists(), "{} is missing: run scripts/clients", folder.display());
@@ -61,7 +61,7 @@ fn check_program(command: impl Fn(&str, &str) -> Command + Sync) {
     }
 }
 
-fn check_run(command: &mut Command, protocol: &str) {
+pub fn check_run(command: &mut Command, protocol: &str) {
     let ran = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let said = String::from_utf8_lossy(&ran.stdout);
     let complained = String::from_utf8_lossy(&ran.stderr);

@@ -34,6 +34,7 @@ mod conditions;
 mod defragmentation;
 mod expression_attacks;
 mod expressions;
+mod generators;
 mod importing;
 mod json_patch;
 mod jsonpath;
