@@ -1,10 +1,12 @@
 //! Models that were defined and ended, more of them than a server remembers: others can be defined all the same,
 //! here, after a restart, on a replica and in a cluster.
 
+use std::thread;
+
 use redis_model::model::{ENDED_KEPT, ENDED_MAX, MODELS_MAX};
 
 use crate::cluster::Cluster;
-use crate::harness::{Flavor, Server, on_every_flavor, on_every_server_with};
+use crate::harness::{Flavor, Server, on_every_flavor};
 use crate::resp::{Conn, Reply};
 use crate::workload::definitions;
 
@@ -31,39 +33,47 @@ fn ended_models_do_not_count_even_after_a_restart() {
     let rdb = ["save 3600 1", "appendonly no"];
     let mixed = ["appendonly yes", "appendfsync no", "aof-use-rdb-preamble yes"];
     let plain = ["appendonly yes", "appendfsync no", "aof-use-rdb-preamble no"];
-    for config in [&rdb[..], &mixed, &plain] {
-        on_every_server_with(config, |server| {
-            define_and_end(&mut server.conn(), MODELS_MAX.max(ENDED_MAX) + 1);
-            // So many ends were made, and the last of them are remembered.
-            let forgotten = (ENDED_MAX + 1 - ENDED_KEPT) as i64 + 1;
-            assert_eq!(first_version(server, "a"), forgotten + 1);
-            server.must(&["FLUSHALL"]);
-            assert_eq!(first_version(server, "b"), forgotten + 1);
-            let before = definitions(&mut server.conn());
-            let stop = || {
-                if config[0].starts_with("save") {
-                    server.must(&["SAVE"]);
-                }
-                server.kill9();
-                server.restart();
-            };
-            stop();
-            assert_eq!(definitions(&mut server.conn()), before);
-            assert_eq!(first_version(server, "c"), forgotten + 1);
-            if !config[0].starts_with("save") {
-                server.must(&["BGREWRITEAOF"]);
-                server.wait_until("the AOF is rewritten", || {
-                    server.info("aof_rewrite_in_progress") == "0"
-                        && server.info("aof_rewrite_scheduled") == "0"
-                });
-                stop();
+    on_every_flavor(|flavor| {
+        thread::scope(|scope| {
+            for config in [&rdb[..], &mixed, &plain] {
+                scope.spawn(move || check_ends(&Server::start(flavor, config), config));
             }
-            assert_eq!(first_version(server, "d"), forgotten + 1);
-            // An end that is remembered is a version of its name.
-            let last = format!("gone:{}", ENDED_MAX);
-            assert_eq!(first_version(server, &last), (ENDED_MAX + 3) as i64);
         });
+    });
+}
+
+/// Ends more models than a server remembers, and restarts it: what it has forgotten stays the same.
+fn check_ends(server: &Server, config: &[&str]) {
+    define_and_end(&mut server.conn(), MODELS_MAX.max(ENDED_MAX) + 1);
+    // So many ends were made, and the last of them are remembered.
+    let forgotten = (ENDED_MAX + 1 - ENDED_KEPT) as i64 + 1;
+    assert_eq!(first_version(server, "a"), forgotten + 1);
+    server.must(&["FLUSHALL"]);
+    assert_eq!(first_version(server, "b"), forgotten + 1);
+    let before = definitions(&mut server.conn());
+    let has_rdb = config[0].starts_with("save");
+    let stop = || {
+        if has_rdb {
+            server.must(&["SAVE"]);
+        }
+        server.kill9();
+        server.restart();
+    };
+    stop();
+    assert_eq!(definitions(&mut server.conn()), before);
+    assert_eq!(first_version(server, "c"), forgotten + 1);
+    if !has_rdb {
+        server.must(&["BGREWRITEAOF"]);
+        server.wait_until("the AOF is rewritten", || {
+            server.info("aof_rewrite_in_progress") == "0"
+                && server.info("aof_rewrite_scheduled") == "0"
+        });
+        stop();
     }
+    assert_eq!(first_version(server, "d"), forgotten + 1);
+    // An end that is remembered is a version of its name.
+    let last = format!("gone:{}", ENDED_MAX);
+    assert_eq!(first_version(server, &last), (ENDED_MAX + 3) as i64);
 }
 
 #[test]
