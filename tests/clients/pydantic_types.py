@@ -274,7 +274,7 @@ TYPES = {
     "hexed": (Annotated[int, PlainSerializer(lambda n: n, return_type=int), Field(title="Hex", description="d", examples=[1], deprecated=True, json_schema_extra={"x-order": 1})], 255, {'"x"': ""}),
 }
 
-# What Pydantic takes, and its own schema does not.
+# Values that Pydantic accepts and its own schema refuses.
 LAX = {("ratio", "true"), ("set", "[1,1]"), ("frozen", '["a","a"]'), ("chosen", "4")}
 
 
@@ -359,7 +359,7 @@ for mode in ("validation", "serialization"):
     assert (error["place"], error["keyword"]) == ("/unknown", "additionalProperties"), error
     assert r.execute_command("MODEL.GET", key) == stored
 
-# What is left out is filled in, as Pydantic would.
+# Members left out are filled in, as Pydantic does.
 model = f"defaults:{VERSION}"
 r.execute_command("MODEL.DEFINE", model, json.dumps(Defaults.model_json_schema()))
 r.execute_command("MODEL.SET", "d:1", model, "{}")

@@ -303,7 +303,7 @@ const generators = {
   },
 }
 
-// What both releases of TypeBox have.
+// Types of both releases of TypeBox.
 function typeboxTypes(Type) {
   const closed = { additionalProperties: false }
   const Address = Type.Object({ town: Type.String({ minLength: 1, maxLength: 20 }), zip: Type.Union([Type.String({ pattern: '^\\d{5}$' }), Type.Null()]) }, closed)
@@ -428,7 +428,7 @@ for (const [nth, schema] of schemas.entries()) {
   assert.equal(await call('MODEL.GET', key), stored)
 }
 
-// What is left out is filled in, as the library would.
+// Members left out are filled in, as the library does.
 await call('MODEL.DEFINE', `${generator}:defaults`, JSON.stringify(defaultsSchema))
 await call('MODEL.SET', `${generator}:d`, `${generator}:defaults`, '{}')
 const filled = JSON.parse(await call('MODEL.GET', `${generator}:d`))
