@@ -221,6 +221,11 @@ fn any_path(draw: &mut Draw<'_>, kind: OperandKind, context: &Context<'_>) -> Op
         "FLOORDIV" if draw.once_in(4) => Wanted::Smallest,
         operator => Wanted::by(operator),
     };
+    // It is refused for its place alone, where others are for their operands too.
+    if context.operator == "EVAL" && draw.once_in(6) {
+        let steps = paths::outside(draw, context.document);
+        return path_operand(draw, Path::Singular(steps));
+    }
     let may_be_query = matches!(kind, OperandKind::Path | OperandKind::PathBelowRoot);
     if may_be_query && draw.once_in(5) {
         let query = paths::query(draw, context.document, wanted);

@@ -93,6 +93,15 @@ pub(super) fn stray(draw: &mut Draw<'_>, container: &Value, pointer: bool) -> St
     }
 }
 
+/// The steps to an element outside of an array, where there is an array.
+pub(super) fn outside(draw: &mut Draw<'_>, root: &Value) -> Vec<Step> {
+    let location = place(draw, root, Value::is_array);
+    let len = path::at(root, &location).as_array().map_or(0, Vec::len);
+    let mut steps = steps_to(draw, root, &location, false);
+    steps.push(Step::Index(len as i64 + 1));
+    steps
+}
+
 /// A place of a kind, or the root where there is none.
 fn place(draw: &mut Draw<'_>, root: &Value, fits: impl Fn(&Value) -> bool) -> Location {
     let mut location = Location::new();
