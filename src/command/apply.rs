@@ -1,6 +1,8 @@
 //! `MODEL.APPLY`: repeats the effect of a command on one key. Written by the module for replicas and
 //! the AOF, not for clients.
 
+use std::ffi::CStr;
+
 use smallvec::smallvec;
 
 use super::args::Args;
@@ -19,7 +21,7 @@ use crate::reply::Reply;
 use crate::token::Token;
 use crate::txn::no_key;
 use crate::value::edit::Editor;
-use crate::value::{Limits, parse};
+use crate::value::{Limits, Measured, parse};
 
 #[linkme::distributed_slice(COMMANDS)]
 static APPLY: CommandSpec = CommandSpec {
@@ -51,22 +53,14 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let key = args.key()?;
     let effect = Effect::decode(args.next("an effect")?)?;
     origin.admit_revision(last_revision(&effect), host.now_us())?;
-    let limits = limits(host, origin);
     // Clients that cache a document need not know of its locks.
     let signalled = !matches!(effect.change, Change::Locks(_));
     let event = match &effect.change {
         Change::Put { model, definition, ahead } => {
             host.revisions().see(effect.revision + ahead);
-            let content = parse::json(args.next("a JSON document")?, &limits)?;
+            let content = parse::json(args.next("a JSON document")?, &limits(host, origin))?;
             args.finish()?;
-            let locks = locking::take_over(host, key)?;
-            let model = (*model != ANY_NAME).then(|| host.models().of_document(model));
-            let mut document = NewDocument::new(content, model, *definition, effect.revision);
-            document.locks = locks;
-            if !origin.trusts_effects() {
-                document.distrust();
-            }
-            host.put(key, document);
+            put(host, key, content, (*model, *definition), &effect, origin)?;
             Some(c"model.set")
         }
         Change::Edit { edits, definition } => {
@@ -88,14 +82,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         }
         Change::Locks(edits) => {
             args.finish()?;
-            let edits = decode_edits(edits)?;
-            allowance.spend(edits.len() as u64 * weight::CHANGE)?;
-            let fence = edits.iter().map(LockEdit::fence).max().unwrap_or(0);
-            origin.admit_fence(fence, host.now_us())?;
-            host.open(key)?.ok_or_else(no_key)?;
-            repeat(host, key, &edits);
-            let granted = edits.iter().any(|edit| matches!(edit, LockEdit::Grant { .. }));
-            Some(if granted { c"model.lock" } else { c"model.unlock" })
+            Some(change_locks(host, key, edits, origin, &allowance)?)
         }
     };
     host.revisions().see(effect.revision);
@@ -109,6 +96,44 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let effect =
         KeyEffect { key_arg: key.arg, event, generic_event, signalled, sent: Sent::Command };
     Ok(Outcome { reply: Reply::Ok, effects: smallvec![effect], definition: None, waits: None })
+}
+
+/// Stores a document of a model and a version of its definition.
+fn put(
+    host: &mut dyn Host,
+    key: Key<'_>,
+    content: Measured,
+    (model, definition): (&str, u32),
+    effect: &Effect<'_>,
+    origin: Origin,
+) -> Result<()> {
+    let locks = locking::take_over(host, key)?;
+    let model = (model != ANY_NAME).then(|| host.models().of_document(model));
+    let mut document = NewDocument::new(content, model, definition, effect.revision);
+    document.locks = locks;
+    if !origin.trusts_effects() {
+        document.distrust();
+    }
+    host.put(key, document);
+    Ok(())
+}
+
+/// Returns the event of the command that changed the locks.
+fn change_locks(
+    host: &mut dyn Host,
+    key: Key<'_>,
+    edits: &[u8],
+    origin: Origin,
+    allowance: &Allowance<'_>,
+) -> Result<&'static CStr> {
+    let edits = decode_edits(edits)?;
+    allowance.spend(edits.len() as u64 * weight::CHANGE)?;
+    let fence = edits.iter().map(LockEdit::fence).max().unwrap_or(0);
+    origin.admit_fence(fence, host.now_us())?;
+    host.open(key)?.ok_or_else(no_key)?;
+    repeat(host, key, &edits);
+    let granted = edits.iter().any(|edit| matches!(edit, LockEdit::Grant { .. }));
+    Ok(if granted { c"model.lock" } else { c"model.unlock" })
 }
 
 /// Changes the holders of locks. Only replicas are told: they receive the command.
