@@ -12,7 +12,8 @@
 //! Whole documents are an exception: one of 64 MiB takes longer to read or to write than any other command
 //! may. So a command is given, beside its steps, one and a half for each byte of its longest argument and of
 //! the documents it opens (*own* steps). They are spent on nothing but transfers: values put in, copied or replied, and whole
-//! documents validated. Transfers draw on them first.
+//! documents validated. Transfers draw on them first. Values put in or copied draw a quarter of a step for each byte of the
+//! documents: enough for each of them to be copied once.
 
 use std::cell::Cell;
 
@@ -64,17 +65,21 @@ pub mod weight {
     /// An operation of a JSON Patch, with looking for its place.
     pub const OPERATION: u64 = 30;
     /// A member of an operand that is looked up in a document, whether or not it changes anything.
-    pub const MEMBER: u64 = 8;
+    pub const MEMBER: u64 = 32;
     /// A place that an operator runs at, with its reply.
     pub const PLACE: u64 = 8;
     /// A node that a query visits.
     pub const NODE: u64 = 3;
+    /// A value that is compared with another one for being identical.
+    pub const IDENTICAL: u64 = 3;
     /// An element put into an array or taken out.
     pub const ELEMENT: u64 = 3;
+    /// A member taken out of an object, with its entry in the index and its way back.
+    pub const REMOVED_MEMBER: u64 = 64;
     /// A member of a large object, beside what is in it.
     pub const MEMBER_OF_TREE: u64 = 8;
     /// Bytes of a command's arguments that are read for one step.
-    pub const ARGUMENT_BYTES: u64 = 4;
+    pub const ARGUMENT_BYTES: u64 = 2;
     /// Elements or values passed over, or moved within their array there and back, for one step.
     pub const ELEMENTS: u64 = 4;
     /// Bytes of text that are read, compared or copied for one step.
@@ -85,6 +90,8 @@ pub mod weight {
     pub const REPLY_BYTES: u64 = 4;
     /// Steps of a schema's check for one step of a command.
     pub const SCHEMA_STEPS: u64 = 2;
+    /// A step of an expression's evaluation.
+    pub const EXPRESSION_STEP: u64 = 2;
     /// A byte of an expression that is compiled because it is not in the cache.
     pub const EXPRESSION_BYTE: u64 = 150;
 }
@@ -96,6 +103,8 @@ pub struct Allowance<'l> {
     steps_left: Cell<u64>,
     /// Steps for transfers alone.
     own_left: Cell<u64>,
+    /// Those of them that values put in, copied or compared may take.
+    own_values_left: Cell<u64>,
     nodes_left: Cell<u64>,
     reply_left: Cell<u64>,
 }
@@ -113,6 +122,7 @@ impl<'l> Allowance<'l> {
             limits,
             steps_left: Cell::new(limits.command_steps),
             own_left: Cell::new(0),
+            own_values_left: Cell::new(0),
             nodes_left: Cell::new(limits.query_nodes),
             reply_left: Cell::new(limits.reply_bytes),
         }
@@ -134,6 +144,7 @@ impl<'l> Allowance<'l> {
         let longest = longest.min(document_bytes);
         allowance.spend((bytes - longest) / weight::ARGUMENT_BYTES)?;
         allowance.own(longest);
+        allowance.own_values_left.set(allowance.own_left.get());
         Ok(allowance)
     }
 
@@ -147,6 +158,7 @@ impl<'l> Allowance<'l> {
         // The text of a document is at most six times as long as it is counted.
         let steps = bytes + bytes / 2;
         self.own_left.set(self.own_left.get().saturating_add(steps));
+        self.own_values_left.set(self.own_values_left.get().saturating_add(bytes / 4));
     }
 
     /// Pays for so many steps.
@@ -166,10 +178,20 @@ impl<'l> Allowance<'l> {
     fn exhaust(&self) -> Error {
         self.steps_left.set(0);
         self.own_left.set(0);
+        self.own_values_left.set(0);
         Error::limit(limit::COMMAND_STEPS, self.limits.command_steps)
     }
 
-    /// Pays for values that are put in, copied, replied or validated as a whole.
+    /// Pays for values that are put in, taken out, copied or compared as a whole.
+    #[inline]
+    pub fn transfer_values(&self, steps: u64) -> Result<()> {
+        let own = steps.min(self.own_values_left.get()).min(self.own_left.get());
+        self.own_values_left.set(self.own_values_left.get() - own);
+        self.own_left.set(self.own_left.get() - own);
+        self.spend(steps - own)
+    }
+
+    /// Pays for values that are replied or validated as a whole.
     #[inline]
     pub fn transfer(&self, steps: u64) -> Result<()> {
         let own = self.own_left.get();
@@ -305,15 +327,31 @@ mod tests {
     fn own_steps_pay_for_transfers_alone() {
         let limits = WorkLimits { command_steps: 10, ..WorkLimits::DEFAULT };
         let allowance = Allowance::for_request(&limits, &[b"1234", b"12345678"], 6).unwrap();
-        assert_eq!(allowance.steps_left(), 9, "reading all but the longest argument is paid for");
-        assert_eq!(allowance.transfers_left(), 9 + 9);
+        assert_eq!(allowance.steps_left(), 7, "reading all but the longest argument is paid for");
+        assert_eq!(allowance.transfers_left(), 7 + 9);
         allowance.own(100);
         allowance.transfer(160).unwrap();
-        assert_eq!((allowance.steps_left(), allowance.transfers_left()), (8, 8));
+        assert_eq!((allowance.steps_left(), allowance.transfers_left()), (6, 6));
         allowance.own(100);
         assert!(allowance.reply(600).is_ok());
-        assert_eq!(limit(allowance.spend(9)), "model.command-steps");
-        assert!(Allowance::for_request(&limits, &[&[0; 52]], 8).is_err());
+        assert_eq!(limit(allowance.spend(7)), "model.command-steps");
+        assert!(Allowance::for_request(&limits, &[&[0; 30]], 8).is_err());
+    }
+
+    #[test]
+    fn own_steps_pay_for_one_copy_of_a_document_and_not_for_many() {
+        let limits = WorkLimits { command_steps: 10, ..WorkLimits::DEFAULT };
+        let allowance = Allowance::new(&limits);
+        allowance.own(400);
+        allowance.transfer_values(100).unwrap();
+        assert_eq!(allowance.steps_left(), 10);
+        allowance.transfer_values(4).unwrap();
+        assert_eq!((allowance.steps_left(), allowance.transfers_left()), (6, 506));
+        assert_eq!(limit(allowance.transfer_values(7)), "model.command-steps");
+        // A value that came with the command may be put in, and validated once more.
+        let allowance = Allowance::for_request(&limits, &[&[0; 100]], 1000).unwrap();
+        allowance.transfer_values(150).unwrap();
+        assert_eq!((allowance.steps_left(), allowance.transfers_left()), (10, 10));
     }
 
     #[test]

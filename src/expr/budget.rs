@@ -6,6 +6,7 @@
 
 use super::fault::Fault;
 use crate::budget::Allowance;
+use crate::budget::weight::EXPRESSION_STEP;
 
 /// Bytes that are compared, searched or counted for one step.
 const BYTES_SCANNED: usize = 32;
@@ -21,7 +22,7 @@ pub(super) struct StepBudget {
 }
 
 /// The cost of an evaluation beside its steps.
-const EVALUATION: u64 = 20;
+const EVALUATION: u64 = 50;
 
 impl StepBudget {
     #[cfg(test)]
@@ -31,14 +32,15 @@ impl StepBudget {
 
     /// At most so many steps, and no more than the command may still make.
     pub fn within(steps: u64, allowance: Option<&Allowance<'_>>) -> StepBudget {
-        let start = allowance.map_or(steps, |allowance| steps.min(allowance.steps_left()));
+        let start = allowance
+            .map_or(steps, |allowance| steps.min(allowance.steps_left() / EXPRESSION_STEP));
         StepBudget { left: start, start }
     }
 
     /// Pays for what the evaluation took. The command has no step left where they were too few.
     pub fn settle(&self, allowance: Option<&Allowance<'_>>) {
         if let Some(allowance) = allowance {
-            allowance.spend_counted(self.start - self.left + EVALUATION);
+            allowance.spend_counted((self.start - self.left) * EXPRESSION_STEP + EVALUATION);
         }
     }
 

@@ -36,7 +36,7 @@ fn copy(frame: &mut Frame<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let source =
         source.ok_or_else(|| Error::new(ErrorCode::NoPath, "nothing is at the source path"))?;
     // Paid for before it is made.
-    frame.allowance.transfer(source.work())?;
+    frame.allowance.transfer_values(source.work())?;
     let copied: Measured = source.to_value().into();
     frame.site(args[1].singular()).put(copied)?;
     Ok(Reply::Int(1))

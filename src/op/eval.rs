@@ -1,6 +1,7 @@
 //! `EVAL`: puts what an expression gives.
 
 use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
+use crate::budget::weight;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -53,6 +54,8 @@ static EVAL: OpSpec = OpSpec {
 };
 
 fn eval(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
+    // The place is looked up again to be read and to be replaced.
+    site.allowance().spend(4 * weight::PLACE)?;
     let new = site.evaluate(args[1].expression())?;
     site.put(new)?;
     site.new_value()

@@ -156,7 +156,7 @@ impl Patched<'_, '_> {
     /// cause endless copies of a large value.
     fn carry(&mut self, place: &Place) -> Result<Measured> {
         let carried = self.editor.at(place);
-        self.allowance.transfer(carried.work())?;
+        self.allowance.transfer_values(carried.work())?;
         let copy: Measured = carried.to_value().into();
         self.carried += copy.size;
         self.editor.limits().check_bytes(self.carried)?;

@@ -436,7 +436,7 @@ impl<'s, 'a> Site<'s, 'a> {
     #[inline]
     pub fn new_value(&self) -> Result<Reply> {
         let new = self.present();
-        self.allowance.transfer(new.work())?;
+        self.allowance.transfer_values(new.work())?;
         Ok(Reply::value(new))
     }
 }

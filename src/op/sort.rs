@@ -70,19 +70,21 @@ fn sorted(
     by: &Singular<'_>,
     allowance: &Allowance<'_>,
 ) -> Result<(Range<usize>, Vec<Measured>)> {
+    // Each is compared with as many others as its number has binary digits. Comparing two scalars
+    // takes three quarters of a step.
+    let comparisons = u64::from(array.len().checked_ilog2().unwrap_or(0));
+    allowance.spend((2 * by.steps().len() * array.len()) as u64)?;
+    allowance.spend((array.len() as u64).saturating_mul(comparisons) / 4 * 3)?;
     let items: Vec<View<'_>> = array.iter().collect();
     let mut keys = Vec::with_capacity(items.len());
-    allowance.spend(2 * (by.steps().len() * items.len()) as u64)?;
     let mut work = 0;
     for (index, item) in items.iter().enumerate() {
         let key =
             ElementKey::of(*item, by).map_err(|error| error.integer("index", index as i64))?;
-        work += 1 + key.work();
+        work += key.work();
         keys.push((key, index));
     }
-    // Each is compared with as many others as its number has binary digits. Comparing two scalars takes
-    // half a step.
-    allowance.spend(work.saturating_mul(keys.len().checked_ilog2().unwrap_or(0).into()) / 2)?;
+    allowance.spend(work.saturating_mul(comparisons) / 2)?;
     keys.sort_by(|(a, _), (b, _)| a.compare(b, descending));
     let is_moved = |(nth, (_, index)): (usize, &(ElementKey<'_>, usize))| nth != *index;
     let Some(first) = keys.iter().enumerate().position(is_moved) else {

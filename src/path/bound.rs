@@ -28,7 +28,7 @@ impl<'b> Binding<'b> {
 
     /// A copy for the parsed path, which outlives the look-up.
     pub(super) fn copy(&self, view: View<'_>) -> Result<Arc<Value>> {
-        self.allowance.transfer(view.work())?;
+        self.allowance.transfer_values(view.work())?;
         Ok(Arc::new(view.to_value()))
     }
 }

@@ -237,6 +237,18 @@ impl<N> Chunks<N> {
         self.chunks.iter_mut().map(|chunk| &mut chunk.part)
     }
 
+    /// Returns true if both have the same packed bytes, chunk by chunk, and nothing else: then they are identical. Bytes
+    /// are compared many times faster than children. Adds the steps that it took.
+    pub fn are_stored_as(&self, other: &Chunks<N>, count: &mut u64) -> bool {
+        self.chunks.len() == other.chunks.len()
+            && self.parts().zip(other.parts()).all(|parts| match parts {
+                (ChunkContent::Run(a), ChunkContent::Run(b)) => {
+                    a.get().body().is_stored_as(b.get().body(), count)
+                }
+                _ => false,
+            })
+    }
+
     /// Takes out every part.
     pub fn drain(&mut self) -> impl Iterator<Item = ChunkContent<N>> {
         self.chunks.drain(..).map(|chunk| chunk.part)

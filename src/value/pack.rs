@@ -21,6 +21,7 @@
 use super::names::{self, NameId};
 use super::number::Number;
 use super::view::{ArrayView, ObjectView, Text, View};
+use crate::budget::weight;
 
 /// A container whose packed form takes at most this many bytes is packed.
 pub const LEAF_BYTES_MAX: usize = 1024;
@@ -251,6 +252,15 @@ impl<'a> PackedBody<'a> {
 
     pub(super) fn bytes(self) -> &'a [u8] {
         self.bytes
+    }
+
+    /// Returns true if both have the same packed bytes: then they are identical. Adds the steps that it took.
+    pub fn is_stored_as(self, other: PackedBody<'_>, count: &mut u64) -> bool {
+        if self.bytes.len() != other.bytes.len() {
+            return false;
+        }
+        *count += self.bytes.len() as u64 / weight::TEXT_BYTES;
+        self.count == other.count && self.bytes == other.bytes
     }
 
     /// Where the container's tag stands in memory: no other container that is there at the same time

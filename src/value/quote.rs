@@ -19,7 +19,8 @@ pub(super) struct TextWriter<'o> {
 impl<'o> TextWriter<'o> {
     pub fn new(buffer: &'o mut Vec<u8>, hint: usize) -> TextWriter<'o> {
         let at = buffer.len();
-        buffer.resize(buffer.capacity().max(at + hint), 0);
+        // No more than this value needs: texts of many values are written one after the other into one buffer.
+        buffer.resize(at + hint, 0);
         TextWriter { buffer, at }
     }
 
@@ -153,6 +154,12 @@ fn copy_plain(text: &[u8], to: &mut [u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_of_a_large_buffer_is_touched_than_a_value_needs() {
+        let mut buffer = Vec::with_capacity(1 << 20);
+        assert_eq!(TextWriter::new(&mut buffer, 32).buffer.len(), 32);
+    }
 
     #[test]
     fn a_byte_that_must_be_escaped_is_found_wherever_it_stands() {

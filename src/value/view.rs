@@ -4,6 +4,7 @@ use super::number::Number;
 use super::object::{LargeMembers, LargeObject};
 use super::pack::{PackedBody, PackedItems, PackedMembers};
 use super::tree::{LargeArray, LargeItems};
+use crate::budget::weight;
 
 /// A borrowed value. Cheap to copy.
 #[derive(Clone, Copy)]
@@ -157,22 +158,38 @@ impl<'a> View<'a> {
         self.identical_counting(other, &mut 0)
     }
 
-    /// As [`View::identical`]; adds the number of values compared to `count`, long texts by their bytes.
+    /// As [`View::identical`]; adds the steps that it took to `count`: for each value compared, and for long texts by
+    /// their bytes.
     pub fn identical_counting(self, other: View<'_>, count: &mut u64) -> bool {
-        *count += 1;
+        *count += weight::IDENTICAL;
         match (self, other) {
             (View::Int(a), View::Int(b)) => a == b,
             (View::Float(a), View::Float(b)) => a.to_bits() == b.to_bits(),
             (View::Int(_), View::Float(_)) | (View::Float(_), View::Int(_)) => false,
             (View::Array(a), View::Array(b)) => {
-                a.len() == b.len()
-                    && a.iter().zip(b.iter()).all(|(x, y)| x.identical_counting(y, count))
+                let stored_alike = match (a, b) {
+                    (ArrayView::Packed(a), ArrayView::Packed(b)) => a.is_stored_as(b, count),
+                    (ArrayView::Tree(a), ArrayView::Tree(b)) => {
+                        a.chunks.are_stored_as(&b.chunks, count)
+                    }
+                    _ => false,
+                };
+                let mut pairs = a.iter().zip(b.iter());
+                stored_alike
+                    || (a.len() == b.len() && pairs.all(|(x, y)| x.identical_counting(y, count)))
             }
             (View::Object(a), View::Object(b)) => {
-                a.len() == b.len()
-                    && a.iter()
-                        .zip(b.iter())
-                        .all(|((n, x), (m, y))| n == m && x.identical_counting(y, count))
+                let stored_alike = match (a, b) {
+                    (ObjectView::Packed(a), ObjectView::Packed(b)) => a.is_stored_as(b, count),
+                    (ObjectView::Tree(a), ObjectView::Tree(b)) => {
+                        a.chunks.are_stored_as(&b.chunks, count)
+                    }
+                    _ => false,
+                };
+                let mut pairs = a.iter().zip(b.iter());
+                stored_alike
+                    || (a.len() == b.len()
+                        && pairs.all(|((n, x), (m, y))| n == m && x.identical_counting(y, count)))
             }
             (View::Str(a), View::Str(b)) => {
                 if a.as_bytes().len() == b.as_bytes().len() {
@@ -468,6 +485,32 @@ mod tests {
             assert_eq!((parsed.size, parsed.value.view().size()), (size, size), "{json}");
             assert!(parsed.value.heap_bytes() as u64 <= size + 16, "{json}");
         }
+    }
+
+    #[test]
+    fn identical_values_are_found_by_their_bytes_and_others_element_by_element() {
+        let parsed = |json: &str| parse::json(json.as_bytes(), &Limits::NONE).unwrap().value;
+        let compare = |a: &str, b: &str| {
+            let mut steps = 0;
+            let identical = parsed(a).view().identical_counting(parsed(b).view(), &mut steps);
+            (identical, steps)
+        };
+        for members in [20, 10_000] {
+            let list = |last: &str| format!("[{}{last}]", "5,".repeat(members));
+            let object = |last: &str| {
+                let members: String = (0..members).map(|nth| format!("\"m{nth}\":1,")).collect();
+                format!("{{{members}\"last\":{last}}}")
+            };
+            let texts: [&dyn Fn(&str) -> String; 2] = [&list, &object];
+            for text in texts {
+                let (value, mut steps) = (parsed(&text("1")), 0);
+                let identical = value.view().identical_counting(value.clone().view(), &mut steps);
+                assert!(identical && steps <= members as u64, "{steps}");
+                let (identical, steps) = compare(&text("1"), &text("1.0"));
+                assert!(!identical && steps >= 3 * members as u64, "{steps}");
+            }
+        }
+        assert!(!compare(r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1}"#).0);
     }
 
     /// The limit on bytes bounds the number of values, and so the work of any walk.

@@ -229,7 +229,7 @@ impl<'a> Editor<'a> {
     #[inline]
     fn pay(&self, steps: u64) -> Result<()> {
         match self.allowance {
-            Some(allowance) if steps > 0 => allowance.transfer(steps),
+            Some(allowance) if steps > 0 => allowance.transfer_values(steps),
             _ => Ok(()),
         }
     }
@@ -344,17 +344,17 @@ impl<'a> Editor<'a> {
         let mut found = FoundValue::at(self.root, place);
         let old = found.view();
         let mut work = 0;
-        let identical = old.identical_counting(new.value.view(), &mut work);
+        if old.identical_counting(new.value.view(), &mut work) {
+            self.journal.effects.truncate(start);
+            self.confirm_assigned(place);
+            return self.pay(work);
+        }
         let growth = new.size as i64 - old.size() as i64;
         let size = self.size_before.saturating_add_signed(self.journal.size_change);
         let depth = place.len() as u32 + new.depth;
         let checked = check(&self.limits, self.journal, size, depth, new.size, growth);
-        if identical || checked.is_err() {
+        if checked.is_err() {
             self.journal.effects.truncate(start);
-            if identical {
-                self.confirm_assigned(place);
-                return self.spend(work);
-            }
             return checked;
         }
         if self.watch.is_some() {
@@ -370,7 +370,7 @@ impl<'a> Editor<'a> {
         }
         self.journal.put_in += new.size;
         // The two values themselves are the change.
-        work = work - 1 + new.value.view().work();
+        work = work - weight::IDENTICAL + new.value.view().work();
         let (old, unpacked) = match found.replace(new.value) {
             Ok(old) => (old, 0),
             Err(new) => swap_counting(self.root, place, new),
@@ -424,7 +424,8 @@ impl<'a> Editor<'a> {
             self.journal.holes.push(place.into());
         }
         self.note(|changes| changes.removed(place, position, 1, !has_holes));
-        let work = old.view().work() + name.len() as u64 / weight::TEXT_BYTES;
+        let work =
+            weight::REMOVED_MEMBER + old.view().work() + name.len() as u64 / weight::TEXT_BYTES;
         self.push(Undo::PutMemberBack { place: place.into(), position, name, old }, growth);
         self.pay_change(work, 0)
     }

@@ -188,8 +188,9 @@ fn values_that_change_places_are_not_copied_and_keep_to_the_depth() {
     let mut journal = Journal::default();
     let mut editor = Editor::new(&mut root, size, limits, &mut journal);
     let [a, b] = [editor.at(&[0]), editor.at(&[1, 1])].map(address);
-    // Equal values change nothing, and comparing them is paid for.
-    assert!(editor.exchange(&[0], &[1, 1]).unwrap() >= 100_000 && !editor.changed());
+    // Equal values change nothing, and comparing their bytes is paid for.
+    assert!((6_000..10_000).contains(&editor.exchange(&[0], &[1, 1]).unwrap()));
+    assert!(!editor.changed());
     editor.replace(&[0, 0], value("8")).unwrap();
     assert!(editor.exchange(&[0], &[1, 1]).unwrap() >= 100_000, "what sinks is looked at");
     assert_eq!([editor.at(&[1, 1]), editor.at(&[0])].map(address), [a, b]);

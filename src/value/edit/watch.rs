@@ -135,7 +135,7 @@ impl Watch {
         let seen = see(document, &self.paths.sorted[nth]);
         if let (Some(allowance), Seen::Value(value)) = (allowance, &seen) {
             allowance.spend(weight::CHANGE)?;
-            allowance.transfer(value.work_within(allowance.transfers_left()))?;
+            allowance.transfer_values(value.work_within(allowance.transfers_left()))?;
         }
         self.kept.insert(nth, seen.copy());
         Ok(())
