@@ -82,7 +82,11 @@ impl<'a> PathStep<'a> {
         match view {
             View::Object(object) => object.find(self.name()?),
             View::Array(array) => {
-                let index = self.index(array.len())?;
+                // The length of a large array is at its end, which no index from the beginning needs to read.
+                let index = match self {
+                    PathStep::Index(index @ 0..) => *index as usize,
+                    _ => self.index(array.len())?,
+                };
                 Some((u32::try_from(index).ok()?, array.get(index)?))
             }
             _ => None,
@@ -232,8 +236,20 @@ pub(super) fn shorthand_len(text: &[u8]) -> usize {
 /// Every character beyond ASCII may be part of a name, so every byte of one may.
 #[inline]
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+    IS_NAME_BYTE[usize::from(byte)]
 }
+
+/// One load for each byte of every path.
+static IS_NAME_BYTE: [bool; 256] = {
+    let mut all = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let value = byte as u8;
+        all[byte] = value.is_ascii_alphanumeric() || value == b'_' || value >= 0x80;
+        byte += 1;
+    }
+    all
+};
 
 /// `[0]`, `[-1]`, `['x']`, `["x"]`, and the length with the brackets.
 fn bracketed(text: &str) -> Option<(PathStep<'_>, usize)> {

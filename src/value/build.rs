@@ -499,7 +499,7 @@ pub fn object<'a>(members: impl IntoIterator<Item = (Text<'a>, View<'a>)>) -> Va
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::{names, parse};
+    use crate::value::parse;
 
     /// Address of the array that stands below `names`.
     fn address_below(mut view: View<'_>, names: &[&str]) -> usize {
@@ -527,7 +527,7 @@ mod tests {
         let [a, b] = (0..10_000_000)
             .find_map(|nth| {
                 let name = format!("m{nth}");
-                marks.insert(names::mark(&name), name.clone()).map(|other| [other, name])
+                marks.insert(Mark::of(&name), name.clone()).map(|other| [other, name])
             })
             .expect("there are fewer marks than pairs of names");
         for text in [

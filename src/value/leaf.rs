@@ -162,7 +162,7 @@ impl<'a> LeafRef<'a> {
 
     #[inline]
     pub fn used(self) -> usize {
-        node_len(self.0, 0)
+        HEADER_BYTES + u16_at(self.0, 1)
     }
 
     #[inline]
@@ -182,6 +182,12 @@ impl<'a> LeafRef<'a> {
             return self.view();
         }
         view(self.0, self.locate(steps).value)
+    }
+
+    /// The view of a node that was located.
+    #[inline]
+    pub fn view_of(self, node: &NodeRange) -> View<'a> {
+        view(self.0, node.value)
     }
 
     /// Finds the node at a place inside this leaf. The place exists.

@@ -18,6 +18,7 @@ pub mod edit;
 mod hash;
 mod leaf;
 pub mod limits;
+mod member_index;
 pub mod names;
 pub mod number;
 mod object;

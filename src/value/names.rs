@@ -54,6 +54,11 @@ impl NameId {
         self.entry().text
     }
 
+    #[inline]
+    pub(super) fn mark(self) -> Mark {
+        self.entry().mark
+    }
+
     /// The name as it is printed before a member's value: quoted, escaped and with the colon. The
     /// bytes are longer than that, by no more than it takes to copy whole blocks of
     /// [`PRINTED_BLOCK`]; the second is where the name ends.
@@ -86,8 +91,17 @@ struct SharedName {
 pub(super) struct Mark(u32);
 
 impl Mark {
-    fn of(hash: u64) -> Mark {
+    /// The mark of a name that may have no number.
+    pub fn of(name: &str) -> Mark {
+        Mark::of_hash(hash(name))
+    }
+
+    fn of_hash(hash: u64) -> Mark {
         Mark((hash >> 32) as u32)
+    }
+
+    pub fn get(self) -> u32 {
+        self.0
     }
 }
 
@@ -140,10 +154,12 @@ pub fn find(name: &str) -> Option<NameId> {
     find_hashed(name, hash(name))
 }
 
-/// The mark of a name, which is not seen by this.
-#[cfg(test)]
-pub(super) fn mark(name: &str) -> Mark {
-    Mark::of(hash(name))
+/// As [`find`], with the name's mark.
+#[inline]
+pub(super) fn find_marked(name: &str) -> (Option<NameId>, Mark) {
+    let hash = hash(name);
+    let id = if name.len() > NAME_BYTES_MAX { None } else { find_hashed(name, hash) };
+    (id, Mark::of_hash(hash))
 }
 
 /// The number of `name`, admitting it when it has been seen often enough. For storing members.
@@ -155,13 +171,13 @@ pub fn admit(name: &str) -> Option<NameId> {
 fn admit_marked(name: &str) -> (Option<NameId>, Mark) {
     let hash = hash(name);
     if name.len() > NAME_BYTES_MAX {
-        return (None, Mark::of(hash));
+        return (None, Mark::of_hash(hash));
     }
     let mut id = find_hashed(name, hash);
     if id.is_none() && sighting_suffices(hash) {
         id = insert(name, hash);
     }
-    (id, Mark::of(hash))
+    (id, Mark::of_hash(hash))
 }
 
 /// Admits names in the order in which documents have them. Objects of one shape repeat, so the name
@@ -233,7 +249,7 @@ fn insert(name: &str, hash: u64) -> Option<NameId> {
         return None;
     }
     let number = *count;
-    let entry = SharedName::new(name, Mark::of(hash));
+    let entry = SharedName::new(name, Mark::of_hash(hash));
     assert!(ENTRIES[number].set(entry).is_ok(), "a name's number is used once");
     *count += 1;
     let mut slot = hash as usize % INDEX_SLOTS;
@@ -285,11 +301,11 @@ mod tests {
             for nth in shape {
                 let (id, mark) = sequence.admit(&names[nth]);
                 assert_eq!(id, ids[nth]);
-                assert_eq!(mark, Mark::of(hash(&names[nth])));
+                assert_eq!(mark, Mark::of_hash(hash(&names[nth])));
                 let (unknown, mark) = sequence.admit("names-sequence-unknown");
                 assert_eq!(
                     (unknown, mark),
-                    (find("names-sequence-unknown"), Mark::of(hash("names-sequence-unknown")))
+                    (find("names-sequence-unknown"), Mark::of_hash(hash("names-sequence-unknown")))
                 );
             }
         }

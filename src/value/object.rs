@@ -1,9 +1,8 @@
 //! Objects too large to be packed.
 
-use hashbrown::HashTable;
-
 use super::chunks::{Child, ChunkContent, Chunks, ContentIter, Gather, IntoChildren};
-use super::names::{self, NameId};
+use super::member_index::MemberIndex;
+use super::names::{self, Mark, NameId};
 use super::pack::{self, PackedMembers, PackedName};
 use super::tree::{Value, drop_flat};
 use super::view::View;
@@ -16,8 +15,7 @@ use super::view::View;
 pub struct LargeObject {
     pub(super) chunks: Chunks<SlotName>,
     live: usize,
-    /// Positions by name, where there are many members or chunks.
-    index: HashTable<u32>,
+    index: MemberIndex,
 }
 
 /// The name of a member that is a chunk of its own.
@@ -26,14 +24,6 @@ pub enum SlotName {
     Shared(NameId),
     Text(Box<str>),
 }
-
-/// Below this many members, in so many chunks at most, there is no index: it would take more memory than the
-/// members do, and reading all of them takes about as long as in the largest packed object. Redis keeps hashes of
-/// as many fields without one.
-const INDEX_FROM: usize = 512;
-const SCANNED_CHUNKS_MAX: usize = 16;
-/// Bytes that the index takes for an entry when it is full: a position and a control byte, at seven eighths.
-const INDEX_ENTRY_BYTES: usize = 6;
 
 impl SlotName {
     fn new(name: &str) -> SlotName {
@@ -58,17 +48,10 @@ impl From<PackedName<'_>> for SlotName {
     }
 }
 
-fn hash(name: &[u8]) -> u64 {
-    use std::hash::BuildHasher;
-    use std::sync::OnceLock;
-    static HASHER: OnceLock<foldhash::fast::RandomState> = OnceLock::new();
-    HASHER.get_or_init(foldhash::fast::RandomState::default).hash_one(name)
-}
-
 impl LargeObject {
     /// The members are named differently, and there are no holes among them.
     pub(super) fn new(chunks: Chunks<SlotName>) -> LargeObject {
-        let mut object = LargeObject { live: chunks.len(), chunks, index: HashTable::new() };
+        let mut object = LargeObject { live: chunks.len(), chunks, index: MemberIndex::None };
         object.rebuild_index();
         object
     }
@@ -87,20 +70,22 @@ impl LargeObject {
             ChunkContent::One(SlotName::Text(text), _) => text.len(),
             _ => 0,
         });
-        self.chunks.table_bytes() + self.index.allocation_size() + names.sum::<usize>()
+        self.chunks.table_bytes() + self.index.heap_bytes() + names.sum::<usize>()
     }
 
     pub fn find(&self, name: &str) -> Option<(u32, View<'_>)> {
-        let id = names::find(name);
-        if self.index.is_empty() {
-            return self.scan(id, name.as_bytes());
-        }
+        let (id, mark) = names::find_marked(name);
         let mut found = None;
-        let position = self.index.find(hash(name.as_bytes()), |position| {
-            found = self.slot(*position).filter(|(slot, _)| slot.is(id, name.as_bytes()));
+        let position = self.index.find(mark, |position| {
+            found = self.slot(position).filter(|(slot, _)| slot.is(id, name.as_bytes()));
             found.is_some()
-        })?;
-        found.map(|(_, value)| (*position, value))
+        });
+        match position {
+            None => self.scan(id, name.as_bytes()),
+            Some(position) => {
+                found.map(|(_, value)| value).and_then(|value| Some((position?, value)))
+            }
+        }
     }
 
     fn scan(&self, id: Option<NameId>, name: &[u8]) -> Option<(u32, View<'_>)> {
@@ -122,14 +107,8 @@ impl LargeObject {
         None
     }
 
-    /// A member or a hole.
-    #[inline]
     fn slot(&self, position: u32) -> Option<(PackedName<'_>, View<'_>)> {
-        let (nth, offset) = self.chunks.locate(position as usize)?;
-        match self.chunks.part(nth) {
-            ChunkContent::Run(leaf) => leaf.get().body().member(offset),
-            ChunkContent::One(name, value) => (offset == 0).then(|| (name.packed(), value.view())),
-        }
+        slot(&self.chunks, position)
     }
 
     #[inline]
@@ -212,8 +191,7 @@ impl LargeObject {
         } else {
             self.chunks.put(at, Child::Packed((&pack::HOLE).into()));
         }
-        // The bytes, and not the capacity: removed entries lower that, and their room is kept all the same.
-        if self.index.allocation_size() > INDEX_ENTRY_BYTES * (4 * self.live + 64) {
+        if !self.index.shrink(self.live, self.slots()) {
             self.rebuild_index();
         }
         value
@@ -253,53 +231,30 @@ impl LargeObject {
     }
 
     fn add_to_index(&mut self, position: u32, name: &str) {
-        if self.index.is_empty() {
-            self.keep_index();
-        } else if self.index.len() == self.index.capacity() {
+        if !self.index.add(position, Mark::of(name), self.live) {
             // Names are read in order, which costs less than to look up each at its position.
-            self.rebuild_index();
-        } else {
-            let rehash = |_: &u32| unreachable!("the index has room");
-            self.index.insert_unique(hash(name.as_bytes()), position, rehash);
-        }
-    }
-
-    fn wants_index(&self) -> bool {
-        self.live >= INDEX_FROM || self.chunks.parts().len() > SCANNED_CHUNKS_MAX
-    }
-
-    /// Makes the index where there is none and should be one: values that grew may have spread over more chunks.
-    #[inline]
-    pub(super) fn keep_index(&mut self) {
-        if self.index.is_empty() && self.wants_index() {
             self.rebuild_index();
         }
     }
 
     fn rebuild_index(&mut self) {
-        self.index = HashTable::new();
-        if !self.wants_index() {
-            return;
-        }
-        let mut index = HashTable::with_capacity(self.live + 1);
-        for (position, name, _) in self.members() {
-            let rehash = |_: &u32| unreachable!("the index has room");
-            index.insert_unique(hash(name.text().as_bytes()), position, rehash);
-        }
-        self.index = index;
+        let marks = self.members().map(|(position, name, _)| (position, name.mark()));
+        self.index = MemberIndex::new(self.live, self.slots(), marks);
     }
 
     fn remove_from_index(&mut self, position: u32) {
-        if self.index.is_empty() {
-            return;
-        }
-        let (name, _) = self.member(position).expect("the member is there");
-        let hash = hash(name.text().as_bytes());
-        let entry = self
-            .index
-            .find_entry(hash, |slot| *slot == position)
-            .expect("every member is in the index");
-        entry.remove();
+        let LargeObject { index, chunks, .. } = self;
+        index.remove(position, || slot(chunks, position).expect("the member is there").0.mark());
+    }
+}
+
+/// A member or a hole.
+#[inline]
+fn slot(chunks: &Chunks<SlotName>, position: u32) -> Option<(PackedName<'_>, View<'_>)> {
+    let (nth, offset) = chunks.locate(position as usize)?;
+    match chunks.part(nth) {
+        ChunkContent::Run(leaf) => leaf.get().body().member(offset),
+        ChunkContent::One(name, value) => (offset == 0).then(|| (name.packed(), value.view())),
     }
 }
 
@@ -350,33 +305,52 @@ mod tests {
         Value::string(&"x".repeat(bytes))
     }
 
-    /// A name is looked for in few chunks, or by the index, however the object came to be.
+    /// Every member is found, and no other, however many there are and however the object came to be.
     #[test]
-    fn no_more_than_a_few_chunks_are_scanned() {
+    fn members_are_found_under_every_kind_of_index() {
+        let name = |nth: usize| format!("object-test-{nth}");
         for bytes in [1, 10, 400, 2000] {
             let mut object = LargeObject::default();
-            for nth in 0..600 {
-                object.push(&format!("object-test-{nth}"), text(bytes));
-                assert_eq!(object.index.is_empty(), !object.wants_index());
+            for count in 1..=600 {
+                object.push(&name(count - 1), text(bytes));
+                let kind = match &object.index {
+                    MemberIndex::None => 0..32,
+                    MemberIndex::Marks(_) => 32..512,
+                    MemberIndex::Table(_) => 512..601,
+                };
+                assert!(kind.contains(&count), "{count}");
+                if [31, 32, 33, 511, 512, 600].contains(&count) {
+                    for nth in 0..count {
+                        assert_eq!(object.find(&name(nth)).map(|(at, _)| at), Some(nth as u32));
+                    }
+                    assert!(object.find(&name(count)).is_none());
+                }
             }
-            assert!(!object.index.is_empty());
-            for nth in 0..600 {
-                assert_eq!(object.find(&format!("object-test-{nth}")).map(|(at, _)| at), Some(nth));
+            // Every second one becomes a hole, and comes back.
+            for nth in (0..600).step_by(2) {
+                object.remove(nth);
+                assert!(object.find(&name(nth as usize)).is_none());
             }
-            assert!(object.find("object-test-none").is_none());
+            for nth in (0..600).step_by(2) {
+                object.restore(nth, &name(nth as usize), text(bytes));
+            }
+            for nth in 0..600 {
+                assert_eq!(object.find(&name(nth)).map(|(at, _)| at), Some(nth as u32));
+            }
+            (0..600).rev().for_each(|at| drop(object.remove(at)));
+            assert_eq!(object.index.heap_bytes(), 0);
         }
+    }
+
+    /// Some hundred short members take about a byte each for the index.
+    #[test]
+    fn the_index_of_some_hundred_members_is_small() {
         let mut object = LargeObject::default();
-        for nth in 0..100 {
+        for nth in 0..500 {
             object.push(&format!("{nth}"), text(1));
         }
-        assert!(object.index.is_empty());
-        for nth in 0..100 {
-            object.set(&format!("{nth}"), text(400));
-            object.keep_index();
-        }
-        assert!(!object.index.is_empty());
-        assert_eq!(object.find("99").map(|(at, _)| at), Some(99));
-        (0..100).rev().for_each(|at| drop(object.remove(at)));
-        assert_eq!(object.index.capacity(), 0);
+        assert!((500..600).contains(&object.index.heap_bytes()), "{}", object.index.heap_bytes());
+        object.rebuild_index();
+        assert_eq!(object.index.heap_bytes(), 500);
     }
 }

@@ -18,7 +18,7 @@
 //! process (they hold numbers of shared names), so what is in one was written here or by [`super::leaf`]: a byte
 //! it cannot have written is a broken invariant, not an input error.
 
-use super::names::{self, NameId};
+use super::names::{self, Mark, NameId};
 use super::number::Number;
 use super::view::{ArrayView, ObjectView, Text, View};
 use crate::budget::weight;
@@ -65,42 +65,62 @@ pub fn write_bool(value: bool, out: &mut Vec<u8>) {
     out.push(if value { TRUE } else { FALSE });
 }
 
-/// A packed number, always in its narrowest form.
-pub struct PackedNumber {
-    bytes: [u8; 9],
+/// A packed value of a few bytes; a number always in its narrowest form.
+pub struct PackedScalar {
+    bytes: [u8; 24],
     len: u8,
 }
 
-impl PackedNumber {
+impl PackedScalar {
     #[inline]
-    pub fn new(number: Number) -> PackedNumber {
-        let mut packed = PackedNumber { bytes: [0; 9], len: 1 };
+    pub fn number(number: Number) -> PackedScalar {
         match number {
-            Number::Float(value) => packed.set(FLOAT, value.to_le_bytes()),
+            Number::Float(value) => PackedScalar::tagged(FLOAT, value.to_le_bytes()),
             Number::Int(value) if (0..=SMALL_INT_MAX).contains(&value) => {
-                packed.bytes[0] = value as u8
+                PackedScalar::tagged(value as u8, [])
             }
             Number::Int(value) => {
                 if let Ok(narrow) = i8::try_from(value) {
-                    packed.set(INT8, narrow.to_le_bytes());
+                    PackedScalar::tagged(INT8, narrow.to_le_bytes())
                 } else if let Ok(narrow) = i16::try_from(value) {
-                    packed.set(INT16, narrow.to_le_bytes());
+                    PackedScalar::tagged(INT16, narrow.to_le_bytes())
                 } else if let Ok(narrow) = i32::try_from(value) {
-                    packed.set(INT32, narrow.to_le_bytes());
+                    PackedScalar::tagged(INT32, narrow.to_le_bytes())
                 } else {
-                    packed.set(INT64, value.to_le_bytes());
+                    PackedScalar::tagged(INT64, value.to_le_bytes())
                 }
             }
         }
+    }
+
+    #[inline]
+    pub fn null() -> PackedScalar {
+        PackedScalar::tagged(NULL, [])
+    }
+
+    #[inline]
+    pub fn bool(value: bool) -> PackedScalar {
+        PackedScalar::tagged(if value { TRUE } else { FALSE }, [])
+    }
+
+    /// None of a longer text, which is UTF-8.
+    #[inline]
+    pub fn string(text: &[u8]) -> Option<PackedScalar> {
+        let mut packed = PackedScalar::tagged(SHORT_STRING | text.len() as u8, []);
+        packed.bytes.get_mut(1..=text.len())?.copy_from_slice(text);
+        packed.len += text.len() as u8;
+        Some(packed)
+    }
+
+    #[inline]
+    fn tagged<const N: usize>(tag: u8, payload: [u8; N]) -> PackedScalar {
+        let mut packed = PackedScalar { bytes: [0; 24], len: 1 + N as u8 };
+        packed.bytes[0] = tag;
+        packed.bytes[1..=N].copy_from_slice(&payload);
         packed
     }
 
-    fn set<const N: usize>(&mut self, tag: u8, payload: [u8; N]) {
-        self.bytes[0] = tag;
-        self.bytes[1..=N].copy_from_slice(&payload);
-        self.len = 1 + N as u8;
-    }
-
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len.into()]
     }
@@ -108,7 +128,7 @@ impl PackedNumber {
 
 #[inline]
 pub fn write_number(number: Number, out: &mut Vec<u8>) {
-    out.extend_from_slice(PackedNumber::new(number).as_bytes());
+    out.extend_from_slice(PackedScalar::number(number).as_bytes());
 }
 
 /// `text` is UTF-8 of at most 65,535 bytes.
@@ -175,17 +195,57 @@ fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes[at..at + N].try_into().expect("the slice has N bytes")
 }
 
-/// The size of the node at `at`.
-#[inline]
-pub fn node_len(bytes: &[u8], at: usize) -> usize {
-    match bytes[at] {
+/// The length of a node by its tag; 0 where the bytes behind the tag say it.
+static NODE_BYTES: [u8; 256] = by_tag(false);
+/// The length of a member's name by its tag, likewise.
+static NAME_BYTES: [u8; 256] = by_tag(true);
+
+/// One entry for each tag. The lengths of most nodes and names are one load away: walks over packed bytes do
+/// little else than add them up.
+const fn by_tag(names: bool) -> [u8; 256] {
+    let mut lengths = [0; 256];
+    let mut tag = 0;
+    while tag < 256 {
+        lengths[tag] = if names { name_bytes(tag as u8) } else { node_bytes(tag as u8) };
+        tag += 1;
+    }
+    lengths
+}
+
+const fn node_bytes(tag: u8) -> u8 {
+    match tag {
         0..SHORT_STRING => 1,
-        tag @ SHORT_STRING..NULL => 1 + usize::from(tag & 0x3f),
+        SHORT_STRING..NULL => 1 + (tag & 0x3f),
         NULL | FALSE | TRUE => 1,
         INT8 => 2,
         INT16 => 3,
         INT32 => 5,
         INT64 | FLOAT => 9,
+        _ => 0,
+    }
+}
+
+const fn name_bytes(tag: u8) -> u8 {
+    match tag {
+        0..NAME_WIDE => 1,
+        NAME_WIDE..NAME_TEXT => 2,
+        NAME_LONG => 0,
+        _ => 1 + (tag & 0x3f),
+    }
+}
+
+/// The size of the node at `at`.
+#[inline(always)]
+pub fn node_len(bytes: &[u8], at: usize) -> usize {
+    match NODE_BYTES[usize::from(bytes[at])] {
+        0 => long_node_len(bytes, at),
+        len => len.into(),
+    }
+}
+
+#[inline]
+fn long_node_len(bytes: &[u8], at: usize) -> usize {
+    match bytes[at] {
         STRING => 3 + u16_at(bytes, at + 1),
         ARRAY | OBJECT => HEADER_BYTES + u16_at(bytes, at + 1),
         tag => unreachable!("packed bytes hold no tag {tag:#x}"),
@@ -340,13 +400,15 @@ impl<'a> PackedBody<'a> {
     /// As [`PackedBody::find`], with the number of the name if it has one.
     #[inline]
     pub(super) fn find_named(self, id: Option<NameId>, name: &[u8]) -> Option<(usize, View<'a>)> {
+        let probe = NameProbe::new(id, name);
+        let bytes = self.bytes;
         let mut at = 0;
         for position in 0..self.count {
-            let (found, value_at) = name_at(self.bytes, at);
-            if found.is(id, name) {
-                return Some((position.into(), view(self.bytes, value_at)));
+            let value_at = at + name_len(bytes, at);
+            if probe.is_at(bytes, at, value_at) {
+                return Some((position.into(), view(bytes, value_at)));
             }
-            at = value_at + node_len(self.bytes, value_at);
+            at = value_at + node_len(bytes, value_at);
         }
         None
     }
@@ -419,6 +481,15 @@ impl<'a> PackedName<'a> {
         }
     }
 
+    /// The mark of the name, which is not a hole's.
+    #[inline]
+    pub(super) fn mark(self) -> Mark {
+        match self {
+            PackedName::Shared(id) => id.mark(),
+            PackedName::Text(_) => Mark::of(self.text().as_str()),
+        }
+    }
+
     /// Returns true for the marker before the value of a [`HOLE`].
     #[inline]
     pub(super) fn is_hole(self) -> bool {
@@ -446,12 +517,53 @@ pub(super) fn name_at(bytes: &[u8], at: usize) -> (PackedName<'_>, usize) {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn name_len(bytes: &[u8], at: usize) -> usize {
-    match bytes[at] {
-        0..NAME_WIDE => 1,
-        NAME_WIDE..NAME_TEXT => 2,
-        NAME_LONG => 3 + u16_at(bytes, at + 1),
-        tag => 1 + usize::from(tag & 0x3f),
+    match NAME_BYTES[usize::from(bytes[at])] {
+        0 => 3 + u16_at(bytes, at + 1),
+        len => len.into(),
+    }
+}
+
+/// A name that is looked for among packed ones: what it looks like as a number, and as text. A member that was
+/// stored before its name was admitted has the text.
+struct NameProbe<'n> {
+    /// The first byte as a number, or one that no number begins with.
+    number: u8,
+    number_low: u8,
+    /// The first byte as text.
+    text: u8,
+    name: &'n [u8],
+}
+
+impl<'n> NameProbe<'n> {
+    #[inline]
+    fn new(id: Option<NameId>, name: &'n [u8]) -> NameProbe<'n> {
+        let (number, number_low) = match id.map(NameId::get) {
+            None => (NAME_LONG, 0),
+            Some(number) if number < u16::from(NAME_WIDE) => (number as u8, 0),
+            Some(number) => (NAME_WIDE | (number >> 8) as u8, number as u8),
+        };
+        let text =
+            if name.len() <= NAME_TEXT_MAX { NAME_TEXT | name.len() as u8 } else { NAME_LONG };
+        NameProbe { number, number_low, text, name }
+    }
+
+    /// Returns true if the name in `start..end` is the one that is looked for.
+    #[inline(always)]
+    fn is_at(&self, bytes: &[u8], start: usize, end: usize) -> bool {
+        let tag = bytes[start];
+        if tag < NAME_TEXT {
+            tag == self.number && (tag < NAME_WIDE || bytes[start + 1] == self.number_low)
+        } else {
+            tag == self.text && self.is_text(&bytes[start + 1..end])
+        }
+    }
+
+    /// Names of one length often differ in their last byte alone.
+    #[inline]
+    fn is_text(&self, text: &[u8]) -> bool {
+        let text = if self.text == NAME_LONG { &text[2..] } else { text };
+        text.last() == self.name.last() && text == self.name
     }
 }

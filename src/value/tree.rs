@@ -38,6 +38,14 @@ pub(super) struct ShortString {
 }
 
 impl ShortString {
+    /// None of a longer text, which is UTF-8.
+    #[inline]
+    fn new(text: &[u8]) -> Option<ShortString> {
+        let mut bytes = [0; SHORT_BYTES];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        Some(ShortString { len: text.len() as u8, bytes })
+    }
+
     fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len.into()]
     }
@@ -56,12 +64,10 @@ impl Value {
     pub const NULL: Value = Value(Repr::Null);
 
     pub fn string(text: &str) -> Value {
-        if text.len() <= SHORT_BYTES {
-            let mut bytes = [0; SHORT_BYTES];
-            bytes[..text.len()].copy_from_slice(text.as_bytes());
-            return Value(Repr::Short(ShortString { len: text.len() as u8, bytes }));
+        match ShortString::new(text.as_bytes()) {
+            Some(short) => Value(Repr::Short(short)),
+            None => Value(Repr::Str(text.into())),
         }
-        Value(Repr::Str(text.into()))
     }
 
     pub fn empty_array() -> Value {
@@ -140,14 +146,29 @@ impl Value {
 
     /// The owned value of one packed node.
     pub(super) fn from_packed(node: &[u8]) -> Value {
-        match pack::view(node, 0) {
+        Value::of_packed(pack::view(node, 0))
+    }
+
+    /// The owned value of one packed node, which was read.
+    #[inline]
+    pub(super) fn of_packed(node: View<'_>) -> Value {
+        match node {
             View::Null => Value::NULL,
             View::Bool(value) => value.into(),
             View::Int(value) => value.into(),
             View::Float(value) => Value(Repr::Float(value)),
-            View::Str(text) => Value::string(text.as_str()),
+            View::Str(text) => match ShortString::new(text.as_bytes()) {
+                Some(short) => Value(Repr::Short(short)),
+                None => Value::string(text.as_str()),
+            },
+            View::Array(ArrayView::Packed(body)) => {
+                Value(Repr::Leaf(Leaf::from_body(pack::ARRAY, body)))
+            }
+            View::Object(ObjectView::Packed(body)) => {
+                Value(Repr::Leaf(Leaf::from_body(pack::OBJECT, body)))
+            }
             View::Array(_) | View::Object(_) => {
-                Value(Repr::Leaf(Leaf::new(&node[..pack::node_len(node, 0)])))
+                unreachable!("a packed node has packed ones inside")
             }
         }
     }

@@ -138,12 +138,17 @@ impl Journal {
     /// Empties the journal and keeps its buffers, up to a size worth keeping.
     pub fn clear(&mut self) {
         const KEEP: usize = 4096;
+        const KEEP_UNDO: usize = KEEP / size_of::<Undo>();
         self.undo.clear();
         self.holes.clear();
         self.effects.clear();
         self.changes.clear();
-        self.undo.shrink_to(KEEP / size_of::<Undo>());
-        self.effects.shrink_to(KEEP);
+        if self.undo.capacity() > KEEP_UNDO {
+            self.undo.shrink_to(KEEP_UNDO);
+        }
+        if self.effects.capacity() > KEEP {
+            self.effects.shrink_to(KEEP);
+        }
         self.size_change = 0;
         self.put_in = 0;
         self.defaults = 0;
@@ -377,7 +382,7 @@ impl<'a> Editor<'a> {
         };
         work += old.view().work();
         self.note(|changes| changes.value(place));
-        self.push(Undo::Replace { place: place.into(), old }, growth);
+        self.push(Undo::Replace { place: Place::from_slice(place), old }, growth);
         self.pay_change(work, unpacked)
     }
 
@@ -557,7 +562,7 @@ impl<'a> Editor<'a> {
     /// keeps its effects and the size of what was put in; another editor may go on with it.
     pub fn commit(self) -> u64 {
         let size = self.size();
-        for place in std::mem::take(&mut self.journal.holes) {
+        while let Some(place) = self.journal.holes.pop() {
             // The place may belong to another value by now, or to none: tidying any object is harmless.
             let value = match try_walk(self.root, &place) {
                 Some(WalkEnd::Value(value)) => value,

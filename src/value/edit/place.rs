@@ -4,7 +4,7 @@
 //! here records anything: that is the editor's.
 
 use crate::value::Place;
-use crate::value::chunks::{ChunkContent, Packed, Runs};
+use crate::value::chunks::{ChildName, ChunkContent, Chunks, Packed, Runs};
 use crate::value::leaf::{LeafRef, NodeRange, Splice, Steps};
 use crate::value::names;
 use crate::value::object::LargeObject;
@@ -99,18 +99,9 @@ pub(super) fn try_walk<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Option<W
             return Some(WalkEnd::Packed(Home::Value(value), Steps { before: 0, rest }));
         }
         let at = *position as usize;
-        let (runs, (nth, offset), is_run): (&mut dyn Runs, _, _) = match &mut value.0 {
-            Repr::Array(array) if at < array.len() => {
-                let (nth, offset) = array.chunks.locate(at)?;
-                let is_run = matches!(array.chunks.part(nth), ChunkContent::Run(_));
-                (&mut array.chunks, (nth, offset), is_run)
-            }
-            Repr::Object(object) if object.member(*position).is_some() => {
-                object.keep_index();
-                let (nth, offset) = object.chunks.locate(at)?;
-                let is_run = matches!(object.chunks.part(nth), ChunkContent::Run(_));
-                (&mut object.chunks, (nth, offset), is_run)
-            }
+        let (runs, (nth, offset), is_run) = match &mut value.0 {
+            Repr::Array(array) => located(&mut array.chunks, at)?,
+            Repr::Object(object) => located(&mut object.chunks, at)?,
             _ => return None,
         };
         if is_run {
@@ -124,6 +115,20 @@ pub(super) fn try_walk<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Option<W
         rest = deeper;
     }
     Some(WalkEnd::Value(value))
+}
+
+/// The chunk of the child at a position, how many of its children stand before that, and whether it is a run.
+fn located<N: ChildName>(
+    chunks: &mut Chunks<N>,
+    position: usize,
+) -> Option<(&mut dyn Runs, (usize, usize), bool)> {
+    let (nth, offset) = chunks.locate(position)?;
+    let is_run = match chunks.part(nth) {
+        ChunkContent::Run(leaf) if offset < leaf.get().body().len() => true,
+        ChunkContent::One(..) if offset == 0 => false,
+        _ => return None,
+    };
+    Some((chunks, (nth, offset), is_run))
 }
 
 /// A container.
@@ -181,7 +186,7 @@ impl<'v> FoundValue<'v> {
             FoundValue::Value(value) => value.view(),
             FoundValue::Tail(root) => root.view(),
             FoundValue::One(runs, nth) => runs.one_mut(*nth).view(),
-            FoundValue::Packed(home, spot) => pack::view(home.leaf().node(), spot.value),
+            FoundValue::Packed(home, spot) => home.leaf().view_of(spot),
         }
     }
 
@@ -196,7 +201,7 @@ impl<'v> FoundValue<'v> {
         };
         match Packed::new(&new) {
             Some(packed) if home.has_room(spot.end - spot.value, packed.as_bytes().len()) => {
-                let old = Value::from_packed(&home.leaf().node()[spot.value..spot.end]);
+                let old = Value::of_packed(home.leaf().view_of(&spot));
                 let bytes = packed.as_bytes();
                 let (headers, start, end) = (&spot.headers, spot.value, spot.end);
                 home.splice(&Splice { headers, start, end, bytes, count_change: 0 });
