@@ -213,25 +213,116 @@ pub fn of(target: Target) -> &'static [&'static OpSpec] {
 /// The operator of that name, in any case of letters.
 #[inline]
 pub fn find(name: &[u8]) -> Option<&'static OpSpec> {
-    static KEYS: OnceLock<Vec<(u128, &'static OpSpec)>> = OnceLock::new();
-    let keys = KEYS.get_or_init(|| {
-        let key = |spec: &&'static OpSpec| {
-            (name_key(spec.name.as_bytes()).expect("names are short"), *spec)
-        };
-        let mut keys: Vec<_> = all().iter().map(key).collect();
-        keys.sort_by_key(|(key, _)| *key);
-        let unique = keys.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        assert!(unique, "operator names are unique");
-        keys
-    });
-    let key = name_key(name)?;
-    keys.binary_search_by_key(&key, |(key, _)| *key).ok().map(|at| keys[at].1)
+    static TABLE: OnceLock<NameTable> = OnceLock::new();
+    TABLE.get_or_init(NameTable::of_all).find(name)
 }
 
-/// A name of at most 16 bytes as one number, in upper case.
-fn name_key(name: &[u8]) -> Option<u128> {
-    if name.len() > 16 {
-        return None;
+/// The most bytes of an operator's name.
+const NAME_BYTES_MAX: usize = 16;
+/// Several times as many slots as there are operators, so that a look-up ends at the first one or two.
+const NAME_SLOTS: usize = 256;
+
+/// All operators by their names, hashed: each command looks up one or two.
+struct NameTable {
+    slots: [Option<(NameKey, &'static OpSpec)>; NAME_SLOTS],
+}
+
+impl NameTable {
+    fn of_all() -> NameTable {
+        let mut table = NameTable { slots: [None; NAME_SLOTS] };
+        assert!(all().len() < NAME_SLOTS / 2, "the table has room");
+        for spec in all().iter().copied() {
+            let key = NameKey::new(spec.name.as_bytes()).expect("names are short");
+            let mut slot = key.slot();
+            while let Some((known, _)) = table.slots[slot] {
+                assert!(known != key, "operator names are unique");
+                slot = (slot + 1) % NAME_SLOTS;
+            }
+            table.slots[slot] = Some((key, spec));
+        }
+        table
     }
-    Some(name.iter().fold(0, |key, byte| key << 8 | u128::from(byte.to_ascii_uppercase())))
+
+    #[inline]
+    fn find(&self, name: &[u8]) -> Option<&'static OpSpec> {
+        let key = NameKey::new(name)?;
+        let mut slot = key.slot();
+        loop {
+            let (known, spec) = self.slots[slot]?;
+            if known == key {
+                return Some(spec);
+            }
+            slot = (slot + 1) % NAME_SLOTS;
+        }
+    }
+}
+
+/// A name in upper case as two numbers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct NameKey([u64; 2]);
+
+impl NameKey {
+    /// None of a name that is too long or has a NUL, as no operator has.
+    #[inline]
+    fn new(name: &[u8]) -> Option<NameKey> {
+        if name.len() > NAME_BYTES_MAX || name.last() == Some(&0) {
+            return None;
+        }
+        let mut words = [0; 2];
+        for (nth, byte) in name.iter().enumerate() {
+            words[nth / 8] |= u64::from(*byte) << (nth % 8 * 8);
+        }
+        Some(NameKey(words.map(upper_case)))
+    }
+
+    #[inline]
+    fn slot(self) -> usize {
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let [low, high] = self.0;
+        ((low ^ high.rotate_left(23)).wrapping_mul(SPREAD) >> 56) as usize % NAME_SLOTS
+    }
+}
+
+/// Eight ASCII bytes in upper case, all at once; other bytes stay as they are.
+#[inline]
+fn upper_case(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    let low_bits = word & (ONES * 0x7f);
+    let from_a = low_bits + ONES * (0x80 - b'a' as u64);
+    let behind_z = low_bits + ONES * (0x7f - b'z' as u64);
+    let lower = from_a & !behind_z & !word & (ONES * 0x80);
+    word & !(lower >> 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_are_found_in_any_case_and_under_no_other_name() {
+        for spec in all() {
+            let lower = spec.name.to_ascii_lowercase();
+            for name in [spec.name, &lower] {
+                assert!(std::ptr::eq(find(name.as_bytes()).expect(name), *spec));
+            }
+            for other in
+                [format!("{}\0", spec.name), format!("\0{}", spec.name), format!("{}X", spec.name)]
+            {
+                assert!(find(other.as_bytes()).is_none_or(|found| found.name == other), "{other}");
+            }
+        }
+        for name in ["", "\0", "incr\u{80}", "INCRINCRINCRINCRINCR", "`NCR", "{NCR", "@NCR", "[NCR"]
+        {
+            assert!(find(name.as_bytes()).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn letters_alone_become_upper_case() {
+        for byte in 0..=255u8 {
+            let word = u64::from_le_bytes([byte, b'a', byte, 0xff, byte, 0, b'z', byte]);
+            let expected = word.to_le_bytes().map(|byte| byte.to_ascii_uppercase());
+            assert_eq!(upper_case(word).to_le_bytes(), expected, "{byte}");
+        }
+    }
 }
