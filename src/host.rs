@@ -180,7 +180,7 @@ pub type WithLocks<'r> = dyn FnMut(&mut Engine, &mut dyn Store, Moment) + 'r;
 pub struct Outcome {
     pub reply: Reply,
     /// One for each key that was changed, in order.
-    pub effects: SmallVec<[KeyEffect; 1]>,
+    pub effects: SmallVec<[KeyEffect; 2]>,
     /// A changed definition, see [`crate::codec::definition`], for replicas, the AOF and other shards.
     pub definition: Option<Vec<u8>>,
     /// The client gets its reply later.

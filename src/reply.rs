@@ -1,5 +1,7 @@
 //! Replies of commands, independent of the protocol version.
 
+use std::cell::RefCell;
+
 use crate::budget::Allowance;
 use crate::error::Result;
 use crate::value::{Number, View, print};
@@ -22,6 +24,15 @@ pub enum Reply {
     Array(Vec<Reply>),
     /// A RESP3 map; names and values in turn in RESP2.
     Map(Vec<(&'static str, Reply)>),
+}
+
+/// Lists of replies that are kept for later commands, and the most entries that they have room for.
+const LISTS_KEPT: usize = 8;
+const LIST_KEPT_MAX: usize = 64;
+
+thread_local! {
+    /// Empty lists of earlier commands.
+    static LISTS: RefCell<Vec<Vec<Reply>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A reply takes at least so many bytes in memory.
@@ -60,6 +71,29 @@ impl Reply {
                 Reply::Json(text)
             }
         }
+    }
+
+    /// An empty list for an array, with room for `count` replies: one of an earlier command, most of the time.
+    #[inline]
+    pub fn list(count: usize) -> Vec<Reply> {
+        let mut list = LISTS.with_borrow_mut(Vec::pop).unwrap_or_default();
+        list.reserve(count);
+        list
+    }
+
+    /// Keeps the lists of a reply that was sent, for [`Reply::list`].
+    #[inline]
+    pub fn recycle(self) {
+        let Reply::Array(mut items) = self else { return };
+        if items.capacity() > LIST_KEPT_MAX {
+            return;
+        }
+        items.drain(..).for_each(Reply::recycle);
+        LISTS.with_borrow_mut(|lists| {
+            if lists.len() < LISTS_KEPT {
+                lists.push(items);
+            }
+        });
     }
 
     pub fn count(count: usize) -> Reply {

@@ -31,6 +31,9 @@ pub struct MemoryHost {
     pub replaying: bool,
     /// The lock engine. A test runs it with [`MemoryHost::settle`].
     pub engine: Engine,
+    /// Journals of earlier commands, for their buffers. In boxes, as the server's shell keeps them.
+    #[expect(clippy::vec_box)]
+    pub journals: Vec<Box<Journal>>,
 }
 
 impl Default for MemoryHost {
@@ -46,6 +49,7 @@ impl Default for MemoryHost {
             settings: Settings::DEFAULT,
             replaying: false,
             engine: Engine::default(),
+            journals: Vec::new(),
         }
     }
 }
@@ -279,8 +283,11 @@ impl Host for MemoryHost {
     }
 
     fn take_journal(&mut self) -> Box<Journal> {
-        Box::default()
+        self.journals.pop().unwrap_or_default()
     }
 
-    fn keep_journal(&mut self, _: Box<Journal>) {}
+    fn keep_journal(&mut self, mut journal: Box<Journal>) {
+        journal.clear();
+        self.journals.push(journal);
+    }
 }

@@ -145,6 +145,11 @@ impl<'a> Args<'a> {
 
     /// `EX s | PX ms | EXAT s | PXAT ms | PERSIST`, if one comes next.
     pub fn expiry_option(&mut self) -> Result<Option<ExpiryOption>> {
+        // Asked first, because mostly a statement comes next.
+        let next = self.args.get(self.at).and_then(|arg| arg.first());
+        if !matches!(next, Some(b'E' | b'e' | b'P' | b'p')) {
+            return Ok(None);
+        }
         if self.keyword("PERSIST") {
             return Ok(Some(ExpiryOption::Persist));
         }

@@ -1,6 +1,7 @@
 //! From the server's call to the core's command, and from its outcome to the server.
 
 use std::ffi::{CString, c_char, c_int};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
@@ -12,6 +13,7 @@ use super::host::ServerHost;
 use super::{bus, command_info, counters, locks, log, models, reply, waiting};
 use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, KeyPositions, Outcome, Sent};
 use crate::error::{Error, Result};
+use crate::reply::Reply;
 
 type Handler = unsafe extern "C" fn(
     *mut raw::RedisModuleCtx,
@@ -123,7 +125,7 @@ unsafe fn run(
         return false;
     }
     // SAFETY: as above. The host closes its keys before anything is propagated or announced.
-    let mut outcome = (spec.run)(&mut unsafe { ServerHost::new(ctx, argv) }, &args);
+    let mut outcome = (spec.run)(&mut unsafe { ServerHost::new(ctx, argv, &args) }, &args);
     match &mut outcome {
         Ok(outcome) => unsafe {
             if spec.keys == KeyPositions::Counted && !outcome.effects.is_empty() {
@@ -132,7 +134,10 @@ unsafe fn run(
             match outcome.waits.take() {
                 // The host saw that the client may wait.
                 Some(waiting) => waiting::block(ctx, spec, waiting),
-                None => finish(ctx, argv, outcome),
+                None => {
+                    finish(ctx, argv, outcome);
+                    mem::replace(&mut outcome.reply, Reply::Null).recycle();
+                }
             }
         },
         Err(error) => {

@@ -26,6 +26,8 @@ use crate::value::edit::Journal;
 pub struct ServerHost<'c> {
     ctx: *mut raw::RedisModuleCtx,
     argv: &'c [*mut raw::RedisModuleString],
+    /// The bytes of `argv`.
+    args: &'c [&'c [u8]],
     /// The keys that are open, and the numbers of their names.
     open: SmallVec<[OpenKey; 1]>,
     names: KeyIndex<'c>,
@@ -59,12 +61,14 @@ impl Drop for OpenKey {
 impl<'c> ServerHost<'c> {
     /// # Safety
     ///
-    /// `ctx` and `argv` are those of the command being run, and outlive the host.
+    /// `ctx` and `argv` are those of the command being run, and outlive the host; `args` are their bytes.
     pub unsafe fn new(
         ctx: *mut raw::RedisModuleCtx,
         argv: &'c [*mut raw::RedisModuleString],
+        args: &'c [&'c [u8]],
     ) -> ServerHost<'c> {
-        ServerHost { ctx, argv, open: SmallVec::new(), names: KeyIndex::default(), now_us: None }
+        let (open, names) = (SmallVec::new(), KeyIndex::default());
+        ServerHost { ctx, argv, args, open, names, now_us: None }
     }
 
     /// The handle of a key: the same for the same name, however often the command names it. Keys are
@@ -81,9 +85,7 @@ impl<'c> ServerHost<'c> {
             | if write { raw::REDISMODULE_WRITE as c_int } else { 0 };
         let string = self.argv[key.arg];
         // SAFETY: the context and the argument are those of the running command.
-        let (handle, name) = unsafe {
-            (call!(RedisModule_OpenKey(self.ctx, string, mode)), super::api::bytes(string))
-        };
+        let handle = unsafe { call!(RedisModule_OpenKey(self.ctx, string, mode)) };
         let open = OpenKey { handle, writable: write, document: None };
         match known {
             // It was open for reading: nothing is borrowed through that any more.
@@ -92,7 +94,7 @@ impl<'c> ServerHost<'c> {
                 &mut self.open[nth]
             }
             None => {
-                self.names.push(name);
+                self.names.push(self.args[key.arg]);
                 self.open.push(open);
                 self.open.last_mut().expect("one was pushed")
             }

@@ -29,20 +29,22 @@ pub struct BlockRun<'b, 'a, 'h> {
 }
 
 impl BlockRun<'_, '_, '_> {
-    /// One reply for each operator. On an error the slots are to be dropped, which reverts what was done.
+    /// Adds one reply for each operator. On an error the slots are to be dropped, which reverts what was done.
     /// `bytes` counts for all blocks together.
     pub fn run(
         mut self,
         block: &Block<'_>,
         mut bytes: Option<&mut JournalBytes>,
-    ) -> Result<Vec<Reply>> {
+        replies: &mut Vec<Reply>,
+    ) -> Result<()> {
         if let Some(content) = &block.content {
             self.store(content)?;
         }
-        let mut replies = Vec::with_capacity(block.statements.len());
         for (number, nth) in block.statements.clone().enumerate() {
             let before = bytes.is_some().then(|| self.slot.journal_bytes());
-            replies.extend(self.statement(number, nth)?);
+            if let Some(reply) = self.statement(number, nth)? {
+                replies.push(reply);
+            }
             if let (Some(bytes), Some(before)) = (&mut bytes, before) {
                 let made = self.scratch.as_ref().map_or(0, Journal::put_in);
                 bytes
@@ -56,7 +58,7 @@ impl BlockRun<'_, '_, '_> {
             }
             self.slot.set_expiry(expiry);
         }
-        Ok(replies)
+        Ok(())
     }
 
     /// The assertions before the block's first operator that fail, each by itself.

@@ -107,9 +107,9 @@ impl<'t, 'a> Execution<'t, 'a> {
         let now_us = self.reads_clock(verbatim).then(|| host.now_us());
         let mode = self.mode(verbatim, now_us, self.steady_ms(host));
         let mut journals: Journals = keys.iter().map(|_| host.take_journal()).collect();
-        let (mut committed, mut released) = (Vec::with_capacity(keys.len()), Released::new());
+        let (mut committed, mut released) = (SmallVec::<[_; 2]>::new(), Released::new());
         let decided = host.open_all(keys).and_then(|found| {
-            let mut slots = Vec::with_capacity(keys.len());
+            let mut slots = SmallVec::<[_; 2]>::new();
             for ((key, document), journal) in keys.iter().zip(found).zip(&mut journals) {
                 slots.push(Slot::new(key.name, document, mode.editing(journal)));
             }
@@ -131,7 +131,8 @@ impl<'t, 'a> Execution<'t, 'a> {
     }
 
     fn reads_clock(&self, verbatim: bool) -> bool {
-        !verbatim || self.request.may_read_clock()
+        // What is sent as it is repeats exactly, so that no operator reads the clock.
+        !verbatim || self.request.condition_reads_clock()
     }
 
     fn steady_ms(&self, host: &mut dyn Host) -> u64 {

@@ -97,9 +97,9 @@ impl<'a> Request<'_, 'a> {
             && self.statements.iter().all(Statement::repeats_exactly)
     }
 
-    /// Returns true if a statement may ask for the time.
-    pub fn may_read_clock(&self) -> bool {
-        self.statements.iter().any(Statement::may_read_clock)
+    /// Returns true if a condition asks for the time. Of other statements those do that do not repeat exactly.
+    pub fn condition_reads_clock(&self) -> bool {
+        self.statements.iter().any(Statement::is_condition_of_clock)
     }
 
     /// Returns true if a statement asks for the holders of locks.

@@ -99,6 +99,16 @@ impl<'h> Slot<'h> {
         self.found.as_ref().is_some_and(needs)
     }
 
+    /// Returns true if the document that stands now may have to be validated.
+    #[inline(always)]
+    pub fn has_model(&self) -> bool {
+        match (&self.state, &self.found) {
+            (SlotState::Found, Some(found)) => found.validation.is_some(),
+            (SlotState::Made(made), _) => made.document.model.is_some(),
+            _ => false,
+        }
+    }
+
     /// Begins the validation of the document that was found.
     pub fn begin_validation(&mut self, fills_defaults: bool) -> Result<()> {
         if let Some(FoundDocument { head, editor, validation }) = &mut self.found

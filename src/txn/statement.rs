@@ -67,12 +67,9 @@ impl Statement<'_> {
         }
     }
 
-    /// Returns true if it may read the clock.
-    pub fn may_read_clock(&self) -> bool {
-        match self {
-            Statement::Assert(Assertion::If(program)) => program.reads_clock(),
-            _ => !self.repeats_exactly(),
-        }
+    /// Returns true for a condition that reads the clock.
+    pub fn is_condition_of_clock(&self) -> bool {
+        matches!(self, Statement::Assert(Assertion::If(program)) if program.reads_clock())
     }
 }
 
@@ -174,8 +171,8 @@ pub const BLOCK: &str = "ON";
 /// The most statements one command may have, all blocks of a transaction together.
 pub const STATEMENTS_MAX: usize = crate::limit::STATEMENTS.default as usize;
 
-/// Statements as they are parsed: one in place, because one is what most commands have.
-pub type Statements<'a> = SmallVec<[Statement<'a>; 1]>;
+/// Statements as they are parsed: a few in place, because most commands have no more.
+pub type Statements<'a> = SmallVec<[Statement<'a>; 4]>;
 
 /// Parses all statements up to the end of `args` into `statements`, which is empty: they are large, and
 /// not moved again. Errors carry the statement's number.

@@ -85,19 +85,21 @@ impl<'t, 'a, 's, 'h> Prepared<'t, 'a, 's, 'h> {
         let blocks = opened.context.request.blocks;
         let mut running = Running::default();
         let reply = match opened.context.request.reply {
-            ReplyForm::Block => Reply::Array(opened.run_block(&mut running, &blocks[0], None)?),
+            ReplyForm::Block => {
+                let mut replies = Reply::list(blocks[0].statements.len());
+                opened.run_block(&mut running, &blocks[0], None, &mut replies)?;
+                Reply::Array(replies)
+            }
             ReplyForm::Revision => {
-                opened.run_block(&mut running, &blocks[0], None)?;
+                opened.run_block(&mut running, &blocks[0], None, &mut Vec::new())?;
                 Reply::Revision
             }
             ReplyForm::Blocks => {
-                let mut replies = Vec::with_capacity(blocks.len());
+                let mut replies = Reply::list(blocks.len());
                 for (number, block) in blocks.iter().enumerate() {
-                    replies.push(Reply::Array(opened.run_block(
-                        &mut running,
-                        block,
-                        Some(number),
-                    )?));
+                    let mut of_block = Reply::list(block.statements.len());
+                    opened.run_block(&mut running, block, Some(number), &mut of_block)?;
+                    replies.push(Reply::Array(of_block));
                 }
                 Reply::Array(replies)
             }
@@ -121,12 +123,13 @@ impl Opened<'_, '_, '_, '_> {
         running: &mut Running,
         block: &Block<'_>,
         number: Option<usize>,
-    ) -> Result<Vec<Reply>> {
+        replies: &mut Vec<Reply>,
+    ) -> Result<()> {
         let context = self.context;
         let Running { scratch, bytes } = running;
         // One document alone is bounded by its editor.
         let bytes = number.map(|_| bytes);
-        let ran = self.in_block(scratch, block, |run| run.run(block, bytes));
+        let ran = self.in_block(scratch, block, |run| run.run(block, bytes, replies));
         ran.map_err(|error| {
             context.refused.set(Some(Refused { slot: block.slot, block: number.or(Some(0)) }));
             located(error, number, context.request.keys[block.slot].name)
@@ -206,6 +209,9 @@ impl<'t, 'a, 's, 'h> Ran<'t, 'a, 's, 'h> {
             return Ok(Validated(self));
         }
         for (number, slot) in self.opened.slots.iter_mut().enumerate() {
+            if !slot.has_model() {
+                continue;
+            }
             let validation = ValidationContext {
                 key: slot.key,
                 revision: slot.revision(),

@@ -1,0 +1,153 @@
+//! How often ordinary commands allocate memory, exactly: one allocation more, or one less, is a change to be seen.
+//!
+//! A command of a few statements that changes documents in place needs no memory of its own: statements, keys,
+//! slots and effects lie on the stack, journals and lists of replies are those of earlier commands. The
+//! host in memory keeps both as the server's shell does.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use redis_model::command;
+use redis_model::testing::MemoryHost;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, which counts what each thread asks it for.
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count() {
+    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+}
+
+// SAFETY: every call is passed on as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(block, layout, bytes) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+const PLAYER: &str = r#"{"id":7,"name":"player-7","score":100,"level":3,"balance":5000,"meta":{"theme":"dark","lang":"en"}}"#;
+
+/// A host with documents of one shape, whose names are shared, and without a model and with one.
+fn host() -> MemoryHost {
+    let mut host = MemoryHost::default();
+    let schema = r#"{"type":"object","properties":{"score":{"type":"integer","minimum":0}}}"#;
+    host.call(&["MODEL.DEFINE", "player", schema]).unwrap();
+    for nth in 0..10 {
+        host.call(&["MODEL.SET", &format!("doc:{nth}"), "any", PLAYER]).unwrap();
+        host.call(&["MODEL.SET", &format!("player:{nth}"), "player", PLAYER]).unwrap();
+    }
+    host
+}
+
+/// The allocations of a command, when commands like it came before.
+fn allocations(host: &mut MemoryHost, command: &[&str]) -> u64 {
+    let args: Vec<&[u8]> = command.iter().map(|arg| arg.as_bytes()).collect();
+    let mut counted = 0;
+    for _ in 0..3 {
+        let before = ALLOCATIONS.get();
+        let outcome = command::run(host, &args).unwrap();
+        // As the shell does when the reply was sent.
+        outcome.reply.recycle();
+        counted = ALLOCATIONS.get() - before;
+    }
+    counted
+}
+
+#[test]
+fn commands_allocate_exactly_so_often() {
+    let mut host = host();
+    let condition = "self.balance >= args.n";
+    let many: Vec<&str> =
+        "MODEL.FIELDOP doc:1 INCR $.score 1 INCR $.level 1 INCR $.balance 1".split(' ').collect();
+    let commands: &[(u64, &[&str])] = &[
+        (0, &["MODEL.FIELDOP", "doc:1", "INCR", "$.score", "1"]),
+        (0, &["MODEL.FIELDOP", "doc:1", "INCR", "$.score", "0.5"]),
+        (0, &["MODEL.FIELDOP", "doc:1", "SET", "$.meta.theme", "\"light\""]),
+        (0, &["MODEL.FIELDOP", "doc:1", "IF", "self.score > 1", "INCR", "$.score", "1"]),
+        (0, &["MODEL.FIELDOP", "player:1", "INCR", "$.score", "1"]),
+        (0, &many),
+        (
+            1,
+            &[
+                "MODEL.FIELDOP",
+                "doc:1",
+                "ARGS",
+                r#"{"n":1}"#,
+                "IF",
+                condition,
+                "INCR",
+                "$.score",
+                "1",
+            ],
+        ),
+        (0, &["MODEL.GET", "doc:1", "$.score"]),
+        (1, &["MODEL.GET", "doc:1", "$.name"]),
+        (1, &["MODEL.GET", "doc:1"]),
+        (
+            0,
+            &[
+                "MODEL.TXN",
+                "2",
+                "doc:1",
+                "doc:2",
+                "ON",
+                "doc:1",
+                "INCR",
+                "$.balance",
+                "-1",
+                "ON",
+                "doc:2",
+                "INCR",
+                "$.balance",
+                "1",
+            ],
+        ),
+        (
+            1,
+            &[
+                "MODEL.TXN",
+                "2",
+                "doc:1",
+                "doc:2",
+                "ARGS",
+                r#"{"n":1}"#,
+                "ON",
+                "doc:1",
+                "IF",
+                condition,
+                "INCR",
+                "$.balance",
+                "-1",
+                "ON",
+                "doc:2",
+                "INCR",
+                "$.balance",
+                "1",
+            ],
+        ),
+    ];
+    let counted: Vec<_> =
+        commands.iter().map(|(_, command)| (allocations(&mut host, command), *command)).collect();
+    assert_eq!(counted, commands);
+}
