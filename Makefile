@@ -35,11 +35,13 @@ cluster: servers ## start three shards with a replica each; Ctrl-C stops them
 CORE_TESTS := $(filter-out server,$(notdir $(basename $(wildcard tests/*.rs)) $(patsubst %/main.rs,%,$(wildcard tests/*/main.rs))))
 
 # Side by side, because linking the release build keeps one core busy for minutes, and downloads none. The module's
-# feature is on throughout: one build of the crate serves the core's tests, those of the shell and those with servers.
+# feature is on: one build of the crate serves the core's tests, those of the shell and those with servers. Allocations are
+# counted without it, because with it the allocator is the server's.
 test: ## run everything: lints, core, real servers, a short fuzz run
 	@scripts/setup --lints
 	@$(MAKE) --no-print-directory -j3 --output-sync=target build check servers clients programs
 	cargo test --features module
+	cargo test --test allocations
 	scripts/fuzz 20
 
 programs: setup check

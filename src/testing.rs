@@ -32,7 +32,6 @@ pub struct MemoryHost {
     /// The lock engine. A test runs it with [`MemoryHost::settle`].
     pub engine: Engine,
     /// Journals of earlier commands, for their buffers. In boxes, as the server's shell keeps them.
-    #[expect(clippy::vec_box)]
     pub journals: Vec<Box<Journal>>,
 }
 

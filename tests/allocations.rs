@@ -4,6 +4,8 @@
 //! slots and effects lie on the stack, journals and lists of replies are those of earlier commands. The
 //! host in memory keeps both as the server's shell does.
 
+#![cfg(not(feature = "module"))]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 

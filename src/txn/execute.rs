@@ -131,7 +131,7 @@ impl<'t, 'a> Execution<'t, 'a> {
     }
 
     fn reads_clock(&self, verbatim: bool) -> bool {
-        // What is sent as it is repeats exactly, so that no operator reads the clock.
+        // A command that is replicated as it is repeats exactly: no operator in it reads the clock.
         !verbatim || self.request.condition_reads_clock()
     }
 
