@@ -54,8 +54,8 @@ static EVAL: OpSpec = OpSpec {
 };
 
 fn eval(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
-    // The place is looked up again to be read and to be replaced.
-    site.allowance().spend(4 * weight::PLACE)?;
+    // The place is looked up several times, in an array among hundreds of packed elements.
+    site.allowance().spend(20 * weight::PLACE)?;
     let new = site.evaluate(args[1].expression())?;
     site.put(new)?;
     site.new_value()
