@@ -2,10 +2,11 @@
 
 use smallvec::SmallVec;
 
-use super::args::Args;
+use super::args::{Args, find_model};
 use super::host::{Host, Key, LockReply, Outcome, Settings, Waiting};
 use super::{ArgKind, ArgSpec};
 use crate::argument;
+use crate::budget::Allowance;
 use crate::codec::effect::{Change, Effect};
 use crate::codec::locks::encode_edits;
 use crate::document::Document;
@@ -15,8 +16,8 @@ use crate::keys::KeyIndex;
 use crate::limit;
 use crate::lock::{Answer, Ask, At, Grant, GrantRef, LockEdit, LockLimits, Locks, Mode};
 use crate::reply::Reply;
-use crate::txn::no_key;
-use crate::value::print;
+use crate::txn::{self, Block, Content, ReplyForm, Request, no_key};
+use crate::value::{Measured, print};
 
 /// The lease of a request without `LEASE`.
 pub const LEASE_MS_DEFAULT: u64 = 30_000;
@@ -39,16 +40,32 @@ pub struct LockRequest<'a> {
     wait_ms: u64,
     ephemeral: bool,
     get: bool,
+    init: Option<InitialDocument<'a>>,
+}
+
+/// The document behind `INIT`, for a missing key.
+struct InitialDocument<'a> {
+    model: &'a [u8],
+    content: Measured,
 }
 
 impl<'a> LockRequest<'a> {
-    pub fn parse(mut args: Args<'a>, settings: &Settings) -> Result<LockRequest<'a>> {
+    /// `creates`: the command has the option `INIT`.
+    pub fn parse(
+        mut args: Args<'a>,
+        settings: &Settings,
+        creates: bool,
+    ) -> Result<LockRequest<'a>> {
         let name = argument::lock_name(args.next("the name of a lock")?, "name")?;
         let owner = argument::lock_name(args.next("an owner")?, "owner")?;
         let (mut lease_ms, mut wait_ms) = (None, None);
         let (mut shared, mut ephemeral, mut get) = (false, false, false);
+        let mut init = None;
         loop {
-            if !shared && args.keyword("SHARED") {
+            if creates && init.is_none() && args.keyword("INIT") {
+                let (model, content) = args.model_and_json(settings)?;
+                init = Some(InitialDocument { model, content });
+            } else if !shared && args.keyword("SHARED") {
                 shared = true;
             } else if lease_ms.is_none() && args.keyword("LEASE") {
                 lease_ms = Some(parse_lease(args.next("a lease")?, &settings.locks)?);
@@ -68,7 +85,26 @@ impl<'a> LockRequest<'a> {
         let lease_ms = lease_ms.unwrap_or(default);
         let mode = if shared { Mode::Shared } else { Mode::Exclusive };
         let wait_ms = wait_ms.unwrap_or(0);
-        Ok(LockRequest { name, owner, mode, lease_ms, wait_ms, ephemeral, get })
+        Ok(LockRequest { name, owner, mode, lease_ms, wait_ms, ephemeral, get, init })
+    }
+
+    /// Requests the lock of one document, which `INIT` creates first if the key is missing. A new document has no
+    /// holders, so that the request is granted in the same step. A request that waits creates nothing later: if
+    /// the key is deleted meanwhile, it gets `NOKEY` as any other.
+    pub fn run_on_one(
+        mut self,
+        host: &mut dyn Host,
+        key: Key<'_>,
+        args: &[&[u8]],
+    ) -> Result<Outcome> {
+        let created = match self.init.take() {
+            Some(init) => init.create(host, key, args)?,
+            None => None,
+        };
+        let Some(created) = created else { return self.run(host, &[key], false) };
+        let granted = self.run(host, &[key], false).expect("a new document has room for a lock");
+        assert!(matches!(granted.reply, Reply::Array(_)), "a new document's lock is granted");
+        Ok(Outcome { reply: granted.reply, ..created })
     }
 
     /// Requests the lock on these documents, each once however often it is listed. `many`: the reply is an array.
@@ -124,6 +160,38 @@ impl<'a> LockRequest<'a> {
             answer = engine.ask(store, moment, &limits, ask);
         });
         answer
+    }
+}
+
+impl InitialDocument<'_> {
+    /// Creates the document if the key is missing, as `INIT` of any command does. Returns none where a document
+    /// exists.
+    fn create(self, host: &mut dyn Host, key: Key<'_>, args: &[&[u8]]) -> Result<Option<Outcome>> {
+        let settings = host.settings();
+        let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
+        let located = |error: Error| error.text("key", key.name);
+        let model = find_model(host.models(), self.model).map_err(located)?;
+        if host.open(key).map_err(located)?.is_some() {
+            return Ok(None);
+        }
+        // Requests that are still queued wait for a document that was deleted: they get `NOKEY`.
+        let at = At { db: host.database(), key: key.name };
+        host.with_locks(&mut |engine, _, _| engine.remove(at, &Locks::default()));
+        let content = Some(Content::initial(model, self.content));
+        let request = Request {
+            keys: &[key],
+            blocks: &[Block { content, ..Block::default() }],
+            statements: &[],
+            models: &[],
+            args: None,
+            docs: None,
+            settings: &settings,
+            allowance: &allowance,
+            replaying: false,
+            reply: ReplyForm::Revision,
+            token: None,
+        };
+        txn::execute(host, &request).map(Some)
     }
 }
 

@@ -57,5 +57,5 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     if keys.len() > KEYS_MAX {
         return Err(Error::limit(limit::TRANSACTION_KEYS, KEYS_MAX as u64));
     }
-    LockRequest::parse(args, &settings)?.run(host, &keys, true)
+    LockRequest::parse(args, &settings, false)?.run(host, &keys, true)
 }

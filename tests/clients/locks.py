@@ -73,6 +73,26 @@ def lead(connection, owner, steps):
     connection.execute_command("MODEL.UNLOCK", "job", "leader", owner, fence)
 
 
+def compute_once(connection, key, work, owner):
+    """Returns the value stored at `key`. The first client computes it while the others wait."""
+    granted = connection.execute_command(
+        "MODEL.LOCK", key, "value", owner, "INIT", "any", "{}", "LEASE", 10_000, "WAIT", 30_000, "GET"
+    )
+    if granted is None:
+        raise TimeoutError(f"{key} is being computed by others")
+    fence, _, _, text = granted
+    stored = json.loads(text)
+    try:
+        if "value" not in stored:
+            stored["value"] = work()
+            connection.execute_command(
+                "MODEL.FIELDOP", key, "HOLDING", "value", owner, fence, "SET", "$.value", json.dumps(stored["value"])
+            )
+    finally:
+        connection.execute_command("MODEL.UNLOCK", key, "value", owner, fence)
+    return stored["value"]
+
+
 def together(*works):
     """Runs each function in a thread with a connection of its own; a failure of one fails all."""
     failures = []
@@ -143,4 +163,23 @@ try:
 except KeyError:
     pass
 assert r.execute_command("MODEL.LOCK", "user:1", "profile", "next") is not None
+
+# A value is computed once, by one of the clients that ask for it at the same time.
+computed, values = [], []
+
+
+def compute(owner):
+    computed.append(owner)
+    time.sleep(0.02)
+    return {"by": owner}
+
+
+together(*[
+    lambda connection, nth=nth: values.append(
+        compute_once(connection, "report", lambda: compute(f"task:{nth}"), f"task:{nth}")
+    )
+    for nth in range(8)
+])
+assert len(computed) == 1 and values == [{"by": computed[0]}] * 8, (computed, values)
+assert r.execute_command("MODEL.LOCKS", "report") == []
 print("ok")

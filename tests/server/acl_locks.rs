@@ -13,15 +13,17 @@ fn locking_requires_the_permission_to_write() {
         ["in:1", "in:2", "out:1"].iter().for_each(|key| make(admin, key));
         lock(admin, "out:1", "holder");
         let locks = ["MODEL.LOCKS", "in:1"];
-        let writes: [&[&str]; 6] = [
+        let writes: [&[&str]; 7] = [
             &["MODEL.LOCK", "in:1", "n", "o", "WAIT", "1", "GET"],
             &["MODEL.MLOCK", "2", "in:1", "in:2", "n", "o"],
             &["MODEL.RENEW", "in:1", "n", "o", "1"],
             &["MODEL.UNLOCK", "in:1", "n", "o", "1"],
             &["MODEL.UNLOCK", "in:1", "n", "FORCE"],
             &["MODEL.FIELDOP", "in:1", "HOLDING", "n", "o", "1", "RELEASE", "n", "o", "1"],
+            &["MODEL.LOCK", "in:new", "n", "o", "INIT", "any", "{}"],
         ];
-        let of_others: [&[&str]; 9] = [
+        let of_others: [&[&str]; 10] = [
+            &["MODEL.LOCK", "out:new", "n", "o", "INIT", "any", "{}"],
             &["MODEL.LOCK", "out:1", "n", "o"],
             &["MODEL.LOCK", "out:1", "n", "o", "WAIT", LONG],
             &["MODEL.MLOCK", "1", "out:1", "n", "o", "WAIT", LONG],
@@ -47,6 +49,7 @@ fn locking_requires_the_permission_to_write() {
         let script = "return redis.pcall('MODEL.LOCK', 'out:1', 'other', 'o')";
         assert!(user(server, &["+@all", "~in:*"]).call(&["EVAL", script, "0"]).is_error());
         assert_eq!(owners(admin, "out:1"), ["holder"]);
+        assert_eq!(admin.must(&["EXISTS", "out:new"]), Reply::Int(0));
         assert_eq!(admin.must(&["MODEL.META", "out:1"]).field("locks"), &Reply::Int(1));
     });
 }
@@ -57,7 +60,12 @@ fn locking_requires_the_permission_to_write() {
 fn a_waiting_request_whose_permission_was_withdrawn_is_refused_at_its_grant() {
     let one: &[&str] = &["MODEL.LOCK", "k", "n", "w", "LEASE", LONG, "WAIT", LONG];
     let many: &[&str] = &["MODEL.MLOCK", "2", "k2", "k", "n", "w", "LEASE", LONG, "WAIT", LONG];
-    let cases: [(&[&str], &[&str], bool); 11] = [
+    let init: &[&str] =
+        &["MODEL.LOCK", "k", "n", "w", "INIT", "any", "{}", "LEASE", LONG, "WAIT", LONG];
+    let cases: [(&[&str], &[&str], bool); 14] = [
+        (init, &["resetkeys", "%R~*"], false),
+        (init, &["-model.lock"], false),
+        (init, &["-model.set"], true),
         (one, &["resetkeys"], false),
         (one, &["resetkeys", "%R~*"], false),
         (one, &["resetkeys", "%W~*"], false),

@@ -10,6 +10,7 @@
 mod cluster;
 #[allow(dead_code)]
 mod harness;
+mod lock_init;
 mod lock_masses;
 mod lock_promises;
 mod locking;

@@ -191,7 +191,7 @@ fn a_read_only_replica_reads_snapshots_of_many_documents() {
 }
 
 /// How often effects were applied.
-fn applied(server: &Server) -> usize {
+pub fn applied(server: &Server) -> usize {
     let calls = server.info("cmdstat_MODEL.APPLY");
     let calls = calls.strip_prefix("calls=").and_then(|rest| rest.split(',').next());
     calls.map_or(0, |calls| calls.parse().expect("a number"))
