@@ -251,3 +251,28 @@ fn a_created_document_and_its_lock_survive_a_restart() {
         assert_eq!(server.must(&request("k", "b", &[])), Reply::Null);
     });
 }
+
+/// While writes are paused, the end of a document is not applied to its queue.
+#[test]
+fn a_document_of_the_transaction_that_pauses_is_created_and_locked() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        define(conn);
+        make(conn, "k");
+        lock(conn, "k", "holder");
+        let mut waiter = wait(server, "k");
+        conn.must(&["MULTI"]);
+        conn.must(&["CLIENT", "PAUSE", "100", "WRITE"]);
+        conn.must(&["DEL", "k"]);
+        conn.must(&request("k", "a", &[]));
+        let replies = conn.must(&["EXEC"]);
+        assert_eq!(replies.array()[2].array()[1], Reply::Int(60_000));
+        assert_eq!(answer(&mut waiter).error_word(), "NOKEY");
+        assert_eq!(owners(conn, "k"), ["a"]);
+        // The lease of the new document is watched.
+        let held = fence(&replies.array()[2]);
+        conn.must(&["MODEL.RENEW", "k", "n", "a", &held, "LEASE", "50"]);
+        server.wait_until("it expires", || server.info("model_locks_held") == "0");
+        check_idle(server);
+    });
+}
