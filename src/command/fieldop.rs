@@ -6,7 +6,7 @@ use super::args::{ARGS, Args, CURRENT, EXPIRY, INIT, MKPATH, find_model, parse_c
 use super::host::{Host, Key, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
-use crate::error::{ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::op::Parsing;
 use crate::path::Binding;
 use crate::txn::{self, Block, Content, ReplyForm, Request, Statements, parse_statements};
@@ -18,7 +18,7 @@ static FIELDOP: CommandSpec = CommandSpec {
     summary: "Changes and reads places of one document, all or nothing",
     since: "0.1.0",
     complexity: "The sum of its statements",
-    arity: -3,
+    arity: -2,
     flags: &[Flag::Write, Flag::DenyOom],
     keys: KeyPositions::First,
     tips: &[],
@@ -29,7 +29,7 @@ static FIELDOP: CommandSpec = CommandSpec {
         CURRENT,
         MKPATH,
         EXPIRY,
-        ArgSpec::new("statement", ArgKind::Statement).multiple(),
+        ArgSpec::new("statement", ArgKind::Statement).optional().multiple(),
     ],
     reply: "an array with one reply for each operator, in order; null for one whose WHEN is false",
     errors: &[
@@ -76,6 +76,8 @@ static FIELDOP: CommandSpec = CommandSpec {
             Line::new("MODEL.FIELDOP hits INCR $.n 1", "NOKEY"),
             Line::new("MODEL.FIELDOP hits INIT any {} EX 60 INCR $.n 1", "[1]"),
             Line::new("MODEL.FIELDOP hits INIT any {} INCR $.n 1", "[2]"),
+            Line::new("MODEL.FIELDOP hits EX 600", "[]"),
+            Line::new("MODEL.FIELDOP hits WHEN 'self.n > 5' SET $.often true", "[(nil)]"),
         ]),
     ],
     run,
@@ -165,6 +167,10 @@ impl<'a> FieldopArguments<'a> {
             replaying,
         };
         parse_statements(args.rest(), &mut parsing, &mut self.statements)?;
+        // INIT and an expiry are whole commands without any statement.
+        if self.statements.is_empty() && block.content.is_none() && block.expiry.is_none() {
+            return Err(Error::syntax("expected a statement, INIT or an expiry"));
+        }
         self.block.statements = 0..self.statements.len();
         Ok(())
     }

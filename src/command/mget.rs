@@ -24,8 +24,8 @@ static MGET: CommandSpec = CommandSpec {
         ArgSpec::new("key", ArgKind::Key).multiple(),
         ArgSpec::new("path", ArgKind::String).optional().multiple(),
     ],
-    reply: "an array with one MODEL.GET reply for each key, null for a missing one",
-    errors: &[ErrorCode::Err, ErrorCode::WrongType, ErrorCode::Limit],
+    reply: "an array with one MODEL.GET reply for each key, null for a missing one and for a key of another type",
+    errors: &[ErrorCode::Err, ErrorCode::Limit],
     replicated: "nothing; the new expiry of documents whose model has REFRESH READ",
     examples: &[CommandExample(&[
         Line::new(r#"MODEL.SET a any '{"n":1}'"#, "(revision)"),
@@ -43,11 +43,18 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let allowance = Allowance::new(&settings.work);
     let mut replies = Vec::with_capacity(keys.len());
     for key in &keys {
-        replies.push(get::reply(host, *key, &paths, &allowance)?);
+        replies.push(match get::reply(host, *key, &paths, &allowance) {
+            // One key of another type does not spoil reading the others, as in MGET.
+            Err(error) if error.code() == ErrorCode::WrongType => Reply::Null,
+            reply => reply?,
+        });
     }
     let mut outcome = Outcome::from(Reply::Array(replies));
     for key in &keys {
-        outcome.effects.extend(get::refresh(host, *key)?);
+        match get::refresh(host, *key) {
+            Err(error) if error.code() == ErrorCode::WrongType => {}
+            effect => outcome.effects.extend(effect?),
+        }
     }
     Ok(outcome)
 }

@@ -120,7 +120,7 @@ impl BlockRun<'_, '_, '_> {
                 .map_err(|error| numbered(error).text("operator", spec.name.as_bytes()));
         }
         if let Some(when) = when
-            && !self.is_true(when).map_err(numbered)?
+            && !self.holds(when).map_err(numbered)?
         {
             return Ok(Some(Reply::Null));
         }
@@ -131,10 +131,15 @@ impl BlockRun<'_, '_, '_> {
         })
     }
 
-    /// Evaluates an expression about the document as it stands.
-    fn is_true(&self, program: &Program) -> Result<bool> {
-        let view = self.slot.view().ok_or_else(no_key)?;
-        program.test(&self.around.scope(Some(view), None), self.around.limits)
+    /// Evaluates the condition of an operator. Where the document is missing, the operator may be skipped for a reason
+    /// other than the document, such as `key in docs`; a condition that needs the document is `NOKEY`.
+    fn holds(&self, condition: &Program) -> Result<bool> {
+        let view = self.slot.view();
+        let result = condition.test(&self.around.scope(view, None), self.around.limits);
+        match result {
+            Err(error) if view.is_none() && error.code() == ErrorCode::Expr => Err(no_key()),
+            result => result,
+        }
     }
 
     fn assert(&self, assertion: &Assertion) -> Result<()> {

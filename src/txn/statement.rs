@@ -186,9 +186,6 @@ pub fn parse_statements<'a>(
         let used = parse_next(word, operands, 0, parsing, statements)?;
         rest = &operands[used..];
     }
-    if statements.is_empty() {
-        return Err(Error::syntax("expected a statement"));
-    }
     Ok(())
 }
 

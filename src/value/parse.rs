@@ -264,10 +264,26 @@ impl<'a> JsonParser<'a> {
     #[cold]
     fn no_value(&self) -> Error {
         match self.peek() {
-            Some(b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'\'' | 0x80..) => {
-                self.error("expected a JSON value: a string stands in double quotes")
-            }
+            Some(b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'\'' | 0x80..) => self.unquoted(),
             _ => self.error("expected a JSON value"),
+        }
+    }
+
+    /// The refusal of a string without its quotes. Where the text is one word, it is spelled as a shell is given it.
+    #[cold]
+    fn unquoted(&self) -> Error {
+        const WORD_BYTES_MAX: usize = 40;
+        let error = self.error("expected a JSON value: a string stands in double quotes");
+        let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let word = std::str::from_utf8(self.bytes).ok().filter(|_| self.at == 0);
+        match word.filter(|word| {
+            word.len() <= WORD_BYTES_MAX && word.bytes().all(|byte| is_of_word(&byte))
+        }) {
+            Some(word) => {
+                let message = format!("{}, as '\"{word}\"' in a shell", error.message());
+                Error::syntax(message).integer("offset", 0).text("argument", word.as_bytes())
+            }
+            None => error,
         }
     }
 
@@ -447,7 +463,10 @@ mod tests {
             ("@", "expected a JSON value"),
             ("[,]", "expected a JSON value"),
         ] {
-            assert_eq!(round_trip(text).unwrap_err().message(), message, "{text}");
+            let error = round_trip(text).unwrap_err();
+            assert!(error.message().starts_with(message), "{text}: {}", error.message());
+            let spelled = error.message().ends_with(&format!(", as '\"{text}\"' in a shell"));
+            assert_eq!(spelled, matches!(text, "Ann" | "truth"), "{text}");
         }
     }
 

@@ -62,6 +62,7 @@ mod replication;
 mod restoring;
 mod revisions;
 mod schema_attacks;
+mod sessions;
 mod shapes;
 mod shards;
 mod transfers;

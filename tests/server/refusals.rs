@@ -109,7 +109,6 @@ fn every_refusal_leaves_everything_as_it_was() {
             ("WRONGTYPE", &["MODEL.SET", "string", "any", "{}"][..]),
             ("WRONGTYPE", &["MODEL.GET", "string"]),
             ("WRONGTYPE", &["MODEL.META", "string"]),
-            ("WRONGTYPE", &["MODEL.MGET", "2", "doc", "string"]),
             ("WRONGTYPE", &["MODEL.FIELDOP", "string", "INIT", "any", "{}", "REVISION"]),
             ("NOKEY", &["MODEL.SET", "missing", "any", "{}", "IFREV", "1"]),
             ("NOKEY", &["MODEL.FIELDOP", "missing", "SET", "$", "1"]),

@@ -90,7 +90,6 @@ fn a_token_answers_questions_about_keys() {
             &["LPUSH", "t", "x"],
             &["HGETALL", "t"],
             &["MODEL.GET", "t", "$.a"],
-            &["MODEL.MGET", "2", "a", "t"],
             &["MODEL.META", "t"],
             &["MODEL.SET", "t", "any", "{}", "NX"],
             &["MODEL.SET", "t", "any", "{}", "XX"],
