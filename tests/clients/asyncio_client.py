@@ -20,7 +20,7 @@ class Refused(Exception):
 
     def __init__(self, error):
         self.word, rest = str(error).split(" ", 1)
-        self.known = json.loads(rest)
+        self.known = json.loads(rest) if rest.startswith("{") else {"message": rest}
         super().__init__(f"{self.word}: {self.known['message']}")
 
 

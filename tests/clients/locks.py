@@ -3,6 +3,7 @@
 Arguments: the server's port, and the protocol, 2 or 3. It prints "ok".
 """
 
+import contextlib
 import json
 import sys
 import threading
@@ -29,13 +30,14 @@ def edit(connection, key, name, work, owner=None):
     fence, lease_ms, revision, document = granted
     try:
         changes = work(json.loads(document))
+        connection.execute_command(
+            "MODEL.FIELDOP", key, "HOLDING", name, owner, fence,
+            "MERGE", "$", json.dumps(changes), "RELEASE", name, owner, fence,
+        )
     except BaseException:
-        connection.execute_command("MODEL.UNLOCK", key, name, owner, fence)
+        with contextlib.suppress(redis.ResponseError):  # LOCKLOST: the lock is free already.
+            connection.execute_command("MODEL.UNLOCK", key, name, owner, fence)
         raise
-    connection.execute_command(
-        "MODEL.FIELDOP", key, "HOLDING", name, owner, fence,
-        "MERGE", "$", json.dumps(changes), "RELEASE", name, owner, fence,
-    )
 
 
 def transfer(connection, source, target, cents, owner):
@@ -89,7 +91,8 @@ def compute_once(connection, key, work, owner):
                 "MODEL.FIELDOP", key, "HOLDING", "value", owner, fence, "SET", "$.value", json.dumps(stored["value"])
             )
     finally:
-        connection.execute_command("MODEL.UNLOCK", key, "value", owner, fence)
+        with contextlib.suppress(redis.ResponseError):  # LOCKLOST: the lock is free already.
+            connection.execute_command("MODEL.UNLOCK", key, "value", owner, fence)
     return stored["value"]
 
 
@@ -163,6 +166,16 @@ try:
 except KeyError:
     pass
 assert r.execute_command("MODEL.LOCK", "user:1", "profile", "next") is not None
+
+# So does one whose changes are refused.
+r.execute_command("MODEL.DEFINE", "capped", "{}", "RULE", "few", "self.n < 5")
+r.execute_command("MODEL.SET", "capped:1", "capped", '{"n":1}')
+try:
+    edit(r, "capped:1", "count", lambda document: {"n": 9})
+    raise AssertionError("it was saved")
+except redis.ResponseError as error:
+    assert str(error).startswith("RULE "), error
+assert r.execute_command("MODEL.LOCK", "capped:1", "count", "next") is not None
 
 # A value is computed once, by one of the clients that ask for it at the same time.
 computed, values = [], []

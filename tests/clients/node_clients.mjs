@@ -28,7 +28,7 @@ async function ioredis() {
 // The code of a refusal, and its object of details.
 function refusal(error) {
   const [, word, known] = /^([A-Z]+) (.*)$/s.exec(error.message)
-  return { word, ...JSON.parse(known) }
+  return known.startsWith('{') ? { word, ...JSON.parse(known) } : { word, message: known }
 }
 
 async function shop(connect) {
