@@ -64,24 +64,18 @@ fn describe(
     only: Option<&[u8]>,
 ) -> Vec<Reply> {
     let awaited = engine.names_awaited(at);
-    // A grant whose lease is over is no grant, also where the engine has not come to end it.
-    let holders_of = |name: &[u8]| {
-        let holders = locks.holders(name).iter().filter(|holder| !holder.has_ended(now_ms));
-        holders.collect::<Vec<_>>()
-    };
-    let known = locks.names().iter().map(|lock| &*lock.name);
-    let held = known.filter(|name| !holders_of(name).is_empty());
-    let free = awaited.iter().map(|name| &**name).filter(|name| holders_of(name).is_empty());
+    let held = locks.names().iter().map(|lock| &*lock.name);
+    let free = awaited.iter().map(|name| &**name).filter(|name| locks.holders(name).is_empty());
     let names = held.chain(free).filter(|name| only.is_none_or(|only| *name == only));
     let one = |name: &[u8]| {
-        let holders = holders_of(name);
+        let holders = locks.holders(name);
         let mode = match holders.first() {
             None => "free",
             Some(holder) if holder.mode == Mode::Shared => "shared",
             Some(_) => "exclusive",
         };
         let waiters = engine.waiters_of(at, name);
-        let holders = holders.into_iter().map(|holder| describe_holder(holder, now_ms)).collect();
+        let holders = holders.iter().map(|holder| describe_holder(holder, now_ms)).collect();
         Reply::Map(vec![
             ("name", Reply::Text(name.into())),
             ("mode", Reply::Text(mode.into())),

@@ -38,17 +38,12 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let Some(document) = host.read(key).map_err(|error| error.text("key", key.name))? else {
         return Ok(Reply::Null.into());
     };
-    let locks = document.locks.clone();
-    let mut members = vec![
+    let members = vec![
         ("model", Reply::Text(document.model_name().into())),
         ("revision", Reply::Int(document.revision as i64)),
         ("definition-version", Reply::Int(document.definition_version().into())),
         ("bytes", Reply::Int(document.size() as i64)),
+        ("locks", Reply::count(document.locks.held())),
     ];
-    let mut held = 0;
-    if !locks.is_free() {
-        host.with_locks(&mut |_, _, moment| held = locks.held_at(moment.steady_ms));
-    }
-    members.push(("locks", Reply::count(held)));
     Ok(Reply::Map(members).into())
 }

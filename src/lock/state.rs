@@ -228,12 +228,6 @@ impl Locks {
         self.0.as_ref().map_or(0, |inner| inner.held)
     }
 
-    /// The number of grants, of all names, whose leases are not over at this moment.
-    pub fn held_at(&self, now_ms: u64) -> usize {
-        let holders = self.names().iter().flat_map(|lock| lock.holders.iter());
-        holders.filter(|holder| !holder.has_ended(now_ms)).count()
-    }
-
     /// The grant, if the lock is still held by it at this moment.
     pub fn holding(&self, name: &[u8], owner: &[u8], fence: u64, now_ms: u64) -> Option<&Holder> {
         let holder = self.lock(name)?.holders.of_fence(fence)?;

@@ -5,7 +5,6 @@ use redis_model::error::ErrorCode;
 use redis_model::lock::{
     Answer, Ask, At, GrantRef, LockEdit, LockLimits, Locks, Mode, SLICE, Woken,
 };
-use redis_model::testing::MemoryHost;
 
 use super::Bench;
 
@@ -185,27 +184,4 @@ fn many_requests_for_a_deleted_document_end_in_slices() {
     let released = |edit: &&LockEdit| matches!(edit, LockEdit::Release { .. });
     let edits = slices.iter().flat_map(|slice| &slice.changes).map(|(_, edit)| edit);
     assert_eq!(edits.filter(released).count(), 0);
-}
-
-#[test]
-fn a_lease_that_is_over_is_not_listed_while_its_end_is_pending() {
-    let mut host = MemoryHost::default();
-    host.call(&["MODEL.SET", "d", "any", "{}"]).unwrap();
-    host.call(&["MODEL.LOCK", "d", "short", "ann", "LEASE", "1000"]).unwrap();
-    host.call(&["MODEL.LOCK", "d", "long", "ann", "LEASE", "5000"]).unwrap();
-    let mut said = |after_ms: u64| {
-        host.now_us += after_ms * 1000;
-        let mut reply = |command: &[&str]| host.call(command).unwrap().reply.notation();
-        (reply(&["MODEL.META", "d"]), reply(&["MODEL.LOCKS", "d"]))
-    };
-    let (meta, locks) = said(900);
-    assert!(meta.ends_with("locks (integer) 2}"), "{meta}");
-    assert!(locks.contains("name short") && locks.contains("name long"), "{locks}");
-    // The engine has not run since.
-    let (meta, locks) = said(100);
-    assert!(meta.ends_with("locks (integer) 1}"), "{meta}");
-    assert!(!locks.contains("name short") && locks.contains("name long"), "{locks}");
-    let (meta, locks) = said(4000);
-    assert!(meta.ends_with("locks (integer) 0}"), "{meta}");
-    assert_eq!(locks, "[]");
 }
