@@ -1,6 +1,6 @@
 //! Sessions as users of other tools begin them: replies that a reader of Redis's manual expects.
 
-use crate::harness::on_every_shared;
+use crate::harness::on_every_server;
 use crate::resp::{Conn, Reply};
 
 /// The error's text contains all these words.
@@ -13,7 +13,7 @@ fn refused(conn: &mut Conn, command: &[&str], words: &[&str]) {
 
 #[test]
 fn one_key_of_another_type_does_not_spoil_reading_many() {
-    on_every_shared(|server| {
+    on_every_server(|server| {
         let conn = &mut server.conn();
         conn.must(&["SET", "plain", "x"]);
         conn.must(&["MODEL.SET", "d", "any", "1"]);
@@ -25,7 +25,7 @@ fn one_key_of_another_type_does_not_spoil_reading_many() {
 
 #[test]
 fn a_skipped_operator_needs_no_document() {
-    on_every_shared(|server| {
+    on_every_server(|server| {
         let conn = &mut server.conn();
         let skipped = Reply::Array(vec![Reply::Array(vec![Reply::Null])]);
         let txn = |when, operator: &[&'static str]| {
@@ -42,7 +42,7 @@ fn a_skipped_operator_needs_no_document() {
 
 #[test]
 fn an_expiry_or_a_creation_is_a_whole_command() {
-    on_every_shared(|server| {
+    on_every_server(|server| {
         let conn = &mut server.conn();
         let nothing = Reply::Array(Vec::new());
         refused(conn, &["MODEL.FIELDOP", "d", "EX", "50"], &["NOKEY"]);
@@ -57,7 +57,7 @@ fn an_expiry_or_a_creation_is_a_whole_command() {
 
 #[test]
 fn numbers_dates_and_sums_are_as_programs_write_them() {
-    on_every_shared(|server| {
+    on_every_server(|server| {
         let conn = &mut server.conn();
         conn.must(&["MODEL.SET", "a", "any", r#"{"wei":100000000000000000000}"#]);
         assert_eq!(conn.must(&["MODEL.GET", "a", "$.wei"]).json(), serde_json::json!(1e20));
@@ -79,7 +79,7 @@ fn numbers_dates_and_sums_are_as_programs_write_them() {
 
 #[test]
 fn messages_say_what_would_have_been_right() {
-    on_every_shared(|server| {
+    on_every_server(|server| {
         let conn = &mut server.conn();
         conn.must(&["MODEL.SET", "d", "any", r#"{"x":[]}"#]);
         for (command, words) in [
