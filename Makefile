@@ -1,6 +1,6 @@
 # `make` alone lists the targets. A target's line below `##` is its help.
 .DEFAULT_GOAL := help
-.PHONY: help build run cluster test test-core test-one programs check bench bench-values flame docs fuzz valgrind install clean setup servers clients
+.PHONY: help build run cluster test test-core test-one programs check bench bench-values flame docs fuzz valgrind install dist deb clean setup servers clients
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 MODULE     := $(TARGET_DIR)/release/libredis_model.so
@@ -22,8 +22,8 @@ servers: setup
 clients: setup
 	@scripts/clients
 
-build: setup ## build the module: target/release/libredis_model.so
-	cargo build --release --features module
+build: setup ## build the module: target/release/libredis_model.so, and its debug information beside it
+	@scripts/build
 
 run: servers ## start a server with the module and take the tour; Ctrl-C stops it
 	@scripts/run
@@ -46,6 +46,7 @@ test: ## run everything: lints, core, real servers, a short fuzz run
 
 programs: setup check
 	cargo test --features module --no-run
+	cargo build --quiet --locked --manifest-path tests/clients/schemars/Cargo.toml --target-dir $(TARGET_DIR)/schemars
 
 test-core: setup ## run the tests of the core, which start no server
 	cargo test --lib $(addprefix --test ,$(CORE_TESTS))
@@ -84,9 +85,15 @@ valgrind: servers build ## run tests of servers under valgrind: what the module 
 	scripts/valgrind
 
 install: build ## copy the module to where Debian's Redis finds it
-	install -D -m 644 $(MODULE) $(DESTDIR)$(MODULE_DIR)/libredis_model.so
+	install -D -m 755 $(MODULE) $(DESTDIR)$(MODULE_DIR)/libredis_model.so
 	@echo 'Add this line to /etc/redis/redis.conf and restart the server:'
 	@echo 'loadmodule $(MODULE_DIR)/libredis_model.so'
+
+dist: setup ## pack the module, guided by a profile where the toolchain can, with debug information and licences: target/dist
+	@scripts/dist "$$(scripts/guided)"
+
+deb: build ## make Debian packages of the module: target/dist
+	@scripts/deb $(MODULE)
 
 clean: ## remove what was built and fetched
 	cargo clean

@@ -6,11 +6,11 @@
 //! this one budget is shared by reference and spent by all of them. When it is gone the command is
 //! refused with `LIMIT` and everything it did is undone, which was paid for with the work itself.
 //!
-//! A step is about ten nanoseconds of an ordinary core. Work is charged before it is done, or, where only
+//! A step is about ten nanoseconds of an ordinary core, so that a command takes about a tenth of a second. Work is charged before it is done, or, where only
 //! doing it tells how much it is, in pieces so small that the last one does no harm.
 //!
 //! Whole documents are an exception: one of 64 MiB takes longer to read or to write than any other command
-//! may. So a command is given, beside its steps, one and a half for each byte of its longest argument and of
+//! may. They may take 25 ns for each of their bytes besides. So a command is given, beside its steps, one and a half for each byte of its longest argument and of
 //! the documents it opens (*own* steps). They are spent on nothing but transfers: values put in, copied or replied, and whole
 //! documents validated. Transfers draw on them first. Values put in or copied draw a quarter of a step for each byte of the
 //! documents: enough for each of them to be copied once.
@@ -67,7 +67,9 @@ pub mod weight {
     /// A member of an operand that is looked up in a document, whether or not it changes anything.
     pub const MEMBER: u64 = 32;
     /// A place that an operator runs at, with its reply.
-    pub const PLACE: u64 = 8;
+    pub const PLACE: u64 = 12;
+    /// An array or object put in the place of a value: it may be in the middle of packed values.
+    pub const CONTAINER: u64 = 64;
     /// A node that a query visits.
     pub const NODE: u64 = 3;
     /// A value that is compared with another one for being identical.

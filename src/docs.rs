@@ -2,17 +2,20 @@
 
 use std::fmt::Write;
 
-use crate::command::{self, ArgKind, ArgSpec, CommandSpec, Flag};
+use crate::command::{self, CommandSpec, Flag, usage};
 use crate::error::ErrorCode;
 use crate::limit;
-use crate::op::{self, Absent, OpSpec, OperandKind, Target};
+use crate::native::{self, NativeSpec};
+use crate::op::{self, Absent, OpSpec, Target};
 use crate::txn::{ASSERTIONS, AssertionSpec, GUARD, STRICT};
+use crate::version::VERSION;
 
 /// The lines of `MODEL.HELP`, none wider than a terminal.
 pub fn help() -> Vec<String> {
-    let mut lines = vec!["MODEL.<command> key [arguments]. Commands are:".to_owned()];
+    let mut lines =
+        vec![format!("{VERSION}. Commands are written MODEL.<command> key [arguments]:")];
     for spec in command::all().iter().filter(|spec| !spec.flags.contains(&Flag::Dangerous)) {
-        push_wrapped(&mut lines, &syntax(spec), "  ");
+        push_wrapped(&mut lines, &usage(spec), "  ");
         lines.push(format!("    {}.", spec.summary));
     }
     lines.push("Operators of MODEL.FIELDOP and MODEL.TXN are:".to_owned());
@@ -21,6 +24,8 @@ pub fn help() -> Vec<String> {
     op::of(Target::Document).iter().for_each(|spec| push_operator(&mut lines, spec));
     lines.push("Operators of MODEL.TXN, besides those, are:".to_owned());
     op::of(Target::Key).iter().for_each(|spec| push_operator(&mut lines, spec));
+    lines.push("Natives, behind AT key in MODEL.TXN, are:".to_owned());
+    native::all().iter().for_each(|spec| push_native(&mut lines, spec));
     let assertions: Vec<_> = ASSERTIONS.iter().map(assertion_syntax).collect();
     let assertions = assertions.join(", ");
     let text = format!("Assertions: {assertions}. Before any operator: {GUARD} expr, {STRICT}.");
@@ -32,12 +37,19 @@ pub fn help() -> Vec<String> {
 }
 
 fn push_operator(lines: &mut Vec<String>, spec: &OpSpec) {
-    let written = operator_syntax(spec);
+    push_line(lines, &spec.usage(), spec.summary);
+}
+
+fn push_native(lines: &mut Vec<String>, spec: &NativeSpec) {
+    push_line(lines, &spec.usage(), spec.summary);
+}
+
+fn push_line(lines: &mut Vec<String>, written: &str, summary: &str) {
     if written.len() < 30 {
-        push_wrapped(lines, &format!("{written:<30}{}.", spec.summary), "  ");
+        push_wrapped(lines, &format!("{written:<30}{summary}."), "  ");
     } else {
         lines.push(format!("  {written}"));
-        push_wrapped(lines, &format!("{:<30}{}.", "", spec.summary), "  ");
+        push_wrapped(lines, &format!("{:<30}{summary}.", ""), "  ");
     }
 }
 
@@ -54,52 +66,6 @@ fn push_wrapped(lines: &mut Vec<String>, text: &str, indent: &str) {
         line.push_str(word);
     }
     lines.push(line.trim_end().to_owned());
-}
-
-/// `MODEL.GET key [path ...]`.
-pub fn syntax(spec: &CommandSpec) -> String {
-    let args: Vec<_> = spec.args.iter().map(arg_syntax).collect();
-    format!("{} {}", spec.name, args.join(" ")).trim_end().to_owned()
-}
-
-fn arg_syntax(arg: &ArgSpec) -> String {
-    let list = |args: &[ArgSpec], separator| {
-        args.iter().map(arg_syntax).collect::<Vec<_>>().join(separator)
-    };
-    let value = match &arg.kind {
-        ArgKind::Token => String::new(),
-        ArgKind::OneOf(args) if arg.optional && arg.token.is_none() => list(args, " | "),
-        ArgKind::OneOf(args) => format!("<{}>", list(args, " | ")),
-        ArgKind::Block(args) => list(args, " "),
-        ArgKind::Key
-        | ArgKind::String
-        | ArgKind::Integer
-        | ArgKind::UnixTime
-        | ArgKind::Statement
-        | ArgKind::TransactionStatement => arg.name.to_owned(),
-    };
-    let mut written = match (arg.token, value.is_empty()) {
-        (Some(token), true) => token.to_owned(),
-        (Some(token), false) => format!("{token} {value}"),
-        (None, _) => value,
-    };
-    if arg.multiple {
-        written = format!("{written} [{written} ...]");
-    }
-    match (arg.optional, arg.multiple) {
-        (true, true) => format!("[{} ...]", arg.name),
-        (true, false) => format!("[{written}]"),
-        (false, _) => written,
-    }
-}
-
-/// `INCR path n`.
-pub fn operator_syntax(spec: &OpSpec) -> String {
-    let operands = spec.operands.iter().map(|operand| match operand.kind {
-        OperandKind::Choice(words) => words.join("|"),
-        _ => operand.name.to_owned(),
-    });
-    std::iter::once(spec.name.to_owned()).chain(operands).collect::<Vec<_>>().join(" ")
 }
 
 /// `IF expr`.
@@ -162,6 +128,7 @@ pub fn commands_md() -> String {
     for spec in op::of(Target::Key) {
         operator_section(spec, &mut out);
     }
+    natives_section(&mut out);
     assertions_section(&mut out);
     errors_section(&mut out);
     out
@@ -179,7 +146,7 @@ const LIMITS: &str = "<!-- limits: written by `make docs` from src/limit.rs -->"
 const LIMITS_END: &str = "<!-- end of limits -->";
 
 fn command_section(spec: &CommandSpec, out: &mut String) {
-    let _ = write!(out, "## {}\n\n```\n{}\n```\n\n{}.\n\n", spec.name, syntax(spec), spec.summary);
+    let _ = write!(out, "## {}\n\n```\n{}\n```\n\n{}.\n\n", spec.name, usage(spec), spec.summary);
     let _ = writeln!(out, "- Reply: {}.", spec.reply);
     if !spec.errors.is_empty() {
         let _ = writeln!(out, "- Errors, in order of precedence: {}.", words(spec.errors));
@@ -197,13 +164,7 @@ fn command_section(spec: &CommandSpec, out: &mut String) {
 }
 
 fn operator_section(spec: &OpSpec, out: &mut String) {
-    let _ = write!(
-        out,
-        "## {}\n\n```\n{}\n```\n\n{}.\n\n",
-        spec.name,
-        operator_syntax(spec),
-        spec.summary
-    );
+    let _ = write!(out, "## {}\n\n```\n{}\n```\n\n{}.\n\n", spec.name, spec.usage(), spec.summary);
     let _ = writeln!(out, "- Works on: {}.", spec.accepts);
     let _ = writeln!(out, "- Where nothing is: {}.", absent_words(spec.absent));
     let _ = writeln!(out, "- Reply: {}.", spec.reply);
@@ -226,6 +187,48 @@ fn operator_section(spec: &OpSpec, out: &mut String) {
             cell(example.reply),
             cell(example.after)
         );
+    }
+    out.push('\n');
+}
+
+fn natives_section(out: &mut String) {
+    out.push_str(
+        "# Natives\n\nCommands of the server behind `AT key` in `MODEL.TXN`. Operands are JSON or `=expression`, evaluated at their place, \
+         where\n`docs`, `args`, `native`, `now` and `key` can be read; a JSON string is written as its text, \
+         everything else as JSON text. In front of\none, `WHEN expr` makes it run only where the \
+         expression is true; else it replies null.\n\nAfter the last block and after models have validated \
+         their documents, each native is checked as the server would find things\nafter those before it, \
+         with the caller's own permissions (`NOPERM`). A key keeps its kind through the transaction, but \
+         for `SET` and\n`UNLINK`. A server whose configuration renames one of these commands away refuses it with `ERR`. Then documents are \
+         committed and\nthe commands run in order. Should a command filter of another module have one \
+         refused all the same, its reply is that error;\n`INFO model` counts it as `natives_refused`. The set is closed to commands \
+         whose refusals can be foreseen: none that takes away what it replies,\nblocks, runs a script or belongs to a module.\n\n",
+    );
+    native::all().iter().for_each(|spec| native_section(spec, out));
+}
+
+fn native_section(spec: &NativeSpec, out: &mut String) {
+    let _ = write!(
+        out,
+        "## AT key {}\n\n```\n{}\n```\n\n{}.\n\n",
+        spec.name,
+        spec.usage(),
+        spec.summary
+    );
+    let _ = writeln!(out, "- Works on: {}.", spec.works_on);
+    let _ = writeln!(out, "- Reply: {}.", spec.reply);
+    if !spec.errors.is_empty() {
+        let _ = writeln!(out, "- Errors, in order of precedence: {}.", words(spec.errors));
+    }
+    let _ = writeln!(out, "- Complexity: {}.", spec.complexity);
+    let _ = writeln!(out, "- Since: {}.\n", spec.since);
+    out.push_str("| natives before | native | reply |\n|---|---|---|\n");
+    for example in spec.examples {
+        let before = match example.before {
+            "" => "nothing".to_owned(),
+            before => format!("`{before}`"),
+        };
+        let _ = writeln!(out, "| {before} | `{}` | `{}` |", example.statement, example.reply);
     }
     out.push('\n');
 }

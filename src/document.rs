@@ -111,6 +111,12 @@ impl<T: Tail + ?Sized> Document<T> {
         self.model.as_ref().map_or(ANY_NAME, |model| model.name())
     }
 
+    /// Returns true if its model has indexes.
+    pub fn has_indexes(&self) -> bool {
+        let has = |model: &Arc<Model>| model.read().get().is_some_and(|d| d.indexes().is_some());
+        self.model.as_ref().is_some_and(has)
+    }
+
     pub fn size(&self) -> u64 {
         self.size.into()
     }

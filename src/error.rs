@@ -22,6 +22,8 @@ pub enum ErrorCode {
     BusyKey,
     /// The model is not defined here.
     NoModel,
+    /// The action is not defined here.
+    NoAction,
     /// The model still has documents.
     InUse,
     /// The path matches no value, or a parent is missing.
@@ -32,10 +34,16 @@ pub enum ErrorCode {
     Range,
     /// The exact result does not fit a signed 64-bit integer.
     Overflow,
-    /// The document would violate its model's schema.
+    /// The document would violate its model's schema, or the arguments of a call that of the action.
     Schema,
     /// The document would violate one of its model's rules.
     Rule,
+    /// Another document has the same values in an index with UNIQUE.
+    Unique,
+    /// No index of the model serves the query.
+    NoIndex,
+    /// The indexes of the model are being built.
+    Indexing,
     /// An `IF`, `EXISTS` or `MISSING` is false.
     Condition,
     /// The document's revision is not the one asked for.
@@ -50,18 +58,23 @@ pub enum ErrorCode {
     TokenMismatch,
     /// The token's window is over.
     TokenExpired,
+    /// The caller may not run the server's command that a native stands for, or not on this key or channel.
+    NoPerm,
+    /// The hash slot is being moved, and a key is not there.
+    TryAgain,
     /// A named limit would be exceeded.
     Limit,
 }
 
 impl ErrorCode {
     /// Every code, in the order of the table.
-    pub const ALL: [ErrorCode; 20] = [
+    pub const ALL: [ErrorCode; 26] = [
         ErrorCode::Err,
         ErrorCode::WrongType,
         ErrorCode::NoKey,
         ErrorCode::BusyKey,
         ErrorCode::NoModel,
+        ErrorCode::NoAction,
         ErrorCode::InUse,
         ErrorCode::NoPath,
         ErrorCode::Type,
@@ -69,6 +82,9 @@ impl ErrorCode {
         ErrorCode::Overflow,
         ErrorCode::Schema,
         ErrorCode::Rule,
+        ErrorCode::Unique,
+        ErrorCode::NoIndex,
+        ErrorCode::Indexing,
         ErrorCode::Condition,
         ErrorCode::Revision,
         ErrorCode::Expr,
@@ -76,6 +92,8 @@ impl ErrorCode {
         ErrorCode::Deadlock,
         ErrorCode::TokenMismatch,
         ErrorCode::TokenExpired,
+        ErrorCode::NoPerm,
+        ErrorCode::TryAgain,
         ErrorCode::Limit,
     ];
 
@@ -87,6 +105,7 @@ impl ErrorCode {
             ErrorCode::NoKey => "NOKEY",
             ErrorCode::BusyKey => "BUSYKEY",
             ErrorCode::NoModel => "NOMODEL",
+            ErrorCode::NoAction => "NOACTION",
             ErrorCode::InUse => "INUSE",
             ErrorCode::NoPath => "NOPATH",
             ErrorCode::Type => "TYPE",
@@ -94,6 +113,9 @@ impl ErrorCode {
             ErrorCode::Overflow => "OVERFLOW",
             ErrorCode::Schema => "SCHEMA",
             ErrorCode::Rule => "RULE",
+            ErrorCode::Unique => "UNIQUE",
+            ErrorCode::NoIndex => "NOINDEX",
+            ErrorCode::Indexing => "INDEXING",
             ErrorCode::Condition => "CONDITION",
             ErrorCode::Revision => "REVISION",
             ErrorCode::Expr => "EXPR",
@@ -101,6 +123,8 @@ impl ErrorCode {
             ErrorCode::Deadlock => "DEADLOCK",
             ErrorCode::TokenMismatch => "TOKENMISMATCH",
             ErrorCode::TokenExpired => "TOKENEXPIRED",
+            ErrorCode::NoPerm => "NOPERM",
+            ErrorCode::TryAgain => "TRYAGAIN",
             ErrorCode::Limit => "LIMIT",
         }
     }
@@ -115,6 +139,7 @@ impl ErrorCode {
             ErrorCode::NoKey => "the key is missing",
             ErrorCode::BusyKey => "the key already exists",
             ErrorCode::NoModel => "the model is not defined",
+            ErrorCode::NoAction => "the action is not defined",
             ErrorCode::InUse => "the model still has documents",
             ErrorCode::NoPath => "nothing is at the path, or its parent is missing",
             ErrorCode::Type => "the value at the path is of the wrong kind",
@@ -122,8 +147,15 @@ impl ErrorCode {
                 "an index is out of range, a division by zero, a number that is not finite or has no exact integer, or arithmetic of a double with an integer that no double equals"
             }
             ErrorCode::Overflow => "the exact result does not fit a signed 64-bit integer",
-            ErrorCode::Schema => "the document would violate its model's schema",
+            ErrorCode::Schema => {
+                "the document would violate its model's schema, or ARGS that of the action"
+            }
             ErrorCode::Rule => "the document would violate a rule of its model",
+            ErrorCode::Unique => {
+                "another document of the model has the same values in an index with UNIQUE"
+            }
+            ErrorCode::NoIndex => "no index of the model serves the query",
+            ErrorCode::Indexing => "the indexes of the model are being built",
             ErrorCode::Condition => "an IF, EXISTS or MISSING is false, or a test of a PATCH",
             ErrorCode::Revision => "the document's revision is another one",
             ErrorCode::Expr => "an expression does not compile, fails, or exceeds its budget",
@@ -131,6 +163,12 @@ impl ErrorCode {
             ErrorCode::Deadlock => "waiting would close a cycle of owners",
             ErrorCode::TokenMismatch => "the token was used for a different request",
             ErrorCode::TokenExpired => "the token's window is over",
+            ErrorCode::NoPerm => {
+                "the caller may not run the server's command of a native, or not on this key or channel"
+            }
+            ErrorCode::TryAgain => {
+                "the hash slot is being moved, and the key of a native or the stream of changes is not there, or documents of the slot are on two nodes"
+            }
             ErrorCode::Limit => "a named limit would be exceeded",
         }
     }
@@ -141,10 +179,15 @@ impl ErrorCode {
             ErrorCode::NoKey
             | ErrorCode::BusyKey
             | ErrorCode::NoModel
+            | ErrorCode::NoAction
             | ErrorCode::InUse
             | ErrorCode::NoPath
+            | ErrorCode::Unique
+            | ErrorCode::NoIndex
+            | ErrorCode::Indexing
             | ErrorCode::Condition
-            | ErrorCode::Deadlock => true,
+            | ErrorCode::Deadlock
+            | ErrorCode::TryAgain => true,
             ErrorCode::Err
             | ErrorCode::WrongType
             | ErrorCode::Type
@@ -157,6 +200,7 @@ impl ErrorCode {
             | ErrorCode::LockLost
             | ErrorCode::TokenMismatch
             | ErrorCode::TokenExpired
+            | ErrorCode::NoPerm
             | ErrorCode::Limit => false,
         }
     }
@@ -211,6 +255,13 @@ impl Error {
 
     pub fn code(&self) -> ErrorCode {
         self.0.code
+    }
+
+    /// The error with another message.
+    #[cold]
+    pub fn with_message(mut self, message: String) -> Error {
+        self.0.message = message.into();
+        self
     }
 
     pub fn message(&self) -> &str {

@@ -1,30 +1,30 @@
 //! The keyspace, clock and settings that a command works on, and the outcome that it returns.
 
 use std::ffi::CStr;
+use std::mem;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::budget::{Allowance, WorkLimits};
+use crate::changes::RecordedChanges;
+use crate::claim::ClaimQuestion;
 use crate::document::{Document, NewDocument, Revisions};
-use crate::error::Result;
+use crate::error::{ErrorCode, Result};
 use crate::expiry::Expiry;
 use crate::expr::{AllowedNames, ExprLimits, Program};
+use crate::index::Entries;
 use crate::lock::{Engine, LockLimits, Moment, Store};
 use crate::model::Models;
 use crate::model::schema::SchemaLimits;
+use crate::native::{NativeCall, NativeCalls, NativeReply, NativeSource};
 use crate::path::PathLimits;
-use crate::reply::Reply;
+use crate::reply::{Reply, keep_text};
 use crate::token::Token;
 use crate::value::Limits;
 use crate::value::edit::Journal;
 
-/// A key of the command: its name, and the position of its argument.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Key<'a> {
-    pub arg: usize,
-    pub name: &'a [u8],
-}
+pub use crate::keys::Key;
 
 /// The configured limits.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,42 @@ pub struct Settings {
     pub schemas: SchemaLimits,
     pub transactions: TransactionLimits,
     pub locks: LockLimits,
+    pub actions: ActionLimits,
+    pub finding: FindLimits,
+}
+
+/// Bounds on one query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FindLimits {
+    /// Entries of an index that one `MODEL.FIND` looks at. Configuration `model.find-entries`.
+    pub entries: u64,
+    /// Requests that wait for documents to be found. Configuration `model.find-waiters`.
+    pub waiters: u64,
+}
+
+impl FindLimits {
+    pub const DEFAULT: FindLimits = FindLimits {
+        entries: crate::limit::FIND_ENTRIES.default,
+        waiters: crate::limit::FIND_WAITERS.default,
+    };
+    pub const NONE: FindLimits = FindLimits { entries: u64::MAX, waiters: u64::MAX };
+}
+
+/// Bounds on actions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActionLimits {
+    /// Definitions at a time. Configuration `model.actions`.
+    pub count: u64,
+    /// Bytes of one definition. Configuration `model.action-bytes`.
+    pub bytes: u64,
+}
+
+impl ActionLimits {
+    pub const DEFAULT: ActionLimits = ActionLimits {
+        count: crate::limit::ACTIONS.default,
+        bytes: crate::limit::ACTION_BYTES.default,
+    };
+    pub const NONE: ActionLimits = ActionLimits { count: u64::MAX, bytes: u64::MAX };
 }
 
 /// Bounds on one transaction.
@@ -43,14 +79,19 @@ pub struct Settings {
 pub struct TransactionLimits {
     /// Bytes of a reply that is recorded under a token. Configuration `model.token-reply-bytes`.
     pub token_reply_bytes: u64,
+    /// Bytes of content of one entry of a change stream. Configuration `model.change-bytes`.
+    pub change_bytes: u64,
 }
 
 impl TransactionLimits {
     /// Room for the replies of some hundred reads; a token is kept in memory as long as its
     /// window is open.
-    pub const DEFAULT: TransactionLimits =
-        TransactionLimits { token_reply_bytes: crate::limit::TOKEN_REPLY_BYTES.default };
-    pub const NONE: TransactionLimits = TransactionLimits { token_reply_bytes: u64::MAX };
+    pub const DEFAULT: TransactionLimits = TransactionLimits {
+        token_reply_bytes: crate::limit::TOKEN_REPLY_BYTES.default,
+        change_bytes: crate::limit::CHANGE_BYTES.default,
+    };
+    pub const NONE: TransactionLimits =
+        TransactionLimits { token_reply_bytes: u64::MAX, change_bytes: u64::MAX };
 }
 
 impl Settings {
@@ -63,6 +104,8 @@ impl Settings {
         schemas: SchemaLimits::NONE,
         transactions: TransactionLimits::NONE,
         locks: LockLimits::NONE,
+        actions: ActionLimits::NONE,
+        finding: FindLimits::NONE,
     };
     pub const DEFAULT: Settings = Settings {
         document: Limits::DEFAULT,
@@ -72,6 +115,8 @@ impl Settings {
         schemas: SchemaLimits::DEFAULT,
         transactions: TransactionLimits::DEFAULT,
         locks: LockLimits::DEFAULT,
+        actions: ActionLimits::DEFAULT,
+        finding: FindLimits::DEFAULT,
     };
 }
 
@@ -120,8 +165,29 @@ pub trait Host {
     /// As [`Host::open`], for several keys at once, whose names all differ.
     fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Documents<'_>>;
 
-    /// Stores a document, in place of any document at the key. The time to live stays as it was.
-    fn put(&mut self, key: Key<'_>, document: NewDocument);
+    /// Calls `run` with what [`Host::open_all`] gives, for a transaction with natives: a key whose role is not that of a document may hold
+    /// anything a structure of the server can be; `WRONGTYPE` where a key of natives holds a document or a token.
+    /// The structures are read while the documents are borrowed.
+    fn open_beside(
+        &mut self,
+        keys: &[Key<'_>],
+        roles: &[KeyRole],
+        run: &mut RunBeside<'_>,
+    ) -> Result<()>;
+
+    /// Runs the commands of natives in order and calls `each` with their replies, after the `effects` of the documents were
+    /// sent to replicas and announced. The slot of a call is a position in `keys`. Nothing was refused, and nothing of a document is borrowed.
+    fn run_natives(
+        &mut self,
+        effects: &[KeyEffect],
+        keys: &[Key<'_>],
+        calls: &[NativeCall],
+        each: &mut dyn FnMut(NativeReply),
+    );
+
+    /// Stores a document, in place of any document at the key. The time to live stays as it was. `entries` are those in all
+    /// indexes of its model, where they were computed.
+    fn put(&mut self, key: Key<'_>, document: NewDocument, entries: Option<&Entries>);
 
     /// Deletes a key that holds a document.
     fn remove(&mut self, key: Key<'_>);
@@ -149,11 +215,62 @@ pub trait Host {
     /// The database the command runs in.
     fn database(&mut self) -> i32;
 
+    /// The documents among which UNIQUE is validated.
+    fn index_scope(&mut self) -> IndexScope;
+
+    /// The document at a key that is no argument of the command; none where it is missing or has expired, or the key
+    /// holds something else.
+    fn look(&mut self, name: &[u8]) -> Option<&Document>;
+
+    /// Flag: the caller may read this key, and this server owns it.
+    fn may_look(&mut self, name: &[u8]) -> bool;
+
+    /// Counts a query, for metrics.
+    fn note_query(&mut self, _: QueryEvent) {}
+
+    /// Flag: a document of the model is at a key, and this server owns it. Neither its last use nor its expiry changes.
+    fn has_document(&mut self, name: &[u8], model: &str) -> bool;
+
+    /// Flag: every document of the key's hash slot is on this server. False while the slot is moved key by key.
+    fn has_whole_slot(&mut self, key: &[u8]) -> bool;
+
+    /// As [`Host::may_look`], and the caller may change it, too.
+    fn may_change(&mut self, name: &[u8]) -> bool;
+
+    /// Adds keys that the command found. Their numbers, as [`Key::arg`] has them, go on behind those of the command's
+    /// arguments, of which there are so many. Called once; no document is borrowed.
+    fn name_keys(&mut self, arguments: usize, names: &[&[u8]]);
+
+    /// Makes the entries in indexes those of the document at a key, whose content was changed. `entries` are those in the
+    /// indexes that the change can have touched, where they were computed.
+    fn follow(&mut self, key: Key<'_>, entries: Option<&Entries>);
+
+    /// Flag: changes of models with `CHANGES` are recorded here: this server is a master.
+    fn records_changes(&mut self) -> bool;
+
+    /// Refuses a change of a document whose stream could not take its entry: `WRONGTYPE`, `LIMIT`, or `TRYAGAIN` while
+    /// the stream of the key's hash slot is on another node. Nothing of a document is borrowed.
+    fn check_stream(&mut self, model: &str, key: &[u8]) -> Result<()>;
+
+    /// The number of the last entry of a model's stream; none where it has none. `key` names the hash slot; without one
+    /// there is none in a cluster.
+    fn stream_position(&mut self, model: &str, key: Option<&[u8]>) -> Option<u64>;
+
+    /// The document for which a command was refused with `UNIQUE`: it may have expired, and the server not have
+    /// noticed.
+    fn note_conflict(&mut self, name: Option<Vec<u8>>);
+
     /// The connection the command came from; 0 where there is none.
     fn client(&mut self) -> u64;
 
     /// Flag: the client may be blocked. Not in `MULTI`, and not in a script.
     fn may_wait(&mut self) -> bool;
+
+    /// The key of the only document that may be found: the command is one that waited for it.
+    fn only_document(&mut self) -> Option<Vec<u8>>;
+
+    /// The requests that wait for documents to be found, as a new one for this model sees them.
+    fn claim_line(&mut self, model: &str) -> ClaimLineState;
 
     /// The moment of the command, for leases and fences.
     fn moment(&mut self) -> Moment;
@@ -169,8 +286,43 @@ pub trait Host {
     fn keep_journal(&mut self, journal: Box<Journal>);
 }
 
+/// An event of a query, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryEvent {
+    /// A query looks at the entries of an index.
+    ByIndex,
+    /// One looks at all documents of a model with indexes, by their names.
+    OverDocuments,
+    /// One visits the keys of the server.
+    OverKeys,
+    Refused(ErrorCode),
+    /// It has looked at so many entries, or visited so many keys, and found so many documents.
+    Looked(u64, u64),
+}
+
+/// The documents among which UNIQUE is validated: those of a database; in a cluster, of a hash slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexScope {
+    pub database: i32,
+    pub clustered: bool,
+}
+
+/// The use of a key in a transaction with natives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyRole {
+    /// A block is about the document at the key.
+    Document,
+    /// Natives are about the structure at the key.
+    Native,
+    /// Expressions may read what is at the key, or it is the name of a channel.
+    Other,
+}
+
 /// The documents at several keys, in their order; none where a key is missing.
-pub type Documents<'h> = SmallVec<[Option<&'h mut Document>; 2]>;
+pub type Documents<'h> = SmallVec<[Option<&'h mut Document>; 4]>;
+
+/// A function that works with documents and structures, see [`Host::open_beside`].
+pub type RunBeside<'r> = dyn FnMut(Documents<'_>, &dyn NativeSource) -> Result<()> + 'r;
 
 /// A function that works with locks, see [`Host::with_locks`].
 pub type WithLocks<'r> = dyn FnMut(&mut Engine, &mut dyn Store, Moment) + 'r;
@@ -181,17 +333,80 @@ pub struct Outcome {
     pub reply: Reply,
     /// One for each key that was changed, in order.
     pub effects: SmallVec<[KeyEffect; 2]>,
-    /// A changed definition, see [`crate::codec::definition`], for replicas, the AOF and other shards.
+    /// A changed definition of a model or an action, see [`crate::codec::definition`], for replicas, the AOF and other
+    /// shards.
     pub definition: Option<Vec<u8>>,
     /// The client gets its reply later.
     pub waits: Option<Waiting>,
+    /// The client gets its reply when a document is found.
+    pub lines_up: Option<Box<ClaimWait>>,
+    /// The commands of natives, which were run.
+    pub natives: Option<RanNatives>,
+    /// Entries for change streams, appended behind everything else.
+    pub changes: Option<Box<RecordedChanges>>,
+}
+
+impl Outcome {
+    /// Flag: there is something to replicate or to announce.
+    #[inline]
+    pub fn changes_anything(&self) -> bool {
+        !self.effects.is_empty()
+            || self.definition.is_some()
+            || self.natives.is_some()
+            || self.changes.is_some()
+    }
+
+    /// Keeps the buffers of an outcome that was carried out, for later ones.
+    #[inline]
+    pub fn recycle(&mut self) {
+        mem::replace(&mut self.reply, Reply::Null).recycle();
+        for effect in &mut self.effects {
+            if let Sent::Effect(effect, _) = &mut effect.sent {
+                keep_text(mem::take(effect));
+            }
+        }
+    }
+}
+
+/// The commands of natives that ran in a transaction.
+#[derive(Debug)]
+pub struct RanNatives {
+    pub calls: NativeCalls,
+    /// How many effects stand before them; those behind are to be sent still.
+    pub after: usize,
 }
 
 impl From<Reply> for Outcome {
     /// Nothing was changed.
     fn from(reply: Reply) -> Outcome {
-        Outcome { reply, effects: SmallVec::new(), definition: None, waits: None }
+        Outcome {
+            reply,
+            effects: SmallVec::new(),
+            definition: None,
+            waits: None,
+            lines_up: None,
+            natives: None,
+            changes: None,
+        }
     }
+}
+
+/// A client that waits for a document to be found.
+#[derive(Debug)]
+pub struct ClaimWait {
+    pub question: ClaimQuestion,
+    /// How long it may wait; then the reply is that of a search that found nothing.
+    pub wait_ms: u64,
+    /// Flag: it was not searched for yet, because earlier requests have to be asked first.
+    pub is_asked: bool,
+}
+
+/// The line of requests that wait for documents to be found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClaimLineState {
+    pub waiting: usize,
+    /// Flag: a new request may not search by itself, see [`crate::claim::ClaimLine::is_busy`].
+    pub is_busy: bool,
 }
 
 /// A client that waits for a lock.
@@ -217,7 +432,7 @@ pub struct LockReply {
 /// A change of one key, to be signalled, announced and propagated.
 #[derive(Debug)]
 pub struct KeyEffect {
-    /// The position of the key among the arguments.
+    /// The position of the key among the arguments, or behind them, see [`Host::name_keys`].
     pub key_arg: usize,
     /// The keyspace event of a changed content, if it changed.
     pub event: Option<&'static CStr>,

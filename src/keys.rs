@@ -3,11 +3,18 @@
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+/// A key of the command: its name, and the position of its argument.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Key<'a> {
+    pub arg: usize,
+    pub name: &'a [u8],
+}
+
 /// Keys by name. A few are compared one by one, many are found by their hash: commands name thousands
 /// of keys as they like.
 #[derive(Default)]
 pub struct KeyIndex<'a> {
-    names: SmallVec<[&'a [u8]; 2]>,
+    names: SmallVec<[&'a [u8]; 4]>,
     /// None where there are few.
     by_name: Option<Box<ByName<'a>>>,
 }

@@ -5,6 +5,8 @@
 
 pub mod argument;
 pub mod budget;
+pub mod changes;
+pub mod claim;
 pub mod codec;
 pub mod command;
 pub mod docs;
@@ -13,10 +15,12 @@ pub mod error;
 pub mod expiry;
 pub mod expr;
 pub mod host;
+pub mod index;
 pub mod keys;
 pub mod limit;
 pub mod lock;
 pub mod model;
+pub mod native;
 pub mod op;
 pub mod path;
 pub mod reply;
@@ -25,6 +29,7 @@ pub mod time;
 pub mod token;
 pub mod txn;
 pub mod value;
+pub mod version;
 
 #[cfg(feature = "module")]
 pub mod redis;

@@ -88,6 +88,15 @@ configured {
     EXPRESSION_CACHE_BYTES: "model.expression-cache-bytes", 4 << 20, 1..1 << 30, Bytes, "memory of the compiled expressions in the cache";
     TOKEN_REPLY_BYTES: "model.token-reply-bytes", 64 << 10, 1..1 << 30, Bytes,
         "a reply that is recorded under a token, or restored with one";
+    CHANGE_BYTES: "model.change-bytes", 512 << 20, 1..512 << 20, Bytes,
+        "the content of one entry of a change stream: a patch, or the documents before and after";
+    ACTIONS: "model.actions", 4096, 1..1 << 16, Count, "actions that are defined at the same time";
+    ACTION_BYTES: "model.action-bytes", 1 << 20, 1..16 << 20, Bytes,
+        "an action: its roles, the schema behind PARAMS and its blocks, together";
+    FIND_ENTRIES: "model.find-entries", 10_000, 1..1 << 20, Count,
+        "entries of an index that one `MODEL.FIND` looks at; then it returns what it has found, and a cursor";
+    FIND_WAITERS: "model.find-waiters", 10_000, 1..1 << 20, Count,
+        "requests of `MODEL.FINDOP` with `WAIT` that wait on this server";
     LOCK_WAITERS: "model.lock-waiters", 10_000, 1..1 << 20, Count, "requests that wait for one lock";
     LOCK_NAMES: "model.lock-names", 1000, 1..1 << 20, Count, "locks held on one document";
     LOCK_HOLDERS: "model.lock-holders", 10_000, 1..1 << 20, Count, "holders of one shared lock";
@@ -96,9 +105,12 @@ configured {
         "the longest lease, in milliseconds";
 }
 fixed {
-    TRANSACTION_KEYS: "transaction-keys", 1024, Count, "keys of one transaction or `MODEL.MLOCK`";
+    TRANSACTION_KEYS: "transaction-keys", 1024, Count, "keys of one transaction or `MODEL.MLOCK`, roles of an action";
     BLOCKS: "blocks", 1024, Count, "blocks of one transaction";
     STATEMENTS: "statements", 1024, Count, "statements of one command, all blocks together";
+    STREAM_ENTRY_BYTES: "stream-entry-bytes", 1 << 30, Bytes, "the fields and values of one native `XADD`";
+    STREAM_ID: "stream-id", u64::MAX, Count,
+        "each part of the id of a stream's entry: a native `XADD` behind the last one is refused";
     PATHS: "paths", 1024, Count, "paths of one `MODEL.GET` or `MODEL.MGET`";
     CURRENT_BYTES: "current-bytes", 64 << 10, Bytes,
         "the JSON text of `current` in a refusal; for a longer one the refusal has its length as `current-bytes`";
@@ -117,6 +129,18 @@ fixed {
     EXPRESSION_CHAIN: "expression-chain", 1000, Count, "operators or members in a row in an expression; 192 inside a call";
     MODELS: "models", 4096, Count, "models that are defined at the same time";
     MODEL_NAME_BYTES: "model-name-bytes", 255, Bytes, "a model's name";
+    ACTION_NAME_BYTES: "action-name-bytes", 255, Bytes, "an action's name";
+    ROLE_NAME_BYTES: "role-name-bytes", 255, Bytes, "the name of an action's role";
+    FIND_LIMIT: "find-limit", 10_000, Count, "a `LIMIT` of `MODEL.FIND`";
+    FINDOP_LIMIT: "findop-limit", 1000, Count, "a `LIMIT` of `MODEL.FINDOP`";
+    FINDOP_WAIT_BYTES: "findop-wait-bytes", 1 << 20, Bytes,
+        "all arguments of a `MODEL.FINDOP` that waits";
+    FINDOP_WAIT: "findop-wait", TEN_YEARS_MS, Milliseconds, "a `WAIT` of `MODEL.FINDOP`, in milliseconds: ten years";
+    INDEXES: "indexes", 16, Count, "indexes of one model";
+    INDEX_PARTS: "index-parts", 8, Count, "parts of one index";
+    INDEX_VALUES: "index-values", 1000, Count,
+        "values that a document has in a part of an index, when it is written";
+    INDEX_NAME_BYTES: "index-name-bytes", 255, Bytes, "the name of an index";
     RULES: "rules", 64, Count, "rules of one model";
     DEFINITION_VERSIONS: "definition-versions", (u32::MAX >> 1) as u64, Count, "versions of one definition";
     SCHEMA_DEPTH: "model.schema-depth", 100, Count, "nesting of arrays and objects in a schema";
@@ -130,7 +154,7 @@ fixed {
     SCHEMA_STEPS: "model.schema-steps", 1 << 27, Count,
         "steps of validating a whole document, with every comparison with a value of an `enum`";
     LOCK_NAME_BYTES: "lock-name-bytes", 256, Bytes, "the name of a lock or an owner";
-    LOCK_WAIT: "lock-wait", TEN_YEARS_MS, Milliseconds, "a `WAIT`, in milliseconds: ten years";
+    LOCK_WAIT: "lock-wait", TEN_YEARS_MS, Milliseconds, "a `WAIT` of a lock, in milliseconds: ten years";
     TOKEN_WINDOW: "token-window", TEN_YEARS_MS, Milliseconds, "a `WINDOW`, in milliseconds: ten years";
 }
 }

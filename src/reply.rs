@@ -21,6 +21,10 @@ pub enum Reply {
     Ok,
     /// The revision the command gives the document; filled in at commit.
     Revision,
+    /// The reply of a native, by its number among the commands of the transaction; filled in when they ran.
+    Native(u32),
+    /// The server's refusal of a native that nothing foretold.
+    Refused(Vec<u8>),
     Array(Vec<Reply>),
     /// A RESP3 map; names and values in turn in RESP2.
     Map(Vec<(&'static str, Reply)>),
@@ -30,9 +34,68 @@ pub enum Reply {
 const LISTS_KEPT: usize = 8;
 const LIST_KEPT_MAX: usize = 64;
 
+/// Texts that are kept for later replies, and the most bytes that they have room for.
+const TEXTS_KEPT: usize = 4;
+const TEXT_KEPT_MAX: usize = 1 << 16;
+
 thread_local! {
-    /// Empty lists of earlier commands.
-    static LISTS: RefCell<Vec<Vec<Reply>>> = const { RefCell::new(Vec::new()) };
+    static KEPT: RefCell<KeptBuffers> =
+        const { RefCell::new(KeptBuffers { lists: Vec::new(), texts: Vec::new() }) };
+}
+
+/// Empty lists and texts of earlier replies.
+struct KeptBuffers {
+    lists: Vec<Vec<Reply>>,
+    texts: Vec<Vec<u8>>,
+}
+
+impl KeptBuffers {
+    /// Keeps the lists and the texts of a reply.
+    fn keep(&mut self, reply: Reply) {
+        match reply {
+            Reply::Array(mut items) if items.capacity() <= LIST_KEPT_MAX => {
+                for item in &mut items {
+                    if matches!(item, Reply::Array(_) | Reply::Json(_) | Reply::Text(_)) {
+                        self.keep(std::mem::replace(item, Reply::Null));
+                    }
+                }
+                items.clear();
+                if self.lists.len() < LISTS_KEPT {
+                    self.lists.push(items);
+                }
+            }
+            Reply::Json(text) | Reply::Text(text) => self.keep_text(text),
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn keep_text(&mut self, mut text: Vec<u8>) {
+        if (1..=TEXT_KEPT_MAX).contains(&text.capacity()) && self.texts.len() < TEXTS_KEPT {
+            text.clear();
+            self.texts.push(text);
+        }
+    }
+}
+
+/// An empty text, in the buffer of an earlier one most of the time.
+#[inline]
+pub fn empty_text() -> Vec<u8> {
+    KEPT.with_borrow_mut(|kept| kept.texts.pop()).unwrap_or_default()
+}
+
+/// A copy of a text, see [`empty_text`].
+#[inline]
+pub fn text_of(bytes: &[u8]) -> Vec<u8> {
+    let mut text = empty_text();
+    text.extend_from_slice(bytes);
+    text
+}
+
+/// Keeps the buffer of a text for later ones.
+#[inline]
+pub fn keep_text(text: Vec<u8>) {
+    KEPT.with_borrow_mut(|kept| kept.keep_text(text));
 }
 
 /// A reply takes at least so many bytes in memory.
@@ -44,12 +107,17 @@ impl Reply {
     #[inline]
     pub fn bytes(&self) -> u64 {
         match self {
-            Reply::Json(text) | Reply::Text(text) => (text.len() as u64).max(BYTES_MIN),
+            Reply::Json(text) | Reply::Text(text) | Reply::Refused(text) => {
+                (text.len() as u64).max(BYTES_MIN)
+            }
             Reply::Array(items) => items.iter().map(Reply::bytes).sum(),
             Reply::Map(members) => members.iter().map(|(_, reply)| reply.bytes()).sum(),
-            Reply::Null | Reply::Int(_) | Reply::Number(_) | Reply::Ok | Reply::Revision => {
-                BYTES_MIN
-            }
+            Reply::Null
+            | Reply::Int(_)
+            | Reply::Number(_)
+            | Reply::Ok
+            | Reply::Revision
+            | Reply::Native(_) => BYTES_MIN,
         }
     }
 
@@ -66,7 +134,7 @@ impl Reply {
         match view.as_number() {
             Some(number) => Reply::Number(number),
             None => {
-                let mut text = Vec::with_capacity(view.text_hint());
+                let mut text = empty_text();
                 print::json(view, &mut text);
                 Reply::Json(text)
             }
@@ -76,24 +144,17 @@ impl Reply {
     /// An empty list for an array, with room for `count` replies: one of an earlier command, most of the time.
     #[inline]
     pub fn list(count: usize) -> Vec<Reply> {
-        let mut list = LISTS.with_borrow_mut(Vec::pop).unwrap_or_default();
+        let mut list = KEPT.with_borrow_mut(|kept| kept.lists.pop()).unwrap_or_default();
         list.reserve(count);
         list
     }
 
-    /// Keeps the lists of a reply that was sent, for [`Reply::list`].
+    /// Keeps the lists and the texts of a reply that was sent, for later ones.
     #[inline]
     pub fn recycle(self) {
-        let Reply::Array(mut items) = self else { return };
-        if items.capacity() > LIST_KEPT_MAX {
-            return;
+        if matches!(self, Reply::Array(_) | Reply::Json(_) | Reply::Text(_)) {
+            KEPT.with_borrow_mut(|kept| kept.keep(self));
         }
-        items.drain(..).for_each(Reply::recycle);
-        LISTS.with_borrow_mut(|lists| {
-            if lists.len() < LISTS_KEPT {
-                lists.push(items);
-            }
-        });
     }
 
     pub fn count(count: usize) -> Reply {
@@ -107,6 +168,17 @@ impl Reply {
                 *self = revision.map_or(Reply::Null, |revision| Reply::Int(revision as i64));
             }
             Reply::Array(items) => items.iter_mut().for_each(|item| item.fill_revision(revision)),
+            _ => {}
+        }
+    }
+
+    /// Fills in the replies of natives.
+    pub fn fill_natives(&mut self, replies: &mut [Reply]) {
+        match self {
+            Reply::Native(nth) => {
+                *self = std::mem::replace(&mut replies[*nth as usize], Reply::Null)
+            }
+            Reply::Array(items) => items.iter_mut().for_each(|item| item.fill_natives(replies)),
             _ => {}
         }
     }
@@ -125,9 +197,10 @@ impl Reply {
                 number.print(&mut out);
                 String::from_utf8_lossy(&out).into_owned()
             }
-            Reply::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            Reply::Text(text) | Reply::Refused(text) => String::from_utf8_lossy(text).into_owned(),
             Reply::Ok => "OK".into(),
             Reply::Revision => "(revision)".into(),
+            Reply::Native(nth) => format!("(native {nth})"),
             Reply::Array(items) => format!("[{}]", join(items)),
             Reply::Map(members) => {
                 let members =

@@ -8,7 +8,7 @@ use redis_model::docs;
 use redis_model::error::ErrorCode;
 use redis_model::reply::Reply;
 use redis_model::testing::MemoryHost;
-use redis_model::{op, txn};
+use redis_model::{native, op, txn};
 
 /// The reply in the examples' notation; revisions differ from run to run.
 fn notation(reply: &Reply) -> String {
@@ -40,6 +40,26 @@ fn examples_are_true() {
                     Err(error) => error.code().word().to_owned(),
                 };
                 assert_eq!(found, line.reply, "{}: {}", line.at, line.command);
+            }
+        }
+    }
+}
+
+/// The host asserts that a command declares the code of each of its errors.
+#[test]
+fn the_error_for_an_integer_outside_64_bits_is_declared() {
+    let is_integer = |word: &str| word.parse::<i64>().is_ok();
+    for spec in command::all() {
+        for example in spec.examples {
+            let mut host = MemoryHost::default();
+            for line in example.0 {
+                let words = line.words();
+                for place in (1..words.len()).filter(|place| is_integer(words[*place])) {
+                    let mut spoiled = words.clone();
+                    spoiled[place] = "99999999999999999999";
+                    let _ = host.call(&spoiled);
+                }
+                let _ = host.call(&words);
             }
         }
     }
@@ -101,9 +121,25 @@ fn the_tables_of_limits_are_up_to_date() {
 
 /// Words in the tables of docs/coming-from.md that are not declared here: commands of the server, and
 /// operands.
-const OTHERS: [&str; 12] = [
-    "ASC", "COPY", "EXISTS", "EXPIRE", "ISO", "MATCH", "MEMORY", "MS", "MULTI", "SCAN", "USAGE",
+const OTHERS: [&str; 18] = [
+    "ASC",
+    "BLMOVE",
+    "BLOCK",
+    "BZPOPMIN",
+    "COPY",
+    "EXISTS",
+    "EXPIRE",
+    "ISO",
+    "MATCH",
+    "MEMORY",
+    "MS",
+    "MULTI",
+    "SCAN",
+    "STREAMS",
+    "USAGE",
     "WATCH",
+    "XREAD",
+    "XREADGROUP",
 ];
 
 #[test]
@@ -114,6 +150,7 @@ fn the_migration_tables_name_existing_commands() {
         keywords(spec.args, &mut known);
     }
     known.extend(op::all().iter().map(|spec| spec.name));
+    known.extend(native::all().iter().map(|spec| spec.name));
     known.extend(txn::ASSERTIONS.iter().map(|spec| spec.name));
     known.extend(ErrorCode::ALL.map(ErrorCode::word));
 
@@ -207,12 +244,17 @@ fn what_any_configuration_accepts_is_accepted_again_by_a_replica() {
             "model.expression-depth" => none.expressions.depth.into(),
             "model.expression-steps" => none.expressions.steps,
             "model.token-reply-bytes" => none.transactions.token_reply_bytes,
+            "model.change-bytes" => none.transactions.change_bytes,
             "model.lock-waiters" => none.locks.waiters,
             "model.lock-names" => none.locks.names,
             "model.lock-holders" => none.locks.holders,
             "model.lock-lease-max" => none.locks.lease_ms_max,
+            "model.actions" => none.actions.count,
+            "model.action-bytes" => none.actions.bytes,
             // A lower bound.
             "model.lock-lease-min" => limit.max - none.locks.lease_ms_min,
+            "model.find-entries" => none.finding.entries,
+            "model.find-waiters" => none.finding.waiters,
             // A limit of what is kept, not of what is accepted.
             "model.expression-cache-entries" | "model.expression-cache-bytes" => limit.max,
             other => panic!("src/limit.rs: {other} is new: name its value of Settings::NONE here"),

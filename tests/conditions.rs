@@ -66,7 +66,7 @@ fn a_strict_operator_needs_a_match() {
         (&["STRICT"], "ERR STRICT needs an operator"),
         (&["STRICT", "EXISTS"], "ERR STRICT needs an operator"),
         (&["STRICT", "STRICT", "GET", "$"], "ERR STRICT needs an operator"),
-        (&["STRICT", "WHEN", "true", "GET", "$"], "ERR STRICT needs an operator"),
+        (&["STRICT", "WHEN", "true", "GET", "$"], "ERR WHEN stands once, before STRICT"),
         (&["WHEN", "true", "STRICT"], "ERR STRICT needs an operator"),
     ] {
         let mut host = host(&[("k", DOCUMENT)]);

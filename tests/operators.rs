@@ -587,3 +587,52 @@ fn documents_are_made_of_computed_operands() {
     assert_eq!(txn(&["CREATE", "any", "=1 / 0"]), Err(ErrorCode::BusyKey));
     assert_eq!(txn(&["DELETE", "CREATE", "any", "=self"]), Err(ErrorCode::Expr));
 }
+
+#[test]
+fn a_large_array_is_inserted_as_its_elements_are() {
+    let list = |range: std::ops::Range<u32>| {
+        let all: Vec<String> = range.map(|n| format!("{n},[\"x\",{n}]")).collect();
+        all.join(",")
+    };
+    let meta = |host: &mut MemoryHost, key: &str| {
+        let notation = host.call(&["MODEL.META", key]).unwrap().reply.notation();
+        notation.split(" bytes ").nth(1).map(str::to_owned)
+    };
+    for (there, new) in [(0, 2000), (1, 2000), (30, 2000), (3000, 2000), (3000, 2), (2, 3)] {
+        let (old, added) = (list(0..there), list(9000..9000 + new));
+        let front = list(0..there / 2);
+        let back = list(there / 2..there);
+        let joined = |parts: &[&str]| {
+            let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
+            format!("[{}]", parts.join(","))
+        };
+        let middle = (there / 2 * 2).to_string();
+        for (statement, expected) in [
+            (vec!["APPEND", "$"], joined(&[&old, &added])),
+            (vec!["PREPEND", "$"], joined(&[&added, &old])),
+            (vec!["INSERT", "$", &middle], joined(&[&front, &added, &back])),
+        ] {
+            let mut host = MemoryHost::default();
+            host.call(&["MODEL.SET", "k", "any", &format!("[{old}]")]).unwrap();
+            let operand = format!("[{added}]");
+            let with = |more: &[&'static str]| {
+                let mut command = vec!["MODEL.FIELDOP", "k"];
+                command.extend(&statement);
+                command.push(&operand);
+                command.extend(more);
+                command.into_iter().map(str::to_owned).collect::<Vec<_>>()
+            };
+            let call = |host: &mut MemoryHost, command: &[String]| {
+                host.call(&command.iter().map(String::as_str).collect::<Vec<_>>()).map(drop)
+            };
+            call(&mut host, &with(&["IF", "false"])).unwrap_err();
+            let text = host.call(&["MODEL.GET", "k"]).unwrap().reply.notation();
+            assert_eq!(text, format!("[{old}]"), "reverted: {statement:?}");
+            call(&mut host, &with(&[])).unwrap();
+            let text = host.call(&["MODEL.GET", "k"]).unwrap().reply.notation();
+            assert_eq!(text, expected, "{statement:?} of {new} to {there}");
+            host.call(&["MODEL.SET", "other", "any", &expected]).unwrap();
+            assert_eq!(meta(&mut host, "k"), meta(&mut host, "other"), "{statement:?}");
+        }
+    }
+}

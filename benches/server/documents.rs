@@ -1,6 +1,7 @@
 //! The documents everything is measured with, as JSON text and as the fields of a hash.
 
 /// Pseudo-random numbers from a fixed seed, so that every run asks for the same.
+#[derive(Clone, Copy)]
 pub struct Random(u64);
 
 impl Random {
@@ -120,6 +121,11 @@ pub fn player_fields(nth: usize) -> Vec<String> {
     let members = player_members(nth).into_iter();
     members.flat_map(|(name, value)| [name.to_string(), bare(value)]).collect()
 }
+
+/// `items: Optional[List[Item]]`, as Pydantic writes it.
+pub const OPTIONAL_LIST_SCHEMA: &str = r##"{"$defs":{"Item":{"type":"object","required":["n"],
+    "properties":{"n":{"type":"integer"},"tags":{"type":"array","items":{"type":"string"}}}}},
+    "type":"object","properties":{"items":{"anyOf":[{"type":"array","items":{"$ref":"#/$defs/Item"}},{"type":"null"}]}}}"##;
 
 /// An order of 78 lines: about 10 KB.
 pub fn order(nth: usize) -> String {

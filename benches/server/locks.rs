@@ -20,7 +20,7 @@ const WINDOW: usize = 512;
 /// Sent for the release of what is polled for, as an application does.
 const DELETE_IF_MINE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end";
 
-const CLIENTS: [usize; 4] = [2, 10, 100, 1000];
+pub const CLIENTS: [usize; 4] = [2, 10, 100, 1000];
 const HAND_OVERS: usize = 1000;
 const POLL: Duration = Duration::from_millis(100);
 /// How long who polls keeps the lock.
@@ -47,6 +47,9 @@ pub fn measure(
     wanted: impl Fn(&str) -> bool,
 ) -> (Vec<Line>, Vec<HandOvers>) {
     let mut lines = Vec::new();
+    if !wanted(WORK) && !CLIENTS.into_iter().any(|clients| wanted(&name(clients))) {
+        return (lines, Vec::new());
+    }
     let mut connection = server.connect();
     let sha = connection.text(&["SCRIPT", "LOAD", DELETE_IF_MINE]);
     let set = |nth| words(&format!("MODEL.SET doc:{nth} any {{\"n\":1}}"));
@@ -66,20 +69,10 @@ pub fn measure(
             served_by_polling: 0.0,
         };
         let mut pairs = Vec::new();
-        for round in 0..=rounds {
-            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-            if round % 2 == 0 {
-                ours = hand_over(server, clients, &Lock);
-            }
-            theirs.extend(hand_over(server, clients, &Token));
-            if round % 2 == 1 {
-                ours = hand_over(server, clients, &Lock);
-            }
-            if round > 0 {
-                pairs.push((median(ours.clone()), median(theirs.clone())));
-                hand_overs.lock.extend(ours);
-                hand_overs.blpop.extend(theirs);
-            }
+        for (ours, theirs) in take_turns(server, clients, rounds, &Lock, &Token) {
+            pairs.push((median(ours.clone()), median(theirs.clone())));
+            hand_overs.lock.extend(ours);
+            hand_overs.blpop.extend(theirs);
         }
         (hand_overs.polling, hand_overs.served_by_polling) = poll(server, clients, &sha);
         lines.push(line((&name(clients), "of a token by `BLPOP`", 1.5), &pairs, "ns"));
@@ -152,14 +145,38 @@ fn fence(reply: &[u8]) -> String {
     line.unwrap_or_else(|| panic!("a grant, not {text:?}")).to_owned()
 }
 
-/// The lock or queue entry that is handed over.
-trait Baton {
+/// Hand-overs of both sides, in nanoseconds, for each round after the first.
+pub fn take_turns(
+    server: &Server,
+    clients: usize,
+    rounds: usize,
+    ours: &dyn Baton,
+    theirs: &dyn Baton,
+) -> Vec<(Vec<f64>, Vec<f64>)> {
+    let turn = |round: usize| {
+        if round.is_multiple_of(2) {
+            let ours = hand_over(server, clients, ours);
+            return (ours, hand_over(server, clients, theirs));
+        }
+        let theirs = hand_over(server, clients, theirs);
+        (hand_over(server, clients, ours), theirs)
+    };
+    (0..=rounds).map(turn).skip(1).collect()
+}
+
+/// The lock, job or queue entry that is handed over.
+pub trait Baton {
     fn prepare(&self, connection: &mut Connection);
     /// Asks for it, and waits as long as it takes.
     fn ask(&self, connection: &mut Connection, client: usize);
     /// The part of its reply that the release needs.
     fn granted(&self, reply: &[u8]) -> String;
     fn release(&self, connection: &mut Connection, client: usize, grant: &str);
+
+    /// The reply to a release.
+    fn released(&self) -> &'static [u8] {
+        b":1\r\n"
+    }
 }
 
 struct Lock;
@@ -180,7 +197,7 @@ impl Baton for Lock {
     }
 }
 
-struct Token;
+pub struct Token;
 
 impl Baton for Token {
     fn prepare(&self, connection: &mut Connection) {
@@ -205,12 +222,14 @@ impl Baton for Token {
 /// From each release to the next grant. Clients ask again as soon as they have released, so that all but
 /// one wait; a client that is passed over would never be answered.
 fn hand_over(server: &Server, clients: usize, baton: &dyn Baton) -> Vec<f64> {
-    baton.prepare(&mut server.connect());
+    let mut control = server.connect();
+    // Requests of closed connections are gone.
+    while blocked(&mut control) > 0 {}
+    baton.prepare(&mut control);
     let open = || Connection::open_small(server.port).expect("the server listens");
     let mut connections: Vec<_> = (0..clients).map(|_| open()).collect();
     baton.ask(&mut connections[0], 0);
     let mut grant = baton.granted(connections[0].receive());
-    let mut control = server.connect();
     for (client, connection) in connections.iter_mut().enumerate().skip(1) {
         baton.ask(connection, client);
         // One after the other, so that this is their order.
@@ -223,7 +242,7 @@ fn hand_over(server: &Server, clients: usize, baton: &dyn Baton) -> Vec<f64> {
         baton.release(&mut connections[holder], holder, &grant);
         let granted = baton.granted(connections[next].receive());
         latencies.push(before.elapsed().as_nanos() as f64);
-        assert_eq!(connections[holder].receive(), b":1\r\n", "it was released");
+        assert_eq!(connections[holder].receive(), baton.released(), "it was released");
         baton.ask(&mut connections[holder], holder);
         grant = granted;
     }

@@ -8,7 +8,8 @@
 //! ```text
 //! bench [options] <module.so> <server>...
 //!   --rounds N    rounds of each row (default 9)
-//!   --only TEXT   only rows that contain TEXT, or the "longest hold"; neither memory nor RDB, except with `memory by shape`
+//!   --only TEXT   only rows that contain TEXT, or the "longest hold", or the "latency"; neither memory nor RDB, except with
+//!                 `memory by shape`
 //!   --profile     our side of the rows alone, for a profiler to watch; no table
 //!   --short       200,000 documents for RDB instead of a million
 //!   --no-rdb      no RDB
@@ -17,8 +18,11 @@
 
 mod chart;
 mod documents;
+mod finding;
 mod hold;
+mod latency;
 mod locks;
+mod queues;
 mod rows;
 mod server;
 #[path = "../../tests/server/shapes.rs"]
@@ -61,10 +65,14 @@ fn main() {
         let server = Server::start(program, &options.module, &cores, &dir);
         let version = server.version();
         eprintln!("bench: {version}, process {}", server.pid());
-        let mut lines = commands(&server, &options);
-        drop(server);
         let wanted =
             |work: &str| options.only.as_ref().is_none_or(|text| work.contains(text.as_str()));
+        let mut lines = commands(&server, &options);
+        let latencies = match wanted("latency") {
+            true => latency::measure(&server, options.rounds),
+            false => Vec::new(),
+        };
+        drop(server);
         let server = Server::start(program, &options.module, &cores, &dir.join("locks"));
         let (measured, hand_overs) = locks::measure(&server, options.rounds, wanted);
         lines.extend(measured);
@@ -77,6 +85,13 @@ fn main() {
             true => hold::measure(&start("hold")),
             false => Vec::new(),
         };
+        for count in [100_000, options.rdb_documents].into_iter().filter(|count| *count > 0) {
+            lines.extend(finding::measure(&start, count, options.rounds, wanted));
+        }
+        lines.extend(queues::measure(&start, options.rounds, wanted));
+        if options.rdb_documents > 0 && (wanted("RDB load") || wanted("build of")) {
+            lines.extend(finding::loads(&start, options.rdb_documents));
+        }
         if options.only.is_none() {
             lines.extend(memory(&start));
             if options.rdb_documents > 0 {
@@ -90,6 +105,7 @@ fn main() {
         if !hand_overs.is_empty() {
             locks::print(&hand_overs);
         }
+        latency::print(&latencies);
         hold::print(&holds);
     }
     let _ = std::fs::remove_dir_all(&dir);
@@ -148,6 +164,9 @@ fn usage() -> ! {
 fn commands(server: &Server, options: &Options) -> Vec<Line> {
     let wanted = |row: &rows::Row| options.only.as_ref().is_none_or(|text| row.work.contains(text));
     let rows: Vec<_> = rows::all().into_iter().filter(wanted).collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
     rows::load(server);
     let mut connection = server.connect();
     rows::verify_fresh(&mut connection);
@@ -155,35 +174,46 @@ fn commands(server: &Server, options: &Options) -> Vec<Line> {
     if options.profile {
         eprintln!("bench: profile process {}", server.pid());
         for row in &rows {
-            (0..options.rounds).for_each(|_| connection.run(&row.ours, row.window));
+            let rows::Side { requests, window, .. } = &row.ours;
+            (0..options.rounds).for_each(|_| connection.run(requests, *window));
         }
         std::process::exit(0);
     }
-    let mut time = |requests: &Requests, window: usize| {
+    let lines = take_turns(server, &mut connection, rows, options.rounds);
+    rows::verify(&mut connection);
+    lines
+}
+
+/// Measures both sides of rows. The round numbered 0 warms up and does not count. Rounds of all rows take turns, and so
+/// does the side that goes first, so that whatever else the machine does falls on all alike.
+fn take_turns(
+    server: &Server,
+    connection: &mut wire::Connection,
+    rows: Vec<rows::Row>,
+    rounds: usize,
+) -> Vec<Line> {
+    let mut time = |side: &rows::Side| {
         let before = server.cpu_ns();
-        connection.run(requests, window);
-        (server.cpu_ns() - before) as f64 / requests.len() as f64
+        connection.run(&side.requests, side.window);
+        (server.cpu_ns() - before) as f64 * side.each as f64 / side.requests.len() as f64
     };
     let mut measured = vec![Vec::new(); rows.len()];
-    // The round numbered 0 warms up and does not count. Rounds of all rows take turns, and so does
-    // the side that goes first, so that whatever else the machine does falls on all alike.
-    for round in 0..=options.rounds {
+    for round in 0..=rounds {
         for (row, pairs) in rows.iter().zip(&mut measured) {
             let pair = if round % 2 == 0 {
-                let ours = time(&row.ours, row.window);
-                (ours, time(&row.theirs, row.window))
+                let ours = time(&row.ours);
+                (ours, time(&row.theirs))
             } else {
-                let theirs = time(&row.theirs, row.window);
-                (time(&row.ours, row.window), theirs)
+                let theirs = time(&row.theirs);
+                (time(&row.ours), theirs)
             };
             if round > 0 {
                 pairs.push(pair);
             }
         }
     }
-    rows::verify(&mut connection);
     let line = |(row, pairs): (&rows::Row, Vec<(f64, f64)>)| {
-        line((row.work, row.against, row.target), &pairs, "ns")
+        line((&row.work, &row.against, row.target), &pairs, "ns")
     };
     rows.iter().zip(measured).map(line).collect()
 }
@@ -297,11 +327,11 @@ fn rdb(start: &impl Fn(&str) -> Server, count: usize) -> Vec<Line> {
         used as f64 / count as f64
     };
     let loads: Vec<_> = (0..ROUNDS).map(|_| (load("doc"), load("hash"))).collect();
-    let line_of = |verb: &str, pairs: &[(f64, f64)]| {
+    let line_of = |verb: &str, target: f64, pairs: &[(f64, f64)]| {
         let work = format!("RDB {verb} of {count} documents");
-        line((&work, &format!("of {count} hashes"), 1.2), pairs, "ns")
+        line((&work, &format!("of {count} hashes"), target), pairs, "ns")
     };
-    vec![line_of("save", &saves), line_of("load", &loads)]
+    vec![line_of("save", 1.0, &saves), line_of("load", 1.4, &loads)]
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -320,7 +350,7 @@ fn print_table(version: &str, lines: &[Line], rounds: usize) {
         let high = line.ratios.iter().copied().fold(0.0, f64::max);
         let met = if middle <= line.target { "yes" } else { "NO" };
         println!(
-            "| {} | {} | {middle:.2}x ({low:.2}-{high:.2}) | <= {:.1}x | {met} |",
+            "| {} | {} | {middle:.2}x ({low:.2}-{high:.2}) | <= {}x | {met} |",
             line.work, line.against, line.target
         );
     }

@@ -134,6 +134,14 @@ impl Connection {
         assert_eq!(self.at, self.buffer.len(), "as many replies as requests");
     }
 
+    /// Sends every request when the one before was replied to, and gives every reply to `check`.
+    pub fn run_one_by_one(&mut self, requests: &Requests, mut check: impl FnMut(&[u8])) {
+        for nth in 0..requests.len() {
+            self.stream.write_all(requests.slice(nth, nth + 1)).expect("the server takes requests");
+            check(self.reply());
+        }
+    }
+
     pub fn run(&mut self, requests: &Requests, window: usize) {
         self.run_checked(requests, window, |_| {});
     }

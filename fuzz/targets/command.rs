@@ -1,9 +1,11 @@
 //! Whole commands: each line of the input is an argument behind `MODEL.FIELDOP key`. A refused command
-//! changes nothing; the effect of an accepted one gives a replica the same document.
+//! changes nothing; the effect of an accepted one gives a replica the same document, and the patch of a recorded change
+//! gives the document before the same content.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use redis_model::changes::DocumentChange;
 use redis_model::testing::MemoryHost;
 use redis_model::command;
 use redis_model::value::Limits;
@@ -14,11 +16,25 @@ fn text(host: &MemoryHost) -> String {
     host.documents.get(&b"key"[..]).map_or(String::new(), |document| format!("{} {:?}", document.revision, &document.root))
 }
 
+/// The patch of a recorded change makes the document after of the document before.
+fn check_patch(host: &MemoryHost, change: &DocumentChange) {
+    let Some(patch) = &change.content.patch else { return };
+    let mut other = MemoryHost::default();
+    other.call(&["MODEL.SET", "key", "any", DOCUMENT]).expect("the document is JSON");
+    let args = [&b"MODEL.FIELDOP"[..], b"key", b"PATCH", b"", patch];
+    command::run(&mut other, &args).expect("a patch fits the document before");
+    let after = |host: &MemoryHost| host.documents[&b"key"[..]].root.to_value();
+    assert!(after(&other).view().equals(after(host).view()), "{:?} {:?}", after(&other), after(host));
+}
+
 fuzz_target!(|input: &[u8]| {
     let mut host = MemoryHost::default();
     host.settings.document = Limits { depth: 16, bytes: 1 << 16 };
     host.settings.work.query_nodes = 10_000;
-    host.call(&["MODEL.SET", "key", "any", DOCUMENT]).expect("the document is JSON");
+    // Recorded changes are not sent as the command itself: every other input runs on a model without CHANGES.
+    let model = if input.len() % 2 == 0 { "any" } else { "m" };
+    host.call(&["MODEL.DEFINE", "m", "{}", "CHANGES", "9"]).expect("the model is defined");
+    host.call(&["MODEL.SET", "key", model, DOCUMENT]).expect("the document is JSON");
     let mut replica = MemoryHost {
         documents: host.documents.iter().map(|(key, document)| (key.clone(), document.copy().settle())).collect(),
         revisions: host.revisions.clone(),
@@ -34,7 +50,11 @@ fuzz_target!(|input: &[u8]| {
         Ok(outcome) => {
             replica.replicate(&args, &outcome).expect("an effect fits the replica");
             assert_eq!(text(&host), text(&replica));
-            let document = &host.documents[&b"key"[..]];
+            if let Some([change]) = outcome.changes.as_ref().map(|changes| &changes.0[..]) {
+                check_patch(&host, change);
+            }
+            // DELETE leaves none.
+            let Some(document) = host.documents.get(&b"key"[..]) else { return };
             assert_eq!(document.size(), document.root.view().size());
             assert!(document.size() <= 1 << 16 && document.root.view().depth() <= 16);
         }

@@ -6,7 +6,10 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
-use redis_model::expr::{DocumentSource, ExprLimits, AllowedNames, OldSelf, Program, Scope};
+use redis_model::error::Error;
+use redis_model::expr::{
+    AllowedNames, DocumentSource, ExprLimits, NativeAnswer, NativeQuestion, OldSelf, Program, Scope,
+};
 use redis_model::value::edit::WatchPaths;
 use redis_model::value::{Limits, Value, View, parse, print};
 
@@ -27,6 +30,15 @@ struct Docs;
 impl DocumentSource for Docs {
     fn get<'a>(&'a self, key: &[u8], _: Option<View<'a>>) -> Option<View<'a>> {
         (key == b"k").then(|| DOCUMENT.view())
+    }
+
+    fn native(&self, key: &[u8], question: NativeQuestion<'_>) -> Result<NativeAnswer, Error> {
+        match (key, question) {
+            (b"k", NativeQuestion::Size) => Ok(NativeAnswer::Int(3)),
+            (b"k", NativeQuestion::Has(member)) => Ok(NativeAnswer::Bool(member == b"m")),
+            (b"k", _) => Ok(NativeAnswer::Missing),
+            _ => Err(Error::syntax("the key is not among those listed")),
+        }
     }
 
     fn count(&self, _: Option<View<'_>>) -> usize {

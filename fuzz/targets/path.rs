@@ -16,7 +16,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(document) = parse::json(parts.next().unwrap_or(b"[]"), &Limits::DEFAULT) else { return };
     let root = document.value.view();
     let allowance = Allowance::new(&WORK);
-    let binding = Binding { args: root, allowance: &allowance };
+    let binding = Binding::Args { args: root, allowance: &allowance };
     let Ok(path) = Path::parse_bound(text, &LIMITS, Some(binding)) else { return };
     match &path {
         Path::Singular(singular) => {

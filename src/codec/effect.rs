@@ -15,13 +15,19 @@
 //! an edit that does not change it. Version 1 had no `definition`; version 2 had no edits that exchange or
 //! lift values. Both are still read.
 //!
-//! It travels as `MODEL.APPLY key effect [json]`.
+//! It travels as `MODEL.APPLY key effect [json]`. The effects of a command on several keys travel together, as
+//! `MODEL.APPLYALL numkeys key [key ...] unit [json ...]`:
+//!
+//! ```text
+//! unit := (varint:length effect)*   one for each key, in order; the JSON of documents follows in the same order
+//! ```
 
 use super::definition::read_version;
 use super::rdb::read_revision;
 use crate::document::REVISION_MAX;
 use crate::error::Result;
 use crate::expiry::Expiry;
+use crate::reply::empty_text;
 use crate::value::wire::{self, Reader};
 
 const VERSION: u8 = 3;
@@ -32,14 +38,14 @@ const TOKEN: u8 = 4;
 const LOCKS: u8 = 5;
 
 /// The decoded form of an effect.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Effect<'a> {
     pub revision: u64,
     pub expiry: Expiry,
     pub change: Change<'a>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Change<'a> {
     Edit {
         edits: &'a [u8],
@@ -64,7 +70,8 @@ impl<'a> Effect<'a> {
             Change::Token(bytes) | Change::Locks(bytes) => bytes.len(),
             Change::Put { .. } | Change::Touch => 0,
         };
-        let mut out = Vec::with_capacity(32 + payload);
+        let mut out = empty_text();
+        out.reserve(32 + payload);
         out.push(VERSION);
         out.push(match self.change {
             Change::Edit { .. } => EDIT,
@@ -133,6 +140,32 @@ impl<'a> Effect<'a> {
     }
 }
 
+/// Appends an encoded effect to a unit.
+pub fn put_in_unit(effect: &[u8], unit: &mut Vec<u8>) {
+    wire::put_text(effect, unit);
+}
+
+/// Reads the effects of a unit, front to back.
+pub struct UnitReader<'a>(Reader<'a>);
+
+impl<'a> UnitReader<'a> {
+    pub fn new(unit: &'a [u8]) -> UnitReader<'a> {
+        UnitReader(Reader::new(unit))
+    }
+
+    /// Decodes the next effect.
+    pub fn read(&mut self) -> Result<Effect<'a>> {
+        let length = usize::try_from(self.0.varint()?);
+        let length = length.map_err(|_| wire::corrupt("an effect is too long"))?;
+        Effect::decode(self.0.bytes(length)?)
+    }
+
+    /// Refuses a unit that has more effects.
+    pub fn finish(self) -> Result<()> {
+        self.0.finish()
+    }
+}
+
 fn read_definition(reader: &mut Reader<'_>, version: u8) -> Result<u32> {
     if version == 1 { Ok(0) } else { read_version(reader) }
 }
@@ -181,6 +214,26 @@ mod tests {
                     assert!(Effect::decode(&bytes[..cut]).is_err());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_effects_of_a_unit_are_read_in_order() {
+        let effects = [
+            Effect { revision: 1, expiry: Expiry::Keep, change: Change::Touch },
+            Effect { revision: 0, expiry: Expiry::Keep, change: Change::Locks(&[7; 200]) },
+        ];
+        let mut unit = Vec::new();
+        effects.iter().for_each(|effect| put_in_unit(&effect.encode(), &mut unit));
+        let mut reader = UnitReader::new(&unit);
+        effects.iter().for_each(|effect| assert_eq!(reader.read().unwrap(), *effect));
+        reader.finish().unwrap();
+        let mut one = UnitReader::new(&unit);
+        one.read().unwrap();
+        assert!(one.finish().is_err());
+        for cut in 0..unit.len() {
+            let mut reader = UnitReader::new(&unit[..cut]);
+            assert!(reader.read().and_then(|_| reader.read()).is_err(), "{cut}");
         }
     }
 

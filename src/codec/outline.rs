@@ -10,12 +10,12 @@
 
 use crate::error::Result;
 use crate::model::OutlineItem;
-use crate::model::exchange::ModelsOutline;
+use crate::model::exchange::Outline;
 use crate::value::wire::{self, Reader};
 
 use super::definition::read_version;
 
-pub fn encode(outline: &ModelsOutline) -> Vec<u8> {
+pub fn encode(outline: &Outline) -> Vec<u8> {
     let mut out = Vec::new();
     wire::put_text(outline.after.as_bytes(), &mut out);
     out.push(outline.last.is_some().into());
@@ -31,7 +31,7 @@ pub fn encode(outline: &ModelsOutline) -> Vec<u8> {
     out
 }
 
-pub fn decode(bytes: &[u8]) -> Result<ModelsOutline> {
+pub fn decode(bytes: &[u8]) -> Result<Outline> {
     let mut reader = Reader::new(bytes);
     let after = reader.text()?.into();
     let last = match reader.byte()? {
@@ -46,7 +46,7 @@ pub fn decode(bytes: &[u8]) -> Result<ModelsOutline> {
         items.push(OutlineItem { name, version, hash: fixed(reader.bytes(8)?)? });
     }
     reader.finish()?;
-    Ok(ModelsOutline { after, last, items })
+    Ok(Outline { after, last, items })
 }
 
 /// Reads a summary, or the hash of an item.
@@ -64,7 +64,7 @@ mod tests {
         let item = |name: &str| OutlineItem { name: name.into(), version: 300, hash: 1 << 63 };
         let items = vec![item("\0"), item("a")];
         for last in [None, Some("a".into())] {
-            let outline = ModelsOutline { after: "".into(), last, items: items.clone() };
+            let outline = Outline { after: "".into(), last, items: items.clone() };
             let bytes = encode(&outline);
             assert_eq!(decode(&bytes).unwrap(), outline);
             for cut in 0..bytes.len() {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! token := 32 bytes:digest reply
-//! reply := 0 null | 1 varint zigzag integer | 2 text | 3 varint:count reply* | 4 OK
+//! reply := 0 null | 1 varint zigzag integer | 2 text | 3 varint:count reply* | 4 OK | 5 text:refusal of a native
 //! text  := varint:bytes any bytes
 //! ```
 //!
@@ -26,6 +26,7 @@ const INT: u8 = 1;
 const TEXT: u8 = 2;
 const ARRAY: u8 = 3;
 const OK: u8 = 4;
+const REFUSED: u8 = 5;
 
 impl Token {
     /// Records the reply of a transaction.
@@ -87,11 +88,17 @@ fn encode_reply(reply: &Reply, out: &mut Vec<u8>) {
             number.with_text(|text| wire::put_text(text, out));
         }
         Reply::Ok => out.push(OK),
+        Reply::Refused(text) => {
+            out.push(REFUSED);
+            wire::put_text(text, out);
+        }
         Reply::Array(items) => {
             out.push(ARRAY);
             wire::put_varint(items.len() as u64, out);
             items.iter().for_each(|item| encode_reply(item, out));
         }
+        // Measured before natives run; room for their replies is seen to apart.
+        Reply::Native(_) => out.push(NULL),
         Reply::Revision | Reply::Map(_) => unreachable!("no reply of a transaction"),
     }
 }
@@ -118,6 +125,10 @@ fn decode_reply(reader: &mut Reader<'_>, depth: u32) -> Result<Reply> {
             Reply::Array(items)
         }
         OK => Reply::Ok,
+        REFUSED => {
+            let len = reader.count()?;
+            Reply::Refused(reader.bytes(len)?.into())
+        }
         _ => return Err(wire::corrupt("an unknown kind of reply")),
     })
 }
@@ -146,6 +157,7 @@ mod tests {
             Reply::Array(vec![]),
             Reply::Number(Number::Int(-7)),
             Reply::Text(b"\xff\0".into()),
+            Reply::Refused(b"ERR no".into()),
             Reply::Ok,
         ]);
         let token = Token::new(digest(&["a"]), &reply);

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::host::{Key, Settings};
+use super::usage::usage;
 use super::{ArgKind, ArgSpec};
 use crate::argument;
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::{Model, Models};
+use crate::model::{Model, ModelLimits, Models, VERSION_MAX};
 use crate::path::{Binding, Path, PathLimits};
 use crate::txn::{ExpiryArg, ExpiryOption};
 use crate::value::{Measured, parse};
 
-/// The keys of a command that counts them; two in place, because many have no more.
-pub type CountedKeys<'a> = SmallVec<[Key<'a>; 2]>;
+/// The keys of a command that counts them; four in place, because most have no more.
+pub type CountedKeys<'a> = SmallVec<[Key<'a>; 4]>;
 
 pub const EX: ArgSpec = ArgSpec::new("seconds", ArgKind::Integer).token("EX");
 pub const PX: ArgSpec = ArgSpec::new("milliseconds", ArgKind::Integer).token("PX");
@@ -43,6 +44,9 @@ pub const INIT: ArgSpec = ArgSpec::new(
 /// The object that expressions read as `args`.
 pub const ARGS: ArgSpec = ArgSpec::new("args", ArgKind::String).token("ARGS").optional();
 
+/// The key whose hash slot a query is about.
+pub const SLOT: ArgSpec = ArgSpec::new("key", ArgKind::Key).token("SLOT").optional();
+
 /// The path whose stored value a refusal tells.
 pub const CURRENT: ArgSpec = ArgSpec::new("path", ArgKind::String).token("CURRENT").optional();
 
@@ -60,9 +64,16 @@ impl<'a> Args<'a> {
         Args { args, at: 1 }
     }
 
+    /// Starts at the first argument: they are a part of a command.
+    pub fn of_part(args: &'a [&'a [u8]]) -> Args<'a> {
+        Args { args, at: 0 }
+    }
+
     pub fn next(&mut self, what: &'static str) -> Result<&'a [u8]> {
-        let arg =
-            self.args.get(self.at).ok_or_else(|| Error::syntax(format!("expected {what}")))?;
+        let arg = self
+            .args
+            .get(self.at)
+            .ok_or_else(|| self.with_usage(Error::syntax(format!("expected {what}"))))?;
         self.at += 1;
         Ok(arg)
     }
@@ -73,11 +84,19 @@ impl<'a> Args<'a> {
     }
 
     /// Takes the keyword if it comes next.
+    #[inline]
     pub fn keyword(&mut self, word: &str) -> bool {
-        let next =
-            self.args.get(self.at).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+        let next = self.args.get(self.at).is_some_and(|arg| is_word(arg, word));
         self.at += usize::from(next);
         next
+    }
+
+    /// Takes the keyword of an option if it comes next; `ERR` where the option was given before.
+    pub fn option(&mut self, word: &str, is_given: bool) -> Result<bool> {
+        if is_given && self.left().first().is_some_and(|arg| is_word(arg, word)) {
+            return Err(self.unexpected("this option may be given once"));
+        }
+        Ok(self.keyword(word))
     }
 
     pub fn integer(&mut self, what: &'static str) -> Result<i64> {
@@ -104,20 +123,51 @@ impl<'a> Args<'a> {
     pub fn finish(self) -> Result<()> {
         match self.args.get(self.at) {
             None => Ok(()),
-            Some(arg) => Err(Error::syntax("unexpected argument").text("argument", arg)),
+            Some(arg) => {
+                Err(self.with_usage(Error::syntax("unexpected argument").text("argument", arg)))
+            }
+        }
+    }
+
+    /// The refusal of the next argument, or of its lack.
+    #[cold]
+    pub fn unexpected(&self, message: &'static str) -> Error {
+        let error = Error::syntax(message);
+        self.with_usage(match self.args.get(self.at) {
+            Some(arg) => error.text("argument", arg),
+            None => error,
+        })
+    }
+
+    /// The refusal with the syntax of the command, whose name is the first argument.
+    #[cold]
+    fn with_usage(&self, error: Error) -> Error {
+        match self.args.first().and_then(|name| super::find(name)) {
+            Some(spec) => error.text("usage", usage(spec).as_bytes()),
+            None => error,
         }
     }
 
     /// `numkeys key [key ...]`.
     pub fn counted_keys(&mut self) -> Result<CountedKeys<'a>> {
+        self.at_least_keys(1)
+    }
+
+    /// `numkeys [key ...]`, with so many keys at least.
+    pub fn at_least_keys(&mut self, least: usize) -> Result<CountedKeys<'a>> {
         let written = self.next("numkeys")?;
         let left = self.args.len() - self.at;
         let count = argument::integer(written)?;
-        match usize::try_from(count) {
-            Ok(count) if count > 0 && count <= left => (0..count).map(|_| self.key()).collect(),
-            _ => Err(Error::syntax("numkeys is not the number of keys that follow")
-                .text("argument", written)),
-        }
+        let counted = usize::try_from(count).ok();
+        let Some(count) = counted.filter(|count| *count >= least && *count <= left) else {
+            let message = "numkeys is not the number of keys that follow";
+            return Err(self.with_usage(Error::syntax(message).text("argument", written)));
+        };
+        let names = self.args[self.at..self.at + count].iter().enumerate();
+        let mut keys = CountedKeys::new();
+        keys.extend(names.map(|(nth, name)| Key { arg: self.at + nth, name }));
+        self.at += count;
+        Ok(keys)
     }
 
     /// `model json`.
@@ -178,13 +228,19 @@ impl<'a> Args<'a> {
     }
 }
 
+/// Returns true if the argument is this keyword.
+#[inline]
+pub fn is_word(arg: &[u8], word: &str) -> bool {
+    arg.len() == word.len() && arg.eq_ignore_ascii_case(word.as_bytes())
+}
+
 /// The path behind `CURRENT`.
 pub fn parse_current<'a>(
     text: Option<&'a [u8]>,
     limits: &PathLimits,
     binding: Option<Binding<'_>>,
-) -> Result<Option<Box<Path<'a>>>> {
-    text.map(|text| Path::parse_bound(text, limits, binding).map(Box::new)).transpose()
+) -> Result<Option<Arc<Path<'a>>>> {
+    text.map(|text| Path::parse_bound(text, limits, binding).map(Arc::new)).transpose()
 }
 
 /// The operand of `ARGS`.
@@ -206,4 +262,18 @@ pub fn expression(source: &[u8]) -> Result<&str> {
     std::str::from_utf8(source).map_err(|_| {
         Error::new(ErrorCode::Expr, "an expression has to be UTF-8").text("expr", source)
     })
+}
+
+/// The version of a definition, 0 for none.
+pub fn parse_version(args: &mut Args<'_>) -> Result<u32> {
+    let version = args.integer("a version")?;
+    let valid = u32::try_from(version).ok().filter(|version| *version <= VERSION_MAX);
+    valid.ok_or_else(|| {
+        Error::syntax("a version is a number from 0 on").integer("definition-version", version)
+    })
+}
+
+/// The configured limits of compiling a model's definition.
+pub fn model_limits(settings: &Settings) -> ModelLimits {
+    ModelLimits { schemas: settings.schemas, expressions: settings.expressions }
 }

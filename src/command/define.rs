@@ -1,25 +1,26 @@
 //! `MODEL.DEFINE`: defines or redefines a model.
 
-use super::args::Args;
+use super::args::{Args, model_limits, parse_version};
 use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::codec::definition;
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode, Result};
+use crate::index::{INDEX_NAME_BYTES_MAX, INDEXES_MAX, IndexSource, PARTS_MAX};
 use crate::limit;
 use crate::model::{
-    Defaults, DefinitionSource, Formats, RULES_MAX, Refresh, RuleSource, TTL_MAX_S, VERSION_MAX,
-    check_name,
+    ChangesSource, ChangesWith, Defaults, DefinitionSource, Formats, MODELS_MAX, RULES_MAX,
+    Refresh, RuleSource, TTL_MAX_S, check_name,
 };
 use crate::reply::Reply;
 
 #[linkme::distributed_slice(COMMANDS)]
 static DEFINE: CommandSpec = CommandSpec {
     name: "MODEL.DEFINE",
-    summary: "Defines a model: a schema, rules, a time to live",
+    summary: "Defines a model: a schema, rules, indexes, a time to live, a stream of changes",
     since: "0.2.0",
-    complexity: "O(N) with N the size of the schema and the rules; documents are not visited",
+    complexity: "O(N) with N the size of the schema and the rules; documents are not visited, but by new indexes, which are built in the background",
     arity: -3,
     flags: &[Flag::Write, Flag::DenyOom],
     keys: KeyPositions::None,
@@ -35,6 +36,19 @@ static DEFINE: CommandSpec = CommandSpec {
             ]),
         )
         .token("RULE")
+        .optional()
+        .multiple(),
+        ArgSpec::new(
+            "index",
+            ArgKind::Block(&[
+                ArgSpec::new("name", ArgKind::String),
+                ArgSpec::new("numparts", ArgKind::Integer),
+                ArgSpec::new("part", ArgKind::String).multiple(),
+                ArgSpec::new("unique", ArgKind::Token).token("UNIQUE").optional(),
+                ArgSpec::new("only", ArgKind::String).token("ONLY").optional(),
+            ]),
+        )
+        .token("INDEX")
         .optional()
         .multiple(),
         ArgSpec::new(
@@ -54,6 +68,25 @@ static DEFINE: CommandSpec = CommandSpec {
         )
         .token("TTL")
         .optional(),
+        ArgSpec::new(
+            "changes",
+            ArgKind::Block(&[
+                ArgSpec::new("maxlen", ArgKind::Integer),
+                ArgSpec::new(
+                    "with",
+                    ArgKind::OneOf(&[
+                        ArgSpec::new("keys", ArgKind::Token).token("KEYS"),
+                        ArgSpec::new("patch", ArgKind::Token).token("PATCH"),
+                        ArgSpec::new("after", ArgKind::Token).token("AFTER"),
+                        ArgSpec::new("both", ArgKind::Token).token("BOTH"),
+                    ]),
+                )
+                .token("WITH")
+                .optional(),
+            ]),
+        )
+        .token("CHANGES")
+        .optional(),
         ArgSpec::new("nodefaults", ArgKind::Token).token("NODEFAULTS").optional(),
         ArgSpec::new(
             "formats",
@@ -67,7 +100,15 @@ static DEFINE: CommandSpec = CommandSpec {
         ArgSpec::new("version", ArgKind::Integer).token("IFVERSION").optional(),
     ],
     reply: "the definition's version, which counts up; the version in force if the definition is the same, with schemas compared as JSON values",
-    errors: &[ErrorCode::Err, ErrorCode::Revision, ErrorCode::Expr, ErrorCode::Limit],
+    errors: &[
+        ErrorCode::Err,
+        ErrorCode::Revision,
+        // Of the schema and the rules, which are compiled last.
+        ErrorCode::Err,
+        ErrorCode::Expr,
+        ErrorCode::Range,
+        ErrorCode::Limit,
+    ],
     replicated: "the definition with its version; nothing if it is the same",
     examples: &[
         CommandExample(&[
@@ -95,6 +136,24 @@ static DEFINE: CommandSpec = CommandSpec {
             Line::new(r#"MODEL.DEFINE user '{ "title": "b" }' IFVERSION 0"#, "(integer) 2"),
             Line::new("MODEL.DEFINE user {} NODEFAULTS FORMATS ANNOTATE", "(integer) 3"),
         ]),
+        CommandExample(&[
+            Line::new(
+                "MODEL.DEFINE user {} INDEX by_mail 1 self.mail.lowerAscii() UNIQUE INDEX by_day 2 $.status $.day ONLY '!self.deleted'",
+                "(integer) 1",
+            ),
+            Line::new(r#"MODEL.SET u:1 user '{"mail":"ann@x.de"}'"#, "(revision)"),
+            Line::new(r#"MODEL.SET u:2 user '{"mail":"Ann@x.de"}'"#, "UNIQUE"),
+            Line::new("MODEL.DEFINE user {} INDEX i 1 $..mail", "ERR"),
+            Line::new("MODEL.DEFINE user {} INDEX i 1 args.n", "EXPR"),
+        ]),
+        CommandExample(&[
+            Line::new("MODEL.DEFINE order {} CHANGES 1000000", "(integer) 1"),
+            Line::new("MODEL.DEFINE order {} CHANGES 1000000 WITH PATCH", "(integer) 1"),
+            Line::new("MODEL.DEFINE order {} CHANGES 1000 WITH BOTH TTL 60", "(integer) 2"),
+            Line::new("MODEL.DEFINE order {} CHANGES 0", "ERR"),
+            Line::new("MODEL.DEFINE order {} CHANGES 10 WITH ALL", "ERR"),
+            Line::new("MODEL.DEFINE {order} {} CHANGES 10", "ERR"),
+        ]),
     ],
     run,
 };
@@ -112,7 +171,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let settings = host.settings();
     let models = host.models();
     let with_model = |error: Error| error.text("model", name.as_bytes());
-    let Some(entry) = models.next(name, source).map_err(with_model)? else {
+    let Some(entry) = models.next(name, source, MODELS_MAX as u64).map_err(with_model)? else {
         return Ok(Reply::Int(models.version(name).into()).into());
     };
     let version = models.version(name);
@@ -122,9 +181,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             .integer("definition-version", version.into()));
     }
     let allowance = Allowance::new(&settings.work);
-    models
-        .define(&entry, &settings.schemas, &settings.expressions, &allowance)
-        .map_err(with_model)?;
+    models.define(&entry, &model_limits(&settings), &allowance).map_err(with_model)?;
     let mut outcome = Outcome::from(Reply::Int(entry.version.into()));
     outcome.definition = Some(definition::encode(&entry));
     Ok(outcome)
@@ -145,10 +202,23 @@ fn parse<'a>(args: &'a [&'a [u8]]) -> Result<NewDefinition<'a>> {
         }
         source.rules.push(rule);
     }
+    while args.keyword("INDEX") {
+        let index = parse_index(&mut args)?;
+        if source.indexes.len() == INDEXES_MAX {
+            return Err(Error::limit(limit::INDEXES, INDEXES_MAX as u64));
+        }
+        if source.indexes.iter().any(|known| known.name == index.name) {
+            let error = Error::syntax("two indexes have one name");
+            return Err(error.text("index", index.name.as_bytes()));
+        }
+        source.indexes.push(index);
+    }
     let (mut has_formats, mut if_version) = (false, None);
     while !args.is_finished() {
         if source.ttl_s.is_none() && args.keyword("TTL") {
             parse_ttl(&mut args, &mut source)?;
+        } else if source.changes.is_none() && args.keyword("CHANGES") {
+            source.changes = Some(parse_changes(&mut args, name)?);
         } else if source.defaults == Defaults::Filled && args.keyword("NODEFAULTS") {
             source.defaults = Defaults::Ignored;
         } else if !has_formats && args.keyword("FORMATS") {
@@ -156,7 +226,11 @@ fn parse<'a>(args: &'a [&'a [u8]]) -> Result<NewDefinition<'a>> {
             source.formats = match () {
                 () if args.keyword("ASSERT") => Formats::Assert,
                 () if args.keyword("ANNOTATE") => Formats::Annotate,
-                () => return Err(Error::syntax("FORMATS needs ASSERT or ANNOTATE")),
+                () => {
+                    let written = args.left().first().copied().unwrap_or_default();
+                    let error = Error::syntax("FORMATS needs ASSERT or ANNOTATE");
+                    return Err(error.text("argument", written));
+                }
             };
         } else if if_version.is_none() && args.keyword("IFVERSION") {
             if_version = Some(parse_version(&mut args)?);
@@ -184,12 +258,60 @@ fn parse_ttl(args: &mut Args<'_>, source: &mut DefinitionSource) -> Result<()> {
     Ok(())
 }
 
-fn parse_version(args: &mut Args<'_>) -> Result<u32> {
-    let version = args.integer("a version")?;
-    let valid = u32::try_from(version).ok().filter(|version| *version <= VERSION_MAX);
-    valid.ok_or_else(|| {
-        Error::syntax("a version is a number from 0 on").integer("definition-version", version)
-    })
+/// `maxlen [WITH KEYS|PATCH|AFTER|BOTH]`.
+fn parse_changes(args: &mut Args<'_>, model: &str) -> Result<ChangesSource> {
+    // The tag of the stream would not be its own.
+    if model.contains('{') {
+        let error = Error::syntax("the name of a model with CHANGES has no brace");
+        return Err(error.text("model", model.as_bytes()));
+    }
+    let maxlen = args.integer("maxlen")?;
+    let entries = u64::try_from(maxlen).ok().filter(|entries| *entries > 0);
+    let entries = entries.ok_or_else(|| {
+        Error::syntax("a change stream keeps at least one entry").integer("maxlen", maxlen)
+    })?;
+    let mut with = ChangesWith::default();
+    if args.keyword("WITH") {
+        let chosen = ChangesWith::ALL.into_iter().find(|with| args.keyword(with.word()));
+        with = chosen.ok_or_else(|| {
+            let written = args.left().first().copied().unwrap_or_default();
+            Error::syntax("WITH needs KEYS, PATCH, AFTER or BOTH").text("argument", written)
+        })?;
+    }
+    Ok(ChangesSource { entries, with })
+}
+
+/// `name numparts part [part ...] [UNIQUE] [ONLY expr]`.
+fn parse_index(args: &mut Args<'_>) -> Result<IndexSource> {
+    let name = args.next("an index's name")?;
+    if name.len() > INDEX_NAME_BYTES_MAX {
+        return Err(Error::limit(limit::INDEX_NAME_BYTES, INDEX_NAME_BYTES_MAX as u64));
+    }
+    let text = std::str::from_utf8(name).ok().filter(|text| !text.is_empty());
+    let text = text.ok_or_else(|| {
+        Error::syntax("an index's name is UTF-8 and not empty").text("index", name)
+    })?;
+    let with_name = |error: Error| error.text("index", name);
+    let count = args.integer("numparts")?;
+    if count < 1 {
+        let error = Error::syntax("an index has at least one part");
+        return Err(with_name(error.integer("numparts", count)));
+    }
+    if count > PARTS_MAX as i64 {
+        return Err(with_name(Error::limit(limit::INDEX_PARTS, PARTS_MAX as u64)));
+    }
+    let mut parts = Vec::new();
+    for _ in 0..count {
+        let part = args.next("a part of an index")?;
+        parts.push(super::args::expression(part).map_err(with_name)?.into());
+    }
+    let unique = args.keyword("UNIQUE");
+    let only = match args.keyword("ONLY") {
+        true => Some(args.next("the expression of ONLY").and_then(super::args::expression)),
+        false => None,
+    };
+    let only = only.transpose().map_err(with_name)?.map(Box::from);
+    Ok(IndexSource { name: text.into(), parts, unique, only })
 }
 
 fn parse_rule(args: &mut Args<'_>) -> Result<RuleSource> {

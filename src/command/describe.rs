@@ -4,7 +4,8 @@ use super::args::Args;
 use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::error::{ErrorCode, Result};
-use crate::model::{RuleSource, no_model};
+use crate::index::IndexSource;
+use crate::model::{ChangesSource, RuleSource, no_model};
 use crate::reply::Reply;
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -18,16 +19,21 @@ static DESCRIBE: CommandSpec = CommandSpec {
     keys: KeyPositions::None,
     tips: &[],
     args: &[ArgSpec::new("model", ArgKind::String)],
-    reply: "a map: name, version, schema (as it was defined), rules (an array of [name, expression]), ttl (seconds, or null), refresh (WRITE, READ or null), formats (ASSERT or ANNOTATE), defaults (FILLED or IGNORED), unfilled (an array of JSON Pointers into the schema: members whose default is not filled in, because their own schema refuses it), documents (those in the memory of this server)",
+    reply: "a map: name, version, schema (as it was defined), rules (an array of [name, expression]), ttl (seconds, or null), refresh (WRITE, READ or null), formats (ASSERT or ANNOTATE), defaults (FILLED or IGNORED), unfilled (an array of JSON Pointers into the schema: members whose default is not filled in, because their own schema refuses it), indexes (an array of [name, parts, UNIQUE or null, the expression of ONLY or null, READY or BUILDING]), changes (null, or [maxlen, KEYS, PATCH, AFTER or BOTH, the seq of the last entry of the stream], which is null while there is none, and in a cluster, where each hash slot has a stream), documents (those in the memory of this server)",
     errors: &[ErrorCode::NoModel],
     replicated: "nothing",
     examples: &[CommandExample(&[
         Line::new("MODEL.DEFINE item {} RULE r 'self.n > 0' TTL 60", "(integer) 1"),
         Line::new(
             "MODEL.DESCRIBE item",
-            "{name item version (integer) 1 schema {} rules [[r self.n > 0]] ttl (integer) 60 refresh (nil) formats ASSERT defaults FILLED unfilled [] documents (integer) 0}",
+            "{name item version (integer) 1 schema {} rules [[r self.n > 0]] ttl (integer) 60 refresh (nil) formats ASSERT defaults FILLED unfilled [] indexes [] changes (nil) documents (integer) 0}",
         ),
         Line::new("MODEL.DESCRIBE none", "NOMODEL"),
+        Line::new("MODEL.DEFINE user {} INDEX by_mail 1 $.mail UNIQUE", "(integer) 1"),
+        Line::new(
+            "MODEL.DESCRIBE user",
+            "{name user version (integer) 1 schema {} rules [] ttl (nil) refresh (nil) formats ASSERT defaults FILLED unfilled [] indexes [[by_mail [$.mail] UNIQUE (nil) READY]] changes (nil) documents (integer) 0}",
+        ),
     ])],
     run,
 };
@@ -43,9 +49,28 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         Some(definition) => definition.unfilled_defaults().to_vec(),
         None => Vec::new(),
     };
+    let ready = model.indexes().ready().indexes;
     drop(model);
     let text = |text: &str| Reply::Text(text.as_bytes().to_vec());
     let rule = |rule: &RuleSource| Reply::Array(vec![text(&rule.name), text(&rule.expr)]);
+    let index = |(number, index): (usize, &IndexSource)| {
+        let parts = index.parts.iter().map(|part| text(part)).collect();
+        Reply::Array(vec![
+            text(&index.name),
+            Reply::Array(parts),
+            if index.unique { text("UNIQUE") } else { Reply::Null },
+            index.only.as_deref().map_or(Reply::Null, text),
+            text(if ready.has(number as u8) { "READY" } else { "BUILDING" }),
+        ])
+    };
+    let changes = match source.changes {
+        None => Reply::Null,
+        Some(ChangesSource { entries, with }) => {
+            let seq = host.stream_position(&entry.name, None);
+            let seq = seq.map_or(Reply::Null, |seq| Reply::Int(seq as i64));
+            Reply::Array(vec![Reply::Int(entries as i64), text(with.word()), seq])
+        }
+    };
     let members = vec![
         ("name", text(&entry.name)),
         ("version", Reply::Int(entry.version.into())),
@@ -56,6 +81,8 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         ("formats", text(source.formats.word())),
         ("defaults", text(source.defaults.word())),
         ("unfilled", Reply::Array(unfilled.iter().map(|pointer| text(pointer)).collect())),
+        ("indexes", Reply::Array(source.indexes.iter().enumerate().map(index).collect())),
+        ("changes", changes),
         ("documents", Reply::count(documents)),
     ];
     Ok(Reply::Map(members).into())

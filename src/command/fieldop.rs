@@ -9,7 +9,9 @@ use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::op::Parsing;
 use crate::path::Binding;
-use crate::txn::{self, Block, Content, ReplyForm, Request, Statements, parse_statements};
+use crate::txn::{
+    self, Block, Content, ContentDocument, ReplyForm, Request, Statements, parse_statements,
+};
 use crate::value::Measured;
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -37,6 +39,7 @@ static FIELDOP: CommandSpec = CommandSpec {
         ErrorCode::Expr,
         ErrorCode::NoModel,
         ErrorCode::WrongType,
+        ErrorCode::TryAgain,
         ErrorCode::NoKey,
         ErrorCode::Condition,
         ErrorCode::Revision,
@@ -47,6 +50,7 @@ static FIELDOP: CommandSpec = CommandSpec {
         ErrorCode::Overflow,
         ErrorCode::Schema,
         ErrorCode::Rule,
+        ErrorCode::Unique,
         ErrorCode::Limit,
     ],
     replicated: "the changes, with the revision and the absolute expiry; the command itself if it has the same effect anywhere: assertions are not checked again, and it has no guard, no clock and no option that needs one; nothing if nothing changed",
@@ -104,6 +108,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             replaying,
             reply: ReplyForm::Block,
             token: None,
+            natives: None,
         },
     )
 }
@@ -137,7 +142,7 @@ impl<'a> FieldopArguments<'a> {
             if block.content.is_none() && args.keyword("INIT") {
                 let (model, content) = args.model_and_json(settings)?;
                 self.model = Some(model);
-                block.content = Some(Content::initial(None, content));
+                block.content = Some(Content::initial(None, ContentDocument::given(content)));
             } else if self.args.is_none() && args.keyword("ARGS") {
                 self.args = Some(args.object(settings)?);
             } else if current.is_none() && args.keyword("CURRENT") {
@@ -154,7 +159,8 @@ impl<'a> FieldopArguments<'a> {
             }
         }
         // It may read ARGS, which may stand behind it.
-        let binding = self.args.as_ref().map(|args| Binding { args: args.value.view(), allowance });
+        let binding =
+            self.args.as_ref().map(|args| Binding::Args { args: args.value.view(), allowance });
         block.current = parse_current(current, &settings.paths, binding)?;
         let mut parsing = Parsing {
             limits: &settings.document,

@@ -1,6 +1,6 @@
 //! `MODEL.GET`: reads a document or places of it.
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::args::Args;
 use super::host::{Host, Key, KeyEffect, Outcome, Sent, Settings};
@@ -15,6 +15,7 @@ use crate::op::read_path;
 use crate::path::Path;
 use crate::reply::Reply;
 use crate::txn::REFRESH_SLACK;
+use crate::value::View;
 
 #[linkme::distributed_slice(COMMANDS)]
 static GET: CommandSpec = CommandSpec {
@@ -49,16 +50,18 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let key = args.key()?;
     let paths = parse_paths(&mut args, &settings)?;
     let allowance = Allowance::new(&settings.work);
-    let reply = reply(host, key, &paths, &allowance)?;
-    let mut outcome = Outcome::from(reply);
-    outcome.effects.extend(refresh(host, key)?);
-    Ok(outcome)
+    let (reply, has_model) = reply(host, key, &paths, &allowance)?;
+    // An outcome is large: it is made where it is returned.
+    let refreshed = if has_model { refresh(host, key)? } else { None };
+    match refreshed {
+        None => Ok(reply.into()),
+        Some(effect) => Ok(Outcome { effects: smallvec![effect], ..Outcome::from(reply) }),
+    }
 }
 
 /// Renews the time to live of a document whose model has `REFRESH READ`. Returns the change, if any.
 pub(super) fn refresh(host: &mut dyn Host, key: Key<'_>) -> Result<Option<KeyEffect>> {
     let Some(document) = host.read(key)? else { return Ok(None) };
-    // Most reads on the hot path need no more than this.
     let Some(model) = &document.model else { return Ok(None) };
     let held = model.read();
     let wants = |definition: &&Definition| definition.source.refresh == Refresh::Read;
@@ -93,43 +96,67 @@ pub(super) fn refresh(host: &mut dyn Host, key: Key<'_>) -> Result<Option<KeyEff
 /// The most paths one command may name.
 pub const PATHS_MAX: usize = crate::limit::PATHS.default as usize;
 
+/// The paths of a command: as they are written, for errors, and parsed.
+pub(super) struct Paths<'a> {
+    written: &'a [&'a [u8]],
+    parsed: SmallVec<[Path<'a>; 1]>,
+}
+
+impl Paths<'_> {
+    /// The values at each path, within the allowance of the command. Refusals name the path.
+    pub fn read(&self, root: View<'_>, allowance: &Allowance<'_>) -> Result<Vec<Reply>> {
+        let read = |(path, written): (&Path<'_>, &&[u8])| {
+            let found = read_path(root, path, allowance).and_then(|reply| reply.within(allowance));
+            found.map_err(|error| error.text("path", written))
+        };
+        self.parsed.iter().zip(self.written).map(read).collect()
+    }
+}
+
 /// `[path ...]` up to the last argument.
-pub(super) fn parse_paths<'a>(
-    args: &mut Args<'a>,
-    settings: &Settings,
-) -> Result<SmallVec<[Path<'a>; 1]>> {
+pub(super) fn parse_paths<'a>(args: &mut Args<'a>, settings: &Settings) -> Result<Paths<'a>> {
     let parse = |arg: &&'a [u8]| {
         Path::parse(arg, &settings.paths).map_err(|error: Error| error.text("path", arg))
     };
-    let mut paths = SmallVec::new();
-    for arg in args.rest() {
-        if paths.len() == PATHS_MAX {
+    let written = args.rest();
+    let mut parsed = SmallVec::new();
+    for arg in written {
+        if parsed.len() == PATHS_MAX {
             return Err(Error::limit(limit::PATHS, PATHS_MAX as u64));
         }
-        paths.push(parse(arg)?);
+        parsed.push(parse(arg)?);
     }
-    Ok(paths)
+    Ok(Paths { written, parsed })
 }
 
-/// The reply for one key, within the allowance of the command.
+/// The reply for one key, within the allowance of the command, and a flag: its document has a model, which may ask
+/// for [`refresh`].
 pub(super) fn reply(
     host: &mut dyn Host,
     key: Key<'_>,
-    paths: &[Path<'_>],
+    paths: &Paths<'_>,
     allowance: &Allowance<'_>,
-) -> Result<Reply> {
-    let Some(document) = host.read(key).map_err(|error| error.text("key", key.name))? else {
-        return Ok(Reply::Null);
+) -> Result<(Reply, bool)> {
+    let located = |error: Error| error.text("key", key.name);
+    let Some(document) = host.read(key).map_err(located)? else {
+        return Ok((Reply::Null, false));
     };
     allowance.own(document.size());
     let root = document.root.view();
-    let read = |path| read_path(root, path, allowance)?.within(allowance);
-    match paths {
-        [] => {
-            allowance.transfer(root.work())?;
-            Reply::value(root).within(allowance)
+    let read = |(path, written): (&Path<'_>, &[u8])| {
+        let found = read_path(root, path, allowance).and_then(|reply| reply.within(allowance));
+        found.map_err(|error| located(error.text("path", written)))
+    };
+    let reply = match (&paths.parsed[..], paths.written) {
+        ([], _) => allowance
+            .transfer(root.work())
+            .and_then(|()| Reply::value(root).within(allowance))
+            .map_err(located),
+        ([path], [written]) => read((path, written)),
+        (parsed, written) => {
+            let all = parsed.iter().zip(written.iter().copied());
+            all.map(read).collect::<Result<_>>().map(Reply::Array)
         }
-        [path] => read(path),
-        _ => paths.iter().map(read).collect::<Result<_>>().map(Reply::Array),
-    }
+    };
+    Ok((reply?, document.model.is_some()))
 }

@@ -1,12 +1,13 @@
 //! `MODEL.INSTALL`: installs a definition of another server. Written by the module for replicas and the AOF, not for
 //! clients.
 
-use super::args::Args;
-use super::host::{Host, Outcome};
+use super::args::{Args, model_limits};
+use super::host::{Host, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
-use crate::codec::definition;
+use crate::codec::definition::{self, AnyEntry};
 use crate::error::{ErrorCode, Result};
+use crate::model::{Entry, Registry, Source};
 use crate::reply::Reply;
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -31,13 +32,11 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let bytes = args.next("a definition")?;
     args.finish()?;
-    let entry = definition::decode(bytes)?;
-    let installed = if host.replaying() {
-        host.models().install(&entry)
-    } else {
-        let settings = host.settings();
-        let allowance = Allowance::new(&settings.work);
-        host.models().define(&entry, &settings.schemas, &settings.expressions, &allowance)
+    let settings = host.settings();
+    let (replaying, models) = (host.replaying(), model_limits(&settings));
+    let installed = match definition::decode_any(bytes)? {
+        AnyEntry::Model(entry) => install(host.models(), &entry, replaying, &models, &settings),
+        AnyEntry::Action(entry) => install(host.actions(), &entry, replaying, &settings, &settings),
     };
     // A definition that does not compile here is kept all the same: nothing a master accepted is lost.
     match installed {
@@ -47,4 +46,17 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut outcome = Outcome::from(Reply::Ok);
     outcome.definition = Some(bytes.to_vec());
     Ok(outcome)
+}
+
+fn install<S: Source>(
+    registry: &Registry<S>,
+    entry: &Entry<S>,
+    replaying: bool,
+    limits: &S::Limits,
+    settings: &Settings,
+) -> Result<()> {
+    match replaying {
+        true => registry.install(entry),
+        false => registry.define(entry, limits, &Allowance::new(&settings.work)),
+    }
 }

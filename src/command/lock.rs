@@ -27,16 +27,18 @@ static LOCK: CommandSpec = CommandSpec {
         EPHEMERAL,
         GET,
     ],
-    reply: "an array: the fence, the lease in milliseconds, the document's revision, and with GET its JSON, else null; null if the lock was not granted before WAIT (default 0) was over. With INIT a missing document is created in the step of the grant; a request that waits creates nothing later: it gets NOKEY if the key is deleted meanwhile. An owner that requests a lock it holds gets the same grant again, and keeps the longer of both leases",
+    reply: "an array: the fence, the lease in milliseconds, the document's revision, and with GET its JSON, else null; null if the lock was not granted before WAIT (default 0) was over. The default of LEASE is 30000, or the nearest that `model.lock-lease-min` and `model.lock-lease-max` permit. With INIT a missing document is created in the step of the grant; a request that waits creates nothing later: it gets NOKEY if the key is deleted meanwhile. An owner that requests a lock it holds gets the same grant again, and keeps the longer of both leases",
     errors: &[
         ErrorCode::Err,
         ErrorCode::Range,
         ErrorCode::Limit,
         ErrorCode::NoModel,
         ErrorCode::WrongType,
+        ErrorCode::TryAgain,
         ErrorCode::NoKey,
         ErrorCode::Schema,
         ErrorCode::Rule,
+        ErrorCode::Unique,
         ErrorCode::Expr,
         ErrorCode::Deadlock,
     ],
@@ -79,5 +81,6 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let settings = host.settings();
     let mut cursor = Args::new(args);
     let key = cursor.key()?;
-    LockRequest::parse(cursor, &settings, true)?.run_on_one(host, key, args)
+    let request = LockRequest::parse(cursor, &settings, true);
+    request.map_err(|error| error.text("key", key.name))?.run_on_one(host, key, args)
 }

@@ -13,16 +13,14 @@ use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
 use crate::keys::KeyIndex;
-use crate::limit;
+use crate::limit::{self, Limit};
 use crate::lock::{Answer, Ask, At, Grant, GrantRef, LockEdit, LockLimits, Locks, Mode};
 use crate::reply::Reply;
-use crate::txn::{self, Block, Content, ReplyForm, Request, no_key};
+use crate::txn::{self, Block, Content, ContentDocument, ReplyForm, Request, no_key};
 use crate::value::{Measured, print};
 
 /// The lease of a request without `LEASE`.
 pub const LEASE_MS_DEFAULT: u64 = 30_000;
-/// The longest that a request may wait: about ten years.
-pub const WAIT_MS_MAX: u64 = crate::limit::LOCK_WAIT.default;
 
 pub const SHARED: ArgSpec = ArgSpec::new("shared", ArgKind::Token).token("SHARED").optional();
 pub const LEASE: ArgSpec = ArgSpec::new("milliseconds", ArgKind::Integer).token("LEASE").optional();
@@ -70,7 +68,7 @@ impl<'a> LockRequest<'a> {
             } else if lease_ms.is_none() && args.keyword("LEASE") {
                 lease_ms = Some(parse_lease(args.next("a lease")?, &settings.locks)?);
             } else if wait_ms.is_none() && args.keyword("WAIT") {
-                wait_ms = Some(parse_wait(args.next("how long to wait")?)?);
+                wait_ms = Some(parse_wait(args.next("how long to wait")?, limit::LOCK_WAIT)?);
             } else if !ephemeral && args.keyword("EPHEMERAL") {
                 ephemeral = true;
             } else if !get && args.keyword("GET") {
@@ -177,7 +175,7 @@ impl InitialDocument<'_> {
         // Requests that are still queued wait for a document that was deleted: they get `NOKEY`.
         let at = At { db: host.database(), key: key.name };
         host.with_locks(&mut |engine, _, _| engine.remove(at, &Locks::default()));
-        let content = Some(Content::initial(model, self.content));
+        let content = Some(Content::initial(model, ContentDocument::given(self.content)));
         let request = Request {
             keys: &[key],
             blocks: &[Block { content, ..Block::default() }],
@@ -190,6 +188,7 @@ impl InitialDocument<'_> {
             replaying: false,
             reply: ReplyForm::Revision,
             token: None,
+            natives: None,
         };
         txn::execute(host, &request).map(Some)
     }
@@ -234,19 +233,19 @@ pub fn parse_grant<'a>(args: &mut Args<'a>) -> Result<GrantRef<'a>> {
 pub fn parse_lease(arg: &[u8], limits: &LockLimits) -> Result<u64> {
     match u64::try_from(argument::integer(arg)?) {
         Ok(ms) if ms > limits.lease_ms_max => {
-            Err(Error::limit(limit::LOCK_LEASE_MAX, limits.lease_ms_max))
+            Err(Error::limit(limit::LOCK_LEASE_MAX, limits.lease_ms_max).text("argument", arg))
         }
         Ok(ms) if ms > 0 && ms < limits.lease_ms_min => {
-            Err(Error::limit(limit::LOCK_LEASE_MIN, limits.lease_ms_min))
+            Err(Error::limit(limit::LOCK_LEASE_MIN, limits.lease_ms_min).text("argument", arg))
         }
         Ok(ms) if ms > 0 => Ok(ms),
         _ => Err(Error::syntax("a lease is at least a millisecond").text("argument", arg)),
     }
 }
 
-fn parse_wait(arg: &[u8]) -> Result<u64> {
+pub fn parse_wait(arg: &[u8], most: Limit) -> Result<u64> {
     match u64::try_from(argument::integer(arg)?) {
-        Ok(ms) if ms > WAIT_MS_MAX => Err(Error::limit(limit::LOCK_WAIT, WAIT_MS_MAX)),
+        Ok(ms) if ms > most.default => Err(Error::limit(most, most.default).text("argument", arg)),
         Ok(ms) => Ok(ms),
         _ => Err(Error::syntax("WAIT is not negative").text("argument", arg)),
     }

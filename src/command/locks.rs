@@ -5,7 +5,7 @@ use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::argument;
 use crate::error::{ErrorCode, Result};
-use crate::lock::{At, Engine, Holder, Locks, Mode};
+use crate::lock::{At, Engine, Holder, Locks, Mode, Moment};
 use crate::reply::Reply;
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -50,7 +50,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let at = At { db: host.database(), key: key.name };
     let mut replies = Vec::new();
     host.with_locks(&mut |engine, _, moment| {
-        replies = describe(&locks, engine, at, moment.steady_ms, name);
+        replies = describe(&locks, engine, at, moment, name);
     });
     Ok(Reply::Array(replies).into())
 }
@@ -60,7 +60,7 @@ fn describe(
     locks: &Locks,
     engine: &Engine,
     at: At<'_>,
-    now_ms: u64,
+    moment: Moment,
     only: Option<&[u8]>,
 ) -> Vec<Reply> {
     let awaited = engine.names_awaited(at);
@@ -75,7 +75,7 @@ fn describe(
             Some(_) => "exclusive",
         };
         let waiters = engine.waiters_of(at, name);
-        let holders = holders.iter().map(|holder| describe_holder(holder, now_ms)).collect();
+        let holders = holders.iter().map(|holder| describe_holder(holder, moment)).collect();
         Reply::Map(vec![
             ("name", Reply::Text(name.into())),
             ("mode", Reply::Text(mode.into())),
@@ -86,10 +86,10 @@ fn describe(
     names.map(one).collect()
 }
 
-fn describe_holder(holder: &Holder, now_ms: u64) -> Reply {
-    let left_ms = match holder.ends_ms {
+fn describe_holder(holder: &Holder, moment: Moment) -> Reply {
+    let left_ms = match holder.ends_at(moment) {
         Holder::UNSTARTED => holder.lease_ms,
-        ends_ms => ends_ms.saturating_sub(now_ms),
+        ends_ms => ends_ms.saturating_sub(moment.steady_ms),
     };
     Reply::Array(vec![
         Reply::Text(holder.owner.as_ref().into()),

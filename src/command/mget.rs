@@ -17,7 +17,7 @@ static MGET: CommandSpec = CommandSpec {
     complexity: "The sum of a MODEL.GET for each key",
     arity: -3,
     flags: &[Flag::ReadOnly],
-    keys: KeyPositions::Counted,
+    keys: KeyPositions::Counted(1),
     tips: &[],
     args: &[
         ArgSpec::new("numkeys", ArgKind::Integer),
@@ -25,7 +25,7 @@ static MGET: CommandSpec = CommandSpec {
         ArgSpec::new("path", ArgKind::String).optional().multiple(),
     ],
     reply: "an array with one MODEL.GET reply for each key, null for a missing one and for a key of another type",
-    errors: &[ErrorCode::Err, ErrorCode::Limit],
+    errors: &[ErrorCode::Err, ErrorCode::Range, ErrorCode::Limit],
     replicated: "nothing; the new expiry of documents whose model has REFRESH READ",
     examples: &[CommandExample(&[
         Line::new(r#"MODEL.SET a any '{"n":1}'"#, "(revision)"),
@@ -42,19 +42,21 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let paths = get::parse_paths(&mut args, &settings)?;
     let allowance = Allowance::new(&settings.work);
     let mut replies = Vec::with_capacity(keys.len());
+    let mut refreshed = Vec::new();
     for key in &keys {
-        replies.push(match get::reply(host, *key, &paths, &allowance) {
+        let (reply, has_model) = match get::reply(host, *key, &paths, &allowance) {
             // One key of another type does not spoil reading the others, as in MGET.
-            Err(error) if error.code() == ErrorCode::WrongType => Reply::Null,
-            reply => reply?,
-        });
+            Err(error) if error.code() == ErrorCode::WrongType => (Reply::Null, false),
+            found => found?,
+        };
+        replies.push(reply);
+        if has_model {
+            refreshed.push(*key);
+        }
     }
     let mut outcome = Outcome::from(Reply::Array(replies));
-    for key in &keys {
-        match get::refresh(host, *key) {
-            Err(error) if error.code() == ErrorCode::WrongType => {}
-            effect => outcome.effects.extend(effect?),
-        }
+    for key in refreshed {
+        outcome.effects.extend(get::refresh(host, key)?);
     }
     Ok(outcome)
 }

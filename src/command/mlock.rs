@@ -16,7 +16,7 @@ static MLOCK: CommandSpec = CommandSpec {
     complexity: "The sum of a MODEL.LOCK for each key",
     arity: -5,
     flags: &[Flag::Write, Flag::DenyOom, Flag::Blocking],
-    keys: KeyPositions::Counted,
+    keys: KeyPositions::Counted(1),
     tips: &[],
     args: &[
         ArgSpec::new("numkeys", ArgKind::Integer),
@@ -32,6 +32,7 @@ static MLOCK: CommandSpec = CommandSpec {
     reply: "an array with one MODEL.LOCK reply for each key; null if not all of them could be granted before WAIT (default 0) was over. A waiting request holds none of them",
     errors: &[
         ErrorCode::Err,
+        ErrorCode::Range,
         ErrorCode::Limit,
         ErrorCode::WrongType,
         ErrorCode::NoKey,

@@ -5,14 +5,25 @@
 //! check, change within one editor that reverts itself on an error, and return one [`Outcome`]. The host of
 //! the command then replies, propagates and announces it.
 
+mod action;
 mod args;
+mod finding;
+mod host;
+mod positions;
 
+mod actions;
 mod apply;
+mod apply_all;
+mod call;
+mod check;
+mod count;
 mod define;
 mod describe;
 mod documents;
 mod eval;
 mod fieldop;
+mod find_documents;
+mod findop;
 mod get;
 mod help;
 mod install;
@@ -26,8 +37,10 @@ mod models;
 mod renew;
 mod set;
 mod txn;
+mod unaction;
 mod undefine;
 mod unlock;
+mod usage;
 
 use std::panic::Location;
 use std::sync::OnceLock;
@@ -35,15 +48,17 @@ use std::sync::OnceLock;
 use linkme::distributed_slice;
 
 use crate::error::{ErrorCode, Result};
-use crate::host;
 use crate::op::words;
 
 pub use args::{Args, expression};
+pub use findop::{ask_for_one, fits_question};
 pub use host::{
-    Documents, Host, JsonText, Key, KeyEffect, LockReply, Outcome, Sent, Settings,
-    TransactionLimits, Waiting, WithLocks,
+    ActionLimits, Documents, FindLimits, Host, IndexScope, JsonText, Key, KeyEffect, KeyRole,
+    LockReply, Outcome, Sent, Settings, TransactionLimits, Waiting, WithLocks,
 };
 pub use locking::effect_of as lock_effect;
+pub use positions::KeyPositions;
+pub use usage::usage;
 
 /// The declaration of a command.
 pub struct CommandSpec {
@@ -87,16 +102,6 @@ pub enum Flag {
     Always,
 }
 
-/// The positions of the keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyPositions {
-    None,
-    /// The first argument.
-    First,
-    /// Counted by the first argument, and right behind it.
-    Counted,
-}
-
 /// One argument, for `COMMAND DOCS` and `commands.md`.
 pub struct ArgSpec {
     pub name: &'static str,
@@ -120,6 +125,8 @@ pub enum ArgKind {
     Statement,
     /// Any statement of a transaction: those, and the operators on keys.
     TransactionStatement,
+    /// Any native.
+    Native,
 }
 
 impl ArgSpec {

@@ -26,7 +26,13 @@ static RENEW: CommandSpec = CommandSpec {
         LEASE,
     ],
     reply: "the length of the lease in milliseconds: that of LEASE, or without it that of the lease before",
-    errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType, ErrorCode::LockLost],
+    errors: &[
+        ErrorCode::Err,
+        ErrorCode::Range,
+        ErrorCode::Limit,
+        ErrorCode::WrongType,
+        ErrorCode::LockLost,
+    ],
     replicated: "the grant with its lease",
     examples: &[CommandExample(&[
         Line::new("MODEL.SET job any {}", "(revision)"),
@@ -41,7 +47,10 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let key = args.key()?;
     let grant = parse_grant(&mut args)?;
     let lease_ms = match args.keyword("LEASE") {
-        true => Some(parse_lease(args.next("a lease")?, &limits)?),
+        true => {
+            let lease = parse_lease(args.next("a lease")?, &limits);
+            Some(lease.map_err(|error| error.text("key", key.name))?)
+        }
         false => None,
     };
     args.finish()?;

@@ -1,18 +1,18 @@
 //! `MODEL.SET`: stores a whole document.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
-use super::args::{ARGS, Args, EX, EXAT, PX, PXAT, find_model};
+use super::args::{ARGS, Args, CURRENT, EX, EXAT, PX, PXAT, find_model, parse_current};
 use super::host::{Host, Key, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{AllowedNames, Program, Scope};
+use crate::path::{Binding, Path};
 use crate::reply::Reply;
 use crate::txn::{
-    self, Block, Content, ExpiryOption, ReplyForm, Request, check_condition, check_revision,
-    no_key, parse_revision,
+    self, Block, Content, ContentDocument, ExpiryOption, ReplyForm, Request, check_condition,
+    check_revision, no_key, parse_revision,
 };
 use crate::value::Measured;
 
@@ -41,6 +41,7 @@ static SET: CommandSpec = CommandSpec {
         ArgSpec::new("revision", ArgKind::Integer).token("IFREV").optional(),
         ArgSpec::new("expr", ArgKind::String).token("IF").optional(),
         ARGS,
+        CURRENT,
         ArgSpec::new(
             "expiry",
             ArgKind::OneOf(&[
@@ -60,11 +61,13 @@ static SET: CommandSpec = CommandSpec {
         ErrorCode::Limit,
         ErrorCode::NoModel,
         ErrorCode::WrongType,
+        ErrorCode::TryAgain,
         ErrorCode::NoKey,
         ErrorCode::Revision,
         ErrorCode::Condition,
         ErrorCode::Schema,
         ErrorCode::Rule,
+        ErrorCode::Unique,
         ErrorCode::Expr,
     ],
     replicated: "the document with its revision and absolute expiry",
@@ -74,6 +77,7 @@ static SET: CommandSpec = CommandSpec {
             Line::new("MODEL.SET acct:1 any {} NX", "(nil)"),
             Line::new("MODEL.SET acct:1 any {} IFREV 1", "REVISION"),
             Line::new("MODEL.SET acct:1 any {} IF 'self.balance < 0'", "CONDITION"),
+            Line::new("MODEL.SET acct:1 any {} IFREV 1 CURRENT $.balance", "REVISION"),
             Line::new("MODEL.SET acct:1 any {} EX 60", "(revision)"),
             Line::new("MODEL.SET acct:1 any {", "ERR"),
             Line::new("MODEL.GET acct:1", "{}"),
@@ -103,6 +107,7 @@ struct SetArguments<'a> {
     revision: Option<u64>,
     condition: Option<Arc<Program>>,
     args: Option<Measured>,
+    current: Option<Arc<Path<'a>>>,
     expiry: Option<ExpiryOption>,
 }
 
@@ -120,16 +125,24 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let key = parsed.key;
     let named = |error: Error| error.text("key", key.name);
     let model = find_model(host.models(), parsed.model).map_err(named)?;
-    if !parsed.conditions_hold(host, &settings, &allowance).map_err(named)? {
-        return Ok(Reply::Null.into());
+    match parsed.conditions_hold(host, &settings, &allowance).map_err(named) {
+        Ok(true) => {}
+        Ok(false) => return Ok(Reply::Null.into()),
+        Err(error) => {
+            return Err(match &parsed.current {
+                Some(path) => txn::told(host, key, path, &allowance, error)?,
+                None => error,
+            });
+        }
     }
     let content = Content {
         model,
-        document: Cell::new(Some(parsed.content)),
+        document: ContentDocument::given(parsed.content),
         replaces: true,
         json_arg: Some(parsed.json_arg),
     };
-    let block = Block { content: Some(content), expiry: parsed.expiry, ..Block::default() };
+    let (content, expiry) = (Some(content), parsed.expiry);
+    let block = Block { content, expiry, current: parsed.current, ..Block::default() };
     txn::execute(
         host,
         &Request {
@@ -144,6 +157,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             replaying: false,
             reply: ReplyForm::Revision,
             token: None,
+            natives: None,
         },
     )
 }
@@ -195,7 +209,7 @@ fn parse<'a>(
     let (model, content) = args.model_and_json(settings)?;
     let json_arg = args.position() - 1;
     let (mut only, mut revision, mut expiry) = (None, None, None);
-    let (mut condition, mut given) = (None, None);
+    let (mut condition, mut given, mut current) = (None, None, None);
     while !args.is_finished() {
         if only.is_none() && args.keyword("NX") {
             only = Some(Only::Missing);
@@ -209,6 +223,8 @@ fn parse<'a>(
             condition = Some(host.compile(source, names, &settings.expressions, allowance)?);
         } else if given.is_none() && args.keyword("ARGS") {
             given = Some(args.object(settings)?);
+        } else if current.is_none() && args.keyword("CURRENT") {
+            current = Some(args.next("a path")?);
         } else if expiry.is_none() && args.keyword("KEEPTTL") {
             expiry = Some(ExpiryOption::Keep);
         } else if expiry.is_none()
@@ -221,5 +237,18 @@ fn parse<'a>(
     }
     args.finish()?;
     let args = given;
-    Ok(SetArguments { key, model, content, json_arg, only, revision, condition, args, expiry })
+    let binding = args.as_ref().map(|args| Binding::Args { args: args.value.view(), allowance });
+    let current = parse_current(current, &settings.paths, binding)?;
+    Ok(SetArguments {
+        key,
+        model,
+        content,
+        json_arg,
+        only,
+        revision,
+        condition,
+        args,
+        current,
+        expiry,
+    })
 }

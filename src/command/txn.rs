@@ -1,17 +1,32 @@
 //! `MODEL.TXN`: changes and reads several documents, all or nothing.
 
+mod recorded;
 mod request;
 
+pub(super) use self::recorded::Recorded;
+use self::request::Header;
 pub use self::request::KEYS_MAX;
-use self::request::{Header, TxnBody};
+pub(super) use self::request::{
+    BlockPlaces, CallKeys, TxnBody, find_statement_model, key_roles, model_of,
+};
 use super::args::{ARGS, Args, CURRENT, EXPIRY, INIT, MKPATH};
-use super::host::{Host, Key, Outcome, Settings};
+use super::host::{Host, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
-use crate::error::{Error, ErrorCode, Result};
-use crate::reply::Reply;
-use crate::token::Digest;
-use crate::txn::{self, ReplyForm, Request, TokenRecord};
+use crate::error::{ErrorCode, Result};
+use crate::txn::{self, DocNames, ReplyForm, Request};
+
+/// The option that makes a transaction idempotent.
+pub(super) const TOKEN: ArgSpec = ArgSpec::new(
+    "token",
+    ArgKind::Block(&[
+        ArgSpec::new("token-key", ArgKind::Key),
+        ArgSpec::new("window-milliseconds", ArgKind::Integer).token("WINDOW").optional(),
+        ArgSpec::new("sent-unix-time-milliseconds", ArgKind::UnixTime).token("AT").optional(),
+    ]),
+)
+.token("TOKEN")
+.optional();
 
 #[linkme::distributed_slice(COMMANDS)]
 static TXN: CommandSpec = CommandSpec {
@@ -21,39 +36,43 @@ static TXN: CommandSpec = CommandSpec {
     complexity: "The sum of its statements, and O(K) with K the number of keys",
     arity: -5,
     flags: &[Flag::Write, Flag::DenyOom],
-    keys: KeyPositions::Counted,
+    keys: KeyPositions::Counted(1),
     tips: &[],
     args: &[
         ArgSpec::new("numkeys", ArgKind::Integer),
         ArgSpec::new("key", ArgKind::Key).multiple(),
-        ArgSpec::new(
-            "token",
-            ArgKind::Block(&[
-                ArgSpec::new("token-key", ArgKind::Key),
-                ArgSpec::new("window-milliseconds", ArgKind::Integer).token("WINDOW").optional(),
-                ArgSpec::new("sent-unix-time-milliseconds", ArgKind::UnixTime)
-                    .token("AT")
-                    .optional(),
-            ]),
-        )
-        .token("TOKEN")
-        .optional(),
+        TOKEN,
         ARGS,
         ArgSpec::new(
             "block",
-            ArgKind::Block(&[
-                ArgSpec::new("block-key", ArgKind::Key),
-                INIT,
-                CURRENT,
-                MKPATH,
-                EXPIRY,
-                ArgSpec::new("statement", ArgKind::TransactionStatement).optional().multiple(),
+            ArgKind::OneOf(&[
+                ArgSpec::new(
+                    "document",
+                    ArgKind::Block(&[
+                        ArgSpec::new("block-key", ArgKind::Key),
+                        INIT,
+                        CURRENT,
+                        MKPATH,
+                        EXPIRY,
+                        ArgSpec::new("statement", ArgKind::TransactionStatement)
+                            .optional()
+                            .multiple(),
+                    ]),
+                )
+                .token("ON"),
+                ArgSpec::new(
+                    "natives",
+                    ArgKind::Block(&[
+                        ArgSpec::new("native-key", ArgKind::Key),
+                        ArgSpec::new("native", ArgKind::Native).multiple(),
+                    ]),
+                )
+                .token("AT"),
             ]),
         )
-        .token("ON")
         .multiple(),
     ],
-    reply: "an array with one array for each block, with one reply for each operator in it, in order; null for one whose WHEN is false",
+    reply: "an array with one array for each block, with one reply for each operator or native in it, in order; null for one whose WHEN is false",
     errors: &[
         ErrorCode::Err,
         ErrorCode::Expr,
@@ -74,9 +93,13 @@ static TXN: CommandSpec = CommandSpec {
         ErrorCode::Overflow,
         ErrorCode::Schema,
         ErrorCode::Rule,
+        ErrorCode::Unique,
+        // Of natives, which are checked last.
+        ErrorCode::NoPerm,
+        ErrorCode::TryAgain,
         ErrorCode::Limit,
     ],
-    replicated: "the changes, key by key, in one unit with the token; the command itself if it has the same effect anywhere, as for MODEL.FIELDOP; nothing if nothing changed",
+    replicated: "the changes, key by key, in one unit with the token; the command itself if it has the same effect anywhere, as for MODEL.FIELDOP; nothing if nothing changed; natives as the server's own commands, in the same unit",
     examples: &[
         CommandExample(&[
             Line::new(r#"MODEL.SET acct:{a}:1 any '{"balance":80}'"#, "(revision)"),
@@ -105,6 +128,21 @@ static TXN: CommandSpec = CommandSpec {
             Line::new("MODEL.GET order:{b}:1", r#"{"of":{"sku":"moka","n":2}}"#),
             Line::new("MODEL.TXN 1 a ON b GET $", "ERR"),
         ]),
+        CommandExample(&[
+            Line::new(r#"MODEL.SET p:{1} any '{"energy":25,"score":0}'"#, "(revision)"),
+            Line::new(
+                r#"MODEL.TXN 2 p:{1} board:{1} ARGS '{"n":50}' ON p:{1} IF 'self.energy >= 10' INCR $.energy -10 INCR $.score '=args.n' AT board:{1} ZADD "=docs['p:{1}'].score" '"ann"'"#,
+                "[[15 50] [(integer) 1]]",
+            ),
+            Line::new(
+                r#"MODEL.TXN 2 p:{1} board:{1} ON p:{1} INCR $.score 1 AT board:{1} ZINCRBY 1 '"ann"' SADD '"bob"'"#,
+                "WRONGTYPE",
+            ),
+            Line::new(
+                r#"MODEL.TXN 2 p:{1} board:{1} ON p:{1} IF "native['board:{1}'].score('ann') == 50.0" GET $.score"#,
+                "[[50]]",
+            ),
+        ]),
     ],
     run,
 };
@@ -116,10 +154,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let header = Header::parse(&mut cursor)?;
     // A request that was committed is answered before it is parsed: limits may have changed since.
     let digest = header.token.as_ref().map(|token| token.digest(args));
-    let recorded = match (&header.token, digest) {
-        (Some(token), Some(digest)) => recorded(host, token.key, digest),
-        _ => Ok(Recorded::Nothing),
-    };
+    let recorded = Recorded::find(host, header.token.as_ref(), digest);
     if let Ok(Recorded::Reply(reply)) = recorded {
         return Ok(reply.into());
     }
@@ -127,23 +162,10 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut body = TxnBody::default();
     // Malformed arguments are refused before a token that was used otherwise.
     body.parse(cursor, &header, &settings, &allowance, replaying, host)?;
-    if let Recorded::Another = recorded? {
-        return Err(Error::new(
-            ErrorCode::TokenMismatch,
-            "the token was used for a different request",
-        )
-        .text("key", header.token.as_ref().map_or(b"", |token| token.key.name)));
-    }
-    if let Some(token) = &header.token {
-        token.check_window(host.now_us())?;
-    }
+    let roles = key_roles(&body.blocks, body.uses_natives(), &header.slots)?;
+    let token = recorded?.begin(host, header.token.as_ref(), digest)?;
     body.find_models(host.models(), header.keys.names())?;
     let models = body.find_statement_models(host.models(), header.keys.names())?;
-    let token = header.token.as_ref().zip(digest).map(|(token, digest)| TokenRecord {
-        key: token.key,
-        digest,
-        expiry: token.expiry(host.now_us()),
-    });
     txn::execute(
         host,
         &Request {
@@ -152,29 +174,13 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             statements: &body.statements,
             models: &models,
             args: body.args.as_ref(),
-            docs: Some(&header.keys),
+            docs: Some(DocNames::Keys(&header.keys)),
             settings: &settings,
             allowance: &allowance,
             replaying,
             reply: ReplyForm::Blocks,
             token,
+            natives: roles.as_deref(),
         },
     )
-}
-
-/// The record under the token's key.
-enum Recorded {
-    Nothing,
-    Reply(Reply),
-    /// Another request was committed under it.
-    Another,
-}
-
-fn recorded(host: &mut dyn Host, key: Key<'_>, digest: Digest) -> Result<Recorded> {
-    let found = host.token(key).map_err(|error| error.text("key", key.name))?;
-    Ok(match found {
-        None => Recorded::Nothing,
-        Some(token) if token.digest == digest => Recorded::Reply(token.reply()),
-        Some(_) => Recorded::Another,
-    })
 }

@@ -37,7 +37,13 @@ static UNLOCK: CommandSpec = CommandSpec {
         ),
     ],
     reply: "1; with FORCE the number of released grants",
-    errors: &[ErrorCode::Err, ErrorCode::Limit, ErrorCode::WrongType, ErrorCode::LockLost],
+    errors: &[
+        ErrorCode::Err,
+        ErrorCode::Range,
+        ErrorCode::Limit,
+        ErrorCode::WrongType,
+        ErrorCode::LockLost,
+    ],
     replicated: "the release, and the grant of the next waiting request",
     examples: &[CommandExample(&[
         Line::new("MODEL.SET job any {}", "(revision)"),
@@ -47,6 +53,8 @@ static UNLOCK: CommandSpec = CommandSpec {
     ])],
     run,
 };
+
+const FORCE_HINT: &[u8] = b"MODEL.UNLOCK key name FORCE releases the grants of all owners";
 
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let forced = args.len() == 4;
@@ -63,7 +71,8 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     host.with_locks(&mut |engine, store, moment| {
         unlocked = engine.unlock(store, moment, at, grant);
     });
-    unlocked?;
+    // The error of the engine says that the grant is not held; another owner's is released by force alone.
+    unlocked.map_err(|error| error.text("hint", FORCE_HINT))?;
     Ok(Reply::Int(1).into())
 }
 

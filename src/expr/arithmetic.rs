@@ -166,12 +166,13 @@ pub(super) fn negate<'a>(operand: Datum<'a>) -> ArithmeticResult<'a> {
         Datum::Int(value) => value.checked_neg().map(Datum::Int).ok_or(OVERFLOW),
         Datum::Double(value) => Ok(Datum::Double(-value)),
         other => {
-            Err(Fault::text(format!("- wants an int or a double, not a {}", other.type_name())))
+            Err(Fault::text(format!("'-' needs an int or a double, not {}", other.described())))
         }
     }
 }
 
 #[cold]
 fn unsupported(operator: Operator, left: &Datum<'_>, right: &Datum<'_>) -> Fault {
-    Fault::text(format!("no {} {} {}", left.type_name(), operator.symbol(), right.type_name()))
+    let (left, right) = (left.described(), right.described());
+    Fault::text(format!("'{}' does not take {left} and {right}", operator.symbol()))
 }

@@ -45,8 +45,8 @@ struct CachedProgram {
 }
 
 impl CachedProgram {
-    fn is(&self, source: &str, names: AllowedNames) -> bool {
-        self.names == names && self.program.source() == source
+    fn is(&self, source: &[u8], names: AllowedNames) -> bool {
+        self.names == names && self.program.source().as_bytes() == source
     }
 }
 
@@ -75,19 +75,31 @@ impl Cache {
         limits: &ExprLimits,
         allowance: &Allowance<'_>,
     ) -> Result<Arc<Program>> {
-        let hash = self.hasher.hash_one(source);
-        let found = self.table.find(hash, |at| self.entries[*at as usize].is(source, names));
-        if let Some(&at) = found {
-            self.hits += 1;
-            self.touch(at);
-            let program = &self.entries[at as usize].program;
-            check(program, limits)?;
-            return Ok(Arc::clone(program));
+        if let Some(found) = self.find(source.as_bytes(), names, limits) {
+            return found;
         }
         self.misses += 1;
         let program = Arc::new(Program::compile_within(source, names, limits, allowance)?);
-        self.insert(hash, names, Arc::clone(&program));
+        self.insert(self.hasher.hash_one(source.as_bytes()), names, Arc::clone(&program));
         Ok(program)
+    }
+
+    /// As [`Cache::get`], of a source that is here. Then it is UTF-8, which takes longer to find out than
+    /// all the rest.
+    #[inline]
+    pub fn find(
+        &mut self,
+        source: &[u8],
+        names: AllowedNames,
+        limits: &ExprLimits,
+    ) -> Option<Result<Arc<Program>>> {
+        let hash = self.hasher.hash_one(source);
+        let found = self.table.find(hash, |at| self.entries[*at as usize].is(source, names));
+        let &at = found?;
+        self.hits += 1;
+        self.touch(at);
+        let program = &self.entries[at as usize].program;
+        Some(check(program, limits).map(|()| Arc::clone(program)))
     }
 
     pub fn hits(&self) -> u64 {
@@ -113,8 +125,11 @@ impl Cache {
 
     /// Sets new bounds and keeps to them at once.
     pub fn resize(&mut self, entries: usize, bytes: usize) {
-        (self.entries_max, self.bytes_max) = (entries.min(END as usize - 1), bytes);
-        self.make_room(0, 0);
+        let bounds = (entries.min(END as usize - 1), bytes);
+        if bounds != (self.entries_max, self.bytes_max) {
+            (self.entries_max, self.bytes_max) = bounds;
+            self.make_room(0, 0);
+        }
     }
 
     fn insert(&mut self, hash: u64, names: AllowedNames, program: Arc<Program>) {

@@ -7,6 +7,7 @@ use super::datum::Constant;
 use super::functions::Function;
 use super::operator::{Comparison, Operator};
 use super::pattern::Pattern;
+use crate::value::names::KeptName;
 
 /// The number of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +126,13 @@ pub(super) enum ExprNode {
         function: &'static Function,
         arguments: Span,
     },
+    /// A question about a structure of the server: `native[key].method(operand)`.
+    Native {
+        /// The number of the method.
+        method: u8,
+        key: NodeId,
+        operand: Option<NodeId>,
+    },
     /// A text under a pattern that is written out.
     Search {
         search: RegexSearch,
@@ -187,7 +195,7 @@ pub(super) struct Code {
     pub steps: Vec<AccessStep>,
     pub terms: Vec<(Operator, NodeId)>,
     pub constants: Vec<Constant>,
-    pub names: Vec<Box<str>>,
+    pub names: Vec<KeptName>,
     pub patterns: Vec<Pattern>,
     pub loops: Vec<Loop>,
     /// The paths at which `oldSelf` is read, as names of members inside each other.
@@ -214,6 +222,12 @@ impl Code {
     }
 
     pub fn name(&self, number: u32) -> &str {
+        self.names[number as usize].as_str()
+    }
+
+    /// The name for looking members up.
+    #[inline]
+    pub fn kept_name(&self, number: u32) -> &KeptName {
         &self.names[number as usize]
     }
 
@@ -242,7 +256,7 @@ impl Code {
             + vector(&self.constants)
             + self.constants.iter().map(Constant::heap_bytes).sum::<usize>()
             + vector(&self.names)
-            + self.names.iter().map(|name| name.len()).sum::<usize>()
+            + self.names.iter().map(|name| name.as_str().len()).sum::<usize>()
             + vector(&self.patterns)
             + self.patterns.iter().map(Pattern::heap_bytes).sum::<usize>()
             + vector(&self.loops)

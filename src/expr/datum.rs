@@ -320,6 +320,25 @@ impl<'a> Datum<'a> {
         }
     }
 
+    /// The kind of value with its article, for messages.
+    pub fn described(&self) -> &'static str {
+        match self {
+            Datum::Null => "null",
+            Datum::Bool(_) => "a bool",
+            Datum::Int(_) => "an int",
+            Datum::Uint(_) => "a uint",
+            Datum::Double(_) => "a double",
+            Datum::Str(_) | Datum::MadeStr(_) => "a string",
+            Datum::Bytes(_) | Datum::MadeBytes(_) => "bytes",
+            Datum::List(_) => "a list",
+            Datum::Map(_) => "a map",
+            Datum::Timestamp(_) => "a timestamp",
+            Datum::Duration(_) => "a duration",
+            Datum::Type(_) => "a type",
+            Datum::Optional(_) => "an optional",
+        }
+    }
+
     /// The name of its type, as `type()` gives it.
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -410,8 +429,8 @@ impl<'a> Datum<'a> {
             }
             None => Err(Fault::text(format!(
                 "{} and {} have no order",
-                self.type_name(),
-                other.type_name()
+                self.described(),
+                other.described()
             ))),
         }
     }

@@ -8,6 +8,7 @@ use super::code::{AccessStep, Code, ExprNode, NodeId, Span};
 use super::datum::{Datum, Map};
 use super::eval::Eval;
 use super::functions;
+use super::native::NATIVE_METHODS;
 use super::scope::Scope;
 use crate::value::{Number, print};
 
@@ -93,6 +94,10 @@ impl<'a> Explainer<'a> {
                 self.code.terms(terms).iter().for_each(|(_, operand)| self.read(*operand));
             }
             ExprNode::Search { text, .. } => self.read(text),
+            ExprNode::Native { key, operand, .. } => {
+                self.read(key);
+                operand.into_iter().for_each(|operand| self.read(operand));
+            }
             ExprNode::IfPresent(optional) => self.read(optional),
             ExprNode::OrElse { optional, other, .. } => {
                 self.read(optional);
@@ -132,6 +137,11 @@ impl<'a> Explainer<'a> {
             ExprNode::Root(_) | ExprNode::Old(_) | ExprNode::MaybeOld(_) => true,
             ExprNode::Path { base, steps } => {
                 self.is_place(base) && self.code.steps(steps).iter().all(plain)
+            }
+            ExprNode::Native { key, operand, .. } => {
+                let constant = |id| matches!(self.code.node(id), ExprNode::Constant(_));
+                let told = |id| constant(id) || self.is_place(id);
+                told(key) && operand.is_none_or(told)
             }
             ExprNode::Call { function, arguments } => {
                 function.name == "size" && self.is_place(self.code.links(arguments)[0])
@@ -186,6 +196,15 @@ impl<'a> Explainer<'a> {
                         AccessStep::MaybeIndex(index) => self.spell_index(*index, "[?", out),
                     }
                 }
+            }
+            ExprNode::Native { method, key, operand } => {
+                out.push_str("native");
+                self.spell_index(key, "[", out);
+                out.push('.');
+                out.push_str(NATIVE_METHODS[method as usize].0);
+                out.push('(');
+                operand.into_iter().for_each(|operand| self.spell(operand, out));
+                out.push(')');
             }
             ExprNode::Call { function, arguments } => {
                 out.push_str(function.name);

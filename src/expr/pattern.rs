@@ -55,7 +55,7 @@ impl Pattern {
             return Err(too_large());
         }
         let parsed = ParserBuilder::new().utf8(false).nest_limit(NEST_MAX).build().parse(pattern);
-        let parsed = parsed.map_err(|_| not_regular())?;
+        let parsed = parsed.map_err(|error| invalid(pattern, &error))?;
         for tier_kib in TIERS_KIB {
             let config = Config::new()
                 .utf8_empty(false)
@@ -64,7 +64,7 @@ impl Pattern {
             match Builder::new().configure(config).build_from_hir(&parsed) {
                 Ok(regex) => return Ok(Pattern { regex, source: pattern.into(), tier_kib }),
                 Err(error) if error.size_limit().is_some() => {}
-                Err(_) => return Err(not_regular()),
+                Err(_) => return Err(not_regular().to_owned()),
             }
         }
         Err(too_large())
@@ -140,8 +140,22 @@ fn too_large() -> String {
 }
 
 #[cold]
-fn not_regular() -> String {
-    "not a regular expression".to_owned()
+fn not_regular() -> &'static str {
+    "not a regular expression"
+}
+
+/// The message for a pattern that is not parsed: the reason, and its offset in characters.
+#[cold]
+fn invalid(pattern: &str, error: &regex_syntax::Error) -> String {
+    let (reason, at) = match error {
+        regex_syntax::Error::Parse(error) => (error.kind().to_string(), error.span().start.offset),
+        regex_syntax::Error::Translate(error) => {
+            (error.kind().to_string(), error.span().start.offset)
+        }
+        _ => return not_regular().to_owned(),
+    };
+    let offset = pattern[..at].chars().count();
+    format!("{}: {reason}, at offset {offset}", not_regular())
 }
 
 /// An upper bound of the cost of parsing a pattern, known without parsing it: a few bytes can stand for
@@ -232,6 +246,22 @@ mod tests {
         assert_eq!(reading_steps("abc"), 3 * BYTE_STEPS);
         assert_eq!(reading_steps(r"^[a-z]\w\."), 10 * BYTE_STEPS + 4 * CLASS_STEPS);
         assert_eq!(reading_steps(r"(?i)\W-"), 7 * BYTE_STEPS + 6 * FOLDED_STEPS);
+    }
+
+    #[test]
+    fn an_invalid_pattern_is_answered_with_the_construct_and_its_offset() {
+        for (pattern, told) in [
+            (
+                "é(?=b)",
+                "look-around, including look-ahead and look-behind, is not supported, at offset 1",
+            ),
+            (r"(a)\1", "backreferences are not supported, at offset 3"),
+            ("a(", "unclosed group, at offset 1"),
+            (r"\p{Nope}", "Unicode property not found, at offset 0"),
+        ] {
+            let expected = format!("not a regular expression: {told}");
+            assert_eq!(Pattern::compile(pattern).err(), Some(expected));
+        }
     }
 
     #[test]

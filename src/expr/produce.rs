@@ -61,7 +61,10 @@ fn put<'a>(eval: &mut Eval<'a>, datum: &Datum<'a>, out: &mut ValueBuilder) -> Re
             put_text(eval, &text, out)
         }
         Datum::Optional(_) => Err("JSON has no optionals: use orValue() or value()".into()),
-        Datum::Type(name) => Err(Fault::text(format!("JSON has no types, such as {name}"))),
+        Datum::Type(name) => {
+            eval.budget.make(name.len())?;
+            out.string(name).map_err(refused)
+        }
         Datum::List(List::Document(array)) => put_view(View::Array(*array), &mut eval.budget, out),
         Datum::Map(Map::Document(object)) => put_view(View::Object(*object), &mut eval.budget, out),
         Datum::List(list) => {

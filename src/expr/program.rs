@@ -19,6 +19,7 @@ pub struct Program {
     root: NodeId,
     depth: u32,
     reads_clock: bool,
+    reads_native: bool,
     self_members: Option<Vec<Box<str>>>,
 }
 
@@ -38,8 +39,17 @@ impl Program {
             root: compiled.root,
             depth: compiled.depth,
             reads_clock: compiled.reads_clock,
+            reads_native: compiled.reads_native,
             self_members: compiled.self_members,
         })
+    }
+
+    pub(super) fn code(&self) -> &Code {
+        &self.code
+    }
+
+    pub(super) fn root(&self) -> NodeId {
+        self.root
     }
 
     pub fn source(&self) -> &str {
@@ -80,6 +90,11 @@ impl Program {
         self.reads_clock
     }
 
+    /// Flag: it asks about structures of the server.
+    pub fn reads_native(&self) -> bool {
+        self.reads_native
+    }
+
     /// The names of members inside each other under which `oldSelf` is read: `["a", "b"]` for
     /// `oldSelf.a.b[0] > 1`, no names for `oldSelf` as a whole; empty when it is not read.
     pub fn old_self_paths(&self) -> &[Vec<Box<str>>] {
@@ -90,6 +105,11 @@ impl Program {
     /// or on anything else.
     pub fn self_members(&self) -> Option<&[Box<str>]> {
         self.self_members.as_deref()
+    }
+
+    /// Flag: it reads nothing, not even the clock.
+    pub fn is_constant(&self) -> bool {
+        self.self_members.as_ref().is_some_and(Vec::is_empty) && !self.reads_clock
     }
 
     /// Tests the condition; `EXPR` when it fails or gives no bool.
@@ -120,7 +140,10 @@ impl Program {
             (Fault::Exhausted, Some(allowance)) if allowance.steps_left() == 0 => {
                 allowance.exhausted().text("expr", self.source.as_bytes())
             }
-            (fault, _) => refusal::of_fault(fault, |name| self.code.name(name), &self.source),
+            (fault, _) => {
+                let name = |number| self.code.name(number);
+                refusal::of_fault(fault, name, &self.source, limits.steps)
+            }
         })
     }
 

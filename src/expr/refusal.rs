@@ -40,11 +40,21 @@ pub(super) fn past_limit(
 
 /// A fault of an evaluation; `name` gives the names of the program.
 #[cold]
-pub(super) fn of_fault<'n>(fault: Fault, name: impl Fn(u32) -> &'n str, source: &str) -> Error {
+pub(super) fn of_fault<'n>(
+    fault: Fault,
+    name: impl Fn(u32) -> &'n str,
+    source: &str,
+    steps: u64,
+) -> Error {
     let code = if let Fault::Range(_) = fault { ErrorCode::Range } else { ErrorCode::Expr };
     let message = match fault {
         Fault::Refused(error) => return error.text("expr", source.as_bytes()),
-        Fault::Exhausted => "the expression takes more steps than it may".into(),
+        Fault::Exhausted => {
+            return Error::new(code, "the expression takes more steps than it may")
+                .text("limit", limit::EXPRESSION_STEPS.name.as_bytes())
+                .integer("value", steps as i64)
+                .text("expr", source.as_bytes());
+        }
         Fault::NoMember(number) => format!("no such member: {}", name(number)).into(),
         Fault::Because(message) | Fault::Range(message) => Cow::Borrowed(message),
         Fault::Text(message) => String::from(message).into(),

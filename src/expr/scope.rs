@@ -1,7 +1,9 @@
 //! The values behind the names of an expression: documents that are lent, and the values that were in one before
 //! a change.
 
+use super::native::{NativeAnswer, NativeQuestion};
 use crate::budget::Allowance;
+use crate::error::Result;
 use crate::value::View;
 use crate::value::edit::{Seen, Watch};
 
@@ -44,6 +46,10 @@ impl Scope<'_> {
 pub trait DocumentSource {
     /// The document at a key, if there is one.
     fn get<'a>(&'a self, key: &[u8], this: Option<View<'a>>) -> Option<View<'a>>;
+
+    /// The answer to a question about a structure of the server at a key, as it was before the transaction. Refused
+    /// where the key is not one of the transaction's, or holds something else.
+    fn native(&self, key: &[u8], question: NativeQuestion<'_>) -> Result<NativeAnswer>;
 
     /// The number of those whose key is UTF-8: only they have a name in an expression.
     fn count(&self, this: Option<View<'_>>) -> usize;

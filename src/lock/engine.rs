@@ -12,7 +12,7 @@ mod serve;
 mod slices;
 mod waiting;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -133,8 +133,13 @@ pub struct Engine {
     leases: Leases,
     /// The grants that end with each connection.
     ephemerals: HashMap<u64, Ephemerals>,
-    /// Connections that have closed, and whose grants are still to be ended.
-    closed: Vec<u64>,
+    /// Those that are to be ended: their connections have closed, or are from before this server became the master.
+    ending: BTreeMap<u64, Ephemerals>,
+    /// Connections that have closed while their grants are to be ended, or documents to be taken over: such a document may
+    /// have a grant of one.
+    closed: HashSet<u64>,
+    /// Documents that came with their locks, and are still to be taken over.
+    arrived: Vec<DocumentKey>,
     /// Requests that have ended, and are still to be taken out of their queues.
     ended: Vec<Ended>,
     /// Documents with waiting requests whose locks have changed; each once, which its queues record.
@@ -143,6 +148,8 @@ pub struct Engine {
     slice: usize,
     left: usize,
     suspects: Suspects,
+    /// Requests that wait although it is not known yet if they close a cycle.
+    undecided: Vec<WaiterId>,
     decisions: Decisions,
     fences: Fences,
     counters: Counters,
@@ -158,12 +165,15 @@ impl Default for Engine {
             last_waiter: 0,
             leases: Leases::default(),
             ephemerals: HashMap::new(),
-            closed: Vec::new(),
+            ending: BTreeMap::new(),
+            closed: HashSet::new(),
+            arrived: Vec::new(),
             ended: Vec::new(),
             pending: Vec::new(),
             slice: SLICE,
             left: SLICE,
             suspects: Suspects::default(),
+            undecided: Vec::new(),
             decisions: Decisions::default(),
             fences: Fences::default(),
             counters: Counters::default(),
@@ -171,14 +181,8 @@ impl Default for Engine {
     }
 }
 
-/// The ephemeral grants of one connection.
-#[derive(Default)]
-struct Ephemerals {
-    /// By fence: where.
-    held: BTreeMap<u64, DocumentKey>,
-    /// The connection has closed.
-    closed: bool,
-}
+/// The documents of the ephemeral grants of one connection, by fence.
+type Ephemerals = BTreeMap<u64, DocumentKey>;
 
 /// The owners through whom a deadlock cycle may have arisen since its requests began to wait.
 #[derive(Default)]

@@ -1,4 +1,7 @@
 //! The wait-for graph of owners, searched from one owner.
+//!
+//! A search has a budget: requests for many documents make graphs that take long to search. One that is too large is left to
+//! [`super::cycles`], in a slice.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,18 +10,34 @@ use super::engine::{Engine, Waiter};
 use super::queue::{Queue, WaiterId};
 use super::state::Mode;
 
-/// Returns true if the newest request closes a deadlock cycle. Most owners hold no lock that is waited for and have no other
-/// request; no owner can be waiting for those, so there is no search.
-pub fn closes_cycle(engine: &Engine, newest: WaiterId, steps: &mut u64) -> bool {
-    let owner = &engine.waiters[&newest].owner;
-    let awaited = engine.awaited.contains_key(owner) || engine.by_owner[owner].len() > 1;
-    awaited && is_in_cycle(engine, owner, &[newest], steps)
+/// The steps of one search, each some hundred nanoseconds.
+const STEPS_MAX: u64 = 1 << 17;
+
+/// The result of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Cycle,
+    NoCycle,
+    /// The graph is too large.
+    Undecided,
 }
 
-/// Returns true if an owner waits for itself, directly or through others.
-pub fn waits_for_itself(engine: &Engine, owner: &[u8], steps: &mut u64) -> bool {
-    let waiting = engine.by_owner.get_key_value(owner);
-    waiting.is_some_and(|(owner, own)| is_in_cycle(engine, owner, own, steps))
+/// Searches for a deadlock cycle that the newest request closes. Most owners hold no lock that is waited for and have no
+/// other request; no owner can be waiting for those, so there is no search.
+pub fn closes_cycle(engine: &Engine, newest: WaiterId, steps: &mut u64) -> Found {
+    let owner = &engine.waiters[&newest].owner;
+    match engine.awaited.contains_key(owner) || engine.by_owner[owner].len() > 1 {
+        true => search_cycle(engine, owner, &[newest], steps),
+        false => Found::NoCycle,
+    }
+}
+
+/// Searches for a way by which an owner waits for itself, directly or through others.
+pub fn waits_for_itself(engine: &Engine, owner: &[u8], steps: &mut u64) -> Found {
+    match engine.by_owner.get_key_value(owner) {
+        Some((owner, own)) => search_cycle(engine, owner, own, steps),
+        None => Found::NoCycle,
+    }
 }
 
 /// Returns true if a request waits directly for one of these owners.
@@ -34,17 +53,21 @@ pub fn waits_for_any(
     search.open.iter().any(|owner| owners.contains(owner))
 }
 
-/// Returns true if the owner of these queued requests is reachable from them.
+/// Searches for the owner of these queued requests, starting from them.
 ///
 /// An owner waits for conflicting holders and for conflicting earlier requests. Of those, only the last exclusive one is
 /// followed: it waits for all before it itself. So the search takes steps in the number of owners, not of pairs.
-fn is_in_cycle(engine: &Engine, owner: &Arc<[u8]>, own: &[WaiterId], steps: &mut u64) -> bool {
+fn search_cycle(engine: &Engine, owner: &Arc<[u8]>, own: &[WaiterId], steps: &mut u64) -> Found {
     let mut search = Search::new(engine);
     own.iter().for_each(|id| search.follow(*id));
-    let mut found = false;
+    let mut found = Found::NoCycle;
     while let Some(next) = search.open.pop() {
         if next == *owner {
-            found = true;
+            found = Found::Cycle;
+            break;
+        }
+        if search.steps > STEPS_MAX {
+            found = Found::Undecided;
             break;
         }
         for id in engine.by_owner.get(&next).into_iter().flatten() {

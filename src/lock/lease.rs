@@ -115,13 +115,12 @@ impl Leases {
         self.ends.len()
     }
 
-    /// All documents that are watched.
-    pub fn documents(&self) -> Vec<DocumentKey> {
-        self.watched.iter().flatten().map(|known| known.document.clone()).collect()
-    }
-
     /// Stops watching the documents of one database, or of all.
     pub fn flush(&mut self, db: Option<i32>) {
+        if db.is_none() {
+            *self = Leases::default();
+            return;
+        }
         let of_db = |document: &DocumentKey| db.is_none_or(|db| document.db == db);
         let numbers: Vec<u32> = (0..self.watched.len())
             .filter(|nth| self.watched[*nth].as_ref().is_some_and(|known| of_db(&known.document)))

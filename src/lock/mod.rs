@@ -37,6 +37,9 @@ pub struct Moment {
     pub steady_ms: u64,
     /// Milliseconds since 1970, which fences are derived from.
     pub unix_ms: u64,
+    /// On the monotonic clock: since when this server has been responsible for leases. Each of them runs in full from
+    /// then.
+    pub since_ms: u64,
 }
 
 /// The database and key of a document.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::Moment;
 use super::holders::Holders;
 
 /// The mode in which a lock is held or requested.
@@ -36,7 +37,8 @@ pub struct Holder {
     pub lease_ms: u64,
     /// Flag: the grant ends when all connections that asked for it have closed.
     pub ephemeral: bool,
-    /// The end of the lease on this server's monotonic clock. Leases start anew on every server.
+    /// The end of the lease on this server's monotonic clock, as of the last time that it was set: see
+    /// [`Holder::ends_at`].
     pub ends_ms: u64,
     /// The open connections that asked for an ephemeral grant; none where it came from elsewhere.
     pub clients: Clients,
@@ -48,16 +50,28 @@ impl Holder {
     /// The end of a lease that has not started: the grant came from another server or was loaded from a file.
     pub const UNSTARTED: u64 = u64::MAX;
 
-    /// Starts a lease that has not started. An ephemeral grant whose connections are unknown ends at once.
-    pub(super) fn start(&mut self, now_ms: u64) {
-        if self.ends_ms == Holder::UNSTARTED {
-            let gone = self.ephemeral && self.clients.is_empty();
-            self.ends_ms = if gone { now_ms } else { now_ms.saturating_add(self.lease_ms) };
+    /// The end of the lease, which runs in full from the moment at which this server became responsible for it. No
+    /// lease ends earlier by that, because none was ever promised for longer than `lease_ms`: so a promotion changes no
+    /// holder. An ephemeral grant does not outlive its connections.
+    pub fn ends_at(&self, moment: Moment) -> u64 {
+        match self.ephemeral {
+            true => self.ends_ms,
+            false => self.ends_ms.max(moment.since_ms.saturating_add(self.lease_ms)),
         }
     }
 
-    pub fn has_ended(&self, now_ms: u64) -> bool {
-        self.ends_ms <= now_ms
+    /// Starts a lease that has not started, and records the end of one that runs anew since a promotion. An ephemeral
+    /// grant whose connections are unknown ends at once.
+    pub(super) fn start(&mut self, moment: Moment) {
+        self.ends_ms = match self.ends_ms {
+            Holder::UNSTARTED if self.ephemeral && self.clients.is_empty() => moment.steady_ms,
+            Holder::UNSTARTED => moment.steady_ms.saturating_add(self.lease_ms),
+            _ => self.ends_at(moment),
+        };
+    }
+
+    pub fn has_ended(&self, moment: Moment) -> bool {
+        self.ends_at(moment) <= moment.steady_ms
     }
 }
 
@@ -229,9 +243,15 @@ impl Locks {
     }
 
     /// The grant, if the lock is still held by it at this moment.
-    pub fn holding(&self, name: &[u8], owner: &[u8], fence: u64, now_ms: u64) -> Option<&Holder> {
+    pub fn holding(
+        &self,
+        name: &[u8],
+        owner: &[u8],
+        fence: u64,
+        moment: Moment,
+    ) -> Option<&Holder> {
         let holder = self.lock(name)?.holders.of_fence(fence)?;
-        (*holder.owner == *owner && !holder.has_ended(now_ms)).then_some(holder)
+        (*holder.owner == *owner && !holder.has_ended(moment)).then_some(holder)
     }
 
     /// The grant of an owner.
@@ -292,26 +312,15 @@ impl Locks {
         Some(released)
     }
 
-    /// Starts all leases that have not started, see [`Holder::start`].
-    pub(super) fn start(&mut self, now_ms: u64) {
-        self.for_each(|holder| holder.start(now_ms));
-    }
-
-    /// Makes all leases start anew, and forgets the connections.
-    pub fn unstart(&mut self) {
-        self.for_each(|holder| {
-            holder.ends_ms = Holder::UNSTARTED;
-            holder.clients = Clients::default();
-        });
-    }
-
-    fn for_each(&mut self, change: impl FnMut(&mut Holder)) {
+    /// Starts all leases, see [`Holder::start`].
+    pub(super) fn start(&mut self, moment: Moment) {
         if let Some(inner) = &mut self.0 {
-            inner.names.iter_mut().flat_map(|lock| lock.holders.iter_mut()).for_each(change);
+            let holders = inner.names.iter_mut().flat_map(|lock| lock.holders.iter_mut());
+            holders.for_each(|holder| holder.start(moment));
         }
     }
 
-    /// The end of the first lease.
+    /// The end of the first lease, or an earlier time since a promotion, see [`Locks::start`].
     pub(super) fn first_end(&self) -> Option<u64> {
         let holders = self.names().iter().flat_map(|lock| &lock.holders);
         holders.map(|holder| holder.ends_ms).min()
@@ -400,17 +409,22 @@ mod tests {
         let mut ephemeral = holder("b", 6);
         ephemeral.ephemeral = true;
         locks.apply(&LockEdit::Grant { name: b"n"[..].into(), holder: ephemeral });
-        locks.start(100);
-        locks.start(105);
+        let at = |steady_ms| Moment { steady_ms, ..Moment::default() };
+        locks.start(at(100));
+        locks.start(at(105));
         assert_eq!(locks.first_end(), Some(100), "connections are forgotten at a restart");
-        assert!(locks.holding(b"n", b"a", 5, 109).is_some());
-        assert!(locks.holding(b"n", b"a", 5, 110).is_none());
-        assert!(locks.holding(b"n", b"a", 6, 100).is_none());
+        assert!(locks.holding(b"n", b"a", 5, at(109)).is_some());
+        assert!(locks.holding(b"n", b"a", 5, at(110)).is_none());
+        assert!(locks.holding(b"n", b"a", 6, at(100)).is_none());
         let mut again = locks.clone();
-        assert_eq!(locks.release_all(|_, holder| holder.has_ended(109)).len(), 1);
-        assert_eq!(locks.release_all(|_, holder| holder.has_ended(110)).len(), 1);
+        assert_eq!(locks.release_all(|_, holder| holder.has_ended(at(109))).len(), 1);
+        assert_eq!(locks.release_all(|_, holder| holder.has_ended(at(110))).len(), 1);
         assert!(locks.is_free());
-        again.unstart();
-        assert!(again.release_all(|_, holder| holder.has_ended(110)).is_empty());
+        let promoted = |steady_ms| Moment { since_ms: 120, ..at(steady_ms) };
+        assert_eq!(again.release_all(|_, holder| holder.has_ended(promoted(129))).len(), 1);
+        assert!(again.holding(b"n", b"a", 5, promoted(129)).is_some());
+        again.start(promoted(125));
+        assert_eq!(again.first_end(), Some(130));
+        assert_eq!(again.release_all(|_, holder| holder.has_ended(promoted(130))).len(), 1);
     }
 }

@@ -1,11 +1,16 @@
 //! One definition of a model: its source, and what it compiles to.
 
+use std::sync::Arc;
+
+use super::entry::{Declared, Source};
 use super::rule::{Rule, ValidationContext};
 use super::schema::{Schema, SchemaLimits};
 use super::source::{Defaults, DefinitionSource, Refresh};
 use crate::budget::Allowance;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{AllowedNames, ExprLimits, OldSelf, Program};
+use crate::index::{IndexSet, IndexSource, ModelIndexes};
+use crate::limit::{self, Limit};
 use crate::value::View;
 use crate::value::edit::{Editor, PlaceChange, WatchPaths};
 
@@ -16,25 +21,52 @@ pub struct Definition {
     pub source: DefinitionSource,
     schema: Schema,
     rules: Vec<Rule>,
+    indexes: Option<Arc<IndexSet>>,
     reads_clock: bool,
     /// The paths that rules read of the document before a command.
     old_paths: WatchPaths,
 }
 
-impl Definition {
-    /// Compiles a definition. `ERR` for an invalid schema, `EXPR` for an invalid rule, `LIMIT` also if compiling takes
-    /// more steps than the command has left.
-    pub fn compile(
-        source: DefinitionSource,
+/// The limits of compiling a definition.
+pub struct ModelLimits {
+    pub schemas: SchemaLimits,
+    pub expressions: ExprLimits,
+}
+
+impl Source for DefinitionSource {
+    type Compiled = Definition;
+    type Limits = ModelLimits;
+    type Kept = ModelIndexes;
+
+    const NOUN: &'static str = "model";
+    const COUNT: Limit = limit::MODELS;
+    const UNLIMITED: ModelLimits =
+        ModelLimits { schemas: SchemaLimits::NONE, expressions: ExprLimits::NONE };
+
+    /// Schemas are compared as JSON values, so spacing and the order of members make no difference.
+    fn is_same(&self, other: &DefinitionSource) -> bool {
+        DefinitionSource::is_same(self, other)
+    }
+
+    fn bytes(&self) -> usize {
+        let rules = self.rules.iter().map(|rule| rule.name.len() + rule.expr.len());
+        let indexes = self.indexes.iter().map(IndexSource::bytes);
+        self.schema.len() + rules.sum::<usize>() + indexes.sum::<usize>()
+    }
+
+    /// `ERR` for an invalid schema, `EXPR` for an invalid rule, `LIMIT` also if compiling takes more steps than the
+    /// command has left.
+    fn compile(
+        &self,
         version: u32,
-        schemas: &SchemaLimits,
-        expressions: &ExprLimits,
+        limits: &ModelLimits,
         allowance: &Allowance<'_>,
     ) -> Result<Definition> {
-        if source.schema.len() <= schemas.bytes {
+        let (source, expressions) = (self.clone(), &limits.expressions);
+        if source.schema.len() <= limits.schemas.bytes {
             allowance.spend(Schema::compile_cost(&source.schema))?;
         }
-        let schema = Schema::compile_with(&source.schema, source.formats, schemas)?;
+        let schema = Schema::compile_with(&source.schema, source.formats, &limits.schemas)?;
         let rules = source
             .rules
             .iter()
@@ -45,10 +77,34 @@ impl Definition {
                 Ok(Rule { name: rule.name.clone(), program })
             })
             .collect::<Result<Vec<_>>>()?;
+        let indexes = IndexSet::compile(&source.indexes, expressions, allowance)?.map(Arc::new);
         let reads_clock = rules.iter().any(|rule| rule.program.reads_clock());
         let old_paths = rules.iter().flat_map(|rule| rule.program.old_self_paths()).cloned();
         let old_paths = WatchPaths::new(old_paths);
-        Ok(Definition { version, source, schema, rules, reads_clock, old_paths })
+        Ok(Definition { version, source, schema, rules, indexes, reads_clock, old_paths })
+    }
+
+    fn declare(indexes: &ModelIndexes, definition: Option<&Definition>, in_use: bool) -> Declared {
+        let declared = definition.and_then(Definition::indexes).cloned();
+        let has_indexes = declared.is_some();
+        indexes.declare(declared, in_use);
+        let changes = definition.is_some_and(|definition| definition.source.changes.is_some());
+        Declared { indexes: has_indexes, changes }
+    }
+
+    fn records_changes(&self) -> bool {
+        self.changes.is_some()
+    }
+
+    fn unknown(name: &[u8], _: &mut dyn Iterator<Item = &str>) -> Error {
+        Error::new(ErrorCode::NoModel, "the model is not defined").text("model", name)
+    }
+}
+
+impl Definition {
+    /// The declared indexes.
+    pub fn indexes(&self) -> Option<&Arc<IndexSet>> {
+        self.indexes.as_ref()
     }
 
     /// Returns true if a rule reads the clock.

@@ -1,4 +1,5 @@
-//! The exchange of definitions between the nodes of a cluster: a state machine without clock and network.
+//! The exchange of definitions between the nodes of a cluster: a state machine without clock and network. Models and
+//! actions have one each.
 //!
 //! A new definition is sent to all other nodes. Messages can be lost, and a node can be disconnected. So every node
 //! periodically sends a hash of all its entries ([`Message::Summary`]). A node that receives a different hash sends an
@@ -14,8 +15,9 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::entry::{ModelEntry, OutlineItem};
-use super::registry::Models;
+use super::entry::{Entry, OutlineItem, Source};
+use super::registry::Registry;
+use super::source::DefinitionSource;
 use crate::error::Error;
 
 /// The interval of summaries.
@@ -29,16 +31,16 @@ pub const OUTLINE_ITEMS: usize = 1000;
 
 /// A message from a node to all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
+pub enum Message<S = DefinitionSource> {
     /// The sum of the hashes of all entries of the node.
     Summary(u64),
-    Outline(ModelsOutline),
-    Definition(ModelEntry),
+    Outline(Outline),
+    Definition(Entry<S>),
 }
 
 /// The entries of a node with names after `after`, up to `last` inclusive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelsOutline {
+pub struct Outline {
     pub after: Box<str>,
     /// None: up to the last name.
     pub last: Option<Box<str>>,
@@ -48,12 +50,12 @@ pub struct ModelsOutline {
 
 /// A definition that another node sent and that is in force now.
 #[derive(Debug)]
-pub struct Learned {
+pub struct Learned<S = DefinitionSource> {
     /// The entry that was put in force, to be replicated.
-    pub entry: ModelEntry,
+    pub entry: Entry<S>,
     /// Flag: it differs from the entry that was sent, so that the other nodes have to be sent it.
     pub resolved: bool,
-    /// The reason why its documents cannot be written here.
+    /// The reason why it cannot be used here.
     pub unusable: Option<Error>,
 }
 
@@ -75,7 +77,7 @@ impl Exchange {
     }
 
     /// The messages to send now, and the number of milliseconds until the next call.
-    pub fn tick(&mut self, models: &Models) -> (Vec<Message>, u32) {
+    pub fn tick<S: Source>(&mut self, models: &Registry<S>) -> (Vec<Message<S>>, u32) {
         let mut messages = Vec::new();
         if self.until_summary_ms == 0 {
             self.until_summary_ms = SUMMARY_EVERY_MS;
@@ -92,16 +94,16 @@ impl Exchange {
         (messages, wait)
     }
 
-    fn next_outline(&mut self, models: &Models) -> Option<ModelsOutline> {
+    fn next_outline<S: Source>(&mut self, models: &Registry<S>) -> Option<Outline> {
         let after = self.outline.take()?;
         let items = models.items(&after, OUTLINE_ITEMS);
         let last = items.last().filter(|_| items.len() == OUTLINE_ITEMS);
         let last = last.map(|item| item.name.clone());
         self.outline = last.clone();
-        Some(ModelsOutline { after, last, items })
+        Some(Outline { after, last, items })
     }
 
-    fn next_definitions(&mut self, models: &Models) -> Vec<ModelEntry> {
+    fn next_definitions<S: Source>(&mut self, models: &Registry<S>) -> Vec<Entry<S>> {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while bytes < PIECE_BYTES {
             let Some(name) = self.wanted.pop_first() else { break };
@@ -113,13 +115,13 @@ impl Exchange {
         entries
     }
 
-    pub fn receive_summary(&mut self, models: &Models, summary: u64) {
+    pub fn receive_summary<S: Source>(&mut self, models: &Registry<S>, summary: u64) {
         self.differs |= summary != models.summary();
     }
 
     /// Schedules the entries that the other node does not have, or has with an earlier version, or with the same
     /// version and another hash.
-    pub fn receive_outline(&mut self, models: &Models, received: &ModelsOutline) {
+    pub fn receive_outline<S: Source>(&mut self, models: &Registry<S>, received: &Outline) {
         let mut theirs = received.items.iter().peekable();
         for own in models.items(&received.after, usize::MAX) {
             if received.last.as_ref().is_some_and(|last| own.name > *last) {
@@ -138,7 +140,11 @@ impl Exchange {
 
     /// Returns true for a definition that wins over the one here; see [`learn`]. All nodes receive it: a node with the
     /// same definition need not send it any more.
-    pub fn receive_definition(&mut self, models: &Models, received: &ModelEntry) -> bool {
+    pub fn receive_definition<S: Source>(
+        &mut self,
+        models: &Registry<S>,
+        received: &Entry<S>,
+    ) -> bool {
         if models.is_superseded_by(received) {
             return true;
         }
@@ -150,7 +156,7 @@ impl Exchange {
 }
 
 /// Puts a definition in force, if it wins over the one here.
-pub fn learn(models: &Models, received: ModelEntry) -> Option<Learned> {
+pub fn learn<S: Source>(models: &Registry<S>, received: Entry<S>) -> Option<Learned<S>> {
     if !models.is_superseded_by(&received) {
         return None;
     }

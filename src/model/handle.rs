@@ -1,42 +1,55 @@
-//! One model: its name, and the definition in force.
+//! One name, of a model or of an action, and the definition in force.
 //!
 //! Documents refer to their model, so that they find its definition without a look-up, and all of them see a new one at
 //! once.
 
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
-use super::definition::Definition;
-use super::entry::{ModelEntry, OutlineItem};
-use super::source::DefinitionSource;
+use super::entry::{Entry, OutlineItem, Source};
+use super::source::{ChangesSource, DefinitionSource};
+use crate::index::ModelIndexes;
 
-/// A model: its name and the state of its definition.
-pub struct Model {
+/// A name and the state of its definition.
+pub struct NamedDefinition<S: Source> {
     name: Box<str>,
-    state: RwLock<ModelState>,
+    state: RwLock<NamedDefinitionState<S>>,
+    kept: S::Kept,
 }
 
-#[derive(Default)]
-pub struct ModelState {
+/// A model: its name and the state of its definition.
+pub type Model = NamedDefinition<DefinitionSource>;
+
+pub struct NamedDefinitionState<S: Source> {
     /// The version of the latest definition, or of its end; 0 if none is known.
     pub version: u32,
-    /// The source, while the model is defined.
-    pub source: Option<DefinitionSource>,
+    /// The source, while the name is defined.
+    pub source: Option<S>,
     /// None also if the source came from another server and does not compile here.
-    pub definition: Option<Definition>,
-    /// [`ModelEntry::hash`] of the entry; 0 if there is none.
+    pub definition: Option<S::Compiled>,
+    /// [`Entry::hash`] of the entry; 0 if there is none.
     pub hash: u64,
 }
 
-/// The definition of a model, locked for reading.
-pub struct ReadDefinition<'m>(RwLockReadGuard<'m, ModelState>);
+impl<S: Source> Default for NamedDefinitionState<S> {
+    fn default() -> NamedDefinitionState<S> {
+        NamedDefinitionState { version: 0, source: None, definition: None, hash: 0 }
+    }
+}
 
-impl ReadDefinition<'_> {
-    /// None if the model is not defined here.
+/// A definition, locked for reading.
+pub struct ReadDefinition<'m, S: Source = DefinitionSource>(
+    RwLockReadGuard<'m, NamedDefinitionState<S>>,
+);
+
+impl<S: Source> ReadDefinition<'_, S> {
+    /// None if the name is not defined here.
     #[inline]
-    pub fn get(&self) -> Option<&Definition> {
+    pub fn get(&self) -> Option<&S::Compiled> {
         self.0.definition.as_ref()
     }
+}
 
+impl ReadDefinition<'_> {
     /// The version of the definition in force; 0 if there is none.
     pub fn version(&self) -> u32 {
         self.get().map_or(0, |definition| definition.version)
@@ -45,36 +58,40 @@ impl ReadDefinition<'_> {
 
 // Definitions change on the server's main thread alone; the locks only make them shareable. A panic while one is held
 // leaves no partial state: states are replaced, never edited.
-impl Model {
-    pub(super) fn new(name: &str) -> Model {
-        Model { name: name.into(), state: RwLock::default() }
+impl<S: Source> NamedDefinition<S> {
+    pub(super) fn new(name: &str) -> NamedDefinition<S> {
+        NamedDefinition { name: name.into(), state: RwLock::default(), kept: S::Kept::default() }
     }
 
     pub fn name(&self) -> &str {
         &self.name
     }
 
+    pub(super) fn kept(&self) -> &S::Kept {
+        &self.kept
+    }
+
     /// Locks the definition in force for reading.
     #[inline]
-    pub fn read(&self) -> ReadDefinition<'_> {
+    pub fn read(&self) -> ReadDefinition<'_, S> {
         ReadDefinition(self.state())
     }
 
     #[inline]
-    pub(super) fn state(&self) -> RwLockReadGuard<'_, ModelState> {
+    pub(super) fn state(&self) -> RwLockReadGuard<'_, NamedDefinitionState<S>> {
         self.state.read().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// The number of documents of this model in memory: in a database, being loaded, or waiting to be freed in the
     /// background.
-    pub fn documents(model: &Arc<Model>) -> usize {
+    pub fn documents(model: &Arc<Self>) -> usize {
         // The registry holds one.
         Arc::strong_count(model) - 1
     }
 
-    pub(super) fn entry(&self) -> ModelEntry {
+    pub(super) fn entry(&self) -> Entry<S> {
         let state = self.state();
-        ModelEntry { name: self.name.clone(), version: state.version, source: state.source.clone() }
+        Entry { name: self.name.clone(), version: state.version, source: state.source.clone() }
     }
 
     pub(super) fn item(&self) -> OutlineItem {
@@ -82,7 +99,7 @@ impl Model {
         OutlineItem { name: self.name.clone(), version: state.version, hash: state.hash }
     }
 
-    pub(super) fn set(&self, state: ModelState) {
+    pub(super) fn set(&self, state: NamedDefinitionState<S>) {
         *self.state.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = state;
     }
 
@@ -96,8 +113,20 @@ impl Model {
     }
 }
 
-impl std::fmt::Debug for Model {
+impl Model {
+    /// The stream that its changes are appended to; none without `CHANGES`.
+    pub fn changes(&self) -> Option<ChangesSource> {
+        self.read().get()?.source.changes
+    }
+
+    /// Its indexes, over all databases.
+    pub fn indexes(&self) -> &ModelIndexes {
+        &self.kept
+    }
+}
+
+impl<S: Source> std::fmt::Debug for NamedDefinition<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Model").field(&self.name).finish()
+        f.debug_tuple("NamedDefinition").field(&self.name).finish()
     }
 }

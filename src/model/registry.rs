@@ -1,4 +1,4 @@
-//! All models of one server, by name.
+//! All models of one server, by name; and all actions, in a registry of their own.
 //!
 //! A name without a definition is a model too: its documents are kept, read and deleted, and not written.
 //!
@@ -7,61 +7,77 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::definition::Definition;
+use super::action::ActionSource;
 use super::ends::Ends;
-use super::entry::{FORGOTTEN, ModelEntry, OutlineItem, VERSION_MAX};
-use super::handle::{Model, ModelState};
-use super::schema::SchemaLimits;
+use super::entry::{Declared, Entry, FORGOTTEN, OutlineItem, Source, VERSION_MAX};
+use super::handle::{Model, NamedDefinition, NamedDefinitionState};
 use super::source::DefinitionSource;
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
-use crate::expr::ExprLimits;
+use crate::index::Progress;
 use crate::limit;
 
 /// The most models that clients may define at a time.
-pub const MODELS_MAX: usize = crate::limit::MODELS.default as usize;
-/// The models of one server.
-#[derive(Default)]
-pub struct Models {
-    names: RwLock<ModelTable>,
+pub const MODELS_MAX: usize = limit::MODELS.default as usize;
+
+/// The definitions of one kind on one server.
+pub struct Registry<S: Source> {
+    names: RwLock<DefinitionTable<S>>,
+    /// Flag: a definition had indexes at some time. Commands ask before they look for any.
+    has_indexes: AtomicBool,
+    /// Flag: a definition had `CHANGES` at some time.
+    has_changes: AtomicBool,
+    /// Flag: changes are recorded again of a model that was known without `CHANGES`.
+    resumes_changes: AtomicBool,
 }
 
-/// Models by name, with counts and a hash that each change updates.
-struct ModelTable {
-    by_name: BTreeMap<Box<str>, Arc<Model>>,
+/// The models of one server.
+pub type Models = Registry<DefinitionSource>;
+
+/// The actions of one server.
+pub type Actions = Registry<ActionSource>;
+
+impl<S: Source> Default for Registry<S> {
+    fn default() -> Registry<S> {
+        Registry::new()
+    }
+}
+
+/// Definitions by name, with counts and a hash that each change updates.
+struct DefinitionTable<S: Source> {
+    by_name: BTreeMap<Box<str>, Arc<NamedDefinition<S>>>,
     defined: usize,
     ended: Ends,
     /// The sum of the hashes of all entries.
     summary: u64,
 }
 
-impl Default for ModelTable {
-    fn default() -> ModelTable {
-        ModelTable::new()
-    }
-}
-
-impl ModelTable {
-    const fn new() -> ModelTable {
-        ModelTable { by_name: BTreeMap::new(), defined: 0, ended: Ends::new(), summary: 0 }
+impl<S: Source> DefinitionTable<S> {
+    const fn new() -> DefinitionTable<S> {
+        DefinitionTable { by_name: BTreeMap::new(), defined: 0, ended: Ends::new(), summary: 0 }
     }
 
-    fn model(&mut self, name: &str) -> Arc<Model> {
+    fn named(&mut self, name: &str) -> Arc<NamedDefinition<S>> {
         if let Some(model) = self.by_name.get(name) {
             return model.clone();
         }
         // Names without definition and without documents are dropped when a new name is added.
         self.by_name.retain(|_, model| model.is_known() || Arc::strong_count(model) > 1);
-        self.by_name.entry(name.into()).or_insert_with(|| Arc::new(Model::new(name))).clone()
+        self.by_name
+            .entry(name.into())
+            .or_insert_with(|| Arc::new(NamedDefinition::new(name)))
+            .clone()
     }
 
-    fn set(&mut self, entry: &ModelEntry, definition: Option<Definition>) {
+    fn set(&mut self, entry: &Entry<S>, definition: Option<S::Compiled>) -> Declared {
         if &*entry.name == FORGOTTEN {
-            return self.forget(entry.version);
+            self.forget(entry.version);
+            return Declared::default();
         }
-        let model = self.model(&entry.name);
+        let model = self.named(&entry.name);
         self.discount(&model);
         let hash = entry.hash();
         self.summary = self.summary.wrapping_add(hash);
@@ -70,13 +86,17 @@ impl ModelTable {
             None => self.ended.insert(&entry.name, entry.version),
         }
         let (version, source) = (entry.version, entry.source.clone());
-        model.set(ModelState { version, source, definition, hash });
+        // The registry and this function hold one each.
+        let in_use = Arc::strong_count(&model) > 2;
+        let declared = S::declare(model.kept(), definition.as_ref(), in_use);
+        model.set(NamedDefinitionState { version, source, definition, hash });
         drop(model);
         self.forget(self.ended.overflow());
+        declared
     }
 
     /// Subtracts a model from the counts and the summary.
-    fn discount(&mut self, model: &Model) {
+    fn discount(&mut self, model: &NamedDefinition<S>) {
         let state = model.state();
         self.summary = self.summary.wrapping_sub(state.hash);
         match state.source {
@@ -89,13 +109,13 @@ impl ModelTable {
     fn forget(&mut self, version: u32) {
         let hash = |ended: &Ends| match ended.forgotten() {
             0 => 0,
-            version => ModelEntry::forgotten(version).hash(),
+            version => Entry::<S>::forgotten(version).hash(),
         };
         let before = hash(&self.ended);
         for name in self.ended.forget(version) {
             let Some(model) = self.by_name.get(&name).cloned() else { continue };
             self.summary = self.summary.wrapping_sub(model.state().hash);
-            model.set(ModelState::default());
+            model.set(NamedDefinitionState::default());
             // The registry and this function hold one each; a document keeps its model.
             if Arc::strong_count(&model) == 2 {
                 self.by_name.remove(&name);
@@ -112,77 +132,80 @@ impl ModelTable {
         }
     }
 
-    fn forgotten(&self) -> Option<ModelEntry> {
+    fn forgotten(&self) -> Option<Entry<S>> {
         let version = self.ended.forgotten();
-        (version > 0).then(|| ModelEntry::forgotten(version))
+        (version > 0).then(|| Entry::forgotten(version))
     }
 
-    fn known(&self) -> impl Iterator<Item = &Arc<Model>> {
+    #[cold]
+    fn unknown(&self, name: &[u8]) -> Error {
+        let defined = self.by_name.values().filter(|named| named.is_defined());
+        S::unknown(name, &mut defined.map(|named| named.name()))
+    }
+
+    /// Returns true if the name is known, and the source of its definition, if it has one, is not like this.
+    fn is_known_without(&self, name: &str, like: impl Fn(&Option<S>) -> bool) -> bool {
+        let known = self.by_name.get(name).filter(|model| model.is_known());
+        known.is_some_and(|model| !like(&model.state().source))
+    }
+
+    fn known(&self) -> impl Iterator<Item = &Arc<NamedDefinition<S>>> {
         self.by_name.values().filter(|model| model.is_known())
     }
 }
 
-impl Models {
-    pub const fn new() -> Models {
-        Models { names: RwLock::new(ModelTable::new()) }
+impl<S: Source> Registry<S> {
+    pub const fn new() -> Registry<S> {
+        Registry {
+            names: RwLock::new(DefinitionTable::new()),
+            has_indexes: AtomicBool::new(false),
+            has_changes: AtomicBool::new(false),
+            resumes_changes: AtomicBool::new(false),
+        }
     }
 
     /// A registry that stores at most so many ends.
     #[cfg(test)]
-    pub fn with_ended_max(max: usize) -> Models {
-        let models = Models::new();
-        models.write().ended.set_max(max);
-        models
+    pub fn with_ended_max(max: usize) -> Registry<S> {
+        let registry = Registry::new();
+        registry.write().ended.set_max(max);
+        registry
     }
 
-    /// The model of a document with this name; it may not be defined.
-    pub fn of_document(&self, name: &str) -> Arc<Model> {
-        if let Some(model) = self.read().by_name.get(name) {
-            return model.clone();
-        }
-        self.write().model(name)
-    }
-
-    /// The model of this name, or `NOMODEL` if it is not defined.
-    pub fn defined(&self, name: &[u8]) -> Result<Arc<Model>> {
-        let found =
-            std::str::from_utf8(name).ok().and_then(|name| self.read().by_name.get(name).cloned());
-        found.filter(|model| model.read().get().is_some()).ok_or_else(|| no_model(name))
-    }
-
-    /// The names of all defined models, in byte order.
+    /// All names that are defined, in byte order.
     pub fn names(&self) -> Vec<Box<str>> {
         let names = self.read();
         let defined = names.by_name.values().filter(|model| model.is_defined());
         defined.map(|model| model.name().into()).collect()
     }
 
-    /// The number of models that are defined.
+    /// The number of names that are defined.
     pub fn defined_count(&self) -> usize {
         self.read().defined
     }
 
-    /// The entry that defines `name` by this source; none if it is defined so already.
-    pub fn next(&self, name: &str, source: DefinitionSource) -> Result<Option<ModelEntry>> {
+    /// The entry that defines `name` by this source; none if it is defined so already. `LIMIT` if it would be one more
+    /// than `most`.
+    pub fn next(&self, name: &str, source: S, most: u64) -> Result<Option<Entry<S>>> {
         let names = self.read();
         let model = names.by_name.get(name);
-        let is_same = |model: &Arc<Model>| {
+        let is_same = |model: &Arc<NamedDefinition<S>>| {
             model.state().source.as_ref().is_some_and(|known| known.is_same(&source))
         };
         let defined = model.is_some_and(|model| model.is_defined());
         if model.is_some_and(is_same) {
             return Ok(None);
         }
-        if !defined && names.defined >= MODELS_MAX {
-            return Err(Error::limit(limit::MODELS, MODELS_MAX as u64));
+        if !defined && names.defined as u64 >= most {
+            return Err(Error::limit(S::COUNT, most));
         }
         let version = names.next_version(model.map_or(0, |model| model.state().version))?;
-        Ok(Some(ModelEntry { name: name.into(), version, source: Some(source) }))
+        Ok(Some(Entry { name: name.into(), version, source: Some(source) }))
     }
 
-    /// The entry that ends a definition: `NOMODEL` if there is none, `INUSE` if the model has documents. Its version is
+    /// The entry that ends a definition; refused if there is none, `INUSE` if the model has documents. Its version is
     /// above those of all earlier ends, so that the oldest are forgotten first.
-    pub fn end(&self, name: &[u8]) -> Result<ModelEntry> {
+    pub fn end(&self, name: &[u8]) -> Result<Entry<S>> {
         let (entry, documents) = self.describe(name)?;
         if documents > 0 {
             return Err(Error::new(ErrorCode::InUse, "the model still has documents")
@@ -191,7 +214,7 @@ impl Models {
         }
         let names = self.read();
         let version = names.next_version(entry.version.max(names.ended.latest()))?;
-        Ok(ModelEntry { version, source: None, ..entry })
+        Ok(Entry { version, source: None, ..entry })
     }
 
     /// The version of the definition in force, or 0.
@@ -213,27 +236,20 @@ impl Models {
     /// Puts a definition of a client in force, compiled within the limits. On an error nothing changed.
     pub fn define(
         &self,
-        entry: &ModelEntry,
-        schemas: &SchemaLimits,
-        expressions: &ExprLimits,
+        entry: &Entry<S>,
+        limits: &S::Limits,
         allowance: &Allowance<'_>,
     ) -> Result<()> {
-        let definition = match &entry.source {
-            None => None,
-            Some(source) => {
-                let source = source.clone();
-                Some(Definition::compile(source, entry.version, schemas, expressions, allowance)?)
-            }
-        };
+        let compile = |source: &S| source.compile(entry.version, limits, allowance);
+        let definition = entry.source.as_ref().map(compile).transpose()?;
         self.set(entry, definition);
         Ok(())
     }
 
-    /// Puts a definition of another server in force, without limits. If it does not compile here, it is kept, its
-    /// documents cannot be written, and the error is returned.
-    pub fn install(&self, entry: &ModelEntry) -> Result<()> {
-        let compiled =
-            self.define(entry, &SchemaLimits::NONE, &ExprLimits::NONE, &Allowance::unlimited());
+    /// Puts a definition of another server in force, without limits. If it does not compile here, it is kept, cannot be
+    /// used (documents of such a model cannot be written), and the error is returned.
+    pub fn install(&self, entry: &Entry<S>) -> Result<()> {
+        let compiled = self.define(entry, &S::UNLIMITED, &Allowance::unlimited());
         if compiled.is_err() {
             self.set(entry, None);
         }
@@ -242,7 +258,7 @@ impl Models {
 
     /// Returns true if an entry of another server wins over the one here, because it is later. Of two definitions with
     /// the same version, made on two servers at once, the greater one wins, on every server.
-    pub fn is_superseded_by(&self, entry: &ModelEntry) -> bool {
+    pub fn is_superseded_by(&self, entry: &Entry<S>) -> bool {
         let names = self.read();
         if &*entry.name == FORGOTTEN {
             return entry.version > names.ended.forgotten();
@@ -262,31 +278,31 @@ impl Models {
     /// elsewhere and has documents here keeps its definition, as a later version. Of two definitions with the same
     /// version, the winner becomes a later version too: documents that were validated against the other one must not
     /// pass for validated against it. So does a definition whose version may have been used by a forgotten one.
-    pub fn resolve(&self, entry: ModelEntry) -> ModelEntry {
+    pub fn resolve(&self, entry: Entry<S>) -> Entry<S> {
         let names = self.read();
         let Ok(version) = names.next_version(entry.version) else { return entry };
         let Some(model) = names.by_name.get(&entry.name).filter(|model| model.is_known()) else {
             let forgotten = entry.source.is_some() && entry.version <= names.ended.forgotten();
-            return if forgotten { ModelEntry { version, ..entry } } else { entry };
+            return if forgotten { Entry { version, ..entry } } else { entry };
         };
-        let (known, documents) = (model.state(), Model::documents(model));
+        let (known, documents) = (model.state(), NamedDefinition::documents(model));
         if entry.source.is_none() && known.source.is_some() && documents > 0 {
-            ModelEntry { version, source: known.source.clone(), ..entry }
+            Entry { version, source: known.source.clone(), ..entry }
         } else if entry.version == known.version {
-            ModelEntry { version, ..entry }
+            Entry { version, ..entry }
         } else {
             entry
         }
     }
 
     /// All entries, those of ended definitions too, in the order of names.
-    pub fn entries(&self) -> Vec<ModelEntry> {
+    pub fn entries(&self) -> Vec<Entry<S>> {
         let names = self.read();
         names.forgotten().into_iter().chain(names.known().map(|model| model.entry())).collect()
     }
 
     /// The entry of one name.
-    pub fn entry(&self, name: &str) -> Option<ModelEntry> {
+    pub fn entry(&self, name: &str) -> Option<Entry<S>> {
         let names = self.read();
         if name == FORGOTTEN {
             return names.forgotten();
@@ -309,6 +325,22 @@ impl Models {
         first.into_iter().chain(known.map(|model| model.item())).take(count).collect()
     }
 
+    /// Returns true if a model has indexes, or had some.
+    pub fn has_indexes(&self) -> bool {
+        self.has_indexes.load(Ordering::Relaxed)
+    }
+
+    /// Returns true if a model has `CHANGES`, or had some.
+    #[inline]
+    pub fn has_changes(&self) -> bool {
+        self.has_changes.load(Ordering::Relaxed)
+    }
+
+    /// Returns true once after a model that was known without `CHANGES` got some: what changed in between is in no stream.
+    pub fn take_resumes_changes(&self) -> bool {
+        self.has_changes() && self.resumes_changes.swap(false, Ordering::Relaxed)
+    }
+
     /// The sum of the hashes of all entries. Each change updates it; nothing is hashed here.
     pub fn summary(&self) -> u64 {
         self.read().summary
@@ -320,40 +352,99 @@ impl Models {
         names.ended.forgotten() == 0 && names.known().next().is_none()
     }
 
-    /// The entry of a defined model and the number of its documents, or `NOMODEL`.
-    pub fn describe(&self, name: &[u8]) -> Result<(ModelEntry, usize)> {
+    /// The entry of a defined model and the number of its documents, or a refusal.
+    pub fn describe(&self, name: &[u8]) -> Result<(Entry<S>, usize)> {
         let names = self.read();
         let found = std::str::from_utf8(name).ok().and_then(|name| names.by_name.get(name));
-        let described = found.map(|model| (model.entry(), Model::documents(model)));
-        described.filter(|(entry, _)| entry.source.is_some()).ok_or_else(|| no_model(name))
+        let described = found.map(|model| (model.entry(), NamedDefinition::documents(model)));
+        described.filter(|(entry, _)| entry.source.is_some()).ok_or_else(|| names.unknown(name))
+    }
+
+    /// Calls with the compiled definition of a name, or returns the refusal of one that is not defined here.
+    #[inline]
+    pub fn with<T>(&self, name: &[u8], take: impl FnOnce(&S::Compiled) -> T) -> Result<T> {
+        let names = self.read();
+        let found = std::str::from_utf8(name).ok().and_then(|name| names.by_name.get(name));
+        let taken = found.and_then(|named| named.read().get().map(take));
+        taken.ok_or_else(|| names.unknown(name))
     }
 
     /// Replaces all entries by those of another registry. Documents keep their models.
-    pub fn replace(&self, other: Models) {
+    pub fn replace(&self, other: Registry<S>) {
+        self.has_indexes.fetch_or(other.has_indexes(), Ordering::Relaxed);
+        self.has_changes.fetch_or(other.has_changes(), Ordering::Relaxed);
         *self.write() = other.names.into_inner().unwrap_or_else(|poison| poison.into_inner());
     }
 
-    fn set(&self, entry: &ModelEntry, definition: Option<Definition>) {
-        self.write().set(entry, definition);
+    fn set(&self, entry: &Entry<S>, definition: Option<S::Compiled>) {
+        let records = |source: &Option<S>| source.as_ref().is_some_and(|s| s.records_changes());
+        if records(&entry.source) && self.read().is_known_without(&entry.name, records) {
+            self.resumes_changes.store(true, Ordering::Relaxed);
+        }
+        let declared = self.write().set(entry, definition);
+        self.has_indexes.fetch_or(declared.indexes, Ordering::Relaxed);
+        self.has_changes.fetch_or(declared.changes, Ordering::Relaxed);
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, ModelTable> {
+    fn read(&self) -> RwLockReadGuard<'_, DefinitionTable<S>> {
         self.names.read().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, ModelTable> {
+    fn write(&self) -> RwLockWriteGuard<'_, DefinitionTable<S>> {
         self.names.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Models {
+    /// The model of a document with this name; it may not be defined.
+    pub fn of_document(&self, name: &str) -> Arc<NamedDefinition<DefinitionSource>> {
+        if let Some(model) = self.read().by_name.get(name) {
+            return model.clone();
+        }
+        self.write().named(name)
+    }
+
+    /// The model of this name, or `NOMODEL` if it is not defined.
+    pub fn defined(&self, name: &[u8]) -> Result<Arc<NamedDefinition<DefinitionSource>>> {
+        let found =
+            std::str::from_utf8(name).ok().and_then(|name| self.read().by_name.get(name).cloned());
+        found.filter(|model| model.read().get().is_some()).ok_or_else(|| no_model(name))
+    }
+}
+
+impl Models {
+    /// All models that have indexes.
+    pub fn indexed(&self) -> Vec<Arc<Model>> {
+        if !self.has_indexes() {
+            return Vec::new();
+        }
+        let names = self.read();
+        let indexed = |model: &&Arc<Model>| model.indexes().progress() != Progress::Undeclared;
+        names.by_name.values().filter(indexed).cloned().collect()
+    }
+}
+
+impl Models {
+    /// The models with `CHANGES`: their names, and the entries their streams keep.
+    pub fn recorded(&self) -> Vec<(Box<str>, u64)> {
+        if !self.has_changes() {
+            return Vec::new();
+        }
+        let names = self.read();
+        let recorded = |model: &Arc<Model>| Some((model.name().into(), model.changes()?.entries));
+        names.by_name.values().filter_map(recorded).collect()
     }
 }
 
 /// The refusal of a command that needs a defined model.
 pub fn no_model(name: &[u8]) -> Error {
-    Error::new(ErrorCode::NoModel, "the model is not defined").text("model", name)
+    DefinitionSource::unknown(name, &mut std::iter::empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ModelEntry;
 
     fn entry(version: u32, schema: &str) -> ModelEntry {
         let source =

@@ -1,4 +1,6 @@
-//! The source of a definition: a schema, rules and options as they were given.
+//! The source of a definition: a schema, rules, indexes and options as they were given.
+
+use crate::index::IndexSource;
 
 /// The source of a definition, which is stored and sent, and compiled by each server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -6,10 +8,12 @@ pub struct DefinitionSource {
     /// JSON Schema of any draft from 4 on, as JSON text.
     pub schema: Box<[u8]>,
     pub rules: Vec<RuleSource>,
+    pub indexes: Vec<IndexSource>,
     pub ttl_s: Option<u64>,
     pub refresh: Refresh,
     pub formats: Formats,
     pub defaults: Defaults,
+    pub changes: Option<ChangesSource>,
 }
 
 impl DefinitionSource {
@@ -17,15 +21,23 @@ impl DefinitionSource {
     /// order of members make no difference.
     pub fn is_same(&self, other: &DefinitionSource) -> bool {
         let others = |source: &DefinitionSource| {
-            let DefinitionSource { schema: _, rules, ttl_s, refresh, formats, defaults } =
-                source.clone();
-            (rules, ttl_s, refresh, formats, defaults)
+            let DefinitionSource {
+                schema: _,
+                rules,
+                indexes,
+                ttl_s,
+                refresh,
+                formats,
+                defaults,
+                changes,
+            } = source.clone();
+            (rules, indexes, ttl_s, refresh, formats, defaults, changes)
         };
         others(self) == others(other) && is_same_json(&self.schema, &other.schema)
     }
 }
 
-fn is_same_json(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn is_same_json(a: &[u8], b: &[u8]) -> bool {
     let value = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).ok();
     a == b || value(a).is_some_and(|a| value(b).is_some_and(|b| a == b))
 }
@@ -62,6 +74,43 @@ impl Defaults {
         match self {
             Defaults::Filled => "FILLED",
             Defaults::Ignored => "IGNORED",
+        }
+    }
+}
+
+/// The stream that a model's changes are appended to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChangesSource {
+    /// The entries that it keeps at least.
+    pub entries: u64,
+    pub with: ChangesWith,
+}
+
+/// The content of the entries of a change stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChangesWith {
+    /// None: the key and the revisions.
+    Keys,
+    /// A JSON Patch, or the whole document where that is shorter.
+    #[default]
+    Patch,
+    /// The document after the change.
+    After,
+    /// The document before and after the change.
+    Both,
+}
+
+impl ChangesWith {
+    pub const ALL: [ChangesWith; 4] =
+        [ChangesWith::Keys, ChangesWith::Patch, ChangesWith::After, ChangesWith::Both];
+
+    /// The spelling in the syntax.
+    pub fn word(self) -> &'static str {
+        match self {
+            ChangesWith::Keys => "KEYS",
+            ChangesWith::Patch => "PATCH",
+            ChangesWith::After => "AFTER",
+            ChangesWith::Both => "BOTH",
         }
     }
 }

@@ -70,6 +70,11 @@ fn adduniq(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
 /// Up to this many offered elements, comparing them with all others is faster than hashing all.
 const COMPARED_MAX: usize = 8;
 
+/// Steps for looking an element up in a table.
+const LOOK_UP: u64 = 8;
+/// Steps for putting an offered element into the table, and for moving it from there into the array.
+const NOTED: u64 = 12;
+
 /// Steps that comparing two elements for equality takes.
 fn cost(there: Option<ArrayView<'_>>, offered: ArrayView<'_>) -> u64 {
     let largest = offered.iter().map(View::work).max().unwrap_or(0);
@@ -77,8 +82,10 @@ fn cost(there: Option<ArrayView<'_>>, offered: ArrayView<'_>) -> u64 {
     if offered.len() <= COMPARED_MAX {
         others.map(|array| comparisons(array, largest)).sum::<u64>() * offered.len() as u64
     } else {
-        // Each is hashed, whole.
-        others.map(|array| View::Array(array).work() + 2 * array.len() as u64).sum()
+        // Each is hashed, whole; the offered ones are put into a table in which all are looked for.
+        let count: u64 = others.clone().map(|array| array.len() as u64).sum();
+        let work: u64 = others.map(|array| View::Array(array).work()).sum();
+        work + LOOK_UP * count + NOTED * offered.len() as u64
     }
 }
 

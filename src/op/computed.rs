@@ -6,8 +6,8 @@
 use smallvec::SmallVec;
 
 use super::json_patch::Patch;
-use super::operand::Computed;
-use super::{Arg, Around, OpSpec, Operand, OperandKind};
+use super::{Arg, Around, Operand, OperandKind};
+use crate::argument;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
 use crate::time::Duration;
@@ -16,39 +16,43 @@ use crate::value::{Measured, Number, View, print};
 /// The operands with their expressions evaluated; none where no operand is one. `this` is none where the key
 /// is missing.
 #[inline]
-pub fn computed<'a>(
-    spec: &OpSpec,
-    args: &[Arg<'a>],
+pub fn computed<'s>(
+    operands: &[Operand],
+    args: &'s [Arg<'_>],
     around: &Around<'_>,
     this: Option<View<'_>>,
-) -> Result<Option<SmallVec<[Arg<'a>; 2]>>> {
+) -> Result<Option<SmallVec<[Arg<'s>; 2]>>> {
     match args.iter().any(Arg::is_computed) {
-        true => evaluated(spec, args, around, this).map(Some),
+        true => evaluated(operands, args, around, this).map(Some),
         false => Ok(None),
     }
 }
 
 #[cold]
-fn evaluated<'a>(
-    spec: &OpSpec,
-    args: &[Arg<'a>],
+fn evaluated<'s>(
+    operands: &[Operand],
+    args: &'s [Arg<'_>],
     around: &Around<'_>,
     this: Option<View<'_>>,
-) -> Result<SmallVec<[Arg<'a>; 2]>> {
-    let each = spec.operands.iter().zip(args).map(|(operand, arg)| match arg {
-        Arg::Computed(computed) => {
-            let made = computed.program.evaluate(&around.scope(this, None), around.limits)?;
-            let source = computed.program.source().as_bytes();
-            operand_of(operand, made, computed).map_err(|error| error.text("expr", source))
-        }
-        known => Ok(known.clone()),
-    });
-    each.collect()
+) -> Result<SmallVec<[Arg<'s>; 2]>> {
+    let mut all = SmallVec::new();
+    for (operand, arg) in operands.iter().zip(args) {
+        // Not collected: a result in between would move every operand twice more.
+        all.push(match arg {
+            Arg::Computed(program) => {
+                let made = program.evaluate(&around.scope(this, None), around.limits)?;
+                let source = program.source().as_bytes();
+                operand_of(operand, made, around).map_err(|error| error.text("expr", source))?
+            }
+            known => known.lend(),
+        });
+    }
+    Ok(all)
 }
 
 /// A value as the operand it has to be; `TYPE` where it is of another kind.
-fn operand_of<'a>(operand: &Operand, made: Measured, computed: &Computed) -> Result<Arg<'a>> {
-    let limits = &computed.limits;
+fn operand_of<'a>(operand: &Operand, made: Measured, around: &Around<'_>) -> Result<Arg<'a>> {
+    let limits = around.document;
     if made.depth > limits.depth {
         return Err(Error::limit(limit::DEPTH, limits.depth.into()));
     }
@@ -70,6 +74,14 @@ fn operand_of<'a>(operand: &Operand, made: Measured, computed: &Computed) -> Res
             Some(Number::Int(integer)) => Arg::Integer(integer),
             _ => return Err(wanted("an integer")),
         },
+        OperandKind::LockName => {
+            let text = text().ok_or_else(|| wanted("a name"))?;
+            Arg::Text(argument::lock_name(text.as_bytes(), operand.name)?.to_owned().into())
+        }
+        OperandKind::Fence => match view.as_number() {
+            Some(Number::Int(fence @ 0..)) => Arg::Integer(fence),
+            _ => return Err(wanted("a fence")),
+        },
         OperandKind::Duration => {
             let text = text().ok_or_else(|| wanted("a duration"))?;
             let refused = |error: Error| match error.code() {
@@ -80,7 +92,7 @@ fn operand_of<'a>(operand: &Operand, made: Measured, computed: &Computed) -> Res
         }
         OperandKind::Patch if view.as_array().is_some() => {
             let text = print::to_string(view);
-            Arg::Patch(Patch::parse(text.as_bytes(), limits, &computed.paths)?)
+            Arg::Patch(Patch::parse(text.as_bytes(), limits, around.paths)?)
         }
         OperandKind::Patch => return Err(wanted("an array of operations")),
         _ => unreachable!("no operand of another kind is computed"),
@@ -89,7 +101,11 @@ fn operand_of<'a>(operand: &Operand, made: Measured, computed: &Computed) -> Res
 
 #[cold]
 fn wrong_kind(operand: &Operand, wanted: &str, found: View<'_>) -> Error {
-    let found = found.kind().name();
+    let found = match found.kind().name() {
+        found @ ("array" | "object") => format!("an {found}"),
+        "null" => "null".to_owned(),
+        found => format!("a {found}"),
+    };
     let message = format!("{} has to be {wanted}, the expression gives {found}", operand.name);
     Error::new(ErrorCode::Type, message)
 }

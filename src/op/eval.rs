@@ -1,7 +1,6 @@
 //! `EVAL`: puts what an expression gives.
 
 use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
-use crate::budget::weight;
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
 
@@ -53,9 +52,12 @@ static EVAL: OpSpec = OpSpec {
     run: Action::Each(eval),
 };
 
+/// Steps of each place beside those of the expression.
+const EVALUATION: u64 = 280;
+
 fn eval(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     // The place is looked up several times, in an array among hundreds of packed elements.
-    site.allowance().spend(20 * weight::PLACE)?;
+    site.allowance().spend(EVALUATION)?;
     let new = site.evaluate(args[1].expression())?;
     site.put(new)?;
     site.new_value()

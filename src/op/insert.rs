@@ -40,6 +40,6 @@ fn insert(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let gap = index::gap(args[1].integer(), len);
     site.allowance().shift(gap, len)?;
     let (editor, place) = site.parts();
-    editor.insert_items(place, gap, args[2].items())?;
+    editor.insert_array(place, gap, args[2].json())?;
     Ok(Reply::count(len + args[2].array().len()))
 }

@@ -111,6 +111,15 @@ impl OpSpec {
         matches!(first, Some(Path | PathBelowRoot | Singular | SingularBelowRoot))
     }
 
+    /// The syntax, `INCR path n`.
+    pub fn usage(&self) -> String {
+        let operands = self.operands.iter().map(|operand| match operand.kind {
+            OperandKind::Choice(words) => words.join("|"),
+            _ => operand.name.to_owned(),
+        });
+        std::iter::once(self.name.to_owned()).chain(operands).collect::<Vec<_>>().join(" ")
+    }
+
     /// The part of a request the operator works on.
     pub const fn target(&self) -> Target {
         match self.run {
@@ -268,11 +277,8 @@ impl NameKey {
         if name.len() > NAME_BYTES_MAX || name.last() == Some(&0) {
             return None;
         }
-        let mut words = [0; 2];
-        for (nth, byte) in name.iter().enumerate() {
-            words[nth / 8] |= u64::from(*byte) << (nth % 8 * 8);
-        }
-        Some(NameKey(words.map(upper_case)))
+        let (low, high) = name.split_at(name.len().min(8));
+        Some(NameKey([low, high].map(|part| upper_case(word_of(part)))))
     }
 
     #[inline]
@@ -280,6 +286,18 @@ impl NameKey {
         const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
         let [low, high] = self.0;
         ((low ^ high.rotate_left(23)).wrapping_mul(SPREAD) >> 56) as usize % NAME_SLOTS
+    }
+}
+
+/// Up to eight bytes as a number, the first one lowest. Four at a time, which may overlap.
+#[inline]
+fn word_of(bytes: &[u8]) -> u64 {
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            let last = u64::from(u32::from_le_bytes(*last)) << ((bytes.len() - 4) * 8);
+            u64::from(u32::from_le_bytes(*first)) | last
+        }
+        _ => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     }
 }
 
@@ -314,6 +332,16 @@ mod tests {
         for name in ["", "\0", "incr\u{80}", "INCRINCRINCRINCRINCR", "`NCR", "{NCR", "@NCR", "[NCR"]
         {
             assert!(find(name.as_bytes()).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_word_has_its_bytes_in_order() {
+        let bytes = [1, 2, 3, 4, 5, 6, 7, 255];
+        for len in 0..=bytes.len() {
+            let mut padded = [0; 8];
+            padded[..len].copy_from_slice(&bytes[..len]);
+            assert_eq!(word_of(&bytes[..len]), u64::from_le_bytes(padded), "{len}");
         }
     }
 

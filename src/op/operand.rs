@@ -60,8 +60,8 @@ pub enum OperandKind {
 
 impl OperandKind {
     /// The source of the expression, where the argument is one (`=expr`): no operand of these kinds begins
-    /// with `=`.
-    fn expression(self, arg: &[u8]) -> Option<&[u8]> {
+    /// with `=`. In an action the grant of a lock may be computed too: it differs from call to call.
+    fn expression(self, arg: &[u8], in_action: bool) -> Option<&[u8]> {
         match self {
             OperandKind::Json
             | OperandKind::JsonArray
@@ -71,17 +71,17 @@ impl OperandKind {
             | OperandKind::Number
             | OperandKind::Integer
             | OperandKind::Duration => arg.strip_prefix(b"="),
+            OperandKind::LockName | OperandKind::Fence if in_action => arg.strip_prefix(b"="),
             _ => None,
         }
     }
 }
 
-/// An operand that is not known before its statement runs.
+/// A path of an action that reads `args`, and is parsed again with those of each call.
 #[derive(Clone)]
-pub struct Computed {
-    pub program: Arc<Program>,
-    pub limits: Limits,
-    pub paths: PathLimits,
+pub struct BoundPath {
+    kind: OperandKind,
+    text: Box<[u8]>,
 }
 
 /// An operand's value.
@@ -99,7 +99,9 @@ pub enum Arg<'a> {
     /// The position of the word among the choices.
     Choice(usize),
     /// An expression that gives one of the others when its statement runs.
-    Computed(Box<Computed>),
+    Computed(Arc<Program>),
+    /// A path in the definition of an action; a call binds it, see [`Arg::bind`].
+    Bound(Box<BoundPath>),
 }
 
 impl<'a> Arg<'a> {
@@ -107,6 +109,47 @@ impl<'a> Arg<'a> {
     #[inline]
     pub fn is_computed(&self) -> bool {
         matches!(self, Arg::Computed(_))
+    }
+
+    /// Flag: it has to be bound to the `args` of a call.
+    pub fn is_bound(&self) -> bool {
+        matches!(self, Arg::Bound(_))
+    }
+
+    /// The operand with its texts borrowed.
+    pub fn lend(&self) -> Arg<'_> {
+        match self {
+            Arg::Path(path) => Arg::Path(path.lend()),
+            Arg::Text(text) => Arg::Text(Cow::Borrowed(text)),
+            Arg::Json(json) => Arg::Json(json.clone()),
+            Arg::Patch(patch) => Arg::Patch(patch.clone()),
+            Arg::Expression(program) => Arg::Expression(Arc::clone(program)),
+            Arg::Number(number) => Arg::Number(*number),
+            Arg::Integer(integer) => Arg::Integer(*integer),
+            Arg::Bytes(bytes) => Arg::Bytes(bytes.clone()),
+            Arg::Duration(duration) => Arg::Duration(*duration),
+            Arg::Choice(choice) => Arg::Choice(*choice),
+            Arg::Computed(program) => Arg::Computed(Arc::clone(program)),
+            Arg::Bound(bound) => Arg::Bound(bound.clone()),
+        }
+    }
+
+    /// The operand with its texts in memory of its own, to be used again and again.
+    pub fn into_owned(self) -> Arg<'static> {
+        match self {
+            Arg::Path(path) => Arg::Path(path.into_kept()),
+            Arg::Text(text) => Arg::Text(Cow::Owned(text.into_owned())),
+            Arg::Json(json) => Arg::Json(json),
+            Arg::Patch(patch) => Arg::Patch(patch),
+            Arg::Expression(program) => Arg::Expression(program),
+            Arg::Number(number) => Arg::Number(number),
+            Arg::Integer(integer) => Arg::Integer(integer),
+            Arg::Bytes(bytes) => Arg::Bytes(bytes),
+            Arg::Duration(duration) => Arg::Duration(duration),
+            Arg::Choice(choice) => Arg::Choice(choice),
+            Arg::Computed(program) => Arg::Computed(program),
+            Arg::Bound(bound) => Arg::Bound(bound),
+        }
     }
 
     pub fn path(&self) -> &Path<'a> {
@@ -130,11 +173,6 @@ impl<'a> Arg<'a> {
     /// The operand of the kind [`OperandKind::JsonArray`].
     pub fn array(&self) -> ArrayView<'_> {
         self.json().value.view().as_array().expect("the declaration says it is an array")
-    }
-
-    /// The elements of the operand of the kind [`OperandKind::JsonArray`].
-    pub fn items(&self) -> Vec<Measured> {
-        self.array().iter().map(|item| item.to_value().into()).collect()
     }
 
     /// The operand of the kind [`OperandKind::JsonObject`].
@@ -199,6 +237,19 @@ impl<'a> Arg<'a> {
     }
 }
 
+impl Arg<'static> {
+    /// The operand for one call of an action.
+    pub fn bind(&self, paths: &PathLimits, binding: Option<Binding<'_>>) -> Result<Arg<'static>> {
+        match self {
+            Arg::Bound(bound) => {
+                let path = bound.kind.path(&bound.text, paths, binding)?;
+                Ok(Arg::Path(path.into_owned()))
+            }
+            known => Ok(known.clone()),
+        }
+    }
+}
+
 /// Compiles an expression, or finds it compiled.
 pub type Compile<'p> = dyn FnMut(&[u8], AllowedNames) -> Result<Arc<Program>> + 'p;
 
@@ -219,12 +270,6 @@ pub struct Parsing<'p> {
 impl Parsing<'_> {
     pub fn condition(&mut self, source: &[u8]) -> Result<Arc<Program>> {
         (self.compile)(source, AllowedNames { docs: self.transaction, ..AllowedNames::CONDITION })
-    }
-
-    /// An operand that is computed when its statement runs.
-    fn operand(&mut self, source: &[u8]) -> Result<Box<Computed>> {
-        let program = self.condition(source)?;
-        Ok(Box::new(Computed { program, limits: *self.limits, paths: *self.paths }))
     }
 
     pub fn computed(&mut self, source: &[u8]) -> Result<Arc<Program>> {
@@ -249,16 +294,24 @@ pub fn parse_operands<'a>(
 #[inline]
 fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Result<Arg<'a>> {
     let (limits, paths) = (parsing.limits, parsing.paths);
-    if let Some(source) = operand.kind.expression(arg) {
-        return parsing.operand(source).map(Arg::Computed);
+    let in_action = matches!(parsing.binding, Some(Binding::Later(_)));
+    if let Some(source) = operand.kind.expression(arg, in_action) {
+        return parsing.condition(source).map(Arg::Computed);
     }
     let refused = |message: String| Error::syntax(message).text("argument", arg);
     Ok(match operand.kind {
         OperandKind::Path
         | OperandKind::PathBelowRoot
         | OperandKind::Singular
-        | OperandKind::SingularBelowRoot => {
-            Arg::Path(parse_path(operand.kind, arg, paths, parsing.binding)?)
+        | OperandKind::SingularBelowRoot
+        | OperandKind::SortKey => {
+            let path = operand.kind.path(arg, paths, parsing.binding)?;
+            match parsing.binding {
+                Some(Binding::Later(reads_args)) if reads_args.take() => {
+                    Arg::Bound(Box::new(BoundPath { kind: operand.kind, text: arg.into() }))
+                }
+                _ => Arg::Path(path),
+            }
         }
         OperandKind::Json => Arg::Json(parse::json(arg, limits)?),
         OperandKind::JsonArray => {
@@ -276,10 +329,6 @@ fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Res
             Arg::Json(json)
         }
         OperandKind::Patch => Arg::Patch(Patch::parse(arg, limits, paths)?),
-        OperandKind::SortKey => {
-            let key = Singular::parse_relative(arg, paths, parsing.binding)?;
-            Arg::Path(Path::Singular(key))
-        }
         OperandKind::JsonString => Arg::Text(parse::string(arg, limits)?.into()),
         OperandKind::Expression => Arg::Expression(parsing.computed(arg)?),
         OperandKind::Number => Arg::Number(Number::parse(arg)?),
@@ -307,27 +356,36 @@ fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Res
     })
 }
 
-fn parse_path<'a>(
-    kind: OperandKind,
-    arg: &'a [u8],
-    limits: &PathLimits,
-    binding: Option<Binding<'_>>,
-) -> Result<Path<'a>> {
-    let path = Path::parse_bound(arg, limits, binding)?;
-    let (singular, below_root) = match kind {
-        OperandKind::Singular => (true, false),
-        OperandKind::SingularBelowRoot => (true, true),
-        OperandKind::PathBelowRoot => (false, true),
-        _ => (false, false),
-    };
-    if singular && !path.is_singular() {
-        return Err(
-            Error::syntax("the path has to be singular: names and indexes only").text("path", arg)
-        );
-    }
-    if below_root && path.singular().is_some_and(Singular::is_root) {
-        return Err(Error::syntax("the root of a document cannot be taken away; delete the key")
+impl OperandKind {
+    /// Reads an operand of a kind that is a path.
+    fn path<'a>(
+        self,
+        arg: &'a [u8],
+        limits: &PathLimits,
+        binding: Option<Binding<'_>>,
+    ) -> Result<Path<'a>> {
+        let path = match self {
+            OperandKind::SortKey => {
+                return Singular::parse_relative(arg, limits, binding).map(Path::Singular);
+            }
+            _ => Path::parse_bound(arg, limits, binding)?,
+        };
+        let (singular, below_root) = match self {
+            OperandKind::Singular => (true, false),
+            OperandKind::SingularBelowRoot => (true, true),
+            OperandKind::PathBelowRoot => (false, true),
+            _ => (false, false),
+        };
+        if singular && !path.is_singular() {
+            return Err(Error::syntax("the path has to be singular: names and indexes only")
+                .text("path", arg));
+        }
+        if below_root && path.singular().is_some_and(Singular::is_root) {
+            return Err(Error::syntax(
+                "the root of a document cannot be taken away; delete the key",
+            )
             .text("path", arg));
+        }
+        Ok(path)
     }
-    Ok(path)
 }

@@ -36,6 +36,6 @@ fn prepend(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
         return Ok(Reply::count(args[1].array().len()));
     };
     let (editor, place) = site.parts();
-    editor.insert_items(place, 0, args[1].items())?;
+    editor.insert_array(place, 0, args[1].json())?;
     Ok(Reply::count(len + args[1].array().len()))
 }

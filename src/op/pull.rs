@@ -45,7 +45,7 @@ fn pull(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let array = site.present_array()?;
     let wanted = args[2].json().value.view();
     site.allowance().scan(array.len())?;
-    site.allowance().spend(2 * array.len() as u64 + comparisons(array, wanted.work()))?;
+    site.allowance().spend(3 * array.len() as u64 + comparisons(array, wanted.work()))?;
     let found = matches(array, args[1].integer(), wanted);
     let (editor, place) = site.parts();
     editor.remove_each(place, &found)?;

@@ -60,7 +60,7 @@ fn cost(array: ArrayView<'_>, wanted: ArrayView<'_>) -> u64 {
         comparisons(array, largest) * wanted.len() as u64
     } else {
         // Each is hashed, whole.
-        let hashed = |array: ArrayView<'_>| View::Array(array).work() + 2 * array.len() as u64;
+        let hashed = |array: ArrayView<'_>| View::Array(array).work() + 3 * array.len() as u64;
         hashed(array) + hashed(wanted)
     }
 }

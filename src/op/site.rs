@@ -3,12 +3,12 @@
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{DocumentSource, ExprLimits, Program, Scope};
-use crate::path::{Blocked, ItemIndex, Lookup, Singular};
+use crate::path::{Blocked, ItemIndex, Lookup, PathLimits, Singular};
 use crate::reply::Reply;
 use crate::value::edit::Editor;
 use crate::value::{
-    ArrayView, Kind, Limits, Measured, Number, ObjectView, Place, Text, Value, View, nested,
-    nested_size,
+    ArrayView, Kind, Limits, Measured, Number, ObjectView, PackedWay, Place, Text, Value, View,
+    nested, nested_size,
 };
 
 /// The time at which a command runs, the same for all its statements.
@@ -48,6 +48,9 @@ pub struct Around<'c> {
     pub docs: Option<&'c dyn DocumentSource>,
     pub clock: Clock,
     pub limits: &'c ExprLimits,
+    /// The limits of operands that are computed.
+    pub document: &'c Limits,
+    pub paths: &'c PathLimits,
     /// The budget that pays for expressions.
     pub allowance: &'c Allowance<'c>,
 }
@@ -88,13 +91,16 @@ impl<'f, 'a> Frame<'f, 'a> {
 
     /// The site at a singular path.
     pub fn site<'s>(&'s mut self, path: &'s Singular<'_>) -> Site<'s, 'a> {
-        let target = path.resolve(self.editor.view());
-        let number = match &target {
-            Lookup::Present { view, .. } => view.as_number(),
-            _ => None,
+        let (mut number, mut way) = (None, None);
+        let spot = match path.resolve(self.editor.view()) {
+            Lookup::Present { place, view, way: found } => {
+                (number, way) = (view.as_number(), found);
+                SiteTarget::Present(place)
+            }
+            missing => SiteTarget::of(missing, self.make_path),
         };
-        let spot = SiteTarget::of(target, self.make_path);
-        Site { editor: self.editor, around: self.around, allowance: self.allowance, spot, number }
+        let Frame { editor, around, allowance, .. } = self;
+        Site { editor, around, allowance, spot, number, way }
     }
 
     /// The place that a singular path matches, if any.
@@ -113,6 +119,7 @@ impl<'f, 'a> Frame<'f, 'a> {
             allowance: self.allowance,
             spot: SiteTarget::Present(place),
             number: None,
+            way: None,
         }
     }
 }
@@ -125,6 +132,8 @@ pub struct Site<'s, 'a> {
     spot: SiteTarget<'s>,
     /// The number found at this place, valid until a change; saves a second look-up.
     number: Option<Number>,
+    /// The way to this place, valid until a change; saves a second walk.
+    way: Option<PackedWay>,
 }
 
 enum SiteTarget<'s> {
@@ -268,7 +277,9 @@ impl<'s, 'a> Site<'s, 'a> {
     pub fn put(&mut self, new: impl Into<Measured>) -> Result<()> {
         self.number = None;
         match &self.spot {
-            SiteTarget::Present(place) => self.editor.replace(place, new),
+            SiteTarget::Present(place) => {
+                self.editor.replace_on_way(place, self.way.take(), new.into())
+            }
             SiteTarget::Member { parent, name, deeper } => {
                 let new = new.into();
                 // Limits are checked before anything is built.
@@ -307,6 +318,7 @@ impl<'s, 'a> Site<'s, 'a> {
     /// Removes the value, which is not the root. The site must not be used afterwards.
     pub fn remove(&mut self) -> Result<()> {
         self.number = None;
+        self.way = None;
         let SiteTarget::Present(place) = &self.spot else {
             panic!("the operator is run only where something is")
         };
@@ -395,12 +407,14 @@ impl<'s, 'a> Site<'s, 'a> {
     /// The editor, for changes inside the container at [`Site::place`].
     pub fn editor(&mut self) -> &mut Editor<'a> {
         self.number = None;
+        self.way = None;
         self.editor
     }
 
     /// The editor together with the place.
     pub fn parts(&mut self) -> (&mut Editor<'a>, &Place) {
         self.number = None;
+        self.way = None;
         let SiteTarget::Present(place) = &self.spot else {
             panic!("the operator is run only where something is")
         };

@@ -4,6 +4,7 @@
 //! evaluating a path knows nothing of this, and a path that is singular stays so. RFC 9535 refuses every
 //! text in which `args` stands for a value, so no valid query changes its meaning.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::singular::Singular;
@@ -13,22 +14,45 @@ use crate::value::{Value, View};
 
 /// The object of `ARGS`, for the paths of the same command.
 #[derive(Clone, Copy)]
-pub struct Binding<'b> {
-    pub args: View<'b>,
-    /// Pays for looking values up and for copying them.
-    pub allowance: &'b Allowance<'b>,
+pub enum Binding<'b> {
+    Args {
+        args: View<'b>,
+        /// Pays for looking values up and for copying them.
+        allowance: &'b Allowance<'b>,
+    },
+    /// It comes with each call of an action. A path is parsed to be checked; the flag is set if it reads `args`, so
+    /// that it has to be parsed again with them.
+    Later(&'b Cell<bool>),
+}
+
+/// The value that a text stands for.
+pub(super) enum Bound<'b> {
+    Value(View<'b>),
+    /// ARGS has no such value.
+    Missing,
+    Later,
 }
 
 impl<'b> Binding<'b> {
-    /// The value that is bound, if ARGS has one there.
-    pub(super) fn find(&self, path: &Singular<'_>) -> Result<Option<View<'b>>> {
-        self.allowance.spend(weight::MEMBER * path.steps().len() as u64)?;
-        Ok(path.find(self.args))
+    /// The value that is bound.
+    pub(super) fn find(&self, path: &Singular<'_>) -> Result<Bound<'b>> {
+        match self {
+            Binding::Args { args, allowance } => {
+                allowance.spend(weight::MEMBER * path.steps().len() as u64)?;
+                Ok(path.find(*args).map_or(Bound::Missing, Bound::Value))
+            }
+            Binding::Later(reads_args) => {
+                reads_args.set(true);
+                Ok(Bound::Later)
+            }
+        }
     }
 
     /// A copy for the parsed path, which outlives the look-up.
     pub(super) fn copy(&self, view: View<'_>) -> Result<Arc<Value>> {
-        self.allowance.transfer_values(view.work())?;
+        if let Binding::Args { allowance, .. } = self {
+            allowance.transfer_values(view.work())?;
+        }
         Ok(Arc::new(view.to_value()))
     }
 }
@@ -54,7 +78,7 @@ mod tests {
     fn select(path: &str, limits: &PathLimits, work: &WorkLimits) -> Result<String> {
         let (args, document) = (value(ARGS), value(DOCUMENT));
         let allowance = Allowance::new(work);
-        let binding = Binding { args: args.view(), allowance: &allowance };
+        let binding = Binding::Args { args: args.view(), allowance: &allowance };
         let found: Vec<View<'_>> = match Path::parse_bound(path.as_bytes(), limits, Some(binding))?
         {
             Path::Singular(path) => path.find(document.view()).into_iter().collect(),
@@ -105,7 +129,7 @@ mod tests {
     fn a_bound_selector_leaves_a_path_singular() {
         let (args, allowance) = (value(ARGS), Allowance::unlimited());
         let parse = |text: &'static str| {
-            let binding = Binding { args: args.view(), allowance: &allowance };
+            let binding = Binding::Args { args: args.view(), allowance: &allowance };
             Path::parse_bound(text.as_bytes(), &PathLimits::DEFAULT, Some(binding)).unwrap()
         };
         assert!(parse("$.lines[args.i][args.sku]").is_singular());
@@ -138,7 +162,10 @@ mod tests {
         }
         for path in ["$[args.a]", "$[?@.a == args.a]"] {
             let error = Path::parse(path.as_bytes(), &PathLimits::DEFAULT).unwrap_err();
-            assert_eq!(error.message(), "the path reads args, and the command has no ARGS");
+            assert_eq!(
+                error.message(),
+                "the path reads args, and the command has no ARGS, as in MODEL.FIELDOP key ARGS json GET path"
+            );
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::pattern::{self, IRegexp, PATTERN_BYTES_MAX};
 use super::query::{NodeBudget, Query};
-use super::singular::PathStep;
+use super::step::PathStep;
 use crate::error::Result;
 use crate::value::{Number, Text, Value, View};
 

@@ -15,12 +15,14 @@
 
 mod bound;
 mod filter;
+mod known;
 mod limits;
 mod parser;
 mod pattern;
 mod pointer;
 mod query;
 mod singular;
+mod step;
 
 #[cfg(test)]
 mod tests;
@@ -30,7 +32,10 @@ pub use limits::PathLimits;
 pub use parser::FILTER_DEPTH_MAX;
 pub use pattern::PATTERN_WEIGHT_MAX;
 pub use query::Query;
-pub use singular::{Blocked, ItemIndex, Lookup, PathStep, Singular};
+pub use singular::{Blocked, ItemIndex, Lookup, Singular};
+pub use step::PathStep;
+
+use std::borrow::Cow;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
@@ -59,16 +64,51 @@ impl<'a> Path<'a> {
         limits: &PathLimits,
         binding: Option<Binding<'_>>,
     ) -> Result<Path<'a>> {
-        let text = checked_text(text, limits)?;
+        check_length(text, limits)?;
+        let missed = match known::find(text) {
+            Ok(known) => return Ok(Path::Singular(Singular::from(known))),
+            Err(missed) => missed,
+        };
+        let written = text;
+        let text = checked_text(text)?;
         match text.as_bytes().first() {
             None | Some(b'/') => pointer::parse(text).map(Path::Singular),
             Some(b'$') => match singular::parse_plain(text) {
-                Some(plain) => Ok(Path::Singular(plain)),
+                Some(plain) => {
+                    if let Some(missed) = missed {
+                        known::note(missed, written, plain.steps());
+                    }
+                    Ok(Path::Singular(plain))
+                }
                 None => parser::query(text, limits, binding).map(Path::from),
             },
-            Some(_) => Err(Error::syntax("a path begins with '$' or '/'").integer("offset", 0)),
+            Some(_) => Err(Error::syntax(no_root(text)).integer("offset", 0)),
         }
         .map_err(|error| with_path(error, text))
+    }
+
+    /// The path with its text borrowed.
+    pub fn lend(&self) -> Path<'_> {
+        match self {
+            Path::Singular(singular) => Path::Singular(singular.lend()),
+            Path::Query(query) => Path::Query(query.clone()),
+        }
+    }
+
+    /// The path with its text in memory of its own.
+    pub fn into_owned(self) -> Path<'static> {
+        match self {
+            Path::Singular(singular) => Path::Singular(singular.into_owned()),
+            Path::Query(query) => Path::Query(query),
+        }
+    }
+
+    /// As [`Path::into_owned`], for a path that is looked up again and again: it keeps the numbers of its names.
+    pub fn into_kept(self) -> Path<'static> {
+        match self {
+            Path::Singular(singular) => Path::Singular(singular.into_kept()),
+            Path::Query(query) => Path::Query(query),
+        }
     }
 
     /// Returns true for a path that leads to one place at most.
@@ -96,7 +136,8 @@ impl From<Query> for Path<'_> {
 impl<'a> Singular<'a> {
     /// Parses a JSON Pointer and nothing else, as JSON Patch has them.
     pub fn parse_pointer(text: &'a [u8], limits: &PathLimits) -> Result<Singular<'a>> {
-        let text = checked_text(text, limits)?;
+        check_length(text, limits)?;
+        let text = checked_text(text)?;
         pointer::parse(text).map_err(|error| with_path(error, text))
     }
 
@@ -106,7 +147,8 @@ impl<'a> Singular<'a> {
         limits: &PathLimits,
         binding: Option<Binding<'_>>,
     ) -> Result<Singular<'a>> {
-        let text = checked_text(text, limits)?;
+        check_length(text, limits)?;
+        let text = checked_text(text)?;
         let parsed = match text.as_bytes().first() {
             Some(b'@') => match singular::parse_plain(text) {
                 Some(plain) => Ok(plain),
@@ -123,15 +165,31 @@ impl<'a> Singular<'a> {
     }
 }
 
-fn checked_text<'a>(text: &'a [u8], limits: &PathLimits) -> Result<&'a str> {
-    if text.len() > limits.path_bytes {
-        return Err(Error::limit(limit::PATH_BYTES, limits.path_bytes as u64));
+#[inline]
+fn check_length(text: &[u8], limits: &PathLimits) -> Result<()> {
+    match text.len() > limits.path_bytes {
+        true => Err(Error::limit(limit::PATH_BYTES, limits.path_bytes as u64)),
+        false => Ok(()),
     }
+}
+
+fn checked_text(text: &[u8]) -> Result<&str> {
     std::str::from_utf8(text).map_err(|bad| {
         Error::syntax("a path is UTF-8 text")
             .integer("offset", bad.valid_up_to() as i64)
             .text("path", text)
     })
+}
+
+/// The refusal of a path without a root, with the one that may be meant: `name` and `.name` are `$.name`.
+#[cold]
+fn no_root(text: &str) -> Cow<'static, str> {
+    let names = text.strip_prefix('.').unwrap_or(text);
+    let plain = |c: char| c.is_alphanumeric() || "_.[]*".contains(c);
+    match names.len() < 100 && names.starts_with(char::is_alphabetic) && names.chars().all(plain) {
+        true => format!("a path begins with '$' or '/': $.{names}").into(),
+        false => "a path begins with '$' or '/'".into(),
+    }
 }
 
 /// An error in the text, or in a value bound to it, shows the path; a limit is about the path's nature.

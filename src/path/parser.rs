@@ -6,7 +6,7 @@
 
 mod filter;
 
-use super::bound::Binding;
+use super::bound::{Binding, Bound};
 use super::limits::PathLimits;
 use super::query::{Query, Segment, Selector, Slice};
 use super::singular::shorthand_len;
@@ -172,6 +172,9 @@ impl<'a> PathParser<'a> {
             if self.eat(b']') {
                 return Ok(selectors);
             }
+            if self.peek() == Some(b'=') {
+                return Err(self.error("'=' is not a comparison: write '=='"));
+            }
             self.expect(b',', "expected ',' or ']'")?;
         }
     }
@@ -197,21 +200,23 @@ impl<'a> PathParser<'a> {
     /// A selector that is bound: a string is a name, an integer an index.
     fn bound_selector(&mut self, start: usize) -> Result<Selector> {
         match self.bound(start)? {
-            Some(View::Str(name)) => {
+            Bound::Value(View::Str(name)) => {
                 let bytes = name.as_bytes().len();
                 if bytes > self.name_bytes {
                     return Err(Error::limit(limit::PATH_BYTES, self.name_bytes as u64));
                 }
                 Ok(Selector::Name(name.as_str().into()))
             }
-            Some(View::Int(index)) => Ok(Selector::Index(index)),
-            Some(other) => {
+            Bound::Value(View::Int(index)) => Ok(Selector::Index(index)),
+            Bound::Value(other) => {
                 let (written, found) = (&self.text[start..self.at], other.kind().name());
                 let message =
                     format!("a selector is a string or an integer, and {written} is {found}");
                 Err(Error::new(ErrorCode::Type, message).integer("offset", start as i64))
             }
-            None => {
+            // A path with it is as singular as with any name.
+            Bound::Later => Ok(Selector::Name("".into())),
+            Bound::Missing => {
                 let message = format!("ARGS has no {}", &self.text[start..self.at]);
                 Err(Error::syntax(message).integer("offset", start as i64))
             }
@@ -219,7 +224,7 @@ impl<'a> PathParser<'a> {
     }
 
     /// The value that `args` and the steps behind it stand for; the word, at `start`, was read.
-    fn bound(&mut self, start: usize) -> Result<Option<View<'a>>> {
+    fn bound(&mut self, start: usize) -> Result<Bound<'a>> {
         let segments = self.nested(Self::segments)?;
         let path = Query::new(segments).into_singular().ok().filter(|path| !path.is_root());
         let Some(path) = path else {
@@ -227,7 +232,11 @@ impl<'a> PathParser<'a> {
         };
         match self.binding {
             Some(binding) => binding.find(&path),
-            None => Err(self.error_at(start, "the path reads args, and the command has no ARGS")),
+            // MODEL.GET and MODEL.MGET have no such option: they take paths up to the last argument.
+            None => Err(self.error_at(
+                start,
+                "the path reads args, and the command has no ARGS, as in MODEL.FIELDOP key ARGS json GET path",
+            )),
         }
     }
 

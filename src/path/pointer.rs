@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::singular::{PathStep, Singular};
+use super::singular::Singular;
+use super::step::PathStep;
 use crate::error::{Error, Result};
 
 /// Parses the empty text, or tokens that each follow a `/`.

@@ -5,7 +5,8 @@
 //! reading pays nothing for it. Nothing recurses over the document; the budget bounds time and memory.
 
 use super::filter::{Logical, QueryContext};
-use super::singular::{PathStep, Singular, from_end};
+use super::singular::Singular;
+use super::step::{PathStep, from_end};
 use crate::budget::{Allowance, weight};
 use crate::error::{Error, Result};
 use crate::limit;

@@ -1,38 +1,43 @@
 //! Singular paths, of names and indexes only: the place one matches in a document, or the step that is missing.
 //!
 //! Nearly every path of every command is one of these, so the plain spelling (`$.a.b[0]['x']`) is
-//! parsed here, in place and without an allocation; the full grammar has the rest.
+//! parsed here, in place and without an allocation; the full grammar has the rest. One that comes again and again is not
+//! parsed at all, see [`super::known`].
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::value::{Kind, Place, View};
-
-/// One step down from a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PathStep<'a> {
-    /// A JSONPath name: a member of an object.
-    Name(Cow<'a, str>),
-    /// A JSONPath index: an item of an array, from the end when negative.
-    Index(i64),
-    /// A JSON Pointer token: a member's name in an object; in an array an index, or `-` for the one
-    /// past the end.
-    Token(Cow<'a, str>),
-}
+use super::known::KnownPath;
+use super::step::PathStep;
+use crate::value::{Kind, PackedWay, Place, View};
 
 /// A path that matches at most one place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Singular<'a> {
-    /// Few in place: a path is moved about more often than it has a third step.
-    steps: SmallVec<[PathStep<'a>; 2]>,
+    steps: StepList<'a>,
 }
 
+#[derive(Clone, Debug)]
+enum StepList<'a> {
+    /// Few in place: a path is moved about more often than it has a third step.
+    Parsed(SmallVec<[PathStep<'a>; 2]>),
+    Known(Arc<KnownPath>),
+}
+
+impl PartialEq for Singular<'_> {
+    fn eq(&self, other: &Singular<'_>) -> bool {
+        self.steps() == other.steps()
+    }
+}
+
+impl Eq for Singular<'_> {}
+
 /// The result of looking up a singular path in one document.
-#[derive(Clone)]
 pub enum Lookup<'v, 'p> {
-    /// A value is at the path.
-    Present { place: Place, view: View<'v> },
+    /// A value is at the path. `way` leads to it where the root is packed.
+    Present { place: Place, view: View<'v>, way: Option<PackedWay> },
     /// The last step names a member that the object at `parent` lacks.
     AbsentMember { parent: Place, name: &'p str },
     /// The last step is an index at which the array at `parent` has no item.
@@ -66,112 +71,123 @@ pub enum Blocked {
     MissingMember,
 }
 
-impl<'a> PathStep<'a> {
-    /// The member this step names in an object.
-    #[inline]
-    pub fn name(&self) -> Option<&str> {
-        match self {
-            PathStep::Name(name) | PathStep::Token(name) => Some(name),
-            PathStep::Index(_) => None,
-        }
-    }
-
-    /// The child of `view` that this step leads to, with its position.
-    #[inline]
-    pub(super) fn child<'v>(&self, view: View<'v>) -> Option<(u32, View<'v>)> {
-        match view {
-            View::Object(object) => object.find(self.name()?),
-            View::Array(array) => {
-                // The length of a large array is at its end, which no index from the beginning needs to read.
-                let index = match self {
-                    PathStep::Index(index @ 0..) => *index as usize,
-                    _ => self.index(array.len())?,
-                };
-                Some((u32::try_from(index).ok()?, array.get(index)?))
-            }
-            _ => None,
-        }
-    }
-
-    /// The index this step stands for in an array of that length, which may be out of range; `None` for a
-    /// name, [`usize::MAX`] for one before the beginning.
-    fn index(&self, len: usize) -> Option<usize> {
-        match self {
-            PathStep::Name(_) => None,
-            PathStep::Index(index) => Some(from_end(*index, len).unwrap_or(usize::MAX)),
-            PathStep::Token(token) if token == "-" => Some(len),
-            PathStep::Token(token) => array_index(token),
-        }
-    }
-}
-
-/// The array index that a JSON Pointer token is: decimal digits without leading zeros. One too large for any array is
-/// the largest there is.
-fn array_index(token: &str) -> Option<usize> {
-    let digits = token.as_bytes();
-    let plain = digits.iter().all(u8::is_ascii_digit);
-    if digits.is_empty() || !plain || (digits.len() > 1 && digits[0] == b'0') {
-        return None;
-    }
-    Some(token.parse().unwrap_or(usize::MAX))
-}
-
-/// A JSONPath index as an offset from the beginning; `None` before it.
-#[inline]
-pub(super) fn from_end(index: i64, len: usize) -> Option<usize> {
-    let offset = if index < 0 { index + len as i64 } else { index };
-    usize::try_from(offset).ok()
-}
-
 impl<'a> Singular<'a> {
     /// The path of the whole document.
     pub fn root() -> Singular<'a> {
-        Singular { steps: SmallVec::new() }
+        Singular { steps: StepList::Parsed(SmallVec::new()) }
     }
 
     pub(super) fn from_steps(steps: impl IntoIterator<Item = PathStep<'a>>) -> Singular<'a> {
-        Singular { steps: steps.into_iter().collect() }
+        Singular { steps: StepList::Parsed(steps.into_iter().collect()) }
+    }
+
+    /// The path of these steps.
+    pub fn of_steps(steps: impl IntoIterator<Item = PathStep<'a>>) -> Singular<'a> {
+        Singular::from_steps(steps)
     }
 
     pub(super) fn push(&mut self, step: PathStep<'a>) {
-        self.steps.push(step);
+        match &mut self.steps {
+            StepList::Parsed(steps) => steps.push(step),
+            StepList::Known(_) => unreachable!("a known path is complete"),
+        }
     }
 
     pub(super) fn into_steps(self) -> Vec<PathStep<'a>> {
-        self.steps.into_vec()
+        match self.steps {
+            StepList::Parsed(steps) => steps.into_vec(),
+            StepList::Known(known) => known.steps().to_vec(),
+        }
     }
 
+    /// The path with its text borrowed.
+    #[inline]
+    pub fn lend(&self) -> Singular<'_> {
+        match &self.steps {
+            StepList::Parsed(steps) => Singular::from_steps(steps.iter().map(PathStep::lend)),
+            StepList::Known(known) => Singular::from(Arc::clone(known)),
+        }
+    }
+
+    /// The path with its text in memory of its own.
+    pub fn into_owned(self) -> Singular<'static> {
+        match self.steps {
+            StepList::Parsed(steps) => {
+                Singular::from_steps(steps.into_iter().map(PathStep::into_owned))
+            }
+            StepList::Known(known) => Singular::from(known),
+        }
+    }
+
+    /// As [`Singular::into_owned`], for a path that is looked up again and again: it keeps the numbers of its names.
+    pub fn into_kept(self) -> Singular<'static> {
+        match KnownPath::new(self.steps()) {
+            Some(known) => Singular::from(Arc::new(known)),
+            None => self.into_owned(),
+        }
+    }
+
+    #[inline]
     pub fn steps(&self) -> &[PathStep<'a>] {
-        &self.steps
+        match &self.steps {
+            StepList::Parsed(steps) => steps,
+            StepList::Known(known) => known.steps(),
+        }
     }
 
     /// Returns true for the path of the whole document.
     pub fn is_root(&self) -> bool {
-        self.steps.is_empty()
+        self.steps().is_empty()
     }
 
     /// The value the path leads to.
     pub fn find<'v>(&self, root: View<'v>) -> Option<View<'v>> {
-        self.steps.iter().try_fold(root, |view, step| step.child(view).map(|(_, child)| child))
+        match &self.steps {
+            StepList::Parsed(steps) => {
+                steps.iter().try_fold(root, |view, step| step.child(view).map(|(_, child)| child))
+            }
+            StepList::Known(known) => {
+                known.names().iter().try_fold(root, |view, name| view.as_object()?.get_kept(name))
+            }
+        }
     }
 
     /// Looks the path up: the place it matches, or the step that is missing.
     pub fn resolve<'v>(&self, root: View<'v>) -> Lookup<'v, '_> {
+        match &self.steps {
+            StepList::Parsed(steps) => {
+                self.walk(steps, root, |step, view, way| step.child_on_way(view, way))
+            }
+            StepList::Known(known) => self.walk(known.names(), root, |name, view, way| {
+                view.as_object()?.find_kept_on_way(name, way)
+            }),
+        }
+    }
+
+    /// Goes through `steps`, each to the position and the value that `child` finds.
+    #[inline(always)]
+    fn walk<'v, S>(
+        &self,
+        steps: &[S],
+        root: View<'v>,
+        child: impl Fn(&S, View<'v>, &mut PackedWay) -> Option<(u32, View<'v>)>,
+    ) -> Lookup<'v, '_> {
         let mut place = Place::new();
         let mut view = root;
-        for (nth, step) in self.steps.iter().enumerate() {
-            let Some((position, child)) = step.child(view) else {
+        let mut way = PackedWay::default();
+        for (nth, step) in steps.iter().enumerate() {
+            let Some((position, child)) = child(step, view, &mut way) else {
                 return self.missing(nth, view, place);
             };
             place.push(position);
             view = child;
         }
-        Lookup::Present { place, view }
+        Lookup::Present { place, view, way: root.is_packed().then_some(way) }
     }
 
     /// Step `nth` does not lead on from the value `view` at `parent`.
     fn missing<'v>(&self, nth: usize, view: View<'_>, parent: Place) -> Lookup<'v, '_> {
-        let steps = &self.steps[nth..];
+        let steps = &self.steps()[nth..];
         let last = steps.len() == 1;
         match view {
             View::Object(_) => match steps[0].name() {
@@ -192,6 +208,12 @@ impl<'a> Singular<'a> {
             },
             scalar => blocked(parent, Blocked::WrongKind(scalar.kind())),
         }
+    }
+}
+
+impl From<Arc<KnownPath>> for Singular<'_> {
+    fn from(known: Arc<KnownPath>) -> Self {
+        Singular { steps: StepList::Known(known) }
     }
 }
 
@@ -289,14 +311,25 @@ fn plain_index(text: &[u8]) -> Option<(i64, usize)> {
 mod tests {
     use super::*;
     use crate::path::{Path, PathLimits};
-    use crate::value::{Limits, parse};
+    use crate::value::{Limits, Value, parse};
 
     /// A one-line description of the lookup's result.
     fn lead(json: &str, path: &str) -> String {
         let document = parse::json(json.as_bytes(), &Limits::DEFAULT).unwrap().value;
-        let path = Path::parse(path.as_bytes(), &PathLimits::DEFAULT).unwrap();
+        let parse = || Path::parse(path.as_bytes(), &PathLimits::DEFAULT).unwrap();
+        // A path of names is known in the end, and leads to the same.
+        let parsed = outcome(&document, &parse());
+        assert_eq!(outcome(&document, &parse().into_owned()), parsed, "{path}");
+        assert_eq!(outcome(&document, &parse().into_kept()), parsed, "{path}");
+        for _ in 0..20 {
+            assert_eq!(outcome(&document, &parse()), parsed, "{path}");
+        }
+        parsed
+    }
+
+    fn outcome(document: &Value, path: &Path<'_>) -> String {
         match path.singular().unwrap().resolve(document.view()) {
-            Lookup::Present { place, view } => {
+            Lookup::Present { place, view, .. } => {
                 let there = document.view().at(&place).unwrap();
                 assert!(there.identical(view));
                 format!("present {}", crate::value::print::to_string(view))

@@ -18,7 +18,7 @@ use redis_module::raw;
 
 use super::api::{call, is_ok};
 use super::log;
-use super::models::MODELS;
+use super::models::{self, ACTIONS, MODELS};
 use crate::codec::definition;
 
 /// Nine characters, as the server demands. No file holds a value of this type.
@@ -80,7 +80,7 @@ pub unsafe fn begin_rewrite(ctx: *mut raw::RedisModuleCtx) {
     // key is closed at once.
     unsafe {
         let child = raw::REDISMODULE_CTX_FLAGS_IS_CHILD as c_int;
-        if call!(RedisModule_GetContextFlags(ctx)) & child == 0 || MODELS.is_empty() {
+        if call!(RedisModule_GetContextFlags(ctx)) & child == 0 || models::is_empty() {
             return;
         }
         let ctx = call!(RedisModule_GetDetachedThreadSafeContext(ctx));
@@ -145,8 +145,9 @@ unsafe extern "C" fn aof_rewrite(
     _value: *mut c_void,
 ) {
     let _ = catch_unwind(|| {
-        for entry in MODELS.entries() {
-            let entry = definition::encode(&entry);
+        let models = MODELS.entries().iter().map(definition::encode).collect::<Vec<_>>();
+        let actions = ACTIONS.entries().iter().map(definition::encode_action).collect::<Vec<_>>();
+        for entry in models.iter().chain(&actions) {
             let (name, format) = (c"MODEL.INSTALL".as_ptr(), c"b".as_ptr());
             // SAFETY: `io` is valid during the callback; the buffer outlives the call.
             unsafe { call!(RedisModule_EmitAOF(io, name, format, entry.as_ptr(), entry.len())) };

@@ -8,7 +8,8 @@ use redis_module::raw;
 
 use super::api::{call, is_ok};
 use crate::command::{ArgKind, ArgSpec, CommandSpec, Flag, KeyPositions};
-use crate::op::{self, OpSpec, Operand, OperandKind, Target};
+use crate::native;
+use crate::op::{self, Operand, OperandKind, Target};
 use crate::txn::{self, AssertionOperand};
 
 /// The version of the structures below, with their sizes as the server checks them.
@@ -26,7 +27,7 @@ pub fn describe(
     name: &CStr,
 ) -> Result<(), &'static str> {
     let mut arena = Arena::default();
-    let mut keys = key_specs(spec);
+    let mut keys = key_specs(spec, &mut arena);
     let info = raw::RedisModuleCommandInfo {
         version: &raw const INFO_VERSION,
         summary: arena.text(spec.summary),
@@ -105,7 +106,7 @@ pub fn key_flags(spec: &CommandSpec) -> u64 {
 }
 
 /// The key specs, ended by an empty one.
-fn key_specs(spec: &CommandSpec) -> Vec<raw::RedisModuleCommandKeySpec> {
+fn key_specs(spec: &CommandSpec, arena: &mut Arena) -> Vec<raw::RedisModuleCommandKeySpec> {
     // SAFETY: all fields are integers, pointers and unions of integers: zero is a value of each.
     let empty: raw::RedisModuleCommandKeySpec = unsafe { zeroed() };
     let mut keys = empty;
@@ -122,12 +123,29 @@ fn key_specs(spec: &CommandSpec) -> Vec<raw::RedisModuleCommandKeySpec> {
                 limit: 0,
             };
         }
-        KeyPositions::Counted => {
+        KeyPositions::Counted(at) => {
+            keys.bs.index.pos = at as c_int;
             keys.find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_KEYNUM;
             keys.fk.keynum = raw::RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_2 {
                 keynumidx: 0,
                 firstkey: 1,
                 keystep: 1,
+            };
+        }
+        KeyPositions::Behind(word) => {
+            // A keyword that is the operand of another one would be taken for it: the server asks instead.
+            keys.flags |= u64::from(raw::REDISMODULE_CMD_KEY_INCOMPLETE);
+            keys.begin_search_type =
+                raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_KEYWORD;
+            keys.bs.keyword = raw::RedisModuleCommandKeySpec__bindgen_ty_1__bindgen_ty_2 {
+                keyword: arena.text(word),
+                startfrom: 1,
+            };
+            keys.find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
+            keys.fk.range = raw::RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_1 {
+                lastkey: 0,
+                keystep: 1,
+                limit: 0,
             };
         }
     }
@@ -207,8 +225,23 @@ impl Arena {
                 arg.subargs =
                     self.statements(&[Target::Value, Target::Lock, Target::Document, Target::Key]);
             }
+            ArgKind::Native => {
+                arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF;
+                arg.subargs = self.natives();
+            }
         }
         arg
+    }
+
+    /// The guard and the natives.
+    fn natives(&mut self) -> *mut raw::RedisModuleCommandArg {
+        let mut guard = self.named(&txn::GUARD.to_lowercase(), Some(txn::GUARD));
+        guard.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING;
+        let mut args = vec![guard];
+        for spec in native::all() {
+            args.push(self.operator(spec.name, spec.summary, spec.operands));
+        }
+        self.list(args)
     }
 
     /// The assertions, the guard, and the operators on these.
@@ -243,19 +276,24 @@ impl Arena {
         strict.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN;
         args.push(strict);
         for spec in targets.iter().flat_map(|target| op::of(*target)) {
-            args.push(self.operator(spec));
+            args.push(self.operator(spec.name, spec.summary, spec.operands));
         }
         self.list(args)
     }
 
-    fn operator(&mut self, spec: &OpSpec) -> raw::RedisModuleCommandArg {
-        let mut arg = self.named(&spec.name.to_lowercase(), Some(spec.name));
-        arg.summary = self.text(spec.summary);
-        if spec.operands.is_empty() {
+    fn operator(
+        &mut self,
+        name: &str,
+        summary: &str,
+        operands: &[Operand],
+    ) -> raw::RedisModuleCommandArg {
+        let mut arg = self.named(&name.to_lowercase(), Some(name));
+        arg.summary = self.text(summary);
+        if operands.is_empty() {
             arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN;
         } else {
             arg.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_BLOCK;
-            let operands = spec.operands.iter().map(|operand| self.operand(operand)).collect();
+            let operands = operands.iter().map(|operand| self.operand(operand)).collect();
             arg.subargs = self.list(operands);
         }
         arg

@@ -8,7 +8,7 @@ use redis_module::raw;
 
 use super::api::{call, is_ok};
 use crate::budget::WorkLimits;
-use crate::command::{Settings, TransactionLimits};
+use crate::command::{ActionLimits, FindLimits, Settings, TransactionLimits};
 use crate::expr::ExprLimits;
 use crate::limit::{self, Limit, Unit};
 use crate::lock::LockLimits;
@@ -61,14 +61,21 @@ pub fn settings() -> Settings {
             pattern_bytes: get(limit::SCHEMA_PATTERN_BYTES) as usize,
             ..SchemaLimits::DEFAULT
         },
-        transactions: TransactionLimits { token_reply_bytes: get(limit::TOKEN_REPLY_BYTES) },
+        transactions: TransactionLimits {
+            token_reply_bytes: get(limit::TOKEN_REPLY_BYTES),
+            change_bytes: get(limit::CHANGE_BYTES),
+        },
         locks: LockLimits {
             waiters: get(limit::LOCK_WAITERS),
             names: get(limit::LOCK_NAMES),
             holders: get(limit::LOCK_HOLDERS),
             lease_ms_min: get(limit::LOCK_LEASE_MIN),
-            // A shortest lease that is longer than the longest is the one there is.
-            lease_ms_max: get(limit::LOCK_LEASE_MAX).max(get(limit::LOCK_LEASE_MIN)),
+            lease_ms_max: get(limit::LOCK_LEASE_MAX),
+        },
+        actions: ActionLimits { count: get(limit::ACTIONS), bytes: get(limit::ACTION_BYTES) },
+        finding: FindLimits {
+            entries: get(limit::FIND_ENTRIES),
+            waiters: get(limit::FIND_WAITERS),
         },
     }
 }
@@ -78,6 +85,11 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
         let flags = match limit.unit {
             Unit::Bytes => raw::REDISMODULE_CONFIG_MEMORY,
             Unit::Count | Unit::Milliseconds => raw::REDISMODULE_CONFIG_DEFAULT,
+        };
+        // Called once all entries of one CONFIG SET are stored; an error brings the old values back.
+        let apply: raw::RedisModuleConfigApplyFunc = match *limit {
+            limit::LOCK_LEASE_MIN | limit::LOCK_LEASE_MAX => Some(check_leases),
+            _ => None,
         };
         let name = limit.name.strip_prefix("model.").expect("the server adds the module's name");
         let name = CString::new(name).expect("names hold no NUL");
@@ -92,7 +104,7 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
                 limit.max as c_longlong,
                 Some(get_value),
                 Some(set_value),
-                None,
+                apply,
                 std::ptr::from_ref(value).cast_mut().cast::<c_void>(),
             ))
         };
@@ -104,7 +116,38 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
     if !is_ok(unsafe { call!(RedisModule_LoadConfigs(ctx)) }) {
         return Err("the configuration has a wrong value for model.*");
     }
-    Ok(())
+    // The server does not call `check_leases` while it loads the module.
+    match leases_are_in_order() {
+        true => Ok(()),
+        false => Err(LEASES),
+    }
+}
+
+const LEASES: &str = "model.lock-lease-min is above model.lock-lease-max";
+
+fn leases_are_in_order() -> bool {
+    get(limit::LOCK_LEASE_MIN) <= get(limit::LOCK_LEASE_MAX)
+}
+
+unsafe extern "C" fn check_leases(
+    _ctx: *mut raw::RedisModuleCtx,
+    _value: *mut c_void,
+    error: *mut *mut raw::RedisModuleString,
+) -> c_int {
+    if catch_unwind(leases_are_in_order).unwrap_or(false) {
+        return raw::REDISMODULE_OK as c_int;
+    }
+    if !error.is_null() {
+        // SAFETY: `error` is the server's, which frees the string that is put there: no context owns it.
+        unsafe {
+            *error = call!(RedisModule_CreateString(
+                std::ptr::null_mut(),
+                LEASES.as_ptr().cast::<c_char>(),
+                LEASES.len()
+            ));
+        }
+    }
+    raw::REDISMODULE_ERR as c_int
 }
 
 unsafe extern "C" fn get_value(_name: *const c_char, value: *mut c_void) -> c_longlong {

@@ -9,13 +9,17 @@ use redis_module::raw;
 
 use super::api::{bytes, call};
 use super::stored::{document, drop_raw, into_raw};
-use super::{carrier, clock, counters, defrag, locks, log, models, payload, pending, role, stored};
+use super::{
+    carrier, clock, counters, defrag, file_names, following, locks, log, models, payload, pending,
+    role, stored,
+};
 use crate::codec::effect::{Change, Effect};
 use crate::codec::locks::edits_of;
+use crate::codec::origin::Origin;
 use crate::codec::rdb;
 use crate::command::lock_effect;
 use crate::expiry::Expiry;
-use crate::value::print;
+use crate::value::{names, print};
 
 /// Nine characters, as the server demands; part of the RDB format.
 const TYPE_NAME: &std::ffi::CStr = c"model-doc";
@@ -40,7 +44,7 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
         defrag: Some(defrag::defrag),
         mem_usage2: None,
         free_effort2: None,
-        unlink2: Some(locks::on_unlink),
+        unlink2: Some(unlink),
         copy2: None,
         aux_save2: Some(aux_save2),
     };
@@ -62,12 +66,16 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
 
 unsafe extern "C" fn rdb_save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
     let _ = catch_unwind(|| {
-        let mut bytes = Vec::new();
+        let mut bytes = file_names::take_buffer();
         // SAFETY: the server lends a live value; the buffer outlives the call.
         unsafe {
-            rdb::encode(document(value), &mut bytes);
+            match file_names::are_written() {
+                true => rdb::encode_for_file(document(value), &mut bytes),
+                false => rdb::encode(document(value), &mut bytes),
+            }
             call!(RedisModule_SaveStringBuffer(io, bytes.as_ptr().cast::<c_char>(), bytes.len()));
         }
+        file_names::keep_buffer(bytes);
     });
 }
 
@@ -76,8 +84,13 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
         let origin = payload::origin();
         let decode = |bytes: &[u8]| {
             let bounds = payload::bounds(origin);
-            let decoded =
-                models::with_loading(|models| rdb::decode(bytes, version as u32, models, &bounds));
+            let decoded = models::with_loading(|models| {
+                let decode = |names: Option<&_>| {
+                    rdb::decode_from_file(bytes, version as u32, models, &bounds, names)
+                };
+                // A payload by itself has no names.
+                if origin == Origin::DataSet { file_names::with_read(decode) } else { decode(None) }
+            });
             decoded.and_then(|mut document| {
                 origin.admit(&mut document, clock::now_us())?;
                 Ok(document)
@@ -183,6 +196,14 @@ unsafe extern "C" fn free(value: *mut c_void) {
     let _ = catch_unwind(AssertUnwindSafe(|| unsafe { drop_raw(value) }));
 }
 
+/// A document is removed from its key.
+unsafe extern "C" fn unlink(ctx: *mut raw::RedisModuleKeyOptCtx, value: *const c_void) {
+    // SAFETY: the server lends the context and a live value of the type.
+    let _ = catch_unwind(|| unsafe {
+        following::on_unlink(ctx, value);
+    });
+}
+
 unsafe extern "C" fn free_effort(_key: *mut raw::RedisModuleString, value: *const c_void) -> usize {
     // SAFETY: the server lends a live value.
     catch_unwind(|| 1 + unsafe { document(value) }.root.allocations(FREE_EFFORT_MAX)).unwrap_or(1)
@@ -208,11 +229,14 @@ unsafe extern "C" fn copy(
 unsafe extern "C" fn aux_save(io: *mut raw::RedisModuleIO, _when: c_int) {
     let _ = catch_unwind(|| {
         carrier::end_rewrite();
-        let bytes = rdb::aux::encode(
-            role::REVISIONS.seen(),
-            locks::last_fence(),
-            &models::MODELS.entries(),
-        );
+        let bytes = rdb::aux::encode(&rdb::aux::Aux {
+            revision: role::REVISIONS.seen(),
+            fence: locks::last_fence(),
+            models: models::MODELS.entries(),
+            actions: models::ACTIONS.entries(),
+            names: names::all().map(Box::from).collect(),
+        });
+        file_names::begin_write();
         // SAFETY: `io` is valid during the callback; the buffer outlives the call.
         unsafe {
             call!(RedisModule_SaveUnsigned(io, rdb::aux::VERSION));
@@ -222,10 +246,10 @@ unsafe extern "C" fn aux_save(io: *mut raw::RedisModuleIO, _when: c_int) {
 }
 
 /// Servers that know this one write no aux field when it writes nothing: then a file without documents
-/// and models can be read where the module is not loaded.
+/// and definitions can be read where the module is not loaded.
 unsafe extern "C" fn aux_save2(io: *mut raw::RedisModuleIO, when: c_int) {
     let _ = catch_unwind(|| {
-        if counters::DOCUMENTS.load(Ordering::Relaxed) > 0 || !models::MODELS.is_empty() {
+        if counters::DOCUMENTS.load(Ordering::Relaxed) > 0 || !models::is_empty() {
             // SAFETY: as above.
             unsafe { aux_save(io, when) };
         }
@@ -241,8 +265,9 @@ unsafe extern "C" fn aux_load(io: *mut raw::RedisModuleIO, _version: c_int, _whe
         }?;
         role::REVISIONS.see(aux.revision);
         locks::see_fence(aux.fence);
+        file_names::begin_read(aux.names.iter().map(|name| &**name));
         // SAFETY: as above.
-        models::load(&aux.models, |line| unsafe { log::io_error(io, line) });
+        models::load(&aux.models, &aux.actions, |line| unsafe { log::io_error(io, line) });
         Some(())
     });
     if matches!(loaded, Ok(Some(()))) {

@@ -1,19 +1,16 @@
 //! From the server's call to the core's command, and from its outcome to the server.
 
-use std::ffi::{CString, c_char, c_int};
-use std::mem;
+use std::ffi::{CString, c_int};
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::ptr;
 
 use redis_module::raw;
-use smallvec::SmallVec;
 
 use super::api::{bytes, call, is_ok};
-use super::host::ServerHost;
-use super::{bus, command_info, counters, locks, log, models, reply, waiting};
-use crate::command::{self, CommandSpec, Flag, JsonText, KeyEffect, KeyPositions, Outcome, Sent};
+use super::{claims, command_info, counters, execution, locks, log, reply, waiting};
+use crate::command::{self, CommandSpec, Flag, KeyPositions, Outcome};
 use crate::error::{Error, Result};
-use crate::reply::Reply;
 
 type Handler = unsafe extern "C" fn(
     *mut raw::RedisModuleCtx,
@@ -66,7 +63,7 @@ fn flags(spec: &CommandSpec) -> String {
             Flag::Always => "allow-loading allow-stale",
         })
         .collect();
-    if spec.keys == KeyPositions::Counted {
+    if spec.keys.are_asked() {
         words.push("getkeys-api");
     }
     words.join(" ")
@@ -102,6 +99,9 @@ unsafe extern "C" fn handle<const NTH: usize>(
     raw::REDISMODULE_OK as c_int
 }
 
+/// Commands of no more arguments need no memory for the list of them.
+const ARGS_IN_PLACE: usize = 24;
+
 /// Answers the command and returns true, or reports the positions of its keys and returns false.
 ///
 /// # Safety
@@ -112,31 +112,46 @@ unsafe fn run(
     spec: &'static CommandSpec,
     argv: &[*mut raw::RedisModuleString],
 ) -> bool {
-    // Filled in place: collected, it would be moved.
-    let mut args: SmallVec<[&[u8]; 24]> = SmallVec::new();
+    let mut few = [const { MaybeUninit::<&[u8]>::uninit() }; ARGS_IN_PLACE];
+    let mut many = Vec::new();
     // SAFETY: the strings live as long as the call and are not changed.
-    args.extend(argv.iter().map(|string| unsafe { bytes(*string) }));
+    let read = |string: &*mut raw::RedisModuleString| unsafe { bytes(*string) };
+    let args: &[&[u8]] = match few.get_mut(..argv.len()) {
+        Some(few) => {
+            for (arg, string) in few.iter_mut().zip(argv) {
+                arg.write(read(string));
+            }
+            // SAFETY: each of them was written, and `few` outlives them all.
+            unsafe { &*(ptr::from_mut(few) as *const [&[u8]]) }
+        }
+        None => {
+            many.extend(argv.iter().map(read));
+            &many
+        }
+    };
     // SAFETY: the caller vouches for `ctx`.
-    if spec.keys == KeyPositions::Counted
-        && unsafe { call!(RedisModule_IsKeysPositionRequest(ctx)) } != 0
-    {
+    if spec.keys.are_asked() && unsafe { call!(RedisModule_IsKeysPositionRequest(ctx)) } != 0 {
         // The server asks in the middle of other work.
-        unsafe { report_keys(ctx, spec, &args) };
+        unsafe { report_keys(ctx, spec, args) };
         return false;
     }
     // SAFETY: as above. The host closes its keys before anything is propagated or announced.
-    let mut outcome = (spec.run)(&mut unsafe { ServerHost::new(ctx, argv, &args) }, &args);
+    let mut named = None;
+    let mut outcome = unsafe { execution::execute(ctx, spec, argv, args, None, &mut named) };
+    let given = argv;
+    let argv = named.as_ref().map_or(given, |named| &named.argv[..]);
     match &mut outcome {
         Ok(outcome) => unsafe {
-            if spec.keys == KeyPositions::Counted && !outcome.effects.is_empty() {
+            if spec.keys.are_counted() && !outcome.effects.is_empty() {
                 counters::TRANSACTIONS.record(outcome.effects.len() as u64);
             }
-            match outcome.waits.take() {
-                // The host saw that the client may wait.
-                Some(waiting) => waiting::block(ctx, spec, waiting),
-                None => {
+            // The host saw that a client which waits may.
+            match (outcome.waits.take(), outcome.lines_up.take()) {
+                (Some(waiting), _) => waiting::block(ctx, spec, waiting),
+                (None, Some(wait)) => claims::block(ctx, spec, given, *wait),
+                (None, None) => {
                     finish(ctx, argv, outcome);
-                    mem::replace(&mut outcome.reply, Reply::Null).recycle();
+                    outcome.recycle();
                 }
             }
         },
@@ -149,28 +164,17 @@ unsafe fn run(
     true
 }
 
-/// Reports the positions of the keys of a counted command, for routing in a cluster. An invalid count names no keys;
-/// the command itself refuses it.
+/// Reports the positions of a command's keys, for routing in a cluster.
 ///
 /// # Safety
 ///
 /// `ctx` is the context of a request for key positions.
 unsafe fn report_keys(ctx: *mut raw::RedisModuleCtx, spec: &CommandSpec, args: &[&[u8]]) {
     let flags = command_info::key_flags(spec) as c_int;
-    for position in keys(spec, args).unwrap_or_default() {
+    for position in spec.keys.of(spec, args).unwrap_or_default() {
         // SAFETY: the caller vouches for `ctx`; the position is an argument's.
         unsafe { call!(RedisModule_KeyAtPosWithFlags(ctx, position as c_int, flags)) };
     }
-}
-
-/// The positions of a command's keys; none where their count is invalid.
-fn keys(spec: &CommandSpec, args: &[&[u8]]) -> Option<std::ops::Range<usize>> {
-    let count = match spec.keys {
-        KeyPositions::None => return None,
-        KeyPositions::First => return Some(1..2),
-        KeyPositions::Counted => std::str::from_utf8(args.get(1)?).ok()?.parse::<usize>().ok()?,
-    };
-    (count <= args.len().saturating_sub(2)).then(|| 2..2 + count)
 }
 
 /// Carries out an outcome: replicates, announces, replies. The change itself has been made.
@@ -183,114 +187,12 @@ unsafe fn finish(
     argv: &[*mut raw::RedisModuleString],
     outcome: &Outcome,
 ) {
-    if !outcome.effects.is_empty() || outcome.definition.is_some() {
-        counters::COMMITS.fetch_add(1, Ordering::Relaxed);
-    }
     // SAFETY: the caller vouches for the arguments.
     unsafe {
-        if let Some(definition) = &outcome.definition {
-            models::replicate(ctx, definition);
-            bus::broadcast(ctx, definition);
-        }
-        for effect in &outcome.effects {
-            if effect.signalled {
-                call!(RedisModule_SignalModifiedKey(ctx, argv[effect.key_arg]));
-            }
-        }
-        propagate(ctx, argv, &outcome.effects);
-        for effect in &outcome.effects {
-            announce(ctx, argv, effect);
+        if outcome.changes_anything() {
+            execution::carry_out(ctx, argv, outcome);
         }
         reply::send(ctx, &outcome.reply);
-    }
-}
-
-/// Several effects go out as one unit: the server wraps them in `MULTI` and `EXEC`.
-///
-/// # Safety
-///
-/// As for [`finish`].
-unsafe fn propagate(
-    ctx: *mut raw::RedisModuleCtx,
-    argv: &[*mut raw::RedisModuleString],
-    effects: &[KeyEffect],
-) {
-    let mut repeated = false;
-    for key_effect in effects {
-        // SAFETY: the caller vouches for `ctx` and `argv`; strings and buffers outlive the calls, which
-        // copy them.
-        unsafe {
-            match &key_effect.sent {
-                Sent::Command if repeated => {}
-                Sent::Command => {
-                    call!(RedisModule_ReplicateVerbatim(ctx));
-                    repeated = true;
-                }
-                Sent::Effect(effect, json) => {
-                    replicate_effect(ctx, argv, key_effect.key_arg, effect, json.as_ref());
-                }
-                Sent::Unlink => {
-                    let key = argv[key_effect.key_arg];
-                    replicate()(ctx, c"UNLINK".as_ptr(), c"s".as_ptr(), key);
-                }
-            }
-        }
-    }
-}
-
-type Replicate =
-    unsafe extern "C" fn(*mut raw::RedisModuleCtx, *const c_char, *const c_char, ...) -> c_int;
-
-fn replicate() -> Replicate {
-    // SAFETY: the pointer is set once at load and never changes.
-    unsafe { raw::RedisModule_Replicate }
-        .expect("RedisModule_Replicate exists on every supported server")
-}
-
-/// # Safety
-///
-/// As for [`finish`].
-unsafe fn replicate_effect(
-    ctx: *mut raw::RedisModuleCtx,
-    argv: &[*mut raw::RedisModuleString],
-    key_arg: usize,
-    effect: &[u8],
-    json: Option<&JsonText>,
-) {
-    let (key, replicate) = (argv[key_arg], replicate());
-    let (name, start, len) = (c"MODEL.APPLY".as_ptr(), effect.as_ptr(), effect.len());
-    // SAFETY: the caller vouches for `ctx` and `argv`; the buffers outlive the calls, which copy them.
-    unsafe {
-        match json {
-            None => replicate(ctx, name, c"sb".as_ptr(), key, start, len),
-            Some(JsonText::Arg(arg)) => {
-                replicate(ctx, name, c"sbs".as_ptr(), key, start, len, argv[*arg])
-            }
-            Some(JsonText::Made(json)) => {
-                replicate(ctx, name, c"sbb".as_ptr(), key, start, len, json.as_ptr(), json.len())
-            }
-        };
-    }
-}
-
-/// # Safety
-///
-/// As for [`finish`].
-unsafe fn announce(
-    ctx: *mut raw::RedisModuleCtx,
-    argv: &[*mut raw::RedisModuleString],
-    effect: &KeyEffect,
-) {
-    let key = argv[effect.key_arg];
-    let notify = |class: c_int, event: *const c_char| {
-        // SAFETY: the caller vouches for `ctx` and `argv`; the event is copied.
-        unsafe { call!(RedisModule_NotifyKeyspaceEvent(ctx, class, event, key)) };
-    };
-    if let Some(event) = effect.event {
-        notify(raw::REDISMODULE_NOTIFY_MODULE, event.as_ptr());
-    }
-    if let Some(event) = effect.generic_event {
-        notify(raw::REDISMODULE_NOTIFY_GENERIC, event.as_ptr());
     }
 }
 

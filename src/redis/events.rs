@@ -8,14 +8,17 @@ use std::panic::catch_unwind;
 
 use redis_module::raw;
 
-use super::api::{bytes, call, is_ok};
+use super::api::{call, is_ok};
 use super::pending::{self, PendingEvent};
 use super::role::{self, REVISIONS};
-use super::{bus, carrier, deferred, locks, models, timer};
+use super::{
+    bus, carrier, changes, claims, deferred, file_names, following, gaps, indexes, locks, models,
+    offers, timer,
+};
 
 /// Subscribes to all events.
 pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
-    timer::register(ctx, locks::on_timer);
+    timer::register(ctx, on_timer);
     let events: [(u64, raw::RedisModuleEventCallback); 8] = [
         (raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, Some(on_role)),
         (raw::REDISMODULE_EVENT_LOADING, Some(on_loading)),
@@ -34,12 +37,25 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), &'static str> {
                 return Err("the server refused a subscription to its events");
             }
         }
-        let class = raw::REDISMODULE_NOTIFY_GENERIC as c_int;
-        if !is_ok(call!(RedisModule_SubscribeToKeyspaceEvents(ctx, class, Some(on_key_event)))) {
+        let classes = following::EVENT_CLASSES;
+        if !is_ok(call!(RedisModule_SubscribeToKeyspaceEvents(ctx, classes, Some(on_key_event)))) {
             return Err("the server refused a subscription to its keys' events");
         }
     }
     Ok(())
+}
+
+/// The module's timer has fired.
+///
+/// # Safety
+///
+/// `ctx` is valid and belongs to no command.
+unsafe fn on_timer(ctx: *mut raw::RedisModuleCtx) {
+    // SAFETY: the caller vouches for `ctx`.
+    unsafe {
+        locks::on_timer(ctx);
+        claims::on_timer(ctx);
+    }
 }
 
 unsafe extern "C" fn on_role(
@@ -51,14 +67,14 @@ unsafe extern "C" fn on_role(
     let _ = catch_unwind(|| {
         role::on_change();
         if subevent == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER {
-            pending::note(PendingEvent::Began);
+            pending::note_began();
         }
         REVISIONS.tell_next();
     });
 }
 
 unsafe extern "C" fn on_loading(
-    _ctx: *mut raw::RedisModuleCtx,
+    ctx: *mut raw::RedisModuleCtx,
     _event: raw::RedisModuleEvent,
     subevent: u64,
     _data: *mut c_void,
@@ -70,12 +86,22 @@ unsafe extern "C" fn on_loading(
             | raw::REDISMODULE_SUBEVENT_LOADING_AOF_START
             | raw::REDISMODULE_SUBEVENT_LOADING_REPL_START => {
                 models::begin_load();
+                file_names::end_read();
+                following::on_load();
                 // The loaded documents bring the revisions that were counted where they were written.
                 REVISIONS.forget();
             }
             raw::REDISMODULE_SUBEVENT_LOADING_ENDED | raw::REDISMODULE_SUBEVENT_LOADING_FAILED => {
                 models::end_load();
-                pending::note(PendingEvent::Began);
+                file_names::end_read();
+                // SAFETY: `ctx` is valid during the callback.
+                unsafe { gaps::on_load(ctx) };
+                if !models::is_staging() {
+                    // SAFETY: `ctx` is valid during the callback, and no key is open.
+                    unsafe { indexes::rebuild(ctx) };
+                }
+                pending::note_began();
+                offers::note_all_changed();
                 REVISIONS.tell_next();
             }
             _ => {}
@@ -85,7 +111,7 @@ unsafe extern "C" fn on_loading(
 
 /// A full sync that keeps serving the old data until the new data is loaded.
 unsafe extern "C" fn on_async_load(
-    _ctx: *mut raw::RedisModuleCtx,
+    ctx: *mut raw::RedisModuleCtx,
     _event: raw::RedisModuleEvent,
     subevent: u64,
     _data: *mut c_void,
@@ -94,6 +120,9 @@ unsafe extern "C" fn on_async_load(
         raw::REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_STARTED => models::begin_staging(),
         raw::REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_COMPLETED => {
             models::commit_staged();
+            following::on_load();
+            // SAFETY: `ctx` is valid during the callback, and no key is open.
+            unsafe { indexes::rebuild(ctx) };
             pending::note_replaced();
         }
         _ => models::discard_staged(),
@@ -107,6 +136,8 @@ unsafe extern "C" fn on_persistence(
     _data: *mut c_void,
 ) {
     let _ = catch_unwind(|| {
+        // Writing a file begins or ends: payloads in between stand by themselves.
+        file_names::end_write();
         if subevent == raw::REDISMODULE_SUBEVENT_PERSISTENCE_AOF_START {
             // SAFETY: `ctx` is valid during the callback.
             unsafe { carrier::begin_rewrite(ctx) };
@@ -126,6 +157,9 @@ unsafe extern "C" fn on_cron(
         unsafe {
             deferred::run_due(ctx);
             bus::on_cron(ctx);
+            indexes::on_cron(ctx);
+            changes::on_cron(ctx);
+            claims::on_cron(ctx);
         }
         timer::restart_late();
     });
@@ -150,7 +184,7 @@ unsafe extern "C" fn on_client(
 }
 
 unsafe extern "C" fn on_flush(
-    _ctx: *mut raw::RedisModuleCtx,
+    ctx: *mut raw::RedisModuleCtx,
     _event: raw::RedisModuleEvent,
     subevent: u64,
     data: *mut c_void,
@@ -159,7 +193,8 @@ unsafe extern "C" fn on_flush(
         if subevent == raw::REDISMODULE_SUBEVENT_FLUSHDB_START {
             // SAFETY: the server lends the description of the flush.
             let db = unsafe { (*data.cast::<raw::RedisModuleFlushInfo>()).dbnum };
-            pending::note(PendingEvent::Flushed((db >= 0).then_some(db)));
+            // SAFETY: `ctx` is valid during the callback, and no key is open.
+            unsafe { following::on_flush(ctx, (db >= 0).then_some(db)) };
         }
     });
 }
@@ -173,11 +208,10 @@ unsafe extern "C" fn on_swap(
     let _ = catch_unwind(|| {
         // SAFETY: the server lends the numbers of the databases.
         let swap = unsafe { &*data.cast::<raw::RedisModuleSwapDbInfo>() };
-        pending::note(PendingEvent::Swapped(swap.dbnum_first, swap.dbnum_second));
+        following::on_swap(swap.dbnum_first, swap.dbnum_second);
     });
 }
 
-/// A key was renamed or moved to another database.
 unsafe extern "C" fn on_key_event(
     ctx: *mut raw::RedisModuleCtx,
     _class: c_int,
@@ -186,11 +220,7 @@ unsafe extern "C" fn on_key_event(
 ) -> c_int {
     let _ = catch_unwind(|| {
         // SAFETY: the event is NUL-terminated, and `ctx` and `key` are valid during the callback.
-        unsafe {
-            if [c"rename_to", c"move_to"].contains(&CStr::from_ptr(event)) {
-                pending::note_moved(call!(RedisModule_GetSelectedDb(ctx)), bytes(key));
-            }
-        }
+        unsafe { following::on_key_event(ctx, CStr::from_ptr(event), key) };
     });
     raw::REDISMODULE_OK as c_int
 }

@@ -1,24 +1,37 @@
 //! The keyspace of the server, as one command sees it.
 
 use std::cell::RefCell;
-use std::ffi::{c_int, c_longlong};
+use std::ffi::{c_char, c_int, c_longlong};
+use std::slice;
 use std::sync::Arc;
 
 use redis_module::raw;
 use smallvec::SmallVec;
 
 use super::api::call;
-use super::{clock, config, counters, locks, models, role, stored, token_type};
+use super::caller::Caller;
+use super::named_keys::NamedKeys;
+use super::native_source::ServerStructures;
+use super::slots::{self, ShownSlots};
+use super::{
+    changes, clock, config, counters, indexes, locks, models, native_calls, offers, propagation,
+    role, stored, streams, token_type,
+};
 use crate::budget::Allowance;
-use crate::command::{Documents, Host, Key, Settings, WithLocks, expression};
+use crate::command::{
+    self, Documents, IndexScope, Key, KeyEffect, KeyRole, Settings, WithLocks, expression,
+};
 use crate::document::{Document, NewDocument, Revisions};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expiry::Expiry;
 use crate::expr::cache::Cache;
 use crate::expr::{AllowedNames, ExprLimits, Program};
+use crate::host::{ClaimLineState, Host, QueryEvent, RunBeside};
+use crate::index::Entries;
 use crate::keys::KeyIndex;
 use crate::lock::Moment;
-use crate::model::Models;
+use crate::model::{Actions, Model, Models};
+use crate::native::{NativeCall, NativeReply};
 use crate::token::Token;
 use crate::value::edit::Journal;
 
@@ -28,13 +41,48 @@ pub struct ServerHost<'c> {
     argv: &'c [*mut raw::RedisModuleString],
     /// The bytes of `argv`.
     args: &'c [&'c [u8]],
-    /// The keys that are open, and the numbers of their names.
-    open: SmallVec<[OpenKey; 1]>,
+    /// The keys that are open.
+    open: SmallVec<[OpenKey; 4]>,
+    /// The numbers of their names, where there are several.
     names: KeyIndex<'c>,
     now_us: Option<u64>,
+    /// For commands that find documents; none for others.
+    finding: Option<Box<FindState>>,
+    /// See [`Host::note_conflict`].
+    conflict: Option<Vec<u8>>,
+    /// For commands that found keys: `argv` and `args` are its lists then.
+    named: Option<Box<NamedKeys>>,
+    /// For the command of a client that has waited.
+    waited: Option<Waited<'c>>,
+}
+
+/// The end of a client's waiting.
+#[derive(Clone, Copy)]
+pub struct Waited<'c> {
+    /// The only document that the command may find; none where it may find any.
+    pub only: Option<&'c [u8]>,
+}
+
+/// The means of a command that finds documents.
+struct FindState {
+    caller: Caller,
+    slots: ShownSlots,
+    /// The key looked at last, which stays open while its document is borrowed.
+    looked: Option<LookedKey>,
+}
+
+struct LookedKey(*mut raw::RedisModuleKey);
+
+impl Drop for LookedKey {
+    fn drop(&mut self) {
+        // SAFETY: the handle was opened by this host and is closed once; a null one is ignored.
+        unsafe { call!(RedisModule_CloseKey(self.0)) };
+    }
 }
 
 struct OpenKey {
+    /// The first argument that named it.
+    arg: usize,
     /// Null for a missing key that was opened for reading.
     handle: *mut raw::RedisModuleKey,
     writable: bool,
@@ -68,14 +116,30 @@ impl<'c> ServerHost<'c> {
         args: &'c [&'c [u8]],
     ) -> ServerHost<'c> {
         let (open, names) = (SmallVec::new(), KeyIndex::default());
-        ServerHost { ctx, argv, args, open, names, now_us: None }
+        ServerHost {
+            ctx,
+            argv,
+            args,
+            open,
+            names,
+            now_us: None,
+            finding: None,
+            conflict: None,
+            named: None,
+            waited: None,
+        }
     }
 
     /// The handle of a key: the same for the same name, however often the command names it. Keys are
     /// found by name, not by argument, so that two handles never stand for one key.
     #[inline]
     fn key(&mut self, key: Key<'_>, write: bool) -> &mut OpenKey {
-        let known = self.names.find(key.name);
+        // A key is mostly named by one argument alone, and a command has few.
+        const FEW: usize = 4;
+        let known = match self.open.iter().take(FEW).position(|open| open.arg == key.arg) {
+            None => self.number_of(key.name),
+            known => known,
+        };
         if let Some(nth) = known
             && (self.open[nth].writable || !write)
         {
@@ -86,7 +150,7 @@ impl<'c> ServerHost<'c> {
         let string = self.argv[key.arg];
         // SAFETY: the context and the argument are those of the running command.
         let handle = unsafe { call!(RedisModule_OpenKey(self.ctx, string, mode)) };
-        let open = OpenKey { handle, writable: write, document: None };
+        let open = OpenKey { arg: key.arg, handle, writable: write, document: None };
         match known {
             // It was open for reading: nothing is borrowed through that any more.
             Some(nth) => {
@@ -94,10 +158,81 @@ impl<'c> ServerHost<'c> {
                 &mut self.open[nth]
             }
             None => {
-                self.names.push(self.args[key.arg]);
+                // Most commands have one key.
+                if let [first] = &self.open[..] {
+                    self.names.push(self.args[first.arg]);
+                }
+                if !self.open.is_empty() {
+                    self.names.push(self.args[key.arg]);
+                }
                 self.open.push(open);
                 self.open.last_mut().expect("one was pushed")
             }
+        }
+    }
+
+    /// The number of an open key.
+    #[inline]
+    fn number_of(&self, name: &[u8]) -> Option<usize> {
+        match &self.open[..] {
+            [] => None,
+            [only] => (*self.args[only.arg] == *name).then_some(0),
+            _ => self.names.find(name),
+        }
+    }
+
+    /// The name for which the command was refused with `UNIQUE`.
+    pub fn take_conflict(&mut self) -> Option<Vec<u8>> {
+        self.conflict.take()
+    }
+
+    /// The command is one whose client has waited.
+    pub fn set_waited(&mut self, waited: Waited<'c>) {
+        self.waited = Some(waited);
+    }
+
+    /// The arguments with the keys that the command found behind them; none where it found none.
+    pub fn take_named(&mut self) -> Option<Box<NamedKeys>> {
+        self.named.take()
+    }
+
+    /// Flag: a key of this node that the caller may use in this way.
+    fn may_access(
+        &mut self,
+        name: &[u8],
+        permits: impl FnOnce(&Caller, *mut raw::RedisModuleString) -> bool,
+    ) -> bool {
+        let ctx = self.ctx;
+        let finding = self.finding();
+        // SAFETY: the context is that of the running command.
+        if !unsafe { finding.slots.shows(ctx, name) } {
+            return false;
+        }
+        if !finding.caller.is_user() {
+            return true;
+        }
+        let caller = &self.finding.as_ref().expect("it is there").caller;
+        self.with_string(name, |name| permits(caller, name))
+    }
+
+    fn finding(&mut self) -> &mut FindState {
+        let ctx = self.ctx;
+        self.finding.get_or_insert_with(|| {
+            // SAFETY: the context is that of the running command.
+            let caller = unsafe { Caller::of(ctx) };
+            Box::new(FindState { caller, slots: ShownSlots::default(), looked: None })
+        })
+    }
+
+    /// Calls with a string of the server.
+    fn with_string<T>(&self, name: &[u8], run: impl FnOnce(*mut raw::RedisModuleString) -> T) -> T {
+        let start = name.as_ptr().cast::<c_char>();
+        // SAFETY: the context is that of the running command; the string is freed here, after its use.
+        unsafe {
+            let string = call!(RedisModule_CreateString(self.ctx, start, name.len()));
+            let done = run(string);
+            call!(RedisModule_FreeString(self.ctx, string));
+            done
         }
     }
 
@@ -121,6 +256,27 @@ impl<'c> ServerHost<'c> {
         Ok(open.document)
     }
 
+    /// The document at a key of a transaction with natives, as far as its role asks for one.
+    fn beside(&mut self, key: Key<'_>, role: KeyRole) -> Result<Option<*mut Document>> {
+        if role == KeyRole::Document {
+            return self.writable_document(key);
+        }
+        let handle = self.writable_handle(key);
+        // SAFETY: the key is open.
+        let data_type = unsafe { call!(RedisModule_ModuleTypeGetType(handle)) };
+        // Null for the server's own structures, and where the key is missing.
+        let ours = !data_type.is_null()
+            && (data_type == stored::handle() || data_type == token_type::handle());
+        match role {
+            KeyRole::Native if ours => {
+                let message = "the key holds a document or a token; documents stand behind ON";
+                Err(Error::new(ErrorCode::WrongType, message))
+            }
+            KeyRole::Other if ours => Ok(self.writable_document(key).ok().flatten()),
+            _ => Ok(None),
+        }
+    }
+
     /// A key opened for writing whose document is about to go.
     fn given_up_handle(&mut self, key: Key<'_>) -> *mut raw::RedisModuleKey {
         let open = self.key(key, true);
@@ -131,6 +287,12 @@ impl<'c> ServerHost<'c> {
 
 fn wrong_type() -> Error {
     Error::new(ErrorCode::WrongType, "the key holds a value of another type")
+}
+
+impl command::Host for ServerHost<'_> {
+    fn actions(&self) -> &Actions {
+        &models::ACTIONS
+    }
 }
 
 impl Host for ServerHost<'_> {
@@ -153,11 +315,13 @@ impl Host for ServerHost<'_> {
         limits: &ExprLimits,
         allowance: &Allowance<'_>,
     ) -> Result<Arc<Program>> {
-        let text = expression(source)?;
         EXPRESSIONS.with_borrow_mut(|cache| {
             let (entries, bytes) = config::expression_cache();
             cache.resize(entries, bytes);
-            let compiled = cache.get(text, names, limits, allowance);
+            let compiled = match cache.find(source, names, limits) {
+                Some(found) => found,
+                None => cache.get(expression(source)?, names, limits, allowance),
+            };
             counters::EXPRESSIONS.store(cache);
             compiled
         })
@@ -198,7 +362,7 @@ impl Host for ServerHost<'_> {
     }
 
     fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Documents<'_>> {
-        let mut found = SmallVec::<[Option<*mut Document>; 2]>::with_capacity(keys.len());
+        let mut found = SmallVec::<[Option<*mut Document>; 4]>::with_capacity(keys.len());
         for key in keys {
             let document = self.writable_document(*key);
             found.push(document.map_err(|error| error.text("key", key.name))?);
@@ -208,10 +372,54 @@ impl Host for ServerHost<'_> {
         Ok(found.into_iter().map(|document| document.map(|found| unsafe { &mut *found })).collect())
     }
 
+    fn open_beside(
+        &mut self,
+        keys: &[Key<'_>],
+        roles: &[KeyRole],
+        run: &mut RunBeside<'_>,
+    ) -> Result<()> {
+        let mut found = SmallVec::<[Option<*mut Document>; 4]>::with_capacity(keys.len());
+        for (key, role) in keys.iter().zip(roles) {
+            let document = self.beside(*key, *role);
+            found.push(document.map_err(|error| error.text("key", key.name))?);
+        }
+        assert!(are_different(&found), "the names of the keys differ");
+        let now_ms = self.now_us() / 1000;
+        let open = keys.iter().map(|key| (key.arg, self.writable_handle(*key))).collect();
+        // SAFETY: the context and the arguments are those of the running command; the keys stay open as long as the
+        // result borrows the host.
+        let source = unsafe { ServerStructures::new(self.ctx, self.argv, open, now_ms) };
+        // SAFETY: as in `open_all`; the source reads no document.
+        let documents =
+            found.into_iter().map(|document| document.map(|found| unsafe { &mut *found }));
+        run(documents.collect(), &source)
+    }
+
+    fn run_natives(
+        &mut self,
+        effects: &[KeyEffect],
+        keys: &[Key<'_>],
+        calls: &[NativeCall],
+        each: &mut dyn FnMut(NativeReply),
+    ) {
+        // No key of the command may be open while the server runs another one.
+        self.open.clear();
+        self.names = KeyIndex::default();
+        // SAFETY: the context and the arguments are those of the running command.
+        unsafe {
+            propagation::carry_out(self.ctx, self.argv, effects);
+            for call in calls {
+                each(native_calls::run(self.ctx, self.argv[keys[call.slot].arg], call));
+            }
+        }
+    }
+
     fn remove(&mut self, key: Key<'_>) {
         let handle = self.given_up_handle(key);
         // SAFETY: the key is open for writing, and nothing of its document is borrowed any more.
-        unsafe { call!(RedisModule_UnlinkKey(handle)) };
+        changes::remove_own(|| unsafe {
+            call!(RedisModule_UnlinkKey(handle));
+        });
     }
 
     fn token(&mut self, key: Key<'_>) -> Result<Option<&Token>> {
@@ -227,10 +435,22 @@ impl Host for ServerHost<'_> {
         unsafe { token_type::put(handle, token) };
     }
 
-    fn put(&mut self, key: Key<'_>, document: NewDocument) {
+    fn put(&mut self, key: Key<'_>, document: NewDocument, entries: Option<&Entries>) {
         let handle = self.given_up_handle(key);
+        let database = self.database();
         // SAFETY: the command looked at the key first: it holds a document or nothing.
-        unsafe { stored::put(handle, document) };
+        unsafe {
+            // The document that is replaced may be of another model.
+            if let Ok(Some(old)) = stored::at_key(handle)
+                && let Some(model) = (*old).model.as_ref().filter(|old| !is_same(old, &document))
+            {
+                model.indexes().follow(database, key.name, None);
+            }
+            stored::put(handle, document);
+            if let Ok(Some(document)) = stored::at_key(handle) {
+                indexes::follow_change(database, key.name, &*document, entries);
+            }
+        }
     }
 
     fn expire(&mut self, key: Key<'_>, expiry: Expiry) -> bool {
@@ -280,6 +500,102 @@ impl Host for ServerHost<'_> {
         unsafe { call!(RedisModule_GetSelectedDb(self.ctx)) }
     }
 
+    fn index_scope(&mut self) -> IndexScope {
+        // SAFETY: as above.
+        IndexScope {
+            database: self.database(),
+            clustered: unsafe { slots::is_clustered(self.ctx) },
+        }
+    }
+
+    fn look(&mut self, name: &[u8]) -> Option<&Document> {
+        // The key looked at before is borrowed no more.
+        self.finding().looked = None;
+        let (ctx, mode) = (self.ctx, raw::REDISMODULE_READ as c_int);
+        // SAFETY: the context is that of the running command.
+        let handle =
+            self.with_string(name, |name| unsafe { call!(RedisModule_OpenKey(ctx, name, mode)) });
+        self.finding().looked = Some(LookedKey(handle));
+        // SAFETY: the key stays open until the next one is looked at, which needs this host exclusively.
+        let found = unsafe { stored::at_key(handle) }.ok().flatten();
+        found.map(|document| unsafe { &*document })
+    }
+
+    fn may_look(&mut self, name: &[u8]) -> bool {
+        // SAFETY: the string is valid.
+        self.may_access(name, |caller, name| unsafe { caller.may_read(name) })
+    }
+
+    fn may_change(&mut self, name: &[u8]) -> bool {
+        // SAFETY: the string is valid.
+        self.may_access(name, |caller, name| unsafe { caller.may_change(name) })
+    }
+
+    fn name_keys(&mut self, arguments: usize, names: &[&[u8]]) {
+        debug_assert_eq!(arguments, self.argv.len(), "the keys go on behind the arguments");
+        // The key looked at last would be open twice.
+        if let Some(finding) = &mut self.finding {
+            finding.looked = None;
+        }
+        // SAFETY: the arguments are those of the running command, which outlive the list.
+        let named = unsafe { NamedKeys::behind(self.argv, names) };
+        // SAFETY: the list is kept as long as this host, and longer where it is taken.
+        unsafe {
+            self.argv = slice::from_raw_parts(named.argv.as_ptr(), named.argv.len());
+            self.args = slice::from_raw_parts(named.args.as_ptr(), named.args.len());
+        }
+        self.named = Some(Box::new(named));
+    }
+
+    fn note_query(&mut self, event: QueryEvent) {
+        counters::QUERIES.count(event);
+    }
+
+    fn has_document(&mut self, name: &[u8], model: &str) -> bool {
+        let ctx = self.ctx;
+        // SAFETY: the context is that of the running command, and the string is valid.
+        unsafe {
+            self.finding().slots.shows(ctx, name)
+                && self.with_string(name, |name| super::scan::is_of(ctx, name, model))
+        }
+    }
+
+    fn has_whole_slot(&mut self, key: &[u8]) -> bool {
+        // SAFETY: the context is that of the running command.
+        unsafe { slots::has_whole(self.ctx, key) }
+    }
+
+    fn follow(&mut self, key: Key<'_>, entries: Option<&Entries>) {
+        let database = self.database();
+        if let Ok(Some(document)) = self.writable_document(key) {
+            // SAFETY: the key is open, and its document is borrowed no more.
+            indexes::follow_change(database, key.name, unsafe { &*document }, entries);
+        }
+    }
+
+    fn records_changes(&mut self) -> bool {
+        // SAFETY: the context is that of the running command.
+        let flags = unsafe { call!(RedisModule_GetContextFlags(self.ctx)) };
+        flags & raw::REDISMODULE_CTX_FLAGS_MASTER as c_int != 0
+    }
+
+    fn check_stream(&mut self, model: &str, key: &[u8]) -> Result<()> {
+        // No key of the command may be open while the server runs another one.
+        self.open.clear();
+        self.names = KeyIndex::default();
+        // SAFETY: as above.
+        unsafe { changes::check(self.ctx, model, key) }
+    }
+
+    fn stream_position(&mut self, model: &str, key: Option<&[u8]>) -> Option<u64> {
+        // SAFETY: as above; commands that ask have no key of this type open.
+        unsafe { streams::last_of(self.ctx, model, key) }
+    }
+
+    fn note_conflict(&mut self, name: Option<Vec<u8>>) {
+        self.conflict = name;
+    }
+
     fn client(&mut self) -> u64 {
         // SAFETY: as above.
         unsafe { call!(RedisModule_GetClientId(self.ctx)) }
@@ -291,7 +607,19 @@ impl Host for ServerHost<'_> {
             | raw::REDISMODULE_CTX_FLAGS_LUA;
         // SAFETY: as above.
         let flags = unsafe { call!(RedisModule_GetContextFlags(self.ctx)) };
-        flags & denied as c_int == 0
+        self.waited.is_none() && flags & denied as c_int == 0
+    }
+
+    fn only_document(&mut self) -> Option<Vec<u8>> {
+        self.waited?.only.map(<[u8]>::to_vec)
+    }
+
+    fn claim_line(&mut self, model: &str) -> ClaimLineState {
+        let database = self.database();
+        offers::with_line(|line| ClaimLineState {
+            waiting: line.len(),
+            is_busy: line.is_busy(database, model),
+        })
     }
 
     fn moment(&mut self) -> Moment {
@@ -300,7 +628,7 @@ impl Host for ServerHost<'_> {
 
     fn with_locks(&mut self, run: &mut WithLocks<'_>) {
         let open = |name: &[u8]| {
-            let nth = self.names.find(name).filter(|nth| self.open[*nth].writable)?;
+            let nth = self.number_of(name).filter(|nth| self.open[*nth].writable)?;
             // SAFETY: the key is open. One that holds something else has no document.
             Some(unsafe { stored::at_key(self.open[nth].handle) }.ok().flatten())
         };
@@ -322,13 +650,24 @@ impl Host for ServerHost<'_> {
     }
 }
 
+fn is_same(model: &Arc<Model>, document: &NewDocument) -> bool {
+    document.model.as_ref().is_some_and(|new| Arc::ptr_eq(model, new))
+}
+
 /// Journals for what most transactions change at once.
 const JOURNALS_KEPT: usize = 16;
 
 /// Flag: no two are the same document.
 fn are_different(found: &[Option<*mut Document>]) -> bool {
-    if found.len() <= 2 {
-        return !matches!(found, [Some(one), Some(other)] if std::ptr::addr_eq(*one, *other));
+    const FEW: usize = 8;
+    if found.len() <= FEW {
+        let same = |one: &Option<*mut Document>, other: &Option<*mut Document>| match (one, other) {
+            (Some(one), Some(other)) => std::ptr::addr_eq(*one, *other),
+            _ => false,
+        };
+        let behind = |nth: usize| &found[nth + 1..];
+        return !(0..found.len())
+            .any(|nth| behind(nth).iter().any(|other| same(&found[nth], other)));
     }
     let mut known: Vec<_> = found.iter().flatten().map(|document| document.cast::<()>()).collect();
     known.sort_unstable();

@@ -60,7 +60,7 @@ pub unsafe fn drive(
     ENGINE.with_borrow_mut(|engine| {
         if !pending::is_empty() && !is_paused() {
             // SAFETY: as above.
-            unsafe { take_notes(ctx, engine, &mut shelf, now) };
+            unsafe { take_notes(ctx, engine, &mut shelf) };
         }
         run(engine, &mut shelf, now);
     });
@@ -124,12 +124,12 @@ unsafe fn run_slice(ctx: *mut raw::RedisModuleCtx, now: Moment, paused: bool) {
         let decisions = ENGINE.with_borrow_mut(|engine| {
             if !paused {
                 // SAFETY: as above.
-                unsafe { take_notes(ctx, engine, &mut shelf, now) };
+                unsafe { take_notes(ctx, engine, &mut shelf) };
                 let ended = engine.next_end().is_some_and(|ends_ms| ends_ms <= now.steady_ms);
                 if (ended || engine.has_pending()) && unsafe { is_master(ctx) } {
                     engine.tick(&mut shelf, now);
                 } else {
-                    engine.forget_closed();
+                    engine.withhold_ends();
                 }
             }
             engine.run_slice(&mut shelf, now)
@@ -168,12 +168,7 @@ fn watch_waits(now_ms: u64) {
 /// # Safety
 ///
 /// As for [`drive`].
-unsafe fn take_notes(
-    ctx: *mut raw::RedisModuleCtx,
-    engine: &mut Engine,
-    shelf: &mut Shelf<'_>,
-    now: Moment,
-) {
+unsafe fn take_notes(ctx: *mut raw::RedisModuleCtx, engine: &mut Engine, shelf: &mut Shelf<'_>) {
     let noted = pending::take();
     if noted.is_empty() {
         return;
@@ -181,22 +176,16 @@ unsafe fn take_notes(
     // SAFETY: the caller vouches for `ctx`.
     let master = unsafe { is_master(ctx) };
     for noted in noted {
-        take_note(engine, shelf, now, noted, master);
+        take_note(engine, shelf, noted, master);
     }
 }
 
-fn take_note(
-    engine: &mut Engine,
-    shelf: &mut Shelf<'_>,
-    now: Moment,
-    noted: PendingEvent,
-    master: bool,
-) {
+fn take_note(engine: &mut Engine, shelf: &mut Shelf<'_>, noted: PendingEvent, master: bool) {
     match noted {
         // A replica's locks end when its master says so.
         PendingEvent::Disconnected(_) | PendingEvent::Unheard(_) if !master => {}
         PendingEvent::Removed(place, locks) => engine.remove(place.at(), &locks),
-        PendingEvent::Arrived(place) => engine.adopt(shelf, now, place.at()),
+        PendingEvent::Arrived(place) => engine.arrive(place),
         PendingEvent::Disconnected(client) => engine.disconnect(client),
         PendingEvent::Unheard(grants) => {
             for (place, fence) in grants {
@@ -206,7 +195,7 @@ fn take_note(
         PendingEvent::Left(waiter) => engine.cancel(waiter),
         PendingEvent::Flushed(db) => engine.flush(db),
         PendingEvent::Swapped(one, other) => engine.swap(one, other),
-        PendingEvent::Began => engine.restart_leases(shelf, now),
+        PendingEvent::Began => engine.become_master(),
     }
 }
 

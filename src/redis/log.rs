@@ -7,6 +7,11 @@ use redis_module::raw;
 
 use super::api::call;
 
+/// Writes a notice: something that happened as it should.
+pub fn notice(ctx: *mut raw::RedisModuleCtx, message: &str) {
+    write(ctx, c"notice", message);
+}
+
 /// Writes a warning. `ctx` may be null.
 pub fn warning(ctx: *mut raw::RedisModuleCtx, message: &str) {
     write(ctx, c"warning", message);

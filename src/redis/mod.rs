@@ -14,7 +14,13 @@
 mod alloc;
 mod api;
 mod bus;
+mod call_reply;
+mod caller;
 mod carrier;
+mod changes;
+mod claim_clients;
+mod claim_users;
+mod claims;
 mod clock;
 mod command_info;
 mod config;
@@ -24,19 +30,33 @@ mod deferred;
 mod defrag;
 mod dispatch;
 mod events;
+mod execution;
+mod file_names;
+mod following;
+mod gaps;
+mod held;
 mod histogram;
 mod host;
+mod indexes;
 mod info;
 mod locks;
 mod log;
 mod models;
+mod moved;
+mod named_keys;
+mod native_calls;
+mod native_source;
+mod offers;
 mod payload;
 mod pending;
+mod propagation;
 mod reply;
 mod role;
 mod scan;
 mod shelf;
+mod slots;
 mod stored;
+mod streams;
 mod timer;
 mod token_type;
 mod waiting;
@@ -114,5 +134,7 @@ fn load(ctx: *mut raw::RedisModuleCtx, argc: c_int) -> Result<(), &'static str> 
     config::register(ctx)?;
     info::register(ctx)?;
     api::set_options(ctx);
-    events::register(ctx)
+    events::register(ctx)?;
+    log::notice(ctx, crate::version::VERSION);
+    Ok(())
 }

@@ -33,7 +33,7 @@ pub enum PendingEvent {
     /// A database is empty, or all are.
     Flushed(Option<i32>),
     Swapped(i32, i32),
-    /// This server has become a master or has loaded its data: leases start anew.
+    /// This server has become a master or has loaded its data, see [`note_began`].
     Began,
 }
 
@@ -59,10 +59,16 @@ pub fn note_arrived(db: c_int, key: &[u8]) {
     note(PendingEvent::Arrived(At { db, key }.to_document_key()));
 }
 
+/// Records that this server has become a master or has loaded its data: leases start anew, at once for all who ask.
+pub fn note_began() {
+    clock::restart_leases();
+    note(PendingEvent::Began);
+}
+
 /// Records that all data was replaced by a data set that was loaded beside it.
 pub fn note_replaced() {
     EVENTS.with_borrow_mut(|events| events.insert(0, PendingEvent::Flushed(None)));
-    note(PendingEvent::Began);
+    note_began();
 }
 
 /// Records that a document with locks was removed from its key.

@@ -42,6 +42,11 @@ pub unsafe fn send(ctx: *mut raw::RedisModuleCtx, reply: &Reply) {
                     send(ctx, value);
                 }
             }
+            Reply::Refused(text) => {
+                let line = c_string(&String::from_utf8_lossy(text));
+                call!(RedisModule_ReplyWithError(ctx, line.as_ptr()));
+            }
+            Reply::Native(_) => unreachable!("the replies of natives were filled in"),
             Reply::Revision => unreachable!("the command filled its revision in"),
         }
     }

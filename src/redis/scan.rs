@@ -59,7 +59,7 @@ pub unsafe fn documents(
 /// # Safety
 ///
 /// `ctx` is that of a running command, and `name` is valid.
-unsafe fn is_of(
+pub unsafe fn is_of(
     ctx: *mut raw::RedisModuleCtx,
     name: *mut raw::RedisModuleString,
     model: &str,

@@ -13,6 +13,9 @@ use super::api::{call, is_ok};
 use super::{counters, role};
 use crate::document::{Document, NewDocument};
 
+/// Flags of opening a key: neither its last use nor its expiry changes. Earlier servers ignore the last two.
+pub const OPEN_QUIETLY: c_int = 1 << 16 | 1 << 19 | 1 << 20;
+
 static TYPE: AtomicPtr<raw::RedisModuleType> = AtomicPtr::new(ptr::null_mut());
 
 /// The registered type.

@@ -20,7 +20,8 @@ const TYPE_NAME: &std::ffi::CStr = c"model-txn";
 
 static TYPE: AtomicPtr<raw::RedisModuleType> = AtomicPtr::new(ptr::null_mut());
 
-fn handle() -> *mut raw::RedisModuleType {
+/// The registered type.
+pub fn handle() -> *mut raw::RedisModuleType {
     TYPE.load(Ordering::Relaxed)
 }
 

@@ -19,7 +19,7 @@ use super::api::{call, is_ok};
 use super::log::c_string;
 use super::shelf::Shelf;
 use super::{clock, counters, pending, reply};
-use crate::command::{CommandSpec, KeyPositions, LockReply, Waiting};
+use crate::command::{CommandSpec, LockReply, Waiting};
 use crate::error::{Error, ErrorCode};
 use crate::lock::{DocumentKey, WaiterId, Wake, Woken, deadlock};
 use crate::reply::Reply;
@@ -206,7 +206,7 @@ pub unsafe fn is_permitted(
             return false;
         }
         let mut argv = vec![create(command.name.as_bytes())];
-        if command.keys == KeyPositions::Counted {
+        if command.keys.are_counted() {
             argv.push(create(documents.len().to_string().as_bytes()));
         }
         argv.extend(documents.iter().map(|place| create(&place.key)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::context::{JournalBytes, Released, TransactionContext};
 use super::request::{Block, Content};
 use super::slot::{Making, ScratchJournal, Slot, no_key};
-use super::statement::{Assertion, Prefixes, Statement};
+use super::statement::{Assertion, GRANT, Prefixes, Statement};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{ExprLimits, Program, Scope};
@@ -81,7 +81,7 @@ impl BlockRun<'_, '_, '_> {
         if !content.replaces && !self.slot.is_missing() {
             return Ok(());
         }
-        let document = content.document.take().expect("a block runs once");
+        let document = content.document.take();
         self.context.request.allowance.own(document.size);
         self.make(document, content.model.clone(), content.json_arg)
     }
@@ -108,7 +108,7 @@ impl BlockRun<'_, '_, '_> {
                 return self.assert(assertion).map(|()| None).map_err(numbered);
             }
             Statement::Operate { spec, args, first_operand, before } => {
-                (*spec, args, *first_operand, before)
+                (*spec, args, &**first_operand, before)
             }
         };
         let Prefixes { when, strict } = before;
@@ -158,19 +158,26 @@ impl BlockRun<'_, '_, '_> {
             Assertion::Exists | Assertion::Missing | Assertion::Held => Ok(()),
             Assertion::Revision(_) if !exists => Err(no_key()),
             Assertion::Revision(expected) => check_revision(*expected, self.around.revision),
-            Assertion::Holding { name, owner, fence } => self.check_grant(name, owner, *fence),
+            Assertion::Holding(grant) => {
+                let view = self.slot.view();
+                match op::computed(&GRANT, &grant[..], &self.around, view)? {
+                    Some(computed) => self.check_grant(&computed),
+                    None => self.check_grant(&grant[..]),
+                }
+            }
         }
     }
 
-    /// `LOCKLOST` unless the lock is held by this grant.
-    fn check_grant(&self, name: &str, owner: &str, fence: u64) -> Result<()> {
+    /// `LOCKLOST` unless the lock is held by this grant: a name, an owner and a fence.
+    fn check_grant(&self, grant: &[Arg<'_>]) -> Result<()> {
+        let (name, owner, fence) = (grant[0].text(), grant[1].text(), grant[2].integer() as u64);
         let over = self
             .released
             .iter()
             .any(|(slot, known, at)| *slot == self.slot_number && **known == *name && *at == fence);
         let (name, owner) = (name.as_bytes(), owner.as_bytes());
-        let steady_ms = self.context.steady_ms;
-        let held = self.slot.locks().and_then(|locks| locks.holding(name, owner, fence, steady_ms));
+        let moment = self.context.moment;
+        let held = self.slot.locks().and_then(|locks| locks.holding(name, owner, fence, moment));
         match held.filter(|_| !over) {
             Some(_) => Ok(()),
             None => Err(lost(self.around.key, &GrantRef { name, owner, fence })),
@@ -179,17 +186,20 @@ impl BlockRun<'_, '_, '_> {
 
     /// Notes that a grant ends when the command is over.
     fn release(&mut self, args: &[Arg<'_>]) -> Result<Reply> {
-        let (name, owner, fence) = (args[0].text(), args[1].text(), args[2].integer() as u64);
         if !self.context.request.replaying {
-            self.check_grant(name, owner, fence)?;
+            self.check_grant(args)?;
         }
+        let (name, fence) = (args[0].text(), args[2].integer() as u64);
         self.released.push((self.slot_number, name.into(), fence));
         Ok(Reply::Int(1))
     }
 
     fn operate(&mut self, spec: &OpSpec, args: &[Arg<'_>], strict: bool) -> Result<Reply> {
         if let Action::Release = spec.run {
-            return self.release(args);
+            return match op::computed(spec.operands, args, &self.around, self.slot.view())? {
+                Some(computed) => self.release(&computed),
+                None => self.release(args),
+            };
         }
         let request = self.context.request;
         let (limits, allowance) = (&request.settings.document, request.allowance);
@@ -233,9 +243,12 @@ impl BlockRun<'_, '_, '_> {
                 let request = self.context.request;
                 let at = request.models.binary_search_by_key(&nth, |(nth, _)| *nth);
                 let (_, model) = &request.models[at.expect("the model was looked up")];
-                let computed = op::computed(spec, args, &self.around, self.slot.view())?;
-                let args = computed.as_deref().unwrap_or(args);
-                self.make(args[1].json().clone(), model.clone(), None)?;
+                let computed = op::computed(spec.operands, args, &self.around, self.slot.view())?;
+                let content = match computed {
+                    Some(computed) => computed[1].json().clone(),
+                    None => args[1].json().clone(),
+                };
+                self.make(content, model.clone(), None)?;
                 Ok(Reply::Revision)
             }
             KeyChange::Delete if self.slot.is_missing() => Err(no_key()),
@@ -293,8 +306,22 @@ fn apply(
     args: &[Arg<'_>],
     allowance: &Allowance<'_>,
 ) -> Result<Reply> {
-    let computed = op::computed(spec, args, frame.around, Some(frame.view()))?;
-    let args = computed.as_deref().unwrap_or(args);
+    if !args.iter().any(Arg::is_computed) {
+        return run_operator(frame, spec, args, allowance);
+    }
+    match op::computed(spec.operands, args, frame.around, Some(frame.view()))? {
+        Some(computed) => run_operator(frame, spec, &computed, allowance),
+        None => run_operator(frame, spec, args, allowance),
+    }
+}
+
+#[inline]
+fn run_operator(
+    frame: &mut Frame<'_, '_>,
+    spec: &OpSpec,
+    args: &[Arg<'_>],
+    allowance: &Allowance<'_>,
+) -> Result<Reply> {
     match spec.run {
         Action::Once(run) => run(frame, args)?.within(allowance),
         Action::Each(run) => each(frame, spec, args, run, Reply::Array),

@@ -11,6 +11,7 @@ use crate::codec::effect::{Change, Effect};
 use crate::document::{ANY_NAME, NewDocument};
 use crate::expiry::Expiry;
 use crate::host::{Host, JsonText, Key, KeyEffect, Sent};
+use crate::index::Entries;
 use crate::lock::At;
 use crate::op::Clock;
 use crate::token::Token;
@@ -64,7 +65,7 @@ impl Commit<'_> {
         committed: Committed,
         journal: &Journal,
     ) -> Option<KeyEffect> {
-        let Committed { result, expiry: option, ends_at } = committed;
+        let Committed { result, expiry: option, ends_at, entries } = committed;
         match result {
             KeyResult::Untouched => None,
             KeyResult::Unchanged { revision } => {
@@ -79,6 +80,10 @@ impl Commit<'_> {
                 })
             }
             KeyResult::Changed { revision, definition } => {
+                // Entries that a master validated are not computed here before.
+                if entries.is_some() || (self.replaying && host.models().has_indexes()) {
+                    host.follow(key, entries.as_deref());
+                }
                 let expiry = self.expire(host, key, option, ends_at);
                 let change = Change::Edit { edits: journal.effects(), definition };
                 let sent = match self.verbatim {
@@ -95,7 +100,7 @@ impl Commit<'_> {
             }
             KeyResult::Made { document, json_arg, existed, deleted } => {
                 let expiry = self.expiry_of_new(option, ends_at, existed);
-                let effect = store(host, key, document, json_arg, expiry);
+                let effect = store(host, key, (document, entries.as_deref()), json_arg, expiry);
                 // Grants on the document that was deleted are over.
                 if existed && deleted {
                     let at = At { db: host.database(), key: key.name };
@@ -155,7 +160,7 @@ impl Commit<'_> {
 fn store(
     host: &mut dyn Host,
     key: Key<'_>,
-    document: NewDocument,
+    (document, entries): (NewDocument, Option<&Entries>),
     json_arg: Option<usize>,
     expiry: Expiry,
 ) -> KeyEffect {
@@ -169,7 +174,7 @@ fn store(
         },
         JsonText::Arg,
     );
-    host.put(key, document);
+    host.put(key, document, entries);
     host.expire(key, expiry);
     let model = model.as_ref().map_or(ANY_NAME, |model| model.name());
     let change = Change::Put { model, definition, ahead: 0 };

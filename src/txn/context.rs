@@ -5,7 +5,10 @@ use std::cell::Cell;
 use smallvec::SmallVec;
 
 use super::request::Request;
+use super::slot::Recording;
 use crate::error::Result;
+use crate::host::IndexScope;
+use crate::lock::Moment;
 use crate::op::Clock;
 use crate::value::edit::{check_put_in, check_written};
 
@@ -14,9 +17,27 @@ pub struct TransactionContext<'t, 'a> {
     pub request: &'t Request<'t, 'a>,
     pub clock: Clock,
     /// The moment on the clock of leases, where a statement asks for the holders of locks.
-    pub steady_ms: u64,
+    pub moment: Moment,
     /// The part that the command was refused for, if one is known.
     pub refused: Cell<Option<Refused>>,
+    /// The documents among which UNIQUE is validated; none where no model has indexes.
+    pub unique_among: Option<IndexScope>,
+    /// Flag: changes of models with `CHANGES` are recorded.
+    pub records_changes: bool,
+    /// The document that has the values of another one, for which the command was refused.
+    pub conflict: Cell<Option<Vec<u8>>>,
+}
+
+impl<'t> TransactionContext<'t, '_> {
+    /// The terms on which changes are recorded.
+    pub fn recording(&self) -> Recording<'t> {
+        let request = self.request;
+        Recording {
+            token: request.token.as_ref().map(|token| token.key.name),
+            allowance: request.allowance,
+            most_bytes: request.settings.transactions.change_bytes,
+        }
+    }
 }
 
 /// The part of a request that was refused.
@@ -39,6 +60,12 @@ pub struct JournalBytes {
 }
 
 impl JournalBytes {
+    /// Counts what natives send to replicas.
+    pub fn add_written(&mut self, context: &TransactionContext<'_, '_>, bytes: u64) -> Result<()> {
+        self.effects += bytes;
+        check_written(&context.request.settings.document, self.effects)
+    }
+
     /// Counts what one statement added to its document; `LIMIT` where all together is too much. `made` is put
     /// into new documents.
     #[inline(always)]

@@ -6,22 +6,27 @@
 //! nothing changes nothing: no revision, no definition version, no defaults, and it replicates nothing.
 
 mod block;
+mod changes;
 mod commit;
 mod context;
 mod docs;
 mod execute;
+mod natives;
 mod refusal;
 mod request;
 mod slot;
 mod statement;
 mod transaction;
 mod ttl;
+mod unique;
 mod validation;
 
 pub use block::{check_condition, check_revision};
 pub use execute::execute;
-pub use refusal::{CURRENT_BYTES_MAX, OTHERS_MAX};
-pub use request::{Block, Content, ReplyForm, Request, TokenRecord};
+pub use refusal::{CURRENT_BYTES_MAX, OTHERS_MAX, told};
+pub use request::{
+    Block, Content, ContentDocument, DocNames, NativeBlock, ReplyForm, Request, Roles, TokenRecord,
+};
 pub use slot::no_key;
 pub use statement::{
     ASSERTIONS, Assertion, AssertionOperand, AssertionSpec, BLOCK, GUARD, STATEMENTS_MAX, STRICT,

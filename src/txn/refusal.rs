@@ -5,12 +5,15 @@
 //! again. They are paid for by the command: where its budget does not suffice, the refusal is `LIMIT`.
 
 use super::context::{Refused, Released, TransactionContext};
+use super::natives::{NativeAccess, NativePlan};
 use super::request::{ReplyForm, Request};
 use super::slot::{Editing, Slot};
 use super::transaction::Opened;
+use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
-use crate::host::Host;
+use crate::host::{Documents, Host, Key};
 use crate::limit;
+use crate::native::{NativeCalls, NativeSource};
 use crate::op::read_path;
 use crate::path::Path;
 use crate::reply::Reply;
@@ -41,7 +44,6 @@ fn with_current(
     refused: Refused,
     error: Error,
 ) -> Result<Error> {
-    let asks = matches!(error.code(), ErrorCode::Condition | ErrorCode::Revision | ErrorCode::Rule);
     let path = match refused.block {
         Some(block) => request.blocks[block].current.as_deref(),
         None => {
@@ -49,9 +51,25 @@ fn with_current(
             of_key.find_map(|block| block.current.as_deref())
         }
     };
-    let Some(path) = path.filter(|_| asks) else { return Ok(error) };
-    let key = request.keys[refused.slot];
-    let text = current(host, request, refused.slot, path)
+    match path {
+        Some(path) => told(host, request.keys[refused.slot], path, request.allowance, error),
+        None => Ok(error),
+    }
+}
+
+/// Adds the value at the path behind `CURRENT` to a refusal that it explains; `LIMIT` where that costs too much.
+#[cold]
+pub fn told(
+    host: &mut dyn Host,
+    key: Key<'_>,
+    path: &Path<'_>,
+    allowance: &Allowance<'_>,
+    error: Error,
+) -> Result<Error> {
+    if !matches!(error.code(), ErrorCode::Condition | ErrorCode::Revision | ErrorCode::Rule) {
+        return Ok(error);
+    }
+    let text = current(host, key, path, allowance)
         .map_err(|error| error.text("key", key.name).text("option", b"CURRENT"))?;
     Ok(match text.len() {
         bytes if bytes > CURRENT_BYTES_MAX => error.integer("current-bytes", bytes as i64),
@@ -62,13 +80,13 @@ fn with_current(
 /// The JSON text of what is stored at the path; null where nothing is.
 fn current(
     host: &mut dyn Host,
-    request: &Request<'_, '_>,
-    slot: usize,
+    key: Key<'_>,
     path: &Path<'_>,
+    allowance: &Allowance<'_>,
 ) -> Result<String> {
-    let Some(document) = host.open(request.keys[slot])? else { return Ok("null".to_owned()) };
-    let reply = read_path(document.root.view(), path, request.allowance)?;
-    let text = match reply.within(request.allowance)? {
+    let Some(document) = host.open(key)? else { return Ok("null".to_owned()) };
+    let reply = read_path(document.root.view(), path, allowance)?;
+    let text = match reply.within(allowance)? {
         Reply::Json(text) => text,
         Reply::Number(number) => {
             let mut text = Vec::new();
@@ -112,13 +130,29 @@ fn others(
 ) -> Result<Vec<Error>> {
     let request = context.request;
     let (limits, allowance) = (&request.settings.document, request.allowance);
-    let mut slots = Vec::with_capacity(request.keys.len());
-    for ((key, document), journal) in
-        request.keys.iter().zip(host.open_all(request.keys)?).zip(journals)
-    {
-        let editing = Editing { journal, limits, allowance, effects: Effects::Unrecorded };
-        slots.push(Slot::new(key.name, document, editing));
+    let mut failed = Vec::new();
+    let mut collect = |found: Documents<'_>, source: Option<&dyn NativeSource>| -> Result<()> {
+        let mut slots = Vec::with_capacity(request.keys.len());
+        for ((key, document), journal) in request.keys.iter().zip(found).zip(&mut *journals) {
+            let editing = Editing { journal, limits, allowance, effects: Effects::Unrecorded };
+            slots.push(Slot::new(key.name, document, editing));
+        }
+        let mut released = Released::new();
+        let opened = Opened::new(context, &mut slots, &mut released);
+        failed = match source {
+            None => opened.others(first, OTHERS_MAX)?,
+            Some(source) => {
+                let access = NativeAccess { source, keys: request.keys };
+                let plan = NativePlan { access: &access, calls: &mut NativeCalls::default() };
+                opened.with_natives(plan).others(first, OTHERS_MAX)?
+            }
+        };
+        Ok(())
+    };
+    match request.natives {
+        None => collect(host.open_all(request.keys)?, None)?,
+        Some(roles) => host
+            .open_beside(request.keys, roles, &mut |found, source| collect(found, Some(source)))?,
     }
-    let mut released = Released::new();
-    Opened::new(context, &mut slots, &mut released).others(first, OTHERS_MAX)
+    Ok(failed)
 }

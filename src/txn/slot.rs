@@ -5,15 +5,21 @@
 //! concerns the key (a new document, its deletion, time to live and revision) is only noted here, and done
 //! when nothing can be refused any more. So reverting a transaction is dropping its slots.
 
+mod recorded;
+
 use std::mem;
 use std::sync::Arc;
+
+pub use self::recorded::Recording;
 
 use super::ttl::{EndsAt, ExpiryOption, Use};
 use super::validation::{Validation, check_new};
 use crate::budget::Allowance;
 use crate::document::{Document, Head, NewDocument};
 use crate::error::{Error, ErrorCode, Result};
+use crate::expiry::Expiry;
 use crate::expr::OldSelf;
+use crate::index::{Entries, IndexMask, IndexSet};
 use crate::lock::Locks;
 use crate::model::{Model, ReadDefinition, ValidationContext};
 use crate::value::edit::{Editor, Effects, Journal};
@@ -35,6 +41,10 @@ pub struct Slot<'h> {
     deleted: bool,
     /// The revision the document gets, once revisions are numbered.
     new_revision: Option<u64>,
+    /// The JSON text of the document that was found, see [`Slot::keep_before`].
+    before: Option<Vec<u8>>,
+    /// The entries of the document that stands now, see [`Slot::set_entries`].
+    entries: Option<Box<Entries>>,
 }
 
 /// The terms on which a document that was found is edited.
@@ -67,6 +77,17 @@ enum SlotState {
     Made(MadeDocument),
 }
 
+/// A document whose entries in indexes may be other ones.
+pub struct Reindexed<'s> {
+    pub model: &'s Model,
+    pub set: Arc<IndexSet>,
+    pub document: View<'s>,
+    /// The indexes in which its entries may differ.
+    pub touched: IndexMask,
+    /// All of it is validated, not only what changed.
+    pub is_whole: bool,
+}
+
 /// A document that the transaction made. It needs no way back: it is dropped with the slot.
 struct MadeDocument {
     document: NewDocument,
@@ -89,7 +110,17 @@ impl<'h> Slot<'h> {
                 .with_allowance(allowance);
             FoundDocument { head, editor, validation: None }
         });
-        Slot { key, found, state, expiry: None, used: false, deleted: false, new_revision: None }
+        Slot {
+            key,
+            found,
+            state,
+            expiry: None,
+            used: false,
+            deleted: false,
+            new_revision: None,
+            before: None,
+            entries: None,
+        }
     }
 
     /// Returns true if a document of a model was found, and its validation has not begun.
@@ -127,6 +158,11 @@ impl<'h> Slot<'h> {
             SlotState::Found => self.found.as_ref().map(|found| found.editor.view()),
             SlotState::Made(made) => Some(made.document.root.view()),
         }
+    }
+
+    /// The document that stands now; where the transaction deleted the one that was found, that one as it was then.
+    pub fn last_view(&self) -> Option<View<'_>> {
+        self.view().or_else(|| self.found.as_ref().map(|found| found.editor.view()))
     }
 
     pub fn is_missing(&self) -> bool {
@@ -240,6 +276,45 @@ impl<'h> Slot<'h> {
         }
     }
 
+    /// The document that stands now and the indexes of its model, if its entries may differ from those before.
+    pub fn reindexed(&self) -> Option<Reindexed<'_>> {
+        match (&self.state, &self.found) {
+            (SlotState::Found, Some(found)) => {
+                let model = found.head.model.filter(|_| found.editor.changed())?;
+                let validation = found.validation.as_ref()?;
+                let set = validation.definition()?.indexes()?;
+                let document = found.editor.view();
+                // Changes are tracked where they alone are validated.
+                let is_whole = !validation.tracks_changes();
+                let touched = match is_whole {
+                    true => IndexMask::ALL,
+                    false => set.touched(document, found.editor.changes()),
+                };
+                let reindexed =
+                    || Reindexed { model, set: set.clone(), document, touched, is_whole };
+                (!touched.is_empty()).then(reindexed)
+            }
+            (SlotState::Made(made), _) => {
+                let model = made.document.model.as_deref()?;
+                let set = model.read().get()?.indexes()?.clone();
+                let (document, touched) = (made.document.root.view(), IndexMask::ALL);
+                Some(Reindexed { model, set, document, touched, is_whole: true })
+            }
+            _ => None,
+        }
+    }
+
+    /// Keeps what was computed of [`Slot::reindexed`], for the indexes to be told.
+    pub fn set_entries(&mut self, entries: Box<Entries>) {
+        self.entries = Some(entries);
+    }
+
+    /// Returns true if the document that was found keeps its entries in indexes, as far as [`Slot::reindexed`] does not
+    /// say otherwise.
+    pub fn keeps_document(&self) -> bool {
+        matches!(self.state, SlotState::Found)
+    }
+
     #[inline(always)]
     fn is_changed(&self) -> bool {
         match (&self.state, &self.found) {
@@ -266,6 +341,15 @@ impl<'h> Slot<'h> {
         if self.is_missing() { None } else { self.new_revision.or(self.revision()) }
     }
 
+    /// As [`Slot::numbered`], of a document that is there still: none where the command sets an expiry in the past.
+    pub fn numbered_at(&self, now_us: Option<u64>) -> Option<u64> {
+        let is_over = |now_us: u64| match self.expiry.map(|option| option.at(now_us)) {
+            Some(Expiry::At(unix_ms)) => unix_ms < now_us / 1000,
+            _ => false,
+        };
+        self.numbered().filter(|_| !now_us.is_some_and(is_over))
+    }
+
     /// Ends the possibility to revert, and says what is left to do with the key. `now_us` is none where no
     /// time to live depends on it.
     #[inline(always)]
@@ -273,11 +357,17 @@ impl<'h> Slot<'h> {
         let (deleted, new_revision, expiry) = (self.deleted, self.new_revision, self.expiry);
         let now_us = now_us.filter(|_| self.used);
         let existed = self.found.is_some();
+        let entries = self.entries.take();
+        // A document that was found is committed where it is: it is large, and mostly there is no other.
+        if let (SlotState::Found, Some(found)) = (&self.state, &mut self.found) {
+            let (result, ends_at) = found.commit(new_revision, now_us);
+            return Committed { result, expiry, ends_at, entries };
+        }
         let state = mem::replace(&mut self.state, SlotState::Missing);
         let (result, ends_at) = match (state, self.found.take()) {
             (SlotState::Missing, Some(_)) => (KeyResult::Removed, None),
-            (SlotState::Missing, None) | (SlotState::Found, None) => (KeyResult::Untouched, None),
-            (SlotState::Found, Some(found)) => found.commit(new_revision, now_us),
+            (SlotState::Missing, None) => (KeyResult::Untouched, None),
+            (SlotState::Found, _) => unreachable!("a document that was found is committed above"),
             (SlotState::Made(MadeDocument { mut document, json_arg, .. }), found) => {
                 document.revision = new_revision.expect("a document that was made is numbered");
                 if let Some(found) = found {
@@ -287,7 +377,7 @@ impl<'h> Slot<'h> {
                 (KeyResult::Made { document, json_arg, existed, deleted }, ends_at)
             }
         };
-        Committed { result, expiry, ends_at }
+        Committed { result, expiry, ends_at, entries }
     }
 }
 
@@ -299,13 +389,17 @@ impl FoundDocument<'_> {
     }
 
     #[inline(always)]
-    fn commit(self, new_revision: Option<u64>, now_us: Option<u64>) -> (KeyResult, Option<EndsAt>) {
-        let FoundDocument { mut head, editor, validation } = self;
+    fn commit(
+        &mut self,
+        new_revision: Option<u64>,
+        now_us: Option<u64>,
+    ) -> (KeyResult, Option<EndsAt>) {
+        let FoundDocument { head, editor, validation } = self;
         let Some(revision) = new_revision else {
             let ends_at = ends_at(head.model.map(|model| &**model), now_us, Use::Read);
             return (KeyResult::Unchanged { revision: *head.revision }, ends_at);
         };
-        head.set_edited(editor.commit(), revision);
+        head.set_edited(editor.end(), revision);
         let definition = validation.as_ref().and_then(Validation::new_version);
         if let Some(version) = definition {
             head.set_valid_under(version);
@@ -313,7 +407,8 @@ impl FoundDocument<'_> {
         let known = validation.as_ref().and_then(Validation::definition);
         let ends_at = known.zip(now_us);
         let ends_at = ends_at.and_then(|(known, now_us)| EndsAt::of(known, now_us, Use::Changed));
-        (KeyResult::Changed { revision, definition: definition.unwrap_or(0) }, ends_at)
+        let definition = definition.unwrap_or(0);
+        (KeyResult::Changed { revision, definition }, ends_at)
     }
 }
 
@@ -345,6 +440,9 @@ pub struct Committed {
     pub expiry: Option<ExpiryOption>,
     /// When the document ends according to its model.
     pub ends_at: Option<EndsAt>,
+    /// The entries of the changed document in the indexes that the change can have touched; none where that is none, and
+    /// on replicas.
+    pub entries: Option<Box<Entries>>,
 }
 
 /// The change a transaction made to a key.

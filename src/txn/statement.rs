@@ -2,6 +2,7 @@
 //!
 //! Every operator has a fixed number of operands, so a value can never be read as a keyword.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -10,7 +11,11 @@ use crate::argument;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Program;
 use crate::limit;
-use crate::op::{self, Arg, OpSpec, Parsing, Repeats, Target, parse_operands};
+use crate::native::{self, NATIVE_BLOCK};
+use crate::op::{
+    self, Arg, OpSpec, Operand, OperandKind, Parsing, Repeats, Target, parse_operands,
+};
+use crate::path::{Binding, PathLimits};
 
 /// One statement, ready to run.
 pub enum Statement<'a> {
@@ -19,13 +24,13 @@ pub enum Statement<'a> {
         spec: &'static OpSpec,
         args: SmallVec<[Arg<'a>; 2]>,
         /// The text of the first operand, for errors.
-        first_operand: &'a [u8],
+        first_operand: Cow<'a, [u8]>,
         before: Prefixes,
     },
 }
 
 /// The words in front of an operator.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Prefixes {
     /// The operator runs only where this is true.
     pub when: Option<Arc<Program>>,
@@ -33,18 +38,54 @@ pub struct Prefixes {
     pub strict: bool,
 }
 
-impl Statement<'_> {
+impl<'a> Statement<'a> {
+    /// The statement with its texts in memory of its own.
+    pub fn into_owned(self) -> Statement<'static> {
+        match self {
+            Statement::Assert(assertion) => Statement::Assert(assertion),
+            Statement::Operate { spec, args, first_operand, before } => Statement::Operate {
+                spec,
+                args: args.into_iter().map(Arg::into_owned).collect(),
+                first_operand: Cow::Owned(first_operand.into_owned()),
+                before,
+            },
+        }
+    }
+
+    /// Flag: an operand has to be bound to the `args` of a call.
+    pub fn is_bound(&self) -> bool {
+        matches!(self, Statement::Operate { args, .. } if args.iter().any(Arg::is_bound))
+    }
+
     /// Returns true if a replica with the same document may be sent the statement: an assertion, which held and
     /// is not looked at again, or an operator without a guard that leads to one place and gives the
     /// same everywhere.
     pub fn repeats_exactly(&self) -> bool {
         let one_place = |arg: &Arg<'_>| !matches!(arg, Arg::Path(path) if !path.is_singular());
         match self {
+            Statement::Assert(Assertion::Holding(grant)) => !grant.iter().any(Arg::is_computed),
             Statement::Assert(_) => true,
             Statement::Operate { spec, args, before, .. } => {
                 before.when.is_none()
                     && spec.repeats != Repeats::Differently
                     && args.iter().all(|arg| one_place(arg) && !arg.is_computed())
+            }
+        }
+    }
+
+    /// Returns true if an expression of it asks about structures of the server.
+    pub fn reads_native(&self) -> bool {
+        let reads = |arg: &Arg<'_>| match arg {
+            Arg::Computed(program) | Arg::Expression(program) => program.reads_native(),
+            _ => false,
+        };
+        match self {
+            Statement::Assert(Assertion::If(program)) => program.reads_native(),
+            Statement::Assert(Assertion::Holding(grant)) => grant.iter().any(reads),
+            Statement::Assert(_) => false,
+            Statement::Operate { args, before, .. } => {
+                args.iter().any(reads)
+                    || before.when.as_ref().is_some_and(|when| when.reads_native())
             }
         }
     }
@@ -62,7 +103,7 @@ impl Statement<'_> {
     /// Returns true if it reads the holders of locks.
     pub fn concerns_locks(&self) -> bool {
         match self {
-            Statement::Assert(assertion) => matches!(assertion, Assertion::Holding { .. }),
+            Statement::Assert(assertion) => matches!(assertion, Assertion::Holding(_)),
             Statement::Operate { spec, .. } => spec.target() == Target::Lock,
         }
     }
@@ -70,6 +111,25 @@ impl Statement<'_> {
     /// Returns true for a condition that reads the clock.
     pub fn is_condition_of_clock(&self) -> bool {
         matches!(self, Statement::Assert(Assertion::If(program)) if program.reads_clock())
+    }
+}
+
+impl Statement<'static> {
+    /// The statement for one call of an action.
+    pub fn bind(
+        &self,
+        paths: &PathLimits,
+        binding: Option<Binding<'_>>,
+    ) -> Result<Statement<'static>> {
+        Ok(match self {
+            Statement::Assert(assertion) => Statement::Assert(assertion.clone()),
+            Statement::Operate { spec, args, first_operand, before } => {
+                let args = args.iter().map(|arg| arg.bind(paths, binding)).collect::<Result<_>>();
+                let args = args.map_err(|error| error.text("operator", spec.name.as_bytes()))?;
+                let (first_operand, before) = (first_operand.clone(), before.clone());
+                Statement::Operate { spec, args, first_operand, before }
+            }
+        })
     }
 }
 
@@ -81,11 +141,7 @@ pub enum Assertion {
     /// The document's revision before this command.
     Revision(u64),
     /// A lock is held by this grant.
-    Holding {
-        name: Box<str>,
-        owner: Box<str>,
-        fence: u64,
-    },
+    Holding(Box<[Arg<'static>; 3]>),
     Exists,
     Missing,
     /// It held where the command was validated.
@@ -198,7 +254,7 @@ pub fn parse_block<'a>(
 ) -> Result<usize> {
     let (mut rest, first) = (args, statements.len());
     while let Some((word, operands)) = rest.split_first() {
-        if word.eq_ignore_ascii_case(BLOCK.as_bytes()) {
+        if is_word(word, BLOCK) || is_word(word, NATIVE_BLOCK) {
             break;
         }
         let used = parse_next(word, operands, first, parsing, statements)?;
@@ -265,6 +321,9 @@ fn parse_prefixed<'a>(
         (before.strict, last) = (true, STRICT);
         word = next(last, &mut behind)?;
     }
+    if is_word(word, GUARD) {
+        return Err(Error::syntax("WHEN stands once, before STRICT"));
+    }
     let spec =
         find_operator(word, parsing)?.ok_or_else(|| no_operator(last).text("operator", word))?;
     if before.strict && !spec.takes_path() {
@@ -303,11 +362,14 @@ fn parse_operator<'a>(
 ) -> Result<usize> {
     let count = spec.operands.len();
     let operands = rest.get(..count).ok_or_else(|| missing_operand(spec, rest.len()))?;
-    let first_operand = operands.first().copied().unwrap_or_default();
-    let mut args = SmallVec::new();
-    parse_operands(spec.operands, operands, parsing, &mut args)
+    let first_operand = Cow::Borrowed(operands.first().copied().unwrap_or_default());
+    // Its operands are read where they stay: they are large.
+    statements.push(Statement::Operate { spec, args: SmallVec::new(), first_operand, before });
+    let Some(Statement::Operate { args, .. }) = statements.last_mut() else {
+        unreachable!("an operator was pushed")
+    };
+    parse_operands(spec.operands, operands, parsing, args)
         .map_err(|error| error.text("operator", spec.name.as_bytes()))?;
-    statements.push(Statement::Operate { spec, args, first_operand, before });
     Ok(count)
 }
 
@@ -332,7 +394,7 @@ fn parse_assertion(
     } else if word.eq_ignore_ascii_case(b"IFREV") {
         (Assertion::Revision(parse_revision(operand("IFREV needs a revision")?)?), 1)
     } else if word.eq_ignore_ascii_case(b"HOLDING") {
-        (parse_holding(rest)?, 3)
+        (parse_holding(rest, parsing)?, 3)
     } else {
         return Err(unknown_operator(word));
     };
@@ -350,17 +412,40 @@ fn unknown_operator(word: &[u8]) -> Error {
             "{option} is an option: it stands before the statements, and once"
         ))
         .text("argument", word),
-        None => Error::syntax("unknown operator").text("operator", word),
+        None if native::find(word).is_some() || is_word(word, native::NATIVE_BLOCK) => {
+            Error::syntax(
+                "a native command stands behind AT and its key, in MODEL.TXN, MODEL.FINDOP or MODEL.ACTION",
+            )
+            .text("operator", word)
+        }
+        None => {
+            let words = ASSERTIONS.iter().map(|spec| spec.name).chain([GUARD, STRICT]);
+            let names = op::all().iter().map(|spec| spec.name).chain(words);
+            let written = std::str::from_utf8(word).unwrap_or_default();
+            let message = match argument::nearest(written, names) {
+                Some(name) => format!("unknown operator: is {name} meant?").into(),
+                None => Cow::Borrowed("unknown operator"),
+            };
+            Error::syntax(message).text("operator", word)
+        }
     }
 }
 
-fn parse_holding(rest: &[&[u8]]) -> Result<Assertion> {
-    let &[name, owner, fence, ..] = rest else {
+/// The operands of `HOLDING`.
+pub static GRANT: [Operand; 3] = [
+    Operand { name: "name", kind: OperandKind::LockName },
+    Operand { name: "owner", kind: OperandKind::LockName },
+    Operand { name: "fence", kind: OperandKind::Fence },
+];
+
+fn parse_holding(rest: &[&[u8]], parsing: &mut Parsing<'_>) -> Result<Assertion> {
+    let Some(operands) = rest.get(..GRANT.len()) else {
         return Err(Error::syntax("HOLDING needs the name, the owner and the fence of a lock"));
     };
-    let name = argument::lock_name(name, "name")?.into();
-    let owner = argument::lock_name(owner, "owner")?.into();
-    Ok(Assertion::Holding { name, owner, fence: argument::fence(fence)? })
+    let mut grant = SmallVec::new();
+    parse_operands(&GRANT, operands, parsing, &mut grant)?;
+    let [name, owner, fence] = [0, 1, 2].map(|nth: usize| grant[nth].clone().into_owned());
+    Ok(Assertion::Holding(Box::new([name, owner, fence])))
 }
 
 /// A revision as a client gives it back.
@@ -373,4 +458,5 @@ fn missing_operand(spec: &OpSpec, given: usize) -> Error {
     let operand = &spec.operands[given];
     Error::syntax(format!("{} needs the operand {}", spec.name, operand.name))
         .text("operator", spec.name.as_bytes())
+        .text("usage", spec.usage().as_bytes())
 }

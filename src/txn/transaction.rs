@@ -8,9 +8,12 @@
 use super::block::BlockRun;
 use super::context::{JournalBytes, Refused, Released, TransactionContext};
 use super::docs::OtherDocuments;
-use super::request::{Block, ReplyForm};
+use super::natives::{NativePlan, NativeTarget, plan_block};
+use super::request::{Block, NativeBlock, ReplyForm};
 use super::slot::{Committed, ScratchJournal, Slot};
 use super::statement::Statement;
+use super::unique;
+use crate::changes::RecordedChanges;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::DocumentSource;
 use crate::model::ValidationContext;
@@ -24,6 +27,8 @@ pub struct Opened<'t, 'a, 's, 'h> {
     slots: &'s mut [Slot<'h>],
     /// Grants that end when the command is over.
     released: &'s mut Released,
+    /// Present where a block has natives or an expression reads structures of the server.
+    natives: Option<NativePlan<'s>>,
 }
 
 /// Documents that may be written have their defaults.
@@ -52,7 +57,11 @@ impl<'t, 'a, 's, 'h> Opened<'t, 'a, 's, 'h> {
         slots: &'s mut [Slot<'h>],
         released: &'s mut Released,
     ) -> Opened<'t, 'a, 's, 'h> {
-        Opened { context, slots, released }
+        Opened { context, slots, released, natives: None }
+    }
+
+    pub fn with_natives(self, natives: NativePlan<'s>) -> Opened<'t, 'a, 's, 'h> {
+        Opened { natives: Some(natives), ..self }
     }
 
     /// Begins the validation of documents that may be written.
@@ -69,7 +78,12 @@ impl<'t, 'a, 's, 'h> Opened<'t, 'a, 's, 'h> {
                 let edits = request.statements_of(block).iter().any(Statement::may_write);
                 let replaces = block.content.as_ref().is_some_and(|content| content.replaces);
                 if edits || replaces {
-                    slot.begin_validation(edits).map_err(|error| error.text("key", slot.key))?;
+                    if self.context.records_changes {
+                        slot.keep_before(&self.context.recording())
+                            .map_err(|error| request.located_at(error, block.slot))?;
+                    }
+                    slot.begin_validation(edits)
+                        .map_err(|error| request.located_at(error, block.slot))?;
                 }
             }
         }
@@ -97,15 +111,26 @@ impl<'t, 'a, 's, 'h> Prepared<'t, 'a, 's, 'h> {
             ReplyForm::Blocks => {
                 let mut replies = Reply::list(blocks.len());
                 for (number, block) in blocks.iter().enumerate() {
-                    let mut of_block = Reply::list(block.statements.len());
+                    let natives =
+                        block.natives.as_ref().map_or(0, |natives| natives.statements.len());
+                    let mut of_block = Reply::list(block.statements.len() + natives);
                     opened.run_block(&mut running, block, Some(number), &mut of_block)?;
                     replies.push(Reply::Array(of_block));
                 }
                 Reply::Array(replies)
             }
+            ReplyForm::Found => opened.run_found(&mut running)?,
         };
         Ok(Ran { opened, reply })
     }
+}
+
+/// The place of a block of natives in its request.
+#[derive(Clone, Copy)]
+struct NativePlace {
+    number: usize,
+    /// The slot of the document found that it is run for.
+    found: Option<usize>,
 }
 
 /// The state that blocks pass on to later ones, besides the documents.
@@ -117,6 +142,25 @@ struct Running {
 }
 
 impl Opened<'_, '_, '_, '_> {
+    /// Runs the block of each document found, and the natives behind it.
+    #[cold]
+    fn run_found(&mut self, running: &mut Running) -> Result<Reply> {
+        let request = self.context.request;
+        let is_first = |number: usize| request.blocks.get(number).is_none_or(|b| b.found.is_none());
+        let mut documents = Vec::new();
+        let mut of_document = Vec::new();
+        for (number, block) in request.blocks.iter().enumerate() {
+            self.run_block(running, block, Some(number), &mut of_document)?;
+            if is_first(number + 1) {
+                let key = request.keys[block.found.unwrap_or(block.slot)].name;
+                let key = Reply::Text(key.to_vec()).within(request.allowance)?;
+                let replies = Reply::Array(std::mem::take(&mut of_document));
+                documents.push(Reply::Array(vec![key, Reply::Revision, replies]));
+            }
+        }
+        Ok(Reply::Array(documents))
+    }
+
     /// `number` is the block's, where errors name it.
     fn run_block(
         &mut self,
@@ -127,12 +171,59 @@ impl Opened<'_, '_, '_, '_> {
     ) -> Result<()> {
         let context = self.context;
         let Running { scratch, bytes } = running;
+        if let Some(natives) = &block.natives {
+            let place = NativePlace { number: number.unwrap_or(0), found: block.found };
+            return self.run_natives(natives, place, block.slot, bytes, replies);
+        }
         // One document alone is bounded by its editor.
         let bytes = number.map(|_| bytes);
         let ran = self.in_block(scratch, block, |run| run.run(block, bytes, replies));
         ran.map_err(|error| {
             context.refused.set(Some(Refused { slot: block.slot, block: number.or(Some(0)) }));
-            located(error, number, context.request.keys[block.slot].name)
+            context.request.located(error, number, block.slot)
+        })
+    }
+
+    /// Evaluates the natives of a block, to be run when the transaction is committed.
+    #[cold]
+    fn run_natives(
+        &mut self,
+        block: &NativeBlock<'_>,
+        NativePlace { number, found }: NativePlace,
+        slot: usize,
+        bytes: &mut JournalBytes,
+        replies: &mut Vec<Reply>,
+    ) -> Result<()> {
+        let context = self.context;
+        let request = context.request;
+        let planned = self.natives.as_mut().expect("a transaction with natives can read them");
+        let none: &[Slot<'_>] = &[];
+        let key = request.keys[slot];
+        let docs = request.docs.map(|names| {
+            OtherDocuments::new(names, self.slots, key.name, none, Some(planned.access))
+        });
+        let document = found.map(|found| &self.slots[found]);
+        let around = Around {
+            key: document.map_or(key.name, |document| document.key),
+            revision: document.and_then(Slot::revision),
+            args: request.args.map(|args| args.value.view()),
+            docs: docs.as_ref().map(|docs| docs as &dyn DocumentSource),
+            clock: context.clock,
+            limits: &request.settings.expressions,
+            document: &request.settings.document,
+            paths: &request.settings.paths,
+            allowance: request.allowance,
+        };
+        let first = planned.calls.len();
+        let this = document.and_then(Slot::last_view);
+        let target = NativeTarget { number, slot, key_arg: key.arg, around: &around, this };
+        let ran = plan_block(block, &target, planned.calls, replies).and_then(|()| {
+            let written = planned.calls[first..].iter().map(|call| call.words.bytes() as u64);
+            bytes.add_written(context, written.sum())
+        });
+        ran.map_err(|error| {
+            context.refused.set(Some(Refused { slot, block: Some(number) }));
+            request.located(error, Some(number), slot)
         })
     }
 
@@ -148,7 +239,7 @@ impl Opened<'_, '_, '_, '_> {
                 if failed.len() == most || error.code() == ErrorCode::Limit {
                     return if failed.len() == most { Ok(failed) } else { Err(error) };
                 }
-                failed.push(located(error, Some(number), request.keys[block.slot].name));
+                failed.push(request.located(error, Some(number), block.slot));
             }
         }
         Ok(failed)
@@ -166,7 +257,10 @@ impl Opened<'_, '_, '_, '_> {
         let (before, rest) = self.slots.split_at_mut(block.slot);
         let (slot, after) = rest.split_first_mut().expect("a block's slot exists");
         let key = slot.key;
-        let others = request.docs.map(|keys| OtherDocuments::new(keys, before, key, after));
+        let others = request.docs.map(|names| {
+            let natives = self.natives.as_ref().map(|natives| natives.access);
+            OtherDocuments::new(names, before, key, after, natives)
+        });
         slot.set_used();
         let around = Around {
             key,
@@ -175,6 +269,8 @@ impl Opened<'_, '_, '_, '_> {
             docs: others.as_ref().map(|others| others as &dyn DocumentSource),
             clock: context.clock,
             limits: &request.settings.expressions,
+            document: &request.settings.document,
+            paths: &request.settings.paths,
             allowance: request.allowance,
         };
         let run = BlockRun {
@@ -190,16 +286,6 @@ impl Opened<'_, '_, '_, '_> {
     }
 }
 
-/// The part of a command that it was refused for.
-#[cold]
-fn located(error: Error, block: Option<usize>, key: &[u8]) -> Error {
-    let error = match block {
-        Some(block) => error.integer("block", block as i64),
-        None => error,
-    };
-    error.text("key", key)
-}
-
 impl<'t, 'a, 's, 'h> Ran<'t, 'a, 's, 'h> {
     /// Validates documents that changed.
     #[inline(always)]
@@ -208,10 +294,12 @@ impl<'t, 'a, 's, 'h> Ran<'t, 'a, 's, 'h> {
         if context.request.replaying {
             return Ok(Validated(self));
         }
+        let mut any_model = false;
         for (number, slot) in self.opened.slots.iter_mut().enumerate() {
             if !slot.has_model() {
                 continue;
             }
+            any_model = true;
             let validation = ValidationContext {
                 key: slot.key,
                 revision: slot.revision(),
@@ -221,14 +309,28 @@ impl<'t, 'a, 's, 'h> Ran<'t, 'a, 's, 'h> {
             };
             slot.validate(&validation).map_err(|error| {
                 context.refused.set(Some(Refused { slot: number, block: None }));
-                error.text("key", slot.key)
+                context.request.located_at(error, number)
             })?;
+        }
+        if any_model && context.unique_among.is_some() {
+            unique::check(context, self.opened.slots)?;
         }
         Ok(Validated(self))
     }
 }
 
 impl<'t, 'a, 's, 'h> Validated<'t, 'a, 's, 'h> {
+    /// Refuses natives that the server would refuse.
+    #[inline(always)]
+    pub fn check_natives(&self) -> Result<()> {
+        let Some(natives) = &self.0.opened.natives else { return Ok(()) };
+        natives.check().map_err(|(error, refused)| {
+            let context = self.0.opened.context;
+            context.refused.set(Some(refused));
+            context.request.located(error, refused.block, refused.slot)
+        })
+    }
+
     /// Gives documents that changed their revisions, from `next` on, and fills them in where the reply asks for
     /// one.
     #[inline(always)]
@@ -244,6 +346,13 @@ impl<'t, 'a, 's, 'h> Validated<'t, 'a, 's, 'h> {
                     reply.fill_revision(slots[block.slot].numbered());
                 }
             }
+            (Reply::Array(replies), ReplyForm::Found) => {
+                let now_us = ran.opened.context.clock.read();
+                let documents = blocks.iter().filter(|block| block.found.is_none());
+                for (block, reply) in documents.zip(replies) {
+                    reply.fill_revision(slots[block.slot].numbered_at(now_us));
+                }
+            }
             (reply, _) => reply.fill_revision(slots[0].numbered()),
         }
         let highest = (upcoming > next).then(|| upcoming - 1);
@@ -256,9 +365,26 @@ impl Numbered<'_, '_, '_, '_> {
         &self.ran.reply
     }
 
+    /// The changes for the streams of their models.
+    #[cold]
+    pub fn changes(&mut self) -> Result<Option<Box<RecordedChanges>>> {
+        let context = self.ran.opened.context;
+        let (recording, mut changes) = (context.recording(), Vec::new());
+        for (number, slot) in self.ran.opened.slots.iter_mut().enumerate() {
+            slot.record(&recording, &mut changes)
+                .map_err(|error| context.request.located_at(error, number))?;
+        }
+        Ok((!changes.is_empty()).then(|| Box::new(RecordedChanges(changes))))
+    }
+
     /// Ends the possibility to revert. Calls with what is left to do for each key, in their order.
     #[inline(always)]
-    pub fn commit(self, token: Option<Token>, mut each: impl FnMut(Committed)) -> Decision {
+    pub fn commit(
+        self,
+        token: Option<Token>,
+        changes: Option<Box<RecordedChanges>>,
+        mut each: impl FnMut(Committed),
+    ) -> Decision {
         let Ran { opened, reply } = self.ran;
         let now_us = match opened.context.request.replaying {
             // A replica is sent times to live.
@@ -266,7 +392,7 @@ impl Numbered<'_, '_, '_, '_> {
             false => opened.context.clock.read(),
         };
         opened.slots.iter_mut().for_each(|slot| each(slot.commit(now_us)));
-        Decision { reply, highest: self.highest, token }
+        Decision { reply, highest: self.highest, token, changes }
     }
 }
 
@@ -277,4 +403,6 @@ pub struct Decision {
     pub highest: Option<u64>,
     /// The record of the reply.
     pub token: Option<Token>,
+    /// Entries for change streams.
+    pub changes: Option<Box<RecordedChanges>>,
 }

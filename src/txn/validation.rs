@@ -74,6 +74,11 @@ impl<'h> Validation<'h> {
         Some(definition.version)
     }
 
+    /// Returns true if the places that change are noted.
+    pub fn tracks_changes(&self) -> bool {
+        self.extent == Extent::Changes
+    }
+
     pub fn definition(&self) -> Option<&Definition> {
         self.definition.get()
     }

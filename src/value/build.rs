@@ -5,12 +5,11 @@
 
 use std::cell::Cell;
 
-use hashbrown::HashSet;
-
 use super::chunks::{Child, ChildName, Gather, RUN_BYTES_MAX};
-use super::leaf::Leaf;
+use super::leaf::{Leaf, LeafRef};
 use super::limits::Limits;
-use super::names::{Mark, Sequence};
+use super::member_index;
+use super::names::{Mark, NameId, Sequence};
 use super::number::Number;
 use super::object::{LargeObject, SlotName};
 use super::pack::{self, HEADER_BYTES};
@@ -52,8 +51,6 @@ pub struct ValueBuilder {
     depth: u32,
     /// A name was repeated: what was counted is more than what there is.
     recount: bool,
-    /// Flag: no object repeats a name, as in a value that was built already.
-    distinct: bool,
 }
 
 /// The buffers of a builder. They are empty between values.
@@ -61,8 +58,7 @@ pub struct ValueBuilder {
 struct BuildBuffers {
     buffer: Vec<u8>,
     frames: Vec<OpenContainer>,
-    /// The mark of each name in each open object with not many of them, to notice repeated names. Two names
-    /// with one mark are taken for repeated, which costs time and changes nothing.
+    /// The mark of each name in each open object: to notice repeated names, and for the index of a large object.
     seen: Vec<Mark>,
 }
 
@@ -84,9 +80,15 @@ impl BuildBuffers {
         self.buffer.clear();
         self.frames.clear();
         self.seen.clear();
-        self.buffer.shrink_to(KEEP);
-        self.frames.shrink_to(KEEP / size_of::<OpenContainer>());
-        self.seen.shrink_to(KEEP / size_of::<Mark>());
+        if self.buffer.capacity() > KEEP {
+            self.buffer.shrink_to(KEEP);
+        }
+        if self.frames.capacity() > KEEP / size_of::<OpenContainer>() {
+            self.frames.shrink_to(KEEP / size_of::<OpenContainer>());
+        }
+        if self.seen.capacity() > KEEP / size_of::<Mark>() {
+            self.seen.shrink_to(KEEP / size_of::<Mark>());
+        }
         let _ = SPARE.try_with(|spare| spare.set(self));
     }
 }
@@ -103,33 +105,42 @@ struct OpenContainer {
     /// The children in the buffer.
     count: usize,
     seen_start: usize,
+    /// The low bits of the marks in `seen`, as a set.
+    bits: u64,
     /// Where the child begins that comes next, or the last one did: its name, in an object.
     child_at: usize,
     object: bool,
     tree: Option<Tree>,
-    /// It left the packed form for another reason than its size.
-    repack: bool,
+    /// Flag: two of the first names have one mark. They are repeated, or, seldom, only have the same mark.
+    alike: bool,
 }
 
 enum Tree {
     Array(Gather<()>),
-    /// With the marks of all names, once there are many.
-    Object(Gather<SlotName>, HashSet<Mark>),
-    /// A name was repeated or is too long: each member is looked up, and none is in the buffer.
-    Careful(LargeObject, Option<Box<str>>),
+    /// With the name of the member whose value comes next, where it is too long to be packed.
+    Object(Gather<SlotName>, Option<Box<str>>),
 }
 
-/// From so many members on the marks of their names are hashed.
-const HASHED_FROM: usize = 64;
+/// Up to so many names of an object are compared as they come, and more of them when the object ends.
+const COMPARED_AT_ONCE_MAX: usize = 24;
 
 impl OpenContainer {
+    /// Counts a child that is complete at the end of the buffer. Returns true if there is more than a leaf or a run
+    /// may have.
+    #[inline(always)]
+    fn is_full_with_child(&mut self, end: usize) -> bool {
+        self.count += 1;
+        let most = if self.tree.is_none() { pack::LEAF_BYTES_MAX } else { RUN_BYTES_MAX };
+        end - self.start > most
+    }
+
     /// Moves `count` children, those before `end`, out of the buffer; what is behind moves up.
     fn take_runs(&mut self, buffer: &mut Vec<u8>, end: usize, count: usize) {
         let content = self.start + HEADER_BYTES;
         let bytes = &buffer[content..end];
         let one_run = HEADER_BYTES + bytes.len() <= RUN_BYTES_MAX;
         let tree = self.tree.get_or_insert_with(|| match self.object {
-            true => Tree::Object(Gather::new(), HashSet::new()),
+            true => Tree::Object(Gather::new(), None),
             false => Tree::Array(Gather::new()),
         });
         match tree {
@@ -138,24 +149,41 @@ impl OpenContainer {
             Tree::Array(items) => items.push_packed(bytes),
             Tree::Object(members, _) if one_run => members.push_run(bytes, count),
             Tree::Object(members, _) => members.push_packed(bytes),
-            Tree::Careful(..) => unreachable!("no member of a careful object is in the buffer"),
         }
         buffer.drain(content..end);
         self.child_at = content;
     }
 
-    /// Returns true if the object has a name of this mark already; else notes the mark.
-    fn repeats(&mut self, mark: Mark, seen: &mut Vec<Mark>) -> bool {
-        match &mut self.tree {
-            Some(Tree::Object(_, marks)) if !marks.is_empty() => return !marks.insert(mark),
-            _ if seen[self.seen_start..].contains(&mark) => return true,
-            Some(Tree::Object(_, marks)) if seen.len() - self.seen_start >= HASHED_FROM => {
-                marks.extend(seen.drain(self.seen_start..));
-                marks.insert(mark);
-            }
-            _ => seen.push(mark),
+    /// Notes the mark of the next name.
+    #[inline(always)]
+    fn note(&mut self, mark: Mark, seen: &mut Vec<Mark>) {
+        // Most marks of a small object differ from all others in these few bits already.
+        let bit = 1 << (mark.get() % u64::BITS);
+        if self.bits & bit != 0 {
+            self.compare(mark, &seen[self.seen_start..]);
         }
-        false
+        self.bits |= bit;
+        seen.push(mark);
+    }
+
+    #[inline]
+    fn compare(&mut self, mark: Mark, first: &[Mark]) {
+        if first.len() < COMPARED_AT_ONCE_MAX {
+            member_index::count_compared(first.len());
+            self.alike |= first.contains(&mark);
+        }
+    }
+
+    /// Returns true if two names of the object, whose marks these are, may be the same.
+    #[inline]
+    fn has_alike(&self, marks: &[Mark]) -> bool {
+        self.alike || marks.len() > COMPARED_AT_ONCE_MAX && member_index::has_alike(marks)
+    }
+
+    /// Returns true if the next child cannot be packed because of its name.
+    #[inline]
+    fn has_long_name(&self) -> bool {
+        matches!(self.tree, Some(Tree::Object(_, Some(_))))
     }
 }
 
@@ -169,7 +197,6 @@ impl ValueBuilder {
             size: 0,
             depth: 0,
             recount: false,
-            distinct: false,
         }
     }
 
@@ -209,6 +236,19 @@ impl ValueBuilder {
         Ok(())
     }
 
+    /// A string: the `len` bytes behind the first one of a block. `text` gives it in another form.
+    #[inline(always)]
+    pub(super) fn block_string<'t, const N: usize>(
+        &mut self,
+        block: [u8; N],
+        len: usize,
+        text: impl FnOnce() -> &'t str,
+    ) -> Result<()> {
+        self.grow((2 + len as u64).max(SCALAR_BYTES))?;
+        self.scalar(|out| pack::write_block_string(block, len, out), || Value::string(text()));
+        Ok(())
+    }
+
     pub fn begin_array(&mut self) -> Result<()> {
         self.begin(false)
     }
@@ -230,11 +270,22 @@ impl ValueBuilder {
             start,
             count: 0,
             seen_start,
+            bits: 0,
             child_at: start + HEADER_BYTES,
             object,
             tree: None,
-            repack: false,
+            alike: false,
         });
+        Ok(())
+    }
+
+    /// A packed container that was checked: its names are distinct, and this is its size and its depth.
+    pub(super) fn packed(&mut self, node: &[u8], size: u64, depth: u32) -> Result<()> {
+        let depth = self.scratch.frames.len() as u32 + depth;
+        self.limits.check_depth(depth)?;
+        self.depth = self.depth.max(depth);
+        self.grow(size)?;
+        self.push_leaf(LeafRef::new(node));
         Ok(())
     }
 
@@ -242,81 +293,104 @@ impl ValueBuilder {
     #[inline]
     pub fn name(&mut self, name: &str) -> Result<()> {
         self.grow(text_size(name.into()))?;
-        let frame = self.scratch.frames.last_mut().expect("a name stands in an object");
-        if matches!(frame.tree, Some(Tree::Careful(..))) {
-            return self.name_carefully(name);
-        }
         let (id, mark) = self.names.admit(name);
-        let repeated = !self.distinct && frame.repeats(mark, &mut self.scratch.seen);
-        if repeated || name.len() > pack::STRING_BYTES_MAX {
-            frame.repack |= repeated;
-            self.be_careful();
-            return self.name_carefully(name);
-        }
-        frame.child_at = self.scratch.buffer.len();
+        self.admitted_name(name, id, mark);
+        Ok(())
+    }
+
+    /// Takes the name of the member whose value comes next from the beginning of a JSON text, where that is the
+    /// one that is likely. Returns the bytes that it takes there, with its colon.
+    #[inline(always)]
+    pub(super) fn predicted_name(&mut self, json: &[u8]) -> Result<Option<usize>> {
+        let Some((id, name, mark, len)) = self.names.predict(json) else { return Ok(None) };
+        self.grow(text_size(name.into()))?;
+        self.admitted_name(name, Some(id), mark);
+        Ok(Some(len))
+    }
+
+    #[inline(always)]
+    fn admitted_name(&mut self, name: &str, id: Option<NameId>, mark: Mark) {
+        let BuildBuffers { buffer, frames, seen } = &mut self.scratch;
+        let frame = frames.last_mut().expect("a name stands in an object");
+        frame.note(mark, seen);
+        frame.child_at = buffer.len();
         match id {
-            Some(id) => pack::write_name_id(id, &mut self.scratch.buffer),
-            None => pack::write_name_text(name.as_bytes(), &mut self.scratch.buffer),
+            Some(id) => pack::write_name_id(id, buffer),
+            None if name.len() > pack::STRING_BYTES_MAX => self.long_name(name),
+            None => pack::write_name_text(name.as_bytes(), buffer),
         }
-        Ok(())
     }
 
-    /// Every member of the object on top is looked up from now on.
+    /// A member whose name is too long to be packed is a chunk of its own.
     #[cold]
-    fn be_careful(&mut self) {
-        let buffer = &mut self.scratch.buffer;
-        let frame = self.scratch.frames.last_mut().expect("a name stands in an object");
-        let mut members = match frame.tree.take() {
-            Some(Tree::Object(members, _)) => members,
-            _ => Gather::new(),
+    fn long_name(&mut self, name: &str) {
+        let BuildBuffers { buffer, frames, .. } = &mut self.scratch;
+        let frame = frames.last_mut().expect("a name stands in an object");
+        frame.take_runs(buffer, buffer.len(), frame.count);
+        frame.count = 0;
+        let Some(Tree::Object(_, long)) = &mut frame.tree else {
+            unreachable!("the frame is an object's tree")
         };
-        members.push_packed(&buffer[frame.start + HEADER_BYTES..]);
-        buffer.truncate(frame.start);
-        frame.tree = Some(Tree::Careful(LargeObject::new(members.finish()), None));
-    }
-
-    #[cold]
-    fn name_carefully(&mut self, name: &str) -> Result<()> {
-        let frame = self.scratch.frames.last_mut().expect("a name stands in an object");
-        let Some(Tree::Careful(object, awaited)) = &mut frame.tree else {
-            unreachable!("the object is careful")
-        };
-        self.recount |= object.find(name).is_some();
-        *awaited = Some(name.into());
-        Ok(())
+        *long = Some(name.into());
     }
 
     /// Closes the container opened last.
     pub fn end(&mut self) {
-        let mut frame = self.scratch.frames.pop().expect("a container is open");
-        self.scratch.seen.truncate(frame.seen_start);
-        let Some(tree) = frame.tree.take() else {
-            pack::close_container(frame.start, frame.count, &mut self.scratch.buffer);
-            if self.keeps_packed() {
-                return self.count_child();
+        let BuildBuffers { buffer, frames, seen } = &mut self.scratch;
+        let mut frame = frames.pop().expect("a container is open");
+        let marks = &seen[frame.seen_start..];
+        let is_small = frame.tree.is_none();
+        if is_small {
+            if !frame.has_alike(marks) {
+                seen.truncate(frame.seen_start);
+                pack::close_container(frame.start, frame.count, buffer);
+                return self.end_packed(frame.start);
             }
-            let value = Value(Repr::Leaf(Leaf::new(&self.scratch.buffer[frame.start..])));
-            self.scratch.buffer.truncate(frame.start);
-            return self.push(value);
-        };
-        let rest = self.scratch.buffer.get(frame.start + HEADER_BYTES..).unwrap_or_default();
-        let value = match tree {
+            frame.take_runs(buffer, buffer.len(), frame.count);
+        }
+        let rest = buffer.get(frame.start + HEADER_BYTES..).unwrap_or_default();
+        let mut repeats = false;
+        let value = match frame.tree.take().expect("the frame is a tree") {
             Tree::Array(mut items) => {
                 items.push_packed(rest);
                 Value(Repr::Array(Box::new(LargeArray::from(items.finish()))))
             }
             Tree::Object(mut members, _) => {
                 members.push_packed(rest);
-                Value(Repr::Object(Box::new(LargeObject::new(members.finish()))))
+                let (object, repeated) = LargeObject::of_marked(members.finish(), marks);
+                repeats = repeated;
+                Value(Repr::Object(Box::new(object)))
             }
-            Tree::Careful(object, _) => Value(Repr::Object(Box::new(object))),
         };
-        self.scratch.buffer.truncate(frame.start);
-        if frame.repack {
-            self.copy(value.view());
-        } else {
-            self.push(value);
+        seen.truncate(frame.seen_start);
+        buffer.truncate(frame.start);
+        self.recount |= repeats;
+        let again = if is_small || repeats { value.packed_again() } else { None };
+        match again {
+            Some(leaf) => self.push_leaf(leaf.get()),
+            None => self.push(value),
         }
+    }
+
+    /// A packed container at the end of the buffer is closed.
+    #[inline]
+    fn end_packed(&mut self, start: usize) {
+        if self.keeps_packed() {
+            return self.count_child();
+        }
+        let value = Value(Repr::Leaf(Leaf::new(&self.scratch.buffer[start..])));
+        self.scratch.buffer.truncate(start);
+        self.push(value)
+    }
+
+    /// Adds a packed container that is complete.
+    fn push_leaf(&mut self, leaf: LeafRef<'_>) {
+        if !self.keeps_packed() {
+            return self.push(Value(Repr::Leaf(Leaf::new(leaf.node()))));
+        }
+        self.begin_child();
+        self.scratch.buffer.extend_from_slice(leaf.node());
+        self.count_child();
     }
 
     /// The value, when everything was closed.
@@ -328,7 +402,7 @@ impl ValueBuilder {
         Measured { value, size: self.size, depth: self.depth }
     }
 
-    #[inline]
+    #[inline(always)]
     fn grow(&mut self, size: u64) -> Result<()> {
         self.size += size;
         self.limits.check_bytes(self.size)
@@ -338,17 +412,23 @@ impl ValueBuilder {
     #[inline]
     fn keeps_packed(&self) -> bool {
         let top = self.scratch.frames.last();
-        top.is_some_and(|frame| !matches!(frame.tree, Some(Tree::Careful(..))))
+        top.is_some_and(|frame| !frame.has_long_name())
     }
 
-    #[inline]
+    #[inline(always)]
     fn scalar(&mut self, write: impl FnOnce(&mut Vec<u8>), make: impl FnOnce() -> Value) {
-        if self.keeps_packed() {
-            self.begin_child();
-            write(&mut self.scratch.buffer);
-            self.count_child();
-        } else {
-            self.push(make());
+        // The container on top is looked at once.
+        let BuildBuffers { buffer, frames, .. } = &mut self.scratch;
+        let frame = match frames.last_mut() {
+            Some(frame) if !frame.has_long_name() => frame,
+            _ => return self.push(make()),
+        };
+        if !frame.object {
+            frame.child_at = buffer.len();
+        }
+        write(buffer);
+        if frame.is_full_with_child(buffer.len()) {
+            self.end_run();
         }
     }
 
@@ -367,10 +447,7 @@ impl ValueBuilder {
     #[inline]
     fn count_child(&mut self) {
         let frame = self.scratch.frames.last_mut().expect("a packed container is open");
-        frame.count += 1;
-        let used = self.scratch.buffer.len() - frame.start;
-        let most = if frame.tree.is_none() { pack::LEAF_BYTES_MAX } else { RUN_BYTES_MAX };
-        if used > most {
+        if frame.is_full_with_child(self.scratch.buffer.len()) {
             self.end_run();
         }
     }
@@ -391,9 +468,10 @@ impl ValueBuilder {
             self.root = Some(value);
             return;
         };
-        if let Some(Tree::Careful(object, awaited)) = &mut frame.tree {
-            let name = awaited.take().expect("a value in an object follows a name");
-            return object.set(&name, value);
+        if let Some(Tree::Object(members, long)) = &mut frame.tree
+            && let Some(name) = long.take()
+        {
+            return members.push(Child::One(SlotName::Text(name), value));
         }
         let child_at = if frame.object { frame.child_at } else { buffer.len() };
         frame.take_runs(buffer, child_at, frame.count);
@@ -404,20 +482,8 @@ impl ValueBuilder {
             Tree::Object(members, _) => {
                 members.push(Child::new(SlotName::read(&buffer[content..]), value));
             }
-            Tree::Careful(..) => unreachable!("a careful object has been given the value"),
         }
         buffer.truncate(content);
-    }
-
-    /// Replays a value as events, without counting it again. Its names are not compared again either: two with
-    /// one mark would make the copy careful in turn, and it would be copied without end.
-    fn copy(&mut self, view: View<'_>) {
-        let (size, recount) = (self.size, self.recount);
-        let limits = std::mem::replace(&mut self.limits, Limits::NONE);
-        self.distinct = true;
-        self.events(view).expect("a value within limits is copied without any");
-        self.distinct = false;
-        (self.size, self.recount, self.limits) = (size, recount, limits);
     }
 
     /// A whole value at once.
@@ -499,7 +565,7 @@ pub fn object<'a>(members: impl IntoIterator<Item = (Text<'a>, View<'a>)>) -> Va
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::parse;
+    use crate::value::{parse, print};
 
     /// Address of the array that stands below `names`.
     fn address_below(mut view: View<'_>, names: &[&str]) -> usize {
@@ -553,6 +619,76 @@ mod tests {
                 assert_eq!(made.size, made.value.view().size());
                 assert_eq!(made.depth, made.value.view().depth());
             }
+        }
+    }
+    /// The members that remain of some with these names and values: the last value in the first place.
+    fn remaining(members: &[(String, String)]) -> Vec<(&str, &str)> {
+        let (mut all, mut places) = (Vec::new(), std::collections::HashMap::new());
+        for (name, value) in members {
+            let at = *places.entry(name).or_insert_with(|| {
+                all.push((&**name, ""));
+                all.len() - 1
+            });
+            all[at].1 = value;
+        }
+        all
+    }
+
+    #[test]
+    fn of_repeated_names_the_last_value_takes_the_first_place() {
+        let large = format!("[{}]", vec!["7"; 2000].join(","));
+        let values = ["1", "null", "[1,{\"b\":2}]", "{}", "\"0123456789\"", &large];
+        let long = "n".repeat(1100);
+        let mut state = 7_u64;
+        let mut draw = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % below
+        };
+        for count in (1_usize..70).chain([120, 500, 511, 512, 513, 600, 3000]) {
+            for different in [1, 2, 10, count.div_ceil(2), 20 * count] {
+                let kinds = [1, 5, 6][draw(3)];
+                let member = |_| {
+                    let name = match draw(100) {
+                        0 => format!("{long}{}", draw(2)),
+                        _ => format!("{}", draw(different)),
+                    };
+                    (name, values[draw(kinds)].to_owned())
+                };
+                let members: Vec<_> = (0..count).map(member).collect();
+                let text = |members: &mut dyn Iterator<Item = (&str, &str)>| {
+                    let all: Vec<_> = members.map(|(n, v)| format!("\"{n}\":{v}")).collect();
+                    format!("{{{}}}", all.join(","))
+                };
+                let given = text(&mut members.iter().map(|(n, v)| (&**n, &**v)));
+                let rest = text(&mut remaining(&members).into_iter());
+                for (given, rest) in
+                    [(&given, &rest), (&format!("[0,{given},1]"), &format!("[0,{rest},1]"))]
+                {
+                    let made = parse::json(given.as_bytes(), &Limits::NONE).unwrap();
+                    let direct = parse::json(rest.as_bytes(), &Limits::NONE).unwrap();
+                    assert_eq!(format!("{:?}", made.value), **rest, "{given}");
+                    assert_eq!((made.size, made.depth), (direct.size, direct.depth));
+                    assert_eq!(made.value.is_tree(), direct.value.is_tree(), "{given}");
+                }
+                let made = parse::json(given.as_bytes(), &Limits::NONE).unwrap();
+                let object = made.value.view().as_object().unwrap();
+                for (name, value) in remaining(&members) {
+                    assert_eq!(print::to_string(object.get(name).unwrap()), value);
+                }
+                assert!(object.get("no such name").is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn some_hundred_names_are_compared_with_few_each() {
+        for count in [30, 100, 400, 511] {
+            let members: Vec<_> = (0..count).map(|nth| format!("\"n{nth}\":1")).collect();
+            let text = format!("{{{}}}", members.join(","));
+            let before = member_index::COMPARED.get();
+            parse::json(text.as_bytes(), &Limits::NONE).unwrap();
+            let compared = member_index::COMPARED.get() - before;
+            assert!(compared < 12 * count, "{compared} comparisons of marks for {count} names");
         }
     }
 }

@@ -146,6 +146,14 @@ impl<N: ChildName> Child<'_, N> {
         }
     }
 
+    /// The same child in memory of its own.
+    pub fn into_owned(self) -> Child<'static, N> {
+        match self {
+            Child::Packed(bytes) => Child::Packed(bytes.into_owned().into()),
+            Child::One(name, value) => Child::One(name, value),
+        }
+    }
+
     fn into_part(self) -> ChunkContent<N> {
         match self {
             Child::Packed(bytes) => ChunkContent::Run(Leaf::of_children(N::TAG, &bytes, 1)),

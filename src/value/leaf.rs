@@ -18,12 +18,40 @@ pub struct LeafRef<'a>(&'a [u8]);
 
 /// Where a node stands inside a leaf: the byte range of the node itself (for an object's member
 /// with its name in front) and the headers of the containers around it, outermost first.
+#[derive(Clone)]
 pub struct NodeRange {
     pub headers: SmallVec<[u16; 8]>,
     pub start: usize,
     /// Where the value begins; `start` unless a name stands before it.
     pub value: usize,
     pub end: usize,
+}
+
+/// The way from the root of a leaf to a node in it, kept while a path is looked up, so that a change of the node
+/// need not find it a second time.
+#[derive(Default)]
+pub struct PackedWay {
+    headers: SmallVec<[u16; 8]>,
+    start: usize,
+    end: usize,
+}
+
+impl PackedWay {
+    /// Goes on to the child whose value stands at `start..end` of the body of the container reached so far.
+    #[inline]
+    pub(super) fn step(&mut self, start: usize, end: usize) {
+        let header = self.start;
+        self.headers.push(header as u16);
+        self.start = header + HEADER_BYTES + start;
+        self.end = header + HEADER_BYTES + end;
+    }
+
+    /// The node that was reached; none at the root, which is no node inside a leaf.
+    #[inline]
+    pub(super) fn into_node(self) -> Option<NodeRange> {
+        let PackedWay { headers, start, end } = self;
+        (!headers.is_empty()).then_some(NodeRange { headers, start, value: start, end })
+    }
 }
 
 /// The way to a node inside a leaf.

@@ -24,6 +24,7 @@ impl Limits {
     /// Only what the representation itself cannot exceed.
     pub const NONE: Limits = Limits { depth: DEPTH_MAX, bytes: BYTES_MAX };
 
+    #[inline]
     pub fn check_depth(&self, depth: u32) -> Result<()> {
         if depth > self.depth {
             return Err(Error::limit(limit::DEPTH, self.depth.into()));
@@ -31,6 +32,7 @@ impl Limits {
         Ok(())
     }
 
+    #[inline]
     pub fn check_bytes(&self, bytes: u64) -> Result<()> {
         if bytes > self.bytes {
             return Err(Error::limit(limit::DOCUMENT_BYTES, self.bytes));

@@ -6,6 +6,7 @@
 //! caller compares names.
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::names::Mark;
 
@@ -36,7 +37,33 @@ fn byte(mark: Mark) -> u8 {
     (mark.get() >> 24) as u8
 }
 
+/// Positions of two members whose names have one mark, the first one with that mark in front.
+pub type AlikeMembers = (u32, u32);
+
 impl MemberIndex {
+    /// The index of an object without holes, by the marks of its members. Adds those that have the mark of another
+    /// member before them, and leaves them out: [`MemberIndex::add_alike`] adds one.
+    pub fn of_marks(marks: &[Mark], alike: &mut Vec<AlikeMembers>) -> MemberIndex {
+        if marks.len() >= TABLE_FROM {
+            return MemberIndex::Table(table_of(marks, alike));
+        }
+        if has_alike(marks) {
+            table_of(marks, alike);
+        }
+        match marks.len() {
+            0..MARKED_FROM => MemberIndex::None,
+            _ => MemberIndex::Marks(marks.iter().map(|mark| byte(*mark)).collect()),
+        }
+    }
+
+    /// Adds a member that was left out and has another name than all others.
+    pub fn add_alike(&mut self, position: u32, mark: Mark) {
+        if let MemberIndex::Table(table) = self {
+            let rehash = |_: &u32| unreachable!("the table has room");
+            table.insert_unique(hash(mark), position, rehash);
+        }
+    }
+
     /// The index of an object of `live` members in `slots`. `members` gives their positions and marks.
     pub fn new(
         live: usize,
@@ -131,4 +158,59 @@ impl MemberIndex {
             MemberIndex::Table(table) => table.allocation_size(),
         }
     }
+}
+
+/// The first position of each mark.
+fn table_of(marks: &[Mark], alike: &mut Vec<AlikeMembers>) -> HashTable<u32> {
+    let mut table = HashTable::with_capacity(marks.len() + 1);
+    for (position, mark) in (0..).zip(marks) {
+        let is_it = |at: &u32| {
+            count_compared(1);
+            marks[*at as usize] == *mark
+        };
+        let rehash = |_: &u32| unreachable!("the table has room");
+        match table.entry(hash(*mark), is_it, rehash) {
+            Entry::Vacant(vacant) => drop(vacant.insert(position)),
+            Entry::Occupied(first) => alike.push((*first.get(), position)),
+        }
+    }
+    table
+}
+
+/// Returns true if two of the marks, fewer than those of a table, are equal.
+pub fn has_alike(marks: &[Mark]) -> bool {
+    match marks.len() {
+        0..=64 => has_alike_within::<128>(marks),
+        _ => has_alike_within::<{ 2 * TABLE_FROM }>(marks),
+    }
+}
+
+/// Open addressing in `SLOTS` slots, a power of two, of positions counted from one.
+fn has_alike_within<const SLOTS: usize>(marks: &[Mark]) -> bool {
+    let mut table = [0_u16; SLOTS];
+    for (nth, mark) in (1..).zip(marks) {
+        let mut slot = mark.get() as usize % SLOTS;
+        while table[slot] != 0 {
+            count_compared(1);
+            if marks[usize::from(table[slot]) - 1] == *mark {
+                return true;
+            }
+            slot = (slot + 1) % SLOTS;
+        }
+        table[slot] = nth;
+    }
+    false
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Comparisons of two marks while objects were built.
+    pub static COMPARED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Counts comparisons of marks, for tests.
+#[inline(always)]
+pub fn count_compared(_count: usize) {
+    #[cfg(test)]
+    COMPARED.with(|compared| compared.set(compared.get() + _count as u64));
 }

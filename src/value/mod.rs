@@ -24,9 +24,11 @@ pub mod number;
 mod object;
 mod pack;
 pub mod parse;
+pub mod patch;
 pub mod print;
 mod quote;
 mod root;
+mod saved;
 mod text_place;
 mod tree;
 mod view;
@@ -34,9 +36,11 @@ pub mod wire;
 pub mod work;
 
 pub use build::{Measured, ValueBuilder, array, nested, nested_size, object};
+pub use leaf::PackedWay;
 pub use limits::Limits;
 pub use number::{NO_SUCH_DOUBLE, Number, exact_double};
 pub use root::{ROOT_BYTES, Root, Tail};
+pub use saved::FileNames;
 pub use tree::{Relocate, Value};
 pub use view::{ArrayView, Items, Kind, Members, ObjectView, Text, View};
 

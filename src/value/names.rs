@@ -9,11 +9,14 @@
 //! member names that are really data (user ids, dates) do not use the table up. Once it is full,
 //! names are stored in the documents themselves, as they are in a Redis hash.
 //!
-//! Numbers are private to this process: nothing that leaves it (RDB, AOF, replication) may hold one.
+//! Numbers are private to this process: nothing that leaves it (DUMP, AOF, replication) may hold one, but an RDB file,
+//! which has a table of the names ([`super::saved`]).
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
+
+use super::quote::BLOCK;
 
 /// Names the table can hold. One number of 14 bits is left for [`NameId::NONE`].
 pub const NAMES_MAX: usize = (1 << 14) - 1;
@@ -23,9 +26,10 @@ pub const NAME_BYTES_MAX: usize = 63;
 pub const SIGHTINGS: u8 = 8;
 
 const INDEX_SLOTS: usize = 1 << 16;
-const SKETCH_SLOTS: usize = 1 << 14;
+/// Twice as many as there are sightings in a period, so that different names seldom add up in one counter.
+const SKETCH_SLOTS: usize = 1 << 17;
 /// After so many sightings all counters are halved, so that rare names do not add up over days.
-const SKETCH_PERIOD: u32 = SKETCH_SLOTS as u32 * 4;
+const SKETCH_PERIOD: u32 = 1 << 16;
 const EMPTY: u32 = 0;
 const SUCCESSOR_SLOTS: usize = 1 << 10;
 
@@ -61,11 +65,10 @@ impl NameId {
 
     /// The name as it is printed before a member's value: quoted, escaped and with the colon. The
     /// bytes are longer than that, by no more than it takes to copy whole blocks of
-    /// [`PRINTED_BLOCK`]; the second is where the name ends.
+    /// [`BLOCK`]; the second is where the name ends.
     #[inline]
     pub(super) fn printed(self) -> (&'static [u8], usize) {
-        let entry = self.entry();
-        (entry.printed, entry.printed_len.into())
+        self.entry().printed()
     }
 
     #[inline]
@@ -75,9 +78,6 @@ impl NameId {
             .expect("a packed name number was handed out by this table")
     }
 }
-
-/// The size of the blocks that printed names are copied in.
-pub(super) const PRINTED_BLOCK: usize = 16;
 
 struct SharedName {
     text: &'static str,
@@ -106,13 +106,18 @@ impl Mark {
 }
 
 impl SharedName {
+    #[inline]
+    fn printed(&self) -> (&'static [u8], usize) {
+        (self.printed, self.printed_len.into())
+    }
+
     /// Where the name needs no escape, text and printed form share one buffer.
     fn new(name: &str, mark: Mark) -> SharedName {
-        let mut printed = Vec::with_capacity(name.len() + 3 + PRINTED_BLOCK);
+        let mut printed = Vec::with_capacity(name.len() + 3 + BLOCK);
         super::quote::string(name.as_bytes(), &mut printed);
         printed.push(b':');
         let printed_len = printed.len();
-        let blocks_len = printed_len.next_multiple_of(PRINTED_BLOCK);
+        let blocks_len = printed_len.next_multiple_of(BLOCK);
         let text_start = if printed_len == name.len() + 3 {
             1
         } else {
@@ -134,6 +139,8 @@ static ENTRIES: [OnceLock<SharedName>; NAMES_MAX] = [const { OnceLock::new() }; 
 static INDEX: [AtomicU32; INDEX_SLOTS] = [const { AtomicU32::new(EMPTY) }; INDEX_SLOTS];
 static SKETCH: [AtomicU8; SKETCH_SLOTS] = [const { AtomicU8::new(0) }; SKETCH_SLOTS];
 static SIGHTED: AtomicU32 = AtomicU32::new(0);
+/// Flag: no more names are admitted.
+static FULL: AtomicBool = AtomicBool::new(false);
 /// How many names there are.
 static GROW: Mutex<usize> = Mutex::new(0);
 /// Which name came after which the last time: a guess, whoever wrote it.
@@ -143,6 +150,43 @@ static SUCCESSORS: [AtomicU16; SUCCESSOR_SLOTS] = [const { AtomicU16::new(0) }; 
 fn hash(name: &str) -> u64 {
     static HASHER: OnceLock<foldhash::fast::RandomState> = OnceLock::new();
     HASHER.get_or_init(foldhash::fast::RandomState::default).hash_one(name.as_bytes())
+}
+
+/// A name that is looked up again and again: its hash, and its number once it has one, are kept with it. Numbers
+/// never change, and the table never forgets one.
+#[derive(Debug)]
+pub struct KeptName {
+    text: Box<str>,
+    hash: u64,
+    number: AtomicU16,
+}
+
+impl KeptName {
+    pub fn new(text: &str) -> KeptName {
+        KeptName { text: text.into(), hash: hash(text), number: AtomicU16::new(NameId::NONE.0) }
+    }
+
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// As [`find_marked`].
+    #[inline]
+    pub(super) fn find_marked(&self) -> (Option<NameId>, Mark) {
+        let known = NameId(self.number.load(Ordering::Relaxed));
+        let id = if known == NameId::NONE { self.find() } else { Some(known) };
+        (id, Mark::of_hash(self.hash))
+    }
+
+    fn find(&self) -> Option<NameId> {
+        if self.text.len() > NAME_BYTES_MAX {
+            return None;
+        }
+        let id = find_hashed(&self.text, self.hash)?;
+        self.number.store(id.0, Ordering::Relaxed);
+        Some(id)
+    }
 }
 
 /// The number of `name`, if it was admitted. For looking members up.
@@ -174,10 +218,24 @@ fn admit_marked(name: &str) -> (Option<NameId>, Mark) {
         return (None, Mark::of_hash(hash));
     }
     let mut id = find_hashed(name, hash);
-    if id.is_none() && sighting_suffices(hash) {
+    if id.is_none() && !FULL.load(Ordering::Relaxed) && sighting_suffices(hash) {
         id = insert(name, hash);
     }
     (id, Mark::of_hash(hash))
+}
+
+/// The number of a name that another process had admitted; none where the table is full.
+pub(super) fn admit_saved(name: &str) -> Option<NameId> {
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    let hash = hash(name);
+    find_hashed(name, hash).or_else(|| insert(name, hash))
+}
+
+/// All names, by their numbers.
+pub fn all() -> impl Iterator<Item = &'static str> {
+    ENTRIES.iter().map_while(|entry| entry.get().map(|entry| entry.text))
 }
 
 /// Admits names in the order in which documents have them. Objects of one shape repeat, so the name
@@ -189,6 +247,27 @@ pub(super) struct Sequence {
 impl Sequence {
     pub fn new() -> Sequence {
         Sequence { slot: 0 }
+    }
+
+    /// The name that came next the last time, if `text` begins with it as it is printed, with its quotes and its
+    /// colon: its number, its text, its mark, and the bytes of the printed form.
+    #[inline(always)]
+    pub fn predict(&mut self, text: &[u8]) -> Option<(NameId, &'static str, Mark, usize)> {
+        let guess = NameId(SUCCESSORS[self.slot].load(Ordering::Relaxed));
+        let entry = ENTRIES[usize::from(guess.0)].get()?;
+        let (printed, len) = entry.printed();
+        let begins = match (text.first_chunk::<BLOCK>(), printed.first_chunk::<BLOCK>()) {
+            (Some(text), Some(printed)) if len <= BLOCK => {
+                let differences = u128::from_le_bytes(*text) ^ u128::from_le_bytes(*printed);
+                differences << (8 * (BLOCK - len)) == 0
+            }
+            _ => text.get(..len) == Some(&printed[..len]),
+        };
+        if !begins {
+            return None;
+        }
+        self.slot = (usize::from(guess.0) + 1) % SUCCESSOR_SLOTS;
+        Some((guess, entry.text, entry.mark, len))
     }
 
     /// As [`admit`], with the name's mark.
@@ -228,7 +307,9 @@ fn find_hashed(name: &str, hash: u64) -> Option<NameId> {
 
 /// Counts one sighting; the counters are approximate on purpose.
 fn sighting_suffices(hash: u64) -> bool {
-    if SIGHTED.fetch_add(1, Ordering::Relaxed) >= SKETCH_PERIOD {
+    let sighted = SIGHTED.load(Ordering::Relaxed);
+    SIGHTED.store(sighted + 1, Ordering::Relaxed);
+    if sighted >= SKETCH_PERIOD {
         SIGHTED.store(0, Ordering::Relaxed);
         for counter in &SKETCH {
             counter.store(counter.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
@@ -252,6 +333,7 @@ fn insert(name: &str, hash: u64) -> Option<NameId> {
     let entry = SharedName::new(name, Mark::of_hash(hash));
     assert!(ENTRIES[number].set(entry).is_ok(), "a name's number is used once");
     *count += 1;
+    FULL.store(*count == NAMES_MAX, Ordering::Relaxed);
     let mut slot = hash as usize % INDEX_SLOTS;
     while INDEX[slot].load(Ordering::Relaxed) != EMPTY {
         slot = (slot + 1) % INDEX_SLOTS;
@@ -271,7 +353,7 @@ mod tests {
 
     fn printed(id: NameId) -> &'static str {
         let (bytes, len) = id.printed();
-        assert!(bytes.len().is_multiple_of(PRINTED_BLOCK) && bytes.len() - len < PRINTED_BLOCK);
+        assert!(bytes.len().is_multiple_of(BLOCK) && bytes.len() - len < BLOCK);
         std::str::from_utf8(&bytes[..len]).unwrap()
     }
 
@@ -302,6 +384,27 @@ mod tests {
                 let (id, mark) = sequence.admit(&names[nth]);
                 assert_eq!(id, ids[nth]);
                 assert_eq!(mark, Mark::of_hash(hash(&names[nth])));
+                let mut again = Sequence { slot: sequence.slot };
+                let guess = SUCCESSORS[again.slot].load(Ordering::Relaxed);
+                for behind in ["", "1", ":123456789012345"] {
+                    for known in &names {
+                        let slot = again.slot;
+                        let text = format!("\"{known}\":{behind}");
+                        let predicted = again.predict(text.as_bytes());
+                        match NameId(guess).entry().text == known {
+                            true => {
+                                let (number, name, of, len) = predicted.unwrap();
+                                assert_eq!(
+                                    (number.0, name, len),
+                                    (guess, &**known, known.len() + 3)
+                                );
+                                assert_eq!(of, Mark::of_hash(hash(known)));
+                            }
+                            false => assert!(predicted.is_none() && again.slot == slot),
+                        }
+                        again.slot = slot;
+                    }
+                }
                 let (unknown, mark) = sequence.admit("names-sequence-unknown");
                 assert_eq!(
                     (unknown, mark),
@@ -309,6 +412,26 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_kept_name_learns_its_number() {
+        let kept = KeptName::new("names-test-kept");
+        assert_eq!(kept.find_marked(), (None, Mark::of("names-test-kept")));
+        let id = admit_often("names-test-kept");
+        assert!(id.is_some());
+        for _ in 0..2 {
+            assert_eq!(kept.find_marked(), (id, Mark::of("names-test-kept")));
+        }
+        let long = "y".repeat(NAME_BYTES_MAX + 1);
+        assert_eq!(KeptName::new(&long).find_marked(), find_marked(&long));
+    }
+
+    #[test]
+    fn names_that_are_seen_once_do_not_use_the_table_up() {
+        let seen = |nth: u32| admit(&format!("names-test-once-{nth}")).is_some();
+        let admitted = (0..500_000).filter(|nth| seen(*nth)).count();
+        assert!(admitted < 2000, "{admitted}");
     }
 
     #[test]

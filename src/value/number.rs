@@ -195,8 +195,7 @@ fn with_float_text<T>(value: f64, use_text: impl FnOnce(&[u8]) -> T) -> T {
         return use_text(ryu::Buffer::new().format_finite(value).as_bytes());
     };
     let mut text = [0; 20];
-    let mut rest = units;
-    let mut at = text.len();
+    let (mut rest, mut at) = (units, text.len());
     let mut put = |byte| {
         at -= 1;
         text[at] = byte;
@@ -230,6 +229,14 @@ fn as_short_decimal(value: f64) -> Option<(u64, usize)> {
     if value < 1e-3 {
         return None;
     }
+    // The most decimals that prices have come first: fewer of them end in a zero there.
+    let hundredths = (value * 100.0 + 0.5) as u64;
+    if value < 1e12 && hundredths as f64 / 100.0 == value {
+        return match hundredths % 10 {
+            0 => Some((hundredths / 10, 1)),
+            _ => Some((hundredths, 2)),
+        };
+    }
     for (scale, decimals) in [(10.0, 1), (100.0, 2), (1000.0, 3)] {
         let scaled = value * scale + 0.5;
         if scaled >= UNITS_MAX {
@@ -242,6 +249,20 @@ fn as_short_decimal(value: f64) -> Option<(u64, usize)> {
         }
     }
     None
+}
+
+/// `value` as a number of hundredths, when its text is at most three digits, a point and two decimals: prices and rates.
+#[inline]
+pub(super) fn as_hundredths(value: f64) -> Option<u32> {
+    if !(1e-3..1e3).contains(&value) {
+        return None;
+    }
+    let hundredths = (value * 100.0 + 0.5) as u32;
+    // As in `as_short_decimal`.
+    (f64::from(hundredths) / 100.0 == value
+        && !hundredths.is_multiple_of(10)
+        && hundredths < 100_000)
+        .then_some(hundredths)
 }
 
 fn overflow() -> Error {
@@ -332,6 +353,51 @@ fn compare_int_float(a: i64, b: f64) -> Ordering {
 /// (or why it cannot be held) and the literal's length.
 #[inline]
 pub(super) fn scan(text: &[u8]) -> Option<(Result<Number>, usize)> {
+    match scan_short(text) {
+        Some((number, len)) => Some((Ok(number), len)),
+        None => scan_any(text),
+    }
+}
+
+/// The number at the start of `text` if it has few digits, no exponent, and other text behind it: most numbers in
+/// documents are such. None of any other literal, and of what is none.
+#[inline]
+fn scan_short(text: &[u8]) -> Option<(Number, usize)> {
+    const BYTES: usize = SHORT_DIGITS_MAX + 1;
+    let block = text.first_chunk::<BYTES>()?;
+    let negative = block[0] == b'-';
+    let start = usize::from(negative);
+    let (mut at, mut magnitude, mut point) = (start, 0_u64, 0);
+    while at < BYTES {
+        let digit = block[at].wrapping_sub(b'0');
+        if digit <= 9 {
+            magnitude = magnitude * 10 + u64::from(digit);
+        } else if block[at] == b'.' && point == 0 && at > start {
+            point = at;
+        } else {
+            break;
+        }
+        at += 1;
+    }
+    let whole_end = if point == 0 { at } else { point };
+    let behind = block.get(at)?;
+    let is_other = matches!(behind, b'.' | b'e' | b'E')
+        || whole_end == start
+        || (block[start] == b'0' && whole_end > start + 1)
+        || point + 1 == at;
+    if is_other {
+        return None;
+    }
+    if point == 0 {
+        let value = magnitude as i64;
+        return Some((Number::Int(if negative { -value } else { value }), at));
+    }
+    // Both are exact, and a division is rounded correctly, as reading the text has to be.
+    let value = magnitude as f64 / POWERS_OF_TEN[at - point - 1];
+    Some((Number::Float(if negative { -value } else { value }), at))
+}
+
+fn scan_any(text: &[u8]) -> Option<(Result<Number>, usize)> {
     let negative = text.first() == Some(&b'-');
     let digits_start = usize::from(negative);
     let mut at = digits_start;
@@ -488,6 +554,25 @@ mod tests {
             for value in [value, value.next_up(), value.next_down(), 1.0 / value] {
                 check(value);
                 check(-value);
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_literal_is_read_as_any_literal() {
+        let pieces = ["", "-", "0", "1", "00", "9", "12", ".", "5", "e", "E+", "+", ",", "}", " "];
+        for behind in ["", ",", "}               ", "0", ".", "e", "123456789012345", "99999999"] {
+            for a in pieces {
+                for b in pieces {
+                    for c in pieces {
+                        let literal = format!("{a}{b}{c}{behind}");
+                        let read = |found: Option<(Result<Number>, usize)>| {
+                            found.map(|(number, len)| (number.map(text).ok(), len))
+                        };
+                        let text = literal.as_bytes();
+                        assert_eq!(read(scan(text)), read(scan_any(text)), "{literal}");
+                    }
+                }
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Objects too large to be packed.
 
+use std::collections::HashMap;
+
 use super::chunks::{Child, ChunkContent, Chunks, ContentIter, Gather, IntoChildren};
-use super::member_index::MemberIndex;
+use super::member_index::{AlikeMembers, MemberIndex};
 use super::names::{self, Mark, NameId};
 use super::pack::{self, PackedMembers, PackedName};
 use super::tree::{Value, drop_flat};
@@ -48,12 +50,66 @@ impl From<PackedName<'_>> for SlotName {
     }
 }
 
+/// Fewer members than one in so many are looked up one by one, more are found in one pass over all.
+const ONE_BY_ONE: usize = 8;
+
 impl LargeObject {
     /// The members are named differently, and there are no holes among them.
     pub(super) fn new(chunks: Chunks<SlotName>) -> LargeObject {
         let mut object = LargeObject { live: chunks.len(), chunks, index: MemberIndex::None };
         object.rebuild_index();
         object
+    }
+
+    /// The members have these marks, and there are no holes among them. Of members with one name the last value is
+    /// taken, in the place of the first one; also returns true if there were such members.
+    pub(super) fn of_marked(chunks: Chunks<SlotName>, marks: &[Mark]) -> (LargeObject, bool) {
+        debug_assert_eq!(chunks.len(), marks.len());
+        let mut alike = Vec::new();
+        let index = MemberIndex::of_marks(marks, &mut alike);
+        let mut object = LargeObject { live: chunks.len(), chunks, index };
+        if alike.is_empty() {
+            return (object, false);
+        }
+        let (others, repeated) = object.told_apart(&alike);
+        if !repeated.is_empty() {
+            let chunks = without_repeated(std::mem::take(&mut object.chunks), &repeated);
+            return (LargeObject::new(chunks), true);
+        }
+        others.iter().for_each(|at| object.index.add_alike(*at, marks[*at as usize]));
+        (object, false)
+    }
+
+    /// Compares the names of members that are alike. Returns those that have a name of their own, and those that have
+    /// the name of a member before them, with that one in front: both in ascending order.
+    fn told_apart(&self, alike: &[AlikeMembers]) -> (Vec<u32>, Vec<AlikeMembers>) {
+        let (mut others, mut repeated) = (Vec::new(), Vec::new());
+        // Members with the mark of a member before them but not with its name, by that member.
+        let mut different: HashMap<u32, Vec<u32>> = HashMap::new();
+        let name = |at: u32| self.slot(at).expect("the member is there").0.as_str();
+        let mut members = self.members();
+        for (first, at) in alike {
+            let new = match alike.len() * ONE_BY_ONE < self.live {
+                true => name(*at),
+                // Members are passed over faster than they are looked up.
+                false => {
+                    members.find(|(nth, ..)| nth == at).expect("the member is there").1.as_str()
+                }
+            };
+            if name(*first) == new {
+                repeated.push((*first, *at));
+                continue;
+            }
+            let known = different.entry(*first).or_default();
+            match known.iter().find(|known| name(**known) == new) {
+                Some(known) => repeated.push((*known, *at)),
+                None => {
+                    known.push(*at);
+                    others.push(*at);
+                }
+            }
+        }
+        (others, repeated)
     }
 
     pub fn len(&self) -> usize {
@@ -75,6 +131,16 @@ impl LargeObject {
 
     pub fn find(&self, name: &str) -> Option<(u32, View<'_>)> {
         let (id, mark) = names::find_marked(name);
+        self.find_marked(name, id, mark)
+    }
+
+    /// As [`LargeObject::find`], with what the table of names knows of it.
+    pub(super) fn find_marked(
+        &self,
+        name: &str,
+        id: Option<NameId>,
+        mark: Mark,
+    ) -> Option<(u32, View<'_>)> {
         let mut found = None;
         let position = self.index.find(mark, |position| {
             found = self.slot(position).filter(|(slot, _)| slot.is(id, name.as_bytes()));
@@ -135,18 +201,6 @@ impl LargeObject {
         self.live += 1;
         self.add_to_index(position, name);
         position
-    }
-
-    /// Adds or replaces, as the last of repeated members in JSON text does.
-    pub(super) fn set(&mut self, name: &str, value: Value) {
-        match self.find(name) {
-            Some((position, _)) => {
-                self.chunks.put(position as usize, Child::new(SlotName::new(name), value));
-            }
-            None => {
-                self.push(name, value);
-            }
-        }
     }
 
     /// Puts a member back where it was: into the hole it left, or, when it was taken out while the
@@ -248,6 +302,40 @@ impl LargeObject {
     }
 }
 
+/// The members without those that repeat the name of another one, which takes the value of the last of them. Each is
+/// given behind the one whose name it repeats, in ascending order.
+fn without_repeated(chunks: Chunks<SlotName>, repeated: &[AlikeMembers]) -> Chunks<SlotName> {
+    // For each member the last one that repeats its name; then the number of that one, counted from one, among `last`.
+    let mut last_of = vec![0; chunks.len()];
+    repeated.iter().for_each(|(first, at)| last_of[*first as usize] = *at);
+    let (mut kept, mut last) = (Gather::new(), Vec::new());
+    let mut all = IntoChildren::new(chunks);
+    let (mut rest, mut at) = (repeated.iter().peekable(), 0);
+    while let Some(member) = all.next() {
+        match rest.next_if(|(_, repeated)| *repeated == at) {
+            None => kept.push(member),
+            Some((first, _)) if last_of[*first as usize] == at => {
+                last.push(Some(member.into_owned()));
+                last_of[*first as usize] = last.len() as u32;
+            }
+            Some(_) => {}
+        }
+        at += 1;
+    }
+    let mut members = Gather::new();
+    let mut all = IntoChildren::new(kept.finish());
+    let (mut rest, mut at) = (repeated.iter().peekable(), 0);
+    while let Some(member) = all.next() {
+        while rest.next_if(|(_, repeated)| *repeated == at).is_some() {
+            at += 1;
+        }
+        let new = (last_of[at as usize] as usize).checked_sub(1).and_then(|nth| last[nth].take());
+        members.push(new.unwrap_or(member));
+        at += 1;
+    }
+    members.finish()
+}
+
 /// A member or a hole.
 #[inline]
 fn slot(chunks: &Chunks<SlotName>, position: u32) -> Option<(PackedName<'_>, View<'_>)> {
@@ -299,6 +387,7 @@ impl Drop for LargeObject {
 
 #[cfg(test)]
 mod tests {
+    use super::super::member_index::COMPARED;
     use super::*;
 
     fn text(bytes: usize) -> Value {
@@ -352,5 +441,48 @@ mod tests {
         assert!((500..600).contains(&object.index.heap_bytes()), "{}", object.index.heap_bytes());
         object.rebuild_index();
         assert_eq!(object.index.heap_bytes(), 500);
+    }
+    #[test]
+    fn many_different_names_are_all_kept_and_are_compared_with_few() {
+        // So many that several pairs have one mark.
+        const COUNT: usize = 400_000;
+        let names: Vec<_> = (0..COUNT).map(|nth| format!("m{nth}")).collect();
+        let marks: Vec<_> = names.iter().map(|name| Mark::of(name)).collect();
+        let mut different = std::collections::HashSet::new();
+        assert!(!marks.iter().all(|mark| different.insert(*mark)), "no pair has one mark");
+        let mut members = Gather::new();
+        for name in &names {
+            members.push(Child::new(SlotName::Text((**name).into()), 1.into()));
+        }
+        let before = COMPARED.get();
+        let (object, repeated) = LargeObject::of_marked(members.finish(), &marks);
+        let compared = COMPARED.get() - before;
+        assert!(compared < COUNT as u64, "{compared} comparisons of marks");
+        assert!(!repeated);
+        assert_eq!(object.len(), COUNT);
+        for (nth, name) in names.iter().enumerate() {
+            assert_eq!(object.find(name).map(|(at, _)| at), Some(nth as u32), "{name}");
+        }
+    }
+
+    /// Names with one mark cannot be chosen, so the mark of all members is a made-up one.
+    #[test]
+    fn members_whose_names_have_one_mark_are_told_apart_by_their_names() {
+        for count in [2, 40, 600] {
+            let name = |nth: usize| format!("n{}", nth % (count / 2));
+            let mut members = Gather::new();
+            for nth in 0..count {
+                members.push(Child::new(SlotName::Text(name(nth).into()), (nth as i64).into()));
+            }
+            let marks = vec![Mark::of("alike"); count];
+            let (object, repeated) = LargeObject::of_marked(members.finish(), &marks);
+            assert!(repeated);
+            assert_eq!(object.len(), count / 2);
+            for nth in 0..count / 2 {
+                let (at, value) = object.find(&name(nth)).unwrap();
+                assert_eq!(at as usize, nth);
+                assert!(value.equals(View::Int((nth + count / 2) as i64)));
+            }
+        }
     }
 }

@@ -14,10 +14,12 @@
 //! ```
 //!
 //! Numbers are little-endian. The buffer of a leaf starts with the container's own tag and may be
-//! longer than what is used, so that small growth needs no new buffer. Packed bytes never leave the
-//! process (they hold numbers of shared names), so what is in one was written here or by [`super::leaf`]: a byte
-//! it cannot have written is a broken invariant, not an input error.
+//! longer than what is used, so that small growth needs no new buffer. Packed bytes hold numbers of shared names, which
+//! are this process's own. They leave it in RDB files alone, which have a table of those names; [`super::saved`] checks
+//! them when they are read. So what is in a buffer was written here or by [`super::leaf`], or was checked: a byte that
+//! cannot be in one is a broken invariant, not an input error.
 
+use super::leaf::PackedWay;
 use super::names::{self, Mark, NameId};
 use super::number::Number;
 use super::view::{ArrayView, ObjectView, Text, View};
@@ -34,19 +36,19 @@ const SHORT_STRING_MAX: usize = 0x3f;
 const NULL: u8 = 0xc0;
 const FALSE: u8 = 0xc1;
 const TRUE: u8 = 0xc2;
-const INT8: u8 = 0xc3;
-const INT16: u8 = 0xc4;
-const INT32: u8 = 0xc5;
-const INT64: u8 = 0xc6;
-const FLOAT: u8 = 0xc7;
-const STRING: u8 = 0xc8;
+pub(super) const INT8: u8 = 0xc3;
+pub(super) const INT16: u8 = 0xc4;
+pub(super) const INT32: u8 = 0xc5;
+pub(super) const INT64: u8 = 0xc6;
+pub(super) const FLOAT: u8 = 0xc7;
+pub(super) const STRING: u8 = 0xc8;
 pub const ARRAY: u8 = 0xc9;
 pub const OBJECT: u8 = 0xca;
 
-const NAME_WIDE: u8 = 0x80;
-const NAME_TEXT: u8 = 0xc0;
-const NAME_LONG: u8 = 0xff;
-const NAME_TEXT_MAX: usize = 62;
+pub(super) const NAME_WIDE: u8 = 0x80;
+pub(super) const NAME_TEXT: u8 = 0xc0;
+pub(super) const NAME_LONG: u8 = 0xff;
+pub(super) const NAME_TEXT_MAX: usize = 62;
 
 /// A member that is not there any more, in a run of a large object (see [`super::object`]): a name that no
 /// name has, and null.
@@ -57,10 +59,12 @@ pub const STRING_BYTES_MAX: usize = LEAF_BYTES_MAX;
 
 // --- Writing ---------------------------------------------------------------------------------
 
+#[inline]
 pub fn write_null(out: &mut Vec<u8>) {
     out.push(NULL);
 }
 
+#[inline]
 pub fn write_bool(value: bool, out: &mut Vec<u8>) {
     out.push(if value { TRUE } else { FALSE });
 }
@@ -128,7 +132,32 @@ impl PackedScalar {
 
 #[inline]
 pub fn write_number(number: Number, out: &mut Vec<u8>) {
-    out.extend_from_slice(PackedScalar::number(number).as_bytes());
+    match number {
+        Number::Int(value) if (0..=SMALL_INT_MAX).contains(&value) => out.push(value as u8),
+        Number::Float(value) => {
+            out.push(FLOAT);
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        Number::Int(_) => {
+            let PackedScalar { bytes, len } = PackedScalar::number(number);
+            let bytes = bytes.first_chunk::<9>().expect("a number has no more bytes");
+            out.extend_from_slice(bytes);
+            out.truncate(out.len() - bytes.len() + usize::from(len));
+        }
+    }
+}
+
+/// As [`write_string`], of the first `len` bytes behind the first one of a block.
+#[inline(always)]
+pub(super) fn write_block_string<const N: usize>(
+    mut block: [u8; N],
+    len: usize,
+    out: &mut Vec<u8>,
+) {
+    debug_assert!(len < N && len <= SHORT_STRING_MAX);
+    block[0] = SHORT_STRING | len as u8;
+    out.extend_from_slice(&block);
+    out.truncate(out.len() - N + 1 + len);
 }
 
 /// `text` is UTF-8 of at most 65,535 bytes.
@@ -144,6 +173,7 @@ pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(text);
 }
 
+#[inline]
 pub fn write_name_id(id: NameId, out: &mut Vec<u8>) {
     let number = id.get();
     if number < u16::from(NAME_WIDE) {
@@ -167,6 +197,7 @@ pub fn write_name_text(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Writes a header to be completed by [`close_container`]; gives its offset.
+#[inline]
 pub fn open_container(tag: u8, out: &mut Vec<u8>) -> usize {
     let start = out.len();
     out.extend_from_slice(&[tag, 0, 0, 0, 0]);
@@ -178,6 +209,7 @@ pub fn close_container(start: usize, count: usize, out: &mut [u8]) {
     set_header(&mut out[start..], body, count);
 }
 
+#[inline]
 pub(super) fn set_header(header: &mut [u8], body: usize, count: usize) {
     header[1..3].copy_from_slice(&u16::try_from(body).expect("a leaf is small").to_le_bytes());
     header[3..5].copy_from_slice(&u16::try_from(count).expect("a leaf is small").to_le_bytes());
@@ -258,9 +290,27 @@ pub fn view(bytes: &[u8], at: usize) -> View<'_> {
     read(bytes, at).0
 }
 
+/// The length of the string that a tag begins, where the tag says it.
+#[inline(always)]
+pub(super) fn short_string_len(tag: u8) -> Option<usize> {
+    (SHORT_STRING..NULL).contains(&tag).then(|| usize::from(tag & 0x3f))
+}
+
+/// The length of a string that is short enough for the tag to say it.
+pub(super) fn short_string_of(len: usize) -> Option<u8> {
+    (len <= SHORT_STRING_MAX).then_some(SHORT_STRING | len as u8)
+}
+
+/// The size of a number, a boolean or null by its tag; none for another tag.
+#[inline]
+pub(super) fn scalar_len(tag: u8) -> Option<usize> {
+    (tag < SHORT_STRING || (NULL..=FLOAT).contains(&tag))
+        .then(|| NODE_BYTES[usize::from(tag)].into())
+}
+
 /// The node at `at`, and the offset behind it.
 #[inline(always)]
-fn read(bytes: &[u8], at: usize) -> (View<'_>, usize) {
+pub(super) fn read(bytes: &[u8], at: usize) -> (View<'_>, usize) {
     let text =
         |start: usize, len: usize| (View::Str(Text::new(&bytes[start..start + len])), start + len);
     match bytes[at] {
@@ -295,6 +345,7 @@ pub struct PackedBody<'a> {
 }
 
 impl<'a> PackedBody<'a> {
+    #[inline]
     pub(super) fn at(bytes: &'a [u8], at: usize) -> PackedBody<'a> {
         let start = at + HEADER_BYTES;
         let end = start + u16_at(bytes, at + 1);
@@ -397,16 +448,49 @@ impl<'a> PackedBody<'a> {
         self.find_named(names::find(name), name.as_bytes())
     }
 
+    /// As [`PackedBody::find`], going on with a way to this object.
+    #[inline]
+    pub(super) fn find_on_way(
+        self,
+        id: Option<NameId>,
+        name: &[u8],
+        way: &mut PackedWay,
+    ) -> Option<(usize, View<'a>)> {
+        let (position, start) = self.find_offset(id, name)?;
+        let (view, end) = read(self.bytes, start);
+        way.step(start, end);
+        Some((position, view))
+    }
+
+    /// As [`PackedBody::item`], going on with a way to this array.
+    #[inline]
+    pub(super) fn item_on_way(self, index: usize, way: &mut PackedWay) -> Option<View<'a>> {
+        if index >= self.len() {
+            return None;
+        }
+        let start = self.item_offset(index);
+        let (view, end) = read(self.bytes, start);
+        way.step(start, end);
+        Some(view)
+    }
+
     /// As [`PackedBody::find`], with the number of the name if it has one.
     #[inline]
     pub(super) fn find_named(self, id: Option<NameId>, name: &[u8]) -> Option<(usize, View<'a>)> {
+        let (position, value_at) = self.find_offset(id, name)?;
+        Some((position, view(self.bytes, value_at)))
+    }
+
+    /// The position of the member with that name, and the offset of its value.
+    #[inline]
+    fn find_offset(self, id: Option<NameId>, name: &[u8]) -> Option<(usize, usize)> {
         let probe = NameProbe::new(id, name);
         let bytes = self.bytes;
         let mut at = 0;
         for position in 0..self.count {
             let value_at = at + name_len(bytes, at);
             if probe.is_at(bytes, at, value_at) {
-                return Some((position.into(), view(bytes, value_at)));
+                return Some((position.into(), value_at));
             }
             at = value_at + node_len(bytes, value_at);
         }
@@ -481,12 +565,20 @@ impl<'a> PackedName<'a> {
         }
     }
 
+    #[inline]
+    pub fn as_str(self) -> &'a str {
+        match self {
+            PackedName::Shared(id) => id.text(),
+            PackedName::Text(text) => Text::new(text).as_str(),
+        }
+    }
+
     /// The mark of the name, which is not a hole's.
     #[inline]
     pub(super) fn mark(self) -> Mark {
         match self {
             PackedName::Shared(id) => id.mark(),
-            PackedName::Text(_) => Mark::of(self.text().as_str()),
+            PackedName::Text(_) => Mark::of(self.as_str()),
         }
     }
 
@@ -498,7 +590,7 @@ impl<'a> PackedName<'a> {
 }
 
 /// The name at `at` and the offset of the value behind it.
-#[inline]
+#[inline(always)]
 pub(super) fn name_at(bytes: &[u8], at: usize) -> (PackedName<'_>, usize) {
     match bytes[at] {
         number @ 0..NAME_WIDE => (PackedName::Shared(NameId::from_packed(number.into())), at + 1),

@@ -3,7 +3,7 @@
 use super::build::{Measured, ValueBuilder};
 use super::limits::Limits;
 use super::number::{self, Number};
-use super::quote::plain_len;
+use super::quote::{BLOCK, plain_len, specials};
 use super::text_place;
 use super::tree::Value;
 use super::view::string_size;
@@ -69,7 +69,6 @@ impl<'a> JsonParser<'a> {
             self.skip_space();
             match (self.next_byte()?, object) {
                 (b',', true) => {
-                    self.skip_space();
                     self.member_name(builder)?;
                     self.begin_value(builder)?;
                 }
@@ -116,9 +115,19 @@ impl<'a> JsonParser<'a> {
         }
     }
 
+    #[inline(always)]
     fn scalar(&mut self, builder: &mut ValueBuilder) -> Result<()> {
         match self.peek() {
             Some(b'"') => {
+                let start = self.at + 1;
+                if let Some((block, len)) = self.block_string() {
+                    self.at = start + len + 1;
+                    return builder.block_string(block, len, || &self.text[start..start + len]);
+                }
+                if let Some((block, len)) = self.two_block_string() {
+                    self.at = start + len + 1;
+                    return builder.block_string(block, len, || &self.text[start..start + len]);
+                }
                 let text = self.string()?;
                 builder.string(text.get(&self.unescaped))
             }
@@ -144,7 +153,52 @@ impl<'a> JsonParser<'a> {
         Ok(())
     }
 
+    /// A string without escapes that is so short that it lies in one block, with its quotes: the block, and the length of
+    /// the text in it.
+    #[inline(always)]
+    fn block_string(&self) -> Option<([u8; BLOCK], usize)> {
+        let block = *self.bytes[self.at..].first_chunk::<BLOCK>()?;
+        let text = u128::from_le_bytes(block) >> 8;
+        let len = match specials(text as u64) {
+            0 => match specials((text >> 64) as u64) {
+                0 => return None,
+                high => 8 + high.trailing_zeros() as usize / 8,
+            },
+            low => low.trailing_zeros() as usize / 8,
+        };
+        // The byte that was shifted in last is none of the block.
+        (block.get(len + 1) == Some(&b'"')).then_some((block, len))
+    }
+
+    /// As [`JsonParser::block_string`], of a string that lies in two blocks.
+    #[inline]
+    fn two_block_string(&self) -> Option<([u8; 2 * BLOCK], usize)> {
+        let block = *self.bytes[self.at..].first_chunk::<{ 2 * BLOCK }>()?;
+        // The last word overlaps the one before it.
+        for start in [1, 9, 17, 24] {
+            let word = block[start..].first_chunk().expect("a word is inside both blocks");
+            let special = specials(u64::from_le_bytes(*word));
+            if special != 0 {
+                let end = start + special.trailing_zeros() as usize / 8;
+                return (block[end] == b'"').then_some((block, end - 1));
+            }
+        }
+        None
+    }
+
+    #[inline(always)]
     fn member_name(&mut self, builder: &mut ValueBuilder) -> Result<()> {
+        // Objects of one shape repeat, in one text and from command to command.
+        if let Some(len) = builder.predicted_name(&self.bytes[self.at..])? {
+            self.at += len;
+            return Ok(());
+        }
+        self.other_member_name(builder)
+    }
+
+    #[inline(never)]
+    fn other_member_name(&mut self, builder: &mut ValueBuilder) -> Result<()> {
+        self.skip_space();
         if self.peek() != Some(b'"') {
             return Err(self.error("expected a member name"));
         }
@@ -253,8 +307,15 @@ impl<'a> JsonParser<'a> {
         Ok(byte)
     }
 
-    #[inline]
+    #[inline(always)]
     fn skip_space(&mut self) {
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            self.skip_more_space();
+        }
+    }
+
+    #[inline(never)]
+    fn skip_more_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
         }
@@ -274,6 +335,19 @@ impl<'a> JsonParser<'a> {
     fn unquoted(&self) -> Error {
         const WORD_BYTES_MAX: usize = 40;
         let error = self.error("expected a JSON value: a string stands in double quotes");
+        let rest = &self.bytes[self.at..];
+        const LITERALS: [(&[u8], &str); 4] = [
+            (b"true", "expected a JSON value: write true"),
+            (b"false", "expected a JSON value: write false"),
+            (b"null", "expected a JSON value: write null"),
+            (b"none", "expected a JSON value: write null"),
+        ];
+        let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        if let Some((_, message)) =
+            LITERALS.iter().find(|(word, _)| rest[..end].eq_ignore_ascii_case(word))
+        {
+            return self.error(message);
+        }
         let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         let word = std::str::from_utf8(self.bytes).ok().filter(|_| self.at == 0);
         match word.filter(|word| {
@@ -468,6 +542,35 @@ mod tests {
             let spelled = error.message().ends_with(&format!(", as '\"{text}\"' in a shell"));
             assert_eq!(spelled, matches!(text, "Ann" | "truth"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_text_means_the_same_however_its_parts_lie() {
+        // Names that are known by now, so that they are predicted, and strings of every length around a block's.
+        for nth in 0..20 {
+            for len in 0..32 {
+                let text = "é7x".repeat(11).chars().take(len).collect::<String>();
+                for escape in ["", "\\n", "\\\"", "\\\\", "\\u0000"] {
+                    let compact = format!(
+                        r#"{{"parse-a":"{text}{escape}","parse-b":["{escape}{text}","{text}"],"parse-a{nth}":{{"parse-b":"{text}"}},"parse-c":{nth}}}"#
+                    );
+                    let spaced = compact.replace(',', " ,\n ").replace(':', "\t: ");
+                    for text in [&compact, &compact.replace(':', ": "), &spaced] {
+                        assert_eq!(round_trip(text).unwrap(), compact);
+                    }
+                }
+            }
+        }
+        for text in [
+            r#"{"parse-a" 1}"#,
+            r#"{"parse-a":1,,}"#,
+            "{\"parse-a\":\"a\nb\"}",
+            "{\"parse-a\":\"\0\"}",
+        ] {
+            assert_eq!(round_trip(text).unwrap_err().code(), ErrorCode::Err, "{text}");
+        }
+        let repeated = r#"{"parse-a":1,"parse-b":2,"parse-a":3}"#;
+        assert_eq!(round_trip(repeated).unwrap(), r#"{"parse-a":3,"parse-b":2}"#);
     }
 
     #[test]

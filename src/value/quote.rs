@@ -2,74 +2,75 @@
 
 /// Appends UTF-8 text as a JSON string. Only what must be escaped is.
 pub fn string(text: &[u8], out: &mut Vec<u8>) {
-    let mut writer = TextWriter::new(out, text.len() + 2);
-    writer.string(text);
-    writer.finish();
+    out.reserve(text.len() + 2);
+    TextWriter::new(out).string(text);
 }
 
-/// Appends to a buffer that is longer than the text, so that short pieces are copied in blocks of a fixed size and
-/// the buffer is asked for room once for each piece.
+/// The size of the blocks in which short pieces are copied: their number is known to the compiler, that of the bytes
+/// of a piece is not.
+pub(super) const BLOCK: usize = 16;
+
+/// The most bytes of a string that are printed as one block, with its quotes.
+const BLOCK_STRING_MAX: usize = BLOCK - 2;
+
+/// Appends JSON text to a buffer.
 pub(super) struct TextWriter<'o> {
-    /// The printed bytes, with room for more.
-    pub(super) buffer: &'o mut Vec<u8>,
-    /// Where the text ends.
-    pub(super) at: usize,
+    out: &'o mut Vec<u8>,
 }
 
 impl<'o> TextWriter<'o> {
-    pub fn new(buffer: &'o mut Vec<u8>, hint: usize) -> TextWriter<'o> {
-        let at = buffer.len();
-        // No more than this value needs: texts of many values are written one after the other into one buffer.
-        buffer.resize(at + hint, 0);
-        TextWriter { buffer, at }
-    }
-
-    pub fn finish(self) {
-        self.buffer.truncate(self.at);
-    }
-
-    /// Makes room for so many bytes more.
-    #[inline(always)]
-    pub fn room(&mut self, bytes: usize) {
-        if self.buffer.len() - self.at < bytes {
-            self.grow(bytes);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, bytes: usize) {
-        self.buffer.resize((self.at + bytes).max(self.buffer.len() * 2), 0);
+    pub fn new(out: &'o mut Vec<u8>) -> TextWriter<'o> {
+        TextWriter { out }
     }
 
     #[inline(always)]
     pub fn byte(&mut self, byte: u8) {
-        self.room(1);
-        self.buffer[self.at] = byte;
-        self.at += 1;
+        self.out.push(byte);
     }
 
     #[inline(always)]
     pub fn text(&mut self, text: &[u8]) {
-        self.room(text.len());
-        self.buffer[self.at..self.at + text.len()].copy_from_slice(text);
-        self.at += text.len();
+        self.out.extend_from_slice(text);
+    }
+
+    /// Writes the first `len` bytes of a block.
+    #[inline(always)]
+    pub fn block(&mut self, block: &[u8; BLOCK], len: usize) {
+        self.out.extend_from_slice(block);
+        self.out.truncate(self.out.len() - BLOCK + len);
+    }
+
+    /// Ends a container; the comma behind its last child gives way.
+    #[inline(always)]
+    pub fn close(&mut self, bracket: u8) {
+        match self.out.last_mut() {
+            Some(last @ b',') => *last = bracket,
+            _ => self.byte(bracket),
+        }
+    }
+
+    /// Writes a string of `len` bytes with its quotes, which stand in `bytes` behind the one at `before`.
+    #[inline(always)]
+    pub fn string_at(&mut self, bytes: &[u8], before: usize, len: usize) {
+        let block = bytes.get(before..).and_then(<[u8]>::first_chunk::<BLOCK>);
+        match block {
+            Some(block) if len <= BLOCK_STRING_MAX => {
+                let mut block = *block;
+                // Bytes behind the string count as some that need no escape.
+                let text = u128::from_le_bytes(block) >> 8 | u128::MAX << (8 * len);
+                if specials(text as u64) | specials((text >> 64) as u64) == 0 {
+                    block[0] = b'"';
+                    block[len + 1] = b'"';
+                    return self.block(&block, len + 2);
+                }
+            }
+            _ => {}
+        }
+        self.string(&bytes[before + 1..before + 1 + len]);
     }
 
     /// Writes a string with its quotes.
     pub fn string(&mut self, text: &[u8]) {
-        self.room(text.len() + 2);
-        let to = &mut self.buffer[self.at..self.at + text.len() + 2];
-        if !copy_plain(text, &mut to[1..=text.len()]) {
-            return self.escaped_string(text);
-        }
-        to[0] = b'"';
-        to[text.len() + 1] = b'"';
-        self.at += text.len() + 2;
-    }
-
-    #[cold]
-    fn escaped_string(&mut self, text: &[u8]) {
         self.byte(b'"');
         let mut rest = text;
         loop {
@@ -82,6 +83,7 @@ impl<'o> TextWriter<'o> {
         self.byte(b'"');
     }
 
+    #[cold]
     fn escape(&mut self, byte: u8) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         match byte {
@@ -112,6 +114,14 @@ pub(super) fn plain_len(bytes: &[u8]) -> usize {
         }
         at += 8;
     }
+    // The last word overlaps the one before it, all of whose bytes are plain.
+    if let Some(last) = bytes.last_chunk::<8>() {
+        let special = specials(u64::from_le_bytes(*last));
+        return match special {
+            0 => bytes.len(),
+            _ => bytes.len() - 8 + special.trailing_zeros() as usize / 8,
+        };
+    }
     let rest = &bytes[at..];
     at + rest.iter().position(|b| *b < 0x20 || *b == b'"' || *b == b'\\').unwrap_or(rest.len())
 }
@@ -128,37 +138,30 @@ pub(super) fn specials(word: u64) -> u64 {
         | below(word ^ (LOW * u64::from(b'\\')), 1)
 }
 
-/// Copies text into as many bytes; says whether all of it may stand in a JSON string as it is.
-#[inline]
-fn copy_plain(text: &[u8], to: &mut [u8]) -> bool {
-    let mut special = 0;
-    if let (Some(last), Some(last_to)) = (text.last_chunk::<8>(), to.last_chunk_mut::<8>()) {
-        // The last eight bytes may overlap those copied below; they are the same.
-        *last_to = *last;
-        special |= specials(u64::from_le_bytes(*last));
-        for (from, to) in text.chunks_exact(8).zip(to.chunks_exact_mut(8)) {
-            let chunk: [u8; 8] = from.try_into().expect("a chunk has eight bytes");
-            to.copy_from_slice(&chunk);
-            special |= specials(u64::from_le_bytes(chunk));
-        }
-        return special == 0;
-    }
-    let mut word = [b' '; 8];
-    for ((from, to), copy) in text.iter().zip(to).zip(&mut word) {
-        *to = *from;
-        *copy = *from;
-    }
-    specials(u64::from_le_bytes(word)) == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn no_more_of_a_large_buffer_is_touched_than_a_value_needs() {
-        let mut buffer = Vec::with_capacity(1 << 20);
-        assert_eq!(TextWriter::new(&mut buffer, 32).buffer.len(), 32);
+    fn a_string_inside_a_buffer_is_printed_as_one_of_its_own() {
+        for len in 0..40 {
+            for special in [b'x', b'"', b'\\', b'\n', 0] {
+                for at in 0..=len {
+                    // Bytes around it would need escapes.
+                    let mut bytes = vec![b'"'; len + 3];
+                    bytes[2..2 + len].fill(b'y');
+                    bytes[1 + at] = special;
+                    for behind in [0, 1, 20] {
+                        bytes.truncate(len + 2);
+                        bytes.resize(len + 2 + behind, b'\n');
+                        let (mut inside, mut own) = (b"before".to_vec(), b"before".to_vec());
+                        TextWriter::new(&mut inside).string_at(&bytes, 1, len);
+                        string(&bytes[2..2 + len], &mut own);
+                        assert_eq!(inside, own);
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -179,6 +179,13 @@ impl Value {
         *self = Value::unpacked(leaf.get());
     }
 
+    /// The leaf of an object's tree node that is small enough to be packed.
+    pub(super) fn packed_again(&self) -> Option<Leaf> {
+        let Repr::Object(object) = &self.0 else { return None };
+        let (bytes, count) = object.chunks.packed()?;
+        Some(Leaf::of_children(pack::OBJECT, &bytes, count))
+    }
+
     /// A tree node whose children are those of the leaf.
     pub(super) fn unpacked(leaf: LeafRef<'_>) -> Value {
         let body = leaf.body();

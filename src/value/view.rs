@@ -1,5 +1,8 @@
 //! Reading a value in place, whatever its representation.
 
+use super::chunks::ChunkContent;
+use super::leaf::PackedWay;
+use super::names::{self, KeptName};
 use super::number::Number;
 use super::object::{LargeMembers, LargeObject};
 use super::pack::{PackedBody, PackedItems, PackedMembers};
@@ -132,6 +135,12 @@ impl<'a> View<'a> {
         place.iter().try_fold(self, |view, position| view.child(*position))
     }
 
+    /// Returns true for a container that is packed, with everything in it.
+    #[inline]
+    pub fn is_packed(self) -> bool {
+        matches!(self, View::Array(ArrayView::Packed(_)) | View::Object(ObjectView::Packed(_)))
+    }
+
     /// Deep JSON equality: `1 == 1.0`, member order does not count.
     pub fn equals(self, other: View<'_>) -> bool {
         match (self, other) {
@@ -211,7 +220,9 @@ impl<'a> View<'a> {
         *count += 1;
         match self {
             View::Array(array) => {
-                1 + array.iter().map(|item| item.depth_counting(count)).max().unwrap_or(0)
+                let mut depth = 0;
+                array.each(|item| depth = depth.max(item.depth_counting(count)));
+                1 + depth
             }
             View::Object(object) => {
                 let depths = object.iter().map(|(_, value)| value.depth_counting(count));
@@ -227,9 +238,14 @@ impl<'a> View<'a> {
     /// weigh alike because touching one takes as long as touching another.
     pub fn size(self) -> u64 {
         match self {
-            View::Array(array) => 4 + array.iter().map(View::size).sum::<u64>(),
+            View::Array(array) => {
+                let mut size = CONTAINER_BYTES;
+                array.each(|item| size += item.size());
+                size
+            }
             View::Object(object) => {
-                4 + object.iter().map(|(name, value)| text_size(name) + value.size()).sum::<u64>()
+                CONTAINER_BYTES
+                    + object.iter().map(|(name, value)| text_size(name) + value.size()).sum::<u64>()
             }
             scalar => scalar.scalar_size(),
         }
@@ -261,6 +277,9 @@ impl<'a> View<'a> {
 
 /// The size of a scalar, and the least of a string.
 pub(super) const SCALAR_BYTES: u64 = 9;
+
+/// The size of an array or object, beside its parts.
+pub(super) const CONTAINER_BYTES: u64 = 4;
 
 /// The size of a string.
 pub(super) const fn string_size(text: Text<'_>) -> u64 {
@@ -301,10 +320,33 @@ impl<'a> ArrayView<'a> {
         }
     }
 
+    /// As [`ArrayView::get`], going on with a way to this array where it is packed.
+    #[inline]
+    pub fn get_on_way(self, index: usize, way: &mut PackedWay) -> Option<View<'a>> {
+        match self {
+            ArrayView::Packed(body) => body.item_on_way(index, way),
+            ArrayView::Tree(array) => array.get(index),
+        }
+    }
+
     pub fn iter(self) -> Items<'a> {
         match self {
             ArrayView::Packed(body) => Items(EitherIter::Packed(body.items())),
             ArrayView::Tree(array) => Items(EitherIter::Tree(array.iter())),
+        }
+    }
+
+    /// Calls with each element: faster than the iterator where all of them are read.
+    pub(super) fn each(self, mut call: impl FnMut(View<'a>)) {
+        let array = match self {
+            ArrayView::Packed(body) => return body.each_item(call),
+            ArrayView::Tree(array) => array,
+        };
+        for part in array.chunks.parts() {
+            match part {
+                ChunkContent::Run(leaf) => leaf.get().body().each_item(&mut call),
+                ChunkContent::One(_, value) => call(value.view()),
+            }
         }
     }
 
@@ -340,6 +382,42 @@ impl<'a> ObjectView<'a> {
 
     pub fn get(self, name: &str) -> Option<View<'a>> {
         self.find(name).map(|(_, value)| value)
+    }
+
+    /// As [`ObjectView::get`], of a name that is looked up again and again.
+    #[inline]
+    pub fn get_kept(self, name: &KeptName) -> Option<View<'a>> {
+        let (id, mark) = name.find_marked();
+        let text = name.as_str();
+        match self {
+            ObjectView::Packed(body) => body.find_named(id, text.as_bytes()).map(|found| found.1),
+            ObjectView::Tree(object) => object.find_marked(text, id, mark).map(|found| found.1),
+        }
+    }
+
+    /// As [`ObjectView::find_on_way`], of such a name.
+    #[inline]
+    pub fn find_kept_on_way(self, name: &KeptName, way: &mut PackedWay) -> Option<(u32, View<'a>)> {
+        let (id, mark) = name.find_marked();
+        let text = name.as_str();
+        match self {
+            ObjectView::Packed(body) => body
+                .find_on_way(id, text.as_bytes(), way)
+                .map(|(position, value)| (position as u32, value)),
+            ObjectView::Tree(object) => object.find_marked(text, id, mark),
+        }
+    }
+
+    /// As [`ObjectView::find`], going on with a way to this object where it is packed.
+    #[inline]
+    pub fn find_on_way(self, name: &str, way: &mut PackedWay) -> Option<(u32, View<'a>)> {
+        match self {
+            ObjectView::Packed(body) => {
+                let found = body.find_on_way(names::find(name), name.as_bytes(), way);
+                found.map(|(position, value)| (position as u32, value))
+            }
+            ObjectView::Tree(object) => object.find(name),
+        }
     }
 
     /// The position and value of the member with that name.
@@ -428,6 +506,21 @@ impl<'a> Iterator for Items<'a> {
 /// Iterates the members of an object.
 #[derive(Clone)]
 pub struct Members<'a>(EitherIter<PackedMembers<'a>, LargeMembers<'a>>);
+
+impl<'a> Members<'a> {
+    /// As the iterator, with the name as a `str`: that of a shared name was checked when it was admitted.
+    #[inline]
+    pub fn next_str(&mut self) -> Option<(&'a str, View<'a>)> {
+        match &mut self.0 {
+            EitherIter::Packed(members) => {
+                members.next().map(|(name, value)| (name.as_str(), value))
+            }
+            EitherIter::Tree(members) => {
+                members.next().map(|(_, name, value)| (name.as_str(), value))
+            }
+        }
+    }
+}
 
 impl<'a> Iterator for Members<'a> {
     type Item = (Text<'a>, View<'a>);

@@ -4,6 +4,7 @@
 //! ```text
 //! value := 0 null | 1 false | 2 true | 3 varint zigzag integer | 4 f64 little-endian
 //!        | 5 text | 6 varint:count value* | 7 varint:count (text value)*
+//!        | 8 packed container       in an RDB alone, see [`super::saved`]
 //! text  := varint:bytes UTF-8
 //! ```
 //!
@@ -15,6 +16,8 @@ use smallvec::SmallVec;
 use super::build::{Measured, ValueBuilder};
 use super::limits::Limits;
 use super::number::Number;
+use super::pack;
+use super::saved::{self, FileNames};
 use super::view::{ArrayView, ObjectView, Text, View};
 use crate::error::{Error, Result};
 
@@ -26,10 +29,28 @@ const FLOAT: u8 = 4;
 const STRING: u8 = 5;
 const ARRAY: u8 = 6;
 const OBJECT: u8 = 7;
+const PACKED: u8 = 8;
 
 /// Appends a value.
 pub fn put_value(view: View<'_>, out: &mut Vec<u8>) {
+    put::<false>(view, out);
+}
+
+/// As [`put_value`], with packed containers as they are. The file has a table of the names that they have numbers of.
+pub fn put_value_for_file(view: View<'_>, out: &mut Vec<u8>) {
+    put::<true>(view, out);
+}
+
+fn put<const PACKS: bool>(view: View<'_>, out: &mut Vec<u8>) {
     match view {
+        View::Array(ArrayView::Packed(body)) if PACKS => {
+            out.push(PACKED);
+            saved::put(pack::ARRAY, body, out);
+        }
+        View::Object(ObjectView::Packed(body)) if PACKS => {
+            out.push(PACKED);
+            saved::put(pack::OBJECT, body, out);
+        }
         View::Null => out.push(NULL),
         View::Bool(value) => out.push(if value { TRUE } else { FALSE }),
         View::Int(value) => {
@@ -48,8 +69,8 @@ pub fn put_value(view: View<'_>, out: &mut Vec<u8>) {
             out.push(ARRAY);
             put_varint(array.len() as u64, out);
             match array {
-                ArrayView::Packed(body) => body.each_item(|item| put_value(item, out)),
-                ArrayView::Tree(array) => array.iter().for_each(|item| put_value(item, out)),
+                ArrayView::Packed(body) => body.each_item(|item| put::<PACKS>(item, out)),
+                ArrayView::Tree(array) => array.iter().for_each(|item| put::<PACKS>(item, out)),
             }
         }
         View::Object(object) => {
@@ -57,7 +78,7 @@ pub fn put_value(view: View<'_>, out: &mut Vec<u8>) {
             put_varint(object.len() as u64, out);
             let mut put_member = |name: Text<'_>, value| {
                 put_text(name.as_bytes(), out);
-                put_value(value, out);
+                put::<PACKS>(value, out);
             };
             match object {
                 ObjectView::Packed(body) => {
@@ -88,11 +109,18 @@ pub fn put_varint(mut value: u64, out: &mut Vec<u8>) {
 /// Reads portable bytes front to back.
 pub struct Reader<'a> {
     rest: &'a [u8],
+    /// The names of the file; none in bytes of another origin, which have no packed containers.
+    names: Option<&'a FileNames>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { rest: bytes }
+        Reader { rest: bytes, names: None }
+    }
+
+    /// The same reader, of bytes in a file that has these names.
+    pub fn with_names(self, names: Option<&'a FileNames>) -> Reader<'a> {
+        Reader { names, ..self }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -157,6 +185,11 @@ impl<'a> Reader<'a> {
 
     /// Reads one value within limits.
     pub fn value(&mut self, limits: &Limits) -> Result<Measured> {
+        if let Some(packed) = self.whole_packed() {
+            limits.check_depth(packed.depth)?;
+            limits.check_bytes(packed.size)?;
+            return Ok(packed);
+        }
         let mut builder = ValueBuilder::new(limits);
         // How many children each open container still awaits.
         let mut awaited: SmallVec<[usize; 16]> = SmallVec::new();
@@ -170,6 +203,30 @@ impl<'a> Reader<'a> {
             *children -= 1;
             if builder.open() == Some(true) {
                 builder.name(self.text()?)?;
+            }
+        }
+    }
+
+    /// Passes over one value.
+    pub fn skip(&mut self) -> Result<()> {
+        // The children that each open container still awaits, and if they have names.
+        let mut awaited: SmallVec<[(usize, bool); 16]> = SmallVec::new();
+        loop {
+            match self.byte()? {
+                NULL | FALSE | TRUE => {}
+                INT => drop(self.varint()?),
+                FLOAT => drop(self.bytes(8)?),
+                STRING => drop(self.text()?),
+                tag @ (ARRAY | OBJECT) => awaited.push((self.count()?, tag == OBJECT)),
+                _ => return Err(corrupt("an unknown tag")),
+            }
+            while matches!(awaited.last(), Some((0, _))) {
+                awaited.pop();
+            }
+            let Some((children, named)) = awaited.last_mut() else { return Ok(()) };
+            *children -= 1;
+            if *named {
+                self.text()?;
             }
         }
     }
@@ -204,8 +261,26 @@ impl<'a> Reader<'a> {
                 awaited.push(self.count()?);
                 builder.begin_object()
             }
+            PACKED => self.packed(builder),
             _ => Err(corrupt("an unknown tag")),
         }
+    }
+
+    /// A value that is one packed container, as most documents are.
+    fn whole_packed(&mut self) -> Option<Measured> {
+        let [PACKED, rest @ ..] = self.rest else { return None };
+        let (node, rest) = rest.split_at_checked(saved::len(rest)?)?;
+        let value = saved::read_whole(node, self.names?)?;
+        self.rest = rest;
+        Some(value)
+    }
+
+    fn packed(&mut self, builder: &mut ValueBuilder) -> Result<()> {
+        let invalid = || corrupt("an invalid packed container");
+        let names = self.names.ok_or_else(invalid)?;
+        let len = saved::len(self.rest).ok_or_else(invalid)?;
+        let node = self.bytes(len)?;
+        saved::build(node, names, builder).unwrap_or_else(|| Err(invalid()))
     }
 }
 
@@ -246,6 +321,9 @@ mod tests {
         ] {
             let bytes = encode(json);
             assert_eq!(decode(&bytes).unwrap(), json);
+            let mut reader = Reader::new(&bytes);
+            reader.skip().unwrap();
+            assert!(reader.is_empty(), "{json}");
             for cut in 0..bytes.len() {
                 assert!(decode(&bytes[..cut]).is_err(), "{json} cut at {cut}");
             }

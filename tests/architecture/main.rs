@@ -1,19 +1,22 @@
-//! Rooms and the direction of imports, import cycles between files, the place of `unsafe`, names of types, and the language
-//! of comments.
+//! Rooms and the direction of imports, import cycles between files, the place of `unsafe`, names of types, the language
+//! of comments, the version, the image, and the list of fuzz targets.
 
 mod cycles;
+mod fuzzing;
+mod image;
 mod language;
 mod names;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms from the ground up: each imports only from those before it. `redis` comes last.
-const ROOMS: [&str; 22] = [
-    "limit", "error", "budget", "time", "lock", "keys", "value", "argument", "path", "reply",
-    "expr", "model", "op", "document", "expiry", "token", "codec", "host", "txn", "command",
-    "docs", "testing",
+const ROOMS: [&str; 27] = [
+    "version", "limit", "error", "budget", "time", "lock", "claim", "keys", "value", "argument",
+    "path", "reply", "expr", "index", "model", "op", "document", "expiry", "token", "codec",
+    "native", "changes", "host", "txn", "command", "docs", "testing",
 ];
 /// `MODEL.HELP` is a command and shows what `docs` renders.
 const EXCEPTIONS: [(&str, &str); 1] = [("command/help.rs", "docs")];

@@ -65,14 +65,19 @@ def count(connection, owner):
 
 def lead(connection, owner, steps):
     granted = connection.execute_command("MODEL.LOCK", "job", "leader", owner, "LEASE", 500, "WAIT", 30_000)
+    if granted is None:
+        raise TimeoutError("others lead")
     fence = granted[0]
-    for _ in range(steps):
-        connection.execute_command("MODEL.RENEW", "job", "leader", owner, fence)  # LOCKLOST: stop.
-        connection.execute_command(
-            "MODEL.FIELDOP", "job", "HOLDING", "leader", owner, fence,
-            "INCR", "$.steps", 1, "APPEND", "$.leaders", json.dumps([fence]),
-        )
-    connection.execute_command("MODEL.UNLOCK", "job", "leader", owner, fence)
+    try:
+        for _ in range(steps):
+            connection.execute_command("MODEL.RENEW", "job", "leader", owner, fence)  # LOCKLOST: stop.
+            connection.execute_command(
+                "MODEL.FIELDOP", "job", "HOLDING", "leader", owner, fence,
+                "INCR", "$.steps", 1, "APPEND", "$.leaders", json.dumps([fence]),
+            )
+    finally:
+        with contextlib.suppress(redis.ResponseError):  # LOCKLOST: the lock is free already.
+            connection.execute_command("MODEL.UNLOCK", "job", "leader", owner, fence)
 
 
 def compute_once(connection, key, work, owner):
@@ -158,6 +163,14 @@ fence = r.execute_command("MODEL.LOCK", "job", "leader", "slow", "LEASE", 30)[0]
 time.sleep(0.06)
 assert refused(r, "MODEL.FIELDOP", "job", "HOLDING", "leader", "slow", fence, "SET", "$.steps", 0) == "LOCKLOST"
 assert refused(r, "MODEL.RENEW", "job", "leader", "slow", fence) == "LOCKLOST"
+
+# A leader that fails releases the lock, too.
+try:
+    lead(r, "failing", "not a number of steps")
+    raise AssertionError("it failed")
+except TypeError:
+    pass
+assert r.execute_command("MODEL.LOCKS", "job") == []
 
 # A task that fails releases the lock.
 try:

@@ -9,6 +9,7 @@
 //!
 //! `SIMULATION_SEED=n cargo test --test locks` repeats a run, `SIMULATION_STEPS` makes it longer.
 
+mod deadlocks;
 mod mass;
 mod random;
 mod simulation;
@@ -103,7 +104,7 @@ impl Bench {
         for key in keys {
             documents.locks.insert((0, key.to_vec()), Locks::default());
         }
-        let moment = Moment { steady_ms: 1, unix_ms: 1_700_000_000_000 };
+        let moment = Moment { steady_ms: 1, unix_ms: 1_700_000_000_000, since_ms: 0 };
         Bench { engine: Engine::default(), documents, moment }
     }
 
@@ -439,6 +440,38 @@ fn many_grants_of_one_connection_end_one_by_one() {
     assert!(!bench.engine.has_ephemerals(7) && bench.engine.is_idle());
 }
 
+/// A document takes its grants along under another name, until a slice ends those of closed connections.
+#[test]
+fn ephemeral_grants_end_though_their_document_is_renamed() {
+    for closes_first in [true, false] {
+        let mut bench = Bench::new(&[b"a"]);
+        let ask = Ask {
+            documents: &[At { db: 0, key: b"a" }],
+            name: b"n",
+            owner: b"x",
+            mode: Exclusive,
+            lease_ms: 1000,
+            ephemeral: Some(7),
+            waits: false,
+        };
+        let asked = bench.engine.ask(&mut bench.documents, bench.moment, &LockLimits::DEFAULT, ask);
+        assert!(matches!(asked, Ok(Answer::Granted(_))));
+        if closes_first {
+            bench.engine.disconnect(7);
+        }
+        let locks = bench.documents.locks.remove(&(0, b"a".to_vec())).expect("it is there");
+        bench.engine.remove(At { db: 0, key: b"a" }, &locks);
+        bench.documents.locks.insert((0, b"b".to_vec()), locks);
+        bench.engine.arrive(At { db: 0, key: b"b" }.to_document_key());
+        if !closes_first {
+            bench.engine.disconnect(7);
+        }
+        bench.slices();
+        assert_eq!(bench.engine.held(), 0, "the connection closes first: {closes_first}");
+        assert!(bench.engine.is_idle());
+    }
+}
+
 /// With quadratic work this test would take minutes.
 #[test]
 fn many_leases_end_in_one_pass() {
@@ -457,7 +490,8 @@ fn many_leases_end_in_one_pass() {
     let holders = (0..HOLDERS).map(holder).collect();
     let locks = Locks::of_names(0, vec![NamedLock { name: b"n"[..].into(), holders }]);
     bench.documents.locks.insert((0, b"a".to_vec()), locks);
-    bench.engine.adopt(&mut bench.documents, bench.moment, At { db: 0, key: b"a" });
+    bench.engine.arrive(At { db: 0, key: b"a" }.to_document_key());
+    bench.engine.run_slice(&mut bench.documents, bench.moment);
     bench.moment.steady_ms += 10;
     bench.engine.tick(&mut bench.documents, bench.moment);
     let decisions = bench.engine.run_slice(&mut bench.documents, bench.moment);

@@ -8,17 +8,17 @@ use redis_model::lock::{
 
 use super::Bench;
 
-fn keys(count: u32) -> Vec<Vec<u8>> {
+pub fn keys(count: u32) -> Vec<Vec<u8>> {
     (0..count).map(|nth| nth.to_be_bytes().to_vec()).collect()
 }
 
-fn bench(keys: &[Vec<u8>]) -> Bench {
+pub fn bench(keys: &[Vec<u8>]) -> Bench {
     let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
     Bench::new(&keys)
 }
 
 /// Asks without limits on waiters and holders.
-fn ask(
+pub fn ask(
     bench: &mut Bench,
     keys: &[&[u8]],
     owner: &str,
@@ -40,7 +40,7 @@ fn ask(
 }
 
 #[track_caller]
-fn granted(answer: Answer) -> u64 {
+pub fn granted(answer: Answer) -> u64 {
     match answer {
         Answer::Granted(grants) => grants[0].fence,
         other => panic!("{other:?}"),
@@ -151,6 +151,97 @@ fn many_leases_end_in_slices_and_at_once_for_a_new_request() {
     let (work, _) = work(&mut bench);
     assert!(work <= 3 * u64::from(GRANTS), "{work}");
     assert_eq!((bench.engine.held(), bench.engine.counters().expired), (1, u64::from(GRANTS)));
+}
+
+/// Runs slices and ends leases until nothing is due. No slice looks at more documents than it may.
+fn settle(bench: &mut Bench) {
+    loop {
+        let before = bench.documents.looked_at;
+        bench.engine.tick(&mut bench.documents, bench.moment);
+        bench.engine.run_slice(&mut bench.documents, bench.moment);
+        assert!(bench.documents.looked_at - before <= 10 * SLICE);
+        let due = bench.engine.next_end().is_some_and(|ends| ends <= bench.moment.steady_ms);
+        if !due && !bench.engine.has_pending() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_promotion_with_many_leases_examines_no_document_and_no_lease_ends_by_its_old_end() {
+    const GRANTS: u32 = 50_000;
+    let keys = keys(GRANTS);
+    let mut bench = bench(&keys);
+    for key in &keys {
+        granted(ask(&mut bench, &[key], "holder", |_| {}));
+    }
+    bench.slices();
+    // A replica ends no lease, however long its master is silent.
+    bench.moment.steady_ms += 5000;
+    bench.moment.since_ms = bench.moment.steady_ms;
+    let (work, looked_at) = (bench.engine.counters().work, bench.documents.looked_at);
+    bench.engine.become_master();
+    assert_eq!((bench.engine.counters().work, bench.documents.looked_at), (work, looked_at));
+    let locks = &bench.documents.locks[&(0, keys[7].clone())];
+    let fence = locks.holders(b"n")[0].fence;
+    assert!(locks.holding(b"n", b"holder", fence, bench.moment).is_some());
+    let busy = ask(&mut bench, &[&keys[49_999]], "next", |ask| ask.waits = false);
+    assert_eq!(busy, Answer::Busy);
+    settle(&mut bench);
+    assert_eq!(bench.engine.held(), GRANTS as usize);
+    assert_eq!(bench.engine.next_end(), Some(bench.moment.steady_ms + 1000));
+    bench.moment.steady_ms += 999;
+    settle(&mut bench);
+    assert_eq!(bench.engine.held(), GRANTS as usize);
+    bench.moment.steady_ms += 1;
+    settle(&mut bench);
+    assert!(bench.engine.is_idle());
+}
+
+#[test]
+fn many_documents_that_are_loaded_with_locks_are_taken_over_in_slices() {
+    const GRANTS: u32 = 50_000;
+    let keys = keys(GRANTS);
+    let mut bench = bench(&keys);
+    for key in &keys {
+        granted(ask(&mut bench, &[key], "holder", |_| {}));
+    }
+    bench.slices();
+    bench.engine = redis_model::lock::Engine::default();
+    for (key, locks) in keys.iter().zip(bench.documents.locks.values_mut()) {
+        *locks = super::simulation::loaded(locks);
+        bench.engine.arrive(At { db: 0, key }.to_document_key());
+    }
+    let busy = ask(&mut bench, &[&keys[0]], "next", |ask| ask.waits = false);
+    assert_eq!(busy, Answer::Busy, "a document is taken over before its turn by a request for it");
+    assert!(bench.engine.held() < 3 * SLICE, "the others are pending");
+    settle(&mut bench);
+    assert_eq!(bench.engine.held(), GRANTS as usize);
+}
+
+#[test]
+fn ephemeral_grants_from_before_a_promotion_end_in_slices_and_their_connections_ask_again() {
+    const GRANTS: u32 = 50_000;
+    let keys = keys(GRANTS);
+    let mut bench = bench(&keys);
+    for key in &keys {
+        granted(ask(&mut bench, &[key], "holder", |ask| ask.ephemeral = Some(7)));
+    }
+    bench.slices();
+    bench.engine.become_master();
+    // As a replica it ends nothing.
+    bench.engine.withhold_ends();
+    settle(&mut bench);
+    assert_eq!(bench.engine.held(), GRANTS as usize);
+    bench.engine.become_master();
+    let first = bench.engine.run_slice(&mut bench.documents, bench.moment);
+    assert!(first.changes.len() <= SLICE && bench.engine.has_pending());
+    granted(ask(&mut bench, &[&keys[49_999]], "holder", |ask| ask.ephemeral = Some(7)));
+    settle(&mut bench);
+    assert_eq!(bench.engine.held(), 1, "the one asked for since");
+    bench.engine.disconnect(7);
+    settle(&mut bench);
+    assert!(bench.engine.is_idle());
 }
 
 #[test]

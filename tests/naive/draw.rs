@@ -84,7 +84,7 @@ pub fn model(draw: &mut Draw<'_>) -> &'static str {
 }
 
 /// The options of a command, with their words.
-pub fn options(draw: &mut Draw<'_>, now_ms: u64) -> (FieldOp, Vec<String>) {
+pub fn options(draw: &mut Draw<'_>, now_ms: u64, stored: Option<&Value>) -> (FieldOp, Vec<String>) {
     let mut words = Vec::new();
     let mut init = None;
     let model = model(draw);
@@ -106,7 +106,28 @@ pub fn options(draw: &mut Draw<'_>, now_ms: u64) -> (FieldOp, Vec<String>) {
     }
     let (expiry, expiry_words) = expiry(draw, now_ms, "PERSIST", Expiry::Persist);
     words.extend(expiry_words);
-    (FieldOp { init, model, make_path, expiry, statements: Vec::new() }, words)
+    let current = current(draw, stored);
+    words.extend(current.iter().flat_map(|path| ["Current".to_owned(), path.text.clone()]));
+    (FieldOp { init, model, make_path, expiry, current, statements: Vec::new() }, words)
+}
+
+/// The path behind `CURRENT`, now and then.
+pub fn current(draw: &mut Draw<'_>, stored: Option<&Value>) -> Option<Operand> {
+    let nothing = json!({});
+    let document = stored.unwrap_or(&nothing);
+    let context = Context { document, operator: "GET", target: None };
+    draw.once_in(3).then(|| operand(draw, op::OperandKind::Path, &context))
+}
+
+/// The condition behind `IF` of `MODEL.SET`, and whether it is true of every document.
+pub fn condition(draw: &mut Draw<'_>) -> Option<(&'static str, Result<bool, Word>)> {
+    match draw.below(16) {
+        12 => Some(("revision > 0 && key == 'k'", Ok(true))),
+        13 => Some(("self == args.none && self != self", Ok(false))),
+        14 => Some(("args.v[1] == 'n'", Ok(false))),
+        15 => Some(("1 / 0 == 1", Err("EXPR"))),
+        _ => None,
+    }
 }
 
 /// An expiry in any of its forms; `last` is the form that takes no time.

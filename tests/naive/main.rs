@@ -38,10 +38,12 @@ use redis_model::model::Models;
 use redis_model::op::{self, Absent};
 use redis_model::reply::Reply;
 use redis_model::testing::MemoryHost;
+use redis_model::txn::CURRENT_BYTES_MAX;
+use redis_model::value::{FileNames, names};
 use serde_json::Value;
 
 use draw::Draw;
-use model::{Accepted, Expiry, FieldOp, Refusal, Statement};
+use model::{Accepted, Expiry, FieldOp, Operand, Refusal, Statement};
 
 /// Cases where `PROPTEST_CASES` says nothing; so many are enough for the coverage that is asserted.
 const CASES: u32 = 1600;
@@ -99,6 +101,8 @@ struct Coverage {
     refused: BTreeMap<(&'static str, String), u32>,
     /// On a document of an older definition, commands that changed something, and others.
     older: [u32; 2],
+    /// Refusals that told what is stored.
+    told: u32,
 }
 
 impl Coverage {
@@ -107,6 +111,7 @@ impl Coverage {
         other.changed.into_iter().for_each(|(of, n)| *self.changed.entry(of).or_default() += n);
         other.refused.into_iter().for_each(|(of, n)| *self.refused.entry(of).or_default() += n);
         (0..2).for_each(|changed| self.older[changed] += other.older[changed]);
+        self.told += other.told;
     }
 
     fn check(&self) {
@@ -134,6 +139,7 @@ impl Coverage {
             }
         }
         assert!(outside >= 10, "hardly anything was to be created outside of an array");
+        assert!(self.told > 50, "{} refusals told what is stored", self.told);
         assert!(self.older.iter().all(|n| *n > 50), "changed on older documents: {:?}", self.older);
     }
 }
@@ -183,6 +189,7 @@ impl Session {
                 }
                 _ => self.field_op(&mut draw, statements),
             };
+            let result = result.and_then(|()| self.check_eval());
             result.and_then(|()| self.check_bytes()).map_err(|what| {
                 format!("{what}\n\nThe commands and their replies:\n{}", self.log.join("\n"))
             })?;
@@ -227,22 +234,35 @@ impl Session {
         let (expiry, expiry_words) = draw::expiry(draw, self.now_ms(), "KEEPTTL", Expiry::Keep);
         // Without any form of expiry a time to live that is there is removed.
         let expiry = if expiry_words.is_empty() { Ok(Expiry::Persist) } else { expiry };
+        let test = draw::condition(draw);
+        let current = draw::current(draw, self.stored.as_ref().map(|stored| &stored.document));
         let document = draw::document(draw);
         let model = draw::model(draw);
         let mut words = ["MODEL.SET", "k", model].map(str::to_owned).to_vec();
         words.push(document.to_string());
         words.extend((!condition.is_empty()).then(|| condition.to_owned()));
         words.extend(expected.iter().flat_map(|r| ["IFREV".to_owned(), r.to_string()]));
+        words.extend(test.iter().flat_map(|(test, _)| ["if", test].map(str::to_owned)));
+        words.extend(current.iter().flat_map(|path| ["CURRENT".to_owned(), path.text.clone()]));
+        words.extend(["args".to_owned(), path::args().to_string()]);
         words.extend(expiry_words);
+        let misspelt = current.as_ref().and_then(|path| path.means.as_ref().err().copied());
         let refused = match (expiry, expected) {
             (Err(word), _) => Some(word),
+            (Ok(_), _) if misspelt.is_some() => misspelt,
             (Ok(_), _) if self.says_no(condition) => None,
             (Ok(_), Some(_)) if revision.is_none() => Some("NOKEY"),
             (Ok(_), Some(_)) if expected != revision => Some("REVISION"),
-            _ => None,
+            _ => match test {
+                Some(_) if revision.is_none() => Some("NOKEY"),
+                Some((_, Ok(false))) => Some("CONDITION"),
+                Some((_, Err(word))) => Some(word),
+                _ => None,
+            },
         };
         let outcome = self.call(&words)?;
         if let Some(word) = refused {
+            self.check_current(current.as_ref(), &outcome)?;
             return expect_refusal(outcome, &BTreeSet::from([word]));
         }
         let outcome = outcome.map_err(|error| format!("refused: {error}"))?;
@@ -253,6 +273,23 @@ impl Session {
         expect("the reply", &outcome.reply, &Reply::Int(revision as i64))?;
         let expiry = expiry.expect("refused otherwise");
         self.accept((document, model), true, expiry, &words, &outcome)
+    }
+
+    /// A refusal by a condition or a revision tells what is stored at the path behind `CURRENT`.
+    fn check_current(&mut self, path: Option<&Operand>, outcome: &Result<Outcome, Error>) -> Check {
+        let Err(error) = outcome else { return Ok(()) };
+        let explained = ["CONDITION", "REVISION"].contains(&error.code().word());
+        let stored = self.stored.as_ref().map(|stored| &stored.document);
+        let text = path.filter(|_| explained).map(|path| model::current(stored, path));
+        self.coverage.told += u32::from(text.is_some());
+        let (text, bytes) = match text {
+            Some(text) if text.len() > CURRENT_BYTES_MAX => (None, Some(text.len() as i64)),
+            text => (text, None),
+        };
+        let integer = |bytes| Detail::Integer(bytes);
+        expect("current", &error.detail("current"), &text.map(Detail::Json).as_ref())?;
+        let found = error.detail("current-bytes");
+        expect("current-bytes", &found, &bytes.map(integer).as_ref())
     }
 
     fn says_no(&self, condition: &str) -> bool {
@@ -266,7 +303,8 @@ impl Session {
     // --- MODEL.FIELDOP -----------------------------------------------------------------------
 
     fn field_op(&mut self, draw: &mut Draw<'_>, statements: &[Vec<u32>]) -> Check {
-        let (mut command, options) = draw::options(draw, self.now_ms());
+        let stored = self.stored.as_ref().map(|stored| &stored.document);
+        let (mut command, options) = draw::options(draw, self.now_ms(), stored);
         let mut words = ["MODEL.FIELDOP", "k", "ARGS"].map(str::to_owned).to_vec();
         words.push(path::args().to_string());
         words.extend(options);
@@ -315,6 +353,7 @@ impl Session {
             Err(refusal) => {
                 self.count_refusal(&refusal);
                 let outcome = self.call(words)?;
+                self.check_current(command.current.as_ref(), &outcome)?;
                 expect_refusal(outcome, &refusal.words)
             }
             Ok(accepted) => {
@@ -454,6 +493,30 @@ impl Session {
             .map_err(|error| format!("the replica refuses: {}", error.line()))
     }
 
+    /// `MODEL.EVAL` reads the document as it is stored, on the replica too.
+    fn check_eval(&mut self) -> Check {
+        let expr = "{'self': self, 'revision': revision, 'n': args.n}";
+        let words = ["MODEL.EVAL", "k", expr, "ARGS", "{\"n\":1}"];
+        let expected = self.stored.as_ref().map_or("(nil)".to_owned(), |stored| {
+            let Stored { document, revision, .. } = stored;
+            format!(r#"{{"self":{document},"revision":{revision},"n":1}}"#)
+        });
+        let depth = self.stored.as_ref().map_or(0, |stored| model::measure(&stored.document).0);
+        for host in [&mut self.host, &mut self.replica] {
+            let now_us = host.now_us;
+            let result = host.call(&words);
+            host.now_us = now_us;
+            match result {
+                Ok(outcome) => expect("MODEL.EVAL", &outcome.reply.notation(), &expected)?,
+                Err(error) => {
+                    let too_deep = error.code().word() == "LIMIT" && depth >= model::DEPTH_MAX;
+                    expect(&error.line(), &too_deep, &true)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Checks the invariants that hold after every command.
     fn check_bytes(&self) -> Check {
         let Some(stored) = &self.stored else {
@@ -473,6 +536,15 @@ impl Session {
         let mut again = Vec::new();
         rdb::encode(&decoded, &mut again);
         expect("what was encoded, decoded and encoded", &again, &bytes)?;
+        let mut in_file = Vec::new();
+        rdb::encode_for_file(document, &mut in_file);
+        let (models, names) = (Models::new(), FileNames::admit(names::all()));
+        let bounds = Bounds::NONE;
+        let read = rdb::decode_from_file(&in_file, rdb::VERSION, &models, &bounds, Some(&names))
+            .map_err(|error| error.line())?;
+        again.clear();
+        rdb::encode(&read, &mut again);
+        expect("the document in a file", &again, &bytes)?;
         expect("the replica", &encoded(&self.replica), &Some(bytes))?;
         let expiry = |host: &MemoryHost| host.expiries.get(KEY).copied();
         expect("the time to live", &expiry(&self.host), &self.expiry)?;

@@ -76,6 +76,8 @@ pub struct FieldOp {
     pub model: &'static str,
     pub make_path: bool,
     pub expiry: Result<Expiry, Word>,
+    /// The path behind `CURRENT`.
+    pub current: Option<Operand>,
     pub statements: Vec<Statement>,
 }
 
@@ -152,12 +154,26 @@ pub fn run(
     Ok(Accepted { document, replies, changed })
 }
 
+/// The text that a refusal tells of what is stored at a path.
+pub fn current(stored: Option<&Value>, path: &Operand) -> String {
+    let Some(stored) = stored else { return "null".to_owned() };
+    let mut document = stored.clone();
+    let run = Run { document: &mut document, make_path: false, now_us: 0, touched: false };
+    match run.get(path.path()) {
+        text if text == "(nil)" => "null".to_owned(),
+        text => text,
+    }
+}
+
 /// Refuses a command that is malformed, before anything is looked up: the first mistake counts.
 fn check_syntax(command: &FieldOp) -> Result<(), Refusal> {
     if let Some(Err(word)) = &command.init {
         return Err(Refusal::of(word));
     }
     command.expiry.map_err(Refusal::of)?;
+    if let Some(Operand { means: Err(word), .. }) = &command.current {
+        return Err(Refusal::of(word));
+    }
     for statement in &command.statements {
         match statement {
             Statement::Unknown => return Err(Refusal::of("ERR")),

@@ -50,6 +50,104 @@ fn a_change_in_an_optional_list_costs_the_same_as_in_a_list() {
 }
 
 #[test]
+fn the_variants_of_an_enum_of_rust_are_told_apart_by_their_names() {
+    // One variant holds an object, the others a number: the type of no single member tells all of them apart.
+    let variants = r#"{"oneOf":[{"enum":["Unit"],"type":"string"},
+        {"type":"object","required":["Number"],"properties":{"Number":{"type":"integer","minimum":0}},"additionalProperties":false},
+        {"type":"object","required":["Pair"],"properties":{"Pair":{"type":"array"}},"additionalProperties":false},
+        {"type":"object","required":["Named"],"properties":{"Named":{"type":"object","required":["a"]}},"additionalProperties":false}]}"#;
+    let variants = schema(variants);
+    for (document, place, keyword) in [
+        (r#"{"Number":-1}"#, "/Number", "minimum"),
+        (r#"{"Pair":{}}"#, "/Pair", "type"),
+        (r#"{"Named":{}}"#, "/Named", "required"),
+    ] {
+        let error = variants.check(value(document).view()).expect_err(document);
+        let text = |name| match error.detail(name) {
+            Some(Detail::Text(text)) => text.clone(),
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!((text("place").as_str(), text("keyword").as_str()), (place, keyword), "{error}");
+    }
+}
+
+#[test]
+fn a_wrong_value_does_not_select_a_branch_that_says_nothing_about_its_member() {
+    let union = schema(
+        r#"{"anyOf":[{"type":"object","required":["town"],"properties":{"town":{"type":"string"}}},
+        {"type":"object","required":["sku"],"properties":{"sku":{"type":"string"},"n":{"type":"integer"}}}]}"#,
+    );
+    for (document, told) in [
+        (r#"{"sku":"x","n":"y"}"#, "'y' is not of the type integer at /n"),
+        (r#"{"sku":1}"#, "1 is not of the type string at /sku"),
+        (r#"{"town":1}"#, "1 is not of the type string at /town"),
+    ] {
+        let error = refused(&union, document);
+        let (reason, place) = told.split_once(" at ").expect("a reason and a place");
+        let listed = error.message().contains(told);
+        let alone = error.message() == reason
+            && error.detail("place") == Some(&Detail::Text(place.to_owned()));
+        assert!(listed || alone, "{document}: {error}");
+    }
+    // The members are values of any type in the other branch.
+    for valid in [r#"{"town":"x","sku":1}"#, r#"{"sku":"x","town":1}"#, r#"{"town":"x","n":"y"}"#] {
+        assert_eq!(union.check(value(valid).view()), Ok(()), "{valid}");
+    }
+}
+
+#[test]
+fn a_wrong_discriminator_is_reported_for_each_branch() {
+    let union = schema(
+        r#"{"oneOf":[{"properties":{"a/b":{"const":"cat"},"lives":{"type":"integer"}},"required":["a/b","lives"]},
+            {"properties":{"a/b":{"enum":["dog","wolf"]}},"required":["a/b","name"]}]}"#,
+    );
+    for (document, told) in [
+        (
+            r#"{"a/b":"cow"}"#,
+            "'cow' is not 'cat' at /a~1b; 'cow' is none of 'dog', 'wolf' at /a~1b",
+        ),
+        (r#"{"a/b":5}"#, "5 is not 'cat' at /a~1b; 5 is none of 'dog', 'wolf' at /a~1b"),
+        ("{}", "the object lacks the member 'a/b'"),
+    ] {
+        let error = refused(&union, document);
+        assert!(error.message().contains(&format!("alternatives: {told}")), "{error}");
+    }
+}
+
+#[test]
+fn the_mapping_of_a_discriminator_is_an_annotation() {
+    let of = |cat: &str, mapping: &str| {
+        schema(&format!(
+            r##"{{"$defs":{{"Cat":{{"properties":{{"pet":{cat},"lives":{{"maximum":9}}}},"required":["pet","lives"]}},
+            "Dog":{{"properties":{{"pet":{{"const":"dog"}},"name":{{"type":"string"}}}},"required":["pet","name"]}}}},
+            "discriminator":{{"propertyName":"pet","mapping":{mapping}}},
+            "oneOf":[{{"$ref":"#/$defs/Cat"}},{{"$ref":"#/$defs/Dog"}}]}}"##
+        ))
+    };
+    let right = r##"{"cat":"#/$defs/Cat","dog":"#/$defs/Dog"}"##;
+    let swapped = r##"{"cat":"#/$defs/Dog","dog":"#/$defs/Cat","cow":"cow.json"}"##;
+    for mapping in [right, swapped, "{}"] {
+        let told = of(r#"{"const":"cat"}"#, mapping);
+        assert_eq!(told.check(value(r#"{"pet":"cat","lives":9}"#).view()), Ok(()), "{mapping}");
+        let error = refused(&told, r#"{"pet":"cat","lives":10}"#);
+        assert_eq!(
+            error.detail("place"),
+            Some(&Detail::Text("/lives".into())),
+            "{mapping} {error}"
+        );
+        // Without a constant the mapping alone selects nothing: the other branch is excluded by its own.
+        let open = of(r#"{"type":"string"}"#, mapping);
+        assert_eq!(open.check(value(r#"{"pet":"cow","lives":1}"#).view()), Ok(()), "{mapping}");
+        let error = refused(&open, r#"{"pet":"cow","lives":10}"#);
+        assert_eq!(
+            error.detail("place"),
+            Some(&Detail::Text("/lives".into())),
+            "{mapping} {error}"
+        );
+    }
+}
+
+#[test]
 fn a_change_costs_the_same_whatever_the_number_of_elements() {
     let union = r##"{"$defs":{"Cat":{"properties":{"pet":{"const":"cat"},"lives":{"maximum":9}},"required":["pet"]},
         "Dog":{"properties":{"pet":{"const":"dog"},"name":{"type":"string"}},"required":["pet","name"]},

@@ -213,3 +213,49 @@ fn long_repetitions_fit_beside_a_hundred_patterns() {
     assert_eq!(check(&schema, &format!("\"{}\"", "x".repeat(5000))), None);
     assert!(check(&schema, &format!("\"{}\"", "x".repeat(5001))).is_some());
 }
+
+#[test]
+fn names_that_no_uri_may_have_are_referred_to_as_generators_write_them() {
+    for name in [
+        "Partial<Record<A,number>>",
+        "k8s.io|core|v1",
+        "two words",
+        "Stra\u{df}e",
+        "a%b",
+        "{x}[0]",
+        "x%3Cy",
+    ] {
+        for (draft, definitions) in
+            [("draft-07/schema#", "definitions"), ("draft/2020-12/schema", "$defs")]
+        {
+            let target = name.replace("%3C", "<");
+            let text = serde_json::json!({
+                "$schema": format!("http://json-schema.org/{draft}"),
+                definitions: {target: {"type": "integer"}},
+                "properties": {"n": {"$ref": format!("#/{definitions}/{name}")}},
+            });
+            let schema = Schema::compile(text.to_string().as_bytes(), &SchemaLimits::DEFAULT)
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+            let check = |json: &str| {
+                let document = parse::json(json.as_bytes(), &Limits::NONE).unwrap().value;
+                schema.check(document.view()).is_ok()
+            };
+            assert!(check(r#"{"n":1}"#) && !check(r#"{"n":"x"}"#), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_name_of_the_latest_draft_is_2020_12() {
+    for uri in ["http://json-schema.org/schema#", "https://json-schema.org/schema"] {
+        let compile = |rest: &str| {
+            let text = format!(r#"{{"$schema":"{uri}",{rest}}}"#);
+            Schema::compile(text.as_bytes(), &SchemaLimits::DEFAULT)
+        };
+        assert!(compile(r#""prefixItems":[{"type":"integer"}]"#).is_ok());
+        let Err(error) = compile(r#""items":[{"type":"integer"}]"#) else {
+            panic!("a word of older drafts is refused");
+        };
+        assert!(error.message().contains("prefixItems"), "{error}");
+    }
+}

@@ -8,6 +8,7 @@ mod defaults;
 mod drafts;
 mod draw;
 mod keywords;
+mod look_ahead;
 mod rows;
 mod suite;
 

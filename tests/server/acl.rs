@@ -50,6 +50,7 @@ fn key_patterns_guard_every_key() {
                 &["MODEL.MGET", "2", "in:1", "out:1"],
                 &["MODEL.MGET", "2", "out:1", "in:1", "$.a"],
                 &["MODEL.APPLY", "out:1", "x"],
+                &["MODEL.APPLYALL", "2", "in:1", "out:1", "x"],
             ],
         );
         // An argument behind the keys is no key.
@@ -168,7 +169,14 @@ fn every_command_with_keys_is_guarded() {
             match spec.keys {
                 KeyPositions::None => continue,
                 KeyPositions::First => args.push("out:1"),
-                KeyPositions::Counted => args.extend(["1", "out:1"]),
+                KeyPositions::Counted(at) => {
+                    args.resize(at, "x");
+                    args.extend(["1", "out:1"]);
+                }
+                KeyPositions::Behind(word) => {
+                    args.resize(count, "x");
+                    args.extend([word, "out:1"]);
+                }
             }
             args.resize(count.max(args.len()), "x");
             assert_eq!(conn.call(&args).error_word(), "NOPERM", "{args:?}");

@@ -16,11 +16,16 @@ use crate::harness::{Flavor, Server, on_every_flavor, on_every_server};
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Every page, with the programs that its blocks of a language are pieces of.
-const PAGES: [(&str, &[(&str, &str)]); 7] = [
+const PAGES: [(&str, &[(&str, &str)]); 12] = [
     ("README.md", &[("python", "pydantic_model.py")]),
     ("docs/models.md", &[("python", "pydantic_model.py"), ("js", "zod_model.mjs")]),
     ("docs/transactions.md", &[("python", "payment.py")]),
+    ("docs/actions.md", &[("python", "actions.py"), ("js", "actions.mjs")]),
+    ("docs/natives.md", &[("python", "outbox.py")]),
+    ("docs/changes.md", &[("python", "follower.py")]),
     ("docs/locks.md", &[("python", "locks.py")]),
+    ("docs/finding.md", &[]),
+    ("docs/queues.md", &[]),
     ("docs/operating.md", &[]),
     ("docs/coming-from.md", &[]),
     (
@@ -86,6 +91,26 @@ fn a_pydantic_model_is_kept_as_pydantic_would() {
 #[test]
 fn a_payment_happens_once_though_its_client_crashes() {
     check_python("payment.py");
+}
+
+#[test]
+fn each_event_of_an_outbox_is_handled_once_though_workers_die() {
+    check_python("outbox.py");
+}
+
+#[test]
+fn a_cache_and_an_index_follow_a_change_stream() {
+    check_python("follower.py");
+}
+
+#[test]
+fn actions_are_defined_and_called_from_python() {
+    check_python("actions.py");
+}
+
+#[test]
+fn actions_are_defined_and_called_from_javascript() {
+    check_node("actions.mjs");
 }
 
 #[test]

@@ -211,3 +211,19 @@ impl Cluster {
 pub fn node_id(node: &Server) -> String {
     node.must(&["CLUSTER", "MYID"]).text().to_owned()
 }
+
+/// Makes a master and its replica exchange their roles.
+#[track_caller]
+pub fn fail_over(former: &Server, replica: &Server) {
+    let mut asked = None;
+    replica.wait_until("the two have exchanged their roles", || {
+        // The servers give up a failover after five seconds, and may undo one when a node was slow to hear of it.
+        let is_master = replica.info("role") == "master";
+        if !is_master && asked.is_none_or(|at: Instant| at.elapsed().as_secs() > 5) {
+            replica.call(&["CLUSTER", "FAILOVER"]);
+            asked = Some(Instant::now());
+        }
+        let follows = || former.info("role") == "slave";
+        is_master && follows() && former.info("master_link_status") == "up"
+    });
+}

@@ -2,6 +2,7 @@
 //! `COMMAND GETKEYS`, and where a cluster sends them.
 
 use redis_model::command::{self, ArgKind, ArgSpec, CommandSpec, Flag, KeyPositions};
+use redis_model::native;
 use redis_model::op::{self, OpSpec, Operand, OperandKind};
 
 use crate::cluster::Cluster;
@@ -67,7 +68,7 @@ fn check_flags(flags: &[String], spec: &CommandSpec) {
     assert_eq!(has("admin"), declared(Flag::Dangerous), "{name}");
     assert_eq!(has("loading") && has("stale"), declared(Flag::Always), "{name}");
     // Without it a cluster does not know where the keys stand.
-    assert_eq!(has("movablekeys"), spec.keys == KeyPositions::Counted, "{name}: {flags:?}");
+    assert_eq!(has("movablekeys"), spec.keys.are_asked(), "{name}: {flags:?}");
     assert_eq!(has("blocking"), declared(Flag::Blocking), "{name}");
     assert!(!has("noscript") && !has("pubsub"), "{name}");
 }
@@ -102,10 +103,20 @@ fn check_key_specs(specs: &[Reply], spec: &CommandSpec) {
     assert_eq!(has("RW") || has("OW"), writes, "{name}: {flags:?}");
     assert_eq!(has("update"), writes, "{name}: {flags:?}");
     assert!(has("access") || has("OW"), "{name}: {flags:?}");
-    assert!(!has("not_key") && !has("incomplete") && !has("variable_flags"), "{name}: {flags:?}");
+    assert!(!has("not_key") && !has("variable_flags"), "{name}: {flags:?}");
     let begin = specs[0].field("begin_search");
+    assert_eq!(has("incomplete"), matches!(spec.keys, KeyPositions::Behind(_)), "{name}");
+    if let KeyPositions::Behind(word) = spec.keys {
+        assert_eq!(begin.field("type").text(), "keyword", "{name}");
+        assert_eq!(begin.field("spec").field("keyword").text(), word, "{name}");
+        return;
+    }
     assert_eq!(begin.field("type").text(), "index", "{name}");
-    assert_eq!(begin.field("spec").field("index").int(), 1, "{name}");
+    let index = match spec.keys {
+        KeyPositions::Counted(at) => at,
+        _ => 1,
+    };
+    assert_eq!(begin.field("spec").field("index").int(), index as i64, "{name}");
     let find = specs[0].field("find_keys");
     if spec.keys == KeyPositions::First {
         assert_eq!(find.field("type").text(), "range", "{name}");
@@ -183,6 +194,15 @@ fn check_arg(found: &Reply, declared: &ArgSpec, of: &str) {
             check_statements(arguments(), others);
             "oneof"
         }
+        ArgKind::Native => {
+            let (guard, natives) = arguments().split_first().expect("WHEN comes first");
+            assert_eq!(guard.field("token").text(), "WHEN");
+            assert_eq!(natives.len(), native::all().len());
+            for (found, spec) in natives.iter().zip(native::all()) {
+                check_operator(found, spec.name, spec.summary, spec.operands);
+            }
+            "oneof"
+        }
     };
     assert_eq!(found.field("type").text(), kind, "{of}");
     let is_key = matches!(declared.kind, ArgKind::Key);
@@ -196,22 +216,21 @@ fn check_statements(found: &[Reply], others: Vec<&'static OpSpec>) {
     let tokens: Vec<_> = assertions.iter().map(|arg| arg.field("token").text()).collect();
     assert_eq!(tokens, ["IF", "IFREV", "HOLDING", "EXISTS", "MISSING", "WHEN", "STRICT"]);
     for (found, spec) in operators.iter().zip(op::of(op::Target::Value).iter().chain(&others)) {
-        check_operator(found, spec);
+        check_operator(found, spec.name, spec.summary, spec.operands);
     }
 }
 
-fn check_operator(found: &Reply, spec: &OpSpec) {
-    let name = spec.name;
+fn check_operator(found: &Reply, name: &str, summary: &str, declared: &[Operand]) {
     assert_eq!(found.field("token").text(), name);
-    assert_eq!(found.field("summary").text(), spec.summary, "{name}");
-    if spec.operands.is_empty() {
+    assert_eq!(found.field("summary").text(), summary, "{name}");
+    if declared.is_empty() {
         assert_eq!(found.field("type").text(), "pure-token", "{name}");
         return;
     }
     assert_eq!(found.field("type").text(), "block", "{name}");
     let operands = found.field("arguments").array();
-    assert_eq!(operands.len(), spec.operands.len(), "{name}");
-    for (found, declared) in operands.iter().zip(spec.operands) {
+    assert_eq!(operands.len(), declared.len(), "{name}");
+    for (found, declared) in operands.iter().zip(declared) {
         check_operand(found, declared, name);
     }
 }
@@ -249,6 +268,7 @@ fn keys_are_found_where_they_stand() {
         check(&["MODEL.META", "k"], &["k"]);
         check(&["MODEL.EVAL", "k", "self"], &["k"]);
         check(&["MODEL.APPLY", "k", "x"], &["k"]);
+        check(&["MODEL.APPLYALL", "2", "k", "l", "x", "{}"], &["k", "l"]);
         check(&["MODEL.FIELDOP", "k", "COPY", "$.a", "$.b"], &["k"]);
         check(&["MODEL.MGET", "1", "k"], &["k"]);
         check(&["MODEL.MGET", "2", "k", "l", "$.a"], &["k", "l"]);

@@ -2,7 +2,9 @@
 //! and refused at its place where it does not fit. The programs are in tests/clients.
 
 use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::clients::{ROOT, check_run, clients};
 use crate::harness::{Flavor, Server};
@@ -30,6 +32,35 @@ fn check_javascript(nth: usize, generator: &str) {
         node.args([port, generator]).stdin(File::open(program).expect("the program is there"));
         node
     });
+}
+
+/// Builds the programs of schemars, which are crates of their own, and runs the one with this release.
+fn check_schemars(nth: usize, program: &str) {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("schemars");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--locked", "--manifest-path"]);
+        cargo.arg(format!("{ROOT}/tests/clients/schemars/Cargo.toml"));
+        cargo.arg("--target-dir").arg(&target);
+        assert!(cargo.status().expect("cargo runs").success(), "{cargo:?}");
+        target.join("debug")
+    });
+    check_generator(nth, |port| {
+        let mut command = Command::new(folder.join(program));
+        command.arg(port);
+        command
+    });
+}
+
+#[test]
+fn every_type_of_schemars_0_8_is_kept() {
+    check_schemars(2, "schemars-types-v0");
+}
+
+#[test]
+fn every_type_of_schemars_1_is_kept() {
+    check_schemars(3, "schemars-types-v1");
 }
 
 #[test]

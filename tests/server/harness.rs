@@ -7,8 +7,10 @@
 //!
 //! Where the servers come from: `scripts/servers`. A missing one fails the test; it is never skipped.
 
+use std::any::Any;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,7 +19,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::resp::{Conn, Reply};
+use crate::resp::{Conn, Reply, encode};
 use crate::valgrind;
 
 /// How long a server may take over anything before the test gives up on it.
@@ -107,15 +109,30 @@ pub fn on_every_shared(body: impl Fn(&Server) + Sync) {
     on_every_flavor(|flavor| body(&shared(flavor)));
 }
 
-/// Runs `body` once a flavour, in parallel; a panic names the flavour as its thread.
+/// Runs `body` once a flavour, in parallel. The panic after a failure repeats the messages of the flavours, so that
+/// the end of the output names the reason.
 pub fn on_every_flavor(body: impl Fn(Flavor) + Sync) {
     let body = &body;
-    thread::scope(|scope| {
-        for flavor in Flavor::ALL.into_iter().filter(|flavor| is_wanted(*flavor)) {
+    let failures: Vec<String> = thread::scope(|scope| {
+        let start = |flavor: Flavor| {
             let thread = thread::Builder::new().name(flavor.name().to_owned());
-            thread.spawn_scoped(scope, move || body(flavor)).expect("a thread starts");
-        }
+            (flavor, thread.spawn_scoped(scope, move || body(flavor)).expect("a thread starts"))
+        };
+        let wanted = Flavor::ALL.into_iter().filter(|flavor| is_wanted(*flavor));
+        let threads: Vec<_> = wanted.map(start).collect();
+        let failure = |(flavor, thread): (Flavor, thread::ScopedJoinHandle<()>)| {
+            let panic = thread.join().err()?;
+            Some(format!("{}: {}", flavor.name(), message_of(&*panic)))
+        };
+        threads.into_iter().filter_map(failure).collect()
     });
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The message of a panic.
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    let owned = || panic.downcast_ref::<String>().map(String::as_str);
+    panic.downcast_ref::<&str>().copied().or_else(owned).unwrap_or("a panic without a message")
 }
 
 /// Returns true if tests of every flavour run on this one: REDIS_MODEL_SERVER names the only one, to look at it alone.
@@ -128,6 +145,8 @@ fn is_wanted(flavor: Flavor) -> bool {
 pub struct Server {
     pub flavor: Flavor,
     pub port: u16,
+    /// Keeps the port from other test processes, also between the stop of the process and its next start.
+    _reservation: UdpSocket,
     dir: PathBuf,
     child: Mutex<Option<Child>>,
     /// A library that is loaded in front of all others.
@@ -220,9 +239,16 @@ impl Server {
         File::create(self.dir.join("step")).expect("the folder is there");
     }
 
+    /// Tries to start a second process on the port of this one, as happens when two processes choose a free port at once.
+    pub fn launch_on_the_same_port(&self) -> Result<(), String> {
+        let mut second = Server::prepare(self.flavor, &[&format!("port {}", self.port)]);
+        second.port = self.port;
+        second.launch()
+    }
+
     /// Makes the folder and the configuration; nothing runs yet.
     fn prepare(flavor: Flavor, config: &[&str]) -> Server {
-        let port = free_port();
+        let (port, _reservation) = free_port();
         let dir = fresh_dir(flavor);
         let mut text = format!("port {port}\nbind 127.0.0.1\ndir {}\n", dir.display());
         text += "save \"\"\nenable-debug-command yes\nenable-module-command yes\nrepl-diskless-sync-delay 0\n";
@@ -232,7 +258,7 @@ impl Server {
         }
         fs::write(dir.join("server.conf"), text).expect("the configuration can be written");
         let (child, tolerated) = (Mutex::new(None), Mutex::default());
-        Server { flavor, port, dir, child, preload: None, args: &[], tolerated }
+        Server { flavor, port, _reservation, dir, child, preload: None, args: &[], tolerated }
     }
 
     /// Starts the process and waits until it answers and has loaded its data.
@@ -261,13 +287,27 @@ impl Server {
         }
     }
 
-    /// Returns true if PING is answered with PONG, which a server that still loads its data does not do.
+    /// Returns true if this process answers PING with PONG, which a server that still loads its data does not do.
+    /// Another process may answer on the port, before this one has found it in use and ended. A process that another
+    /// thread has just forked may hold the socket by which `free_port` probed the port: that connection is reset.
     fn answers(&self) -> bool {
         let Ok(mut conn) = Conn::open(self.port) else {
             return false;
         };
-        conn.send(&["PING"]);
-        matches!(conn.try_recv(*PATIENCE), Ok(Some(Reply::Simple(pong))) if pong == "PONG")
+        if conn.try_send(&encode(&[b"PING"])).is_err() {
+            return false;
+        }
+        if !matches!(conn.try_recv(*PATIENCE), Ok(Some(Reply::Simple(pong))) if pong == "PONG") {
+            return false;
+        }
+        if conn.try_send(&encode(&[b"INFO", b"server"])).is_err() {
+            return false;
+        }
+        let Ok(Some(Reply::Bulk(info))) = conn.try_recv(*PATIENCE) else {
+            return false;
+        };
+        let own = self.pid().map(|pid| format!("process_id:{pid}"));
+        own.is_some_and(|own| String::from_utf8_lossy(&info).lines().any(|line| line == own))
     }
 
     /// A connection that speaks RESP2, with typed replies: what most tests use.
@@ -531,17 +571,21 @@ pub fn shared(flavor: Flavor) -> Shared {
     Shared { server, log_from }
 }
 
-/// A port that is free now, as is the one a cluster bus would use, 10000 above. Below the ephemeral
-/// range, so that no outgoing connection takes it.
-fn free_port() -> u16 {
+/// A port that is free now, as is the one a cluster bus would use, 10000 above, and its reservation: the UDP port of the
+/// same number, which servers do not use. Test processes that run side by side thus never share a port. Below
+/// the ephemeral range, so that no outgoing connection takes it.
+fn free_port() -> (u16, UdpSocket) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
         // Test processes start at different places, so that they seldom meet.
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = 12_000 + ((std::process::id() * 97 + step) % 10_000) as u16;
-        let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        let Ok(reservation) = UdpSocket::bind(("127.0.0.1", port)) else {
+            continue;
+        };
+        let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
         if is_free(port) && is_free(port + 10_000) {
-            return port;
+            return (port, reservation);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The harness keeps its promises, on every server and without the module.
 
+use std::net::UdpSocket;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
@@ -103,6 +104,16 @@ fn without_saving_a_restart_forgets() {
         server.must(&["SET", "a", "1"]);
         server.restart();
         assert_eq!(server.call(&["GET", "a"]), Reply::Null);
+    });
+}
+
+#[test]
+fn a_server_is_told_from_another_on_its_port() {
+    on_every_plain(&[], |server| {
+        assert!(UdpSocket::bind(("127.0.0.1", server.port)).is_err(), "the port is reserved");
+        for _ in 0..20 {
+            assert!(server.launch_on_the_same_port().is_err());
+        }
     });
 }
 

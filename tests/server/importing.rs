@@ -18,25 +18,30 @@ fn clients() -> PathBuf {
 }
 
 /// A server with RedisJSON, and with more modules.
-fn redisjson(more: &[&str]) -> Server {
+pub fn redisjson(more: &[&str]) -> Server {
     let module = clients().join("rejson.so");
     assert!(module.exists(), "{} is missing: run scripts/clients", module.display());
     let load = format!("loadmodule {}", module.display());
     Server::start_plain(Flavor::Redis70, &[&[load.as_str()], more].concat())
 }
 
-fn import(args: &[&str]) -> Command {
+/// A program of `scripts/`, with the packages it needs.
+pub fn program(name: &str, args: &[&str]) -> Command {
     let mut command = Command::new(clients().join("python"));
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/import")).args(args);
+    command.arg(format!("{}/scripts/{name}", env!("CARGO_MANIFEST_DIR"))).args(args);
     command
 }
 
-fn url(server: &Server) -> String {
+fn import(args: &[&str]) -> Command {
+    program("import", args)
+}
+
+pub fn url(server: &Server) -> String {
     format!("redis://127.0.0.1:{}/0", server.port)
 }
 
-/// The last words of the importer, and whether every key became a document.
-fn outcome(ran: Output) -> (String, bool) {
+/// The last words of the importer or the exporter, and true if it did all that it was asked to.
+pub fn outcome(ran: Output) -> (String, bool) {
     let said = String::from_utf8_lossy(&ran.stdout).trim().to_owned();
     let complained = String::from_utf8_lossy(&ran.stderr);
     assert!(!complained.contains("Traceback"), "{complained}");

@@ -67,6 +67,7 @@ fn check_loads(server: &Server) {
         &["LOADEX", "ARGS", "argument"],
         &["LOADEX", "CONFIG", "model.depth", "0"],
         &["LOADEX", "CONFIG", "model.depth", "deep"],
+        &["LOADEX", "CONFIG", "model.lock-lease-min", "51", "CONFIG", "model.lock-lease-max", "50"],
     ] {
         check_refused(server, load);
         assert!(!modules(server).contains(&"model".to_owned()));

@@ -136,11 +136,12 @@ fn log_of_commands(server: &Server) -> PathBuf {
     server.dir().join("appendonlydir/appendonly.aof.1.incr.aof")
 }
 
-/// Changes two documents with a token, then a third one.
+/// Changes two documents and two structures with a token, then a third document.
 fn change(conn: &mut Conn, nth: i64) {
     let token = &format!("token:{nth}");
     let blocks = ["TOKEN", token, "ON", "a", "INCR", "$.n", "1", "ON", "b", "INCR", "$.n", "1"];
-    conn.must(&[&["MODEL.TXN", "3", "a", "b", token][..], &blocks].concat());
+    let natives = ["AT", "h", "HINCRBY", "\"n\"", "1", "AT", "l", "RPUSH", "=docs['a'].n"];
+    conn.must(&[&["MODEL.TXN", "5", "a", "b", "h", "l", token][..], &blocks, &natives].concat());
     conn.must(&["MODEL.FIELDOP", "c", "SET", "$.n", &nth.to_string()]);
 }
 
@@ -150,6 +151,11 @@ fn changes(conn: &mut Conn) -> (i64, i64) {
     let read = conn.must(&["MODEL.MGET", "3", "a", "b", "c", "$.n"]);
     let n: Vec<i64> = read.array().iter().map(|n| n.text().parse().expect("a number")).collect();
     assert_eq!(n[0], n[1], "a transaction is there as a whole");
+    let hash = match conn.must(&["HGET", "h", "n"]) {
+        Reply::Null => 0,
+        n => n.text().parse().expect("a number"),
+    };
+    assert_eq!((hash, conn.must(&["LLEN", "l"]).int()), (n[0], n[0]), "with its natives");
     assert!(n[2] == n[0] || n[2] == n[0] - 1, "{n:?}: in the order of the commands");
     for nth in 1..=CHANGES {
         let there = conn.must(&["EXISTS", &format!("token:{nth}")]) == Reply::Int(1);

@@ -29,6 +29,31 @@ fn limits_stand_in_the_servers_configuration() {
 }
 
 #[test]
+fn the_shortest_lease_is_never_above_the_longest() {
+    on_every_server(|server| {
+        let leases = || {
+            let of = |name| server.must(&["CONFIG", "GET", name]).array()[1].text().to_owned();
+            [of("model.lock-lease-min"), of("model.lock-lease-max")]
+        };
+        for refused in [
+            &["model.lock-lease-min", "86400001"][..],
+            &["model.lock-lease-min", "51", "model.lock-lease-max", "50"],
+            &["model.lock-lease-max", "50", "model.lock-lease-min", "51"],
+        ] {
+            let reply = server.call(&[&["CONFIG", "SET"], refused].concat());
+            assert!(reply.error().contains("lock-lease-min is above"), "{refused:?}: {reply:?}");
+            assert_eq!(leases(), ["1", "86400000"]);
+        }
+        // Both at once, in an order in which the first alone is refused.
+        let both = ["model.lock-lease-min", "90000000", "model.lock-lease-max", "90000000"];
+        server.must(&[&["CONFIG", "SET"], &both[..]].concat());
+        assert_eq!(leases(), ["90000000", "90000000"]);
+        server.must(&["MODEL.SET", "a", "any", "{}"]);
+        assert_eq!(server.must(&["MODEL.LOCK", "a", "n", "o"]).array()[1].int(), 90_000_000);
+    });
+}
+
+#[test]
 fn a_reply_is_bounded_while_the_server_runs() {
     on_every_server(|server| {
         server.must(&["MODEL.SET", "a", "any", &format!("\"{}\"", "x".repeat(998))]);

@@ -4,9 +4,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::cluster::{Cluster, node_id};
+use crate::cluster::{Cluster, fail_over, node_id};
 use crate::harness::{Flavor, Server, on_every_flavor, on_every_server_with};
 use crate::resp::{Conn, Reply};
 
@@ -275,19 +275,8 @@ fn definitions_come_in_while_slots_fail_over() {
         let (one, other) = (&cluster.nodes[1], &cluster.nodes[3]);
         while_defining(&cluster, || {
             for replica in [other, one, other] {
-                // A failover that takes too long is given up.
-                let mut asked = None;
-                replica.wait_until("it is a master", || {
-                    if asked.is_none_or(|asked: Instant| asked.elapsed() > Duration::from_secs(6)) {
-                        replica.call(&["CLUSTER", "FAILOVER"]);
-                        asked = Some(Instant::now());
-                    }
-                    replica.info("role") == "master"
-                });
                 let former = if replica.port == one.port { other } else { one };
-                former.wait_until("it follows", || {
-                    former.info("role") == "slave" && former.info("master_link_status") == "up"
-                });
+                fail_over(former, replica);
             }
         });
     });

@@ -12,6 +12,7 @@ use redis_model::op;
 use crate::harness::{
     AOF_REWRITTEN, Flavor, Server, on_every_flavor, on_every_server, on_every_server_with,
 };
+use crate::native_workload::MARK;
 use crate::resp::{Conn, Reply};
 use crate::workload::{self, Rng, definitions};
 
@@ -56,8 +57,9 @@ fn contents(server: &Server) -> (String, Vec<(String, Reply, Reply, Reply)>) {
     let mut keys: Vec<String> =
         conn.must(&["KEYS", "*"]).array().iter().map(|key| key.text().to_owned()).collect();
     keys.sort();
-    // The content of tokens is in the digest.
-    let is_document = |key: &String| key != "string" && !key.contains("token");
+    // The content of tokens and structures is in the digest.
+    let is_document =
+        |key: &String| key != "string" && !key.contains("token") && !key.contains(MARK);
     let documents = keys.into_iter().filter(is_document).map(|key| {
         let meta = conn.must(&["MODEL.META", &key]);
         let expires = conn.must(&["PEXPIRETIME", &key]);
@@ -395,6 +397,56 @@ fn the_oldest_servers_file_is_read_by_the_others() {
             .expect("the file can be copied");
         server.restart();
         assert_eq!(contents(&server), expected);
+    });
+}
+
+/// Processes number shared names as they come. A file has a table of its numbers, and a payload of `DUMP` stands by
+/// itself, whatever was saved or loaded before.
+#[test]
+fn files_and_payloads_are_read_where_names_have_other_numbers() {
+    on_every_flavor(|flavor| {
+        let start = |order: &mut dyn Iterator<Item = usize>| {
+            let server = Server::start(flavor, &[]);
+            let members: Vec<_> = order.map(|nth| format!(r#""shared-{nth}":{nth}"#)).collect();
+            let text = format!("{{{}}}", members.join(","));
+            for _ in 0..12 {
+                server.must(&["MODEL.SET", "names", "any", &text]);
+            }
+            server
+        };
+        let one = start(&mut (0..300));
+        let other = start(&mut (50..350).rev());
+        let small = r#"{"shared-7":1,"shared-299":{"shared-0":[{"shared-7":"x"}]},"alone":[]}"#;
+        let items = vec![small; 100].join(",");
+        let documents = [("small", small.to_owned()), ("large", format!("[{items}]"))];
+        let check = |server: &Server, key: &str, text: &str| {
+            assert_eq!(server.must(&["MODEL.GET", key]), Reply::bulk(text));
+            let found = server.must(&["MODEL.GET", key, "$..['shared-7']"]);
+            assert!(found.text().starts_with("[1,"), "the name is found by its text");
+        };
+        let names = one.must(&["MODEL.GET", "names"]);
+        for (key, text) in &documents {
+            one.must(&["MODEL.SET", key, "any", text]);
+        }
+        for save in [None, Some("SAVE"), Some("DEBUG RELOAD")] {
+            if let Some(save) = save {
+                one.must(&save.split(' ').collect::<Vec<_>>());
+            }
+            for (key, text) in &documents {
+                let payload = dump(&mut one.conn(), key);
+                let restored = restore(&mut other.conn(), key, &payload, &["REPLACE"]);
+                assert_eq!(restored, Reply::ok());
+                check(&other, key, text);
+                check(&one, key, text);
+            }
+        }
+        // A full sync, to a server whose names have other numbers.
+        other.replica_of(&one);
+        other.wait_for_sync(&one);
+        let read = |key: &str| other.must(&["MODEL.GET", key]);
+        documents.iter().for_each(|(key, text)| assert_eq!(read(key), Reply::bulk(text)));
+        assert_eq!(read("names"), names);
+        assert_eq!(other.debug_digest(), one.debug_digest());
     });
 }
 

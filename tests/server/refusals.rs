@@ -10,6 +10,9 @@ use crate::resp::{Conn, Reply};
 
 const SOUND: &str = r#"{"n":1,"s":"x","list":[3,1,2],"o":{"k":true}}"#;
 
+/// The effects of a unit: a document is put, and the time to live of another one changes.
+const PUT_AND_TOUCH: &str = "\u{9}\u{1}\u{2}\u{5}\0\u{3}any\0\u{4}\u{1}\u{3}\u{5}\0";
+
 /// Commands with wrong syntax, the key put in place of `KEY`.
 const MALFORMED: &[&[&str]] = &[
     &["MODEL.SET", "KEY", "any", "{"],
@@ -224,6 +227,7 @@ fn sound_commands() -> Vec<Vec<String>> {
         own(&["MODEL.HELP"]),
         own(&["MODEL.APPLY", "doc", "\u{1}\u{2}\u{5}\0\u{3}any", SOUND]),
         own(&["MODEL.APPLY", "doc", "\u{1}\u{1}\u{5}\u{2}\u{5}abc"]),
+        own(&["MODEL.APPLYALL", "2", "doc", "doc2", PUT_AND_TOUCH, SOUND]),
         own(&["MODEL.FIELDOP", "doc", "INIT", "any", "{}", "MKPATH", "EX", "1000", "IFREV", "1"]),
         own(&["MODEL.FIELDOP", "doc", "PERSIST", "EXISTS", "REVISION"]),
         own(&[
@@ -293,6 +297,88 @@ fn sound_commands() -> Vec<Vec<String>> {
         own(&["MODEL.MODELS"]),
         own(&["MODEL.DESCRIBE", "m"]),
         own(&["MODEL.DOCUMENTS", "m", "CURSOR", "0", "COUNT", "10"]),
+        own(&[
+            "MODEL.ACTION",
+            "a",
+            "2",
+            "x",
+            "y",
+            "PARAMS",
+            "{}",
+            "IFVERSION",
+            "0",
+            "ON",
+            "x",
+            "IF",
+            "true",
+            "INCR",
+            "$.n",
+            "=1",
+            "AT",
+            "y",
+            "SADD",
+            "1",
+        ]),
+        own(&["MODEL.CALL", "a", "3", "doc", "doc2", "t", "TOKEN", "t", "ARGS", "{}"]),
+        own(&["MODEL.ACTIONS", "a"]),
+        own(&["MODEL.UNACTION", "a"]),
+        own(&[
+            "MODEL.DEFINE",
+            "m",
+            "{}",
+            "INDEX",
+            "by_n",
+            "2",
+            "$.n",
+            "$.list[*]",
+            "UNIQUE",
+            "ONLY",
+            "self.n > 0",
+        ]),
+        own(&[
+            "MODEL.FIND",
+            "m",
+            "WHERE",
+            "self.n > args.n",
+            "ORDER",
+            "by_n",
+            "DESC",
+            "ARGS",
+            r#"{"n":1}"#,
+            "LIMIT",
+            "5",
+            "GET",
+            "$.n",
+        ]),
+        own(&["MODEL.COUNT", "m", "WHERE", "self.n == 1", "SLOT", "doc", "SCAN"]),
+        own(&[
+            "MODEL.FINDOP",
+            "2",
+            "log",
+            "d",
+            "m",
+            "WHERE",
+            "self.n > args.n",
+            "ORDER",
+            "by_n",
+            "DESC",
+            "ARGS",
+            r#"{"n":1}"#,
+            "LIMIT",
+            "5",
+            "DO",
+            "MKPATH",
+            "EX",
+            "60",
+            "INCR",
+            "$.n",
+            "1",
+            "AT",
+            "log",
+            "RPUSH",
+            "=self.n",
+        ]),
+        own(&["MODEL.CHECK", "m", "CURSOR", "0"]),
         own(&["MODEL.INSTALL", "\u{1}\u{1}m\u{1}\u{1}\u{2}{}\0\0\0"]),
     ];
     for OpSpec { examples, .. } in op::of(op::Target::Value) {
@@ -527,14 +613,22 @@ fn every_limit_can_be_set_and_read_back() {
 
 #[test]
 fn a_counted_command_has_as_many_keys_as_it_says() {
-    let counted = command::all().iter().filter(|spec| spec.keys == KeyPositions::Counted);
-    let names: Vec<_> = counted.map(|spec| spec.name).collect();
+    let words = |spec: &&command::CommandSpec| match spec.keys {
+        KeyPositions::Counted(at) => {
+            let mut words = vec![spec.name];
+            words.resize(at, "x");
+            Some(words)
+        }
+        _ => None,
+    };
+    let counted: Vec<_> = command::all().iter().filter_map(words).collect();
     on_every_shared(|server| {
         let conn = &mut server.conn();
-        for name in &names {
+        for words in &counted {
             for count in ["0", "-1", "3", "01", "1.0", " 1", "+1", "", "4294967297", "x"] {
-                let refused = conn.call(&[name, count, "refusals:a", "refusals:b"]);
-                assert_eq!(refused.error_word(), "ERR", "{name} {count:?} {refused:?}");
+                let args = [&words[..], &[count, "refusals:a", "refusals:b"]].concat();
+                let refused = conn.call(&args);
+                assert_eq!(refused.error_word(), "ERR", "{args:?} {refused:?}");
             }
         }
     });

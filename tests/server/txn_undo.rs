@@ -5,7 +5,7 @@ use redis_model::error::ErrorCode;
 use redis_model::op;
 
 use crate::harness::on_every_server_with;
-use crate::memory::{NOISE, used};
+use crate::memory::assert_settles;
 use crate::recording::{State, check_error_line, on_every_recording, state};
 use crate::resp::{Conn, Reply};
 use crate::workload::{self, Rng};
@@ -342,8 +342,8 @@ fn a_reverted_transaction_replicates_and_announces_nothing() {
     });
 }
 
-/// The same transactions over and over, committed and refused, with tokens and without: after a round
-/// that has warmed every buffer, nothing is added.
+/// The same transactions over and over, committed and refused, with tokens and without: after the rounds
+/// that warm every buffer and table, nothing is added. That takes five rounds at the most for 40 seeds.
 #[test]
 fn transactions_repeated_leak_nothing() {
     let seed = workload::seed("txn_undo");
@@ -352,8 +352,7 @@ fn transactions_repeated_leak_nothing() {
         for model in workload::MODELS {
             conn.must(&["MODEL.DEFINE", model, r#"{"properties":{"a":{"default":7}}}"#]);
         }
-        let mut measured = Vec::new();
-        for _ in 0..12 {
+        assert_settles(server, 10, || {
             let mut rng = Rng::new(seed);
             let commands = (0..8000).map(|_| {
                 let mut words = workload::transaction(&mut rng, "w:");
@@ -373,8 +372,6 @@ fn transactions_repeated_leak_nothing() {
             conn.must(&["FLUSHALL", "SYNC"]);
             let left = (server.info("model_documents"), server.info("model_tokens"));
             assert_eq!(left, ("0".to_owned(), "0".to_owned()));
-            measured.push(used(server));
-        }
-        assert!(measured[11] < measured[1] + NOISE, "{measured:?}");
+        });
     });
 }

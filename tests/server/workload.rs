@@ -7,6 +7,7 @@
 
 use redis_model::op::{self, OpSpec, OperandKind};
 
+use crate::native_workload;
 use crate::resp::{Conn, Reply};
 
 /// Numbers that look random and are the same on every machine.
@@ -53,7 +54,7 @@ pub fn seed(test: &str) -> u64 {
 const NAMES: [&str; 6] = ["a", "b", "c", "né", "x.y", "~/"];
 
 /// Places of the documents [`json`] makes.
-const SINGULAR: [&str; 14] = [
+const SINGULAR: [&str; 16] = [
     "$",
     "",
     "$.a",
@@ -68,9 +69,31 @@ const SINGULAR: [&str; 14] = [
     "$.c[-1]",
     "/b/-",
     "$.a['né']",
+    "$[args.name]",
+    "$.b[args.index]",
 ];
-const QUERIES: [&str; 8] =
-    ["$.*", "$..a", "$.b[*]", "$[?@.a]", "$.c[::2]", "$['a','b']", "$..[?@ > 3]", "$.a[1:]"];
+const QUERIES: [&str; 9] = [
+    "$.*",
+    "$..a",
+    "$.b[*]",
+    "$[?@.a]",
+    "$.c[::2]",
+    "$['a','b']",
+    "$..[?@ > 3]",
+    "$.a[1:]",
+    "$..[?@ == args.value]",
+];
+
+/// `ARGS`, for the paths and expressions that read them.
+fn args(rng: &mut Rng) -> [String; 2] {
+    let args = format!(
+        r#"{{"name":"{}","index":{},"value":{}}}"#,
+        rng.pick(&["a", "b", "né"]),
+        rng.below(3) as i64 - 1,
+        json(rng, 0)
+    );
+    ["ARGS".into(), args]
+}
 
 /// A JSON value of this depth at most.
 pub fn json(rng: &mut Rng, depth: usize) -> String {
@@ -134,8 +157,14 @@ pub fn object(rng: &mut Rng, depth: usize) -> String {
     format!("{{{}}}", members.join(","))
 }
 
+/// Expressions that stand for an operand of JSON.
+const COMPUTED: [&str; 4] = ["=[self, args.value]", "=args.value", "={'at': now}", "=self.none"];
+
 fn operand(rng: &mut Rng, kind: OperandKind) -> String {
     match kind {
+        OperandKind::Json if rng.one_in(8) => rng.pick(&COMPUTED).to_owned(),
+        OperandKind::JsonArray if rng.one_in(8) => rng.pick(&COMPUTED).to_owned(),
+        OperandKind::Number | OperandKind::Integer if rng.one_in(8) => "=args.index + 1".to_owned(),
         OperandKind::Singular => rng.pick(&SINGULAR).to_owned(),
         OperandKind::SingularBelowRoot => rng.pick(&SINGULAR[2..]).to_owned(),
         OperandKind::Path | OperandKind::PathBelowRoot if rng.one_in(3) => {
@@ -256,6 +285,12 @@ pub fn fieldop(rng: &mut Rng, key: &str) -> Vec<String> {
     if rng.one_in(3) {
         command.push("MKPATH".into());
     }
+    if rng.one_in(2) {
+        command.extend(args(rng));
+    }
+    if rng.one_in(4) {
+        command.extend(current(rng));
+    }
     if rng.one_in(5) {
         command.extend(expiry(rng, "PERSIST"));
     }
@@ -266,10 +301,27 @@ pub fn fieldop(rng: &mut Rng, key: &str) -> Vec<String> {
         if rng.one_in(8) {
             command.extend(["WHEN".into(), rng.pick(&CONDITIONS).to_owned()]);
         }
-        let spec = op::of(op::Target::Value)[rng.below(op::of(op::Target::Value).len())];
-        command.extend(statement(rng, spec));
+        command.extend(any_statement(rng));
+    }
+    if rng.one_in(20) {
+        command.push("DELETE".into());
     }
     command
+}
+
+/// A statement of any operator on values, now and then a strict one.
+fn any_statement(rng: &mut Rng) -> Vec<String> {
+    let specs = op::of(op::Target::Value);
+    let spec = specs[rng.below(specs.len())];
+    let mut words = statement(rng, spec);
+    if spec.takes_path() && rng.one_in(8) {
+        words.insert(0, "STRICT".into());
+    }
+    words
+}
+
+fn current(rng: &mut Rng) -> [String; 2] {
+    ["CURRENT".into(), rng.pick(&["$", "$.a", "$[args.name]", "$..b", "/none"]).to_owned()]
 }
 
 /// A time to live far away, or the keyword that takes it away.
@@ -289,6 +341,11 @@ pub fn set(rng: &mut Rng, key: &str) -> Vec<String> {
         0 => command.push("NX".into()),
         1 => command.push("XX".into()),
         2 => command.extend(["IFREV".into(), "1".into()]),
+        3 => {
+            command.extend(["IF".into(), rng.pick(&CONDITIONS).to_owned()]);
+            command.extend(current(rng));
+            command.extend(args(rng));
+        }
         _ => {}
     }
     if rng.one_in(4) {
@@ -297,27 +354,35 @@ pub fn set(rng: &mut Rng, key: &str) -> Vec<String> {
     command
 }
 
-/// `MODEL.TXN` over two to four of the keys, some of them twice, with any statements, options and now
+/// `MODEL.TXN` over two to four of the keys, some of them twice, with any statements and natives, options and now
 /// and then a token.
 pub fn transaction(rng: &mut Rng, prefix: &str) -> Vec<String> {
     let keys: Vec<String> =
         (0..2 + rng.below(3)).map(|_| format!("{prefix}{}", rng.below(KEYS))).collect();
+    let mut listed = keys.clone();
+    let mut blocks = Vec::new();
+    for _ in 0..1 + rng.below(4) {
+        block(rng, &keys, &mut blocks);
+        if rng.one_in(4) {
+            let (key, natives) = native_workload::block(rng, prefix);
+            listed.push(key);
+            blocks.extend(natives);
+        }
+    }
     let token = rng.one_in(3).then(|| format!("{prefix}token:{}", rng.below(4)));
-    let mut command = vec!["MODEL.TXN".to_owned()];
-    command.push((keys.len() + usize::from(token.is_some())).to_string());
-    command.extend(keys.iter().cloned());
+    listed.extend(token.clone());
+    let mut command = vec!["MODEL.TXN".to_owned(), listed.len().to_string()];
+    command.extend(listed);
     if let Some(token) = token {
-        command.extend([token.clone(), "TOKEN".into(), token]);
+        command.extend(["TOKEN".into(), token]);
         if rng.one_in(2) {
             command.extend(["WINDOW".into(), rng.pick(&["2000000", "3000000"]).to_owned()]);
         }
     }
-    if rng.one_in(3) {
-        command.extend(["ARGS".into(), object(rng, 1)]);
+    if rng.one_in(2) {
+        command.extend(args(rng));
     }
-    for _ in 0..1 + rng.below(4) {
-        block(rng, &keys, &mut command);
-    }
+    command.extend(blocks);
     command
 }
 
@@ -332,12 +397,18 @@ fn block(rng: &mut Rng, keys: &[String], command: &mut Vec<String>) {
     if rng.one_in(6) {
         command.extend(expiry(rng, "PERSIST"));
     }
+    if rng.one_in(4) {
+        command.extend(current(rng));
+    }
     for _ in 0..rng.below(3) {
         match rng.below(16) {
             0 => command.extend(["IF".into(), rng.pick(&CONDITIONS).to_owned()]),
             1 => command.extend(["WHEN".into(), "size(docs) > 1".into(), "DELETE".into()]),
             2 => command.push("DELETE".into()),
             3 => command.extend(["CREATE".into(), model(rng), object(rng, 2)]),
+            4 if rng.one_in(2) => {
+                command.extend(["PUT".into(), model(rng), "={'a': args.index}".into()]);
+            }
             4 => command.extend(["PUT".into(), model(rng), object(rng, 2)]),
             5 => command.extend(["EVAL".into(), "$.a".into(), "docs.map(k, docs[k])[0]".into()]),
             // Those that seldom fail, so that whole transactions succeed.
@@ -346,8 +417,7 @@ fn block(rng: &mut Rng, keys: &[String], command: &mut Vec<String>) {
                 if rng.one_in(8) {
                     command.extend(["WHEN".into(), rng.pick(&CONDITIONS).to_owned()]);
                 }
-                let spec = op::of(op::Target::Value)[rng.below(op::of(op::Target::Value).len())];
-                command.extend(statement(rng, spec));
+                command.extend(any_statement(rng));
             }
         }
     }
@@ -361,8 +431,12 @@ pub fn lock(rng: &mut Rng, prefix: &str) -> Vec<String> {
         1 => vec!["MODEL.LOCK".to_owned()],
         count => vec!["MODEL.MLOCK".into(), count.to_string()],
     };
+    let one = keys.len() == 1;
     command.extend(keys);
     command.extend([rng.pick(&["n", "né"]).to_owned(), rng.pick(&["ann", "bob", "%s"]).to_owned()]);
+    if one && rng.one_in(2) {
+        command.extend(["INIT".into(), model(rng), object(rng, 2)]);
+    }
     if rng.one_in(2) {
         command.push("SHARED".into());
     }
@@ -447,6 +521,7 @@ pub fn command(rng: &mut Rng, prefix: &str) -> Vec<String> {
         38 => words(&["MODEL.FIELDOP", &key, "PX", "1", "REVISION"]),
         39 | 40 => define(rng),
         41 => words(&["MODEL.UNDEFINE", rng.pick(&MODELS)]),
+        42 if rng.one_in(2) => words(&["MODEL.EVAL", &key, rng.pick(&EXPRESSIONS)]),
         42 => words(&["MODEL.META", &key]),
         43..46 => lock(rng, prefix),
         _ => transaction(rng, prefix),

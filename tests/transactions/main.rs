@@ -9,12 +9,15 @@
 //!
 //! `TRANSACTIONS_SEED=n cargo test --test transactions` repeats a run.
 
+mod called;
 mod naive;
+mod natives;
 mod one_block;
 #[path = "../locks/random.rs"]
 mod random;
 mod request;
 mod unchanged;
+mod units;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +29,7 @@ use redis_model::testing::MemoryHost;
 use serde_json::{Value, json};
 
 use naive::{Definition, Doc, Naive, State, TTL_S, Told};
+use natives::Shapes;
 use random::Rng;
 use request::{Block, Condition, Form, KEYS, Known, Request, draw};
 
@@ -119,6 +123,8 @@ fn compare_replies(host: &MemoryHost, blocks: &[Block], replies: Reply, told: &[
             Told::Null => "(nil)".to_owned(),
             Told::Int(n) => format!("(integer) {n}"),
             Told::Json(json) => json.to_string(),
+            Told::Text(text) => text.clone(),
+            Told::Native(nth) => panic!("the native {nth} did not run"),
             Told::Revision => {
                 revision.map_or("(nil)".to_owned(), |revision| format!("(integer) {revision}"))
             }
@@ -140,6 +146,12 @@ struct Coverage {
     read_only: u32,
     /// Commands that changed nothing although a document of an older definition might have been written.
     left_older: BTreeMap<Form, u32>,
+    /// Refusals that told what is stored, by the form of the command.
+    told_current: BTreeMap<Form, u32>,
+    /// Refusals with so many others.
+    others: BTreeMap<usize, u32>,
+    /// Locks of documents that were created for them, and documents refused then.
+    created_by_lock: [u32; 2],
 }
 
 impl Coverage {
@@ -149,11 +161,15 @@ impl Coverage {
             let name = name.split('(').next().expect("a name").to_owned();
             *map.entry(name).or_default() += 1;
         }
+        for (_, native) in blocks.iter().flat_map(|block| &block.natives) {
+            let name = format!("{native:?}").split('(').next().expect("a name").to_uppercase();
+            *map.entry(format!("AT {name}")).or_default() += 1;
+        }
     }
 
     fn check(&self) {
-        assert_eq!(self.committed.len(), 18, "{:?}", self.committed);
-        assert_eq!(self.undone.len(), 18, "{:?}", self.undone);
+        assert_eq!(self.committed.len(), 21 + 17, "{:?}", self.committed);
+        assert_eq!(self.undone.len(), 21 + 17, "{:?}", self.undone);
         let least = self.committed.values().chain(self.undone.values()).min();
         assert!(least > Some(&10), "{:?} {:?}", self.committed, self.undone);
         let words = [
@@ -162,10 +178,14 @@ impl Coverage {
             "EXPR",
             "LOCKLOST",
             "NOKEY",
+            "NOPATH",
+            "OVERFLOW",
+            "RANGE",
             "REVISION",
             "RULE",
             "SCHEMA",
             "TYPE",
+            "WRONGTYPE",
         ];
         assert_eq!(self.refused.keys().copied().collect::<Vec<_>>(), words, "{:?}", self.refused);
         assert!(self.refused.values().all(|n| *n > 5), "{:?}", self.refused);
@@ -173,6 +193,12 @@ impl Coverage {
         let forms = [Form::Transaction, Form::FieldOp, Form::Set(Condition::Missing)];
         assert_eq!(self.left_older.keys().copied().collect::<Vec<_>>(), forms);
         assert!(self.left_older.values().all(|n| *n > 10), "{:?}", self.left_older);
+        let forms: Vec<Form> = self.told_current.keys().copied().collect();
+        assert!(forms.contains(&Form::Transaction) && forms.contains(&Form::FieldOp), "{forms:?}");
+        let sets = forms.iter().filter(|form| matches!(form, Form::Set(_))).count();
+        assert!(sets >= 2, "{forms:?}");
+        assert!(self.others.len() > 3, "{:?}", self.others);
+        assert!(self.created_by_lock.iter().all(|n| *n > 10), "{:?}", self.created_by_lock);
     }
 }
 
@@ -192,7 +218,7 @@ fn transactions_agree_with_a_naive_model() {
     let mut coverage = Coverage::default();
     for _ in 0..600 {
         let (mut master, mut replica) = (MemoryHost::default(), MemoryHost::default());
-        let mut state = State::new();
+        let (mut state, mut shapes) = (State::new(), Shapes::default());
         let mut definition = define(&mut master, &mut replica, &mut rng);
         for _ in 0..16 {
             if rng.one_in(5) {
@@ -200,9 +226,19 @@ fn transactions_agree_with_a_naive_model() {
             }
             let request = draw(&mut rng, |key| state.contains_key(key));
             if rng.one_in(2) {
-                lock(&mut master, &mut replica, &mut state, rng.pick(&KEYS));
+                let key = rng.pick(&KEYS);
+                match state.contains_key(key) {
+                    true => lock(&mut master, &mut replica, &mut state, key),
+                    false => {
+                        let block = initial(&mut rng, key);
+                        let hosts = (&mut master, &mut replica);
+                        let created = lock_created(hosts, &mut state, &definition, block);
+                        coverage.created_by_lock[usize::from(created)] += 1;
+                    }
+                }
             }
-            step(&mut master, &mut replica, &mut state, &request, &definition, &mut coverage);
+            let known = (&mut state, &mut shapes);
+            step(&mut master, &mut replica, known, &request, &definition, &mut coverage);
         }
     }
     coverage.check();
@@ -217,6 +253,94 @@ fn lock(master: &mut MemoryHost, replica: &mut MemoryHost, state: &mut State, ke
     assert!(doc.lock.is_none_or(|held| held == fence as u64), "it is held already");
     doc.lock = Some(fence as u64);
     assert!(tell(master, replica));
+}
+
+/// A block that creates a document and does nothing else.
+fn initial(rng: &mut Rng, key: &'static str) -> Block {
+    let init = Some((rng.one_in(2), request::draw_content(rng)));
+    Block { key, init, ends: None, current: None, steps: Vec::new(), natives: vec![] }
+}
+
+/// `MODEL.LOCK ... INIT` of a missing document: creates it in the step of the grant, if its model permits it.
+fn lock_created(
+    (master, replica): (&mut MemoryHost, &mut MemoryHost),
+    state: &mut State,
+    definition: &Definition,
+    block: Block,
+) -> bool {
+    let key = block.key;
+    let (modelled, json) = block.init.clone().expect("the block creates the document");
+    // Each call takes a millisecond.
+    let mut naive = Naive::new(state, definition, master.now_us / 1000 + 1);
+    let expected = naive.run(state, &Request { form: Form::FieldOp, blocks: vec![block] });
+    let model = if modelled { "m" } else { "any" };
+    let text = json.to_string();
+    let words = ["MODEL.LOCK", key, "n", "o", "LEASE", "86400000", "INIT", model, &text];
+    let before = bytes(master);
+    match (master.call(&words), expected) {
+        (Ok(outcome), Ok(_)) => {
+            let Reply::Array(grant) = &outcome.reply else { panic!("the lock is free") };
+            let Reply::Int(fence) = grant[0] else { panic!("a fence") };
+            *state = naive.state;
+            state.get_mut(key).expect("it was created").lock = Some(fence as u64);
+            replica.now_us = master.now_us;
+            replica.replicate(&words.map(str::as_bytes), &outcome).expect("effects are repeated");
+            assert!(tell(master, replica));
+            assert_eq!(bytes(replica), bytes(master), "{words:?}");
+            compare(master, state, &format!("{words:?}"));
+            true
+        }
+        (Err(error), Err((word, _))) => {
+            assert_eq!(error.code().word(), word, "{error} {words:?}");
+            assert!(bytes(master) == before && !tell(master, replica), "{words:?}");
+            false
+        }
+        (found, expected) => panic!("{found:?}, not {expected:?}: {words:?}"),
+    }
+}
+
+/// Compares what a refusal tells of the stored documents: `current`, and the `others` that fail.
+fn compare_details(
+    error: &Error,
+    state: &State,
+    request: &Request,
+    block: Option<usize>,
+    shown: &str,
+    coverage: &mut Coverage,
+) {
+    let text = |name| match error.detail(name) {
+        Some(Detail::Json(text)) => Some(serde_json::from_str::<Value>(text).unwrap()),
+        Some(other) => panic!("{name}: {other:?}"),
+        None => None,
+    };
+    let Some(Detail::Text(key)) = error.detail("key") else { panic!("no key: {error} {shown}") };
+    let of_key = |block: &&Block| block.key == key;
+    let asked = match block {
+        Some(block) => request.blocks[block].current,
+        None => request.blocks.iter().filter(of_key).find_map(|block| block.current),
+    };
+    let asked = asked.filter(|_| ["CONDITION", "REVISION", "RULE"].contains(&error.code().word()));
+    let current = asked.map(|name| match (state.get(key.as_str()), name) {
+        (None, _) => Value::Null,
+        (Some(doc), "") => doc.json.clone(),
+        (Some(doc), name) => doc.json.get(name).cloned().unwrap_or(Value::Null),
+    });
+    assert_eq!(text("current"), current, "{error} {shown}");
+    *coverage.told_current.entry(request.form).or_default() += u32::from(current.is_some());
+    let others = match block {
+        Some(block) => Naive::others(state, &request.blocks, block),
+        None => Vec::new(),
+    };
+    let found = text("others").unwrap_or(json!([]));
+    let found = found.as_array().unwrap().iter();
+    let found: Vec<_> = found
+        .map(|other| {
+            let number = |name: &str| other[name].as_i64().unwrap();
+            (other["error"].as_str().unwrap(), number("block"), number("statement"))
+        })
+        .collect();
+    assert_eq!(found, others, "{error} {shown}");
+    *coverage.others.entry(others.len()).or_default() += 1;
 }
 
 /// Tells the replica what became of locks; whether there was anything.
@@ -236,7 +360,7 @@ fn tell(master: &mut MemoryHost, replica: &mut MemoryHost) -> bool {
 fn step(
     master: &mut MemoryHost,
     replica: &mut MemoryHost,
-    state: &mut State,
+    (state, shapes): (&mut State, &mut Shapes),
     request: &Request,
     definition: &Definition,
     coverage: &mut Coverage,
@@ -252,15 +376,8 @@ fn step(
     let blocks = &request.blocks;
     let words = request.words(&known, None);
     let shown = format!("{words:?} on {state:?} under {definition:?}");
-    let mut naive = Naive {
-        state: state.clone(),
-        deleted: Vec::new(),
-        changed: Vec::new(),
-        made: Vec::new(),
-        filled: Vec::new(),
-        definition: definition.clone(),
-        now_ms: master.now_us / 1000,
-    };
+    let mut naive = Naive::new(state, definition, master.now_us / 1000);
+    naive.shapes = [shapes.clone(), shapes.clone()];
     let expected = naive.run(state, request);
     let before = bytes(master);
     let seen = master.revisions.seen();
@@ -268,6 +385,7 @@ fn step(
     match (call(master, &words), expected) {
         (Ok(outcome), Ok(told)) => {
             compare(master, &naive.state, &shown);
+            naive.shapes[1].compare(master, &shown);
             compare_revisions(master, &naive, &known, seen, &shown);
             compare_replies(master, blocks, nested(request.form, outcome.reply.clone()), &told);
             let older = |block: &Block| is_older(state, block, definition);
@@ -279,10 +397,12 @@ fn step(
             replica.replicate(&args, &outcome).expect("effects are repeated");
             let told = tell(master, replica) || !outcome.effects.is_empty();
             assert_eq!(bytes(replica), bytes(master), "{shown}");
+            naive.shapes[1].compare(replica, &shown);
             assert_eq!(told, bytes(master) != before, "{shown}");
             coverage.read_only += u32::from(!told);
             Coverage::add(&mut coverage.committed, blocks);
             *state = naive.state;
+            [_, *shapes] = naive.shapes;
         }
         (Err(error), Err((word, block))) => {
             assert_eq!(error.code().word(), word, "{error} {shown}");
@@ -291,7 +411,9 @@ fn step(
                 _ => None,
             };
             assert_eq!(found, block, "{error} {shown}");
+            compare_details(&error, state, request, block, &shown, coverage);
             assert!(bytes(master) == before && !tell(master, replica), "{shown}");
+            shapes.compare(master, &shown);
             assert_eq!(master.revisions.seen(), seen, "a refusal uses no revision up");
             *coverage.refused.entry(word).or_default() += 1;
             Coverage::add(&mut coverage.undone, blocks);
@@ -312,13 +434,16 @@ fn check_faults(
         return;
     }
     let blocks = &request.blocks;
-    let places: usize = blocks.iter().map(|block| block.steps.len() + 1).sum();
+    let of_documents = blocks.iter().filter(|block| block.natives.is_empty());
+    let places: usize = of_documents.map(|block| block.steps.len() + 1).sum();
+    let structures = master.structures.clone();
     for fault in 0..places {
         let refused = call(master, &request.words(known, Some(fault)));
         let error = refused.expect_err("a condition is false").code().word();
         // Where nothing is there is nothing to be false of.
         assert!(!succeeds || ["CONDITION", "NOKEY"].contains(&error), "{error}");
         assert_eq!(bytes(master), *before, "the fault {fault} in {blocks:?}");
+        assert_eq!(master.structures, structures, "the fault {fault} in {blocks:?}");
         assert!(
             !master.engine.has_decided() && !master.engine.has_pending(),
             "the fault {fault} in {blocks:?}"

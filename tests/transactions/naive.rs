@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::natives::{Planned, Shapes, plan};
 use crate::request::{Block, Condition, Form, IDLE, KEYS, Request, Step};
 
 pub const TTL_S: u64 = 100;
@@ -52,6 +53,9 @@ pub enum Told {
     Null,
     Int(i64),
     Json(Value),
+    Text(String),
+    /// The reply of a native, by its number among all.
+    Native(usize),
     Revision,
 }
 
@@ -68,11 +72,29 @@ pub struct Naive {
     pub filled: Vec<(&'static str, &'static str)>,
     pub definition: Definition,
     pub now_ms: u64,
+    /// As they were before, and as natives leave them.
+    pub shapes: [Shapes; 2],
+    /// None for one that is skipped.
+    pub planned: Vec<Option<Planned>>,
 }
 
 pub type Refused = (&'static str, Option<usize>);
 
 impl Naive {
+    pub fn new(state: &State, definition: &Definition, now_ms: u64) -> Naive {
+        Naive {
+            state: state.clone(),
+            deleted: Vec::new(),
+            changed: Vec::new(),
+            made: Vec::new(),
+            filled: Vec::new(),
+            definition: definition.clone(),
+            now_ms,
+            shapes: Default::default(),
+            planned: Vec::new(),
+        }
+    }
+
     /// One reply for each operator of each block.
     pub fn run(&mut self, start: &State, request: &Request) -> Result<Vec<Vec<Told>>, Refused> {
         let told = match request.form {
@@ -85,6 +107,14 @@ impl Naive {
                     Condition::Exists if !exists => return Ok(vec![vec![Told::Null]]),
                     Condition::Revision(_) if !exists => Err(("NOKEY", None)),
                     Condition::Revision(false) => Err(("REVISION", None)),
+                    Condition::AtLeast(_) if !exists => Err(("NOKEY", None)),
+                    Condition::AtLeast(least) => {
+                        match at_least(&start[request.blocks[0].key], least) {
+                            Ok(true) => self.blocks(start, &request.blocks),
+                            Ok(false) => Err(("CONDITION", None)),
+                            Err(word) => Err((word, None)),
+                        }
+                    }
                     _ => self.blocks(start, &request.blocks),
                 }
             }
@@ -99,14 +129,41 @@ impl Naive {
         }
         let mut replies = Vec::new();
         for (number, block) in blocks.iter().enumerate() {
-            let told = self.block(start, block).map_err(|word| (word, Some(number)))?;
-            replies.push(told);
+            let told = match block.natives.is_empty() {
+                true => self.block(start, block),
+                false => self.natives(number, block),
+            };
+            replies.push(told.map_err(|word| (word, Some(number)))?);
         }
         for key in KEYS {
             self.validate(start, key).map_err(|word| (word, None))?;
             self.finish(start, key);
         }
+        self.run_natives(&mut replies)?;
         Ok(replies)
+    }
+
+    /// When the documents have passed.
+    fn run_natives(&mut self, replies: &mut [Vec<Told>]) -> Result<(), Refused> {
+        let shapes = &mut self.shapes[1];
+        let mut told = Vec::new();
+        for planned in &self.planned {
+            told.push(match planned {
+                None => Told::Null,
+                Some(planned) => {
+                    let ran = shapes.run(planned, self.now_ms);
+                    shapes.drop_ends();
+                    ran.map_err(|word| (word, Some(planned.block)))?
+                }
+            });
+        }
+        shapes.finish();
+        for reply in replies.iter_mut().flatten() {
+            if let Told::Native(nth) = reply {
+                *reply = told[*nth].clone();
+            }
+        }
+        Ok(())
     }
 
     /// Defaults of a definition that a document was not written under.
@@ -134,6 +191,25 @@ impl Naive {
         }
     }
 
+    /// The assertions at the beginning of later blocks that fail on the documents as they were: the word, the block
+    /// and the statement of each.
+    pub fn others(
+        start: &State,
+        blocks: &[Block],
+        refused: usize,
+    ) -> Vec<(&'static str, i64, i64)> {
+        let mut others = Vec::new();
+        for (number, block) in blocks.iter().enumerate().skip(refused + 1) {
+            let leading = block.steps.iter().take_while(|(_, step)| step.asserts());
+            for (statement, (_, step)) in leading.enumerate() {
+                if let Err(word) = assert_before(start.get(block.key), step) {
+                    others.push((word, number as i64, statement as i64));
+                }
+            }
+        }
+        others
+    }
+
     fn block(&mut self, start: &State, block: &Block) -> Result<Vec<Told>, &'static str> {
         let key = block.key;
         if let (Some((modelled, json)), false) = (&block.init, self.state.contains_key(key)) {
@@ -155,6 +231,13 @@ impl Naive {
             doc.ends_ms = ends.map(|seconds| now_ms + seconds * 1000);
         }
         Ok(told)
+    }
+
+    fn natives(&mut self, number: usize, block: &Block) -> Result<Vec<Told>, &'static str> {
+        let first = self.planned.len();
+        let (state, before) = (&self.state, &self.shapes[0]);
+        plan((number, block.key), &block.natives, state, before, &mut self.planned)?;
+        Ok((first..self.planned.len()).map(Told::Native).collect())
     }
 
     /// Only an operator on the key may be guarded where nothing is; `self` is not there then.
@@ -225,6 +308,7 @@ impl Naive {
         }
         let other = match step {
             Step::Eval(other) => Some(self.state.get(other).map(|doc| doc.json["n"].clone())),
+            Step::Size(key) => Some(Some(json!(self.shapes[0].size(key)))),
             _ => None,
         };
         let doc = self.state.get_mut(key).expect("it exists");
@@ -232,7 +316,9 @@ impl Naive {
         let told = change(&mut doc.json, step, other)?;
         // A default that is assigned, or that the step would have created, stays.
         let addressed = match step {
-            Step::Incr(_) | Step::Set(_) | Step::Eval(_) => Some("n"),
+            Step::Incr(_) | Step::Strict(_) | Step::Set(_) | Step::Eval(_) | Step::Size(_) => {
+                Some("n")
+            }
             Step::Append(_) => Some("l"),
             _ => None,
         };
@@ -257,6 +343,22 @@ impl Naive {
     }
 }
 
+/// An assertion about a document that no statement has touched.
+fn assert_before(doc: Option<&Doc>, step: &Step) -> Result<(), &'static str> {
+    let (holds, word) = match (step, doc) {
+        (Step::Exists, _) => (doc.is_some(), "CONDITION"),
+        (Step::Missing, _) => (doc.is_none(), "CONDITION"),
+        (Step::Holding(right), _) => {
+            (*right && doc.is_some_and(|doc| doc.lock.is_some()), "LOCKLOST")
+        }
+        (_, None) => (false, "NOKEY"),
+        (Step::IfRevision(right), _) => (*right, "REVISION"),
+        (Step::If(least), Some(doc)) => (at_least(doc, *least)?, "CONDITION"),
+        _ => unreachable!("{step:?} is no assertion"),
+    };
+    if holds { Ok(()) } else { Err(word) }
+}
+
 pub fn at_least(doc: &Doc, least: i64) -> Result<bool, &'static str> {
     doc.json["n"].as_i64().map(|n| n >= least).ok_or("EXPR")
 }
@@ -276,7 +378,8 @@ pub fn change(
             "MERGE" => Told::Json(whole),
             _ => Told::Int(0),
         }),
-        Step::Incr(n) => {
+        Step::Strict(_) if !members.contains_key("n") => Err("NOPATH"),
+        Step::Incr(n) | Step::Strict(n) => {
             let old = members.get("n").map_or(Some(0), Value::as_i64).ok_or("TYPE")?;
             members.insert("n".into(), json!(old + n));
             Ok(Told::Json(json!(old + n)))
@@ -292,6 +395,13 @@ pub fn change(
             list.push(json!(n));
             Ok(Told::Int(list.len() as i64))
         }
+        Step::PullAll(most) => {
+            let Some(list) = members.get_mut("l") else { return Ok(Told::Int(0)) };
+            let list = list.as_array_mut().ok_or("TYPE")?;
+            let before = list.len();
+            list.retain(|n| !(0..*most).any(|pulled| json!(pulled) == *n));
+            Ok(Told::Int((before - list.len()) as i64))
+        }
         Step::Pop => {
             let list = members.get_mut("l").and_then(Value::as_array_mut);
             Ok(list.and_then(Vec::pop).map_or(Told::Null, Told::Json))
@@ -300,6 +410,11 @@ pub fn change(
             let n = other.flatten().and_then(|n| n.as_i64()).ok_or("EXPR")?;
             members.insert("n".into(), json!(n + 1));
             Ok(Told::Json(json!(n + 1)))
+        }
+        Step::Size(_) => {
+            let size = other.flatten().expect("a size");
+            members.insert("n".into(), size.clone());
+            Ok(Told::Json(size))
         }
         _ => unreachable!("it was done"),
     }

@@ -33,7 +33,7 @@ const DEFINITIONS: [&[&str]; 7] = [
 
 const ARGS: &str = r#"{"n":"n","one":1}"#;
 
-const STATEMENTS: [&[&str]; 42] = [
+const STATEMENTS: [&[&str]; 47] = [
     &["INCR", "$.n", "1"],
     &["INCR", "$.n", "-2"],
     &["INCR", "$.n", "0"],
@@ -76,9 +76,14 @@ const STATEMENTS: [&[&str]; 42] = [
     &["SET", "$[args.n]", "4"],
     &["INCR", "$[?@ == args.one]", "1"],
     &["SET", "$[?@ == args.none]", "1"],
+    &["STRICT", "INCR", "$.n", "1"],
+    &["STRICT", "SET", "$[?@ == args.one]", "=args.one + 1"],
+    &["PULLALL", "$.log", "[1,2]"],
+    &["DELETE"],
+    &["WHEN", "self.n > 3", "DELETE"],
 ];
 
-const OPTIONS: [&[&str]; 8] = [
+const OPTIONS: [&[&str]; 10] = [
     &[],
     &[],
     &[],
@@ -87,6 +92,8 @@ const OPTIONS: [&[&str]; 8] = [
     &["INIT", "any", r#"{"n":1}"#],
     &["EX", "100"],
     &["PERSIST"],
+    &["CURRENT", "$"],
+    &["CURRENT", "$[args.n]"],
 ];
 
 /// A command's outcome as text, with what two forms of one command say differently taken out.

@@ -5,7 +5,9 @@ use cel::common::ast::{CallExpr, Expr, IdedExpr, operators};
 use super::Compiler;
 use crate::error::Result;
 use crate::expr::code::{ExprNode, NodeId, RegexSearch, Span};
+use crate::expr::datum::Constant;
 use crate::expr::functions;
+use crate::expr::native::NATIVE_METHODS;
 use crate::expr::pattern::{self, Pattern};
 use crate::expr::refusal::refusal;
 use crate::expr::syntax::{comparison, literal_str, operator};
@@ -90,6 +92,9 @@ impl Compiler<'_> {
     }
 
     fn function(&mut self, call: &CallExpr) -> Result<NodeId> {
+        if let Some(id) = self.native(call)? {
+            return Ok(id);
+        }
         let namespace = call.target.as_deref().and_then(|target| match &target.expr {
             Expr::Ident(name) if self.variable(name).is_none() && functions::is_namespace(name) => {
                 Some(name.as_str())
@@ -107,7 +112,7 @@ impl Compiler<'_> {
         let count = call.args.len() + usize::from(target.is_some());
         let function = match functions::find(&full_name, target.is_some(), count) {
             Ok(function) => function,
-            Err(message) => return Err(self.refuse_name(message, &full_name)),
+            Err(message) => return Err(self.refuse_name(&message, &full_name)),
         };
         let mut arguments = Vec::with_capacity(count);
         for argument in target.into_iter().chain(&call.args) {
@@ -115,6 +120,40 @@ impl Compiler<'_> {
         }
         let node = ExprNode::Call { function, arguments: self.links(&arguments) };
         Ok(self.folded(node, &arguments))
+    }
+
+    /// `native[key].method(operand)` or `native.role.method(operand)`, where documents of other keys may be read.
+    fn native(&mut self, call: &CallExpr) -> Result<Option<NodeId>> {
+        let Some(target) = call.target.as_deref() else { return Ok(None) };
+        let (base, key) = match &target.expr {
+            Expr::Call(index) => match (index.func_name.as_str(), index.args.as_slice()) {
+                (operators::INDEX, [base, key]) => (base, Ok(key)),
+                _ => return Ok(None),
+            },
+            Expr::Select(select) if !select.test => (&*select.operand, Err(&*select.field)),
+            _ => return Ok(None),
+        };
+        let is_native = matches!(&base.expr, Expr::Ident(name)
+            if name == "native" && self.names.docs && self.variable(name).is_none());
+        if !is_native {
+            return Ok(None);
+        }
+        let known =
+            |(name, count): &(&str, usize)| *name == call.func_name && *count == call.args.len();
+        let Some(method) = NATIVE_METHODS.iter().position(known) else {
+            return Err(self.refuse_name(
+                "a structure has has(m), score(m), rank(m), field(f), size(), text() and last(), not",
+                &call.func_name,
+            ));
+        };
+        let key = match key {
+            Ok(key) => self.expression(key)?,
+            Err(name) => self.constant(Constant::Str(name.into())),
+        };
+        let operand = call.args.first().map(|operand| self.expression(operand)).transpose()?;
+        self.reads.anything_else = true;
+        self.reads.native = true;
+        Ok(Some(self.add(ExprNode::Native { method: method as u8, key, operand })))
     }
 
     /// A call that has a node of its own: a macro, a pattern that is written out, an operand that is

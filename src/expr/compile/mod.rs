@@ -15,6 +15,7 @@ use super::scope::Scope;
 use super::{eval, scan};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
+use crate::value::names::KeptName;
 
 mod call;
 mod macros;
@@ -29,6 +30,7 @@ pub(super) struct Compiled {
     pub root: NodeId,
     pub depth: u32,
     pub reads_clock: bool,
+    pub reads_native: bool,
     pub self_members: Option<Vec<Box<str>>>,
 }
 
@@ -62,6 +64,7 @@ pub(super) fn compile(source: &str, names: AllowedNames, limits: &ExprLimits) ->
         root,
         depth: depth_max,
         reads_clock: reads.clock,
+        reads_native: reads.native,
         self_members: (!reads.anything_else).then_some(reads.members),
     })
 }
@@ -69,15 +72,48 @@ pub(super) fn compile(source: &str, names: AllowedNames, limits: &ExprLimits) ->
 #[cold]
 fn syntax_error(source: &str, errors: &cel::ParseErrors) -> Error {
     let Some(first) = errors.errors.first() else { return refusal(source, "syntax error", 0) };
-    let message =
-        format!("{}, at line {} column {}", first.msg, first.pos.0.max(1), first.pos.1.max(1));
+    let (line, column) = (first.pos.0.max(1), first.pos.1.max(1));
+    let message = match foreign_operator(source, line as usize, column as usize) {
+        Some((written, own)) => format!("'{written}' is not an operator: write '{own}'"),
+        None => first.msg.clone(),
+    };
+    let message = format!("{message}, at line {line} column {column}");
     Error::new(ErrorCode::Expr, message).text("expr", source.as_bytes())
+}
+
+/// Operators of other languages, with those that mean the same here.
+const FOREIGN_OPERATORS: [(&str, &str); 6] =
+    [("===", "=="), ("=", "=="), ("and", "&&"), ("or", "||"), ("not", "!"), ("<>", "!=")];
+
+/// The operator of another language that stands at the place of a syntax error, or before it.
+fn foreign_operator(
+    source: &str,
+    line: usize,
+    column: usize,
+) -> Option<(&'static str, &'static str)> {
+    let line = source.lines().nth(line - 1)?;
+    let at = line.char_indices().nth(column - 1).map_or(line.len(), |(at, _)| at);
+    let (before, behind) = line.split_at(at);
+    // The whole operator or word around the place, or the word before it: the error may be at what follows.
+    let around = |part: fn(char) -> bool, before: &str| {
+        let start = before.trim_end_matches(part).len();
+        let end = behind.len() - behind.trim_start_matches(part).len();
+        format!("{}{}", &before[start..], &behind[..end])
+    };
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let found = [around(|c| "=<>!".contains(c), before), around(is_word, before)];
+    let last = before.trim_end();
+    let last = &last[last.trim_end_matches(is_word).len()..];
+    let known = |word: &str| FOREIGN_OPERATORS.into_iter().find(|(written, _)| *written == word);
+    found.iter().map(String::as_str).chain([last]).find_map(known)
 }
 
 /// The values an expression depends on.
 #[derive(Default)]
 struct Reads {
     clock: bool,
+    /// A structure of the server.
+    native: bool,
     /// Root members of `self`, each once.
     members: Vec<Box<str>>,
     /// `self` as a whole, or anything but `self`.
@@ -118,9 +154,9 @@ impl Compiler<'_> {
     }
 
     fn name(&mut self, name: &str) -> u32 {
-        let known = self.code.names.iter().position(|own| **own == *name);
+        let known = self.code.names.iter().position(|own| own.as_str() == name);
         known.unwrap_or_else(|| {
-            self.code.names.push(name.into());
+            self.code.names.push(KeptName::new(name));
             self.code.names.len() - 1
         }) as u32
     }

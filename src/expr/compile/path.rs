@@ -83,7 +83,7 @@ impl Compiler<'_> {
             if let Some(name) = type_name(&expr.expr) {
                 return Ok((self.constant(Constant::Type(name)), 0));
             }
-            return Err(self.refuse_name("unknown name", name));
+            return Err(self.refuse_name(self.why_unknown(name), name));
         };
         match (root, behind.first()) {
             (Global::This, Some(AccessSyntax::Name(member) | AccessSyntax::MaybeName(member))) => {
@@ -95,6 +95,16 @@ impl Compiler<'_> {
         }
         self.reads.clock |= root == Global::Now;
         Ok((self.add(ExprNode::Root(root)), 0))
+    }
+
+    fn why_unknown(&self, name: &str) -> &'static str {
+        match (name, self.names.docs) {
+            ("native", true) => "name a key and ask about it, as in native['key'].size(), not only",
+            ("native", false) => {
+                "structures are read in transactions and actions alone, by native['key'].size(); unknown name"
+            }
+            _ => "unknown name",
+        }
     }
 
     /// `oldSelf` with the names behind it, so that no more of the old document is captured than is read.

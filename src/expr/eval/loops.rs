@@ -196,5 +196,5 @@ fn item_of(own: &Loop) -> NodeId {
 
 #[cold]
 fn no_range(value: &Datum<'_>) -> Fault {
-    Fault::text(format!("a macro wants a list or a map, not a {}", value.type_name()))
+    Fault::text(format!("a macro needs a list or a map, not {}", value.described()))
 }

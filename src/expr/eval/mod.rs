@@ -20,6 +20,7 @@ use super::scope::Scope;
 use crate::value::{Text, View};
 
 mod loops;
+mod native;
 mod optional;
 mod path;
 mod search;
@@ -82,6 +83,7 @@ impl<'a> Eval<'a> {
             ExprNode::Search { search, text, pattern, limit } => {
                 self.search_constant(search, text, pattern, limit)
             }
+            ExprNode::Native { method, key, operand } => self.native(method, key, operand),
             ExprNode::Old(path) => self.old(path),
             ExprNode::HasOld(path) => self.has_old(path),
             ExprNode::MaybeOld(path) => self.maybe_old(path),
@@ -186,7 +188,7 @@ impl<'a> Eval<'a> {
                     let (AccessStep::Name(name), View::Object(object)) = (*step, view) else {
                         return None;
                     };
-                    view = object.get(code.name(name))?;
+                    view = object.get_kept(code.kept_name(name))?;
                 }
                 Some((view, 1 + u64::from(steps.len)))
             }
@@ -248,7 +250,10 @@ impl<'a> Eval<'a> {
         let missing = || Fault::text(format!("there is no {} here", root.name()));
         match root {
             Global::This => self.scope.this.map(Datum::from).ok_or_else(missing),
-            Global::Args => self.scope.args.map(Datum::from).ok_or_else(missing),
+            Global::Args => {
+                let none = Fault::Because("the expression reads args, and the command has no ARGS");
+                self.scope.args.map(Datum::from).ok_or(none)
+            }
             Global::Docs => {
                 let docs = Docs::of(self.scope).ok_or_else(missing)?;
                 Ok(Datum::Map(Map::Documents(docs)))
@@ -360,7 +365,10 @@ fn contains(
             check_key(item)?;
             Ok(map.get(item, budget)?.is_some())
         }
-        other => Err(Fault::text(format!("nothing is in a {}", other.type_name()))),
+        other => Err(Fault::text(format!(
+            "'in' needs a list or a map on its right, not {}",
+            other.described()
+        ))),
     }
 }
 
@@ -389,10 +397,10 @@ fn check_key(key: &Datum<'_>) -> Result<(), Fault> {
 
 #[cold]
 fn not_a_key(key: &Datum<'_>) -> Fault {
-    Fault::text(format!("a {} is no key of a map", key.type_name()))
+    Fault::text(format!("{} is no key of a map", key.described()))
 }
 
 #[cold]
 fn not_a_boolean(value: &Datum<'_>) -> Fault {
-    Fault::text(format!("a bool is wanted, not a {}", value.type_name()))
+    Fault::text(format!("expected a bool, not {}", value.described()))
 }

@@ -11,9 +11,7 @@ impl<'a> Eval<'a> {
     pub(super) fn if_present(&mut self, optional: NodeId) -> Result<Option<Datum<'a>>, Fault> {
         match self.node(optional)? {
             Datum::Optional(value) => Ok(value.map(|value| (*value).clone())),
-            other => {
-                Err(Fault::text(format!("an optional is wanted, not a {}", other.type_name())))
-            }
+            other => Err(Fault::text(format!("expected an optional, not {}", other.described()))),
         }
     }
 

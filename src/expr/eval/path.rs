@@ -33,7 +33,7 @@ impl<'a> Eval<'a> {
             let (AccessStep::Name(name), View::Object(object)) = (*step, view) else {
                 return self.follow(Datum::from(view), &steps[at..]);
             };
-            view = object.get(self.code.name(name)).ok_or(Fault::NoMember(name))?;
+            view = object.get_kept(self.code.kept_name(name)).ok_or(Fault::NoMember(name))?;
         }
         Ok(Datum::from(view))
     }
@@ -196,17 +196,17 @@ impl<'a> Eval<'a> {
 
 #[cold]
 fn not_an_index(index: &Datum<'_>) -> Fault {
-    Fault::text(format!("a {} is no index of a list", index.type_name()))
+    Fault::text(format!("{} is no index of a list", index.described()))
 }
 
 #[cold]
 fn no_members(value: &Datum<'_>, name: &str) -> Fault {
-    Fault::text(format!("only maps have members, not a {}: {name}", value.type_name()))
+    Fault::text(format!("only maps have members, not {}: {name}", value.described()))
 }
 
 #[cold]
 fn no_elements(value: &Datum<'_>) -> Fault {
-    Fault::text(format!("a {} has no elements", value.type_name()))
+    Fault::text(format!("{} has no elements", value.described()))
 }
 
 #[cold]

@@ -6,19 +6,19 @@ use crate::expr::fault::Fault;
 pub(super) fn list<'d, 'a>(datum: &'d Datum<'a>) -> Result<&'d List<'a>, Fault> {
     match datum {
         Datum::List(list) => Ok(list),
-        other => Err(wanted("list", other)),
+        other => Err(wanted("a list", other)),
     }
 }
 
 pub(super) fn int(datum: &Datum<'_>) -> Result<i64, Fault> {
     match datum {
         Datum::Int(value) => Ok(*value),
-        other => Err(wanted("int", other)),
+        other => Err(wanted("an int", other)),
     }
 }
 
 pub(super) fn text<'d>(datum: &'d Datum<'_>) -> Result<&'d str, Fault> {
-    datum.as_str().ok_or_else(|| wanted("string", datum))
+    datum.as_str().ok_or_else(|| wanted("a string", datum))
 }
 
 /// The bytes of two strings, or two values of the type bytes.
@@ -29,11 +29,11 @@ pub(super) fn alike<'d>(
     if let Some(whole) = whole.as_bytes() {
         return Ok((whole, part.as_bytes().ok_or_else(|| wanted("bytes", part))?));
     }
-    let whole = whole.utf8().ok_or_else(|| wanted("string", whole))?;
-    Ok((whole, part.utf8().ok_or_else(|| wanted("string", part))?))
+    let whole = whole.utf8().ok_or_else(|| wanted("a string", whole))?;
+    Ok((whole, part.utf8().ok_or_else(|| wanted("a string", part))?))
 }
 
 #[cold]
 pub(super) fn wanted(kind: &str, datum: &Datum<'_>) -> Fault {
-    Fault::text(format!("a {kind} is wanted, not a {}", datum.type_name()))
+    Fault::text(format!("expected {kind}, not {}", datum.described()))
 }

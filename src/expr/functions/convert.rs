@@ -58,7 +58,13 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         "type",
         (1, 1),
         |_, arguments| Ok(Datum::Type(arguments[0].type_name())),
-        ["type(x)", "type of the value", "1", "type(1.5) == double", "true"],
+        [
+            "type(x)",
+            "type of the value; as JSON its name",
+            "1",
+            "[type(1.5), type([])]",
+            r#"["double","list"]"#,
+        ],
     ),
     Function::global(
         "dyn",

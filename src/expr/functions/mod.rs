@@ -5,10 +5,12 @@
 //! run the `cel` crate's implementation: the arguments are lent to it as its values, and charged for
 //! before, because it counts nothing.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use super::datum::Datum;
 use super::eval::{Eval, Evaluated};
+use crate::argument::nearest;
 
 mod arguments;
 mod convert;
@@ -52,6 +54,11 @@ impl std::fmt::Debug for Function {
 }
 
 impl Function {
+    /// Returns true if it is called on its first argument.
+    pub fn is_member(&self) -> bool {
+        self.member
+    }
+
     /// A function of its own, `name(a)`.
     const fn global(
         name: &'static str,
@@ -125,23 +132,50 @@ pub(super) fn is_namespace(name: &str) -> bool {
     matches!(name, "math" | "lists" | "sets" | "strings" | "base64" | "cel" | "optional")
 }
 
+/// Functions of other languages, with those here that do the same.
+const ELSEWHERE: [(&str, &str); 8] = [
+    ("len", "size"),
+    ("length", "size"),
+    ("count", "size"),
+    ("lower", "lowerAscii"),
+    ("toLowerCase", "lowerAscii"),
+    ("upper", "upperAscii"),
+    ("toUpperCase", "upperAscii"),
+    ("includes", "contains"),
+];
+
+/// The refusal of a name that no function has, with the one that may be meant.
+fn unknown(name: &str) -> Cow<'static, str> {
+    let all = || FAMILIES.iter().flat_map(|(_, functions)| functions.iter());
+    let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == name).map(|(_, own)| *own);
+    let meant = elsewhere.or_else(|| nearest(name, all().map(|function| function.name)));
+    match meant {
+        Some(meant) => format!("unknown function (is {meant} meant?)").into(),
+        None => "unknown function".into(),
+    }
+}
+
 /// The function that is called, or why it cannot be called so.
 pub(super) fn find(
     name: &str,
     member: bool,
     count: usize,
-) -> Result<&'static Function, &'static str> {
+) -> Result<&'static Function, Cow<'static, str>> {
     let all = FAMILIES.iter().flat_map(|(_, functions)| *functions);
     let mut named = all.filter(|function| function.name == name).peekable();
     if named.peek().is_none() {
         return Err(match listing::is_macro(name) {
-            true => "this macro takes other arguments",
-            false => "unknown function",
+            true => "this macro takes other arguments".into(),
+            false => unknown(name),
         });
     }
     let fits = |function: &&Function| {
         let (least, most) = function.counts;
         function.member == member && (least..=most).contains(&count)
     };
-    named.find(fits).ok_or("this function takes other arguments")
+    let form = named.peek().map_or("", |function| function.listing[0]);
+    named.find(fits).ok_or_else(|| match form {
+        "" => "this function takes other arguments".into(),
+        form => format!("this function takes other arguments, as in {form}").into(),
+    })
 }

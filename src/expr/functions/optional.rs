@@ -111,7 +111,7 @@ fn of_non_zero_value<'a>(_: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated
 fn inner<'d, 'a>(datum: &'d Datum<'a>) -> Result<Option<&'d Datum<'a>>, Fault> {
     match datum {
         Datum::Optional(value) => Ok(value.as_deref()),
-        other => Err(wanted("optional", other)),
+        other => Err(wanted("an optional", other)),
     }
 }
 

@@ -220,7 +220,7 @@ fn size<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
         Datum::MadeBytes(bytes) => bytes.len(),
         Datum::List(list) => list.len(),
         Datum::Map(map) => map.len(),
-        other => return Err(Fault::text(format!("a {} has no size", other.type_name()))),
+        other => return Err(Fault::text(format!("{} has no size", other.described()))),
     };
     Ok(Datum::Int(size as i64))
 }
@@ -277,7 +277,7 @@ fn offset(arguments: &[Datum<'_>], whole: &str, part: &str) -> Result<Option<i64
     let offset = match arguments.get(2) {
         None => return Ok(None),
         Some(Datum::Int(offset)) => *offset,
-        Some(other) => return Err(wanted("int", other)),
+        Some(other) => return Err(wanted("an int", other)),
     };
     let len = code_points(whole, whole.len());
     if offset < 0 || (offset >= len && !part.is_empty()) {

@@ -5,9 +5,10 @@ use smallvec::SmallVec;
 use super::{Answer, Ask, Engine, Grant, Store, Suspects, Waiter, deadlock};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit;
+use crate::lock::graph::{self, Found};
 use crate::lock::queue::{Queue, WaiterId};
 use crate::lock::state::{Clients, Holder, LockEdit, Locks, Mode};
-use crate::lock::{At, LockLimits, Moment, graph};
+use crate::lock::{At, LockLimits, Moment};
 
 /// The availability of one document's lock for a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,19 +68,29 @@ impl Engine {
         let waiter = self.enqueue(store, &ask);
         if !drained {
             // The wait-for graph is not known before all pending work is done; cycles are searched for then.
-            self.suspects = Suspects::Any;
+            self.leave_undecided(waiter);
             return Ok(Answer::Waits(waiter));
         }
         let mut steps = 0;
-        let closes = graph::closes_cycle(self, waiter, &mut steps);
+        let found = graph::closes_cycle(self, waiter, &mut steps);
         self.counters.steps += steps;
-        if closes {
-            self.counters.deadlocks += 1;
-            self.cancel(waiter);
-            self.run_pending(store, moment);
-            return Err(deadlock().text("name", ask.name).text("owner", ask.owner));
+        match found {
+            Found::NoCycle => {}
+            Found::Undecided => self.leave_undecided(waiter),
+            Found::Cycle => {
+                self.counters.deadlocks += 1;
+                self.cancel(waiter);
+                self.run_pending(store, moment);
+                return Err(deadlock().text("name", ask.name).text("owner", ask.owner));
+            }
         }
         Ok(Answer::Waits(waiter))
+    }
+
+    /// Leaves it to a slice to find the cycles that a request closes.
+    fn leave_undecided(&mut self, waiter: WaiterId) {
+        self.suspects = Suspects::Any;
+        self.undecided.push(waiter);
     }
 
     /// Returns true if a new request can be granted on a document.
@@ -147,7 +158,7 @@ impl Engine {
         let now_ms = moment.steady_ms;
         let availability = availability(locks, ask.name, ask.owner, ask.mode);
         let holder = match locks.holder(ask.name, ask.owner) {
-            Some(own) if availability == Availability::Held => extend(own, ask, now_ms),
+            Some(own) if availability == Availability::Held => extend(own, ask, moment),
             _ => {
                 self.fences.see(locks.last_fence());
                 self.counters.grants += 1;
@@ -191,7 +202,7 @@ fn new_holder(ask: &Ask<'_>, fence: u64, now_ms: u64) -> Holder {
 /// The same grant, asked for again: nothing that its owner was told before is taken back. Replicas, the AOF and
 /// the RDB record the length of the lease and the flag, so these must hold for both requests: the longer
 /// lease, and no end with a connection unless both agreed to it, and then with the last of their connections.
-fn extend(own: &Holder, ask: &Ask<'_>, now_ms: u64) -> Holder {
+fn extend(own: &Holder, ask: &Ask<'_>, moment: Moment) -> Holder {
     let ephemeral = own.ephemeral && ask.ephemeral.is_some();
     let mut clients = Clients::default();
     if ephemeral {
@@ -200,7 +211,7 @@ fn extend(own: &Holder, ask: &Ask<'_>, now_ms: u64) -> Holder {
     }
     Holder {
         lease_ms: own.lease_ms.max(ask.lease_ms),
-        ends_ms: own.ends_ms.max(now_ms.saturating_add(ask.lease_ms)),
+        ends_ms: own.ends_at(moment).max(moment.steady_ms.saturating_add(ask.lease_ms)),
         ephemeral,
         clients,
         again: true,

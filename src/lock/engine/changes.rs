@@ -70,18 +70,24 @@ impl Engine {
     pub(super) fn end_ephemeral(&mut self, over: &Holder) {
         for client in over.clients.iter() {
             if let Some(grants) = self.ephemerals.get_mut(&client) {
-                grants.held.remove(&over.fence);
-                if grants.held.is_empty() && !grants.closed {
+                grants.remove(&over.fence);
+                if grants.is_empty() {
                     self.ephemerals.remove(&client);
                 }
+            }
+            if let Some(grants) = self.ending.get_mut(&client) {
+                grants.remove(&over.fence);
             }
         }
     }
 
     pub(super) fn begin_ephemeral(&mut self, at: At<'_>, holder: &Holder) {
         for client in holder.clients.iter() {
-            let grants = self.ephemerals.entry(client).or_default();
-            grants.held.insert(holder.fence, at.to_document_key());
+            let grants = match self.closed.contains(&client) {
+                true => self.ending.entry(client).or_default(),
+                false => self.ephemerals.entry(client).or_default(),
+            };
+            grants.insert(holder.fence, at.to_document_key());
         }
     }
 

@@ -1,6 +1,6 @@
 //! Events of documents, connections and clocks, and edits that a master sent.
 
-use super::{Engine, Store, Suspects, Woken};
+use super::{Engine, Ephemerals, Store, Suspects, Woken};
 use crate::lock::queue::WaiterId;
 use crate::lock::state::{Holder, LockEdit, Locks};
 use crate::lock::{At, DocumentKey, Moment};
@@ -12,7 +12,7 @@ impl Engine {
         let mut edit = edit.clone();
         if let LockEdit::Grant { holder, .. } = &mut edit {
             self.fences.see(holder.fence);
-            holder.start(moment.steady_ms);
+            holder.start(moment);
         }
         self.make(locks, at, &edit);
         let (LockEdit::Grant { name, .. } | LockEdit::Release { name, .. }) = &edit;
@@ -21,11 +21,17 @@ impl Engine {
         }
     }
 
+    /// Records that a document was loaded, restored or renamed with its locks. A slice takes it over, or the first
+    /// request for one of them.
+    pub fn arrive(&mut self, document: DocumentKey) {
+        self.arrived.push(document);
+    }
+
     /// Takes over a document that was loaded, restored or renamed with its locks.
-    pub fn adopt(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>) {
+    pub(super) fn adopt(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>) {
         let Some(locks) = store.locks(at) else { return };
         self.fences.see(locks.last_fence());
-        locks.start(moment.steady_ms);
+        locks.start(moment);
         self.watch(locks, at);
         for holder in locks.names().iter().flat_map(|lock| &lock.holders) {
             self.begin_ephemeral(at, holder);
@@ -65,10 +71,13 @@ impl Engine {
     pub fn flush(&mut self, db: Option<i32>) {
         let of_db = |document: &DocumentKey| db.is_none_or(|db| document.db == db);
         self.leases.flush(db);
-        self.ephemerals.retain(|_, grants| {
-            grants.held.retain(|_, document| !of_db(document));
-            !grants.held.is_empty() || grants.closed
-        });
+        let stays = |_: &u64, grants: &mut Ephemerals| {
+            grants.retain(|_, document| !of_db(document));
+            !grants.is_empty()
+        };
+        self.ephemerals.retain(stays);
+        self.ending.retain(stays);
+        self.arrived.retain(|document| !of_db(document));
         let gone: Vec<(WaiterId, DocumentKey)> = self
             .waiters
             .iter()
@@ -88,7 +97,9 @@ impl Engine {
     /// Exchanges the documents of two databases. Waiting requests stay with the database of their connection.
     pub fn swap(&mut self, one: i32, other: i32) {
         self.leases.swap(one, other);
-        for document in self.ephemerals.values_mut().flat_map(|grants| grants.held.values_mut()) {
+        let grants = self.ephemerals.values_mut().chain(self.ending.values_mut());
+        let ephemeral = grants.flat_map(|grants| grants.values_mut());
+        for document in ephemeral.chain(&mut self.arrived) {
             if document.db == one {
                 document.db = other;
             } else if document.db == other {
@@ -108,9 +119,12 @@ impl Engine {
 
     /// Marks a connection as closed: its ephemeral grants end, except those that another connection asked for.
     pub fn disconnect(&mut self, client: u64) {
-        if let Some(grants) = self.ephemerals.get_mut(&client) {
-            grants.closed = true;
-            self.closed.push(client);
+        let grants = self.ephemerals.remove(&client);
+        if grants.is_some() || !self.arrived.is_empty() {
+            self.closed.insert(client);
+        }
+        if let Some(grants) = grants {
+            self.ending.entry(client).or_default().extend(grants);
         }
     }
 
@@ -135,18 +149,22 @@ impl Engine {
 
     /// Flag: the connection is open and has ephemeral grants.
     pub fn has_ephemerals(&self, client: u64) -> bool {
-        self.ephemerals.get(&client).is_some_and(|grants| !grants.closed)
+        self.ephemerals.contains_key(&client)
     }
 
-    /// Starts all leases anew and forgets all connections: this server has become the master.
-    pub fn restart_leases(&mut self, store: &mut dyn Store, moment: Moment) {
-        self.ephemerals.clear();
-        self.closed.clear();
-        for document in self.leases.documents() {
-            if let Some(locks) = store.locks(document.at()) {
-                locks.unstart();
-            }
-            self.adopt(store, moment, document.at());
+    /// This server has become the master: the ephemeral grants of all connections are to be ended. Leases start anew by
+    /// [`Moment::since_ms`]; the index of their ends is corrected as documents are examined.
+    pub fn become_master(&mut self) {
+        for (client, grants) in std::mem::take(&mut self.ephemerals) {
+            self.ending.entry(client).or_default().extend(grants);
+        }
+    }
+
+    /// Keeps ephemeral grants that are to be ended: this server is a replica, whose master ends them. They end here when
+    /// it becomes the master.
+    pub fn withhold_ends(&mut self) {
+        for (client, grants) in std::mem::take(&mut self.ending) {
+            self.ephemerals.entry(client).or_default().extend(grants);
         }
     }
 
@@ -163,8 +181,8 @@ impl Engine {
 
     pub(super) fn end_leases(&mut self, store: &mut dyn Store, moment: Moment, at: At<'_>) {
         let Some(locks) = store.locks(at) else { return };
-        locks.start(moment.steady_ms);
-        let ended = |_: &[u8], holder: &Holder| holder.has_ended(moment.steady_ms);
+        locks.start(moment);
+        let ended = |_: &[u8], holder: &Holder| holder.has_ended(moment);
         let expired = self.release_all(locks, at, ended);
         self.counters.expired += expired as u64;
         self.spend(expired);

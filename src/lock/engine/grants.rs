@@ -17,8 +17,7 @@ impl Engine {
     ) -> Result<u64> {
         self.end_due(store, moment, at);
         let Some(locks) = store.locks(at) else { return Err(lost(at.key, &grant)) };
-        let Some(holder) = locks.holding(grant.name, grant.owner, grant.fence, moment.steady_ms)
-        else {
+        let Some(holder) = locks.holding(grant.name, grant.owner, grant.fence, moment) else {
             return Err(lost(at.key, &grant));
         };
         let lease_ms = lease_ms.unwrap_or(holder.lease_ms);
@@ -38,7 +37,7 @@ impl Engine {
     ) -> Result<()> {
         self.end_due(store, moment, at);
         let Some(locks) = store.locks(at) else { return Err(lost(at.key, &grant)) };
-        if locks.holding(grant.name, grant.owner, grant.fence, moment.steady_ms).is_none() {
+        if locks.holding(grant.name, grant.owner, grant.fence, moment).is_none() {
             return Err(lost(at.key, &grant));
         }
         let (name, fence) = (locks.name(grant.name), grant.fence);

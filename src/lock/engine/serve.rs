@@ -5,12 +5,13 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::asking::{Availability, availability};
-use super::slices::Ended;
+use super::slices::{Ended, LOOKS, SEARCH_STEPS};
 use super::{Ask, Decisions, Engine, Store, Suspects, Wake, Woken};
+use crate::lock::cycles;
+use crate::lock::graph::{self, Found};
 use crate::lock::queue::WaiterId;
 use crate::lock::state::{Holder, Locks, Mode};
 use crate::lock::{At, DocumentKey, Moment};
-use crate::lock::{cycles, graph};
 
 /// The result of examining a waiting request.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,8 @@ impl Engine {
     pub(super) fn run_pending(&mut self, store: &mut dyn Store, moment: Moment) {
         loop {
             self.clear_queues();
-            self.end_closed(store);
+            self.adopt_arrived(store, moment);
+            self.end_ephemerals(store);
             self.serve_all(store, moment);
             if self.left == 0 {
                 return;
@@ -46,9 +48,9 @@ impl Engine {
                 Suspects::None => return,
                 Suspects::One(owner) => {
                     let mut steps = 0;
-                    let waits = graph::waits_for_itself(self, &owner, &mut steps);
+                    let found = graph::waits_for_itself(self, &owner, &mut steps);
                     self.counters.steps += steps;
-                    if waits {
+                    if found != Found::NoCycle {
                         self.refuse_cycles();
                     }
                 }
@@ -57,22 +59,28 @@ impl Engine {
         }
     }
 
-    /// Refuses requests until no deadlock cycle is left, the first of each cycle first.
+    /// Refuses one request of each deadlock cycle: the latest one that was left undecided, as if it had been decided when it
+    /// came, or else the first one. The rest may still have cycles, for which the next round searches: in the next slice,
+    /// if this search was long.
     fn refuse_cycles(&mut self) {
         let mut steps = 0;
-        let all: Vec<WaiterId> = self.waiters.keys().copied().collect();
-        let mut open = cycles::find(self, &all, &mut steps);
-        while let Some(mut cycle) = open.pop() {
+        let found = cycles::find(self, &mut steps);
+        if found.is_empty() {
+            self.undecided.clear();
+        }
+        for cycle in found {
             let owners = cycle.iter().map(|id| self.waiters[id].owner.clone()).collect();
-            let first = cycle
-                .iter()
-                .position(|id| graph::waits_for_any(self, *id, &owners, &mut steps))
+            let undecided =
+                self.undecided.iter().rev().filter(|id| cycle.binary_search(id).is_ok());
+            let refused = undecided
+                .chain(&cycle)
+                .find(|id| graph::waits_for_any(self, **id, &owners, &mut steps))
                 .expect("a cycle consists of waiting requests");
-            self.refuse(cycle.remove(first));
-            // A request that ends closes no cycle, so further ones are among the rest of this cycle.
-            open.extend(cycles::find(self, &cycle, &mut steps));
+            self.refuse(*refused);
+            self.suspects = Suspects::Any;
         }
         self.counters.steps += steps;
+        self.left = self.left.saturating_sub(steps as usize / SEARCH_STEPS);
     }
 
     fn refuse(&mut self, id: WaiterId) {
@@ -178,6 +186,7 @@ impl Engine {
             let document = self.waiters[&id].documents[nth].clone();
             self.end_due(store, moment, document.at());
         }
+        self.spend(self.waiters[&id].documents.len() / LOOKS);
         let waiter = &self.waiters[&id];
         let mut can = Look::Can;
         for document in &waiter.documents {

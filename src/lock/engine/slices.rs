@@ -20,6 +20,12 @@ use std::sync::Arc;
 /// The work of one slice: about so many grants, releases and requests that are taken out of a queue.
 pub const SLICE: usize = 2048;
 
+/// Documents that are examined for a waiting request in the time of one step of a slice.
+pub(super) const LOOKS: usize = 4;
+
+/// Steps of a search for deadlock cycles that take as long as one of a slice.
+pub(super) const SEARCH_STEPS: usize = 16;
+
 /// A request that has ended and is still in these queues.
 pub(super) struct Ended {
     pub id: WaiterId,
@@ -36,19 +42,12 @@ impl Engine {
     /// Flag: [`Engine::run_slice`] has left work for the next slice.
     pub fn has_pending(&self) -> bool {
         let quiet = self.pending.is_empty() && matches!(self.suspects, Suspects::None);
-        !(quiet && self.ended.is_empty() && self.closed.is_empty())
+        !(quiet && self.ended.is_empty() && self.ending.is_empty() && self.arrived.is_empty())
     }
 
     /// Flag: nothing is pending, leases included.
     pub(super) fn is_drained(&self, moment: Moment) -> bool {
         !self.has_pending() && self.next_end().is_none_or(|ends_ms| ends_ms > moment.steady_ms)
-    }
-
-    /// Forgets connections that have closed: this server has become a replica, whose master ends locks.
-    pub fn forget_closed(&mut self) {
-        for client in self.closed.drain(..) {
-            self.ephemerals.remove(&client);
-        }
     }
 
     pub(super) fn begin_slice(&mut self) {
@@ -75,21 +74,33 @@ impl Engine {
         }
     }
 
-    /// Ends the grants of connections that have closed.
-    pub(super) fn end_closed(&mut self, store: &mut dyn Store) {
+    /// Takes over documents that came with their locks.
+    pub(super) fn adopt_arrived(&mut self, store: &mut dyn Store, moment: Moment) {
         while self.left > 0
-            && let Some(client) = self.closed.last().copied()
+            && let Some(document) = self.arrived.pop()
         {
-            let grants = self.ephemerals.get_mut(&client);
-            let Some((fence, document)) = grants.and_then(|grants| grants.held.pop_first()) else {
-                self.ephemerals.remove(&client);
-                self.closed.pop();
+            self.spend(1);
+            self.adopt(store, moment, document.at());
+        }
+    }
+
+    /// Ends the ephemeral grants that are to be ended.
+    pub(super) fn end_ephemerals(&mut self, store: &mut dyn Store) {
+        while self.left > 0
+            && let Some(mut grants) = self.ending.last_entry()
+        {
+            let client = *grants.key();
+            let Some((fence, document)) = grants.get_mut().pop_first() else {
+                grants.remove();
                 continue;
             };
             self.spend(1);
             if let Some(locks) = store.locks(document.at()) {
                 self.disconnect_grant(locks, document.at(), fence, client);
             }
+        }
+        if self.ending.is_empty() && self.arrived.is_empty() {
+            self.closed.clear();
         }
     }
 
@@ -115,23 +126,25 @@ impl Engine {
         if ends_ms.is_some_and(|ends_ms| ends_ms <= moment.steady_ms) {
             self.end_leases(store, moment, at);
         }
-        if !self.closed.is_empty() {
-            self.end_closed_of(store, at);
+        if !self.ending.is_empty() {
+            self.end_ephemerals_of(store, at);
         }
     }
 
-    fn end_closed_of(&mut self, store: &mut dyn Store, at: At<'_>) {
+    fn end_ephemerals_of(&mut self, store: &mut dyn Store, at: At<'_>) {
         let Some(locks) = store.locks(at) else { return };
-        let closed = |client: &u64| self.ephemerals.get(client).is_some_and(|held| held.closed);
         let holders = locks.names().iter().flat_map(|lock| &lock.holders);
         let of_holder = |holder: &Holder| {
-            let clients = holder.clients.iter().filter(closed);
+            let ends = |client: &u64| {
+                self.ending.get(client).is_some_and(|grants| grants.contains_key(&holder.fence))
+            };
+            let clients = holder.clients.iter().filter(ends);
             clients.map(|client| (holder.fence, client)).collect::<SmallVec<[_; 1]>>()
         };
         let grants: Vec<(u64, u64)> = holders.flat_map(of_holder).collect();
         for (fence, client) in grants {
-            if let Some(grants) = self.ephemerals.get_mut(&client) {
-                grants.held.remove(&fence);
+            if let Some(grants) = self.ending.get_mut(&client) {
+                grants.remove(&fence);
             }
             self.disconnect_grant(locks, at, fence, client);
         }

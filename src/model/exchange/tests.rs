@@ -6,9 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::expr::ExprLimits;
-use crate::model::schema::SchemaLimits;
-use crate::model::{DefinitionSource, Model};
+use crate::model::{MODELS_MAX, Model, ModelEntry, Models};
 
 const NODES: usize = 4;
 /// The node that is disconnected until the end.
@@ -111,15 +109,11 @@ impl Cluster {
         match step {
             ClusterStep::Define(node, name, schema) => {
                 let (models, name) = (&self.nodes[node].models, name.to_string());
-                if let Some(entry) = models.next(&name, source(SCHEMAS[schema])).unwrap() {
-                    models
-                        .define(
-                            &entry,
-                            &SchemaLimits::NONE,
-                            &ExprLimits::NONE,
-                            &crate::budget::Allowance::unlimited(),
-                        )
-                        .unwrap();
+                if let Some(entry) =
+                    models.next(&name, source(SCHEMAS[schema]), MODELS_MAX as u64).unwrap()
+                {
+                    let allowance = crate::budget::Allowance::unlimited();
+                    models.define(&entry, &DefinitionSource::UNLIMITED, &allowance).unwrap();
                     self.defined.insert(name);
                     self.made(node, entry);
                 }
@@ -239,7 +233,11 @@ fn node_with(count: usize, schema: &str) -> ClusterNode {
     let mut cluster = Cluster::new();
     let node = cluster.nodes.remove(0);
     for nth in 0..count {
-        let entry = node.models.next(&format!("m{nth}"), source(schema)).unwrap().unwrap();
+        let entry = node
+            .models
+            .next(&format!("m{nth}"), source(schema), MODELS_MAX as u64)
+            .unwrap()
+            .unwrap();
         node.models.install(&entry).unwrap();
     }
     node
@@ -277,7 +275,7 @@ fn only_what_another_node_lacks_is_sent_in_pieces_of_bounded_size() {
     let schema = format!(r#"{{"title":"{}"}}"#, "x".repeat(50_000));
     let (mut ours, mut theirs) = (node_with(100, &schema), node_with(100, &schema));
     for name in ["m7", "m8", "new"] {
-        let entry = ours.models.next(name, source("true")).unwrap().unwrap();
+        let entry = ours.models.next(name, source("true"), MODELS_MAX as u64).unwrap().unwrap();
         ours.models.install(&entry).unwrap();
     }
     theirs.exchange.receive_summary(&theirs.models, ours.models.summary());
@@ -296,7 +294,7 @@ fn only_what_another_node_lacks_is_sent_in_pieces_of_bounded_size() {
     assert_eq!(sent(&mut ours.exchange, &ours.models), ["m7", "m8", "new"].map(Box::<str>::from));
 
     // A node without entries is sent all of them, a few definitions at a time.
-    let nothing = ModelsOutline { after: "".into(), last: None, items: Vec::new() };
+    let nothing = Outline { after: "".into(), last: None, items: Vec::new() };
     ours.exchange.receive_outline(&ours.models, &nothing);
     let mut pieces = Vec::new();
     while pieces.iter().map(Vec::len).sum::<usize>() < 101 {
@@ -336,7 +334,7 @@ fn nothing_is_hashed_to_compare_what_nodes_hold() {
     }
     assert_eq!(crate::model::entry::hashed(), hashed);
     // One change hashes one entry.
-    let entry = node.models.next("m1", source("{}")).unwrap().unwrap();
+    let entry = node.models.next("m1", source("{}"), MODELS_MAX as u64).unwrap().unwrap();
     node.models.install(&entry).unwrap();
     assert_eq!(crate::model::entry::hashed(), hashed + 1);
     assert_ne!(node.models.summary(), summary);

@@ -16,7 +16,7 @@ use super::plan::Plan;
 use super::refusal::cut;
 use super::subschema::SubschemaId;
 use super::uri::{SCHEMA_URI, push_token, token_name};
-use super::violation::{Cause, VIOLATIONS_MAX, Violation};
+use super::violation::{Cause, VIOLATIONS_MAX, Verdict, Violation};
 use super::walk::Walk;
 use crate::error::{Error, ErrorCode};
 use crate::value::View;
@@ -191,9 +191,10 @@ impl<'e> Explain<'e> {
         let it = message::value(violation.view);
         let all = open.branches.ids();
         let (mut fitting, mut lacks) = (Vec::new(), Vec::new());
+        let wrong_member = open.branches.wrong_member(violation.view);
         if depth < DEPTH_MAX {
             for (nth, branch) in all.iter().enumerate().take(BRANCHES_MAX) {
-                match Walk::new(self.route(), self.checker).by(*branch, violation.view) {
+                match self.violation_of_branch(*branch, violation.view, wrong_member) {
                     Ok(None) => fitting.push(nth.to_string()),
                     Ok(Some(lack)) => lacks.push(self.lack(&lack, depth + 1)),
                     Err(_) => break,
@@ -216,6 +217,26 @@ impl<'e> Explain<'e> {
             schema: format!("{}/{}", violation.schema, check.keyword),
             message,
         }
+    }
+
+    /// The violation of one branch: that of the member that decides the branch, if its value is wrong.
+    fn violation_of_branch(
+        &self,
+        branch: SubschemaId,
+        view: View<'e>,
+        wrong_member: Option<&str>,
+    ) -> Verdict<'e> {
+        let Some(member) = wrong_member else {
+            return Walk::new(self.route(), self.checker).by(branch, view);
+        };
+        let mut place = "/".to_owned();
+        push_token(&mut place, member);
+        let collected = RefCell::new(Vec::new());
+        let last = Walk::collecting(self.route(), self.checker, &collected).by(branch, view)?;
+        let mut found = collected.into_inner();
+        found.extend(last.map(|last| *last));
+        let nth = found.iter().position(|violation| violation.place == place).unwrap_or(0);
+        Ok(found.into_iter().nth(nth).map(Box::new))
     }
 
     /// A short description of why a value is invalid against one branch.

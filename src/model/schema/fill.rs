@@ -26,6 +26,11 @@ pub(super) struct Fill<'f> {
     pub checker: &'f Checker<'f>,
 }
 
+/// The steps for filling in one default, and for reverting it: a new member of a small object takes a microsecond.
+const FILL_STEPS: u64 = 60;
+/// Members of the object for which filling one more in takes a step more.
+const MEMBERS_FOR_STEP: u64 = 4;
+
 impl Fill<'_> {
     pub fn document(&self, editor: &mut Editor<'_>) -> Result<()> {
         let mut active = Active::default();
@@ -117,6 +122,7 @@ impl Fill<'_> {
                 let Some(default) = self.plan.defaults.get(id) else { continue };
                 let object = editor.at(place).as_object().expect("members are those of an object");
                 if object.find(name).is_none() {
+                    editor.spend(FILL_STEPS + object.len() as u64 / MEMBERS_FOR_STEP)?;
                     editor.insert_member(place, name, default.clone())?;
                 }
             }

@@ -1,6 +1,6 @@
 //! Document values as the `jsonschema` crate sees them: read in place, nothing copied or converted.
 //!
-//! Nodes charge a [`Meter`]. Once it is spent, containers look empty, iterators over them end, and nothing equals
+//! Nodes charge a [`Meter`]. Once it is spent, containers and texts look empty, iterators over them end, and nothing equals
 //! anything, so that the crate returns soon.
 //!
 //! Must never convert a document to `serde_json`: the errors of the crate have a placeholder for the value, because we
@@ -97,6 +97,9 @@ impl<'a> json::Node<'a, DocumentJson> for ValueNode<'a> {
         let text = self.view()?.as_text()?;
         if let Some(meter) = self.meter {
             meter.charge_matching(text.as_bytes().len());
+            if meter.is_spent() {
+                return Some(Cow::Borrowed(""));
+            }
         }
         Some(Cow::Borrowed(text.as_str()))
     }
@@ -288,7 +291,7 @@ impl<'a> json::Object<'a, DocumentJson> for ObjectNode<'a> {
     fn members(&self) -> MembersIter<'a> {
         let members = match self.what {
             ObjectSource::View(object)
-                if self.meter.is_none_or(|meter| meter.enter(object.len())) =>
+                if self.meter.is_none_or(|meter| meter.enter_members(object.len())) =>
             {
                 Rest::Members(object.iter())
             }
@@ -319,10 +322,7 @@ impl<'a> Iterator for MembersIter<'a> {
             return None;
         }
         let (name, view) = match &mut self.members {
-            Rest::Members(members) => {
-                let (name, view) = members.next()?;
-                (name.as_str(), view)
-            }
+            Rest::Members(members) => members.next_str()?,
             Rest::One(name, view) => {
                 let only = (*name, *view);
                 self.members = Rest::None;
@@ -330,6 +330,12 @@ impl<'a> Iterator for MembersIter<'a> {
             }
             Rest::None => return None,
         };
+        if let Some(meter) = self.meter {
+            meter.charge_name(name.len());
+            if meter.is_spent() {
+                return None;
+            }
+        }
         Some((name, ValueNode { what: NodeSource::View(view), meter: self.meter }))
     }
 }
@@ -350,8 +356,9 @@ impl<'a> json::Array<'a, DocumentJson> for ArrayNode<'a> {
     }
 
     fn elements(&self) -> ElementsIter<'a> {
-        let array =
-            self.array.filter(|array| self.meter.is_none_or(|meter| meter.enter(array.len())));
+        let array = self
+            .array
+            .filter(|array| self.meter.is_none_or(|meter| meter.enter_elements(array.len())));
         ElementsIter { items: array.map(ArrayView::iter), meter: self.meter }
     }
 
@@ -443,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spent_meter_ends_comparisons_and_what_looks_through_a_container() {
+    fn a_spent_meter_ends_comparisons_iterators_and_matching() {
         assert_eq!(comparison("[1,2,3]", &json!([1, 2, 3]), 17), (16, true));
         assert_eq!(comparison("[1,2,3]", &json!([1, 2, 3]), 16), (16, false));
         let (array, object) = (value("[1,1,1,1]"), value(r#"{"a":1,"b":1,"c":1}"#));
@@ -452,8 +459,11 @@ mod tests {
         let mut items = node(array.view()).as_array().unwrap().elements();
         let mut members = node(object.view()).as_object().unwrap().members();
         assert!(items.next().is_some() && members.next().is_some());
+        let text = value("\"abc\"");
+        assert_eq!(node(text.view()).as_string().as_deref(), Some("abc"));
         while meter.compare(0) {}
         assert!(items.next().is_none() && members.next().is_none());
+        assert_eq!(node(text.view()).as_string().as_deref(), Some(""));
         assert!(meter.verdict(true).is_err());
     }
 }

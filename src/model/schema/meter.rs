@@ -1,7 +1,7 @@
 //! The work of one check, counted.
 //!
 //! Every step into a container is charged, and so is every comparison with a value of the schema. Once a meter is spent,
-//! containers look empty and nothing equals anything, so that a check ends soon however much work the schema asks for. The
+//! containers and texts look empty and nothing equals anything, so that a check ends soon however much work the schema asks for. The
 //! verdict of such a check means nothing, and [`Meter::verdict`] turns it into `LIMIT`.
 
 use std::cell::Cell;
@@ -16,8 +16,14 @@ pub(super) struct Meter {
     left: Cell<u64>,
     /// The charge for a step into a container, higher if the schema may apply many subschemas to a value.
     charge: u64,
-    /// The charge for [`MATCHED_BYTES`] of a text, higher if the schema has a large pattern.
-    matching: u64,
+    /// The charge for visiting a container, beside those for its children: see [`entry_steps`].
+    entry: u64,
+    /// The charges for a member and for an element that one subschema visits, beside `charge`: see [`member_steps`].
+    member: u64,
+    element: u64,
+    matching: Matching,
+    /// The patterns that a name is matched with in one pass.
+    name_patterns: u64,
     start: u64,
     /// The limit that ends the check.
     limit: (limit::Limit, u64),
@@ -39,9 +45,68 @@ pub(super) const NUMBER_DIGITS: usize = 8;
 /// of the text whatever their size; those that defeat the matcher's cache take more the larger they are.
 const PATTERN_BYTES: usize = 4 << 10;
 
-/// The charge for matching [`MATCHED_BYTES`] of a text under a schema whose largest pattern takes so many bytes.
-pub(super) fn matching(largest_pattern: usize) -> u64 {
-    1 + (largest_pattern / PATTERN_BYTES) as u64
+/// The steps for each look-ahead of a pattern, however short the text is: each is a search of its own.
+const LOOK_AHEAD_STEPS: u64 = 4;
+/// Bytes of a name that the charges for its member include.
+const NAME_BYTES: usize = 64;
+
+/// The charges for matching a text with a pattern or a format, those of the largest pattern of the schema.
+#[derive(Clone, Copy)]
+pub(super) struct Matching {
+    /// For [`MATCHED_BYTES`] of a text.
+    bytes: u64,
+    /// For a text.
+    text: u64,
+}
+
+impl Matching {
+    pub const PLAIN: Matching = Matching { bytes: 1, text: 0 };
+
+    /// The charges where the largest pattern takes so many bytes, and a pattern begins with so many look-aheads.
+    pub fn new(largest_pattern: usize, look_aheads: usize) -> Matching {
+        Matching {
+            bytes: 1 + (largest_pattern / PATTERN_BYTES + look_aheads) as u64,
+            text: LOOK_AHEAD_STEPS * look_aheads as u64,
+        }
+    }
+}
+
+/// The steps for visiting a container, for each subschema that may apply to it, up to a number.
+const ENTRY_STEPS: u64 = 16;
+const ENTRY_WEIGHT_MAX: u64 = 16;
+
+/// The charge for visiting a container under a schema of this weight. A document of many small containers takes more
+/// time than one of as many scalars in one container.
+pub(super) fn entry_steps(weight: u64) -> u64 {
+    ENTRY_STEPS * weight.min(ENTRY_WEIGHT_MAX)
+}
+
+/// The steps for visiting a member with its name.
+const MEMBER_STEPS: u64 = 8;
+/// The steps for validating a name by `propertyNames`.
+const NAME_STEPS: u64 = 40;
+/// The steps for matching a name with one pattern of `patternProperties`.
+const NAME_PATTERN_STEPS: u64 = 20;
+/// The steps for looking whether a member or element was evaluated, for each subschema that may have done so.
+const UNEVALUATED_STEPS: u64 = 16;
+
+/// The charge for a member that one subschema visits, where names are validated or not, a subschema has so many patterns for
+/// names, and up to `unevaluated` subschemas decide which members were evaluated.
+pub(super) fn member_steps(
+    names: bool,
+    name_patterns: usize,
+    unevaluated: u64,
+    matching: Matching,
+) -> u64 {
+    MEMBER_STEPS
+        + if names { NAME_STEPS + matching.text } else { 0 }
+        + (NAME_PATTERN_STEPS + matching.text) * name_patterns as u64
+        + element_steps(unevaluated)
+}
+
+/// As [`member_steps`], for an element of an array.
+pub(super) fn element_steps(unevaluated: u64) -> u64 {
+    UNEVALUATED_STEPS * unevaluated
 }
 
 impl Meter {
@@ -52,7 +117,11 @@ impl Meter {
         Meter {
             left: Cell::new(steps),
             charge,
-            matching: 1,
+            entry: 0,
+            member: MEMBER_STEPS,
+            element: 0,
+            matching: Matching::PLAIN,
+            name_patterns: 0,
             start: steps,
             limit,
             stack,
@@ -60,9 +129,15 @@ impl Meter {
         }
     }
 
-    /// The same meter, with a charge of so many steps for [`MATCHED_BYTES`] of a text.
-    pub fn matching(mut self, steps: u64) -> Meter {
-        self.matching = steps;
+    /// The same meter, with the charges for matching a text, and for names that are matched with so many patterns.
+    pub fn matching(mut self, matching: Matching, name_patterns: u64) -> Meter {
+        (self.matching, self.name_patterns) = (matching, name_patterns);
+        self
+    }
+
+    /// The same meter, with charges for each container, for each member and for each element that is visited.
+    pub fn visits(mut self, entry: u64, member: u64, element: u64) -> Meter {
+        (self.entry, self.member, self.element) = (entry, member, element);
         self
     }
 
@@ -90,13 +165,39 @@ impl Meter {
     /// Charges for matching a text of so many bytes with a pattern or a format.
     #[inline]
     pub fn charge_matching(&self, bytes: usize) {
-        self.charge((bytes / MATCHED_BYTES) as u64 * self.matching);
+        self.charge((bytes / MATCHED_BYTES) as u64 * self.matching.bytes + self.matching.text);
+    }
+
+    /// Charges for matching a name of so many bytes, where it is longer than most.
+    #[inline]
+    pub fn charge_name(&self, bytes: usize) {
+        if bytes > NAME_BYTES {
+            let matched = ((bytes - NAME_BYTES) / MATCHED_BYTES) as u64;
+            self.charge(matched * self.matching.bytes * self.name_patterns);
+        }
     }
 
     /// Charges a step into a container of `len` children. Returns false if the container has to look empty.
     #[inline]
     pub fn enter(&self, len: usize) -> bool {
-        let cost = self.charge * (1 + len as u64);
+        self.enter_for(self.charge * (1 + len as u64))
+    }
+
+    /// As [`Meter::enter`], where each of `len` elements is visited by a subschema.
+    #[inline]
+    pub fn enter_elements(&self, len: usize) -> bool {
+        self.enter_for(self.charge + (self.charge + self.element) * len as u64)
+    }
+
+    /// As [`Meter::enter`], where each of `len` members is visited with its name.
+    #[inline]
+    pub fn enter_members(&self, len: usize) -> bool {
+        self.enter_for(self.charge + (self.charge + self.member) * len as u64)
+    }
+
+    #[inline]
+    fn enter_for(&self, cost: u64) -> bool {
+        let cost = self.entry + cost;
         let here = 0_u8;
         let depth = self.stack.abs_diff(std::ptr::from_ref(&here) as usize);
         let left = self.left.get();

@@ -38,6 +38,7 @@ mod walk;
 
 use std::cell::RefCell;
 
+use jsonschema::error::ValidationErrorKind;
 use serde_json::Value as Serde;
 
 use self::active::Route;
@@ -46,7 +47,7 @@ use self::draft::{Moves, translate};
 use self::explain::Explain;
 use self::fill::Fill;
 pub use self::limits::SchemaLimits;
-use self::meter::Meter;
+use self::meter::{Matching, Meter};
 use self::outline::SchemaOutline;
 use self::parts::{Checker, SchemaParts};
 use self::plan::{Plan, WHOLE};
@@ -63,6 +64,24 @@ use crate::model::source::Formats;
 use crate::value::View;
 use crate::value::edit::{CHANGES_MAX, Editor, PlaceChange};
 
+/// The names that `type` takes.
+const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
+
+/// The reason for which the value of a `type` is none.
+#[cold]
+fn wrong_type(value: Option<&Serde>) -> Option<String> {
+    let is_name = |value: &&Serde| value.as_str().is_some_and(|name| TYPES.contains(&name));
+    let types = TYPES.join(", ");
+    match value? {
+        Serde::String(name) => Some(format!("'{name}' is not a type: the types are {types}")),
+        Serde::Array(names) => Some(match names.iter().find(|name| !is_name(name)) {
+            Some(other) => format!("{other} is not a type: the types are {types}"),
+            None => "an array of types has each once, and at least one".to_owned(),
+        }),
+        _ => Some(format!("a type is one of {types}, or an array of them")),
+    }
+}
+
 /// A compiled schema.
 pub struct Schema {
     plan: Plan,
@@ -73,8 +92,13 @@ pub struct Schema {
     limits: SchemaLimits,
     /// The charge for a step into a value.
     charge: u64,
-    /// The charge for matching a text, see [`Meter::matching`].
-    matching: u64,
+    /// The charges for matching texts and names, see [`Meter::matching`].
+    matching: Matching,
+    name_patterns: u64,
+    /// The charges for visiting a container, a member and an element.
+    entry: u64,
+    member: u64,
+    element: u64,
     heap_bytes: usize,
 }
 
@@ -96,7 +120,15 @@ impl Schema {
         let document = &translated.document;
         jsonschema::draft202012::meta::validate(document).map_err(|error| {
             let place = translated.moves.given(error.instance_path().as_str()).into_owned();
-            refuse(cut(&format!("not a JSON Schema: {}", error.masked())), &place)
+            // Of all keywords, the metaschema has alternatives for the value of `type` alone.
+            let reason = match error.kind() {
+                ValidationErrorKind::AnyOf { .. } => {
+                    wrong_type(document.pointer(error.instance_path().as_str()))
+                }
+                _ => None,
+            };
+            let reason = reason.unwrap_or_else(|| error.masked().to_string());
+            refuse(cut(&format!("not a JSON Schema: {reason}")), &place)
         })?;
         let registry = parts::registry(document)?;
         let base = jsonschema::uri::from_str(SCHEMA_URI).expect("the URI is well-formed");
@@ -117,22 +149,54 @@ impl Schema {
             + translated.moves.heap_bytes();
         // One step may apply so many subschemas to a value.
         let charge = 1 + outline.weight / 16;
-        let matching = meter::matching(translated.largest_pattern);
+        let matching = Matching::new(translated.largest_pattern, translated.look_aheads);
+        let name_patterns =
+            outline.name_patterns() as u64 + u64::from(outline.has("propertyNames"));
+        let entry = meter::entry_steps(outline.weight);
+        let member = meter::member_steps(
+            outline.has("propertyNames"),
+            outline.name_patterns(),
+            outline.unevaluated("unevaluatedProperties"),
+            matching,
+        );
+        let element = meter::element_steps(outline.unevaluated("unevaluatedItems"));
         let moves = translated.moves;
         let unfilled = Box::default();
-        let mut schema =
-            Schema { plan, parts, moves, unfilled, limits: *limits, charge, matching, heap_bytes };
+        let mut schema = Schema {
+            plan,
+            parts,
+            moves,
+            unfilled,
+            limits: *limits,
+            charge,
+            matching,
+            name_patterns,
+            entry,
+            member,
+            element,
+            heap_bytes,
+        };
         schema.drop_unfit_defaults(limits)?;
         Ok(schema)
     }
 
     /// The steps of a command for compiling a schema of this text: measured by its bytes and its patterns, which take
-    /// thirty microseconds each.
+    /// thirty microseconds each, and look-ahead, which takes twice that. Escapes of printable ASCII, which no program
+    /// needs, count as look-ahead, because they can spell either.
     pub fn compile_cost(text: &[u8]) -> u64 {
         const BYTE_STEPS: u64 = 8;
         const PATTERN_STEPS: u64 = 4_000;
+        const LOOK_AHEAD_STEPS: u64 = 8_000;
         let patterns = text.windows(7).filter(|word| *word == b"pattern").count();
-        text.len() as u64 * BYTE_STEPS + patterns as u64 * PATTERN_STEPS
+        let look_aheads =
+            text.windows(5).filter(|word| matches!(word, [b'(', b'?', b'=' | b'!', ..])).count();
+        let escapes = text
+            .windows(5)
+            .filter(|word| matches!(word, [b'\\', b'u', b'0', b'0', b'2'..=b'7']))
+            .count();
+        text.len() as u64 * BYTE_STEPS
+            + patterns as u64 * PATTERN_STEPS
+            + (look_aheads + escapes) as u64 * LOOK_AHEAD_STEPS
     }
 
     /// Removes defaults that their own schema refuses: they would make a valid document invalid.
@@ -206,7 +270,10 @@ impl Schema {
         if changes.len() > CHANGES_MAX {
             return self.check_within(document, allowance);
         }
-        let checker = self.checker_within(allowance.steps_left(), allowance);
+        let meter = self
+            .meter_of_changes()
+            .within(allowance.steps_left().saturating_mul(SCHEMA_STEPS), allowance);
+        let checker = self.parts.checker(meter);
         let walk = Walk::new(self.route(), &checker);
         let verdict = match walk.changes(document, changes) {
             Ok(None) => Ok(()),
@@ -223,7 +290,7 @@ impl Schema {
         document: View<'_>,
         changes: &[PlaceChange],
     ) -> (Result<()>, u64) {
-        let checker = self.checker();
+        let checker = self.parts.checker(self.meter_of_changes());
         let verdict = match Walk::new(self.route(), &checker).changes(document, changes) {
             Ok(None) => Ok(()),
             Ok(Some(violation)) => Err(self.explain(&violation, document, Some(changes))),
@@ -284,7 +351,15 @@ impl Schema {
 
     #[inline]
     fn meter(&self) -> Meter {
-        Meter::new(self.limits.steps, self.charge, self.limits.stack_bytes).matching(self.matching)
+        Meter::new(self.limits.steps, self.charge, self.limits.stack_bytes)
+            .matching(self.matching, self.name_patterns)
+            .visits(self.entry, self.member, self.element)
+    }
+
+    /// Changes are validated by a walk to their places, which selects among alternatives by itself.
+    #[inline]
+    fn meter_of_changes(&self) -> Meter {
+        self.meter().visits(meter::entry_steps(1), self.member, self.element)
     }
 
     #[inline]
@@ -312,8 +387,11 @@ impl Schema {
         changes: Option<&[PlaceChange]>,
     ) -> Error {
         // The violations of all alternatives take a few hundred bytes for each step.
-        let steps = self.limits.steps / 512;
-        let checker = self.parts.checker(Meter::new(steps, 1, self.limits.stack_bytes));
+        let meter = || {
+            Meter::new(self.limits.steps / 512, 1, self.limits.stack_bytes)
+                .matching(self.matching, self.name_patterns)
+        };
+        let checker = self.parts.checker(meter());
         let collected = RefCell::new(Vec::new());
         let walk = Walk::collecting(self.route(), &checker, &collected);
         let last = match changes {
@@ -322,7 +400,7 @@ impl Schema {
         };
         let mut others = collected.take();
         others.extend(last.ok().flatten().map(|last| *last));
-        let checker = self.parts.checker(Meter::new(steps, 1, self.limits.stack_bytes));
+        let checker = self.parts.checker(meter());
         let explain = Explain { plan: &self.plan, moves: &self.moves, checker: &checker };
         explain.error(first, &others)
     }

@@ -102,11 +102,11 @@ impl CollectedParts {
         // The memory of all patterns together was checked before. The engine for look-ahead runs nothing else: all
         // patterns are linear.
         let (bytes, cache) = (limits.pattern_bytes, MATCHER_CACHE_BYTES);
-        let options = match translated.looks_ahead {
-            false => options.with_pattern_options(
+        let options = match translated.look_aheads {
+            0 => options.with_pattern_options(
                 PatternOptions::regex().size_limit(bytes).dfa_size_limit(cache),
             ),
-            true => options.with_pattern_options(
+            _ => options.with_pattern_options(
                 PatternOptions::fancy_regex()
                     .backtrack_limit(usize::MAX)
                     .size_limit(bytes)

@@ -23,7 +23,7 @@ pub(super) struct Patterns<'l> {
     known: HashMap<Box<str>, Option<Box<str>>>,
     bytes: usize,
     largest: usize,
-    looks_ahead: bool,
+    look_aheads: usize,
 }
 
 /// A construct that is not supported.
@@ -50,7 +50,7 @@ struct ParsedPattern<'p> {
 
 impl<'l> Patterns<'l> {
     pub fn new(limits: &'l SchemaLimits) -> Patterns<'l> {
-        Patterns { limits, known: HashMap::new(), bytes: 0, largest: 0, looks_ahead: false }
+        Patterns { limits, known: HashMap::new(), bytes: 0, largest: 0, look_aheads: 0 }
     }
 
     /// The memory of the compiled patterns.
@@ -63,8 +63,9 @@ impl<'l> Patterns<'l> {
         self.largest
     }
 
-    pub fn looks_ahead(&self) -> bool {
-        self.looks_ahead
+    /// The most look-aheads that one pattern begins with.
+    pub fn look_aheads(&self) -> usize {
+        self.look_aheads
     }
 
     /// Adds a pattern of the subschema at `pointer`. Returns its spelling for the engine, if that differs.
@@ -97,7 +98,7 @@ impl<'l> Patterns<'l> {
             self.compile(parsed.rest, pointer)?;
             return Ok((parsed.rest.len() < pattern.len()).then(|| parsed.rest.to_owned()));
         }
-        self.looks_ahead = true;
+        self.look_aheads = self.look_aheads.max(parsed.ahead.len());
         let mut spelled = "^".to_owned();
         for ahead in &parsed.ahead {
             let body = self.compile(ahead.body, pointer)?;

@@ -3,14 +3,21 @@
 use super::meter::Meter;
 use crate::value::{ArrayView, View};
 
+/// Up to so many elements are compared in pairs.
+const PAIRWISE_MAX: usize = 8;
+/// The steps for an element that is hashed, beside those for what is in it.
+const HASH_STEPS: u64 = 12;
+
 /// Returns true if no two elements are equal. Meaningless once the meter is spent.
 pub(super) fn is_unique_within(array: ArrayView<'_>, meter: &Meter) -> bool {
+    if array.len() > PAIRWISE_MAX {
+        meter.charge(array.len() as u64 * HASH_STEPS);
+    }
     meter.look_through(View::Array(array)) && is_unique(array)
 }
 
 /// Returns true if no two elements are equal.
 pub(super) fn is_unique(array: ArrayView<'_>) -> bool {
-    const PAIRWISE_MAX: usize = 8;
     if array.len() <= PAIRWISE_MAX {
         return array
             .iter()

@@ -20,6 +20,27 @@ pub(super) fn fragment(pointer: &str) -> String {
     out
 }
 
+/// The fragment with the characters escaped that no URI may have, as in `#/definitions/Record<string,number>`, which
+/// generators write. None if there are no such characters.
+pub(super) fn escaped(fragment: &str) -> Option<String> {
+    let is_digit = |at: usize| fragment.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
+    let fits = |at: usize, byte: u8| match byte {
+        b'%' => is_digit(at + 1) && is_digit(at + 2),
+        _ => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte),
+    };
+    if fragment.bytes().enumerate().all(|(at, byte)| fits(at, byte)) {
+        return None;
+    }
+    let mut out = String::with_capacity(fragment.len() + 8);
+    for (at, byte) in fragment.bytes().enumerate() {
+        match fits(at, byte) {
+            true => out.push(char::from(byte)),
+            false => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Some(out)
+}
+
 /// The text a URI's fragment spells.
 pub(super) fn unescape(fragment: &str) -> String {
     let mut bytes = Vec::with_capacity(fragment.len());

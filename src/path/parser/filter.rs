@@ -5,8 +5,8 @@ use super::super::filter::{
 };
 use super::super::pattern::{self, IRegexp, PATTERN_WEIGHT_MAX};
 use super::super::query::Query;
-use super::super::singular::PathStep;
-use super::{ARGS, PathParser};
+use super::super::step::PathStep;
+use super::{ARGS, Bound, PathParser};
 use crate::error::{ErrorCode, Result};
 use crate::value::Number;
 
@@ -231,7 +231,7 @@ impl PathParser<'_> {
 
     fn bound_comparable(&mut self, start: usize) -> Result<FilterOperand> {
         let value = match (self.bound(start)?, self.binding) {
-            (Some(found), Some(binding)) => Some(binding.copy(found)?),
+            (Bound::Value(found), Some(binding)) => Some(binding.copy(found)?),
             _ => None,
         };
         Ok(FilterOperand::Value(Comparable::Bound(value)))

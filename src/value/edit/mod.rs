@@ -11,6 +11,7 @@
 mod changes;
 mod effects;
 mod exchange;
+mod net;
 mod place;
 mod watch;
 
@@ -25,10 +26,11 @@ use self::place::{
     swap_counting, take_each, take_items, take_member, try_walk,
 };
 use super::build::Measured;
+use super::leaf::PackedWay;
 use super::limits::Limits;
 use super::root::Root;
 use super::tree::{LargeArray, Repr, Value};
-use super::view::{View, text_size};
+use super::view::{CONTAINER_BYTES, View, text_size};
 use super::{Place, wire};
 use crate::budget::{Allowance, weight};
 use crate::error::{Error, Result};
@@ -339,14 +341,24 @@ impl<'a> Editor<'a> {
 
     /// Puts `new` in the place of what is there. Nothing happens when they are identical.
     pub fn replace(&mut self, place: &[u32], new: impl Into<Measured>) -> Result<()> {
-        let new = new.into();
+        self.replace_on_way(place, None, new.into())
+    }
+
+    /// As [`Editor::replace`]. `way` leads to the place, and nothing has changed since it was gone; none where it is
+    /// not known.
+    pub fn replace_on_way(
+        &mut self,
+        place: &[u32],
+        way: Option<PackedWay>,
+        new: Measured,
+    ) -> Result<()> {
         // The recorded effect is taken back where nothing is to be done.
         let start = self.journal.effects.len();
         if self.effects == Effects::Recorded {
             spell(self.root, effect::REPLACE, place, &mut self.journal.effects);
         }
         // The place is looked up once: to read what is there, and to replace it.
-        let mut found = FoundValue::at(self.root, place);
+        let mut found = FoundValue::on_way(self.root, place, way);
         let old = found.view();
         let mut work = 0;
         if old.identical_counting(new.value.view(), &mut work) {
@@ -376,6 +388,9 @@ impl<'a> Editor<'a> {
         self.journal.put_in += new.size;
         // The two values themselves are the change.
         work = work - weight::IDENTICAL + new.value.view().work();
+        if new.depth > 0 {
+            work += weight::CONTAINER;
+        }
         let (old, unpacked) = match found.replace(new.value) {
             Ok(old) => (old, 0),
             Err(new) => swap_counting(self.root, place, new),
@@ -440,23 +455,52 @@ impl<'a> Editor<'a> {
         if new.is_empty() {
             return Ok(());
         }
-        let size: u64 = new.iter().map(|item| item.size).sum();
+        let inserted = Insertion {
+            index,
+            size: new.iter().map(|item| item.size).sum(),
+            depth: new.iter().map(|item| item.depth).max().unwrap_or(0),
+            work: work_of(new.iter().map(|item| item.value.view())),
+        };
+        let new = NewItems::Each(new.into_iter().map(|item| item.value).collect());
+        self.insert(place, &inserted, new)
+    }
+
+    /// As [`Editor::insert_items`], of all elements of an array. Those of a large one are not unpacked.
+    pub fn insert_array(&mut self, place: &[u32], index: usize, new: &Measured) -> Result<()> {
+        let view = new.value.view();
+        let Repr::Array(large) = &new.value.0 else {
+            let items = view.as_array().expect("the elements are those of an array").iter();
+            let items = items.map(|item| item.to_value().into()).collect();
+            return self.insert_items(place, index, items);
+        };
+        let inserted = Insertion {
+            index,
+            size: new.size - CONTAINER_BYTES,
+            depth: new.depth - 1,
+            work: weight::ELEMENT * large.len() as u64 + view.work(),
+        };
+        self.insert(place, &inserted, NewItems::Array((**large).clone()))
+    }
+
+    fn insert(&mut self, place: &[u32], inserted: &Insertion, new: NewItems) -> Result<()> {
+        let &Insertion { index, size, depth, work } = inserted;
         let growth = size as i64;
-        let depth = new.iter().map(|item| item.depth).max().unwrap_or(0);
         self.check(place.len() as u32 + 1 + depth, size, growth)?;
         self.touch(place, None)?;
+        let count = new.len();
         self.record(effect::INSERT_ITEMS, place, |out| {
             wire::put_varint(index as u64, out);
-            wire::put_varint(new.len() as u64, out);
-            new.iter().for_each(|item| wire::put_value(item.value.view(), out));
+            wire::put_varint(count as u64, out);
+            new.put(out);
         })?;
         self.journal.put_in += size;
-        let count = new.len() as u32;
-        let work = work_of(new.iter().map(|item| item.value.view()));
-        let new = new.into_iter().map(|item| item.value).collect();
-        let unpacked = put_items(self.root, place, index, new);
-        self.note(|changes| changes.inserted(place, index as u32, count));
-        self.push(Undo::Insert { place: place.into(), position: index as u32, count }, growth);
+        let unpacked = match new {
+            NewItems::Each(new) => put_items(self.root, place, index, new),
+            NewItems::Array(new) => put_array(self.root, place, index, new),
+        };
+        let (position, count) = (index as u32, count as u32);
+        self.note(|changes| changes.inserted(place, position, count));
+        self.push(Undo::Insert { place: place.into(), position, count }, growth);
         self.pay_change(work, unpacked)
     }
 
@@ -560,7 +604,12 @@ impl<'a> Editor<'a> {
 
     /// Ends the possibility to undo, and frees what undo needed. Returns the document's size. The journal
     /// keeps its effects and the size of what was put in; another editor may go on with it.
-    pub fn commit(self) -> u64 {
+    pub fn commit(mut self) -> u64 {
+        self.end()
+    }
+
+    /// As [`Editor::commit`], of an editor that is dropped where it is. Nothing is changed through it any more.
+    pub fn end(&mut self) -> u64 {
         let size = self.size();
         while let Some(place) = self.journal.holes.pop() {
             // The place may belong to another value by now, or to none: tidying any object is harmless.
@@ -616,6 +665,40 @@ impl Drop for Editor<'_> {
     fn drop(&mut self) {
         if !self.journal.undo.is_empty() {
             self.rollback();
+        }
+    }
+}
+
+/// Where elements are inserted, and what all of them together are.
+struct Insertion {
+    index: usize,
+    size: u64,
+    /// The depth of the deepest.
+    depth: u32,
+    work: u64,
+}
+
+/// Elements to be inserted.
+enum NewItems {
+    Each(Vec<Value>),
+    Array(LargeArray),
+}
+
+impl NewItems {
+    fn len(&self) -> usize {
+        match self {
+            NewItems::Each(items) => items.len(),
+            NewItems::Array(array) => array.len(),
+        }
+    }
+
+    /// Appends them in portable form.
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            NewItems::Each(items) => {
+                items.iter().for_each(|item| wire::put_value(item.view(), out))
+            }
+            NewItems::Array(array) => array.iter().for_each(|item| wire::put_value(item, out)),
         }
     }
 }

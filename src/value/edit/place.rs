@@ -5,7 +5,7 @@
 
 use crate::value::Place;
 use crate::value::chunks::{ChildName, ChunkContent, Chunks, Packed, Runs};
-use crate::value::leaf::{LeafRef, NodeRange, Splice, Steps};
+use crate::value::leaf::{LeafRef, NodeRange, PackedWay, Splice, Steps};
 use crate::value::names;
 use crate::value::object::LargeObject;
 use crate::value::pack;
@@ -178,6 +178,28 @@ impl<'v> FoundValue<'v> {
                 FoundValue::Packed(home, spot)
             }
         }
+    }
+
+    /// The value at the end of a way to `place`, or found by the place where there is none.
+    #[inline]
+    pub(super) fn on_way(
+        root: &'v mut Root,
+        place: &[u32],
+        way: Option<PackedWay>,
+    ) -> FoundValue<'v> {
+        let Some(node) = way.and_then(PackedWay::into_node) else {
+            return FoundValue::at(root, place);
+        };
+        let home = match root.leaf() {
+            Some(_) => Home::Tail(root),
+            None => Home::Value(root.own_mut().expect("what is not in the tail is a value")),
+        };
+        if cfg!(debug_assertions) {
+            let found = home.leaf().locate(Steps { before: 0, rest: place });
+            assert_eq!((found.value, found.end), (node.value, node.end), "the way leads there");
+            assert_eq!(found.headers, node.headers, "the way leads there");
+        }
+        FoundValue::Packed(home, node)
     }
 
     #[inline]

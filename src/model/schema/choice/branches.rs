@@ -45,6 +45,18 @@ impl Branches {
         &self.all
     }
 
+    /// The member that decides the branch, if the object has it with a value that no branch permits.
+    pub fn wrong_member(&self, view: View<'_>) -> Option<&str> {
+        match (self.discriminator.as_deref(), view) {
+            (Some(Discriminator::Value(by)), View::Object(object)) => {
+                let is_wrong =
+                    object.find(&by.member).is_some() && self.pick(view) == Pick::Nothing;
+                is_wrong.then_some(&*by.member)
+            }
+            _ => None,
+        }
+    }
+
     /// Returns true if the kind of a value alone decides its branch.
     pub fn is_by_kind(&self) -> bool {
         self.discriminator.is_none() && !self.by_kind.contains(&Pick::Undecided)
@@ -134,12 +146,30 @@ fn discriminate(
             break;
         }
     }
-    if !matches!(best, Some((usize::MAX, _)))
-        && let Some(by) = by_presence(study, candidates)?
-    {
+    let decides_all = best.as_ref().is_some_and(|(rank, by)| {
+        // By its type alone, a member tells its branch from the others, but not those from each other.
+        *rank == usize::MAX && (!by.picks.is_empty() || by.absent != Pick::Undecided)
+    });
+    if !decides_all && let Some(by) = by_presence(study, candidates)? {
         return Ok(Some(Discriminator::Presence(by)));
     }
-    Ok(best.map(|(_, by)| Discriminator::Value(by)))
+    let Some((_, mut by)) = best else { return Ok(None) };
+    if by.picks.is_empty() {
+        // A branch that says nothing about the member would be picked because the value is wrong in all others. An
+        // error would then be about a branch that was not meant.
+        let names = |id: SubschemaId| {
+            let of = |(known, _): &&(SubschemaId, Facts<'_>)| *known == id;
+            candidates
+                .iter()
+                .find(of)
+                .is_some_and(|(_, facts)| facts.members.contains_key(&*by.member))
+        };
+        by.others = by.others.map(|pick| match pick {
+            Pick::Branch(id) if !names(id) => Pick::Undecided,
+            pick => pick,
+        });
+    }
+    Ok(Some(Discriminator::Value(by)))
 }
 
 fn by_value(

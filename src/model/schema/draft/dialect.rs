@@ -12,7 +12,9 @@ pub(super) enum Dialect {
     Draft2020,
 }
 
-const NAMES: [(&str, Dialect); 5] = [
+const NAMES: [(&str, Dialect); 6] = [
+    // The latest draft, whichever that is.
+    ("json-schema.org/schema", Dialect::Draft2020),
     ("json-schema.org/draft-04/schema", Dialect::Draft4),
     ("json-schema.org/draft-06/schema", Dialect::Draft6),
     ("json-schema.org/draft-07/schema", Dialect::Draft7),

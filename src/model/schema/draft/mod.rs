@@ -32,8 +32,8 @@ pub(super) struct Translated {
     pub pattern_bytes: usize,
     /// The memory of the largest of them.
     pub largest_pattern: usize,
-    /// Flag: a pattern begins with look-ahead.
-    pub looks_ahead: bool,
+    /// The most look-aheads that one pattern begins with.
+    pub look_aheads: usize,
 }
 
 pub(super) fn translate(mut document: Serde, limits: &SchemaLimits) -> Result<Translated> {
@@ -54,6 +54,6 @@ pub(super) fn translate(mut document: Serde, limits: &SchemaLimits) -> Result<Tr
         moves: translator.moves,
         pattern_bytes: translator.patterns.bytes(),
         largest_pattern: translator.patterns.largest(),
-        looks_ahead: translator.patterns.looks_ahead(),
+        look_aheads: translator.patterns.look_aheads(),
     })
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Serde, json};
 
 use super::super::refusal::refuse;
-use super::super::uri::unescape;
+use super::super::uri::{escaped, unescape};
 use super::dialect::Dialect;
 use crate::error::Result;
 
@@ -65,6 +65,12 @@ fn identify(schema: &mut SchemaMap, dialect: Dialect) {
         {
             schema.insert("$id".into(), id);
         }
+    }
+    if let Some(Serde::String(reference)) = schema.get_mut("$ref")
+        && let Some((uri, fragment)) = reference.split_once('#')
+        && let Some(escaped) = escaped(fragment)
+    {
+        *reference = format!("{uri}#{escaped}");
     }
     if dialect > Dialect::Draft7 {
         if let Some(Serde::String(id)) = schema.get_mut("$id") {

@@ -50,6 +50,28 @@ impl<'s> SchemaOutline<'s> {
         Ok(SchemaOutline { subschemas, needs_context, weight })
     }
 
+    /// The highest number of patterns that a name is matched with in one pass over the members of an object. The
+    /// crate makes a pass for each pattern, and one pass for all of them beside `additionalProperties`.
+    pub fn name_patterns(&self) -> usize {
+        let count = |subschema: &Subschema<'_>| {
+            let inner = subschema.inner.iter();
+            let count = inner.filter(|(keyword, ..)| *keyword == "patternProperties").count();
+            if subschema.has("additionalProperties") { count } else { count.min(1) }
+        };
+        self.subschemas.iter().map(count).max().unwrap_or(0)
+    }
+
+    /// Returns true if a subschema has this keyword.
+    pub fn has(&self, keyword: &str) -> bool {
+        self.subschemas.iter().any(|subschema| subschema.has(keyword))
+    }
+
+    /// The number of subschemas that may decide which children were evaluated; 0 if no subschema has this keyword, which
+    /// asks for them.
+    pub fn unevaluated(&self, keyword: &str) -> u64 {
+        if self.has(keyword) { self.weight } else { 0 }
+    }
+
     pub fn subschema(&self, id: SubschemaId) -> &Subschema<'s> {
         &self.subschemas[id as usize]
     }

@@ -1,6 +1,9 @@
 //! One budget of work for each command: the worst commands are refused or small, nothing happens by halves,
 //! and honest large uses fit.
 
+mod charges;
+mod usual;
+#[path = "../worst/mod.rs"]
 mod worst;
 
 use redis_model::codec::effect::{Change, Effect};
@@ -48,10 +51,8 @@ fn processor_ms() -> f64 {
 fn the_worst_commands_are_refused_whole_or_take_no_more_than_their_budget() {
     let scale = std::env::var("SCALE").map_or(SCALE, |scale| scale.parse().unwrap());
     let only = std::env::var("ONLY").unwrap_or_default();
-    let mut refused = 0;
-    let all = worst::all(scale);
-    let count = all.len();
-    for worst in all.into_iter().filter(|worst| worst.name.contains(&only)) {
+    let (mut refused, mut count) = (0, 0);
+    worst::each(scale, &only, &mut |worst| {
         let mut host = MemoryHost::default();
         for command in &worst.setup {
             call(&mut host, command).unwrap_or_else(|error| panic!("{}: {error}", worst.name));
@@ -70,7 +71,8 @@ fn the_worst_commands_are_refused_whole_or_take_no_more_than_their_budget() {
             refused += 1;
             assert!(documents(&host) == before, "{}: a refusal changes nothing", worst.name);
         }
-    }
+        count += 1;
+    });
     assert!(refused * 2 > count, "most of them are refused: {refused} of {count}");
 }
 
@@ -108,15 +110,6 @@ fn a_clients_own_effects_are_paid_for_and_a_masters_are_not() {
     assert_eq!(apply(&mut host, 1000), Ok(()));
 }
 
-/// Runs a command after others, with the default budget.
-fn fits(setup: &[Vec<String>], command: &[String]) {
-    let mut host = MemoryHost::default();
-    for command in setup {
-        call(&mut host, command).unwrap();
-    }
-    assert_eq!(call(&mut host, command).map(drop), Ok(()), "{:.100}", command.join(" "));
-}
-
 fn words(parts: &[&str]) -> Vec<String> {
     parts.iter().map(|part| (*part).to_owned()).collect()
 }
@@ -127,73 +120,4 @@ fn list(item: &str, count: usize) -> String {
 
 fn stored(json: &str) -> Vec<Vec<String>> {
     vec![words(&["MODEL.SET", "k", "any", json])]
-}
-
-#[test]
-fn a_path_that_changes_150_000_places_fits() {
-    fits(&stored(&list("1", 150_000)), &words(&["MODEL.FIELDOP", "k", "INCR", "$[*]", "1"]));
-}
-
-#[test]
-fn an_object_of_300_000_members_is_set_and_copied() {
-    let members: Vec<String> = (0..300_000).map(|nth| format!("\"m{nth}\":1")).collect();
-    let json = format!(r#"{{"a":{{{}}}}}"#, members.join(","));
-    fits(&stored(&json), &words(&["MODEL.FIELDOP", "k", "COPY", "$.a", "$.b"]));
-}
-
-#[test]
-fn a_query_over_a_million_nodes_fits() {
-    fits(&stored(&list("1", 990_000)), &words(&["MODEL.GET", "k", "$..x"]));
-}
-
-#[test]
-fn sorting_400_000_numbers_fits() {
-    let mut state = 1_u64;
-    let numbers: Vec<String> = (0..400_000)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 40).to_string()
-        })
-        .collect();
-    let json = format!("[{}]", numbers.join(","));
-    fits(&stored(&json), &words(&["MODEL.FIELDOP", "k", "SORT", "$", "ASC", "@"]));
-}
-
-#[test]
-fn reading_160_mb_of_texts_fits() {
-    let json = format!("\"{}\"", "x".repeat(8_000_000));
-    let mut command = words(&["MODEL.FIELDOP", "k"]);
-    (0..19).for_each(|_| command.extend(words(&["LEN", "$"])));
-    fits(&stored(&json), &command);
-}
-
-#[test]
-fn ten_rules_over_100_000_elements_fit() {
-    let mut define = words(&["MODEL.DEFINE", "m", "{}"]);
-    for nth in 0..10 {
-        define.extend(words(&["RULE", &format!("r{nth}"), "self.a.all(x, x > 0)"]));
-    }
-    let json = format!(r#"{{"n":1,"a":{}}}"#, list("1", 100_000));
-    let setup = [define, words(&["MODEL.SET", "k", "m", &json])];
-    fits(&setup, &words(&["MODEL.FIELDOP", "k", "SET", "$.a[0]", "2"]));
-}
-
-#[test]
-fn a_thousand_statements_of_some_microseconds_fit() {
-    let mut command = words(&["MODEL.FIELDOP", "k"]);
-    (0..500).for_each(|_| {
-        command.extend(words(&["IF", "self.a.exists(x, x == 50)", "INCR", "$.n", "1"]));
-    });
-    let numbers: Vec<String> = (0..50).map(|n| (n + 1).to_string()).collect();
-    fits(&stored(&format!(r#"{{"n":1,"a":[{}]}}"#, numbers.join(","))), &command);
-}
-
-#[test]
-fn two_of_the_heaviest_patterns_or_hundreds_of_ordinary_ones_fit() {
-    let mut heavy = words(&["MODEL.GET", "k"]);
-    heavy.extend((0..2).map(|nth| format!(r"$[?search(@,'\\p{{L}}{{57}}{nth}')]")));
-    fits(&stored(r#"["abcde"]"#), &heavy);
-    let mut ordinary = words(&["MODEL.GET", "k"]);
-    ordinary.extend((0..300).map(|nth| format!(r"$[?match(@,'[a-z]+{nth}')]")));
-    fits(&stored(r#"["abcde"]"#), &ordinary);
 }

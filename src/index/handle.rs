@@ -1,0 +1,456 @@
+//! The indexes of one model, over all databases: which are declared, and what is in them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::entries::{Entries, IndexMask};
+use super::hash_slot::hash_slot;
+use super::key::Range;
+use super::older::Renumbering;
+use super::set::IndexSet;
+use super::source::IndexSource;
+use super::table::{Gathered, Table};
+use super::tree::{Direction, EntryTree};
+use crate::error::{Error, ErrorCode, Result};
+use crate::value::View;
+
+/// The indexes of one model. They change on the server's main thread alone; the lock only makes them shareable.
+#[derive(Default)]
+pub struct ModelIndexes {
+    state: Mutex<IndexState>,
+}
+
+#[derive(Default)]
+struct IndexState {
+    /// None where no index is declared.
+    set: Option<Arc<IndexSet>>,
+    phase: Phase,
+    ready: ReadyIndexes,
+    /// Counts the builds, so that the end of an earlier one is not taken for that of a later one.
+    build: u64,
+    tables: BTreeMap<i32, Table>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// Every document has its entries.
+    #[default]
+    Ready,
+    /// Documents that were there before may be without entries in the indexes that are not ready.
+    Building,
+}
+
+/// The trees that have all their entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadyIndexes {
+    pub indexes: IndexMask,
+    /// The names of all documents.
+    pub names: bool,
+}
+
+impl ReadyIndexes {
+    pub const ALL: ReadyIndexes = ReadyIndexes { indexes: IndexMask::ALL, names: true };
+    const NONE: ReadyIndexes = ReadyIndexes { indexes: IndexMask::NONE, names: false };
+
+    fn is_all_of(self, set: &IndexSet) -> bool {
+        self.names && (0..set.indexes.len()).all(|index| self.indexes.has(index as u8))
+    }
+
+    /// Flag: the tree of an index is ready, or that of all names where none is given.
+    pub fn has(self, index: Option<u8>) -> bool {
+        index.map_or(self.names, |index| self.indexes.has(index))
+    }
+}
+
+/// Records of more earlier declarations are not kept: all indexes are built anew.
+const GENERATIONS_MAX: usize = 4;
+
+/// The state of the indexes of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    Undeclared,
+    Building,
+    Ready,
+}
+
+/// Numbers for descriptions and `INFO`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexTotals {
+    pub documents: usize,
+    /// The documents that have entries in all indexes.
+    pub indexed: usize,
+    pub entries: usize,
+    pub bytes: usize,
+}
+
+/// The outcome of comparing entries with what they are of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Entries whose document, by its record, does not have them.
+    pub stray: usize,
+    /// The names in these entries.
+    pub strays: Vec<Vec<u8>>,
+    /// The names in entries of an index with UNIQUE that have the values of an entry before.
+    pub duplicates: Vec<Vec<u8>>,
+}
+
+impl IndexTotals {
+    pub fn add(&mut self, other: IndexTotals) {
+        self.documents += other.documents;
+        self.indexed += other.indexed;
+        self.entries += other.entries;
+        self.bytes += other.bytes;
+    }
+}
+
+impl IndexState {
+    /// The most earlier declarations that a table has records of.
+    fn generations(&self) -> usize {
+        self.tables.values().map(Table::generations).max().unwrap_or(0)
+    }
+
+    /// Keeps the entries in the indexes that were declared before.
+    fn renumber(&mut self, before: &IndexSet) {
+        let Some(set) = &self.set else { return };
+        let now: Vec<&IndexSource> = set.sources().collect();
+        let numbers = Renumbering::new(before.sources(), now.iter().copied());
+        let (ready, count) = (self.ready.indexes, before.indexes.len() as u8);
+        let kept =
+            (0..count).filter(|index| ready.has(*index)).filter_map(|index| numbers.get(index));
+        self.ready.indexes = kept.map(IndexMask::one).fold(IndexMask::NONE, IndexMask::with);
+        let indexes = set.indexes.len();
+        discard(self.tables.values_mut().map(|table| table.renumber(&numbers, indexes)));
+    }
+}
+
+impl ModelIndexes {
+    fn state(&self) -> MutexGuard<'_, IndexState> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Declares the indexes of a definition. Those that were declared before keep their entries. Returns true if documents
+    /// have to be followed: other indexes were declared, and there are documents.
+    pub fn declare(&self, set: Option<Arc<IndexSet>>, has_documents: bool) -> bool {
+        let mut state = self.state();
+        let same = match (&state.set, &set) {
+            (Some(known), Some(set)) => known.sources().eq(set.sources()),
+            (None, None) => return false,
+            _ => false,
+        };
+        let before = std::mem::replace(&mut state.set, set);
+        if same {
+            return state.phase == Phase::Building;
+        }
+        state.build += 1;
+        let builds = state.set.is_some() && has_documents;
+        state.phase = if builds { Phase::Building } else { Phase::Ready };
+        match before.filter(|_| builds && state.generations() < GENERATIONS_MAX) {
+            Some(before) => state.renumber(&before),
+            None => {
+                state.ready = if builds { ReadyIndexes::NONE } else { ReadyIndexes::ALL };
+                discard(std::mem::take(&mut state.tables).into_values());
+            }
+        }
+        builds
+    }
+
+    /// The declared indexes.
+    pub fn declared(&self) -> Option<Arc<IndexSet>> {
+        self.state().set.clone()
+    }
+
+    pub fn progress(&self) -> Progress {
+        let state = self.state();
+        match (&state.set, state.phase) {
+            (None, _) => Progress::Undeclared,
+            (Some(set), Phase::Building) if !state.ready.is_all_of(set) => Progress::Building,
+            (Some(_), _) => Progress::Ready,
+        }
+    }
+
+    /// The trees that have all their entries.
+    pub fn ready(&self) -> ReadyIndexes {
+        self.state().ready
+    }
+
+    pub fn totals(&self) -> IndexTotals {
+        let mut totals = IndexTotals::default();
+        for table in self.state().tables.values() {
+            totals.add(IndexTotals {
+                documents: table.documents(),
+                indexed: table.followed(),
+                entries: table.entries(),
+                bytes: table.heap_bytes(),
+            });
+        }
+        totals
+    }
+
+    /// Makes the entries of a key those of the document that is there now; none if there is none of this model.
+    pub fn follow(&self, db: i32, name: &[u8], document: Option<View<'_>>) {
+        match document {
+            Some(document) => self.follow_change(db, name, document, None),
+            None => {
+                if let Some(table) = self.state().tables.get_mut(&db) {
+                    table.remove(name);
+                }
+            }
+        }
+    }
+
+    /// Makes the entries of a key those of the document that is there now, after a change. `known` are its entries in
+    /// the indexes that the change can have touched.
+    pub fn follow_change(&self, db: i32, name: &[u8], document: View<'_>, known: Option<&Entries>) {
+        let mut state = self.state();
+        let state = &mut *state;
+        let Some(set) = &state.set else { return };
+        let new = || Table::new(set.indexes.len());
+        let table = state.tables.entry(db).or_insert_with(new);
+        let known = known.filter(|known| known.fingerprint == set.fingerprint());
+        // A document that was there before an index may be without a record.
+        if !known.is_some_and(|known| table.update(name, known)) {
+            match known.filter(|known| known.of == IndexMask::ALL) {
+                Some(known) => table.set(name, known),
+                None => table.set(name, &set.entries(IndexMask::ALL, document, None)),
+            }
+        }
+        debug_assert!(
+            table.agrees(name, &set.expected(document)),
+            "entries are those that the document has to have"
+        );
+    }
+
+    /// The entries that a document has to have; none where no index is declared.
+    pub fn entries(&self, document: View<'_>) -> Option<Entries> {
+        let set = self.state().set.clone()?;
+        Some(set.entries(IndexMask::ALL, document, None))
+    }
+
+    /// Puts documents that were gathered in place of all that is known of a database.
+    pub fn replace(&self, db: i32, gathered: Gathered) {
+        let mut state = self.state();
+        let Some(set) = &state.set else { return };
+        let table = Table::build(set.indexes.len(), gathered);
+        state.tables.insert(db, table);
+    }
+
+    /// Forgets all documents, which are gathered again.
+    pub fn begin_build(&self) {
+        let mut state = self.state();
+        discard(std::mem::take(&mut state.tables).into_values());
+        state.build += 1;
+        if state.set.is_some() {
+            state.phase = Phase::Building;
+            state.ready = ReadyIndexes::NONE;
+        }
+    }
+
+    /// The number of the build that is going on, if there is one.
+    pub fn build(&self) -> Option<u64> {
+        let state = self.state();
+        (state.set.is_some() && state.phase == Phase::Building).then_some(state.build)
+    }
+
+    /// Every document was followed since the build of this number began.
+    pub fn end_build(&self, build: u64) {
+        let mut state = self.state();
+        if state.build == build {
+            state.phase = Phase::Ready;
+            state.ready = ReadyIndexes::ALL;
+            discard(state.tables.values_mut().map(Table::end_build));
+        }
+    }
+
+    /// A database is empty, or all are.
+    pub fn flush(&self, db: Option<i32>) {
+        let mut state = self.state();
+        match db {
+            Some(db) => discard(state.tables.remove(&db).into_iter()),
+            None => discard(std::mem::take(&mut state.tables).into_values()),
+        }
+    }
+
+    /// Two databases changed places.
+    pub fn swap(&self, one: i32, other: i32) {
+        let mut state = self.state();
+        let (first, second) = (state.tables.remove(&one), state.tables.remove(&other));
+        state.tables.extend(first.map(|table| (other, table)));
+        state.tables.extend(second.map(|table| (one, table)));
+    }
+
+    /// Calls with the ordered set of an index in a database, or of all names where no index is given.
+    fn with_tree<T>(
+        &self,
+        db: i32,
+        index: Option<u8>,
+        read: impl FnOnce(&EntryTree) -> T,
+    ) -> Option<T> {
+        let state = self.state();
+        let table = state.tables.get(&db)?;
+        match index {
+            Some(index) => table.trees.get(usize::from(index)).map(read),
+            None => Some(read(&table.names)),
+        }
+    }
+
+    /// A page of entries of an index, or of names, see [`EntryTree::page`].
+    pub fn page(
+        &self,
+        db: i32,
+        index: Option<u8>,
+        range: &Range,
+        direction: Direction,
+        most: usize,
+    ) -> Vec<Vec<u8>> {
+        let page = |tree: &EntryTree| tree.page(&range.low, &range.high, direction, most);
+        self.with_tree(db, index, page).unwrap_or_default()
+    }
+
+    /// The number of entries in a range of an index, or of names.
+    pub fn count(&self, db: i32, index: Option<u8>, range: &Range) -> usize {
+        let count = |tree: &EntryTree| tree.count(&range.low, &range.high);
+        self.with_tree(db, index, count).unwrap_or(0)
+    }
+
+    /// Compares new entries with those that the document at a key is known to have, see [`Table::compare`].
+    pub fn compare(
+        &self,
+        db: i32,
+        name: &[u8],
+        entries: &Entries,
+        mut each: impl FnMut(u8, &[u8], bool),
+    ) -> usize {
+        match self.state().tables.get(&db) {
+            Some(table) => table.compare(name, entries, each),
+            None => {
+                entries.iter().for_each(|(index, key)| each(index, key, false));
+                0
+            }
+        }
+    }
+
+    /// Returns true if the entries of a key are those of this document, and their number.
+    pub fn agrees(&self, db: i32, name: &[u8], document: View<'_>) -> (bool, usize) {
+        let Some(entries) = self.entries(document) else { return (true, 0) };
+        let agrees = self.state().tables.get(&db).is_some_and(|table| table.agrees(name, &entries));
+        (agrees, entries.count())
+    }
+
+    /// Compares entries of an index with the records of documents. `before` is the entry before the first one. In a
+    /// cluster documents of different hash slots are no duplicates.
+    pub fn check(
+        &self,
+        (db, clustered): (i32, bool),
+        index: u8,
+        before: Option<&[u8]>,
+        entries: &[Vec<u8>],
+    ) -> Checked {
+        let state = self.state();
+        let mut checked = Checked::default();
+        let (Some(set), Some(table)) = (&state.set, state.tables.get(&db)) else { return checked };
+        let of = &set.indexes[usize::from(index)];
+        let tree = &table.trees[usize::from(index)];
+        let key_of = |entry: &[u8]| of.key_len(entry).map(|len| entry[..len].to_vec());
+        let scope = |name: &[u8]| if clustered { hash_slot(name) } else { 0 };
+        let mut last = before.and_then(key_of);
+        // The hash slots of the documents before that have the last key.
+        let mut slots = HashSet::new();
+        if let (Some(key), Some(before), true) = (&last, before, of.source.unique) {
+            let earlier = tree.page(key, before, Direction::Ascending, usize::MAX);
+            slots.extend(earlier.iter().map(|entry| scope(&entry[key.len()..])));
+            slots.insert(scope(&before[key.len()..]));
+        }
+        for (entry, is_found) in located(tree, before, entries) {
+            let Some(key) = key_of(entry) else {
+                checked.stray += 1;
+                checked.strays.push(entry.to_vec());
+                continue;
+            };
+            let name = &entry[key.len()..];
+            let known = is_found && table.has_name(name) && table.has_entry(index, &key, name);
+            if !known {
+                checked.stray += 1;
+                checked.strays.push(name.to_vec());
+            }
+            if of.source.unique && !of.is_exempt(&key) {
+                if last.as_ref() != Some(&key) {
+                    slots.clear();
+                }
+                if !slots.insert(scope(name)) {
+                    checked.duplicates.push(name.to_vec());
+                }
+            }
+            last = Some(key);
+        }
+        checked
+    }
+
+    /// Compares names of documents with their records: the number of names that have none, or stand at a wrong place.
+    pub fn check_names(&self, db: i32, before: Option<&[u8]>, names: &[Vec<u8>]) -> usize {
+        let state = self.state();
+        let Some(table) = state.tables.get(&db) else { return 0 };
+        let sound = located(&table.names, before, names)
+            .filter(|(name, is_found)| *is_found && table.has_name(&name[1..]));
+        names.len() - sound.count()
+    }
+
+    /// The number of records of documents that are not among the names, once each name was compared.
+    pub fn unmatched(&self, db: i32) -> usize {
+        self.state().tables.get(&db).map_or(0, Table::unmatched)
+    }
+
+    /// Lets a test change what is known of a database.
+    #[cfg(test)]
+    pub fn spoil<T>(&self, db: i32, spoil: impl FnOnce(&mut Table) -> T) -> T {
+        let mut state = self.state();
+        let indexes = state.set.as_ref().map_or(0, |set| set.indexes.len());
+        spoil(state.tables.entry(db).or_insert_with(|| Table::new(indexes)))
+    }
+
+    /// `INDEXING` unless every document has its entries.
+    pub fn check_ready(&self) -> Result<()> {
+        match self.progress() {
+            Progress::Building => Err(self.is_building()),
+            Progress::Undeclared | Progress::Ready => Ok(()),
+        }
+    }
+
+    /// The refusal of a query that needs an index that is being built.
+    #[cold]
+    pub fn is_building(&self) -> Error {
+        let documents = self.totals().indexed as i64;
+        Error::new(ErrorCode::Indexing, "the indexes of the model are being built")
+            .integer("documents-indexed", documents)
+    }
+}
+
+/// A table with more documents or entries is freed by a thread of its own.
+const FREED_AT_ONCE_MAX: usize = 10_000;
+
+/// Frees tables. A large one would hold the server for a second or more: `FLUSHALL ASYNC` must not.
+fn discard(tables: impl Iterator<Item = Table>) {
+    let is_large = |table: &Table| table.documents().max(table.entries()) > FREED_AT_ONCE_MAX;
+    let large: Vec<Table> = tables.filter(is_large).collect();
+    if !large.is_empty() {
+        // Where no thread can be had, they are freed here.
+        let _ = std::thread::Builder::new().spawn(move || drop(large));
+    }
+}
+
+/// Entries that were read from a tree, each with a flag: it is above the one before, and a search finds it.
+fn located<'e>(
+    tree: &EntryTree,
+    mut before: Option<&'e [u8]>,
+    entries: &'e [Vec<u8>],
+) -> impl Iterator<Item = (&'e [u8], bool)> {
+    entries.iter().map(move |entry| {
+        let ascends = before.replace(entry).is_none_or(|before| *before < **entry);
+        (&**entry, ascends && tree.contains(entry))
+    })
+}
+
+impl std::fmt::Debug for ModelIndexes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ModelIndexes").field(&self.progress()).finish()
+    }
+}

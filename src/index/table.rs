@@ -1,0 +1,448 @@
+//! The documents of one model in one database: what entries each has, and the ordered sets of all entries.
+
+use std::borrow::Cow;
+
+use super::entries::{Entries, IndexMask};
+use super::key::NAME_TAG;
+use super::older::{OlderRecords, Renumbering};
+use super::records::{Records, entries_of, record};
+use super::tree::EntryTree;
+use crate::value::wire::put_text;
+
+/// The documents of one model in one database.
+///
+/// A document's record is its name and its entries, see [`Entries`]; whatever the record says is in the trees, and
+/// nothing else is.
+#[derive(Default)]
+pub struct Table {
+    records: Records,
+    /// The records of documents that were not followed since the indexes were declared.
+    older: Vec<OlderRecords>,
+    /// The names of all documents, each behind a byte 0.
+    pub names: EntryTree,
+    /// One for each index: keys with the name behind them.
+    pub trees: Vec<EntryTree>,
+    /// The new record, and an entry of a tree, while a document is changed: most changes allocate nothing.
+    scratch: [Vec<u8>; 2],
+}
+
+/// Buffers with a greater capacity are not kept.
+const SCRATCH_BYTES_MAX: usize = 4096;
+
+/// Documents that are gathered to build a table at once.
+#[derive(Default)]
+pub struct Gathered {
+    records: Vec<(Box<[u8]>, Entries)>,
+}
+
+impl Gathered {
+    pub fn add(&mut self, name: &[u8], entries: Entries) {
+        self.records.push((name.into(), entries));
+    }
+}
+
+/// The entry of a name among all names.
+fn name_entry(name: &[u8]) -> Vec<u8> {
+    [&[NAME_TAG], name].concat()
+}
+
+impl Table {
+    pub fn new(indexes: usize) -> Table {
+        Table { trees: (0..indexes).map(|_| EntryTree::default()).collect(), ..Table::default() }
+    }
+
+    /// A table of these documents, whose names differ.
+    pub fn build(indexes: usize, gathered: Gathered) -> Table {
+        let mut table = Table::new(indexes);
+        let mut names: Vec<&[u8]> = gathered.records.iter().map(|(name, _)| &**name).collect();
+        names.sort_unstable();
+        names.dedup();
+        table.names = EntryTree::from_sorted(names.iter().map(|name| name_entry(name)));
+        for index in 0..indexes {
+            let mut keys: Vec<Vec<u8>> = Vec::with_capacity(gathered.records.len());
+            for (name, entries) in &gathered.records {
+                let own = entries.iter().filter(|(number, _)| usize::from(*number) == index);
+                keys.extend(own.map(|(_, key)| [key, &**name].concat()));
+            }
+            keys.sort_unstable();
+            table.trees[index] = EntryTree::from_sorted(keys.iter());
+        }
+        table.records.reserve(gathered.records.len());
+        for (name, entries) in gathered.records {
+            table.records.insert(record(&name, &entries));
+        }
+        table
+    }
+
+    /// The number of documents.
+    pub fn documents(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The number of documents that were followed since the indexes were declared.
+    pub fn followed(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The number of earlier declarations that records are left of.
+    pub fn generations(&self) -> usize {
+        self.older.len()
+    }
+
+    /// Other indexes are declared, this many. Those that have a number among them keep their trees; the other trees are
+    /// returned. Every document has to be followed again.
+    pub fn renumber(&mut self, numbers: &Renumbering, indexes: usize) -> Table {
+        let mut gone = Table::default();
+        let trees = (0..indexes).map(|_| EntryTree::default()).collect();
+        for (index, tree) in std::mem::replace(&mut self.trees, trees).into_iter().enumerate() {
+            match numbers.get(index as u8) {
+                Some(number) => self.trees[usize::from(number)] = tree,
+                None => gone.trees.push(tree),
+            }
+        }
+        self.older.iter_mut().for_each(|older| older.renumber(numbers));
+        let records = std::mem::take(&mut self.records);
+        self.older.push(OlderRecords::new(records, numbers.clone()));
+        self.older.retain(|older| older.len() > 0);
+        gone
+    }
+
+    /// All documents were followed. Returns what is left of earlier declarations.
+    pub fn end_build(&mut self) -> Table {
+        Table { older: std::mem::take(&mut self.older), ..Table::default() }
+    }
+
+    /// The record of a document.
+    fn record(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let current = self.records.get(name).map(Cow::Borrowed);
+        current.or_else(|| self.older.iter().find_map(|older| older.get(name)))
+    }
+
+    /// Takes the record of a document out of those of earlier declarations.
+    fn take_older(&mut self, name: &[u8]) -> Option<Box<[u8]>> {
+        let record = self.older.iter_mut().find_map(|older| older.take(name))?;
+        self.older.retain(|older| older.len() > 0);
+        Some(record)
+    }
+
+    /// The number of entries of all indexes.
+    pub fn entries(&self) -> usize {
+        self.trees.iter().map(EntryTree::len).sum()
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        let trees = self.trees.iter().map(EntryTree::heap_bytes).sum::<usize>();
+        let older = self.older.iter().map(OlderRecords::heap_bytes).sum::<usize>();
+        self.records.heap_bytes() + older + self.names.heap_bytes() + trees
+    }
+
+    /// Records that the document at a key has these entries and no other ones.
+    pub fn set(&mut self, name: &[u8], entries: &Entries) {
+        if let Some(record) = self.take_older(name) {
+            self.records.insert(record);
+        }
+        if self.change(name, IndexMask::ALL, entries) {
+            return;
+        }
+        self.names.insert(&name_entry(name));
+        for (index, key) in entries.iter() {
+            self.trees[usize::from(index)].insert(&[key, name].concat());
+        }
+        self.records.insert(record(name, entries));
+    }
+
+    /// Records that the document at a key has these entries in the indexes that they are of; those in other indexes stay.
+    /// Returns false, and changes nothing, if it was not followed since the indexes were declared.
+    pub fn update(&mut self, name: &[u8], entries: &Entries) -> bool {
+        self.change(name, entries.of, entries)
+    }
+
+    fn change(&mut self, name: &[u8], of: IndexMask, entries: &Entries) -> bool {
+        let Table { records, trees, scratch: [new, entry], .. } = self;
+        let found = records.update(name, |record| {
+            if update_record(name, record, (of, entries), new, |index, key, adds| {
+                entry.clear();
+                entry.extend_from_slice(key);
+                entry.extend_from_slice(name);
+                let tree = &mut trees[usize::from(index)];
+                let changed = if adds { tree.insert(entry) } else { tree.remove(entry) };
+                debug_assert!(changed, "the record says what is in the trees");
+            }) {
+                match record.len() == new.len() {
+                    true => record.copy_from_slice(new),
+                    false => *record = Box::from(&**new),
+                }
+            }
+        });
+        for buffer in &mut self.scratch {
+            if buffer.capacity() > SCRATCH_BYTES_MAX {
+                *buffer = Vec::new();
+            }
+        }
+        found
+    }
+
+    /// Records that no document of the model is at a key.
+    pub fn remove(&mut self, name: &[u8]) {
+        let Some(record) = self.records.remove(name).or_else(|| self.take_older(name)) else {
+            return;
+        };
+        self.names.remove(&name_entry(name));
+        for (index, key) in entries_of(&record) {
+            let removed = self.trees[usize::from(index)].remove(&[key, name].concat());
+            debug_assert!(removed, "the record says what is in the trees");
+        }
+    }
+
+    /// Returns true if these are the entries of the document at a key, and all of them are in the trees.
+    pub fn agrees(&self, name: &[u8], entries: &Entries) -> bool {
+        let found = self.record(name).is_some_and(|known| *known == *record(name, entries));
+        let is_there = |(index, key): (u8, &[u8])| {
+            self.trees[usize::from(index)].contains(&[key, name].concat())
+        };
+        found && self.names.contains(&name_entry(name)) && entries.iter().all(is_there)
+    }
+
+    /// Returns true if there is a record of this name, and the tree of names has it.
+    pub fn has_name(&self, name: &[u8]) -> bool {
+        self.record(name).is_some() && self.names.contains(&name_entry(name))
+    }
+
+    /// The difference between the number of records and that of names.
+    pub fn unmatched(&self) -> usize {
+        let older = self.older.iter().map(OlderRecords::len).sum::<usize>();
+        (self.records.len() + older).abs_diff(self.names.len())
+    }
+
+    /// Makes a record say something else, or removes it, and leaves the trees as they are.
+    #[cfg(test)]
+    pub fn spoil_record(&mut self, name: &[u8], entries: Option<&Entries>) {
+        self.records.remove(name);
+        if let Some(entries) = entries {
+            self.records.insert(record(name, entries));
+        }
+    }
+
+    /// Compares the record of a document with new entries in the indexes that these are of: calls with each of them and
+    /// a flag that the document has it already, and returns how many it has beside them.
+    pub fn compare(
+        &self,
+        name: &[u8],
+        entries: &Entries,
+        mut each: impl FnMut(u8, &[u8], bool),
+    ) -> usize {
+        let mut gone = 0;
+        let mut fresh = entries.iter().peekable();
+        let record = self.record(name);
+        let known = record.iter().flat_map(|record| entries_of(record));
+        for entry in known.filter(|(index, _)| entries.of.has(*index)) {
+            while let Some((index, key)) = fresh.next_if(|next| *next < entry) {
+                each(index, key, false);
+            }
+            match fresh.next_if_eq(&entry) {
+                Some((index, key)) => each(index, key, true),
+                None => gone += 1,
+            }
+        }
+        fresh.for_each(|(index, key)| each(index, key, false));
+        gone
+    }
+
+    /// Returns true if a document has this entry, by its record.
+    pub fn has_entry(&self, index: u8, key: &[u8], name: &[u8]) -> bool {
+        let record = self.record(name);
+        record.is_some_and(|record| entries_of(&record).any(|entry| entry == (index, key)))
+    }
+}
+
+/// Writes to `new` the record of a document that is given these entries in some indexes. Calls with each entry that comes
+/// or goes; returns false if there is none.
+fn update_record(
+    name: &[u8],
+    record: &[u8],
+    (of, entries): (IndexMask, &Entries),
+    new: &mut Vec<u8>,
+    mut change: impl FnMut(u8, &[u8], bool),
+) -> bool {
+    new.clear();
+    put_text(name, new);
+    let mut put = |(index, key): (u8, &[u8])| {
+        new.push(index);
+        put_text(key, new);
+    };
+    let mut changed = false;
+    let mut fresh = entries.iter().peekable();
+    for entry in entries_of(record) {
+        while let Some(next) = fresh.next_if(|next| *next < entry) {
+            change(next.0, next.1, true);
+            put(next);
+            changed = true;
+        }
+        if !of.has(entry.0) || fresh.next_if_eq(&entry).is_some() {
+            put(entry);
+        } else {
+            change(entry.0, entry.1, false);
+            changed = true;
+        }
+    }
+    for next in fresh {
+        change(next.0, next.1, true);
+        put(next);
+        changed = true;
+    }
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::index::{Direction, IndexSource};
+
+    /// All entries of the trees, and those that the documents have.
+    fn check(table: &Table, naive: &BTreeMap<Vec<u8>, Entries>) {
+        let all = |tree: &EntryTree| tree.page(&[], &[255; 4], Direction::Ascending, usize::MAX);
+        let names: Vec<_> = naive.keys().map(|name| name_entry(name)).collect();
+        assert_eq!(all(&table.names), names);
+        for (index, tree) in table.trees.iter().enumerate() {
+            let mut expected: Vec<Vec<u8>> = Vec::new();
+            for (name, entries) in naive {
+                let own = entries.iter().filter(|(number, _)| usize::from(*number) == index);
+                expected.extend(own.map(|(_, key)| [key, name].concat()));
+            }
+            expected.sort();
+            assert_eq!(all(tree), expected);
+        }
+        assert_eq!(table.unmatched(), 0);
+        for (name, entries) in naive {
+            assert!(table.agrees(name, entries));
+            assert!(entries.iter().all(|(index, key)| table.has_entry(index, key, name)));
+        }
+    }
+
+    fn entries() -> impl Strategy<Value = Entries> {
+        let key = (
+            0_u8..3,
+            prop::collection::vec(1_u8..4, 1..3).prop_map(|mut key| {
+                key.push(0);
+                key
+            }),
+        );
+        prop::collection::btree_set(key, 0..6).prop_map(|keys| Entries::of_keys(&keys))
+    }
+
+    /// The entries that a document has when it is given some in a few indexes.
+    fn merged(before: &Entries, entries: &Entries) -> Entries {
+        let stay = before.iter().filter(|(index, _)| !entries.of.has(*index));
+        let mut all: Vec<_> = stay.chain(entries.iter()).collect();
+        all.sort_unstable();
+        let all: Vec<(u8, Vec<u8>)> =
+            all.into_iter().map(|(index, key)| (index, key.to_vec())).collect();
+        Entries::of_keys(&all)
+    }
+
+    /// The entries that are left when indexes get other numbers.
+    fn renumbered(entries: &Entries, numbers: &Renumbering) -> Entries {
+        let left =
+            entries.iter().filter_map(|(index, key)| Some((numbers.get(index)?, key.to_vec())));
+        let left: std::collections::BTreeSet<(u8, Vec<u8>)> = left.collect();
+        Entries::of_keys(&left)
+    }
+
+    /// Indexes of these names.
+    fn sources(names: &[u8]) -> Vec<IndexSource> {
+        let of =
+            |name: &u8| IndexSource { name: name.to_string().into(), ..IndexSource::default() };
+        names.iter().map(of).collect()
+    }
+
+    /// Entries in some of three indexes, and in no other ones.
+    fn within(entries: &Entries, of: u8) -> Entries {
+        let in_it = |index: u8| of >> index & 1 == 1;
+        let keys: Vec<(u8, Vec<u8>)> = entries
+            .iter()
+            .filter(|(index, _)| in_it(*index))
+            .map(|(index, key)| (index, key.to_vec()))
+            .collect();
+        let masks = (0..3).filter(|index| in_it(*index)).map(IndexMask::one);
+        let mut entries = Entries::of_keys(&keys);
+        entries.of = masks.fold(IndexMask::NONE, IndexMask::with);
+        entries
+    }
+
+    proptest! {
+        #[test]
+        fn trees_have_the_entries_of_the_documents(
+            steps in prop::collection::vec((0_u8..12, prop::option::of(entries()), 0_u8..12), 0..80),
+            declared in prop::collection::vec(Just(vec![0_u8, 1, 2, 3, 4]).prop_shuffle(), 0..4),
+            every in 1_usize..40,
+        ) {
+            let (mut declared, mut names) = (declared.into_iter(), vec![0_u8, 1, 2]);
+            let (mut table, mut naive) = (Table::new(3), BTreeMap::new());
+            for (nth, (name, entries, of)) in steps.into_iter().enumerate() {
+                if nth % every == 0 && let Some(mut next) = declared.next() {
+                    // Three of five indexes, in another order.
+                    next.truncate(3);
+                    let (before, now) = (sources(&names), sources(&next));
+                    let numbers = Renumbering::new(before.iter(), now.iter());
+                    let gone = table.renumber(&numbers, 3);
+                    prop_assert_eq!(gone.trees.len(), names.iter().filter(|n| !next.contains(n)).count());
+                    names = next;
+                    naive.values_mut().for_each(|entries| *entries = renumbered(entries, &numbers));
+                    check(&table, &naive);
+                }
+                let name = vec![name; 3];
+                match entries {
+                    Some(entries) => {
+                        let before: Option<Entries> = naive.get(&name).cloned();
+                        // Some changes concern a few indexes.
+                        let entries = if of < 8 { within(&entries, of) } else { entries };
+                        let known = before.clone().unwrap_or_default();
+                        let known: Vec<_> = known.iter().filter(|(i, _)| entries.of.has(*i)).collect();
+                        let expected: Vec<bool> =
+                            entries.iter().map(|entry| known.contains(&entry)).collect();
+                        let stay = expected.iter().filter(|known| **known).count();
+                        let mut compared = Vec::new();
+                        let gone = table.compare(&name, &entries, |index, key, is_known| {
+                            compared.push((index, key.to_vec(), is_known));
+                        });
+                        prop_assert_eq!(gone, known.len() - stay);
+                        let all = entries.iter().zip(expected);
+                        let all: Vec<_> = all.map(|((i, key), is)| (i, key.to_vec(), is)).collect();
+                        prop_assert_eq!(compared, all);
+                        // A document that was not followed since is given all its entries.
+                        let is_older = table.records.get(&name).is_none() && before.is_some();
+                        let updated = table.update(&name, &entries);
+                        prop_assert_eq!(updated, before.is_some() && !is_older);
+                        let entries = match before {
+                            Some(before) if of < 8 && updated => merged(&before, &entries),
+                            _ => {
+                                table.set(&name, &entries);
+                                entries
+                            }
+                        };
+                        prop_assert!(table.agrees(&name, &entries));
+                        naive.insert(name, entries);
+                    }
+                    None => {
+                        table.remove(&name);
+                        naive.remove(&name);
+                    }
+                }
+            }
+            check(&table, &naive);
+            for (name, entries) in &naive {
+                table.set(name, entries);
+            }
+            prop_assert_eq!((table.generations(), table.followed()), (0, naive.len()));
+            check(&table, &naive);
+            let mut gathered = Gathered::default();
+            naive.iter().rev().for_each(|(name, entries)| gathered.add(name, entries.clone()));
+            check(&Table::build(3, gathered), &naive);
+        }
+    }
+}

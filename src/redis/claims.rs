@@ -1,0 +1,330 @@
+//! Requests that wait for a document to be found: when they are asked and run, in slices of bounded time.
+//!
+//! Requests run between the commands of clients, from the module's timer, never inside of one. What they change goes to
+//! replicas in one unit. While writes are paused nothing is served.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::c_int;
+use std::time::{Duration, Instant};
+
+use redis_module::raw;
+
+use super::api::call;
+use super::caller::Acting;
+use super::claim_clients::{self, ClaimRequest, ClaimTold};
+use super::claim_users;
+use super::deferred::Task;
+use super::held::HeldString;
+use super::host::{ServerHost, Waited};
+use super::models::MODELS;
+use super::{clock, execution, offers, slots, timer};
+use crate::claim::{AskedSearch, Claimants};
+use crate::command::{CommandSpec, ask_for_one, fits_question};
+use crate::document::ANY_NAME;
+use crate::error::{Error, ErrorCode};
+use crate::host::{ClaimWait, Host};
+use crate::reply::Reply;
+
+/// A slice of work; between two the server serves clients.
+const SLICE: Duration = Duration::from_millis(1);
+/// Conditions that read the clock are asked again so often.
+const TICK_MS: u64 = 100;
+
+/// The state of a model's definition, as far as requests that wait for its documents depend on it.
+type ModelState = (u32, u8, u64);
+
+thread_local! {
+    /// The next time at which conditions that read the clock are asked, on the steady clock.
+    static NEXT_TICK: Cell<u64> = const { Cell::new(0) };
+    /// The states of the models that requests wait for, as they were when the requests were asked.
+    static MODEL_STATES: RefCell<HashMap<Box<str>, ModelState>> = RefCell::default();
+}
+
+/// Blocks the client of a command that found nothing, or may not search before earlier requests have.
+///
+/// # Safety
+///
+/// `ctx` and `argv` are those of a command which does not reply, and may block.
+pub unsafe fn block(
+    ctx: *mut raw::RedisModuleCtx,
+    command: &'static CommandSpec,
+    argv: &[*mut raw::RedisModuleString],
+    wait: ClaimWait,
+) {
+    let ClaimWait { mut question, wait_ms, is_asked } = wait;
+    // SAFETY: the caller vouches for `ctx`.
+    let (client, database) =
+        unsafe { (call!(RedisModule_GetClientId(ctx)), call!(RedisModule_GetSelectedDb(ctx))) };
+    // Whoever may change fewer documents asks another question.
+    let mut text = question.text.into_vec();
+    // SAFETY: as above.
+    let user = unsafe { claim_users::name_of(ctx, client) };
+    text.extend_from_slice(user.as_deref().unwrap_or_default());
+    question.text = text.into();
+    remember(&question.model);
+    let number = offers::with_line(|line| line.add(question, is_asked));
+    // SAFETY: as above.
+    let args = argv.iter().map(|arg| unsafe { HeldString::new(*arg) }).collect();
+    let request = ClaimRequest { command, client, user, database, args };
+    // SAFETY: as above.
+    unsafe { claim_clients::block(ctx, number, request, wait_ms) };
+    watch(clock::moment().steady_ms);
+}
+
+fn remember(model: &str) {
+    MODEL_STATES.with_borrow_mut(|states| {
+        if !states.contains_key(model) {
+            states.insert(model.into(), model_state(model));
+        }
+    });
+}
+
+fn model_state(name: &str) -> ModelState {
+    let Ok(model) = MODELS.defined(name.as_bytes()) else { return (0, 0, 0) };
+    let version = model.read().get().map_or(0, |definition| definition.version);
+    let indexes = model.indexes();
+    (version, indexes.progress() as u8, indexes.build().unwrap_or(0))
+}
+
+/// The module's timer has fired.
+///
+/// # Safety
+///
+/// `ctx` is valid and belongs to no command.
+pub unsafe fn on_timer(ctx: *mut raw::RedisModuleCtx) {
+    if !offers::is_waited_for() && !offers::is_pending() {
+        return;
+    }
+    let now_ms = clock::moment().steady_ms;
+    claim_clients::end_waits(now_ms);
+    offers::with_line(|line| {
+        if line.has_clocked() && NEXT_TICK.get() <= now_ms {
+            NEXT_TICK.set(now_ms + TICK_MS);
+            line.tick();
+        }
+    });
+    if offers::is_pending() {
+        // SAFETY: the caller vouches for `ctx`; no key is open outside of a command.
+        unsafe { RUN.request(ctx) };
+    }
+    watch(now_ms);
+}
+
+/// Starts the timer for whatever comes next.
+fn watch(now_ms: u64) {
+    if let Some(ends_ms) = claim_clients::first_end() {
+        timer::start(ends_ms, now_ms);
+    }
+    if offers::with_line(|line| line.has_clocked()) {
+        timer::start(NEXT_TICK.get().clamp(now_ms, now_ms + TICK_MS), now_ms);
+    }
+    if offers::is_pending() && !super::deferred::is_paused() {
+        timer::start(now_ms, now_ms);
+    }
+}
+
+/// Asks and serves requests for a slice of time.
+static RUN: Task = Task::new(run_slice);
+
+/// # Safety
+///
+/// `ctx` is valid and belongs to no command, no key is open, and writes are not paused.
+unsafe fn run_slice(ctx: *mut raw::RedisModuleCtx) {
+    let began = Instant::now();
+    // SAFETY: the caller vouches for `ctx`.
+    let home = unsafe { call!(RedisModule_GetSelectedDb(ctx)) };
+    let mut claimants = ServerClaimants { ctx };
+    while offers::with_line(|line| line.step(&mut claimants)) && began.elapsed() < SLICE {}
+    claimants.select(home);
+    watch(clock::moment().steady_ms);
+}
+
+/// Looks for changes that give no event: of definitions, indexes that were built, permissions, slots that left.
+/// Called several times a second.
+///
+/// # Safety
+///
+/// `ctx` is valid, and no key is open.
+pub unsafe fn on_cron(ctx: *mut raw::RedisModuleCtx) {
+    if !offers::is_waited_for() {
+        MODEL_STATES.with_borrow_mut(HashMap::clear);
+        return;
+    }
+    let models = offers::with_line(|line| line.models());
+    let changed: Vec<Box<str>> = MODEL_STATES.with_borrow_mut(|states| {
+        states.retain(|model, _| models.contains(model));
+        let mut changed = Vec::new();
+        for model in models {
+            let now = model_state(&model);
+            if states.insert(model.clone(), now).is_some_and(|before| before != now) {
+                changed.push(model);
+            }
+        }
+        changed
+    });
+    offers::with_line(|line| changed.iter().for_each(|model| line.ask_model(model)));
+    let users = claim_users::changed();
+    if !users.is_empty() {
+        look_again(&users);
+    }
+    // SAFETY: the caller vouches for `ctx`.
+    unsafe {
+        if slots::is_clustered(ctx) {
+            redirect(ctx);
+        }
+    }
+    watch(clock::moment().steady_ms);
+}
+
+/// Asks the requests of users whose permissions have changed, and ends those that are not allowed any more.
+#[cold]
+fn look_again(users: &[Box<[u8]>]) {
+    for first in offers::with_line(|line| line.firsts()) {
+        let Some(request) = claim_clients::request(first) else { continue };
+        if !request.user.as_ref().is_some_and(|user| users.contains(user)) {
+            continue;
+        }
+        match request.is_permitted() {
+            true => offers::with_line(|line| line.ask_for(first)),
+            false => end_alike(first, || forbidden(request.command)),
+        }
+    }
+}
+
+/// Replies the same to all requests with the question of this one.
+fn end_alike(first: u64, told: impl Fn() -> ClaimTold) {
+    for number in offers::with_line(|line| line.alike(first)) {
+        claim_clients::tell(number, told());
+        offers::note_left(number);
+    }
+}
+
+/// Sends requests whose slot has gone to another node there.
+///
+/// # Safety
+///
+/// As for [`on_cron`].
+unsafe fn redirect(ctx: *mut raw::RedisModuleCtx) {
+    let mut known = HashMap::new();
+    for first in offers::with_line(|line| line.firsts()) {
+        let Some(request) = claim_clients::request(first) else { continue };
+        // Behind the command's name and the number of keys.
+        let Some(key) = request.args.get(2).map(HeldString::bytes) else { continue };
+        // SAFETY: the caller vouches for `ctx`.
+        let told = known
+            .entry(crate::index::hash_slot(key))
+            .or_insert_with(|| unsafe { slots::redirection(ctx, key) });
+        if let Some(line) = told {
+            end_alike(first, || ClaimTold::Line(line.clone()));
+        }
+    }
+}
+
+/// The server, outside of any command.
+struct ServerClaimants {
+    ctx: *mut raw::RedisModuleCtx,
+}
+
+impl ServerClaimants {
+    fn select(&self, database: c_int) {
+        // SAFETY: the context is valid; a database that does not exist is refused.
+        unsafe { call!(RedisModule_SelectDb(self.ctx, database)) };
+    }
+
+    /// Calls with a request, in its database and for its user; none where its client is gone.
+    fn with<T>(&self, number: u64, work: impl FnOnce(&ClaimRequest, &[&[u8]]) -> T) -> Option<T> {
+        let request = claim_clients::request(number)?;
+        self.select(request.database);
+        let _acting = Acting::new(request.client);
+        let args: Vec<&[u8]> = request.args.iter().map(HeldString::bytes).collect();
+        Some(work(&request, &args))
+    }
+
+    /// Runs a request; none where it found nothing, or may find something later.
+    fn run(&self, request: &ClaimRequest, args: &[&[u8]], waited: Waited<'_>) -> Option<ClaimTold> {
+        if !request.is_permitted() {
+            return Some(forbidden(request.command));
+        }
+        let argv = request.argv();
+        let (mut named, waited) = (None, Some(waited));
+        // SAFETY: the context is valid, no key is open, and the request keeps its strings.
+        unsafe {
+            let ran =
+                execution::execute(self.ctx, request.command, &argv, args, waited, &mut named);
+            match ran {
+                Ok(outcome) if is_nothing(&outcome.reply) => None,
+                Ok(outcome) => {
+                    let argv = named.as_ref().map_or(&argv, |named| &named.argv);
+                    execution::carry_out(self.ctx, argv, &outcome);
+                    Some(ClaimTold::Answer(outcome.reply))
+                }
+                Err(error) => is_final(&error).then_some(ClaimTold::Refusal(error)),
+            }
+        }
+    }
+}
+
+impl Claimants for ServerClaimants {
+    fn model_at(&mut self, database: i32, key: &[u8]) -> Option<Box<str>> {
+        self.select(database);
+        // SAFETY: the context is valid; no argument is a key.
+        let mut host = unsafe { ServerHost::new(self.ctx, &[], &[]) };
+        let document = host.look(key)?;
+        Some(document.model.as_ref().map_or(ANY_NAME, |model| model.name()).into())
+    }
+
+    fn fits(&mut self, number: u64, key: &[u8]) -> bool {
+        let fits = self.with(number, |_, args| {
+            // SAFETY: as above.
+            let mut host = unsafe { ServerHost::new(self.ctx, &[], args) };
+            fits_question(&mut host, args, key)
+        });
+        fits.unwrap_or(false)
+    }
+
+    fn search(&mut self, number: u64) -> AskedSearch {
+        let found = self.with(number, |_, args| {
+            // SAFETY: as above.
+            let mut host = unsafe { ServerHost::new(self.ctx, &[], args) };
+            ask_for_one(&mut host, args)
+        });
+        match found {
+            Some(Ok(Some(key))) => AskedSearch::Found(key),
+            Some(Err(error)) if is_final(&error) => {
+                claim_clients::tell(number, ClaimTold::Refusal(error));
+                AskedSearch::Ended
+            }
+            None => AskedSearch::Ended,
+            Some(_) => AskedSearch::Nothing,
+        }
+    }
+
+    fn serve(&mut self, number: u64, only: Option<&[u8]>) -> bool {
+        let waited = Waited { only };
+        match self.with(number, |request, args| self.run(request, args, waited)) {
+            Some(Some(told)) => {
+                claim_clients::tell(number, told);
+                true
+            }
+            Some(None) => false,
+            None => true,
+        }
+    }
+}
+
+fn is_nothing(reply: &Reply) -> bool {
+    matches!(reply, Reply::Array(found) if found.is_empty())
+}
+
+/// Returns false where a request may be answered later: indexes are being built, or a slot is being moved.
+fn is_final(error: &Error) -> bool {
+    !matches!(error.code(), ErrorCode::Indexing | ErrorCode::TryAgain)
+}
+
+fn forbidden(command: &CommandSpec) -> ClaimTold {
+    let name = command.name.to_lowercase();
+    ClaimTold::Line(format!(
+        "NOPERM User has no permissions any more to run the '{name}' command on these keys"
+    ))
+}

@@ -1,0 +1,88 @@
+//! Ways that documents go without a command of this module: one place, which the rooms that follow documents are told
+//! from.
+//!
+//! Whatever takes a document from its key calls the type ([`on_unlink`]), and most ways give an event of the key behind
+//! it ([`on_key_event`]), which tells how it went, or that one has come. Databases are emptied, exchanged and loaded as a
+//! whole.
+
+use std::ffi::{CStr, c_int, c_void};
+
+use redis_module::raw;
+
+use super::api::{bytes, call};
+use super::pending::{self, PendingEvent};
+use super::{changes, gaps, indexes, locks, offers};
+
+/// The classes of events that [`on_key_event`] needs.
+pub const EVENT_CLASSES: i32 = raw::REDISMODULE_NOTIFY_GENERIC
+    | raw::REDISMODULE_NOTIFY_EXPIRED
+    | raw::REDISMODULE_NOTIFY_EVICTED;
+
+/// The events of a value that came to a key by other commands than this module's.
+const ARRIVALS: [&CStr; 4] = [c"rename_to", c"move_to", c"restore", c"copy_to"];
+
+/// A document is removed from its key.
+///
+/// # Safety
+///
+/// `ctx` and `value`, a value of the type, are valid during the call.
+pub unsafe fn on_unlink(ctx: *mut raw::RedisModuleKeyOptCtx, value: *const c_void) {
+    // SAFETY: the caller vouches for both.
+    unsafe {
+        indexes::on_unlink(ctx, value);
+        changes::on_unlink(ctx, value);
+        locks::on_unlink(ctx, value);
+    }
+}
+
+/// A key was removed, renamed or moved to another database, restored or copied.
+///
+/// # Safety
+///
+/// `ctx` and `key` are valid.
+pub unsafe fn on_key_event(
+    ctx: *mut raw::RedisModuleCtx,
+    event: &CStr,
+    key: *mut raw::RedisModuleString,
+) {
+    // SAFETY: the caller vouches for both.
+    unsafe {
+        if ARRIVALS.contains(&event) {
+            indexes::on_arrival(ctx, key);
+            if offers::is_waited_for() {
+                offers::note_changed(call!(RedisModule_GetSelectedDb(ctx)), bytes(key));
+            }
+        }
+        changes::on_key_event(ctx, event, key);
+        if [c"rename_to", c"move_to"].contains(&event) {
+            pending::note_moved(call!(RedisModule_GetSelectedDb(ctx)), bytes(key));
+        }
+    }
+}
+
+/// A database is about to be emptied, or all are.
+///
+/// # Safety
+///
+/// `ctx` is valid, and no key is open.
+pub unsafe fn on_flush(ctx: *mut raw::RedisModuleCtx, database: Option<c_int>) {
+    indexes::flush(database);
+    // SAFETY: the caller vouches for `ctx`.
+    unsafe { changes::on_flush(ctx, database) };
+    pending::note(PendingEvent::Flushed(database));
+}
+
+/// Two databases change places.
+pub fn on_swap(one: c_int, other: c_int) {
+    indexes::swap(one, other);
+    changes::on_swap(one, other);
+    gaps::on_swap();
+    pending::note(PendingEvent::Swapped(one, other));
+    offers::note_all_changed();
+}
+
+/// A data set takes the place of the one in force.
+pub fn on_load() {
+    indexes::cancel_build();
+    changes::on_load();
+}

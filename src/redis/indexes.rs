@@ -1,0 +1,311 @@
+//! Indexes follow the keys of the server.
+//!
+//! Commands of this module tell the index themselves ([`follow`]). Whatever else removes a document goes through the
+//! type's own callback ([`on_unlink`]): deletion, expiry, eviction, renaming, moving, a slot that leaves. What brings one
+//! without a command of this module gives an event ([`on_arrival`]). Databases are emptied and exchanged as a whole.
+//! After a load everything is gathered and sorted, before the server answers ([`rebuild`]). A new index on documents
+//! that are there is built in slices ([`on_cron`]), while changes are followed: a document met twice makes no
+//! difference.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::{c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis_module::raw;
+
+use super::api::{bytes, call, is_ok};
+use super::models::{self, MODELS};
+use super::stored;
+use crate::document::Document;
+use crate::index::{Entries, Gathered};
+use crate::model::Model;
+
+/// A slice of a build.
+const SLICE: Duration = Duration::from_millis(5);
+/// Between two slices: builds take at most a tenth of the time.
+const PAUSE: Duration = Duration::from_millis(45);
+
+/// A pass over all keys, for indexes that were declared when documents were there.
+struct Build {
+    cursor: ScanCursor,
+    database: c_int,
+    /// The names of the models, and the builds that end with this pass.
+    builds: Vec<(Box<str>, u64)>,
+    ended: Instant,
+}
+
+/// A cursor of the server.
+struct ScanCursor(NonNull<raw::RedisModuleScanCursor>);
+
+impl ScanCursor {
+    fn new() -> ScanCursor {
+        // SAFETY: the call has no preconditions.
+        let cursor = unsafe { call!(RedisModule_ScanCursorCreate()) };
+        ScanCursor(NonNull::new(cursor).expect("the server gives a cursor"))
+    }
+}
+
+impl Drop for ScanCursor {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`, destroyed once.
+        unsafe { call!(RedisModule_ScanCursorDestroy(self.0.as_ptr())) };
+    }
+}
+
+thread_local! {
+    static BUILD: RefCell<Option<Build>> = const { RefCell::new(None) };
+}
+
+/// Makes the entries of a key those of the document that is there now. While a data set is loaded nothing is followed:
+/// all is gathered at the end.
+pub fn follow(database: c_int, name: &[u8], document: &Document) {
+    follow_change(database, name, document, None);
+}
+
+/// As [`follow`], after a change. `entries` are those in the indexes that it can have touched, where they were computed.
+pub fn follow_change(database: c_int, name: &[u8], document: &Document, entries: Option<&Entries>) {
+    if let Some(model) = &document.model
+        && (!models::is_loading() || models::is_staging())
+    {
+        model.indexes().follow_change(database, name, document.root.view(), entries);
+    }
+}
+
+/// A document is removed from its key.
+///
+/// # Safety
+///
+/// `ctx` and `value`, a value of the type, are valid during the call.
+pub unsafe fn on_unlink(ctx: *mut raw::RedisModuleKeyOptCtx, value: *const c_void) {
+    // SAFETY: the caller vouches for the value.
+    let Some(model) = &unsafe { stored::document(value) }.model else { return };
+    // SAFETY: the caller vouches for the context; it lends the key's name.
+    unsafe {
+        let database = call!(RedisModule_GetDbIdFromOptCtx(ctx));
+        let name = bytes(call!(RedisModule_GetKeyNameFromOptCtx(ctx)));
+        model.indexes().follow(database, name, None);
+    }
+}
+
+/// Another command than one of this module's may have brought a document to a key.
+///
+/// # Safety
+///
+/// `ctx` and `key` are valid.
+pub unsafe fn on_arrival(ctx: *mut raw::RedisModuleCtx, key: *mut raw::RedisModuleString) {
+    if !MODELS.has_indexes() {
+        return;
+    }
+    // SAFETY: the caller vouches for both; the document is read while the key is open.
+    unsafe {
+        let handle = call!(RedisModule_OpenKey(
+            ctx,
+            key,
+            raw::REDISMODULE_READ as c_int | stored::OPEN_QUIETLY
+        ));
+        if let Ok(Some(document)) = stored::at_key(handle) {
+            follow(call!(RedisModule_GetSelectedDb(ctx)), bytes(key), &*document);
+        }
+        call!(RedisModule_CloseKey(handle));
+    }
+}
+
+/// A database is being emptied, or all are.
+pub fn flush(database: Option<c_int>) {
+    MODELS.indexed().iter().for_each(|model| model.indexes().flush(database));
+}
+
+/// Two databases change places. A build begins anew: it may have seen one of them, in its old place.
+pub fn swap(one: c_int, other: c_int) {
+    MODELS.indexed().iter().for_each(|model| model.indexes().swap(one, other));
+    BUILD.with_borrow_mut(|build| {
+        if let Some(build) = build {
+            build.restart();
+        }
+    });
+}
+
+/// The data set is being replaced: nothing is left to build.
+pub fn cancel_build() {
+    BUILD.take();
+}
+
+/// Gathers the documents of all models that have indexes.
+///
+/// # Safety
+///
+/// `ctx` is valid, and no key is open.
+pub unsafe fn rebuild(ctx: *mut raw::RedisModuleCtx) {
+    let indexed = MODELS.indexed();
+    if indexed.is_empty() {
+        return;
+    }
+    indexed.iter().for_each(|model| model.indexes().begin_build());
+    // SAFETY: the caller vouches for `ctx`.
+    unsafe {
+        each_database(ctx, |database| {
+            let mut gathered: HashMap<*const Model, (Arc<Model>, Gathered)> = HashMap::new();
+            let cursor = ScanCursor::new();
+            let mut gather = |name: &[u8], document: &Document| {
+                let Some(model) = &document.model else { return };
+                let Some(entries) = model.indexes().entries(document.root.view()) else { return };
+                let of_model = gathered.entry(Arc::as_ptr(model));
+                let (_, known) = of_model.or_insert_with(|| (model.clone(), Gathered::default()));
+                known.add(name, entries);
+            };
+            while scan(ctx, &cursor, &mut gather) {}
+            for (model, gathered) in gathered.into_values() {
+                model.indexes().replace(database, gathered);
+            }
+        });
+    }
+    for model in indexed {
+        if let Some(build) = model.indexes().build() {
+            model.indexes().end_build(build);
+        }
+    }
+}
+
+/// Continues a build, or begins one where an index needs it. Called several times a second.
+///
+/// # Safety
+///
+/// As for [`rebuild`].
+pub unsafe fn on_cron(ctx: *mut raw::RedisModuleCtx) {
+    if !MODELS.has_indexes() || models::is_loading() {
+        return;
+    }
+    BUILD.with_borrow_mut(|current| {
+        if current.is_none() {
+            *current = Build::begin();
+        }
+        if let Some(build) = current
+            && build.ended.elapsed() >= PAUSE
+        {
+            // SAFETY: the caller vouches for `ctx`.
+            if unsafe { build.slice(ctx) } {
+                *current = None;
+            }
+        }
+    });
+}
+
+impl Build {
+    /// A pass for all indexes that need one.
+    fn begin() -> Option<Build> {
+        let indexed = MODELS.indexed();
+        let needed = indexed.iter().filter_map(|model| {
+            let build = model.indexes().build()?;
+            Some((Box::from(model.name()), build))
+        });
+        let builds: Vec<_> = needed.collect();
+        let ended = Instant::now().checked_sub(PAUSE).unwrap_or_else(Instant::now);
+        (!builds.is_empty()).then(|| Build {
+            cursor: ScanCursor::new(),
+            database: 0,
+            builds,
+            ended,
+        })
+    }
+
+    fn restart(&mut self) {
+        self.cursor = ScanCursor::new();
+        self.database = 0;
+    }
+
+    /// Visits keys for a slice of time. Returns true when all were visited.
+    ///
+    /// # Safety
+    ///
+    /// As for [`rebuild`].
+    unsafe fn slice(&mut self, ctx: *mut raw::RedisModuleCtx) -> bool {
+        let began = Instant::now();
+        // SAFETY: the caller vouches for `ctx`.
+        let home = unsafe { call!(RedisModule_GetSelectedDb(ctx)) };
+        let done = loop {
+            if began.elapsed() >= SLICE {
+                break false;
+            }
+            // SAFETY: as above; a database that does not exist is refused.
+            unsafe {
+                if !is_ok(call!(RedisModule_SelectDb(ctx, self.database))) {
+                    break true;
+                }
+                let database = self.database;
+                let mut visit = |name: &[u8], document: &Document| follow(database, name, document);
+                if !scan(ctx, &self.cursor, &mut visit) {
+                    self.cursor = ScanCursor::new();
+                    self.database += 1;
+                }
+            }
+        };
+        // SAFETY: as above.
+        unsafe { call!(RedisModule_SelectDb(ctx, home)) };
+        self.ended = Instant::now();
+        if done {
+            let indexed = MODELS.indexed();
+            for (name, build) in &self.builds {
+                let model = indexed.iter().find(|model| model.name() == &**name);
+                model.into_iter().for_each(|model| model.indexes().end_build(*build));
+            }
+        }
+        done
+    }
+}
+
+/// Calls for each database, which is selected meanwhile.
+///
+/// # Safety
+///
+/// `ctx` is valid.
+unsafe fn each_database(ctx: *mut raw::RedisModuleCtx, mut visit: impl FnMut(c_int)) {
+    // SAFETY: the caller vouches for `ctx`; a database that does not exist is refused.
+    unsafe {
+        let home = call!(RedisModule_GetSelectedDb(ctx));
+        for database in 0.. {
+            if !is_ok(call!(RedisModule_SelectDb(ctx, database))) {
+                break;
+            }
+            visit(database);
+        }
+        call!(RedisModule_SelectDb(ctx, home));
+    }
+}
+
+type VisitDocument<'v> = &'v mut dyn FnMut(&[u8], &Document);
+
+/// Visits some documents of the selected database. Returns false at the end.
+///
+/// # Safety
+///
+/// `ctx` is valid, and no key is open.
+unsafe fn scan(
+    ctx: *mut raw::RedisModuleCtx,
+    cursor: &ScanCursor,
+    mut visit: VisitDocument<'_>,
+) -> bool {
+    let data = (&raw mut visit).cast::<c_void>();
+    // SAFETY: the caller vouches for `ctx`; the function lives through the call, which alone uses it.
+    unsafe { call!(RedisModule_Scan(ctx, cursor.0.as_ptr(), Some(visit_key), data)) != 0 }
+}
+
+unsafe extern "C" fn visit_key(
+    _ctx: *mut raw::RedisModuleCtx,
+    name: *mut raw::RedisModuleString,
+    key: *mut raw::RedisModuleKey,
+    data: *mut c_void,
+) {
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the server lends the name and the open key; `data` is that of `scan`.
+        unsafe {
+            let visit = &mut *data.cast::<VisitDocument<'_>>();
+            if let Ok(Some(document)) = stored::at_key(key) {
+                visit(bytes(name), &*document);
+            }
+        }
+    }));
+}

@@ -1,0 +1,147 @@
+//! Random transactions called as actions: one host runs `MODEL.TXN`, another one defines the same blocks as an action
+//! and calls it. Both give the same replies and refusals, hold the same bytes and revisions, and send effects that lead
+//! replicas to the same. The replica of the second one knows no action.
+
+use redis_model::command::{Outcome, Sent};
+use redis_model::error::Error;
+use redis_model::reply::Reply;
+use redis_model::testing::MemoryHost;
+
+use crate::random::Rng;
+use crate::request::{Form, KEYS, Known, draw, role};
+use crate::{bytes, call, define, seed, tell};
+
+/// The parts of a refusal that do not depend on the way the transaction came.
+const DETAILS: [&str; 12] = [
+    "key",
+    "block",
+    "statement",
+    "operator",
+    "path",
+    "expr",
+    "values",
+    "model",
+    "rule",
+    "place",
+    "expected",
+    "limit",
+];
+
+struct Pair {
+    master: MemoryHost,
+    replica: MemoryHost,
+}
+
+impl Pair {
+    fn new() -> Pair {
+        Pair { master: MemoryHost::default(), replica: MemoryHost::default() }
+    }
+
+    fn lock(&mut self, key: &str) -> Option<u64> {
+        let lock = ["MODEL.LOCK", key, "n", "o", "LEASE", "86400000"];
+        let outcome = self.master.call(&lock).ok()?;
+        tell(&mut self.master, &mut self.replica);
+        let Reply::Array(grant) = outcome.reply else { panic!("the lock is free") };
+        let Reply::Int(fence) = grant[0] else { panic!("a fence") };
+        Some(fence as u64)
+    }
+
+    fn run(&mut self, words: &[String]) -> Result<Outcome, Error> {
+        self.master.now_us += 1000;
+        let outcome = call(&mut self.master, words)?;
+        let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        self.replica.now_us = self.master.now_us;
+        self.replica.replicate(&args, &outcome).expect("effects are repeated");
+        tell(&mut self.master, &mut self.replica);
+        Ok(outcome)
+    }
+}
+
+fn compare_refusals(ours: &Error, theirs: &Error, shown: &str) {
+    // Expressions read documents by their roles.
+    let by_key = |text: String| text.replace("role-", "");
+    assert_eq!(ours.code(), theirs.code(), "{theirs}: {shown}");
+    assert_eq!(ours.message(), by_key(theirs.message().to_owned()), "{shown}");
+    for detail in DETAILS {
+        let found = by_key(format!("{:?}", theirs.detail(detail)));
+        assert_eq!(format!("{:?}", ours.detail(detail)), found, "{detail}: {shown}");
+    }
+    let text = |name: &str| match theirs.detail(name) {
+        Some(redis_model::error::Detail::Text(text)) => Some(text.clone()),
+        _ => None,
+    };
+    assert_eq!(text("action").as_deref(), Some("act"), "{theirs}: {shown}");
+    if let Some(key) = text("key") {
+        assert_eq!(text("role"), Some(role(&key)), "{theirs}: {shown}");
+    }
+}
+
+/// Effects are the same where the transaction sent effects.
+fn compare_effects(ours: &Outcome, theirs: &Outcome, shown: &str) {
+    assert_eq!(ours.effects.len(), theirs.effects.len(), "{shown}");
+    for (ours, theirs) in ours.effects.iter().zip(&theirs.effects) {
+        assert_eq!((ours.event, ours.generic_event), (theirs.event, theirs.generic_event));
+        assert_eq!(ours.signalled, theirs.signalled);
+        match (&ours.sent, &theirs.sent) {
+            (Sent::Effect(ours, _), Sent::Effect(theirs, _)) => assert_eq!(ours, theirs, "{shown}"),
+            (Sent::Unlink, Sent::Unlink) => {}
+            (Sent::Command, Sent::Effect(..)) => {}
+            (_, sent) => panic!("{sent:?}: {shown}"),
+        }
+    }
+}
+
+#[test]
+fn a_called_action_does_what_the_same_transaction_does() {
+    let mut rng = Rng::new(seed());
+    let (mut done, mut refused) = (0, 0);
+    for _ in 0..200 {
+        let (mut plain, mut called) = (Pair::new(), Pair::new());
+        let same = |pair: &mut Pair, seed: u64| {
+            define(&mut pair.master, &mut pair.replica, &mut Rng::new(seed));
+        };
+        for nth in 0..16 {
+            if nth == 0 || rng.one_in(6) {
+                let seed = rng.below(1 << 30) as u64;
+                same(&mut plain, seed);
+                same(&mut called, seed);
+            }
+            let mut known = Known::default();
+            let locked = rng.one_in(2).then(|| rng.pick(&KEYS));
+            if let Some(key) = locked {
+                let fence = plain.lock(key);
+                assert_eq!(fence, called.lock(key));
+                known.fences.extend(fence.map(|fence| (key, fence)));
+            }
+            let documents = &plain.master.documents;
+            let revision =
+                |key: &&'static str| Some((*key, documents.get(key.as_bytes())?.revision));
+            known.revisions = KEYS.iter().filter_map(revision).collect();
+            let request = draw(&mut rng, |key| documents.contains_key(key.as_bytes()));
+            if request.form != Form::Transaction {
+                continue;
+            }
+            let words = request.words(&known, None);
+            let (definition, call_words) = request.as_action(&known);
+            let shown = format!("{words:?}");
+            let defining = call(&mut called.master, &definition).expect(&shown);
+            assert!(matches!(defining.reply, Reply::Int(1..)), "{shown}");
+            match (plain.run(&words), called.run(&call_words)) {
+                (Ok(ours), Ok(theirs)) => {
+                    assert_eq!(ours.reply, theirs.reply, "{shown}");
+                    compare_effects(&ours, &theirs, &shown);
+                    done += 1;
+                }
+                (Err(ours), Err(theirs)) => {
+                    compare_refusals(&ours, &theirs, &shown);
+                    refused += 1;
+                }
+                (ours, theirs) => panic!("{ours:?} and {theirs:?}: {shown}"),
+            }
+            let expected = bytes(&plain.master);
+            assert!(bytes(&called.master) == expected, "{shown}");
+            assert!(bytes(&called.replica) == expected, "{shown}");
+        }
+    }
+    assert!(done > 300 && refused > 300, "{done} {refused}");
+}

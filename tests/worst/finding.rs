@@ -1,0 +1,118 @@
+//! Documents of models with indexes: writing them, and finding them.
+
+use super::*;
+
+/// The definition of the model `m` with one index.
+fn indexed(index: &str) -> Vec<String> {
+    let mut command = words("MODEL.DEFINE m {} INDEX");
+    command.extend(words(index));
+    command
+}
+
+/// A definition with sixteen indexes of the same parts.
+fn sixteen(parts: &str, unique: bool) -> Vec<String> {
+    let mut command = words("MODEL.DEFINE m {}");
+    for nth in 0..16 {
+        command.extend(words(&format!("INDEX i{nth} {parts}")));
+        command.extend(unique.then(|| "UNIQUE".to_owned()));
+    }
+    command
+}
+
+fn put(key: &str, json: String) -> Vec<String> {
+    vec!["MODEL.SET".into(), key.into(), "m".into(), json]
+}
+
+pub(super) fn add(all: &mut List<'_>) {
+    let scale = all.scale;
+    let million = 1_000_000 / scale;
+    let documents = move |define: Vec<String>, count: usize, json: &dyn Fn(usize) -> String| {
+        let mut all = vec![define];
+        all.extend((0..count).map(|nth| put(&format!("k{nth}"), json(nth))));
+        all
+    };
+    let find = |words_of: &str, condition: &str| {
+        let mut command = words(words_of);
+        command.extend(["WHERE".into(), condition.to_owned(), "SCAN".into()]);
+        command
+    };
+    let small = move || {
+        documents(indexed("n 1 $.n"), 20_000 / scale, &|nth| {
+            format!(r#"{{"n":{nth},"a":{}}}"#, list("1", 100))
+        })
+    };
+    let loops = "!self.a.exists(x, self.a.exists(y, x + y == 1))";
+    all.worst("FIND by a condition of many steps", small, || find("MODEL.FIND m", loops));
+    all.worst("COUNT by a condition of many steps", small, || find("MODEL.COUNT m", loops));
+    all.worst("COUNT of all by what none fulfils", small, || {
+        find("MODEL.COUNT m", "self.n < 0 - self.n - 1")
+    });
+    all.worst("FIND with many alternatives", small, || {
+        let all: Vec<String> = (0..200).map(|nth| format!("self.n == {nth}")).collect();
+        find("MODEL.FIND m", &all.join(" || "))
+    });
+    all.worst(
+        "FIND of large documents",
+        move || {
+            documents(indexed("n 1 $.n"), 100 / scale.min(10), &|nth| {
+                format!(r#"{{"n":{nth},"a":{}}}"#, list("1.5", million / 4))
+            })
+        },
+        || words("MODEL.FIND m LIMIT 10000"),
+    );
+    all.worst("FIND with many paths", small, || {
+        let mut command = words("MODEL.FIND m LIMIT 10000 GET");
+        command.extend(std::iter::repeat_n("$.a[*]".to_owned(), MANY));
+        command
+    });
+    let tags = |start: usize| {
+        let tags: Vec<String> = (0..1000).map(|nth| format!("\"t{}\"", start + nth)).collect();
+        format!(r#"{{"t":[{}],"n":1}}"#, tags.join(","))
+    };
+    all.worst(
+        "SET of a thousand values in sixteen indexes",
+        || vec![sixteen("2 $.t[*] $.n", false)],
+        move || put("k", tags(0)),
+    );
+    all.worst(
+        "TXN of a thousand values in sixteen unique indexes of many documents",
+        move || documents(sixteen("1 $.t[*]", true), 20, &|nth| tags(nth * 1000)),
+        || transaction(20, &["EVAL", "$.t[*]", "value + 'x'"]),
+    );
+    all.worst(
+        "TXN that moves a thousand values between documents",
+        move || documents(indexed("t 1 $.t[*] UNIQUE"), 100, &|nth| tags(nth * 1000)),
+        || transaction(100, &["EVAL", "$.t[*]", "value + 'x'"]),
+    );
+    all.worst(
+        "SET of too many values for an index",
+        || vec![sixteen("1 $.t[*]", false)],
+        move || put("k", format!(r#"{{"t":{}}}"#, list("1", 20 * million))),
+    );
+    all.worst(
+        "SET of a thousand values beside a long text, unique together",
+        || vec![sixteen("2 $.t[*] $.s", true)],
+        move || {
+            let tags: Vec<String> = (0..1000).map(|nth| nth.to_string()).collect();
+            put("k", format!(r#"{{"t":[{}],"s":"{}"}}"#, tags.join(","), "x".repeat(30 * million)))
+        },
+    );
+    all.worst(
+        "SET under indexes of long expressions",
+        || {
+            let part = "self.a.map(x,self.a.map(y,x+y).sum()).sum()";
+            vec![sixteen(&format!("8{}", format!(" {part}").repeat(8)), false)]
+        },
+        || put("k", format!(r#"{{"a":{}}}"#, list("1", 300))),
+    );
+    all.worst(
+        "DEFINE with sixteen indexes of documents that exist",
+        move || documents(define("m", "{}", &[]), 2000 / scale, &|nth| tags(nth)),
+        || sixteen("1 $.t[*]", false),
+    );
+    all.worst(
+        "CHECK of documents with a thousand values",
+        move || documents(sixteen("1 $.t[*]", false), 100 / scale.min(10), &|nth| tags(nth)),
+        || words("MODEL.CHECK m"),
+    );
+}
