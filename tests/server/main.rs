@@ -42,6 +42,7 @@ mod expression_attacks;
 mod expressions;
 mod finding;
 mod finding_cluster;
+mod finding_redefined;
 mod finding_slot;
 mod finding_soak;
 mod finding_sync;
