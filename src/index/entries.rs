@@ -116,6 +116,11 @@ impl<'e> EntriesIter<'e> {
     pub fn new(rest: &'e [u8]) -> EntriesIter<'e> {
         EntriesIter { rest }
     }
+
+    /// The bytes of the entries that are left.
+    pub fn rest(&self) -> &'e [u8] {
+        self.rest
+    }
 }
 
 impl<'e> Iterator for EntriesIter<'e> {

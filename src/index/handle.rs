@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::entries::{Entries, IndexMask};
+use super::gathered::Gathered;
 use super::hash_slot::hash_slot;
 use super::key::Range;
 use super::older::Renumbering;
 use super::set::IndexSet;
 use super::source::IndexSource;
-use super::table::{Gathered, Table};
+use super::table::Table;
 use super::tree::{Direction, EntryTree};
 use crate::error::{Error, ErrorCode, Result};
 use crate::value::View;

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use super::entries::{Entries, IndexMask};
+use super::gathered::Gathered;
 use super::key::NAME_TAG;
 use super::older::{OlderRecords, Renumbering};
-use super::records::{Records, entries_of, record};
+use super::records::{Records, entries_of, name_of, record};
 use super::tree::EntryTree;
 use crate::value::wire::put_text;
 
@@ -29,18 +30,6 @@ pub struct Table {
 /// Buffers with a greater capacity are not kept.
 const SCRATCH_BYTES_MAX: usize = 4096;
 
-/// Documents that are gathered to build a table at once.
-#[derive(Default)]
-pub struct Gathered {
-    records: Vec<(Box<[u8]>, Entries)>,
-}
-
-impl Gathered {
-    pub fn add(&mut self, name: &[u8], entries: Entries) {
-        self.records.push((name.into(), entries));
-    }
-}
-
 /// The entry of a name among all names.
 fn name_entry(name: &[u8]) -> Vec<u8> {
     [&[NAME_TAG], name].concat()
@@ -51,25 +40,34 @@ impl Table {
         Table { trees: (0..indexes).map(|_| EntryTree::default()).collect(), ..Table::default() }
     }
 
-    /// A table of these documents, whose names differ.
+    /// A table of these documents.
     pub fn build(indexes: usize, gathered: Gathered) -> Table {
         let mut table = Table::new(indexes);
-        let mut names: Vec<&[u8]> = gathered.records.iter().map(|(name, _)| &**name).collect();
-        names.sort_unstable();
-        names.dedup();
-        table.names = EntryTree::from_sorted(names.iter().map(|name| name_entry(name)));
-        for index in 0..indexes {
-            let mut keys: Vec<Vec<u8>> = Vec::with_capacity(gathered.records.len());
-            for (name, entries) in &gathered.records {
-                let own = entries.iter().filter(|(number, _)| usize::from(*number) == index);
-                keys.extend(own.map(|(_, key)| [key, &**name].concat()));
-            }
-            keys.sort_unstable();
-            table.trees[index] = EntryTree::from_sorted(keys.iter());
+        table.names = gathered.names();
+        let is_doubled = table.names.len() < gathered.count();
+        if is_doubled {
+            return Table::build_one_by_one(indexes, gathered);
         }
-        table.records.reserve(gathered.records.len());
-        for (name, entries) in gathered.records {
-            table.records.insert(record(&name, &entries));
+        for (index, tree) in table.trees.iter_mut().enumerate() {
+            *tree = gathered.tree(index as u8);
+        }
+        table.records.reserve(gathered.count());
+        gathered.into_records().into_iter().for_each(|record| table.records.insert(record));
+        table
+    }
+
+    /// As [`Table::build`], where names were gathered more than once: the last record of each counts.
+    #[cold]
+    fn build_one_by_one(indexes: usize, gathered: Gathered) -> Table {
+        let mut table = Table::new(indexes);
+        for record in gathered.into_records() {
+            let name = name_of(&record);
+            table.remove(name);
+            table.names.insert(&name_entry(name));
+            for (index, key) in entries_of(&record) {
+                table.trees[usize::from(index)].insert(&[key, name].concat());
+            }
+            table.records.insert(record);
         }
         table
     }
@@ -441,7 +439,12 @@ mod tests {
             prop_assert_eq!((table.generations(), table.followed()), (0, naive.len()));
             check(&table, &naive);
             let mut gathered = Gathered::default();
-            naive.iter().rev().for_each(|(name, entries)| gathered.add(name, entries.clone()));
+            naive.iter().rev().for_each(|(name, entries)| gathered.add(name, entries));
+            check(&Table::build(3, gathered), &naive);
+            // A scan of keys may visit one twice.
+            let mut gathered = Gathered::default();
+            naive.keys().for_each(|name| gathered.add(name, &Entries::default()));
+            naive.iter().for_each(|(name, entries)| gathered.add(name, entries));
             check(&Table::build(3, gathered), &naive);
         }
     }

@@ -55,20 +55,33 @@ impl Group {
     }
 }
 
-impl EntryTree {
-    /// A tree of different strings in ascending order.
-    pub fn from_sorted<K: AsRef<[u8]>>(keys: impl Iterator<Item = K>) -> EntryTree {
-        let mut chunks: Vec<EntryChunk> = Vec::new();
-        let mut last: Option<K> = None;
-        for key in keys {
-            if chunks.last().is_none_or(EntryChunk::is_filled) {
-                chunks.last_mut().into_iter().for_each(EntryChunk::tighten);
-                chunks.push(EntryChunk::default());
-            }
-            let before = last.as_ref().map_or(&[][..], AsRef::as_ref);
-            chunks.last_mut().expect("one was pushed").append(before, key.as_ref());
-            last = Some(key);
+/// A tree of strings that come in ascending order.
+#[derive(Default)]
+pub struct TreeBuilder {
+    chunks: Vec<EntryChunk>,
+    last: Vec<u8>,
+    next: Vec<u8>,
+}
+
+impl TreeBuilder {
+    /// Adds a string, given in two pieces, that is not less than the last one. One that equals it is there already.
+    pub fn push(&mut self, pieces: [&[u8]; 2]) {
+        let TreeBuilder { chunks, last, next } = self;
+        next.clear();
+        pieces.iter().for_each(|piece| next.extend_from_slice(piece));
+        if !chunks.is_empty() && last == next {
+            return;
         }
+        if chunks.last().is_none_or(EntryChunk::is_filled) {
+            chunks.last_mut().into_iter().for_each(EntryChunk::tighten);
+            chunks.push(EntryChunk::default());
+        }
+        chunks.last_mut().expect("one was pushed").append(last, next);
+        std::mem::swap(last, next);
+    }
+
+    pub fn finish(self) -> EntryTree {
+        let mut chunks = self.chunks;
         chunks.last_mut().into_iter().for_each(EntryChunk::tighten);
         let (len, chunk_bytes) =
             chunks.iter().fold((0, 0), |(len, bytes), c| (len + c.count(), bytes + c.heap_bytes()));
@@ -79,6 +92,15 @@ impl EntryTree {
             groups.push(Group::new(chunks));
         }
         EntryTree { groups, len, chunk_bytes }
+    }
+}
+
+impl EntryTree {
+    /// A tree of strings in ascending order.
+    pub fn from_sorted<K: AsRef<[u8]>>(keys: impl Iterator<Item = K>) -> EntryTree {
+        let mut tree = TreeBuilder::default();
+        keys.for_each(|key| tree.push([key.as_ref(), &[]]));
+        tree.finish()
     }
 
     /// A tree with these strings in this order.

@@ -155,7 +155,7 @@ pub unsafe fn rebuild(ctx: *mut raw::RedisModuleCtx) {
                 let Some(entries) = model.indexes().entries(document.root.view()) else { return };
                 let of_model = gathered.entry(Arc::as_ptr(model));
                 let (_, known) = of_model.or_insert_with(|| (model.clone(), Gathered::default()));
-                known.add(name, entries);
+                known.add(name, &entries);
             };
             while scan(ctx, &cursor, &mut gather) {}
             for (model, gathered) in gathered.into_values() {

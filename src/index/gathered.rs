@@ -1,0 +1,180 @@
+//! Documents that are gathered, to build the trees of a table at once by sorting.
+//!
+//! Entries are sorted where they are in the records of their documents, eight bytes at a time, which are copied beside each
+//! of them: a comparison reads no record, and nothing is copied before a tree is written.
+
+use super::entries::{Entries, EntriesIter};
+use super::key::NAME_TAG;
+use super::records::{entries_of, name_of, record};
+use super::tree::{EntryTree, TreeBuilder};
+
+/// Fewer entries with the same bytes are compared whole.
+const RUN_MIN: usize = 20;
+/// Entries with so many bytes in common are compared whole.
+const DEPTH_MAX: usize = 1024;
+/// The bytes that are compared at once.
+const HEAD_BYTES: usize = size_of::<u64>();
+
+/// The records of documents with different names.
+#[derive(Default)]
+pub struct Gathered {
+    records: Vec<Box<[u8]>>,
+}
+
+/// An entry of an index, or a name, in the record of its document.
+#[derive(Clone, Copy)]
+struct Item<'r> {
+    /// Some of its bytes, which the items around it are being sorted by.
+    head: u64,
+    record: &'r [u8],
+    /// The offset in the record, see [`EntriesIter`]; none for the name.
+    at: Option<u32>,
+}
+
+impl Gathered {
+    pub fn add(&mut self, name: &[u8], entries: &Entries) {
+        self.records.push(record(name, entries));
+    }
+
+    /// The number of records.
+    pub fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The tree of all names. It has fewer entries than there are records if a name was gathered twice.
+    pub fn names(&self) -> EntryTree {
+        let names = self.records.iter().map(|record| Item { head: 0, record, at: None });
+        tree(names.collect())
+    }
+
+    /// The tree of an index.
+    pub fn tree(&self, index: u8) -> EntryTree {
+        let mut items = Vec::with_capacity(self.records.len());
+        for record in &self.records {
+            let mut entries = entries_of(record);
+            loop {
+                let at = record.len() - entries.rest().len();
+                match entries.next() {
+                    Some((number, _)) if number == index => {
+                        items.push(Item { head: 0, record, at: Some(at as u32) });
+                    }
+                    // They are in the order of indexes.
+                    Some((number, _)) if number < index => {}
+                    _ => break,
+                }
+            }
+        }
+        tree(items)
+    }
+
+    pub fn into_records(self) -> Vec<Box<[u8]>> {
+        self.records
+    }
+}
+
+fn tree(mut items: Vec<Item<'_>>) -> EntryTree {
+    sort(&mut items, 0);
+    let mut tree = TreeBuilder::default();
+    items.iter().for_each(|item| tree.push(item.pieces()));
+    tree.finish()
+}
+
+/// Sorts items that have their first `depth` bytes in common.
+fn sort(items: &mut [Item<'_>], depth: usize) {
+    if items.len() < RUN_MIN || depth > DEPTH_MAX {
+        return items.sort_unstable_by(|a, b| a.bytes().cmp(b.bytes()));
+    }
+    items.iter_mut().for_each(|item| item.head = item.head_at(depth));
+    items.sort_unstable_by_key(|item| item.head);
+    for run in items.chunk_by_mut(|a, b| a.head == b.head) {
+        if run.len() > 1 {
+            sort(run, depth + HEAD_BYTES);
+        }
+    }
+}
+
+impl<'r> Item<'r> {
+    /// Key and name, which in a row are the entry.
+    fn pieces(&self) -> [&'r [u8]; 2] {
+        let name = name_of(self.record);
+        match self.at {
+            None => [&[NAME_TAG], name],
+            Some(at) => {
+                let mut entries = EntriesIter::new(&self.record[at as usize..]);
+                [entries.next().expect("an entry is there").1, name]
+            }
+        }
+    }
+
+    fn bytes(&self) -> impl Iterator<Item = &'r u8> {
+        let [key, name] = self.pieces();
+        key.iter().chain(name)
+    }
+
+    /// Bytes from `depth` on, and zeros behind the last one: of different heads the smaller one is that of the smaller
+    /// entry.
+    fn head_at(&self, depth: usize) -> u64 {
+        let [key, name] = self.pieces();
+        let mut head = [0; HEAD_BYTES];
+        let of_key = key.get(depth..).unwrap_or_default();
+        let of_name = name.get(depth.saturating_sub(key.len())..).unwrap_or_default();
+        let len = of_key.len().min(HEAD_BYTES);
+        head[..len].copy_from_slice(&of_key[..len]);
+        let more = of_name.len().min(HEAD_BYTES - len);
+        head[len..len + more].copy_from_slice(&of_name[..more]);
+        u64::from_be_bytes(head)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::index::Direction;
+
+    fn all(tree: &EntryTree) -> Vec<Vec<u8>> {
+        tree.page(&[], &[255; 4], Direction::Ascending, usize::MAX)
+    }
+
+    /// Names with much in common, some of which begin others, some longer than is sorted by heads.
+    fn name() -> impl Strategy<Value = Vec<u8>> {
+        let common = prop_oneof![Just(0_usize), Just(3), Just(17), Just(1100)];
+        let end =
+            prop::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(97), Just(254)], 0..12);
+        (common, end).prop_map(|(common, end)| [vec![7; common], end].concat())
+    }
+
+    proptest! {
+        #[test]
+        fn gathered_documents_are_sorted(
+            names in prop::collection::btree_set(name(), 0..120),
+            values in prop::collection::vec(prop::collection::btree_set(0_u8..9, 0..4), 120),
+        ) {
+            let mut gathered = Gathered::default();
+            let mut expected = vec![Vec::new(); 2];
+            for (name, values) in names.iter().zip(&values) {
+                let keys = values.iter().map(|value| (value % 2, vec![5, *value, 0]));
+                let keys: std::collections::BTreeSet<_> = keys.collect();
+                gathered.add(name, &Entries::of_keys(&keys));
+                for (index, key) in keys {
+                    expected[usize::from(index)].push([&key[..], name].concat());
+                }
+            }
+            for (index, mut expected) in expected.into_iter().enumerate() {
+                expected.sort();
+                prop_assert_eq!(all(&gathered.tree(index as u8)), expected);
+            }
+            let tagged: Vec<_> = names.iter().map(|name| [&[NAME_TAG], &name[..]].concat()).collect();
+            prop_assert_eq!(all(&gathered.names()), tagged);
+            prop_assert_eq!(gathered.count(), names.len());
+        }
+    }
+
+    #[test]
+    fn a_name_that_was_gathered_twice_is_in_the_tree_once() {
+        let mut gathered = Gathered::default();
+        (0..50).for_each(|nth| gathered.add(&[nth % 25], &Entries::default()));
+        assert_eq!((gathered.count(), gathered.names().len()), (50, 25));
+    }
+}
