@@ -9,6 +9,8 @@
 //! shares none. So a search compares no byte twice and rebuilds no string, and an insertion or a removal rewrites the
 //! next entry alone.
 
+use std::cmp::Ordering;
+
 use smallvec::SmallVec;
 
 use crate::value::wire::put_varint;
@@ -208,9 +210,39 @@ impl EntryChunk {
         last
     }
 
+    /// Passes the entries from `at` on that are smaller than a key and have no more in common with it than the one before:
+    /// `matched` bytes, behind which the key has `next`. Returns their end and their number.
+    ///
+    /// Most entries that a search passes are such ones, so this loop is what it costs.
+    #[inline]
+    fn pass(&self, mut at: usize, matched: usize, next: u8) -> (usize, usize) {
+        let mut passed = 0;
+        // Of an empty string, which is smaller than a key that has a next byte, `first` is a byte 0 behind it.
+        while let Some(&[shared, len, first]) = self.bytes.get(at..at + 3) {
+            let is_smaller = match usize::from(shared).cmp(&matched) {
+                Ordering::Greater => true,
+                Ordering::Equal => first < next,
+                Ordering::Less => false,
+            };
+            if (shared | len) >= 0x80 || !is_smaller {
+                break;
+            }
+            at += 2 + usize::from(len);
+            passed += 1;
+        }
+        (at, passed)
+    }
+
     fn locate(&self, key: &[u8]) -> Spot {
         let (mut at, mut nth, mut matched) = (0, 0, 0);
         while at < self.bytes.len() {
+            if let Some(next) = key.get(matched) {
+                let (end, passed) = self.pass(at, matched, *next);
+                (at, nth) = (end, nth + passed);
+                if at == self.bytes.len() {
+                    break;
+                }
+            }
             let entry = self.entry(at);
             // An entry that shares more with the one before than `key` does is smaller for the same reason.
             if entry.shared <= matched {

@@ -50,9 +50,9 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// No entries yet, in these indexes.
-    pub fn new(of: IndexMask, fingerprint: u64) -> Entries {
-        Entries { of, fingerprint, ..Entries::default() }
+    /// No entries yet, in these indexes, and room for this many bytes of them.
+    pub fn new(of: IndexMask, fingerprint: u64, capacity: usize) -> Entries {
+        Entries { of, fingerprint, bytes: Vec::with_capacity(capacity), values: 0 }
     }
 
     /// Adds a key, which `put` appends. Keys are added in the order of indexes and keys.
@@ -151,7 +151,7 @@ mod tests {
         let lengths = [0, 1, 127, 128, 129, 16_383, 16_384];
         let keys: Vec<(u8, Vec<u8>)> =
             lengths.iter().enumerate().map(|(nth, len)| (nth as u8, vec![7; *len])).collect();
-        let mut entries = Entries::new(IndexMask::ALL, 0);
+        let mut entries = Entries::new(IndexMask::ALL, 0, 9);
         for (index, key) in &keys {
             entries.push_with(*index, |out| out.extend_from_slice(key));
         }

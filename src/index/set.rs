@@ -24,6 +24,11 @@ const NAMES: AllowedNames =
 pub const EVALUATION: ExprLimits =
     ExprLimits { steps: ExprLimits::DEFAULT.steps, ..ExprLimits::NONE };
 
+/// About the bytes of a value in an entry.
+const PART_BYTES: usize = 16;
+/// The bytes in front of an entry.
+const ENTRY_HEAD_BYTES: usize = 2;
+
 /// All indexes of a definition.
 #[derive(Debug)]
 pub struct IndexSet {
@@ -132,7 +137,9 @@ impl IndexSet {
         document: View<'_>,
         allowance: Option<&Allowance<'_>>,
     ) -> Entries {
-        let mut entries = Entries::new(of, self.fingerprint);
+        // Numbers and short strings fit, so that the buffer is allocated once.
+        let room = |(_, index): (u8, &Index)| ENTRY_HEAD_BYTES + index.parts.len() * PART_BYTES;
+        let mut entries = Entries::new(of, self.fingerprint, self.of(of).map(room).sum());
         let scope = Scope { this: Some(document), allowance, ..Scope::EMPTY };
         for (number, index) in self.of(of) {
             index.add(number, document, &scope, &mut entries);
