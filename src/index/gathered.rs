@@ -1,7 +1,7 @@
 //! Documents that are gathered, to build the trees of a table at once by sorting.
 //!
 //! Entries are sorted where they are in the records of their documents, eight bytes at a time, which are copied beside each
-//! of them: a comparison reads no record, and nothing is copied before a tree is written.
+//! of them: sorting reads a record once for eight bytes, and nothing is copied before a tree is written.
 
 use super::entries::{Entries, EntriesIter};
 use super::key::NAME_TAG;
@@ -9,11 +9,13 @@ use super::records::{entries_of, name_of, record};
 use super::tree::{EntryTree, TreeBuilder};
 
 /// Fewer entries with the same bytes are compared whole.
-const RUN_MIN: usize = 20;
+const RUN_MIN: usize = 4;
 /// Entries with so many bytes in common are compared whole.
 const DEPTH_MAX: usize = 1024;
 /// The bytes that are compared at once.
 const HEAD_BYTES: usize = size_of::<u64>();
+/// Fewer entries are compared, more are distributed by each byte of their heads.
+const DISTRIBUTED_MIN: usize = 512;
 
 /// The records of documents with different names.
 #[derive(Default)]
@@ -73,23 +75,58 @@ impl Gathered {
 }
 
 fn tree(mut items: Vec<Item<'_>>) -> EntryTree {
-    sort(&mut items, 0);
+    let mut spare = items.clone();
+    sort(&mut items, &mut spare, 0);
+    drop(spare);
     let mut tree = TreeBuilder::default();
     items.iter().for_each(|item| tree.push(item.pieces()));
     tree.finish()
 }
 
-/// Sorts items that have their first `depth` bytes in common.
-fn sort(items: &mut [Item<'_>], depth: usize) {
+/// Sorts items that have their first `depth` bytes in common. `spare` has the same length.
+fn sort<'r>(items: &mut [Item<'r>], spare: &mut [Item<'r>], depth: usize) {
     if items.len() < RUN_MIN || depth > DEPTH_MAX {
-        return items.sort_unstable_by(|a, b| a.bytes().cmp(b.bytes()));
+        // No key is the beginning of another one, so pieces compare as what they make in a row.
+        return items.sort_unstable_by(|a, b| a.pieces().cmp(&b.pieces()));
     }
     items.iter_mut().for_each(|item| item.head = item.head_at(depth));
-    items.sort_unstable_by_key(|item| item.head);
+    match items.len() {
+        ..DISTRIBUTED_MIN => items.sort_unstable_by_key(|item| item.head),
+        _ => distribute(items, spare),
+    }
     for run in items.chunk_by_mut(|a, b| a.head == b.head) {
         if run.len() > 1 {
-            sort(run, depth + HEAD_BYTES);
+            let len = run.len();
+            sort(run, &mut spare[..len], depth + HEAD_BYTES);
         }
+    }
+}
+
+/// Sorts items by their heads: by each byte in turn, the last one first. A byte that all have in common costs nothing.
+fn distribute<'r>(items: &mut [Item<'r>], spare: &mut [Item<'r>]) {
+    let byte = |item: &Item<'_>, nth: usize| usize::from((item.head >> (8 * nth)) as u8);
+    let mut starts = [[0_usize; 256]; HEAD_BYTES];
+    for item in &*items {
+        starts.iter_mut().enumerate().for_each(|(nth, counts)| counts[byte(item, nth)] += 1);
+    }
+    let (mut from, mut to) = (items, spare);
+    let mut is_elsewhere = false;
+    for (nth, starts) in starts.iter_mut().enumerate() {
+        if starts[byte(&from[0], nth)] == from.len() {
+            continue;
+        }
+        let mut before = 0;
+        starts.iter_mut().for_each(|start| before += std::mem::replace(start, before));
+        for item in &*from {
+            let start = &mut starts[byte(item, nth)];
+            to[*start] = *item;
+            *start += 1;
+        }
+        std::mem::swap(&mut from, &mut to);
+        is_elsewhere = !is_elsewhere;
+    }
+    if is_elsewhere {
+        to.copy_from_slice(from);
     }
 }
 
@@ -104,11 +141,6 @@ impl<'r> Item<'r> {
                 [entries.next().expect("an entry is there").1, name]
             }
         }
-    }
-
-    fn bytes(&self) -> impl Iterator<Item = &'r u8> {
-        let [key, name] = self.pieces();
-        key.iter().chain(name)
     }
 
     /// Bytes from `depth` on, and zeros behind the last one: of different heads the smaller one is that of the smaller
@@ -169,6 +201,23 @@ mod tests {
             prop_assert_eq!(all(&gathered.names()), tagged);
             prop_assert_eq!(gathered.count(), names.len());
         }
+    }
+
+    #[test]
+    fn many_documents_are_sorted() {
+        let mut gathered = Gathered::default();
+        let key =
+            |nth: u32| vec![5, (nth.wrapping_mul(2_654_435_761) >> 20) as u8, (nth % 3) as u8];
+        let name = |nth: u32| format!("order:{}", nth.wrapping_mul(40_503) % 5000).into_bytes();
+        (0..5000).for_each(|nth| gathered.add(&name(nth), &Entries::of_keys(&[(0, key(nth))])));
+        let mut expected: Vec<Vec<u8>> =
+            (0..5000).map(|nth| [key(nth), name(nth)].concat()).collect();
+        expected.sort();
+        assert_eq!(all(&gathered.tree(0)), expected);
+        let mut names: Vec<Vec<u8>> =
+            (0..5000).map(|nth| [vec![NAME_TAG], name(nth)].concat()).collect();
+        names.sort();
+        assert_eq!(all(&gathered.names()), names);
     }
 
     #[test]

@@ -312,7 +312,7 @@ impl Part {
     }
 
     fn of_path(path: Singular<'static>, many: bool) -> Part {
-        Part { subject: Some(subject(&path)), reader: PartReader::Path(path), many }
+        Part { subject: Some(subject(&path)), reader: PartReader::Path(path.into_kept()), many }
     }
 
     /// Appends the value of this part, which is one.
