@@ -111,14 +111,16 @@ impl<'f, 'a> Frame<'f, 'a> {
         }
     }
 
-    /// The site of an existing value.
+    /// The site of an existing value, one of several: the way to it is kept for the next one, until
+    /// [`Editor::end_ways`].
     pub fn site_at(&mut self, place: Place) -> Site<'_, 'a> {
+        let number = self.editor.go_to(&place).as_number();
         Site {
             editor: self.editor,
             around: self.around,
             allowance: self.allowance,
             spot: SiteTarget::Present(place),
-            number: None,
+            number,
             way: None,
         }
     }

@@ -392,5 +392,6 @@ fn at_places(
         let reply = run(&mut frame.site_at(places[nth].clone()), args)?;
         replies[nth] = if counted { reply.within(frame.allowance)? } else { reply };
     }
+    frame.editor.end_ways();
     Ok(replies)
 }

@@ -3,8 +3,8 @@
 use smallvec::SmallVec;
 
 use super::pack::{
-    ARRAY, HEADER_BYTES, LEAF_BYTES_MAX, OBJECT, PackedBody, name_len, node_len, set_header,
-    u16_at, view,
+    ARRAY, HEADER_BYTES, LEAF_BYTES_MAX, OBJECT, PackedBody, PackedName, name_at, name_len,
+    node_len, set_header, u16_at, view,
 };
 use super::view::View;
 
@@ -60,6 +60,44 @@ pub struct Steps<'s> {
     /// The children that stand before the leaf's own in the container the leaf is a run of.
     pub before: u32,
     pub rest: &'s [u32],
+    /// Where children on the way begin, as far as it is known: of the leaf's own container, and of those inside it on
+    /// the way.
+    pub known: &'s [ChildStarts],
+}
+
+impl<'s> Steps<'s> {
+    /// Steps inside a leaf that is no run.
+    pub fn inside(rest: &'s [u32]) -> Steps<'s> {
+        Steps { before: 0, rest, known: &[] }
+    }
+}
+
+/// Where the first children of a container inside a leaf begin. Children have different lengths: without it, each is
+/// found from the first one on.
+#[derive(Default)]
+pub struct ChildStarts {
+    /// Where the tag of the container stands.
+    header: u16,
+    /// Of a member, where its name begins.
+    starts: Vec<u16>,
+}
+
+impl ChildStarts {
+    /// Begins with a container, none of whose children is known.
+    pub fn begin(&mut self, header: usize) {
+        self.header = header as u16;
+        self.starts.clear();
+    }
+
+    /// Forgets the children from `position` on.
+    pub fn truncate(&mut self, position: usize) {
+        self.starts.truncate(position);
+    }
+
+    #[inline]
+    fn get(&self, position: usize) -> Option<usize> {
+        self.starts.get(position).map(|start| usize::from(*start))
+    }
 }
 
 /// One change in a leaf: `bytes` take the place of `start..end`, and the count of the innermost container
@@ -218,28 +256,97 @@ impl<'a> LeafRef<'a> {
         view(self.0, node.value)
     }
 
+    /// The view of the node that begins at `value`.
+    #[inline]
+    pub fn view_from(self, value: usize) -> View<'a> {
+        view(self.0, value)
+    }
+
     /// Finds the node at a place inside this leaf. The place exists.
     #[inline]
     pub fn locate(self, steps: Steps<'_>) -> NodeRange {
         let mut spot = NodeRange { headers: SmallVec::new(), start: 0, value: 0, end: 0 };
         let mut before = steps.before;
-        for step in steps.rest {
-            let step = *step - std::mem::take(&mut before);
+        for (nth, step) in steps.rest.iter().enumerate() {
+            let step = (*step - std::mem::take(&mut before)) as usize;
             let header = spot.value;
-            let body = PackedBody::at(self.0, header);
-            assert!((step as usize) < body.len(), "a place names a node that is there");
-            let inside = header + HEADER_BYTES;
+            assert!(
+                step < PackedBody::at(self.0, header).len(),
+                "a place names a node that is there"
+            );
             spot.headers.push(header as u16);
-            if self.0[header] == ARRAY {
-                spot.start = inside + body.item_offset(step as usize);
-                spot.value = spot.start;
-            } else {
-                spot.start = inside + body.member_offset(step as usize);
-                spot.value = spot.start + name_len(self.0, spot.start);
-            }
+            spot.start = self.child_start(header, step, steps.known.get(nth));
+            spot.value = self.value_of_child(header, spot.start);
         }
         spot.end = spot.value + node_len(self.0, spot.value);
         spot
+    }
+
+    /// Where the child at `position` of the container at `header` begins; behind the last one where there is none.
+    #[inline]
+    fn child_start(self, header: usize, position: usize, known: Option<&ChildStarts>) -> usize {
+        let body = PackedBody::at(self.0, header);
+        let inside = header + HEADER_BYTES;
+        let by_walking = || match self.0[header] {
+            ARRAY => inside + body.item_offset(position),
+            _ => inside + body.member_offset(position),
+        };
+        let Some(start) = known.and_then(|known| known.get(position)) else {
+            return if position == body.len() { inside + body.bytes().len() } else { by_walking() };
+        };
+        debug_assert_eq!(start, by_walking(), "what is known of the way is true");
+        start
+    }
+
+    /// Where the value of the child that begins at `start` of the container at `header` begins.
+    #[inline]
+    fn value_of_child(self, header: usize, start: usize) -> usize {
+        if self.0[header] == ARRAY { start } else { start + name_len(self.0, start) }
+    }
+
+    /// Goes on from a container to its child at `position`, from the last one known on, which the starts of all on the
+    /// way are added to. Gives where the child's value begins.
+    pub fn pass(self, known: &mut ChildStarts, position: usize) -> usize {
+        let header = usize::from(known.header);
+        let body = PackedBody::at(self.0, header);
+        assert!(position < body.len(), "a place names a node that is there");
+        let mut next = match known.starts.last() {
+            None => header + HEADER_BYTES,
+            Some(last) if known.starts.len() <= position => {
+                self.child_end(header, usize::from(*last))
+            }
+            Some(_) => 0,
+        };
+        while known.starts.len() <= position {
+            known.starts.push(next as u16);
+            next = self.child_end(header, next);
+        }
+        self.value_of_child(header, known.starts[position].into())
+    }
+
+    #[inline]
+    fn child_end(self, header: usize, start: usize) -> usize {
+        let value = self.value_of_child(header, start);
+        value + node_len(self.0, value)
+    }
+
+    /// The name of the child at `position` of a container, if it is a member, and its value. None where it is not
+    /// known where the child begins.
+    #[inline]
+    pub fn known_child(
+        self,
+        known: &ChildStarts,
+        position: usize,
+    ) -> Option<(Option<PackedName<'a>>, View<'a>)> {
+        let (header, start) = (usize::from(known.header), known.get(position)?);
+        debug_assert_eq!(start, self.child_start(header, position, None), "what is known is true");
+        Some(match self.0[header] {
+            ARRAY => (None, view(self.0, start)),
+            _ => {
+                let (name, value) = name_at(self.0, start);
+                (Some(name), view(self.0, value))
+            }
+        })
     }
 
     /// The gap before the child at `position` of the container at `steps`; behind the last when
@@ -247,15 +354,9 @@ impl<'a> LeafRef<'a> {
     pub fn locate_gap(self, steps: Steps<'_>, position: usize) -> NodeRange {
         let mut spot = self.locate(steps);
         let header = spot.value;
-        let body = PackedBody::at(self.0, header);
-        assert!(position <= body.len(), "a gap is inside its container");
+        assert!(position <= PackedBody::at(self.0, header).len(), "a gap is inside its container");
         spot.headers.push(header as u16);
-        let offset = if self.0[header] == ARRAY {
-            body.item_offset(position)
-        } else {
-            body.member_offset(position)
-        };
-        spot.start = header + HEADER_BYTES + offset;
+        spot.start = self.child_start(header, position, steps.known.get(steps.rest.len()));
         spot.value = spot.start;
         spot.end = spot.start;
         spot

@@ -120,6 +120,11 @@ impl Root {
     }
 
     /// The value where it is not in the tail.
+    pub(super) fn own(&self) -> Option<&Value> {
+        self.own.as_ref()
+    }
+
+    /// As [`Root::own`].
     pub(super) fn own_mut(&mut self) -> Option<&mut Value> {
         self.own.as_mut()
     }

@@ -60,6 +60,61 @@ pub(super) fn add(all: &mut List<'_>) {
         || vec![numbers()],
         || repeated(&["INCR", "$[*]", "1"], MANY),
     );
+    // As many as one piece of memory holds: each has others in front of it.
+    all.worst(
+        "INCR of every element of a packed array",
+        || vec![objects("5", 1000)],
+        || repeated(&["INCR", "$[*]", "1"], MANY),
+    );
+    all.worst(
+        "INCR of every element of a large array",
+        || vec![objects("5", 100_000 / scale)],
+        || repeated(&["INCR", "$[*]", "1"], MANY),
+    );
+    all.worst(
+        "INCR of every member of a packed object",
+        || vec![set("k", members(200, "5"))],
+        || repeated(&["INCR", "$.*", "1"], MANY),
+    );
+    all.worst(
+        "INCR of every member of a large object",
+        || vec![set("k", members(50_000 / scale, "5"))],
+        || repeated(&["INCR", "$.*", "1"], MANY),
+    );
+    all.worst(
+        "INCR in every element",
+        || vec![objects(r#"{"n":5}"#, 100_000 / scale)],
+        || repeated(&["INCR", "$[*].n", "1"], MANY),
+    );
+    all.worst(
+        "INCR of every element of every element",
+        || vec![objects("[5,5,5,5,5,5,5,5]", 10_000 / scale)],
+        || repeated(&["INCR", "$[*][*]", "1"], MANY),
+    );
+    all.worst(
+        "SET of every element to another length",
+        || vec![objects("5", 100_000 / scale)],
+        || {
+            let mut command = words("MODEL.FIELDOP k");
+            (0..MANY / 2).for_each(|_| command.extend(words(r#"SET $[*] 70000 SET $[*] "a""#)));
+            command
+        },
+    );
+    all.worst(
+        "APPEND to every element",
+        || vec![objects("[]", 100_000 / scale)],
+        || repeated(&["APPEND", "$[*]", "[1]"], MANY),
+    );
+    all.worst(
+        "STRAPPEND to every element",
+        || vec![objects(r#""a""#, 100_000 / scale)],
+        || repeated(&["STRAPPEND", "$[*]", r#""b""#], MANY),
+    );
+    all.worst(
+        "TOGGLE of every element",
+        || vec![objects("true", 100_000 / scale)],
+        || repeated(&["TOGGLE", "$[*]"], MANY),
+    );
     all.worst(
         "SET of every element to a large value",
         || vec![objects("1", 60_000 / scale)],

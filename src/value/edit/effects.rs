@@ -3,9 +3,10 @@
 //! Effects may be corrupt: everything is checked against the document it is applied to.
 
 use super::Editor;
+use super::kept_way::WayTo;
 use crate::budget::weight;
 use crate::error::Result;
-use crate::value::{Place, Root, View, wire};
+use crate::value::{Place, Root, Text, View, wire};
 
 /// Tags of effects: tag, path, operands.
 pub(super) mod effect {
@@ -35,17 +36,21 @@ impl Editor<'_> {
     /// Repeats changes recorded in portable form elsewhere. What does not fit this document is an
     /// error; those before it are still there to be rolled back.
     pub fn apply_effects(&mut self, bytes: &[u8]) -> Result<()> {
+        // Those of one operator at many places are close to each other.
+        const MANY_BYTES: usize = 256;
+        let many = bytes.len() > MANY_BYTES;
         let mut reader = wire::Reader::new(bytes);
         while !reader.is_empty() {
-            self.apply_effect(&mut reader)?;
+            self.apply_effect(&mut reader, many)?;
         }
+        self.end_ways();
         Ok(())
     }
 
     /// A client's own effects are paid for as the operators that write them are.
-    fn apply_effect(&mut self, reader: &mut wire::Reader<'_>) -> Result<()> {
+    fn apply_effect(&mut self, reader: &mut wire::Reader<'_>, many: bool) -> Result<()> {
         let tag = reader.byte()?;
-        let place = self.read_path(reader)?;
+        let place = self.read_path(reader, many)?;
         self.spend(weight::PLACE + place.len() as u64 * weight::MEMBER)?;
         let array_len = self.at(&place).as_array().map(|array| array.len());
         let object = self.at(&place).as_object();
@@ -76,14 +81,14 @@ impl Editor<'_> {
             }
             (effect::REMOVE_EACH, Some(len), _) => self.repeat_removals(&place, len, reader),
             (effect::EXCHANGE, _, _) => {
-                let other = self.read_path(reader)?;
+                let other = self.read_path(reader, many)?;
                 if place.starts_with(&other) || other.starts_with(&place) {
                     return Err(wire::corrupt("a value is exchanged with a part of itself"));
                 }
                 self.exchange(&place, &other).map(drop)
             }
             (effect::LIFT, _, _) => {
-                let from = self.read_path(reader)?;
+                let from = self.read_path(reader, many)?;
                 if from.len() <= place.len() || !from.starts_with(&place) {
                     return Err(wire::corrupt("a value is lifted from outside of its new place"));
                 }
@@ -136,7 +141,8 @@ impl Editor<'_> {
         self.allowance().map_or(Ok(()), |allowance| allowance.shift(index, len))
     }
 
-    fn read_path(&self, reader: &mut wire::Reader<'_>) -> Result<Place> {
+    /// `many`: of many places, which are gone to one after the other.
+    fn read_path(&mut self, reader: &mut wire::Reader<'_>, many: bool) -> Result<Place> {
         let mut view = self.view();
         let mut place = Place::new();
         for _ in 0..reader.count()? {
@@ -144,41 +150,60 @@ impl Editor<'_> {
                 (effect::NAME, View::Object(object)) => object.find(reader.text()?),
                 (effect::INDEX, View::Array(array)) => {
                     let index = reader.varint()?;
-                    u32::try_from(index)
-                        .ok()
-                        .and_then(|at| array.get(at as usize).map(|item| (at, item)))
+                    let index = u32::try_from(index).ok().filter(|at| (*at as usize) < array.len());
+                    // A way that is kept leads to the element faster.
+                    index.and_then(|at| match many {
+                        true => Some((at, view)),
+                        false => array.get(at as usize).map(|item| (at, item)),
+                    })
                 }
                 _ => None,
             };
             let (position, child) =
                 step.ok_or_else(|| wire::corrupt("a path does not fit the document"))?;
             place.push(position);
-            view = child;
+            view = if many { self.go_to(&place) } else { child };
         }
         Ok(place)
     }
 }
 
-/// Begins an effect: its tag, and the path in names and indexes. Gives what is at the place.
-pub(super) fn spell<'v>(root: &'v Root, tag: u8, place: &[u32], out: &mut Vec<u8>) -> View<'v> {
+/// Begins an effect: its tag, and the path in names and indexes.
+pub(super) fn spell(root: &Root, tag: u8, to: WayTo<'_>, out: &mut Vec<u8>) {
     out.push(tag);
-    spell_path(root, place, out)
+    spell_path(root, to, out);
 }
 
-/// Writes a path in names and indexes. Gives what is at the place.
-pub(super) fn spell_path<'v>(root: &'v Root, place: &[u32], out: &mut Vec<u8>) -> View<'v> {
-    wire::put_varint(place.len() as u64, out);
-    place.iter().fold(root.view(), |view, position| match view {
-        View::Object(object) => {
-            let (name, value) = object.member(*position).expect("the place exists");
-            out.push(effect::NAME);
-            wire::put_text(name.as_bytes(), out);
-            value
-        }
-        other => {
-            out.push(effect::INDEX);
-            wire::put_varint((*position).into(), out);
-            other.child(*position).expect("the place exists")
-        }
-    })
+/// Writes a path in names and indexes.
+pub(super) fn spell_path(root: &Root, to: WayTo<'_>, out: &mut Vec<u8>) {
+    wire::put_varint(to.place.len() as u64, out);
+    let kept = to.kept.and_then(|kept| kept.known_way(root, to.place));
+    let (mut view, last) = (root.view(), to.place.len().wrapping_sub(1));
+    for (nth, position) in to.place.iter().enumerate() {
+        let known = kept.as_ref().and_then(|kept| kept.child(nth, *position));
+        view = match (view, known) {
+            (_, Some((Some(name), value))) => spell_name(name.text(), value, out),
+            (View::Object(object), None) => {
+                let (name, value) = object.member(*position).expect("the place exists");
+                spell_name(name, value, out)
+            }
+            (array, known) => {
+                out.push(effect::INDEX);
+                wire::put_varint((*position).into(), out);
+                // Elements are found from the first one on: the last one need not be read.
+                match known {
+                    Some((_, value)) => value,
+                    None if nth == last => return,
+                    None => array.child(*position).expect("the place exists"),
+                }
+            }
+        };
+    }
+}
+
+#[inline]
+fn spell_name<'v>(name: Text<'_>, value: View<'v>, out: &mut Vec<u8>) -> View<'v> {
+    out.push(effect::NAME);
+    wire::put_text(name.as_bytes(), out);
+    value
 }

@@ -33,6 +33,7 @@ impl Editor<'_> {
         self.touch(a, None)?;
         self.touch(b, None)?;
         self.record_two(effect::EXCHANGE, a, b)?;
+        self.kept_way = None;
         exchange(self.root, a, b);
         self.note(|changes| {
             changes.value(a);
@@ -63,8 +64,9 @@ impl Editor<'_> {
         );
         self.touch(to, None)?;
         self.record_two(effect::LIFT, to, from)?;
-        let lifted = swap(self.root, from, Value::NULL);
-        let old = swap(self.root, to, lifted);
+        self.kept_way = None;
+        let lifted = swap(self.root, from.into(), Value::NULL);
+        let old = swap(self.root, to.into(), lifted);
         let growth = PLACEHOLDER_BYTES as i64 - old.view().size() as i64;
         self.note(|changes| changes.value(to));
         let work = old.view().work();
@@ -93,21 +95,21 @@ impl Editor<'_> {
             return Ok(());
         }
         let start = self.journal.effects.len();
-        spell(self.root, tag, first, &mut self.journal.effects);
-        super::effects::spell_path(self.root, second, &mut self.journal.effects);
+        spell(self.root, tag, first.into(), &mut self.journal.effects);
+        super::effects::spell_path(self.root, second.into(), &mut self.journal.effects);
         check_effects(&self.limits, &mut self.journal.effects, start)
     }
 }
 
 /// Exchanges the values at two places, neither of which is inside the other.
 pub(super) fn exchange(root: &mut Root, a: &[u32], b: &[u32]) {
-    let at_a = swap(root, a, Value::NULL);
-    let at_b = swap(root, b, at_a);
-    swap(root, a, at_b);
+    let at_a = swap(root, a.into(), Value::NULL);
+    let at_b = swap(root, b.into(), at_a);
+    swap(root, a.into(), at_b);
 }
 
 /// Undoes [`Editor::lift`].
 pub(super) fn lower(root: &mut Root, from: &[u32], to: &[u32], old: Value) {
-    let lifted = swap(root, to, old);
-    swap(root, from, lifted);
+    let lifted = swap(root, to.into(), old);
+    swap(root, from.into(), lifted);
 }

@@ -11,6 +11,8 @@
 mod changes;
 mod effects;
 mod exchange;
+mod kept_way;
+mod leaf_site;
 mod net;
 mod place;
 mod watch;
@@ -21,6 +23,7 @@ pub use self::exchange::Relaxed;
 pub use self::watch::{Seen, Watch, WatchPaths};
 
 use self::effects::{effect, spell};
+use self::kept_way::{KeptWay, WayTo};
 use self::place::{
     FoundValue, WalkEnd, push_member, put_array, put_each_back, put_items, restore_member, swap,
     swap_counting, take_each, take_items, take_member, try_walk,
@@ -179,6 +182,8 @@ pub struct Editor<'a> {
     watch: Option<Box<Watch>>,
     /// The budget that pays for changes; `None` where changes are free.
     allowance: Option<&'a Allowance<'a>>,
+    /// The way to the last place gone to; none where one place has nothing to do with the next one.
+    kept_way: Option<Box<KeptWay>>,
 }
 
 impl<'a> Editor<'a> {
@@ -200,6 +205,7 @@ impl<'a> Editor<'a> {
             tracks: false,
             watch: None,
             allowance: None,
+            kept_way: None,
         }
     }
 
@@ -309,8 +315,37 @@ impl<'a> Editor<'a> {
     }
 
     /// The value at a place that exists.
+    #[inline]
     pub fn at(&self, place: &[u32]) -> View<'_> {
-        self.root.view().at(place).expect("the place exists")
+        match &self.kept_way {
+            None => self.root.view().at(place).expect("the place exists"),
+            Some(kept) => self.at_near(kept, place),
+        }
+    }
+
+    fn at_near(&self, kept: &KeptWay, place: &[u32]) -> View<'_> {
+        let known = kept.known_way(self.root, place).and_then(|known| known.view(place));
+        known.or_else(|| self.root.view().at(place)).expect("the place exists")
+    }
+
+    /// As [`Editor::at`], of one of many places that are gone to one after the other, close to each other and best from
+    /// the back to the front: the way is kept for the next one, until [`Editor::end_ways`].
+    pub fn go_to(&mut self, place: &[u32]) -> View<'_> {
+        self.kept_way.get_or_insert_default().go(self.root, place)
+    }
+
+    /// No more places are gone to that are close to the last one.
+    pub fn end_ways(&mut self) {
+        self.kept_way = None;
+    }
+
+    /// Forgets what a change moved on the way that is kept: a change of the value at `place`, or, in the container there,
+    /// of the children from `child` on.
+    #[inline]
+    fn cut_way(&mut self, place: &[u32], child: Option<u32>) {
+        if let Some(kept) = &mut self.kept_way {
+            kept.cut(place, child);
+        }
     }
 
     pub fn limits(&self) -> &Limits {
@@ -355,10 +390,12 @@ impl<'a> Editor<'a> {
         // The recorded effect is taken back where nothing is to be done.
         let start = self.journal.effects.len();
         if self.effects == Effects::Recorded {
-            spell(self.root, effect::REPLACE, place, &mut self.journal.effects);
+            let to = WayTo { place, kept: self.kept_way.as_deref() };
+            spell(self.root, effect::REPLACE, to, &mut self.journal.effects);
         }
         // The place is looked up once: to read what is there, and to replace it.
-        let mut found = FoundValue::on_way(self.root, place, way);
+        let to = WayTo { place, kept: self.kept_way.as_deref() };
+        let mut found = FoundValue::on_way(self.root, to, way);
         let old = found.view();
         let mut work = 0;
         if old.identical_counting(new.value.view(), &mut work) {
@@ -379,7 +416,7 @@ impl<'a> Editor<'a> {
                 self.journal.effects.truncate(start);
                 return Err(refusal);
             }
-            found = FoundValue::at(self.root, place);
+            found = FoundValue::at(self.root, WayTo { place, kept: self.kept_way.as_deref() });
         }
         if self.effects == Effects::Recorded {
             wire::put_value(new.value.view(), &mut self.journal.effects);
@@ -393,8 +430,12 @@ impl<'a> Editor<'a> {
         }
         let (old, unpacked) = match found.replace(new.value) {
             Ok(old) => (old, 0),
-            Err(new) => swap_counting(self.root, place, new),
+            Err(new) => {
+                let to = WayTo { place, kept: self.kept_way.as_deref() };
+                swap_counting(self.root, to, new)
+            }
         };
+        self.cut_way(place, None);
         work += old.view().work();
         self.note(|changes| changes.value(place));
         self.push(Undo::Replace { place: Place::from_slice(place), old }, growth);
@@ -424,7 +465,9 @@ impl<'a> Editor<'a> {
         })?;
         self.journal.put_in += new.size;
         let work = new.value.view().work() + name.len() as u64 / weight::TEXT_BYTES;
-        let (position, unpacked) = push_member(self.root, place, name, new.value);
+        let to = WayTo { place, kept: self.kept_way.as_deref() };
+        let (position, unpacked) = push_member(self.root, to, name, new.value);
+        self.cut_way(place, Some(position));
         self.note(|changes| changes.inserted(place, position, 1));
         self.push(Undo::Insert { place: place.into(), position, count: 1 }, growth);
         self.pay_change(work, unpacked)?;
@@ -439,7 +482,9 @@ impl<'a> Editor<'a> {
         let growth = -((text_size((&*name).into()) + value.size()) as i64);
         self.touch(place, Some(&name))?;
         self.record(effect::REMOVE_MEMBER, place, |out| wire::put_text(name.as_bytes(), out))?;
-        let (old, has_holes) = take_member(self.root, place, position);
+        let to = WayTo { place, kept: self.kept_way.as_deref() };
+        let (old, has_holes) = take_member(self.root, to, position);
+        self.cut_way(place, Some(position));
         if has_holes {
             self.journal.holes.push(place.into());
         }
@@ -494,11 +539,13 @@ impl<'a> Editor<'a> {
             new.put(out);
         })?;
         self.journal.put_in += size;
+        let to = WayTo { place, kept: self.kept_way.as_deref() };
         let unpacked = match new {
-            NewItems::Each(new) => put_items(self.root, place, index, new),
-            NewItems::Array(new) => put_array(self.root, place, index, new),
+            NewItems::Each(new) => put_items(self.root, to, index, new),
+            NewItems::Array(new) => put_array(self.root, to, index, new),
         };
         let (position, count) = (index as u32, count as u32);
+        self.cut_way(place, Some(position));
         self.note(|changes| changes.inserted(place, position, count));
         self.push(Undo::Insert { place: place.into(), position, count }, growth);
         self.pay_change(work, unpacked)
@@ -514,7 +561,9 @@ impl<'a> Editor<'a> {
             wire::put_varint(index as u64, out);
             wire::put_varint(count as u64, out);
         })?;
-        let old = take_items(self.root, place, index, count);
+        let to = WayTo { place, kept: self.kept_way.as_deref() };
+        let old = take_items(self.root, to, index, count);
+        self.cut_way(place, Some(index as u32));
         let growth = -(old.iter().map(|item| item.size() as i64).sum::<i64>());
         self.note(|changes| changes.removed(place, index as u32, count as u32, true));
         let work = work_of(old.iter());
@@ -540,7 +589,9 @@ impl<'a> Editor<'a> {
                 next = position + 1;
             }
         })?;
-        let old = take_each(self.root, place, positions);
+        let to = WayTo { place, kept: self.kept_way.as_deref() };
+        let old = take_each(self.root, to, positions);
+        self.cut_way(place, Some(*first));
         let growth = -(old.iter().map(|item| item.size() as i64).sum::<i64>());
         self.note(|changes| changes.removed_each(place, positions));
         let work = work_of(old.iter());
@@ -561,27 +612,42 @@ impl<'a> Editor<'a> {
     /// Undoes everything since the journal was empty, and empties it. Dropping an editor that was
     /// not committed does the same: a refusal, or a panic, on the way leaves nothing behind.
     pub fn rollback(&mut self) {
+        // Places of many changes are close to each other, as they were when they were changed.
+        const FEW: usize = 4;
+        let many = self.journal.undo.len() > FEW;
+        let mut ways = KeptWay::default();
+        self.kept_way = None;
         while let Some(undo) = self.journal.undo.pop() {
-            match undo {
+            let undo = match undo {
                 Undo::Replace { place, old } => {
-                    swap(self.root, &place, old);
+                    if many {
+                        ways.go(self.root, &place);
+                    }
+                    swap(self.root, WayTo { place: &place, kept: Some(&ways) }, old);
+                    ways.cut(&place, None);
+                    continue;
                 }
+                other => other,
+            };
+            ways.clear();
+            match undo {
+                Undo::Replace { .. } => unreachable!("it was reverted"),
                 Undo::Insert { place, position, count } => match self.at(&place) {
                     View::Array(_) => {
-                        take_items(self.root, &place, position as usize, count as usize);
+                        take_items(self.root, (&place).into(), position as usize, count as usize);
                     }
                     _ => {
-                        take_member(self.root, &place, position);
+                        take_member(self.root, (&place).into(), position);
                     }
                 },
                 Undo::PutMemberBack { place, position, name, old } => {
-                    restore_member(self.root, &place, position, &name, old);
+                    restore_member(self.root, (&place).into(), position, &name, old);
                 }
                 Undo::PutEachBack { place, positions, old } => {
-                    put_each_back(self.root, &place, &positions, old);
+                    put_each_back(self.root, (&place).into(), &positions, old);
                 }
                 Undo::PutItemsBack { place, index, old } => {
-                    put_array(self.root, &place, index as usize, old);
+                    put_array(self.root, (&place).into(), index as usize, old);
                 }
                 Undo::Exchange { a, b } => exchange::exchange(self.root, &a, &b),
                 Undo::Lift { from, to, old } => exchange::lower(self.root, &from, &to, old),
@@ -613,7 +679,7 @@ impl<'a> Editor<'a> {
         let size = self.size();
         while let Some(place) = self.journal.holes.pop() {
             // The place may belong to another value by now, or to none: tidying any object is harmless.
-            let value = match try_walk(self.root, &place) {
+            let value = match try_walk(self.root, (&place).into()) {
                 Some(WalkEnd::Value(value)) => value,
                 Some(WalkEnd::One(runs, nth)) => runs.one_mut(nth),
                 _ => continue,
@@ -644,7 +710,8 @@ impl<'a> Editor<'a> {
             return Ok(());
         }
         let start = self.journal.effects.len();
-        spell(self.root, tag, place, &mut self.journal.effects);
+        let to = WayTo { place, kept: self.kept_way.as_deref() };
+        spell(self.root, tag, to, &mut self.journal.effects);
         operands(&mut self.journal.effects);
         check_effects(&self.limits, &mut self.journal.effects, start)
     }

@@ -3,6 +3,8 @@
 //! A leaf that has no room for a change is unpacked one level, and the walk goes on from there. Nothing
 //! here records anything: that is the editor's.
 
+use super::kept_way::WayTo;
+use super::leaf_site::LeafSite;
 use crate::value::Place;
 use crate::value::chunks::{ChildName, ChunkContent, Chunks, Packed, Runs};
 use crate::value::leaf::{LeafRef, NodeRange, PackedWay, Splice, Steps};
@@ -80,23 +82,26 @@ impl Home<'_> {
     }
 }
 
-pub(super) fn walk<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> WalkEnd<'v, 's> {
-    try_walk(root, place).expect("the place exists")
+pub(super) fn walk<'v, 's>(root: &'v mut Root, to: WayTo<'s>) -> WalkEnd<'v, 's> {
+    try_walk(root, to).expect("the place exists")
 }
 
 /// `None` where a step leads through something that has no children.
-pub(super) fn try_walk<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Option<WalkEnd<'v, 's>> {
+pub(super) fn try_walk<'v, 's>(root: &'v mut Root, to: WayTo<'s>) -> Option<WalkEnd<'v, 's>> {
     if root.leaf().is_some() {
-        return Some(match place {
+        let known = to.known(LeafSite::of_value(0));
+        return Some(match to.place {
             [] => WalkEnd::Tail(root),
-            rest => WalkEnd::Packed(Home::Tail(root), Steps { before: 0, rest }),
+            rest => WalkEnd::Packed(Home::Tail(root), Steps { before: 0, rest, known }),
         });
     }
     let mut value = root.own_mut().expect("what is not in the tail is a value");
-    let mut rest = place;
+    let mut rest = to.place;
     while let Some((position, deeper)) = rest.split_first() {
+        let steps = to.place.len() - rest.len();
         if matches!(value.0, Repr::Leaf(_)) {
-            return Some(WalkEnd::Packed(Home::Value(value), Steps { before: 0, rest }));
+            let known = to.known(LeafSite::of_value(steps));
+            return Some(WalkEnd::Packed(Home::Value(value), Steps { before: 0, rest, known }));
         }
         let at = *position as usize;
         let (runs, (nth, offset), is_run) = match &mut value.0 {
@@ -105,8 +110,9 @@ pub(super) fn try_walk<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Option<W
             _ => return None,
         };
         if is_run {
-            let before = position - offset as u32;
-            return Some(WalkEnd::Packed(Home::Run(runs, nth), Steps { before, rest }));
+            let site = LeafSite::of_run(steps, nth, *position, offset);
+            let (before, known) = (site.before, to.known(site));
+            return Some(WalkEnd::Packed(Home::Run(runs, nth), Steps { before, rest, known }));
         }
         if deeper.is_empty() {
             return Some(WalkEnd::One(runs, nth));
@@ -139,16 +145,17 @@ enum Container<'v, 's> {
     Packed(Home<'v>, Steps<'s>),
 }
 
-fn walk_container<'v, 's>(root: &'v mut Root, place: &'s [u32]) -> Container<'v, 's> {
-    const HERE: Steps<'static> = Steps { before: 0, rest: &[] };
-    let value = match walk(root, place) {
+fn walk_container<'v, 's>(root: &'v mut Root, to: WayTo<'s>) -> Container<'v, 's> {
+    let here =
+        || Steps { before: 0, rest: &[], known: to.known(LeafSite::of_value(to.place.len())) };
+    let value = match walk(root, to) {
         WalkEnd::Value(value) => value,
         WalkEnd::One(runs, nth) => runs.one_mut(nth),
-        WalkEnd::Tail(root) => return Container::Packed(Home::Tail(root), HERE),
+        WalkEnd::Tail(root) => return Container::Packed(Home::Tail(root), here()),
         WalkEnd::Packed(home, steps) => return Container::Packed(home, steps),
     };
     if matches!(value.0, Repr::Leaf(_)) {
-        return Container::Packed(Home::Value(value), HERE);
+        return Container::Packed(Home::Value(value), here());
     }
     match &mut value.0 {
         Repr::Array(array) => Container::Array(array),
@@ -168,8 +175,8 @@ pub(super) enum FoundValue<'v> {
 
 impl<'v> FoundValue<'v> {
     #[inline]
-    pub(super) fn at(root: &'v mut Root, place: &[u32]) -> FoundValue<'v> {
-        match walk(root, place) {
+    pub(super) fn at(root: &'v mut Root, to: WayTo<'_>) -> FoundValue<'v> {
+        match walk(root, to) {
             WalkEnd::Value(value) => FoundValue::Value(value),
             WalkEnd::Tail(root) => FoundValue::Tail(root),
             WalkEnd::One(runs, nth) => FoundValue::One(runs, nth),
@@ -184,18 +191,18 @@ impl<'v> FoundValue<'v> {
     #[inline]
     pub(super) fn on_way(
         root: &'v mut Root,
-        place: &[u32],
+        to: WayTo<'_>,
         way: Option<PackedWay>,
     ) -> FoundValue<'v> {
         let Some(node) = way.and_then(PackedWay::into_node) else {
-            return FoundValue::at(root, place);
+            return FoundValue::at(root, to);
         };
         let home = match root.leaf() {
             Some(_) => Home::Tail(root),
             None => Home::Value(root.own_mut().expect("what is not in the tail is a value")),
         };
         if cfg!(debug_assertions) {
-            let found = home.leaf().locate(Steps { before: 0, rest: place });
+            let found = home.leaf().locate(Steps::inside(to.place));
             assert_eq!((found.value, found.end), (node.value, node.end), "the way leads there");
             assert_eq!(found.headers, node.headers, "the way leads there");
         }
@@ -235,20 +242,20 @@ impl<'v> FoundValue<'v> {
 }
 
 /// Puts `new` at a place that exists and gives what was there.
-pub(super) fn swap(root: &mut Root, place: &[u32], new: Value) -> Value {
-    swap_counting(root, place, new).0
+pub(super) fn swap(root: &mut Root, to: WayTo<'_>, new: Value) -> Value {
+    swap_counting(root, to, new).0
 }
 
 /// As [`swap`]; gives the number of leaves unpacked, too.
-pub(super) fn swap_counting(root: &mut Root, place: &[u32], mut new: Value) -> (Value, u64) {
+pub(super) fn swap_counting(root: &mut Root, to: WayTo<'_>, mut new: Value) -> (Value, u64) {
     let mut unpacked = 0;
     loop {
-        match FoundValue::at(root, place).replace(new) {
+        match FoundValue::at(root, to).replace(new) {
             Ok(old) => return (old, unpacked),
             Err(unfit) => new = unfit,
         }
         unpacked += 1;
-        let WalkEnd::Packed(home, steps) = walk(root, place) else {
+        let WalkEnd::Packed(home, steps) = walk(root, to) else {
             unreachable!("only a leaf can be too small")
         };
         home.make_room(steps, Packed::new(&new).is_none());
@@ -256,8 +263,8 @@ pub(super) fn swap_counting(root: &mut Root, place: &[u32], mut new: Value) -> (
 }
 
 /// Appends a member to the object at `place`; gives its position, and the number of leaves unpacked.
-pub(super) fn push_member(root: &mut Root, place: &[u32], name: &str, new: Value) -> (u32, u64) {
-    let position = match walk_container(root, place) {
+pub(super) fn push_member(root: &mut Root, to: WayTo<'_>, name: &str, new: Value) -> (u32, u64) {
+    let position = match walk_container(root, to) {
         Container::Object(object) => return (object.push(name, new), 0),
         Container::Array(_) => unreachable!("members are added to objects"),
         Container::Packed(home, steps) => {
@@ -265,7 +272,7 @@ pub(super) fn push_member(root: &mut Root, place: &[u32], name: &str, new: Value
                 as u32
         }
     };
-    let unpacked = restore_member(root, place, position, name, new);
+    let unpacked = restore_member(root, to, position, name, new);
     (position, unpacked)
 }
 
@@ -273,14 +280,14 @@ pub(super) fn push_member(root: &mut Root, place: &[u32], name: &str, new: Value
 /// unpacked.
 pub(super) fn restore_member(
     root: &mut Root,
-    place: &[u32],
+    to: WayTo<'_>,
     position: u32,
     name: &str,
     new: Value,
 ) -> u64 {
     let mut unpacked = 0;
     loop {
-        match walk_container(root, place) {
+        match walk_container(root, to) {
             Container::Object(object) => {
                 object.restore(position, name, new);
                 return unpacked;
@@ -323,8 +330,8 @@ fn packed_member(name: &str, value: &[u8]) -> Vec<u8> {
 }
 
 /// Takes a member out; also says whether the object may have holes now.
-pub(super) fn take_member(root: &mut Root, place: &[u32], position: u32) -> (Value, bool) {
-    match walk_container(root, place) {
+pub(super) fn take_member(root: &mut Root, to: WayTo<'_>, position: u32) -> (Value, bool) {
+    match walk_container(root, to) {
         Container::Object(object) => (object.remove(position), true),
         Container::Array(_) => unreachable!("members are taken from objects"),
         Container::Packed(mut home, steps) => (take_packed(&mut home, steps, position), false),
@@ -342,23 +349,23 @@ fn take_packed(home: &mut Home<'_>, steps: Steps<'_>, position: u32) -> Value {
 }
 
 /// Inserts elements before `index` of the array at `place`; gives the number of leaves unpacked.
-pub(super) fn put_items(root: &mut Root, place: &[u32], index: usize, new: Vec<Value>) -> u64 {
+pub(super) fn put_items(root: &mut Root, to: WayTo<'_>, index: usize, new: Vec<Value>) -> u64 {
     let bytes = packed_items(&new);
     match bytes {
-        Some(bytes) if put_packed_items(root, place, index, &bytes, new.len()) => 0,
-        _ => put_array(root, place, index, LargeArray::of(new)),
+        Some(bytes) if put_packed_items(root, to, index, &bytes, new.len()) => 0,
+        _ => put_array(root, to, index, LargeArray::of(new)),
     }
 }
 
 /// Inserts packed elements where a leaf has room for them; says whether one has.
 fn put_packed_items(
     root: &mut Root,
-    place: &[u32],
+    to: WayTo<'_>,
     index: usize,
     bytes: &[u8],
     count: usize,
 ) -> bool {
-    match walk_container(root, place) {
+    match walk_container(root, to) {
         Container::Array(array) => array.chunks.insert_packed(index, bytes, count),
         Container::Object(_) => unreachable!("elements are added to arrays"),
         Container::Packed(mut home, steps) => {
@@ -373,15 +380,15 @@ fn put_packed_items(
 }
 
 /// As [`put_items`], of elements in an array.
-pub(super) fn put_array(root: &mut Root, place: &[u32], index: usize, new: LargeArray) -> u64 {
+pub(super) fn put_array(root: &mut Root, to: WayTo<'_>, index: usize, new: LargeArray) -> u64 {
     let mut unpacked = 0;
     loop {
         if let Some((bytes, count)) = new.chunks.packed()
-            && put_packed_items(root, place, index, &bytes, count)
+            && put_packed_items(root, to, index, &bytes, count)
         {
             return unpacked;
         }
-        match walk_container(root, place) {
+        match walk_container(root, to) {
             Container::Array(array) => {
                 array.insert(index, new);
                 return unpacked;
@@ -407,8 +414,8 @@ fn packed_items(items: &[Value]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-pub(super) fn take_items(root: &mut Root, place: &[u32], index: usize, count: usize) -> LargeArray {
-    match walk_container(root, place) {
+pub(super) fn take_items(root: &mut Root, to: WayTo<'_>, index: usize, count: usize) -> LargeArray {
+    match walk_container(root, to) {
         Container::Array(array) => array.remove(index, count),
         Container::Object(_) => unreachable!("elements are taken from arrays"),
         Container::Packed(mut home, steps) => {
@@ -423,8 +430,8 @@ pub(super) fn take_items(root: &mut Root, place: &[u32], index: usize, count: us
     }
 }
 
-pub(super) fn take_each(root: &mut Root, place: &[u32], positions: &[u32]) -> LargeArray {
-    match walk_container(root, place) {
+pub(super) fn take_each(root: &mut Root, to: WayTo<'_>, positions: &[u32]) -> LargeArray {
+    match walk_container(root, to) {
         Container::Array(array) => array.remove_each(positions),
         Container::Object(_) => unreachable!("elements are taken from arrays"),
         Container::Packed(..) => {
@@ -433,7 +440,7 @@ pub(super) fn take_each(root: &mut Root, place: &[u32], positions: &[u32]) -> La
                 .rev()
                 .map(|position| {
                     // A change of a run may move its children to another run.
-                    let Container::Packed(mut home, steps) = walk_container(root, place) else {
+                    let Container::Packed(mut home, steps) = walk_container(root, to) else {
                         unreachable!("a packed container stays packed when it shrinks")
                     };
                     take_packed(&mut home, steps, *position)
@@ -447,15 +454,15 @@ pub(super) fn take_each(root: &mut Root, place: &[u32], positions: &[u32]) -> La
 
 pub(super) fn put_each_back(
     root: &mut Root,
-    place: &[u32],
+    to: WayTo<'_>,
     positions: &[u32],
     mut old: LargeArray,
 ) {
-    if let Container::Array(array) = walk_container(root, place) {
+    if let Container::Array(array) = walk_container(root, to) {
         return array.restore_each(positions, old);
     }
     for position in positions {
         let next = old.remove(0, 1);
-        put_array(root, place, *position as usize, next);
+        put_array(root, to, *position as usize, next);
     }
 }

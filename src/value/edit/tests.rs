@@ -369,6 +369,9 @@ fn apply(editor: &mut Editor<'_>, model: &mut serde_json::Value, change: &Random
         true => &containers[at / 2 % containers.len()],
         false => &places[at / 2 % places.len()],
     };
+    if at % 4 < 2 {
+        editor.go_to(place);
+    }
     let node = model_at(model, editor.view(), place);
     let array_len = editor.at(place).as_array().map(|array| array.len());
     let positions: Vec<(u32, String)> = editor
@@ -528,6 +531,48 @@ fn very_many_changes_are_noted_as_one() {
     editor.replace(&[CHANGES_MAX as u32], value("2")).unwrap();
     let whole = super::PlaceChange { place: Place::new(), kind: ChangeKind::Value };
     assert_eq!(editor.changes(), [whole]);
+}
+
+/// An array of so many children, which are shorter and longer when they change, and what their places lead to.
+fn gone_through(item: &str, below: &[u32], count: usize, new: &[&str]) {
+    let (mut root, size) = rooted(&format!("[{}]", vec![item; count].join(",")));
+    let before = wire_of(root.view());
+    let mut journal = Journal::default();
+    let mut editor = Editor::new(&mut root, size, Limits::NONE, &mut journal);
+    for (round, new) in new.iter().enumerate() {
+        for nth in (0..count as u32).rev() {
+            let place: Place = [nth].iter().chain(below).copied().collect();
+            let kept = wire_of(editor.go_to(&place));
+            assert_eq!(kept, wire_of(editor.view().at(&place).unwrap()), "{round} {place:?}");
+            // Some stay as they are, so that lengths are mixed.
+            if nth as usize % 3 != round % 3 {
+                editor.replace(&place, value(new)).unwrap();
+            }
+            for near in [&place[..], &place[..1], &[nth / 2], &[count as u32 - 1]] {
+                let plain = editor.view().at(near).unwrap();
+                assert!(editor.at(near).identical(plain), "{round} {place:?} {near:?}");
+            }
+        }
+        editor.end_ways();
+    }
+    let changed = wire_of(editor.view());
+    let effects = editor.journal.effects().to_vec();
+    editor.rollback();
+    assert_eq!(wire_of(editor.view()), before);
+    editor.apply_effects(&effects).unwrap();
+    assert_eq!(wire_of(editor.view()), changed);
+}
+
+#[test]
+fn kept_ways_lead_to_the_same_values_after_changes_of_length() {
+    let new = ["5", "700000", "\"a text\"", "[1,[2]]", "null", "{\"a\":1}", "0"];
+    let long = format!("\"{}\"", "x".repeat(400));
+    for count in [2, 90, 600, 3000] {
+        gone_through("1", &[], count, &new);
+        gone_through(r#"{"n":1,"m":[1,2]}"#, &[0], count, &new);
+        gone_through(r#"{"n":1,"m":[1,2]}"#, &[1, 1], count, &new);
+        gone_through(r#"[1,2,3]"#, &[1], count, &["1", &long, "[]", "2"]);
+    }
 }
 
 proptest! {
