@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::changes::{documents, entries, settle};
-use crate::cluster::{Cluster, fail_over, node_id};
+use crate::cluster::{Cluster, SlotMove, fail_over};
 use crate::follower::Follower;
 use crate::harness::{Flavor, Server, on_every_flavor};
 use crate::recording::check_error_line;
@@ -131,7 +131,7 @@ fn streams_move_with_their_slots_and_go_on() {
         let before = followers.entries();
         for slot in slots(&cluster) {
             if cluster.master_of(slot).port == one.port {
-                move_by_keys(one, other, slot, || {});
+                SlotMove::new(slot, one, other).by_keys("2", || {});
             }
         }
         cluster.wait_until_agreed();
@@ -143,7 +143,7 @@ fn streams_move_with_their_slots_and_go_on() {
         followers.check();
         // While they move, documents change by this module's commands, or are refused.
         for slot in slots(&cluster) {
-            move_by_keys(other, one, slot, || {
+            SlotMove::new(slot, other, one).by_keys("2", || {
                 for _ in 0..6 {
                     followers.change(rng, false);
                 }
@@ -178,16 +178,13 @@ fn streams_move_as_a_whole() {
             if cluster.master_of(slot).port != from.port {
                 continue;
             }
-            let (slot, id) = (slot.to_string(), node_id(to));
-            from.must(&["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", &slot, &slot, "NODE", &id]);
+            let migration = SlotMove::new(slot, from, to);
+            migration.begin_stream();
             // All kinds of changes go on meanwhile.
             for _ in 0..6 {
                 followers.change(rng, true);
             }
-            from.wait_until("the slot has moved", || {
-                let all = from.must(&["CLUSTER", "GETSLOTMIGRATIONS"]);
-                all.array()[0].field("state").text() == "success"
-            });
+            migration.wait_for_stream();
         }
         cluster.wait_until_agreed();
         followers.check();
@@ -204,67 +201,36 @@ fn slots(cluster: &Cluster) -> Vec<usize> {
     slots
 }
 
-/// Moves a slot key by key. `halfway` is called when some of its keys have moved.
-fn move_by_keys(from: &Server, to: &Server, slot: usize, halfway: impl FnOnce()) {
-    let slot = slot.to_string();
-    let setslot = ["CLUSTER", "SETSLOT", &slot];
-    to.must(&[&setslot[..], &["IMPORTING", &node_id(from)]].concat());
-    from.must(&[&setslot[..], &["MIGRATING", &node_id(to)]].concat());
-    let carry = |most: &str| {
-        let keys = from.must(&["CLUSTER", "GETKEYSINSLOT", &slot, most]);
-        for key in keys.array() {
-            from.must(&["MIGRATE", "127.0.0.1", &to.port.to_string(), key.text(), "0", "20000"]);
-        }
-        !keys.array().is_empty()
-    };
-    carry("2");
-    halfway();
-    while carry("100") {}
-    let id = node_id(to);
-    for node in [to, from] {
-        node.must(&[&setslot[..], &["NODE", &id]].concat());
-    }
-}
-
 #[test]
 fn a_document_whose_stream_is_on_another_node_is_refused() {
     on_every_flavor(|flavor| {
         let cluster = Cluster::start(flavor, 2, &[]);
         Followers::new(&cluster);
         let (key, new) = ("{k}doc", "{k}new");
-        let home = cluster.node_of(key);
-        let other = cluster.nodes.iter().find(|node| node.port != home.port).expect("two nodes");
-        let conn = &mut home.conn();
+        let migration = SlotMove::of_key(&cluster, key);
+        let conn = &mut migration.from.conn();
         conn.must(&["MODEL.SET", key, "m", r#"{"n":1}"#]);
         let streams = conn.must(&["KEYS", "m!changes:*"]);
         let stream = streams.array()[0].text();
         assert_eq!(cluster.slot(stream), cluster.slot(key));
         let seq = |conn: &mut Conn| entries(conn, stream, None).len();
-        let slot = cluster.slot(key).to_string();
-        other.must(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &node_id(home)]);
-        home.must(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &node_id(other)]);
+        migration.open();
         // Both are here.
         conn.must(&["MODEL.FIELDOP", key, "INCR", "$.n", "1"]);
         assert_eq!(seq(conn), 2);
-        let port = other.port.to_string();
-        let migrate = |conn: &mut Conn, key: &str| {
-            conn.must(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
-        };
-        migrate(conn, stream);
+        migration.carry(stream);
         let refused = conn.call(&["MODEL.FIELDOP", key, "INCR", "$.n", "1"]);
         assert_eq!(refused.error_word(), "TRYAGAIN");
         assert_eq!(check_error_line(&refused)["stream"], stream);
         assert_eq!(conn.must(&["MODEL.GET", key, "$.n"]).text(), "2");
         // A new document is made on the other node, where the stream is.
-        let asking = &mut other.conn();
+        let asking = &mut migration.to.conn();
         asking.must(&["ASKING"]);
         asking.must(&["MODEL.SET", new, "m", "{}"]);
-        migrate(conn, key);
+        migration.carry(key);
         asking.must(&["ASKING"]);
         asking.must(&["MODEL.FIELDOP", key, "INCR", "$.n", "1"]);
-        for node in [other, home] {
-            node.must(&["CLUSTER", "SETSLOT", &slot, "NODE", &node_id(other)]);
-        }
+        migration.close();
         let ops: Vec<String> =
             entries(asking, stream, None).into_iter().map(|entry| entry["op"].clone()).collect();
         assert_eq!(ops, ["create", "update", "create", "update"]);

@@ -206,6 +206,97 @@ impl Cluster {
     }
 }
 
+/// The migration of a slot from one node to another: key by key, as every server can, or in one stream, as Valkey can.
+pub struct SlotMove<'a> {
+    pub slot: String,
+    pub from: &'a Server,
+    pub to: &'a Server,
+}
+
+impl<'a> SlotMove<'a> {
+    pub fn new(slot: usize, from: &'a Server, to: &'a Server) -> SlotMove<'a> {
+        SlotMove { slot: slot.to_string(), from, to }
+    }
+
+    /// The slot of a key, from the node that it belonged to when the cluster was formed to another master.
+    #[track_caller]
+    pub fn of_key(cluster: &'a Cluster, key: &str) -> SlotMove<'a> {
+        let from = cluster.node_of(key);
+        let mut masters = cluster.nodes[..cluster.masters].iter();
+        let to = masters.find(|node| node.port != from.port).expect("there are two masters");
+        SlotMove::new(cluster.slot(key), from, to)
+    }
+
+    #[track_caller]
+    pub fn open(&self) {
+        let setslot = ["CLUSTER", "SETSLOT", &self.slot];
+        self.to.must(&[&setslot[..], &["IMPORTING", &node_id(self.from)]].concat());
+        self.from.must(&[&setslot[..], &["MIGRATING", &node_id(self.to)]].concat());
+    }
+
+    #[track_caller]
+    pub fn carry(&self, key: &str) {
+        // A key that a client deletes meanwhile gives NOKEY.
+        let port = self.to.port.to_string();
+        self.from.must(&["MIGRATE", "127.0.0.1", &port, key, "0", "20000"]);
+    }
+
+    /// Carries at most so many of the keys that are left. Returns false if there were none.
+    #[track_caller]
+    pub fn carry_some(&self, most: &str) -> bool {
+        let keys = self.from.must(&["CLUSTER", "GETKEYSINSLOT", &self.slot, most]);
+        keys.array().iter().for_each(|key| self.carry(key.text()));
+        !keys.array().is_empty()
+    }
+
+    #[track_caller]
+    pub fn close(&self) {
+        let id = node_id(self.to);
+        // Redis remembers the owner when the destination knows first.
+        for node in [self.to, self.from] {
+            node.must(&["CLUSTER", "SETSLOT", &self.slot, "NODE", &id]);
+        }
+    }
+
+    /// Key by key. `halfway` is called when at most `first` of the keys have moved.
+    #[track_caller]
+    pub fn by_keys(&self, first: &str, halfway: impl FnOnce()) {
+        self.open();
+        self.carry_some(first);
+        halfway();
+        while self.carry_some("100") {}
+        self.close();
+    }
+
+    #[track_caller]
+    pub fn begin_stream(&self) {
+        let range = ["SLOTSRANGE", &self.slot, &self.slot, "NODE", &node_id(self.to)];
+        self.from.must(&[&["CLUSTER", "MIGRATESLOTS"], &range[..]].concat());
+    }
+
+    #[track_caller]
+    pub fn wait_for_stream(&self) {
+        self.from.wait_until("the slot has moved", || {
+            let state = stream_state(self.from);
+            assert_ne!(state, "failed");
+            state == "success"
+        });
+    }
+
+    #[track_caller]
+    pub fn by_stream(&self) {
+        self.begin_stream();
+        self.wait_for_stream();
+    }
+}
+
+/// The state of the migration in one stream that a node began last.
+#[track_caller]
+pub fn stream_state(from: &Server) -> String {
+    let all = from.must(&["CLUSTER", "GETSLOTMIGRATIONS"]);
+    all.array()[0].field("state").text().to_owned()
+}
+
 /// A node's id, as CLUSTER SETSLOT and others want it.
 #[track_caller]
 pub fn node_id(node: &Server) -> String {

@@ -5,7 +5,7 @@ use redis_model::command::{self, ArgKind, ArgSpec, CommandSpec, Flag, KeyPositio
 use redis_model::native;
 use redis_model::op::{self, OpSpec, Operand, OperandKind};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, SlotMove};
 use crate::harness::{Flavor, on_every_flavor, on_every_shared};
 use crate::resp::{Conn, Reply};
 
@@ -335,21 +335,16 @@ fn a_document_moves_with_its_slot() {
     on_every_flavor(|flavor| {
         let cluster = Cluster::start(flavor, 2, &[]);
         let key = "{a}:doc";
-        let (from, to) = (cluster.node_of(key), {
-            let here = cluster.node_of(key).port;
-            cluster.nodes.iter().find(|node| node.port != here).expect("there are two")
-        });
-        let slot = cluster.slot(key).to_string();
-        let ids = [crate::cluster::node_id(from), crate::cluster::node_id(to)];
+        let migration = SlotMove::of_key(&cluster, key);
+        let (from, to) = (migration.from, migration.to);
         from.must(&["MODEL.SET", key, "any", r#"{"n":1}"#, "PXAT", "4000000000000"]);
         let revision = from.must(&["MODEL.META", key]);
-        to.must(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &ids[0]]);
-        from.must(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &ids[1]]);
+        migration.open();
         let asked = from.call(&["MODEL.GET", "{a}:none"]);
         assert_eq!(asked.error_word(), "ASK");
         let split = from.call(&["MODEL.MGET", "2", key, "{a}:none"]);
         assert_eq!(split.error_word(), "TRYAGAIN");
-        from.must(&["MIGRATE", "127.0.0.1", &to.port.to_string(), key, "0", "5000"]);
+        migration.carry(key);
         assert_eq!(from.call(&["MODEL.GET", key]).error_word(), "ASK");
         let conn = &mut to.conn();
         conn.must(&["ASKING"]);
@@ -357,9 +352,7 @@ fn a_document_moves_with_its_slot() {
             conn.must(&["MODEL.FIELDOP", key, "GET", "$"]).array(),
             [Reply::bulk(r#"{"n":1}"#)]
         );
-        for node in [to, from] {
-            node.must(&["CLUSTER", "SETSLOT", &slot, "NODE", &ids[1]]);
-        }
+        migration.close();
         assert_eq!(conn.must(&["MODEL.META", key]), revision);
         // The server sends the time that is left, which shifts the moment by the time it takes.
         let expires = conn.must(&["PEXPIRETIME", key]).int();
@@ -374,13 +367,11 @@ fn a_document_moves_with_its_slot_at_once() {
     let flavor = Flavor::Valkey91;
     let cluster = Cluster::start(flavor, 2, &[]);
     let key = "{a}:doc";
-    let from = cluster.node_of(key);
-    let to = cluster.nodes.iter().find(|node| node.port != from.port).expect("there are two");
-    let slot = cluster.slot(key).to_string();
+    let migration = SlotMove::of_key(&cluster, key);
+    let (from, to) = (migration.from, migration.to);
     from.must(&["MODEL.SET", key, "any", r#"{"n":1.0,"é":[null,"x"]}"#, "PXAT", "4000000000000"]);
     let before = (from.must(&["MODEL.META", key]), from.must(&["DEBUG", "DIGEST-VALUE", key]));
-    let id = crate::cluster::node_id(to);
-    from.must(&["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", &slot, &slot, "NODE", &id]);
+    migration.begin_stream();
     to.wait_until("the slot is there", || !to.call(&["MODEL.META", key]).is_error());
     let after = (to.must(&["MODEL.META", key]), to.must(&["DEBUG", "DIGEST-VALUE", key]));
     assert_eq!(after, before);

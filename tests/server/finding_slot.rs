@@ -2,7 +2,7 @@
 //! indexes when slots are emptied.
 
 use crate::acl;
-use crate::cluster::{Cluster, node_id};
+use crate::cluster::{Cluster, SlotMove, node_id};
 use crate::harness::{on_every_flavor, on_every_server};
 use crate::resp::{Conn, Reply};
 
@@ -95,18 +95,13 @@ fn a_cluster_routes_a_query_of_a_slot_and_never_answers_with_half_of_it() {
         assert_eq!(moved.error(), format!("MOVED {slot} 127.0.0.1:{}", home.port));
 
         // The slot moves key by key.
-        let (home_id, other_id) = (node_id(home), node_id(other));
-        other.must(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &home_id]);
-        home.must(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &other_id]);
-        let port = other.port.to_string();
-        let migrate = |conn: &mut Conn, key: &str| {
-            conn.must(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
-        };
+        let migration = SlotMove::new(cluster.slot("{k}"), home, other);
+        migration.open();
         let ask = |conn: &mut Conn| {
             conn.must(&["ASKING"]);
             conn.call(&slotted).error_word().to_owned()
         };
-        migrate(conn, "{k}1");
+        migration.carry("{k}1");
         assert_eq!(conn.call(&slotted).error_word(), "ASK", "a key that is missing here");
         let known = ["MODEL.FIND", "m", "WHERE", "self.n == 1", "SLOT", "{k}2"];
         assert_eq!(conn.call(&known).error_word(), "TRYAGAIN");
@@ -114,11 +109,9 @@ fn a_cluster_routes_a_query_of_a_slot_and_never_answers_with_half_of_it() {
         assert_eq!(ask(there), "TRYAGAIN");
         // All nodes together find every document once.
         assert_eq!(sum(&mut [conn, there]), 23);
-        migrate(conn, "{k}2");
-        migrate(conn, "{k}3");
-        for node in [other, home] {
-            node.must(&["CLUSTER", "SETSLOT", &slot, "NODE", &other_id]);
-        }
+        migration.carry("{k}2");
+        migration.carry("{k}3");
+        migration.close();
         assert_eq!(find(there, &query), all);
         assert_eq!(conn.call(&slotted).error_word(), "MOVED");
         check(conn);

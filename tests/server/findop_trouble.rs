@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::acl;
-use crate::cluster::{Cluster, node_id};
+use crate::cluster::{Cluster, SlotMove};
 use crate::findop::{define, keys, set};
 use crate::findop_wait::{LONG, check_idle, take, taken, until_waiting, wait, wait_on};
 use crate::harness::{Flavor, Server, on_every_flavor, on_every_server};
@@ -139,20 +139,6 @@ impl<'c> Follows<'c> {
     }
 }
 
-fn begin_move(from: &Server, to: &Server, slot: usize) {
-    let (slot, id) = (slot.to_string(), node_id(to));
-    from.must(&["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", &slot, &slot, "NODE", &id]);
-}
-
-fn wait_for_move(from: &Server) {
-    from.wait_until("the slot has moved", || {
-        let all = from.must(&["CLUSTER", "GETSLOTMIGRATIONS"]);
-        let state = all.array()[0].field("state");
-        assert_ne!(state.text(), "failed");
-        state.text() == "success"
-    });
-}
-
 /// A cluster of two, both of which know the model, and the owner of `{k}` first.
 fn cluster() -> Cluster {
     let cluster = Cluster::start(Flavor::Valkey91, 2, &[]);
@@ -174,8 +160,7 @@ fn requests_are_redirected_when_their_slot_has_moved_as_a_whole() {
     set(&mut home.conn(), "{k}a", "closed", 1);
     let mut waiters = [(); 2].map(|()| wait(home, &request));
     let slot = cluster.slot("{k}");
-    begin_move(home, other, slot);
-    wait_for_move(home);
+    SlotMove::new(slot, home, other).by_stream();
     for waiter in &mut waiters {
         let reply = answer(waiter);
         assert_eq!(reply.error_word(), "MOVED", "{reply:?}");
@@ -228,8 +213,7 @@ fn no_job_is_claimed_twice_while_its_slot_moves_as_a_whole() {
         while moves < 2 || !added.load(Ordering::Relaxed) {
             let from = cluster.master_of(slot);
             let to = cluster.nodes.iter().find(|node| node.port != from.port).expect("two nodes");
-            begin_move(from, to, slot);
-            wait_for_move(from);
+            SlotMove::new(slot, from, to).by_stream();
             cluster.wait_until_agreed();
             moves += 1;
         }

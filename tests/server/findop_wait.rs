@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::acl;
-use crate::cluster::{Cluster, node_id};
+use crate::cluster::{Cluster, SlotMove};
 use crate::findop::{define, keys, set};
 use crate::harness::{Server, on_every_flavor, on_every_server, on_every_server_with};
 use crate::locking::{Stops, answer};
@@ -456,16 +456,12 @@ fn requests_of_a_slot_that_moves_are_sent_to_its_node() {
         let mut waiters = [(); 2].map(|()| wait(home, &request("{k}")));
         let mut stays = wait(home, &request(tag));
         set(&mut home.conn(), "{k}a", "closed", 1);
-        let number = slot.to_string();
-        let (home_id, other_id) = (node_id(home), node_id(other));
-        other.must(&["CLUSTER", "SETSLOT", &number, "IMPORTING", &home_id]);
-        home.must(&["CLUSTER", "SETSLOT", &number, "MIGRATING", &other_id]);
-        home.must(&["MIGRATE", "127.0.0.1", &other.port.to_string(), "{k}a", "0", "20000"]);
+        let migration = SlotMove::new(slot, home, other);
+        migration.open();
+        migration.carry("{k}a");
         // Without a key the slot is still the node's.
         assert_eq!(waiters[0].recv_within(Duration::from_millis(500)), None);
-        for node in [other, home] {
-            node.must(&["CLUSTER", "SETSLOT", &number, "NODE", &other_id]);
-        }
+        migration.close();
         for waiter in &mut waiters {
             let reply = answer(waiter);
             assert_eq!(reply.error_word(), "MOVED");

@@ -5,88 +5,43 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::cluster::{Cluster, node_id};
+use crate::cluster::{Cluster, SlotMove, node_id};
 use crate::harness::{Flavor, Server, on_every_flavor};
 use crate::locking::{LONG, Stops, answer, check_idle, fence, lock, make, number, owners, wait};
 use crate::resp::{Conn, Reply};
 
 const KEYS: [&str; 2] = ["{k}a", "{k}b"];
 
-/// The migration of a slot to another node.
-struct Move<'a> {
-    slot: String,
-    from: &'a Server,
-    to: &'a Server,
+/// The slot of [`KEYS`], from where it was when the cluster was formed, or back.
+fn migration(cluster: &Cluster, is_back: bool) -> SlotMove<'_> {
+    let away = SlotMove::of_key(cluster, KEYS[0]);
+    if is_back { SlotMove { slot: away.slot, from: away.to, to: away.from } } else { away }
 }
 
-impl<'a> Move<'a> {
-    /// The slot of [`KEYS`], from where it was when the cluster was formed, or back.
-    fn new(cluster: &'a Cluster, back: bool) -> Move<'a> {
-        let home = cluster.node_of(KEYS[0]);
-        let other = cluster.nodes.iter().find(|node| node.port != home.port).expect("two nodes");
-        let (from, to) = if back { (other, home) } else { (home, other) };
-        Move { slot: cluster.slot(KEYS[0]).to_string(), from, to }
-    }
+fn by_keys(way: &SlotMove<'_>) {
+    way.by_keys("1", || {});
+}
 
-    fn open(&self) {
-        let setslot = ["CLUSTER", "SETSLOT", &self.slot];
-        self.to.must(&[&setslot[..], &["IMPORTING", &node_id(self.from)]].concat());
-        self.from.must(&[&setslot[..], &["MIGRATING", &node_id(self.to)]].concat());
-    }
-
-    fn carry(&self, key: &str) {
-        let port = self.to.port.to_string();
-        self.from.must(&["MIGRATE", "127.0.0.1", &port, key, "0", "20000"]);
-    }
-
-    fn close(&self) {
-        let id = node_id(self.to);
-        for node in [self.to, self.from] {
-            node.must(&["CLUSTER", "SETSLOT", &self.slot, "NODE", &id]);
-        }
-    }
-
-    /// Key by key, as every server can.
-    fn by_keys(&self) {
-        self.open();
-        KEYS.iter().for_each(|key| self.carry(key));
-        self.close();
-    }
-
-    /// In one stream, as Valkey can.
-    fn by_stream(&self) {
-        let (slot, id) = (self.slot.as_str(), node_id(self.to));
-        self.from.must(&["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", &id]);
-        self.from.wait_until("the slot has moved", || {
-            let all = self.from.must(&["CLUSTER", "GETSLOTMIGRATIONS"]);
-            let states = all.array().iter().map(|one| one.field("state").text().to_owned());
-            let states: Vec<_> = states.collect();
-            assert!(!states.iter().any(|state| state == "failed"), "{all:?}");
-            states.iter().all(|state| state == "success")
-        });
-    }
-
-    /// Waits until both nodes agree on the owner of the slot: an earlier migration can otherwise be undone by an older one.
-    fn agree(&self) {
-        let view = |node: &Server| {
-            let text = node.must(&["CLUSTER", "NODES"]).text().to_owned();
-            let line = |line: &str| {
-                let fields: Vec<&str> = line.split(' ').collect();
-                format!("{} {} {:?}", fields[0], fields[6], &fields[8..])
-            };
-            let mut lines: Vec<_> = text.lines().map(line).collect();
-            lines.sort();
-            lines
+/// Waits until both nodes agree on the owner of the slot: an earlier migration can otherwise be undone by an older one.
+fn agree(way: &SlotMove<'_>) {
+    let view = |node: &Server| {
+        let text = node.must(&["CLUSTER", "NODES"]).text().to_owned();
+        let line = |line: &str| {
+            let fields: Vec<&str> = line.split(' ').collect();
+            format!("{} {} {:?}", fields[0], fields[6], &fields[8..])
         };
-        self.from.wait_until("the nodes agree", || view(self.from) == view(self.to));
-    }
+        let mut lines: Vec<_> = text.lines().map(line).collect();
+        lines.sort();
+        lines
+    };
+    way.from.wait_until("the nodes agree", || view(way.from) == view(way.to));
 }
 
 #[test]
 fn requests_for_locks_are_routed_by_their_keys() {
     on_every_flavor(|flavor| {
         let cluster = Cluster::start(flavor, 2, &[]);
-        let way = Move::new(&cluster, false);
+        let way = migration(&cluster, false);
         let (home, other) = (&mut way.from.conn(), &mut way.to.conn());
         KEYS.iter().for_each(|key| make(home, key));
         for (command, keys) in [
@@ -116,17 +71,17 @@ fn requests_for_locks_are_routed_by_their_keys() {
 fn migrating_a_document_ends_its_waiting_requests_and_keeps_its_locks() {
     on_every_flavor(|flavor| {
         let cluster = Cluster::start(flavor, 2, &[]);
-        check_move(&Move::new(&cluster, false), Move::by_keys);
+        check_move(&migration(&cluster, false), by_keys);
     });
 }
 
 #[test]
 fn migrating_a_slot_in_one_stream_keeps_its_locks() {
     let cluster = Cluster::start(Flavor::Valkey91, 2, &[]);
-    check_move(&Move::new(&cluster, false), Move::by_stream);
+    check_move(&migration(&cluster, false), SlotMove::by_stream);
 }
 
-fn check_move<'a>(way: &Move<'a>, go: impl Fn(&Move<'a>)) {
+fn check_move<'a>(way: &SlotMove<'a>, go: impl Fn(&SlotMove<'a>)) {
     let conn = &mut way.from.conn();
     KEYS.iter().for_each(|key| make(conn, key));
     let held = lock(conn, KEYS[0], "holder");
@@ -176,7 +131,7 @@ fn check_arrived(server: &Server, held: &str, shared: &str) {
 fn requests_during_a_migration_are_redirected_to_the_document() {
     on_every_flavor(|flavor| {
         let cluster = Cluster::start(flavor, 2, &[]);
-        let way = Move::new(&cluster, false);
+        let way = migration(&cluster, false);
         let conn = &mut way.from.conn();
         KEYS.iter().for_each(|key| make(conn, key));
         let held = lock(conn, KEYS[0], "holder");
@@ -210,7 +165,7 @@ fn requests_during_a_migration_are_redirected_to_the_document() {
 fn losing_a_slot_ends_its_waiting_requests() {
     on_every_flavor(|flavor| {
         let cluster = Cluster::start(flavor, 2, &[]);
-        let way = Move::new(&cluster, false);
+        let way = migration(&cluster, false);
         let conn = &mut way.from.conn();
         KEYS.iter().for_each(|key| make(conn, key));
         lock(conn, KEYS[0], "holder");
@@ -314,14 +269,14 @@ fn a_slot_migrates_repeatedly_under_clients_that_hold_and_wait() {
                 });
             }
             for round in 0..6 {
-                let way = Move::new(&cluster, round % 2 == 1);
+                let way = migration(&cluster, round % 2 == 1);
                 let before = counted.load(Ordering::Relaxed);
                 way.to.wait_until("they work", || counted.load(Ordering::Relaxed) > before + 10);
                 match flavor.is_valkey() && round >= 2 {
                     true => way.by_stream(),
-                    false => way.by_keys(),
+                    false => by_keys(&way),
                 }
-                way.agree();
+                agree(&way);
             }
         });
         let mut client = Wanderer::new(&cluster);

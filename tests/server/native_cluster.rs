@@ -1,6 +1,6 @@
 //! Natives in a cluster: keys of one slot, slots that move, and messages to a channel of the slot.
 
-use crate::cluster::{Cluster, node_id};
+use crate::cluster::{Cluster, SlotMove};
 use crate::harness::on_every_flavor;
 use crate::recording::check_error_line;
 use crate::resp::{Conn, Reply};
@@ -25,16 +25,13 @@ fn a_cluster_routes_natives_by_all_keys_and_never_loses_half() {
         let across = ["MODEL.TXN", "2", "{k}doc", "x", "ON", "{k}doc", "INCR", "$.n", "1"];
         let across = [&across[..], &["AT", "x", "SADD", "1"]].concat();
         assert_eq!(conn.call(&across).error_word(), "CROSSSLOT");
-        let home = cluster.node_of("{k}doc");
-        let other = cluster.nodes.iter().find(|node| node.port != home.port).expect("two nodes");
+        let migration = SlotMove::of_key(&cluster, "{k}doc");
+        let (home, other) = (migration.from, migration.to);
         assert_eq!(other.call(&with(&["SADD", "1"])).error_word(), "MOVED");
         conn.must(&with(&["SADD", "1", "PUBLISH", "1", "SPUBLISH", "1"]));
 
         // The slot moves: both keys are here.
-        let slot = cluster.slot("{k}doc").to_string();
-        let (home_id, other_id) = (node_id(home), node_id(other));
-        other.must(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &home_id]);
-        home.must(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &other_id]);
+        migration.open();
         conn.must(&with(&["SADD", "2"]));
         assert_eq!(number(conn), "2");
         // A native behind one that may take the last member would be sent to the other node by the server, when the
@@ -51,15 +48,11 @@ fn a_cluster_routes_natives_by_all_keys_and_never_loses_half() {
             assert_eq!(home.debug_digest(), digest, "{natives:?}");
         }
         // One key is there, one here: to be tried again.
-        let port = other.port.to_string();
-        let migrate = |conn: &mut Conn, key: &str| {
-            conn.must(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
-        };
-        migrate(conn, "{k}s");
+        migration.carry("{k}s");
         assert_eq!(conn.call(&with(&["SADD", "3"])).error_word(), "TRYAGAIN");
         assert_eq!(number(conn), "2");
         // Both are there.
-        migrate(conn, "{k}doc");
+        migration.carry("{k}doc");
         assert_eq!(conn.call(&with(&["SADD", "3"])).error_word(), "ASK");
         let asking = &mut other.conn();
         let ask = |conn: &mut Conn, natives: &[&str]| {
@@ -75,9 +68,7 @@ fn a_cluster_routes_natives_by_all_keys_and_never_loses_half() {
         // A node that imports takes keys that are missing: they are made there.
         let reply = ask(asking, &["UNLINK", "SADD", "4"]);
         assert!(!reply.is_error(), "{reply:?}");
-        for node in [other, home] {
-            node.must(&["CLUSTER", "SETSLOT", &slot, "NODE", &other_id]);
-        }
+        migration.close();
         assert_eq!(number(asking), "4");
         assert_eq!(asking.must(&["SMEMBERS", "{k}s"]).array(), [Reply::bulk("4")]);
     });

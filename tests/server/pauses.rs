@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::cluster::{Cluster, fail_over, node_id};
+use crate::cluster::{Cluster, SlotMove, fail_over};
 use crate::harness::{Flavor, Server, on_every_flavor, on_every_server_with};
 use crate::resp::{Conn, Reply};
 
@@ -290,15 +290,7 @@ fn definitions_come_in_while_slots_move_in_one_stream() {
     let first = cluster.first_slot(1);
     while_defining(&cluster, || {
         for nth in 0..6 {
-            let (slot, id) = ((first + nth).to_string(), node_id(to));
-            let range = ["SLOTSRANGE", &slot, &slot, "NODE", &id];
-            from.must(&[&["CLUSTER", "MIGRATESLOTS"], &range[..]].concat());
-            from.wait_until("the slot has moved", || {
-                let all = from.must(&["CLUSTER", "GETSLOTMIGRATIONS"]);
-                let state = |one: &Reply| one.field("state").text().to_owned();
-                assert!(!all.array().iter().any(|one| state(one) == "failed"), "{all:?}");
-                all.array().iter().all(|one| state(one) == "success")
-            });
+            SlotMove::new(first + nth, from, to).by_stream();
         }
     });
 }

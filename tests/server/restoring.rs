@@ -3,7 +3,7 @@
 
 use redis_model::value::{Limits, parse};
 
-use crate::cluster::{Cluster, node_id};
+use crate::cluster::{Cluster, node_id, stream_state};
 use crate::harness::{Flavor, Server, on_every_flavor, on_every_server_with};
 use crate::resp::{Conn, Reply};
 
@@ -145,10 +145,7 @@ fn a_slot_with_a_document_beyond_the_limits_stays_where_it_is() {
         to.must(&["CONFIG", "SET", "model.depth", depth]);
         cluster.wait_until_agreed();
         from.must(&["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", "0", "99", "NODE", &id]);
-        let state = || {
-            let all = from.must(&["CLUSTER", "GETSLOTMIGRATIONS"]);
-            all.array()[0].field("state").text().to_owned()
-        };
+        let state = || stream_state(from);
         from.wait_until("the migration is over", || ["success", "failed"].contains(&&*state()));
         assert_eq!(state(), expected);
         let holder = if expected == "success" { to } else { from };

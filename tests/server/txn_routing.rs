@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::cluster::{Cluster, node_id};
+use crate::cluster::{Cluster, SlotMove};
 use crate::harness::{Server, on_every_flavor, on_every_server};
 use crate::resp::{Conn, Reply};
 
@@ -123,31 +123,22 @@ fn a_cluster_routes_transactions_by_all_their_keys() {
         conn.must(&transfer());
         let across = ["MODEL.TXN", "2", "{k}a", "x", "ON", "{k}a", "INCR", "$.n", "1"];
         assert_eq!(conn.call(&across).error_word(), "CROSSSLOT");
-        let home = cluster.node_of("{k}a");
-        let other = cluster.nodes.iter().find(|node| node.port != home.port).expect("two nodes");
+        let migration = SlotMove::of_key(&cluster, "{k}a");
+        let other = migration.to;
         assert_eq!(other.call(&transfer()).error_word(), "MOVED");
 
         // While the slot moves: what is here is done here, what is gone is asked for there, and what is
         // on both sides has to be tried again.
-        let slot = cluster.slot("{k}a").to_string();
-        let (home_id, other_id) = (node_id(home), node_id(other));
-        other.must(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &home_id]);
-        home.must(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &other_id]);
+        migration.open();
         conn.must(&transfer());
-        let port = other.port.to_string();
-        let migrate = |conn: &mut Conn, key: &str| {
-            conn.must(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
-        };
-        migrate(conn, "{k}a");
+        migration.carry("{k}a");
         assert_eq!(conn.call(&transfer()).error_word(), "TRYAGAIN");
-        migrate(conn, "{k}b");
+        migration.carry("{k}b");
         assert_eq!(conn.call(&transfer()).error_word(), "ASK");
         let asking = &mut other.conn();
         asking.must(&["ASKING"]);
         asking.must(&transfer());
-        for node in [other, home] {
-            node.must(&["CLUSTER", "SETSLOT", &slot, "NODE", &other_id]);
-        }
+        migration.close();
         check_balances(asking, "5", "35");
     });
 }
