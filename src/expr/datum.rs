@@ -272,6 +272,11 @@ impl<'a> Datum<'a> {
         Ok(Datum::Map(Map::Made(Made { items: entries.into(), nesting })))
     }
 
+    /// `LIMIT` where [`Datum::map`] of these entries would be refused.
+    pub fn check_entries(entries: &[(Datum<'a>, Datum<'a>)]) -> Result<(), Fault> {
+        nested(entries.iter().map(|(_, value)| value)).map(drop)
+    }
+
     /// An optional that has this value; `LIMIT` where it would nest too deeply.
     pub fn present(value: Datum<'a>) -> Result<Datum<'a>, Fault> {
         nested(std::iter::once(&value))?;

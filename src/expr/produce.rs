@@ -4,16 +4,34 @@
 //! strings. Values that JSON does not have are refused: NaN, infinities, unsigned integers beyond an
 //! `i64`, types, optionals. Everything written is paid for, documents that are copied too.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::budget::StepBudget;
+use super::code::{ExprNode, NodeId};
 use super::datum::{Datum, List, Map};
 use super::eval::Eval;
 use super::fault::Fault;
 use super::functions;
 use crate::error::Error;
 use crate::value::{Limits, Measured, Number, ValueBuilder, View};
+
+/// The value of a whole expression.
+#[inline]
+pub(super) fn evaluated<'a>(eval: &mut Eval<'a>, root: NodeId) -> Result<Measured, Fault> {
+    // A map that is written out becomes an object without being made before.
+    if let ExprNode::Map(parts) = eval.node_at(root) {
+        let entries = eval.root_entries(parts)?;
+        let mut builder = ValueBuilder::new(&Limits::NONE);
+        eval.budget.charge(1)?;
+        put_entries(eval, &entries, &mut builder)?;
+        return Ok(builder.finish());
+    }
+    let datum = eval.node(root)?;
+    measured(eval, &datum)
+}
 
 pub(super) fn measured<'a>(eval: &mut Eval<'a>, datum: &Datum<'a>) -> Result<Measured, Fault> {
     let number = match datum {
@@ -90,21 +108,44 @@ fn put_text(eval: &mut Eval<'_>, datum: &Datum<'_>, out: &mut ValueBuilder) -> R
 fn put_map<'a>(eval: &mut Eval<'a>, map: &Map<'a>, out: &mut ValueBuilder) -> Result<(), Fault> {
     out.begin_object().map_err(refused)?;
     for (key, value) in map.entries() {
-        let name = key_text(&key)?;
-        eval.budget.make(name.len())?;
-        out.name(&name).map_err(refused)?;
-        put(eval, &value, out)?;
+        put_member(eval, &key, &value, out)?;
     }
     out.end();
     Ok(())
 }
 
-fn key_text(key: &Datum<'_>) -> Result<String, Fault> {
+fn put_entries<'a>(
+    eval: &mut Eval<'a>,
+    entries: &[(Datum<'a>, Datum<'a>)],
+    out: &mut ValueBuilder,
+) -> Result<(), Fault> {
+    out.begin_object().map_err(refused)?;
+    for (key, value) in entries {
+        put_member(eval, key, value, out)?;
+    }
+    out.end();
+    Ok(())
+}
+
+#[inline]
+fn put_member<'a>(
+    eval: &mut Eval<'a>,
+    key: &Datum<'a>,
+    value: &Datum<'a>,
+    out: &mut ValueBuilder,
+) -> Result<(), Fault> {
+    let name = key_text(key)?;
+    eval.budget.make(name.len())?;
+    out.name(&name).map_err(refused)?;
+    put(eval, value, out)
+}
+
+fn key_text<'k>(key: &'k Datum<'_>) -> Result<Cow<'k, str>, Fault> {
     Ok(match key {
-        Datum::Bool(key) => key.to_string(),
-        Datum::Int(key) => key.to_string(),
-        Datum::Uint(key) => key.to_string(),
-        other => other.as_str().ok_or("a key is a string")?.to_owned(),
+        Datum::Bool(key) => key.to_string().into(),
+        Datum::Int(key) => key.to_string().into(),
+        Datum::Uint(key) => key.to_string().into(),
+        other => other.as_str().ok_or("a key is a string")?.into(),
     })
 }
 

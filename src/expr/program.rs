@@ -119,10 +119,7 @@ impl Program {
 
     /// The JSON value it gives; `EXPR` when it fails or JSON has no such value.
     pub fn evaluate(&self, scope: &Scope<'_>, limits: &ExprLimits) -> Result<Measured> {
-        self.run(scope, limits, |evaluation| {
-            let datum = evaluation.node(self.root)?;
-            produce::measured(evaluation, &datum)
-        })
+        self.run(scope, limits, |evaluation| produce::evaluated(evaluation, self.root))
     }
 
     /// One evaluation, within its own limit and the rest of the command's budget, which pays for it.

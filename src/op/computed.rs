@@ -28,7 +28,7 @@ pub fn computed<'s>(
     }
 }
 
-#[cold]
+#[inline(never)]
 fn evaluated<'s>(
     operands: &[Operand],
     args: &'s [Arg<'_>],

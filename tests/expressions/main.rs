@@ -582,3 +582,39 @@ fn a_false_condition_is_explained() {
         assert_eq!(explained(source), expected, "{source}");
     }
 }
+
+/// A map that is the whole expression becomes an object without being a map before. Nothing else tells the two apart:
+/// neither the value, nor the refusal, nor the steps that it takes.
+#[test]
+fn a_map_that_is_the_whole_expression_is_made_and_paid_for_as_any_other() {
+    let made = |source: &str, steps: u64| {
+        let program = Program::compile(source, ALL, &LIMITS).unwrap();
+        with_scope(ALL, &program, |scope| {
+            let made = program.evaluate(scope, &ExprLimits { steps, ..LIMITS });
+            made.map(|made| (print::to_string(made.value.view()), made.size, made.depth))
+                .map_err(|error| (error.code(), error.message().contains("more steps")))
+        })
+    };
+    for map in [
+        "{'n': self.balance}",
+        "{'a': self.balance, 'b': [self.balance, 1.5], 'c': {'d': self.balance > 1}, 'e': null}",
+        "{self.balance: 2, true: 3, 7u: 'x', 'a long name for a member': 'a text of some length'}",
+        "{'all': self, 'key': string(self.balance)}",
+        "{?'a': optional.none(), ?'b': optional.of(self.balance)}",
+        "{'a': self.balance, 'b' + '': 1, 'b': 2}",
+        "{'a': self.balance, 1.5 + self.balance: 2}",
+        "{'a': self.balance, 'b': self.none}",
+        "{'a': 18446744073709551615u, 'b': self.none}",
+        "{'a': self.balance, 'b': 18446744073709551615u}",
+    ] {
+        let inside = format!("self.balance == 20 ? {map} : null");
+        let ends = |source: &str| {
+            let spent = |steps| matches!(made(source, steps), Err((_, true)));
+            (0..1000).find(|steps| !spent(*steps)).expect("some steps suffice")
+        };
+        let around = ends(&inside) - ends(map);
+        for steps in 0..200 {
+            assert_eq!(made(map, steps), made(&inside, steps + around), "{map} in {steps} steps");
+        }
+    }
+}

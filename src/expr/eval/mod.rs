@@ -27,6 +27,9 @@ mod search;
 
 pub(super) type Evaluated<'a> = Result<Datum<'a>, Fault>;
 
+/// The entries of a map, see [`Eval::root_entries`]; a few in place.
+pub(super) type RootEntries<'a> = SmallVec<[(Datum<'a>, Datum<'a>); 4]>;
+
 pub(super) struct Eval<'a> {
     code: &'a Code,
     scope: &'a Scope<'a>,
@@ -48,6 +51,11 @@ impl<'a> Eval<'a> {
             variables,
             pattern: None,
         }
+    }
+
+    /// A node of the expression.
+    pub fn node_at(&self, id: NodeId) -> ExprNode {
+        self.code.node(id)
     }
 
     /// The value of a node.
@@ -319,6 +327,23 @@ impl<'a> Eval<'a> {
         Datum::map(entries)
     }
 
+    /// The entries of a map that is written out as the whole expression: it is paid for and refused as the map would be,
+    /// which nothing refers to.
+    #[inline(never)]
+    pub fn root_entries(&mut self, parts: Span) -> Result<RootEntries<'a>, Fault> {
+        self.budget.charge(1)?;
+        let code = self.code;
+        let mut entries = RootEntries::new();
+        for pair in code.links(parts).chunks_exact(2) {
+            let key = self.node(pair[0])?;
+            let Some(value) = self.item(pair[1])? else { continue };
+            self.check_key(&entries, &key)?;
+            entries.push((key, value));
+        }
+        Datum::check_entries(&entries)?;
+        Ok(entries)
+    }
+
     /// Adds an entry whose key has to be another one than those before.
     fn add_entry(
         &mut self,
@@ -326,17 +351,27 @@ impl<'a> Eval<'a> {
         key: Datum<'a>,
         value: Datum<'a>,
     ) -> Result<(), Fault> {
+        self.check_key(entries, &key)?;
+        entries.push((key, value));
+        Ok(())
+    }
+
+    /// Refuses the key of a new entry that is no key, or that of an entry before it.
+    fn check_key(
+        &mut self,
+        entries: &[(Datum<'a>, Datum<'a>)],
+        key: &Datum<'a>,
+    ) -> Result<(), Fault> {
         if !matches!(key, Datum::Bool(_) | Datum::Int(_) | Datum::Uint(_)) && key.utf8().is_none() {
-            return Err(not_a_key(&key));
+            return Err(not_a_key(key));
         }
         self.budget.make_list(2)?;
-        for (own, _) in &*entries {
+        for (own, _) in entries {
             self.budget.charge(1)?;
-            if own.equals(&key, &mut self.budget)? {
+            if own.equals(key, &mut self.budget)? {
                 return Err(Fault::Because("a key is repeated"));
             }
         }
-        entries.push((key, value));
         Ok(())
     }
 }
