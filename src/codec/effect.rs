@@ -63,6 +63,41 @@ pub enum Change<'a> {
     Locks(&'a [u8]),
 }
 
+/// The bytes in front of what an effect brings, whose number is bounded: none of them asks for room.
+struct EffectHead {
+    bytes: [u8; EffectHead::BYTES_MAX],
+    len: usize,
+}
+
+impl EffectHead {
+    /// Three bytes, and three varints.
+    const BYTES_MAX: usize = 3 + 3 * wire::VARINT_BYTES_MAX;
+
+    fn new() -> EffectHead {
+        EffectHead { bytes: [0; EffectHead::BYTES_MAX], len: 0 }
+    }
+
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.byte(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.byte(value as u8);
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
 impl<'a> Effect<'a> {
     pub fn encode(&self) -> Vec<u8> {
         let payload = match self.change {
@@ -71,29 +106,31 @@ impl<'a> Effect<'a> {
             Change::Put { .. } | Change::Touch => 0,
         };
         let mut out = empty_text();
-        out.reserve(32 + payload);
-        out.push(VERSION);
-        out.push(match self.change {
+        out.reserve(EffectHead::BYTES_MAX + payload);
+        let mut head = EffectHead::new();
+        head.byte(VERSION);
+        head.byte(match self.change {
             Change::Edit { .. } => EDIT,
             Change::Put { .. } => PUT,
             Change::Touch => TOUCH,
             Change::Token(_) => TOKEN,
             Change::Locks(_) => LOCKS,
         });
-        wire::put_varint(self.revision, &mut out);
+        head.varint(self.revision);
         match self.expiry {
-            Expiry::Keep => out.push(0),
-            Expiry::Persist => out.push(1),
+            Expiry::Keep => head.byte(0),
+            Expiry::Persist => head.byte(1),
             Expiry::At(unix_ms) => {
-                out.push(2);
-                wire::put_varint(unix_ms, &mut out);
+                head.byte(2);
+                head.varint(unix_ms);
             }
         }
+        if let Change::Edit { definition, .. } = self.change {
+            head.varint(definition.into());
+        }
+        out.extend_from_slice(head.bytes());
         match self.change {
-            Change::Edit { edits, definition } => {
-                wire::put_varint(definition.into(), &mut out);
-                out.extend_from_slice(edits);
-            }
+            Change::Edit { edits, .. } => out.extend_from_slice(edits),
             Change::Put { model, definition, ahead } => {
                 wire::put_text(model.as_bytes(), &mut out);
                 wire::put_varint(definition.into(), &mut out);

@@ -34,6 +34,8 @@ pub struct PackedWay {
     headers: SmallVec<[u16; 8]>,
     start: usize,
     end: usize,
+    /// Where the name of the last step stands in the body of its object; none of a step into an array.
+    name_at: Option<u16>,
 }
 
 impl PackedWay {
@@ -44,12 +46,26 @@ impl PackedWay {
         self.headers.push(header as u16);
         self.start = header + HEADER_BYTES + start;
         self.end = header + HEADER_BYTES + end;
+        self.name_at = None;
+    }
+
+    /// As [`PackedWay::step`], to a member, whose name stands at `name_at`.
+    #[inline]
+    pub(super) fn step_to_member(&mut self, name_at: usize, start: usize, end: usize) {
+        self.step(start, end);
+        self.name_at = Some(name_at as u16);
+    }
+
+    /// Where the name of a member of the root stands in the root's body, if the way leads to one.
+    #[inline]
+    pub(super) fn name_in_root(&self) -> Option<usize> {
+        self.name_at.filter(|_| self.headers.len() == 1).map(usize::from)
     }
 
     /// The node that was reached; none at the root, which is no node inside a leaf.
     #[inline]
     pub(super) fn into_node(self) -> Option<NodeRange> {
-        let PackedWay { headers, start, end } = self;
+        let PackedWay { headers, start, end, .. } = self;
         (!headers.is_empty()).then_some(NodeRange { headers, start, value: start, end })
     }
 }

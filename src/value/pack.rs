@@ -456,9 +456,9 @@ impl<'a> PackedBody<'a> {
         name: &[u8],
         way: &mut PackedWay,
     ) -> Option<(usize, View<'a>)> {
-        let (position, start) = self.find_offset(id, name)?;
+        let (position, name_at, start) = self.find_offset(id, name)?;
         let (view, end) = read(self.bytes, start);
-        way.step(start, end);
+        way.step_to_member(name_at, start, end);
         Some((position, view))
     }
 
@@ -477,20 +477,20 @@ impl<'a> PackedBody<'a> {
     /// As [`PackedBody::find`], with the number of the name if it has one.
     #[inline]
     pub(super) fn find_named(self, id: Option<NameId>, name: &[u8]) -> Option<(usize, View<'a>)> {
-        let (position, value_at) = self.find_offset(id, name)?;
+        let (position, _, value_at) = self.find_offset(id, name)?;
         Some((position, view(self.bytes, value_at)))
     }
 
-    /// The position of the member with that name, and the offset of its value.
+    /// The position of the member with that name, and the offsets of its name and of its value.
     #[inline]
-    fn find_offset(self, id: Option<NameId>, name: &[u8]) -> Option<(usize, usize)> {
+    fn find_offset(self, id: Option<NameId>, name: &[u8]) -> Option<(usize, usize, usize)> {
         let probe = NameProbe::new(id, name);
         let bytes = self.bytes;
         let mut at = 0;
         for position in 0..self.count {
             let value_at = at + name_len(bytes, at);
             if probe.is_at(bytes, at, value_at) {
-                return Some((position.into(), value_at));
+                return Some((position.into(), at, value_at));
             }
             at = value_at + node_len(bytes, value_at);
         }

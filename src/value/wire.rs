@@ -31,6 +31,9 @@ const ARRAY: u8 = 6;
 const OBJECT: u8 = 7;
 const PACKED: u8 = 8;
 
+/// The bytes of the longest varint.
+pub const VARINT_BYTES_MAX: usize = 10;
+
 /// Appends a value.
 pub fn put_value(view: View<'_>, out: &mut Vec<u8>) {
     put::<false>(view, out);

@@ -6,7 +6,7 @@ use super::Editor;
 use super::kept_way::WayTo;
 use crate::budget::weight;
 use crate::error::Result;
-use crate::value::{Place, Root, Text, View, wire};
+use crate::value::{ObjectView, Place, Root, Text, View, pack, wire};
 
 /// Tags of effects: tag, path, operands.
 pub(super) mod effect {
@@ -172,6 +172,21 @@ impl Editor<'_> {
 pub(super) fn spell(root: &Root, tag: u8, to: WayTo<'_>, out: &mut Vec<u8>) {
     out.push(tag);
     spell_path(root, to, out);
+}
+
+/// As [`spell`], of a member of the root, which is packed: its name stands at `name_at` of the body, and need not be looked
+/// for by the position.
+#[inline]
+pub(super) fn spell_member(root: &Root, tag: u8, place: &[u32], name_at: usize, out: &mut Vec<u8>) {
+    let View::Object(object @ ObjectView::Packed(body)) = root.view() else {
+        unreachable!("the root is a packed object")
+    };
+    let (name, _) = pack::name_at(body.bytes(), name_at);
+    let name = name.text();
+    debug_assert_eq!(object.member(place[0]).map(|(name, _)| name.as_str()), Some(name.as_str()));
+    debug_assert_eq!(place.len(), 1, "a member of the root is at a place of one step");
+    out.extend_from_slice(&[tag, 1, effect::NAME]);
+    wire::put_text(name.as_bytes(), out);
 }
 
 /// Writes a path in names and indexes.

@@ -22,7 +22,7 @@ pub use self::changes::{CHANGES_MAX, ChangeKind, PlaceChange};
 pub use self::exchange::Relaxed;
 pub use self::watch::{Seen, Watch, WatchPaths};
 
-use self::effects::{effect, spell};
+use self::effects::{effect, spell, spell_member};
 use self::kept_way::{KeptWay, WayTo};
 use self::place::{
     FoundValue, WalkEnd, push_member, put_array, put_each_back, put_items, restore_member, swap,
@@ -390,8 +390,14 @@ impl<'a> Editor<'a> {
         // The recorded effect is taken back where nothing is to be done.
         let start = self.journal.effects.len();
         if self.effects == Effects::Recorded {
-            let to = WayTo { place, kept: self.kept_way.as_deref() };
-            spell(self.root, effect::REPLACE, to, &mut self.journal.effects);
+            let out = &mut self.journal.effects;
+            match way.as_ref().and_then(PackedWay::name_in_root) {
+                Some(name_at) => spell_member(self.root, effect::REPLACE, place, name_at, out),
+                None => {
+                    let to = WayTo { place, kept: self.kept_way.as_deref() };
+                    spell(self.root, effect::REPLACE, to, out);
+                }
+            }
         }
         // The place is looked up once: to read what is there, and to replace it.
         let to = WayTo { place, kept: self.kept_way.as_deref() };
