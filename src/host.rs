@@ -163,7 +163,16 @@ pub trait Host {
     ) -> Result<(Option<&mut Document>, Option<u64>)>;
 
     /// As [`Host::open`], for several keys at once, whose names all differ.
-    fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Documents<'_>>;
+    fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Documents<'_>> {
+        self.open_all_timed(keys, &mut |_| false).map(|(documents, _)| documents)
+    }
+
+    /// As [`Host::open_timed`], for several keys at once, whose names all differ.
+    fn open_all_timed(
+        &mut self,
+        keys: &[Key<'_>],
+        reads_clock: &mut dyn FnMut(&[Option<&mut Document>]) -> bool,
+    ) -> Result<(Documents<'_>, Option<u64>)>;
 
     /// Calls `run` with what [`Host::open_all`] gives, for a transaction with natives: a key whose role is not that of a document may hold
     /// anything a structure of the server can be; `WRONGTYPE` where a key of natives holds a document or a token.

@@ -25,6 +25,11 @@ type ByName<'a> = HashMap<&'a [u8], usize, foldhash::fast::RandomState>;
 const FEW: usize = 16;
 
 impl<'a> KeyIndex<'a> {
+    #[inline(always)]
+    pub fn new() -> KeyIndex<'a> {
+        KeyIndex { names: SmallVec::new(), by_name: None }
+    }
+
     /// The number of a key that was added.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<usize> {

@@ -311,7 +311,12 @@ impl Host for MemoryHost {
         Ok((found, reads_clock.then_some(now_us)))
     }
 
-    fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Documents<'_>> {
+    fn open_all_timed(
+        &mut self,
+        keys: &[Key<'_>],
+        reads_clock: &mut dyn FnMut(&[Option<&mut Document>]) -> bool,
+    ) -> Result<(Documents<'_>, Option<u64>)> {
+        let now_us = self.now_us();
         for key in keys {
             self.check_type(*key, false).map_err(|error| error.text("key", key.name))?;
         }
@@ -321,7 +326,8 @@ impl Host for MemoryHost {
                 found[nth] = Some(open(document));
             }
         }
-        Ok(found)
+        let reads_clock = reads_clock(&found);
+        Ok((found, reads_clock.then_some(now_us)))
     }
 
     fn open_beside(

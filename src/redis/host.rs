@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::api::call;
 use super::caller::Caller;
 use super::named_keys::NamedKeys;
-use super::native_source::ServerStructures;
+use super::native_source::{KeyHandles, ServerStructures};
 use super::slots::{self, ShownSlots};
 use super::{
     changes, clock, config, counters, indexes, locks, models, native_calls, offers, propagation,
@@ -115,13 +115,12 @@ impl<'c> ServerHost<'c> {
         argv: &'c [*mut raw::RedisModuleString],
         args: &'c [&'c [u8]],
     ) -> ServerHost<'c> {
-        let (open, names) = (SmallVec::new(), KeyIndex::default());
         ServerHost {
             ctx,
             argv,
             args,
-            open,
-            names,
+            open: SmallVec::new(),
+            names: KeyIndex::new(),
             now_us: None,
             finding: None,
             conflict: None,
@@ -256,12 +255,27 @@ impl<'c> ServerHost<'c> {
         Ok(open.document)
     }
 
-    /// The document at a key of a transaction with natives, as far as its role asks for one.
-    fn beside(&mut self, key: Key<'_>, role: KeyRole) -> Result<Option<*mut Document>> {
+    /// A key of a transaction with natives, open, and the document at it, as far as its role asks for one.
+    #[inline]
+    fn beside(
+        &mut self,
+        key: Key<'_>,
+        role: KeyRole,
+    ) -> (*mut raw::RedisModuleKey, Result<Option<*mut Document>>) {
+        let handle = self.writable_handle(key);
+        (handle, self.document_beside(handle, key, role))
+    }
+
+    #[inline]
+    fn document_beside(
+        &mut self,
+        handle: *mut raw::RedisModuleKey,
+        key: Key<'_>,
+        role: KeyRole,
+    ) -> Result<Option<*mut Document>> {
         if role == KeyRole::Document {
             return self.writable_document(key);
         }
-        let handle = self.writable_handle(key);
         // SAFETY: the key is open.
         let data_type = unsafe { call!(RedisModule_ModuleTypeGetType(handle)) };
         // Null for the server's own structures, and where the key is missing.
@@ -361,7 +375,11 @@ impl Host for ServerHost<'_> {
         Ok((found.map(|document| unsafe { &mut *document }), now_us))
     }
 
-    fn open_all(&mut self, keys: &[Key<'_>]) -> Result<Documents<'_>> {
+    fn open_all_timed(
+        &mut self,
+        keys: &[Key<'_>],
+        reads_clock: &mut dyn FnMut(&[Option<&mut Document>]) -> bool,
+    ) -> Result<(Documents<'_>, Option<u64>)> {
         let mut found = SmallVec::<[Option<*mut Document>; 4]>::with_capacity(keys.len());
         for key in keys {
             let document = self.writable_document(*key);
@@ -369,7 +387,10 @@ impl Host for ServerHost<'_> {
         }
         assert!(are_different(&found), "the names of the keys differ");
         // SAFETY: each points to a document of its own, and the host is borrowed exclusively.
-        Ok(found.into_iter().map(|document| document.map(|found| unsafe { &mut *found })).collect())
+        let mut documents = Documents::new();
+        documents.extend(found.iter().map(|document| document.map(|found| unsafe { &mut *found })));
+        let now_us = reads_clock(&documents).then(|| self.now_us());
+        Ok((documents, now_us))
     }
 
     fn open_beside(
@@ -379,13 +400,14 @@ impl Host for ServerHost<'_> {
         run: &mut RunBeside<'_>,
     ) -> Result<()> {
         let mut found = SmallVec::<[Option<*mut Document>; 4]>::with_capacity(keys.len());
+        let mut open = KeyHandles::new();
         for (key, role) in keys.iter().zip(roles) {
-            let document = self.beside(*key, *role);
+            let (handle, document) = self.beside(*key, *role);
             found.push(document.map_err(|error| error.text("key", key.name))?);
+            open.push((key.arg, handle));
         }
         assert!(are_different(&found), "the names of the keys differ");
         let now_ms = self.now_us() / 1000;
-        let open = keys.iter().map(|key| (key.arg, self.writable_handle(*key))).collect();
         // SAFETY: the context and the arguments are those of the running command; the keys stay open as long as the
         // result borrows the host.
         let source = unsafe { ServerStructures::new(self.ctx, self.argv, open, now_ms) };

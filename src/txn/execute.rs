@@ -119,18 +119,20 @@ impl<'t, 'a> Execution<'t, 'a> {
     fn on_many(&self, host: &mut dyn Host) -> Result<Outcome> {
         let request = self.request;
         let keys = request.keys;
-        let repeats = self.repeats
-            && (request.replaying
-                || request.blocks.iter().all(|block| {
-                    // A key of another type is refused when all are opened.
-                    host.open(keys[block.slot])
-                        .is_ok_and(|document| document.is_none_or(|d| changes_only_as_asked(d)))
-                }));
-        let now_us = self.reads_clock(repeats).then(|| host.now_us());
-        let mode = self.mode(repeats, now_us, self.moment(host));
+        let moment = self.moment(host);
         let mut journals: Journals = keys.iter().map(|_| host.take_journal()).collect();
         let (mut committed, mut released) = (SmallVec::<[_; 2]>::new(), Released::new());
-        let decided = host.open_all(keys).and_then(|found| {
+        let repeats = Cell::new(self.repeats);
+        let opened = host.open_all_timed(keys, &mut |documents| {
+            let mut changed = request.blocks.iter().map(|block| documents[block.slot].as_deref());
+            let as_asked = |document: Option<&Document>| document.is_none_or(changes_only_as_asked);
+            repeats.set(repeats.get() && (request.replaying || changed.all(as_asked)));
+            self.reads_clock(repeats.get())
+        });
+        // None where a key was refused.
+        let mut mode = None;
+        let decided = opened.and_then(|(found, now_us)| {
+            let mode = mode.insert(self.mode(repeats.get(), now_us, moment));
             let mut slots = SmallVec::<[_; 2]>::new();
             for ((key, document), journal) in keys.iter().zip(found).zip(&mut journals) {
                 slots.push(Slot::new(key.name, document, mode.editing(journal)));
@@ -141,9 +143,13 @@ impl<'t, 'a> Execution<'t, 'a> {
             Ok(decision) => decision,
             Err(error) => {
                 journals.into_iter().for_each(|journal| host.keep_journal(journal));
-                return Err(refused(host, &mode.context, error));
+                return Err(match &mode {
+                    Some(mode) => refused(host, &mode.context, error),
+                    None => error,
+                });
             }
         };
+        let mode = mode.as_ref().expect("what was decided was opened");
         issue(host, &decision);
         let mut effects =
             SmallVec::with_capacity(keys.len() + usize::from(decision.token.is_some()));
