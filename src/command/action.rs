@@ -3,6 +3,8 @@
 mod compiled;
 mod similar;
 
+pub use compiled::CallBlocks;
+
 use super::args::{Args, CURRENT, EXPIRY, INIT, MKPATH, parse_version};
 use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};

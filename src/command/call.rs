@@ -3,6 +3,7 @@
 //! An action is a transaction whose blocks were parsed when it was defined. A call binds its roles to keys and hands
 //! the same request to the same engine as `MODEL.TXN` does.
 
+use super::action::CallBlocks;
 use super::args::{ARGS, Args};
 use super::host::{Host, Outcome};
 use super::txn::{CallKeys, Recorded, TOKEN, key_roles};
@@ -100,7 +101,12 @@ static CALL: CommandSpec = CommandSpec {
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut cursor = Args::new(args);
     let name = cursor.next("an action")?;
-    call(host, args, cursor, name).map_err(|error| error.text("action", name))
+    let mut outcome = call(host, args, cursor, name);
+    // The outcome is large: it stays where it was made.
+    if let Err(error) = outcome {
+        outcome = Err(error.text("action", name));
+    }
+    outcome
 }
 
 fn call(host: &mut dyn Host, args: &[&[u8]], mut cursor: Args<'_>, name: &[u8]) -> Result<Outcome> {
@@ -124,7 +130,8 @@ fn call(host: &mut dyn Host, args: &[&[u8]], mut cursor: Args<'_>, name: &[u8]) 
     let binding = view.map(|args| Binding::Args { args, allowance: &allowance });
     let bound = action.bind(&settings, binding)?;
     let token = recorded?.begin(host, keys.token.as_ref(), digest)?;
-    let blocks = action.blocks(&keys.of_listed, host.models(), bound.as_ref())?;
+    let mut blocks = CallBlocks::new();
+    action.add_blocks(&keys.of_listed, host.models(), bound.as_ref(), &mut blocks)?;
     let models = action.statement_models(host.models())?;
     let natives = key_roles(&blocks, action.uses_natives(), &keys.slots)?;
     txn::execute(

@@ -30,12 +30,13 @@ pub unsafe fn execute(
     let invocation = Invocation { ctx, spec, argv, args, waited };
     let mut conflict = None;
     // SAFETY: the caller vouches for the arguments.
-    let outcome = unsafe { execute_once(&invocation, named, &mut conflict) };
-    match conflict {
-        None => outcome,
+    let mut outcome = unsafe { execute_once(&invocation, named, &mut conflict) };
+    // The outcome is large: it stays where it was made.
+    if let Some(other) = conflict {
         // SAFETY: as above.
-        Some(other) => unsafe { execute_again(&invocation, named, other, outcome) },
+        unsafe { execute_again(&invocation, named, other, &mut outcome) };
     }
+    outcome
 }
 
 /// A command that is executed, once or again.
@@ -83,21 +84,21 @@ unsafe fn execute_again(
     command: &Invocation<'_>,
     named: &mut Option<Box<NamedKeys>>,
     mut other: Vec<u8>,
-    mut outcome: Result<Outcome>,
-) -> Result<Outcome> {
+    outcome: &mut Result<Outcome>,
+) {
     loop {
         // SAFETY: the caller vouches for the arguments. Looking at a key deletes what has expired.
         let mut host = unsafe { ServerHost::new(command.ctx, command.argv, command.args) };
         if host.look(&other).is_some() {
-            return outcome;
+            return;
         }
         drop(host);
         let mut conflict = None;
         // SAFETY: as above.
-        outcome = unsafe { execute_once(command, named, &mut conflict) };
+        *outcome = unsafe { execute_once(command, named, &mut conflict) };
         match conflict {
             Some(next) if next != other => other = next,
-            _ => return outcome,
+            _ => return,
         }
     }
 }

@@ -185,7 +185,7 @@ impl Opened<'_, '_, '_, '_> {
     }
 
     /// Evaluates the natives of a block, to be run when the transaction is committed.
-    #[cold]
+    #[inline(never)]
     fn run_natives(
         &mut self,
         block: &NativeBlock<'_>,

@@ -309,7 +309,7 @@ impl CompiledAction {
         Ok(Some(parts))
     }
 
-    #[cold]
+    #[inline(never)]
     fn bind_block(
         &self,
         block: &ActionBlock,
@@ -346,14 +346,15 @@ impl CompiledAction {
         Roles { names: &self.roles, slots, of_blocks: &self.of_blocks }
     }
 
-    /// The blocks of a call, with the models they name looked up.
-    pub fn blocks(
+    /// Adds the blocks of a call, with the models they name looked up. `blocks` is empty, and was made before, because it is
+    /// large and not moved again.
+    pub fn add_blocks(
         &self,
         slots: &[usize],
         models: &Models,
         bound: Option<&BoundParts>,
-    ) -> Result<CallBlocks> {
-        let mut blocks = CallBlocks::new();
+        blocks: &mut CallBlocks,
+    ) -> Result<()> {
         for (number, block) in self.blocks.iter().enumerate() {
             let located = |error| self.located(error, number);
             let content = match &block.initial {
@@ -379,7 +380,7 @@ impl CompiledAction {
                 ..Block::default()
             });
         }
-        Ok(blocks)
+        Ok(())
     }
 
     /// The models that operators on keys name.

@@ -79,6 +79,7 @@ struct ListedKeys<'a> {
 
 impl<'a> ListedKeys<'a> {
     /// `numkeys key [key ...] [TOKEN ...] [ARGS json]`.
+    #[inline(always)]
     fn parse(args: &mut Args<'a>) -> Result<ListedKeys<'a>> {
         let numkeys = args.left().first().copied().unwrap_or_default();
         let keys = args.counted_keys()?;
@@ -356,7 +357,7 @@ impl<'a> TxnBody<'a> {
     }
 
     /// `key native [native ...]`.
-    #[cold]
+    #[inline(never)]
     pub fn parse_natives(
         &mut self,
         cursor: &mut Args<'a>,
