@@ -63,10 +63,8 @@ impl Source for DefinitionSource {
         allowance: &Allowance<'_>,
     ) -> Result<Definition> {
         let (source, expressions) = (self.clone(), &limits.expressions);
-        if source.schema.len() <= limits.schemas.bytes {
-            allowance.spend(Schema::compile_cost(&source.schema))?;
-        }
-        let schema = Schema::compile_with(&source.schema, source.formats, &limits.schemas)?;
+        let schema =
+            Schema::compile_within(&source.schema, source.formats, &limits.schemas, allowance)?;
         let rules = source
             .rules
             .iter()

@@ -111,6 +111,22 @@ pub(super) fn add(all: &mut List<'_>) {
         define("m", &format!(r#"{{"properties":{{{}}}}}"#, many.join(",")), &[])
     });
     all.worst("DEFINE of an enum of 50,000 objects", Vec::new, || define("m", &options, &[]));
+    all.worst("DEFINE of a pattern with many look-aheads", Vec::new, || {
+        define("m", &format!(r#"{{"pattern":"^{}a"}}"#, "(?!a*b)".repeat(1240)), &[])
+    });
+    all.worst("DEFINE of many patterns with look-aheads", Vec::new, || {
+        let patterns: Vec<String> =
+            (0..750).map(|nth| format!(r#"{{"pattern":"^(?!\\p{{L}}b{nth})a"}}"#)).collect();
+        define("m", &format!(r#"{{"anyOf":[{}]}}"#, patterns.join(",")), &[])
+    });
+    all.worst("DEFINE of many patterns with Unicode classes", Vec::new, || {
+        let patterns: Vec<String> =
+            (0..1000).map(|nth| format!(r#"{{"pattern":"^\\p{{L}}b{nth}"}}"#)).collect();
+        define("m", &format!(r#"{{"anyOf":[{}]}}"#, patterns.join(",")), &[])
+    });
+    all.worst("DEFINE of one large pattern", Vec::new, || {
+        define("m", r#"{"pattern":"^\\p{L}{2000}"}"#, &[])
+    });
     all.worst("DEFINE with patterns in rules", Vec::new, || {
         define("m", "{}", &[r"!'abcde'.matches('\\pL{3}') || !'abcde'.matches('\\pL{3}x')"; 64])
     });

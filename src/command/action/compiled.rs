@@ -144,10 +144,7 @@ fn check_roles(roles: &[Box<str>]) -> Result<()> {
 }
 
 fn compile_params(text: &[u8], settings: &Settings, allowance: &Allowance<'_>) -> Result<Schema> {
-    if text.len() <= settings.schemas.bytes {
-        allowance.spend(Schema::compile_cost(text))?;
-    }
-    Schema::compile_with(text, Formats::Assert, &settings.schemas)
+    Schema::compile_within(text, Formats::Assert, &settings.schemas, allowance)
 }
 
 /// Blocks are about roles, not keys.

@@ -116,7 +116,20 @@ impl Schema {
 
     /// As [`Schema::compile`], with formats validated or not.
     pub fn compile_with(text: &[u8], formats: Formats, limits: &SchemaLimits) -> Result<Schema> {
-        let translated = translate(parse(text, limits)?, limits)?;
+        Schema::compile_within(text, formats, limits, &Allowance::unlimited())
+    }
+
+    /// As [`Schema::compile_with`], charged to a command.
+    pub fn compile_within(
+        text: &[u8],
+        formats: Formats,
+        limits: &SchemaLimits,
+        allowance: &Allowance<'_>,
+    ) -> Result<Schema> {
+        if text.len() <= limits.bytes {
+            allowance.spend(Schema::compile_cost(text))?;
+        }
+        let translated = translate(parse(text, limits)?, limits, allowance)?;
         let document = &translated.document;
         jsonschema::draft202012::meta::validate(document).map_err(|error| {
             let place = translated.moves.given(error.instance_path().as_str()).into_owned();
@@ -180,8 +193,8 @@ impl Schema {
         Ok(schema)
     }
 
-    /// The steps of a command for compiling a schema of this text: measured by its bytes and its patterns, which take
-    /// thirty microseconds each, and look-ahead, which takes twice that. Escapes of printable ASCII, which no program
+    /// The steps of a command for compiling a schema of this text, beside those for large patterns: measured by its bytes and
+    /// its patterns, which take thirty microseconds each, and look-ahead, which takes twice that. Escapes of printable ASCII, which no program
     /// needs, count as look-ahead, because they can spell either.
     pub fn compile_cost(text: &[u8]) -> u64 {
         const BYTE_STEPS: u64 = 8;

@@ -13,12 +13,20 @@ use regex_automata::nfa::thompson;
 
 use super::limits::SchemaLimits;
 use super::refusal::refuse;
+use crate::budget::Allowance;
 use crate::error::{Error, Result};
 use crate::limit;
+
+/// The memory of most compiled patterns: [`super::Schema::compile_cost`] includes them.
+const SMALL_BYTES: usize = 4 << 10;
+/// The steps of a command for each byte of a compiled pattern beyond that. It is compiled here, and again by the crate.
+const BYTE_STEPS: u64 = 3;
 
 /// The patterns of one schema.
 pub(super) struct Patterns<'l> {
     limits: &'l SchemaLimits,
+    /// Pays for compiling them.
+    allowance: &'l Allowance<'l>,
     /// Each pattern with its spelling for the engine, if that differs.
     known: HashMap<Box<str>, Option<Box<str>>>,
     bytes: usize,
@@ -49,8 +57,8 @@ struct ParsedPattern<'p> {
 }
 
 impl<'l> Patterns<'l> {
-    pub fn new(limits: &'l SchemaLimits) -> Patterns<'l> {
-        Patterns { limits, known: HashMap::new(), bytes: 0, largest: 0, look_aheads: 0 }
+    pub fn new(limits: &'l SchemaLimits, allowance: &'l Allowance<'l>) -> Patterns<'l> {
+        Patterns { limits, allowance, known: HashMap::new(), bytes: 0, largest: 0, look_aheads: 0 }
     }
 
     /// The memory of the compiled patterns.
@@ -132,16 +140,20 @@ impl<'l> Patterns<'l> {
             let limit = self.limits.pattern_bytes as u64;
             Error::limit(limit::SCHEMA_PATTERN_BYTES, limit).text("schema", pointer.as_bytes())
         };
+        let affordable = usize::try_from(self.allowance.steps_left() / BYTE_STEPS)
+            .map_or(usize::MAX, |bytes| bytes.saturating_add(SMALL_BYTES));
         // While it is built it takes more memory than afterwards.
         let left = self.limits.pattern_bytes.saturating_sub(self.bytes);
+        let most = left.min(affordable);
         let config = thompson::Config::new()
-            .nfa_size_limit(Some(left.saturating_mul(4)))
+            .nfa_size_limit(Some(most.saturating_mul(4)))
             .which_captures(thompson::WhichCaptures::None);
         let built = thompson::Compiler::new().configure(config).build_from_hir(&hir);
-        let bytes = built.map_err(|_| limit())?.memory_usage();
-        if bytes > left {
-            return Err(limit());
+        let bytes = built.map_or(usize::MAX, |built| built.memory_usage());
+        if bytes > most {
+            return Err(if affordable < left { self.allowance.exhausted() } else { limit() });
         }
+        self.allowance.spend(bytes.saturating_sub(SMALL_BYTES) as u64 * BYTE_STEPS)?;
         self.bytes += bytes;
         Ok(spelled.into_owned())
     }
@@ -337,6 +349,7 @@ fn marks(text: &str) -> impl Iterator<Item = (usize, u8)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::WorkLimits;
 
     #[test]
     fn look_ahead_at_the_start_is_split_off() {
@@ -402,17 +415,40 @@ mod tests {
     #[test]
     fn memory_is_counted_over_all_patterns() {
         let limits = SchemaLimits::DEFAULT;
-        let mut patterns = Patterns::new(&limits);
+        let free = Allowance::unlimited();
+        let mut patterns = Patterns::new(&limits, &free);
         patterns.add("^.{0,5000}$", "").unwrap();
         let one = patterns.bytes();
         // A pattern counts once, and look-ahead counts too.
         patterns.add("^.{0,5000}$", "").unwrap();
         assert_eq!(patterns.bytes(), one);
         let limits = SchemaLimits { pattern_bytes: one, ..limits };
-        assert!(Patterns::new(&limits).add("^.{0,5000}$", "").is_ok());
+        assert!(Patterns::new(&limits, &Allowance::unlimited()).add("^.{0,5000}$", "").is_ok());
         let limits = SchemaLimits { pattern_bytes: one - 1, ..limits };
-        let refused = Patterns::new(&limits).add("^.{0,5000}$", "").unwrap_err();
+        let refused =
+            Patterns::new(&limits, &Allowance::unlimited()).add("^.{0,5000}$", "").unwrap_err();
         assert!(refused.line().contains("model.schema-pattern-bytes"), "{refused}");
-        assert!(Patterns::new(&limits).add("^(?!.{0,5000}$)", "").is_err());
+        assert!(
+            Patterns::new(&limits, &Allowance::unlimited()).add("^(?!.{0,5000}$)", "").is_err()
+        );
+    }
+
+    #[test]
+    fn a_large_pattern_is_paid_for_by_its_compiled_bytes() {
+        let work = WorkLimits { command_steps: 50_000, ..WorkLimits::DEFAULT };
+        let limits = SchemaLimits::DEFAULT;
+        let spent = |pattern: &str| {
+            let allowance = Allowance::new(&work);
+            Patterns::new(&limits, &allowance)
+                .add(pattern, "")
+                .map(|_| 50_000 - allowance.steps_left())
+        };
+        assert_eq!(spent("^[a-z]{2,9}$").unwrap(), 0);
+        let letter = spent(r"^\p{L}$").unwrap();
+        assert!((20_000..50_000).contains(&letter), "{letter}");
+        for large in [r"^\p{L}{9}$", r"^(?!\p{L}{9})a", r"^\p{L}{2000}$"] {
+            let refused = spent(large).unwrap_err();
+            assert!(refused.line().contains("model.command-steps"), "{large}: {}", refused.line());
+        }
     }
 }

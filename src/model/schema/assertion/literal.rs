@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Serde};
 
 use crate::error::{Error, Result};
 use crate::value::number::Number;
-use crate::value::{Limits, Value, parse};
+use crate::value::{Limits, Value, ValueBuilder};
 
 /// The names of members.
 pub(super) type MemberNames = Box<[Box<str>]>;
@@ -52,10 +52,36 @@ pub(super) fn dependent(map: &Map<String, Serde>) -> Option<Dependents> {
     map.iter().map(|(name, needed)| Some((name.as_str().into(), names(needed)?))).collect()
 }
 
-/// A value of the schema as a document value; `None` if no document can contain it.
+/// A value of the schema as a document value; `None` if no document can contain it. The schema's depth is limited.
 pub(in super::super) fn value(value: &Serde) -> Option<Value> {
-    let text = serde_json::to_vec(value).ok()?;
-    parse::json(&text, &Limits::NONE).ok().map(|parsed| parsed.value)
+    let mut builder = ValueBuilder::new(&Limits::NONE);
+    build(value, &mut builder).ok()?;
+    Some(builder.finish().value)
+}
+
+fn build(value: &Serde, builder: &mut ValueBuilder) -> Result<()> {
+    match value {
+        Serde::Null => builder.null(),
+        Serde::Bool(value) => builder.boolean(*value),
+        // The text that was written.
+        Serde::Number(number) => builder.number(Number::parse(number.as_str().as_bytes())?),
+        Serde::String(text) => builder.string(text),
+        Serde::Array(items) => {
+            builder.begin_array()?;
+            items.iter().try_for_each(|item| build(item, builder))?;
+            builder.end();
+            Ok(())
+        }
+        Serde::Object(members) => {
+            builder.begin_object()?;
+            for (name, value) in members {
+                builder.name(name)?;
+                build(value, builder)?;
+            }
+            builder.end();
+            Ok(())
+        }
+    }
 }
 
 /// Refuses a schema with a number that is not finite as a double.
@@ -72,4 +98,41 @@ pub(in super::super) fn refuse_odd_numbers(schema: &Serde) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::{parse, print};
+
+    #[test]
+    fn a_value_of_a_schema_is_what_its_text_is_in_a_document() {
+        let long = format!("[{}]", vec![r#"{"a":[1,2.50,"x"],"b":null}"#; 500].join(","));
+        for text in [
+            "null",
+            "true",
+            "\"a\\u00e9\\n\"",
+            "0",
+            "-0",
+            "-0.0",
+            "1.0",
+            "1e2",
+            "9223372036854775807",
+            "9223372036854775808",
+            "18446744073709551615",
+            "1e400",
+            "123456789012345678901234567890",
+            "0.1000000000000000055511151231257827",
+            "[]",
+            "{}",
+            r#"{"a":1,"b":[{"c":-1.5e-7}],"a":2}"#,
+            &long,
+        ] {
+            let written: Serde = serde_json::from_str(text).unwrap();
+            let parsed =
+                parse::json(text.as_bytes(), &Limits::NONE).ok().map(|parsed| parsed.value);
+            let text_of = |value: Option<Value>| value.map(|value| print::to_string(value.view()));
+            assert_eq!(text_of(value(&written)), text_of(parsed), "{text}");
+        }
+    }
 }

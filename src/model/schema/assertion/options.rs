@@ -20,6 +20,7 @@ impl Options {
         let state = foldhash::quality::RandomState::default();
         let mut index = HashTable::new();
         if all.len() > Options::SCANNED_MAX {
+            index = HashTable::with_capacity(all.len());
             let hash = |nth: &u32| all[*nth as usize].view().hash_with(&state);
             for nth in 0..all.len() as u32 {
                 index.insert_unique(hash(&nth), nth, hash);

@@ -22,6 +22,7 @@ pub(super) use self::moves::Moves;
 use self::translator::{DialectContext, DraftTranslator};
 use super::limits::SchemaLimits;
 use super::pattern::Patterns;
+use crate::budget::Allowance;
 use crate::error::Result;
 
 /// A schema after translation, and the pointers of its subschemas before.
@@ -36,10 +37,14 @@ pub(super) struct Translated {
     pub look_aheads: usize,
 }
 
-pub(super) fn translate(mut document: Serde, limits: &SchemaLimits) -> Result<Translated> {
+pub(super) fn translate(
+    mut document: Serde,
+    limits: &SchemaLimits,
+    allowance: &Allowance<'_>,
+) -> Result<Translated> {
     let mut translator = DraftTranslator {
         moves: Moves::new(limits.pointer_bytes),
-        patterns: Patterns::new(limits),
+        patterns: Patterns::new(limits, allowance),
         given: String::new(),
         translated: String::new(),
     };
