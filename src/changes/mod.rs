@@ -87,25 +87,36 @@ impl DocumentChange {
         }
     }
 
-    /// The names and values of the entry with this number, in order.
-    pub fn fields(&self, seq: u64) -> Vec<(&'static str, Vec<u8>)> {
-        let number = |number: u64| number.to_string().into_bytes();
-        let mut fields = vec![("seq", number(seq)), ("op", self.op.word().into())];
+    /// Calls with the names and values of the entry with this number, in order.
+    pub fn each_field(&self, seq: u64, mut add: impl FnMut(&'static str, FieldValue<'_>)) {
+        add("seq", FieldValue::Number(seq));
+        add("op", FieldValue::Word(self.op.word()));
         if self.op != ChangeOp::Flush {
-            fields.push(("key", self.key.to_vec()));
+            add("key", FieldValue::Text(&self.key));
         }
-        let mut add = |name, value: Option<Vec<u8>>| {
-            fields.extend(value.map(|value| (name, value)));
-        };
-        add("from", self.from.as_deref().map(<[u8]>::to_vec));
-        add("rev", self.rev.map(number));
-        add("prev", self.prev.map(number));
-        add("token", self.token.as_deref().map(<[u8]>::to_vec));
-        add("patch", self.content.patch.clone());
-        add("before", self.content.before.clone());
-        add("after", self.content.after.clone());
-        fields
+        let ChangeContent { patch, before, after } = &self.content;
+        let others = [
+            ("from", self.from.as_deref().map(FieldValue::Text)),
+            ("rev", self.rev.map(FieldValue::Number)),
+            ("prev", self.prev.map(FieldValue::Number)),
+            ("token", self.token.as_deref().map(FieldValue::Text)),
+            ("patch", patch.as_deref().map(FieldValue::Text)),
+            ("before", before.as_deref().map(FieldValue::Text)),
+            ("after", after.as_deref().map(FieldValue::Text)),
+        ];
+        for (name, value) in others {
+            value.into_iter().for_each(|value| add(name, value));
+        }
     }
+}
+
+/// The value of a field of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldValue<'c> {
+    Number(u64),
+    /// One of a few.
+    Word(&'static str),
+    Text(&'c [u8]),
 }
 
 /// The number of the next entry of a stream whose last one is this; none where no number is left. `now_us` is the
@@ -145,9 +156,15 @@ mod tests {
         let mut change = DocumentChange::new("m", 9, ChangeOp::Update, b"k");
         (change.rev, change.prev) = (Some(8), Some(7));
         change.content.patch = Some(b"[]".to_vec());
-        let names: Vec<_> = change.fields(3).into_iter().map(|field| field.0).collect();
+        let mut names = Vec::new();
+        change.each_field(3, |name, _| names.push(name));
         assert_eq!(names, ["seq", "op", "key", "rev", "prev", "patch"]);
-        let flush = DocumentChange::new("m", 9, ChangeOp::Flush, b"").fields(4);
-        assert_eq!(flush, [("seq", b"4".to_vec()), ("op", b"flush".to_vec())]);
+        DocumentChange::new("m", 9, ChangeOp::Flush, b"").each_field(4, |name, value| {
+            let expected = match name {
+                "seq" => FieldValue::Number(4),
+                _ => FieldValue::Word("flush"),
+            };
+            assert_eq!(value, expected, "{name}");
+        });
     }
 }

@@ -15,7 +15,7 @@ const TAGS_END: u32 = 200_000;
 
 /// The stream of the documents of a model outside of a cluster.
 pub fn name(model: &str) -> Vec<u8> {
-    format!("{model}!changes").into_bytes()
+    [model.as_bytes(), b"!changes"].concat()
 }
 
 /// The stream of the documents of a model in the hash slot of a key. The name of the model has no brace.

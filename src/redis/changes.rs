@@ -331,7 +331,7 @@ pub unsafe fn append_noted(ctx: *mut raw::RedisModuleCtx) {
         let mut rest = all.into_iter();
         while let Some(noted) = rest.next() {
             call!(RedisModule_SelectDb(ctx, noted.database));
-            if !streams::append(ctx, &noted.change, noted.last) {
+            if !streams::append(ctx, &noted.change, noted.last, &mut None) {
                 // The cluster is down: all waits, in order, for the next turn.
                 NOTED.with_borrow_mut(|later| {
                     later.splice(0..0, std::iter::once(noted).chain(rest.by_ref()));
@@ -352,9 +352,12 @@ pub unsafe fn append_noted(ctx: *mut raw::RedisModuleCtx) {
 pub unsafe fn append(ctx: *mut raw::RedisModuleCtx, changes: &RecordedChanges) {
     // SAFETY: the caller vouches for `ctx`.
     unsafe {
+        let checked = streams::take_checked();
+        // Entries of what was noted are in front.
+        let mut known = checked.filter(|_| noted() == 0);
         append_noted(ctx);
         for change in &changes.0 {
-            if !streams::append(ctx, change, None) {
+            if !streams::append(ctx, change, None, &mut known) {
                 let database = call!(RedisModule_GetSelectedDb(ctx));
                 note(NotedChange { database, last: None, change: change.clone() });
             }

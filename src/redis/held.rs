@@ -1,4 +1,7 @@
-//! Strings of the server that the module keeps, without a copy of their bytes.
+//! Strings of the server that the module keeps.
+
+use std::ffi::c_char;
+use std::ptr;
 
 use redis_module::raw;
 
@@ -13,7 +16,14 @@ impl HeldString {
     /// `string` is valid. Called and dropped on the main thread: the server's counts are not atomic.
     pub unsafe fn new(string: *mut raw::RedisModuleString) -> HeldString {
         // SAFETY: the caller vouches for the string. Without a context it stays until it is freed in `drop`.
-        HeldString(unsafe { call!(RedisModule_HoldString(std::ptr::null_mut(), string)) })
+        HeldString(unsafe { call!(RedisModule_HoldString(ptr::null_mut(), string)) })
+    }
+
+    /// A new string.
+    pub fn of(text: &[u8]) -> HeldString {
+        let start = text.as_ptr().cast::<c_char>();
+        // SAFETY: the text is copied. Without a context the string is no part of a memory pool; it is freed in `drop`.
+        HeldString(unsafe { call!(RedisModule_CreateString(ptr::null_mut(), start, text.len())) })
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -29,7 +39,7 @@ impl HeldString {
 
 impl Drop for HeldString {
     fn drop(&mut self) {
-        // SAFETY: counted in `new`, given back once.
-        unsafe { call!(RedisModule_FreeString(std::ptr::null_mut(), self.0)) };
+        // SAFETY: counted for this value, given back once.
+        unsafe { call!(RedisModule_FreeString(ptr::null_mut(), self.0)) };
     }
 }

@@ -1,15 +1,18 @@
 //! Streams of the server that changes are appended to: where they stand, and their entries.
 
+use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_int};
 use std::sync::atomic::Ordering;
 use std::{io, ptr};
 
 use redis_module::raw;
+use smallvec::SmallVec;
 
 use super::api::{call, is_ok};
 use super::call_reply::{self, CallReply, CallReplyKind};
+use super::held::HeldString;
 use super::{caller, clock, counters, gaps, log, slots, stored};
-use crate::changes::{DocumentChange, next_seq, stream};
+use crate::changes::{DocumentChange, FieldValue, next_seq, stream};
 use crate::error::{Error, ErrorCode, Result};
 use crate::index::hash_slot;
 
@@ -22,6 +25,24 @@ enum Appended {
     Left,
     /// The server refused the entry, and said why.
     Refused(Vec<u8>),
+}
+
+/// The last entry of a stream, where it is known.
+pub struct KnownPosition {
+    database: c_int,
+    name: Vec<u8>,
+    last: u64,
+}
+
+thread_local! {
+    /// The stream that a command has checked last.
+    static CHECKED: Cell<Option<KnownPosition>> = const { Cell::new(None) };
+}
+
+/// The position of the stream that the running command has checked last. Nothing else is appended to it until the command
+/// appends its own entries, but what was noted meanwhile.
+pub fn take_checked() -> Option<KnownPosition> {
+    CHECKED.take()
 }
 
 /// Refuses a change whose entry could not be appended, before anything is changed.
@@ -38,7 +59,12 @@ pub unsafe fn check(ctx: *mut raw::RedisModuleCtx, model: &str, key: &[u8]) -> R
             let message = "the server's configuration does not have XADD under its name";
             return Err(named(Error::syntax(message)));
         }
-        match position(ctx, &name) {
+        let position = position(ctx, &name);
+        if let StreamPosition::At(last) = position {
+            let database = call!(RedisModule_GetSelectedDb(ctx));
+            CHECKED.set(Some(KnownPosition { database, name: name.clone(), last }));
+        }
+        match position {
             StreamPosition::Other => {
                 let message = "the key of the change stream holds a value of another type";
                 Err(named(Error::new(ErrorCode::WrongType, message)))
@@ -158,7 +184,7 @@ unsafe fn last_generated(ctx: *mut raw::RedisModuleCtx, name: &[u8]) -> u64 {
 }
 
 /// Appends one entry. Returns false while the server runs no command on any key. `last` is the number before, of a
-/// stream that was flushed.
+/// stream that was flushed. `known` is the position of a stream, perhaps of this one, and becomes the one behind the entry.
 ///
 /// # Safety
 ///
@@ -167,26 +193,31 @@ pub unsafe fn append(
     ctx: *mut raw::RedisModuleCtx,
     change: &DocumentChange,
     last: Option<u64>,
+    known: &mut Option<KnownPosition>,
 ) -> bool {
     // SAFETY: the caller vouches for `ctx`.
     unsafe {
         let name = stream_of(ctx, &change.model, &change.key);
-        let found = match position(ctx, &name) {
-            StreamPosition::At(found) => Some(found),
-            _ => last,
-        };
         let database = call!(RedisModule_GetSelectedDb(ctx));
+        let found = match known.take() {
+            Some(known) if known.database == database && known.name == name => Some(known.last),
+            _ => match position(ctx, &name) {
+                StreamPosition::At(found) => Some(found),
+                _ => last,
+            },
+        };
         // A stream that is new begins at the clock, behind all numbers before.
         let found = match found {
             Some(last) if gaps::is_owed(database, &name) => Some(last.saturating_add(1)),
             found => found,
         };
-        let seq = next_seq(found, clock::now_us()).unwrap_or(u64::MAX);
+        let mut seq = next_seq(found, clock::now_us()).unwrap_or(u64::MAX);
         let mut appended = add(ctx, &name, change, seq);
         if matches!(appended, Appended::Refused(_)) {
             // The last entry was deleted, and the stream stands further on.
             let last = last_generated(ctx, &name);
-            if let Some(seq) = next_seq(Some(last), 0).filter(|next| *next > seq) {
+            if let Some(next) = next_seq(Some(last), 0).filter(|next| *next > seq) {
+                seq = next;
                 appended = add(ctx, &name, change, seq);
             }
         }
@@ -194,6 +225,7 @@ pub unsafe fn append(
             Appended::Done => {
                 gaps::give(database, &name);
                 counters::CHANGES.fetch_add(1, Ordering::Relaxed);
+                *known = Some(KnownPosition { database, name, last: seq });
                 true
             }
             Appended::Later => false,
@@ -218,23 +250,26 @@ unsafe fn add(
     change: &DocumentChange,
     seq: u64,
 ) -> Appended {
-    let mut buffer = itoa::Buffer::new();
-    let id = format!("{seq}-0");
-    let mut args: Vec<*mut raw::RedisModuleString> = vec![to_string(stream)];
-    let entries = buffer.format(change.entries);
-    for word in [&b"MAXLEN"[..], b"~", entries.as_bytes(), id.as_bytes()] {
-        args.push(to_string(word));
-    }
-    for (field, value) in change.fields(seq) {
-        args.push(to_string(field.as_bytes()));
-        args.push(to_string(&value));
-    }
-    // SAFETY: the caller vouches for `ctx`; the server keeps what it needs of the strings, which are freed here.
+    let mut words = StreamWords::default();
+    words.add(stream);
+    words.add_known("MAXLEN");
+    words.add_known("~");
+    words.add_number(change.entries, b"");
+    words.add_number(seq, b"-0");
+    change.each_field(seq, |field, value| {
+        words.add_known(field);
+        match value {
+            FieldValue::Number(number) => words.add_number(number, b""),
+            FieldValue::Word(word) => words.add_known(word),
+            FieldValue::Text(text) => words.add(text),
+        }
+    });
+    let args = &words.args;
+    // SAFETY: the caller vouches for `ctx`; the server keeps what it needs of the strings.
     unsafe {
         let (name, form) = (c"XADD".as_ptr(), c"!v".as_ptr());
         let reply = CallReply(call_reply::run()(ctx, name, form, args.as_ptr(), args.len()));
         let error = io::Error::last_os_error().kind();
-        args.into_iter().for_each(|string| call!(RedisModule_FreeString(ptr::null_mut(), string)));
         match reply.kind() {
             CallReplyKind::Text => Appended::Done,
             _ if !reply.0.is_null() => Appended::Refused(reply.text().to_vec()),
@@ -244,6 +279,48 @@ unsafe fn add(
             _ => Appended::Later,
         }
     }
+}
+
+/// The arguments of `XADD`.
+#[derive(Default)]
+struct StreamWords {
+    args: SmallVec<[*mut raw::RedisModuleString; 24]>,
+    /// Those that are freed with this.
+    made: SmallVec<[HeldString; 8]>,
+}
+
+impl StreamWords {
+    fn add(&mut self, text: &[u8]) {
+        let string = HeldString::of(text);
+        self.args.push(string.as_ptr());
+        self.made.push(string);
+    }
+
+    /// Adds one of the words that entries are made of, which are made once.
+    fn add_known(&mut self, word: &'static str) {
+        let string = KNOWN_WORDS.with_borrow_mut(|known| {
+            if let Some((_, string)) = known.iter().find(|(known, _)| *known == word) {
+                return *string;
+            }
+            let string = to_string(word.as_bytes());
+            known.push((word, string));
+            string
+        });
+        self.args.push(string);
+    }
+
+    fn add_number(&mut self, number: u64, behind: &[u8]) {
+        let mut buffer = itoa::Buffer::new();
+        let mut text = SmallVec::<[u8; 24]>::from_slice(buffer.format(number).as_bytes());
+        text.extend_from_slice(behind);
+        self.add(&text);
+    }
+}
+
+thread_local! {
+    /// Names of fields and kinds of changes, as strings that are never freed: the server changes no string that it shares.
+    static KNOWN_WORDS: RefCell<Vec<(&'static str, *mut raw::RedisModuleString)>> =
+        const { RefCell::new(Vec::new()) };
 }
 
 /// A string that belongs to no context; to be freed.

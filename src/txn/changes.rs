@@ -5,6 +5,7 @@ use super::statement::Statement;
 use crate::changes::stream;
 use crate::error::{Error, ErrorCode, Result};
 use crate::host::{Host, Key};
+use crate::index::hash_slot;
 use crate::model::Model;
 
 /// Refuses a request that may change documents whose streams cannot take an entry. Returns true if changes are
@@ -16,6 +17,9 @@ pub fn prepare(host: &mut dyn Host, request: &Request<'_, '_>) -> Result<bool> {
     }
     check_keys(host, request)?;
     let mut records = false;
+    // Many documents of a model have one stream.
+    let mut checked: Vec<(Box<str>, u16)> = Vec::new();
+    let clustered = host.index_scope().clustered;
     for block in request.blocks {
         let key = request.keys[block.slot];
         if may_change(request, block) {
@@ -25,8 +29,12 @@ pub fn prepare(host: &mut dyn Host, request: &Request<'_, '_>) -> Result<bool> {
                     return Ok(false);
                 }
                 records = true;
-                let checked = host.check_stream(&model, key.name);
-                checked.map_err(|error| request.located_at(error, block.slot))?;
+                let stream = (model, if clustered { hash_slot(key.name) } else { 0 });
+                if !checked.contains(&stream) {
+                    host.check_stream(&stream.0, key.name)
+                        .map_err(|error| request.located_at(error, block.slot))?;
+                    checked.push(stream);
+                }
             }
         }
     }

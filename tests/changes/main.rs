@@ -6,7 +6,7 @@ mod follower;
 use std::collections::BTreeMap;
 
 use follower::{Entry, Follower, patched};
-use redis_model::changes::{ChangeOp, DocumentChange};
+use redis_model::changes::{ChangeOp, DocumentChange, FieldValue};
 use redis_model::error::{Detail, Error, ErrorCode};
 use redis_model::native::{self, NativeExample};
 use redis_model::op::words;
@@ -72,7 +72,8 @@ fn each_change_of_a_document_is_one_entry() {
     assert_eq!((deleted.op, deleted.rev, deleted.prev), (ChangeOp::Delete, None, set.rev));
     assert_eq!(deleted.token.as_deref(), Some(&b"t"[..]));
     assert_eq!(text(&deleted.content.before), Some("{}"));
-    let names: Vec<_> = deleted.fields(7).into_iter().map(|field| field.0).collect();
+    let mut names = Vec::new();
+    deleted.each_field(7, |name, _| names.push(name));
     assert_eq!(names, ["seq", "op", "key", "prev", "token", "before"]);
 }
 
@@ -433,9 +434,15 @@ fn the_entries_alone_tell_the_documents() {
             let args: Vec<_> = args.iter().map(String::as_str).collect();
             for change in changes(host, &args).unwrap_or_default() {
                 seq += 1;
-                let fields = change.fields(seq).into_iter();
-                let text = |bytes| String::from_utf8(bytes).unwrap();
-                let entry: Entry = fields.map(|(name, value)| (name.into(), text(value))).collect();
+                let mut entry = Entry::new();
+                change.each_field(seq, |name, value| {
+                    let value = match value {
+                        FieldValue::Number(number) => number.to_string(),
+                        FieldValue::Word(word) => word.into(),
+                        FieldValue::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
+                    };
+                    entry.insert(name.into(), value);
+                });
                 follower.read(&entry);
             }
         }
