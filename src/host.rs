@@ -246,7 +246,10 @@ pub trait Host {
     /// As [`Host::may_look`], and the caller may change it, too.
     fn may_change(&mut self, name: &[u8]) -> bool;
 
-    /// Adds keys that the command found. Their numbers, as [`Key::arg`] has them, go on behind those of the command's
+    /// The command goes on with the key that it looked at last, see [`Host::name_keys`]. Its document is not borrowed.
+    fn keep_looked(&mut self) {}
+
+    /// Adds keys that the command found, in the order in which it looked at them. Their numbers, as [`Key::arg`] has them, go on behind those of the command's
     /// arguments, of which there are so many. Called once; no document is borrowed.
     fn name_keys(&mut self, arguments: usize, names: &[&[u8]]);
 

@@ -56,6 +56,17 @@ impl<'a> KeyIndex<'a> {
         number
     }
 
+    /// Makes room for so many keys.
+    pub fn reserve(&mut self, keys: usize) {
+        self.names.reserve(keys);
+        if self.by_name.is_none() && keys > FEW {
+            self.by_name = Some(Box::default());
+        }
+        if let Some(by_name) = &mut self.by_name {
+            by_name.reserve(keys);
+        }
+    }
+
     pub fn names(&self) -> &[&'a [u8]] {
         &self.names
     }

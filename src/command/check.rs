@@ -8,7 +8,7 @@ use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::error::{Error, ErrorCode, Result};
 use crate::index::key::Range;
-use crate::index::{Direction, EntryDigest, IndexSet, ModelIndexes};
+use crate::index::{Direction, EntryDigest, EntryPage, IndexSet, ModelIndexes};
 use crate::reply::Reply;
 
 /// Keys or entries of one call.
@@ -193,7 +193,7 @@ fn check_names(
     counts.checked += page.len();
     counts.stray += indexes.check_names(database, position.before(), &page);
     let mut digest = position.digest;
-    for name in &page {
+    for name in page.iter() {
         let known = host.look(&name[1..]).is_some_and(|document| document.model_name() == model);
         // One that has expired is gone by now, and its name with it; on a replica both stay until the master deletes it.
         let stays = indexes.count(database, None, &Range::of_one(name)) > 0;
@@ -206,7 +206,7 @@ fn check_names(
         }
     }
     if page.len() == STEP_ENTRIES {
-        return position.next(digest, page);
+        return position.next(digest, &page);
     }
     counts.stray += indexes.unmatched(database);
     Step::Next(Position { phase: 2, digest, seen: Vec::new() })
@@ -232,7 +232,7 @@ fn check_entries(
     let mut digest = position.digest;
     page.iter().for_each(|entry| digest.add(Some(index), entry));
     match page.len() {
-        STEP_ENTRIES => position.next(digest, page),
+        STEP_ENTRIES => position.next(digest, &page),
         _ if usize::from(index) + 1 < set.indexes.len() => {
             Step::Next(Position { phase: position.phase + 1, digest, seen: Vec::new() })
         }
@@ -253,7 +253,7 @@ impl Position {
         database: i32,
         index: Option<u8>,
         mut range: Range,
-    ) -> Vec<Vec<u8>> {
+    ) -> EntryPage {
         if let Some(seen) = self.before() {
             range.low = range.low.max([seen, &[0]].concat());
         }
@@ -261,8 +261,8 @@ impl Position {
     }
 
     /// The position behind a page that is full.
-    fn next(&self, digest: EntryDigest, mut page: Vec<Vec<u8>>) -> Step {
-        let seen = page.pop().expect("a full page has entries");
+    fn next(&self, digest: EntryDigest, page: &EntryPage) -> Step {
+        let seen = page.last().expect("a full page has entries").to_vec();
         Step::Next(Position { phase: self.phase, digest, seen })
     }
 

@@ -60,6 +60,6 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     while query.option(&mut args, &settings)? || query.slot_option(&mut args)? {}
     args.finish()?;
     let mut search = DocumentSearch::plan(host, &query, &settings, &allowance)?;
-    search.run(host, &allowance, |_| false, |_, _| Ok(Next::GoOn))?;
+    search.run(host, &allowance, usize::MAX, |_| false, |_, _| Ok(Next::GoOn))?;
     Ok(Reply::Int(search.counts.matched as i64).into())
 }

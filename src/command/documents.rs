@@ -140,7 +140,7 @@ fn list(
         Some(last) if page.len() == count => ListCursor::Behind(last[1..].to_vec()),
         _ => ListCursor::Scan(0),
     };
-    let names = page.into_iter().map(|entry| entry[1..].to_vec());
+    let names = page.iter().map(|entry| entry[1..].to_vec());
     (next, names.filter(|name| host.has_document(name, model.name())).collect())
 }
 

@@ -149,7 +149,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut search = DocumentSearch::plan(host, &query, &settings, &allowance)?;
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
     let ranges = search.plan.ranges.len();
-    let entries = (!search.is_walk()).then(|| search.entries());
+    let entries = (explains && !search.is_walk()).then(|| search.entries());
     let reserve = settings.work.command_steps / RESERVE;
     let pauses = |looked| looked >= settings.finding.entries || allowance.steps_left() < reserve;
     let mut rows = Vec::new();
@@ -157,6 +157,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let cursor = search.run(
         host,
         &allowance,
+        limit,
         |counts| pauses(counts.looked),
         |name, document| {
             found += 1;

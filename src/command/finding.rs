@@ -13,7 +13,7 @@ use super::host::{Host, Settings};
 use crate::budget::Allowance;
 use crate::document::Document;
 use crate::error::{Error, ErrorCode, Result};
-use crate::expr::{AllowedNames, ExprLimits, Program, Scope, Term};
+use crate::expr::{AllowedNames, ExprLimits, Program, QueryTerms, Scope, Term};
 use crate::host::QueryEvent;
 use crate::index::{
     Cursor, Direction, EVALUATION, IndexPlan, IndexPlanner, IndexSet, ModelIndexes, Progress,
@@ -27,8 +27,10 @@ use crate::value::Measured;
 const ENTRY_STEPS: u64 = 60;
 /// Steps of an entry of another slot, whose key is not opened.
 const OTHER_SLOT_STEPS: u64 = 20;
-/// Entries that are read at once.
+/// The most entries that are read at once.
 const PAGE: usize = 64;
+/// Each page is so many times as large as the one before.
+const PAGE_GROWTH: usize = 4;
 
 /// The parts of a query that all commands share.
 #[derive(Default)]
@@ -177,9 +179,10 @@ impl<'q> DocumentSearch<'q> {
             let message = "the hash slot is being moved: its documents are on two nodes";
             return Err(Error::new(ErrorCode::TryAgain, message).text("key", key));
         }
-        let names = AllowedNames { docs: false, ..AllowedNames::CONDITION };
         let program = match query.condition {
-            Some(text) => Some(host.compile(text, names, &settings.expressions, allowance)?),
+            Some(text) => {
+                Some(host.compile(text, AllowedNames::QUERY, &settings.expressions, allowance)?)
+            }
             None => None,
         };
         let reads_clock = program.as_ref().is_some_and(|program| program.reads_clock());
@@ -207,18 +210,18 @@ impl<'q> DocumentSearch<'q> {
     }
 
     fn choose(&self, allowance: &Allowance<'_>) -> Result<IndexPlan> {
-        let mut terms: Vec<(Term, Option<Measured>)> = Vec::new();
-        let mut spellings = Vec::new();
+        let mut terms: Vec<(&Term, Option<Measured>)> = Vec::new();
+        let mut spellings: &[String] = &[];
         if let Some(program) = &self.program {
             let scope = Scope { this: None, revision: None, ..self.scope(None, b"", allowance) };
-            for term in program.terms() {
-                let value = program.term_value(&term, &scope, &self.limits)?;
-                terms.push((term, value));
+            let QueryTerms { known, spellings: all } = program.terms();
+            for term in known {
+                terms.push((term, program.term_value(term, &scope, &self.limits)?));
             }
-            spellings = program.term_spellings().into_iter().flatten().collect();
+            spellings = all;
         }
         let plan = match &self.set {
-            Some(set) => self.choose_index(set, &terms, &spellings),
+            Some(set) => self.choose_index(set, &terms, spellings),
             None => self.choose_walk(),
         };
         plan.map_err(|error| self.with_suggestion(error, &terms))
@@ -227,7 +230,7 @@ impl<'q> DocumentSearch<'q> {
     fn choose_index(
         &self,
         set: &IndexSet,
-        terms: &[(Term, Option<Measured>)],
+        terms: &[(&Term, Option<Measured>)],
         spellings: &[String],
     ) -> Result<IndexPlan> {
         let ready = self.indexes().ready();
@@ -243,7 +246,7 @@ impl<'q> DocumentSearch<'q> {
         &self,
         ready: ReadyIndexes,
         set: &IndexSet,
-        terms: &[(Term, Option<Measured>)],
+        terms: &[(&Term, Option<Measured>)],
         spellings: &[String],
     ) -> Result<IndexPlan> {
         let planner = IndexPlanner {
@@ -298,7 +301,7 @@ impl<'q> DocumentSearch<'q> {
 
     /// Adds the index that would serve to a refusal with `NOINDEX`.
     #[cold]
-    fn with_suggestion(&self, error: Error, terms: &[(Term, Option<Measured>)]) -> Error {
+    fn with_suggestion(&self, error: Error, terms: &[(&Term, Option<Measured>)]) -> Error {
         let Some(program) = self.program.as_ref().filter(|_| self.model.is_some()) else {
             return error;
         };
@@ -360,18 +363,19 @@ impl<'q> DocumentSearch<'q> {
         self.plan.ranges.iter().map(count).sum()
     }
 
-    /// Looks at documents until `matched` stops it or `pauses` says so after an entry. Returns the position behind the last entry, if
-    /// there are more.
+    /// Looks at documents until `matched` stops it, which is expected after `wanted` of them, or `pauses` says so after an
+    /// entry. Returns the position behind the last entry, if there are more.
     pub fn run(
         &mut self,
         host: &mut dyn Host,
         allowance: &Allowance<'_>,
+        wanted: usize,
         pauses: impl FnMut(&SearchCounts) -> bool,
         matched: impl FnMut(&[u8], &Document) -> Result<Next>,
     ) -> Result<Option<QueryCursor>> {
         let ran = match self.is_walk() {
             true => self.walk(host, allowance, pauses, matched),
-            false => self.follow_plan(host, allowance, pauses, matched),
+            false => self.follow_plan(host, allowance, wanted, pauses, matched),
         };
         host.note_query(QueryEvent::Looked(self.counts.looked, self.counts.matched));
         if let Err(error) = &ran {
@@ -384,42 +388,44 @@ impl<'q> DocumentSearch<'q> {
         &mut self,
         host: &mut dyn Host,
         allowance: &Allowance<'_>,
+        wanted: usize,
         mut pauses: impl FnMut(&SearchCounts) -> bool,
         mut matched: impl FnMut(&[u8], &Document) -> Result<Next>,
     ) -> Result<Option<QueryCursor>> {
         let ranges = std::mem::take(&mut self.plan.ranges);
+        // Most entries match: with one more than those it is known if there are more.
+        let mut most = wanted.saturating_add(1).min(PAGE);
         for (nth, range) in ranges.iter().enumerate() {
-            let mut range = range.clone();
+            let mut rest = None;
             loop {
                 let (index, direction) = (self.plan.index, self.plan.direction);
-                let page = self.indexes().page(self.database, index, &range, direction, PAGE);
-                let full = page.len() == PAGE;
-                let mut entries = page.into_iter().peekable();
-                let mut last = None;
-                while let Some(entry) = entries.next() {
-                    let next = self.look(host, allowance, &entry, &mut matched)?;
+                let left = rest.as_ref().unwrap_or(range);
+                let page = self.indexes().page(self.database, index, left, direction, most);
+                let full = page.len() == most;
+                for (at, entry) in page.iter().enumerate() {
+                    let next = self.look(host, allowance, entry, &mut matched)?;
                     if next == Next::Stop || pauses(&self.counts) {
-                        let more = full || entries.peek().is_some() || nth + 1 < ranges.len();
+                        let more = full || at + 1 < page.len() || nth + 1 < ranges.len();
                         return Ok(more.then(|| QueryCursor::Entry(self.cursor(entry))));
                     }
-                    last = Some(entry);
                 }
-                let Some(last) = last.filter(|_| full) else { break };
-                let mut plan = IndexPlan { ranges: vec![range], ..self.plan.clone() };
+                let Some(last) = page.last().filter(|_| full) else { break };
+                let mut plan = IndexPlan { ranges: vec![left.clone()], ..self.plan.clone() };
                 self.cursor(last).cut(&mut plan);
-                match plan.ranges.pop() {
-                    Some(rest) => range = rest,
-                    None => break,
+                rest = plan.ranges.pop();
+                if rest.is_none() {
+                    break;
                 }
+                most = (most * PAGE_GROWTH).min(PAGE);
             }
         }
         Ok(None)
     }
 
-    fn cursor(&self, entry: Vec<u8>) -> Cursor {
+    fn cursor(&self, entry: &[u8]) -> Cursor {
         let IndexPlan { index, direction, .. } = self.plan;
         let fingerprint = self.set.as_ref().map_or(0, |set| set.fingerprint());
-        Cursor { fingerprint, index, direction, entry }
+        Cursor { fingerprint, index, direction, entry: entry.to_vec() }
     }
 
     /// Looks at the document of one entry.
@@ -480,7 +486,11 @@ impl<'q> DocumentSearch<'q> {
             }
         }
         self.counts.matched += 1;
-        matched(name, document)
+        let next = matched(name, document)?;
+        if self.query.changes {
+            host.keep_looked();
+        }
+        Ok(next)
     }
 }
 

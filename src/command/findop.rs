@@ -14,7 +14,7 @@ use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPo
 use crate::budget::Allowance;
 use crate::claim::ClaimQuestion;
 use crate::error::{Detail, Error, ErrorCode, Result};
-use crate::index::hash_slot;
+use crate::index::{EntryPage, hash_slot};
 use crate::keys::KeyIndex;
 use crate::limit;
 use crate::model::{Model, Models};
@@ -23,6 +23,7 @@ use crate::path::Binding;
 use crate::reply::Reply;
 use crate::token::Digest;
 use crate::txn::{self, Block, DocNames, ExpiryOption, ReplyForm, Request, parse_block};
+use crate::value::wire::put_text;
 
 /// The documents of one call by default.
 const LIMIT_DEFAULT: usize = 1;
@@ -144,7 +145,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let settings = host.settings();
     let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
     // Names of documents are lent to the same places as those of the arguments.
-    let mut found = Vec::new();
+    let mut found = EntryPage::default();
     let mut parsed = FindopArguments::default();
     parsed.parse(args, &settings, &allowance, host)?;
     parsed.confine(host)?;
@@ -160,7 +161,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         Some(key) => {
             let found = &mut found;
             search.examine(host, &allowance, &key, &mut |name, _| {
-                found.push(name.to_vec());
+                found.push(name);
                 Ok(Next::Stop)
             })?;
         }
@@ -182,16 +183,17 @@ fn find(
     search: &mut DocumentSearch<'_>,
     limit: usize,
     (settings, allowance): (&Settings, &Allowance<'_>),
-    found: &mut Vec<Vec<u8>>,
+    found: &mut EntryPage,
 ) -> Result<()> {
     let most = settings.finding.entries;
     let reserve = settings.work.command_steps / RESERVE;
     let more = search.run(
         host,
         allowance,
+        limit,
         |counts| counts.looked >= most || (counts.matched > 0 && allowance.steps_left() < reserve),
         |name, _| {
-            found.push(name.to_vec());
+            found.push(name);
             Ok(if found.len() == limit { Next::Stop } else { Next::GoOn })
         },
     )?;
@@ -214,9 +216,9 @@ pub fn fits_question(host: &mut dyn Host, args: &[&[u8]], key: &[u8]) -> bool {
 pub fn ask_for_one(host: &mut dyn Host, args: &[&[u8]]) -> Result<Option<Vec<u8>>> {
     with_query(host, args, |host, query, (settings, allowance)| {
         let mut search = DocumentSearch::plan(host, query, settings, allowance)?;
-        let mut found = Vec::new();
+        let mut found = EntryPage::default();
         find(host, &mut search, 1, (settings, allowance), &mut found)?;
-        Ok(found.pop())
+        Ok(found.last().map(<[u8]>::to_vec))
     })
 }
 
@@ -396,8 +398,15 @@ impl<'a> FindopArguments<'a> {
             let most = limit::FINDOP_WAIT_BYTES.default;
             return Err(Error::limit(limit::FINDOP_WAIT_BYTES, most));
         }
-        // The arguments are kept once, with the request: here their digest stands for them.
-        let mut text = Digest::of(self.question.iter().copied()).0.to_vec();
+        // The arguments are kept once, with the request: here the digest of long ones stands for them.
+        const SHORT_BYTES: usize = 100;
+        let mut words = Vec::new();
+        self.question.iter().for_each(|word| put_text(word, &mut words));
+        let mut text = vec![words.len().min(SHORT_BYTES + 1) as u8];
+        match words.len() <= SHORT_BYTES {
+            true => text.append(&mut words),
+            false => text.extend_from_slice(&Digest::of(self.question.iter().copied()).0),
+        }
         if let Some(key) = self.query.slot {
             text.extend_from_slice(&hash_slot(key).to_be_bytes());
         }
@@ -427,7 +436,7 @@ impl<'a> FindopArguments<'a> {
         &self,
         host: &mut dyn Host,
         arguments: usize,
-        (found, models): (&'a [Vec<u8>], &StatementModels),
+        (found, models): (&'a EntryPage, &StatementModels),
         settings: &Settings,
         allowance: &Allowance<'_>,
     ) -> Result<Outcome> {
@@ -436,6 +445,7 @@ impl<'a> FindopArguments<'a> {
         let is_used = |key: &&Key<'_>| uses_natives || host.open(**key).is_ok();
         let mut keys: CountedKeys<'_> = self.keys.iter().filter(is_used).copied().collect();
         let mut names = KeyIndex::default();
+        names.reserve(keys.len() + found.len());
         for key in &keys {
             names.push(key.name);
         }
@@ -443,7 +453,7 @@ impl<'a> FindopArguments<'a> {
         allowance.spend((found.len() * per_document) as u64 * BLOCK_STEPS)?;
         let mut blocks = Vec::with_capacity(found.len() * per_document);
         let mut named: Vec<&[u8]> = Vec::with_capacity(found.len());
-        for name in found {
+        for name in found.iter() {
             let slot = names.find(name).unwrap_or_else(|| {
                 keys.push(Key { arg: arguments + named.len(), name });
                 named.push(name);

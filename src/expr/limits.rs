@@ -47,6 +47,8 @@ impl AllowedNames {
     /// A condition: `IF`, `WHEN`.
     pub const CONDITION: AllowedNames =
         AllowedNames { args: true, docs: true, old_self: false, value: false };
+    /// The condition of a query.
+    pub const QUERY: AllowedNames = AllowedNames { docs: false, ..AllowedNames::CONDITION };
     /// The expression of `EVAL`.
     pub const COMPUTED: AllowedNames =
         AllowedNames { args: true, docs: true, old_self: false, value: true };

@@ -42,4 +42,4 @@ pub use limits::{AllowedNames, BYTES_MAX, DEPTH_MAX, ExprLimits};
 pub use native::{NATIVE_METHODS, NativeAnswer, NativeQuestion};
 pub use program::Program;
 pub use scope::{DocumentSource, OldSelf, Scope};
-pub use terms::{SELF, SelfStep, Term, TermTest, spell_index, spell_name};
+pub use terms::{QueryTerms, SELF, SelfStep, Term, TermTest, spell_index, spell_name};

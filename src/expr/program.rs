@@ -1,11 +1,14 @@
 //! A compiled expression, and the three things done with it: test, evaluate, explain.
 
+use std::sync::OnceLock;
+
 use super::code::{Code, NodeId};
 use super::eval::Eval;
 use super::fault::Fault;
 use super::limits::{AllowedNames, BYTES_MAX, DEPTH_MAX, ExprLimits};
 use super::pattern::Pattern;
 use super::scope::Scope;
+use super::terms::QueryTerms;
 use super::{compile, explain, produce, refusal};
 use crate::budget::{Allowance, weight};
 use crate::error::Result;
@@ -21,6 +24,8 @@ pub struct Program {
     reads_clock: bool,
     reads_native: bool,
     self_members: Option<Vec<Box<str>>>,
+    /// See [`Program::terms`].
+    terms: OnceLock<QueryTerms>,
 }
 
 impl Program {
@@ -41,6 +46,7 @@ impl Program {
             reads_clock: compiled.reads_clock,
             reads_native: compiled.reads_native,
             self_members: compiled.self_members,
+            terms: OnceLock::new(),
         })
     }
 
@@ -77,11 +83,17 @@ impl Program {
         Ok(program)
     }
 
-    /// About the bytes it takes on the heap.
+    /// The terms that it consists of, which are looked for once.
+    pub fn terms(&self) -> &QueryTerms {
+        self.terms.get_or_init(|| QueryTerms::of(self))
+    }
+
+    /// About the bytes it takes on the heap, with its terms if they were asked for.
     pub fn heap_bytes(&self) -> usize {
         let members = self.self_members.iter().flatten();
         self.source.len()
             + self.code.heap_bytes()
+            + self.terms.get().map_or(0, QueryTerms::heap_bytes)
             + members.map(|name| size_of::<Box<str>>() + name.len()).sum::<usize>()
     }
 

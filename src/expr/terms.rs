@@ -34,6 +34,31 @@ impl Term {
     }
 }
 
+/// The terms of a condition.
+#[derive(Debug)]
+pub struct QueryTerms {
+    /// Those that say something of one subject.
+    pub known: Vec<Term>,
+    /// The spellings of all of them; those without a spelling are left out.
+    pub spellings: Vec<String>,
+}
+
+impl QueryTerms {
+    pub(super) fn of(program: &Program) -> QueryTerms {
+        let code = program.code();
+        QueryTerms {
+            known: program.operands().into_iter().filter_map(|id| term(code, id)).collect(),
+            spellings: program.term_spellings().into_iter().flatten().collect(),
+        }
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        let subjects = self.known.iter().map(|term| size_of::<Term>() + term.subject.len());
+        let spellings = self.spellings.iter().map(|spelling| size_of::<String>() + spelling.len());
+        subjects.sum::<usize>() + spellings.sum::<usize>()
+    }
+}
+
 /// A step of a path of `self`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SelfStep<'p> {
@@ -105,11 +130,6 @@ impl Program {
             spell(self.code(), id, &mut out).then_some(out)
         };
         self.operands().into_iter().map(spelling).collect()
-    }
-
-    /// The terms that say something of one subject.
-    pub fn terms(&self) -> Vec<Term> {
-        self.operands().into_iter().filter_map(|id| term(self.code(), id)).collect()
     }
 
     fn operands(&self) -> Vec<NodeId> {
@@ -363,7 +383,7 @@ mod tests {
     }
 
     fn terms(source: &str) -> Vec<(String, TermTest)> {
-        compile(source).terms().into_iter().map(|term| (term.subject, term.test)).collect()
+        compile(source).terms().known.iter().map(|term| (term.subject.clone(), term.test)).collect()
     }
 
     fn one(source: &str, subject: &str, test: TermTest) {

@@ -117,7 +117,7 @@ mod tests {
         ] {
             let names = AllowedNames::CONDITION;
             let program = Program::compile(condition, names, &ExprLimits::DEFAULT).unwrap();
-            let terms = program.terms();
+            let terms = &program.terms().known;
             assert_eq!(program.part_of(&terms[0]).as_deref(), part, "{condition}");
         }
     }

@@ -422,10 +422,13 @@ impl EntryChunk {
 
     /// Calls with each string from `from` on, in order, until it returns false. Returns false if it did.
     pub fn each_from(&self, from: &[u8], mut visit: impl FnMut(&[u8]) -> bool) -> bool {
-        let (mut at, mut key) = (0, Vec::new());
+        // Of three strings in order the outer two have no more in common than either has with the middle one: so what
+        // the first entry shares with the one before it is a part of `from`.
+        let spot = self.locate(from);
+        let (mut at, mut key) = (spot.at, from[..spot.shared_before].to_vec());
         while at < self.bytes.len() {
             at = self.rebuild(at, &mut key);
-            if *key >= *from && !visit(&key) {
+            if !visit(&key) {
                 return false;
             }
         }

@@ -166,7 +166,8 @@ mod tests {
     use crate::index::Direction;
 
     fn all(tree: &EntryTree) -> Vec<Vec<u8>> {
-        tree.page(&[], &[255; 4], Direction::Ascending, usize::MAX)
+        let page = tree.page(&[], &[255; 4], Direction::Ascending, usize::MAX);
+        page.iter().map(<[u8]>::to_vec).collect()
     }
 
     /// Names with much in common, some of which begin others, some longer than is sorted by heads.

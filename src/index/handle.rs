@@ -8,6 +8,7 @@ use super::gathered::Gathered;
 use super::hash_slot::hash_slot;
 use super::key::Range;
 use super::older::Renumbering;
+use super::page::EntryPage;
 use super::set::IndexSet;
 use super::source::IndexSource;
 use super::table::Table;
@@ -302,7 +303,7 @@ impl ModelIndexes {
         range: &Range,
         direction: Direction,
         most: usize,
-    ) -> Vec<Vec<u8>> {
+    ) -> EntryPage {
         let page = |tree: &EntryTree| tree.page(&range.low, &range.high, direction, most);
         self.with_tree(db, index, page).unwrap_or_default()
     }
@@ -344,7 +345,7 @@ impl ModelIndexes {
         (db, clustered): (i32, bool),
         index: u8,
         before: Option<&[u8]>,
-        entries: &[Vec<u8>],
+        entries: &EntryPage,
     ) -> Checked {
         let state = self.state();
         let mut checked = Checked::default();
@@ -387,7 +388,7 @@ impl ModelIndexes {
     }
 
     /// Compares names of documents with their records: the number of names that have none, or stand at a wrong place.
-    pub fn check_names(&self, db: i32, before: Option<&[u8]>, names: &[Vec<u8>]) -> usize {
+    pub fn check_names(&self, db: i32, before: Option<&[u8]>, names: &EntryPage) -> usize {
         let state = self.state();
         let Some(table) = state.tables.get(&db) else { return 0 };
         let sound = located(&table.names, before, names)
@@ -442,11 +443,11 @@ fn discard(tables: impl Iterator<Item = Table>) {
 fn located<'e>(
     tree: &EntryTree,
     mut before: Option<&'e [u8]>,
-    entries: &'e [Vec<u8>],
+    entries: &'e EntryPage,
 ) -> impl Iterator<Item = (&'e [u8], bool)> {
     entries.iter().map(move |entry| {
-        let ascends = before.replace(entry).is_none_or(|before| *before < **entry);
-        (&**entry, ascends && tree.contains(entry))
+        let ascends = before.replace(entry).is_none_or(|before| before < entry);
+        (entry, ascends && tree.contains(entry))
     })
 }
 

@@ -21,6 +21,7 @@ mod handle;
 mod hash_slot;
 pub mod key;
 mod older;
+mod page;
 mod planner;
 mod reads;
 mod records;
@@ -36,6 +37,7 @@ pub use entries::{Entries, IndexMask};
 pub use gathered::Gathered;
 pub use handle::{Checked, IndexTotals, ModelIndexes, Progress, ReadyIndexes};
 pub use hash_slot::{hash_slot, in_slot_of};
+pub use page::EntryPage;
 pub use planner::{IndexPlan, IndexPlanner};
 #[cfg(test)]
 pub use set::COMPUTED;

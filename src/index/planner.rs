@@ -21,7 +21,7 @@ pub struct IndexPlanner<'q> {
     /// Others are not planned with.
     pub ready: ReadyIndexes,
     /// The terms of the condition with their values.
-    pub terms: &'q [(Term, Option<Measured>)],
+    pub terms: &'q [(&'q Term, Option<Measured>)],
     /// The spellings of all terms of the condition.
     pub spellings: &'q [String],
     /// Flag: there is a condition.
@@ -57,7 +57,7 @@ impl IndexPlanner<'_> {
         if !self.filters && self.ready.names {
             return Ok(self.all());
         }
-        let plans = (0..self.set.indexes.len()).filter_map(|number| {
+        let mut plans = (0..self.set.indexes.len()).filter_map(|number| {
             let plan = self.plan_for(number as u8, Direction::Ascending);
             plan.filter(|plan| plan.bound > 0 && self.ready.has(plan.index))
         });
@@ -65,7 +65,14 @@ impl IndexPlanner<'_> {
             let index = plan.index.expect("it is the plan for an index");
             plan.ranges.iter().map(|range| count(index, range)).sum()
         };
-        match plans.min_by_key(entries) {
+        // Entries are counted where there is a choice.
+        let best = match (plans.next(), plans.next()) {
+            (Some(first), Some(second)) => {
+                [first, second].into_iter().chain(plans).min_by_key(entries)
+            }
+            (only, _) => only,
+        };
+        match best {
             Some(plan) => Ok(plan),
             None if self.scans && self.ready.names => Ok(self.all()),
             None => Err(self.refusal(None)),

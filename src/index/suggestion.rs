@@ -15,12 +15,12 @@ const NAME_BYTES: usize = 40;
 /// indexes of the model. `None` where no index serves any of them, and where one of the others has the same parts.
 pub fn suggested_index(
     program: &Program,
-    terms: &[(Term, Option<Measured>)],
+    terms: &[(&Term, Option<Measured>)],
     others: &[&IndexSource],
 ) -> Option<String> {
     let (mut equal, mut many, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
     for nth in 0..terms.len() {
-        let Some(part) = program.part_of(&terms[nth].0) else { continue };
+        let Some(part) = program.part_of(terms[nth].0) else { continue };
         let (kind, part) = match terms[nth].0.test {
             TermTest::Equal | TermTest::In => (&mut equal, part),
             TermTest::Contains => (&mut many, format!("{part}[*]")),
@@ -54,7 +54,7 @@ fn source(name: &str, parts: &[String]) -> IndexSource {
 }
 
 /// Returns true if the index can be defined and serves these terms.
-fn serves(index: &IndexSource, terms: &[(Term, Option<Measured>)]) -> bool {
+fn serves(index: &IndexSource, terms: &[(&Term, Option<Measured>)]) -> bool {
     let index = std::slice::from_ref(index);
     let compiled = IndexSet::compile(index, &ExprLimits::DEFAULT, &Allowance::unlimited());
     let Ok(Some(set)) = compiled else { return false };

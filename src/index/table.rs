@@ -303,7 +303,10 @@ mod tests {
 
     /// All entries of the trees, and those that the documents have.
     fn check(table: &Table, naive: &BTreeMap<Vec<u8>, Entries>) {
-        let all = |tree: &EntryTree| tree.page(&[], &[255; 4], Direction::Ascending, usize::MAX);
+        let all = |tree: &EntryTree| -> Vec<Vec<u8>> {
+            let page = tree.page(&[], &[255; 4], Direction::Ascending, usize::MAX);
+            page.iter().map(<[u8]>::to_vec).collect()
+        };
         let names: Vec<_> = naive.keys().map(|name| name_entry(name)).collect();
         assert_eq!(all(&table.names), names);
         for (index, tree) in table.trees.iter().enumerate() {

@@ -5,6 +5,7 @@
 //! stores once: an entry takes little more than what makes it different.
 
 use super::chunk::{EntryChunk, KeyHead};
+use super::page::EntryPage;
 
 /// A group with more chunks is split.
 const GROUP_CHUNKS: usize = 128;
@@ -221,8 +222,8 @@ impl EntryTree {
     }
 
     /// The first strings from `low` on and before `high`, at most `most`; in descending order the last ones.
-    pub fn page(&self, low: &[u8], high: &[u8], direction: Direction, most: usize) -> Vec<Vec<u8>> {
-        let mut page = Vec::new();
+    pub fn page(&self, low: &[u8], high: &[u8], direction: Direction, most: usize) -> EntryPage {
+        let mut page = EntryPage::default();
         if low >= high || most == 0 {
             return page;
         }
@@ -233,7 +234,7 @@ impl EntryTree {
         page
     }
 
-    fn ascend(&self, low: &[u8], high: &[u8], most: usize, page: &mut Vec<Vec<u8>>) {
+    fn ascend(&self, low: &[u8], high: &[u8], most: usize, page: &mut EntryPage) {
         let first = self.find(low);
         for (at, group) in self.groups.iter().enumerate().skip(first) {
             let from = if at == first { group.find(low) } else { 0 };
@@ -241,7 +242,7 @@ impl EntryTree {
                 let more = chunk.each_from(low, |key| {
                     let within = key < high;
                     if within {
-                        page.push(key.to_vec());
+                        page.push(key);
                     }
                     within && page.len() < most
                 });
@@ -252,21 +253,22 @@ impl EntryTree {
         }
     }
 
-    fn descend(&self, low: &[u8], high: &[u8], most: usize, page: &mut Vec<Vec<u8>>) {
+    fn descend(&self, low: &[u8], high: &[u8], most: usize, page: &mut EntryPage) {
+        let mut keys = EntryPage::default();
         let last = self.find(high);
         for (at, group) in self.groups.iter().enumerate().take(last + 1).rev() {
             let to = if at == last { group.find(high) } else { group.chunks.len() - 1 };
             for chunk in group.chunks[..=to].iter().rev() {
-                let mut keys = Vec::new();
+                keys.clear();
                 chunk.each_from(low, |key| {
                     let within = key < high;
                     if within {
-                        keys.push(key.to_vec());
+                        keys.push(key);
                     }
                     within
                 });
                 let room = most - page.len();
-                page.extend(keys.into_iter().rev().take(room));
+                keys.iter().rev().take(room).for_each(|key| page.push(key));
                 if page.len() == most || chunk.first() <= low {
                     return;
                 }
@@ -290,9 +292,12 @@ mod tests {
             naive.iter().filter(|key| key[..] >= *low && key[..] < *high).cloned().collect();
         assert_eq!(tree.count(low, high), within.len());
         let ascending: Vec<_> = within.iter().take(most).cloned().collect();
-        assert_eq!(tree.page(low, high, Direction::Ascending, most), ascending);
+        let page = |direction| -> Vec<Vec<u8>> {
+            tree.page(low, high, direction, most).iter().map(<[u8]>::to_vec).collect()
+        };
+        assert_eq!(page(Direction::Ascending), ascending);
         let descending: Vec<_> = within.iter().rev().take(most).cloned().collect();
-        assert_eq!(tree.page(low, high, Direction::Descending, most), descending);
+        assert_eq!(page(Direction::Descending), descending);
         let bytes = tree.groups.iter().flat_map(|group| &group.chunks).map(EntryChunk::heap_bytes);
         assert_eq!(tree.chunk_bytes, bytes.sum::<usize>());
         for group in &tree.groups {

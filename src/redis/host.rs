@@ -1,7 +1,7 @@
 //! The keyspace of the server, as one command sees it.
 
 use std::cell::RefCell;
-use std::ffi::{c_char, c_int, c_longlong};
+use std::ffi::{c_int, c_longlong};
 use std::slice;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::api::call;
 use super::caller::Caller;
+use super::held::HeldString;
 use super::named_keys::NamedKeys;
 use super::native_source::{KeyHandles, ServerStructures};
 use super::slots::{self, ShownSlots};
@@ -64,14 +65,30 @@ pub struct Waited<'c> {
 }
 
 /// The means of a command that finds documents.
+#[derive(Default)]
 struct FindState {
-    caller: Caller,
+    /// None before a permission was asked for.
+    caller: Option<Caller>,
     slots: ShownSlots,
     /// The key looked at last, which stays open while its document is borrowed.
     looked: Option<LookedKey>,
+    /// The name that was asked about last.
+    name: Option<HeldString>,
+    /// See [`Host::keep_looked`].
+    kept: Vec<HeldString>,
 }
 
 struct LookedKey(*mut raw::RedisModuleKey);
+
+impl FindState {
+    /// A name as a string of the server: the same one as long as it is asked about. Valid until another name is.
+    fn string(&mut self, name: &[u8]) -> *mut raw::RedisModuleString {
+        match &self.name {
+            Some(known) if known.bytes() == name => known.as_ptr(),
+            _ => self.name.insert(HeldString::of(name)).as_ptr(),
+        }
+    }
+}
 
 impl Drop for LookedKey {
     fn drop(&mut self) {
@@ -207,32 +224,16 @@ impl<'c> ServerHost<'c> {
         if !unsafe { finding.slots.shows(ctx, name) } {
             return false;
         }
-        if !finding.caller.is_user() {
+        // SAFETY: as above.
+        if !finding.caller.get_or_insert_with(|| unsafe { Caller::of(ctx) }).is_user() {
             return true;
         }
-        let caller = &self.finding.as_ref().expect("it is there").caller;
-        self.with_string(name, |name| permits(caller, name))
+        let name = finding.string(name);
+        permits(finding.caller.as_ref().expect("it is there"), name)
     }
 
     fn finding(&mut self) -> &mut FindState {
-        let ctx = self.ctx;
-        self.finding.get_or_insert_with(|| {
-            // SAFETY: the context is that of the running command.
-            let caller = unsafe { Caller::of(ctx) };
-            Box::new(FindState { caller, slots: ShownSlots::default(), looked: None })
-        })
-    }
-
-    /// Calls with a string of the server.
-    fn with_string<T>(&self, name: &[u8], run: impl FnOnce(*mut raw::RedisModuleString) -> T) -> T {
-        let start = name.as_ptr().cast::<c_char>();
-        // SAFETY: the context is that of the running command; the string is freed here, after its use.
-        unsafe {
-            let string = call!(RedisModule_CreateString(self.ctx, start, name.len()));
-            let done = run(string);
-            call!(RedisModule_FreeString(self.ctx, string));
-            done
-        }
+        self.finding.get_or_insert_default()
     }
 
     fn handle(&mut self, key: Key<'_>, write: bool) -> *mut raw::RedisModuleKey {
@@ -531,13 +532,14 @@ impl Host for ServerHost<'_> {
     }
 
     fn look(&mut self, name: &[u8]) -> Option<&Document> {
-        // The key looked at before is borrowed no more.
-        self.finding().looked = None;
         let (ctx, mode) = (self.ctx, raw::REDISMODULE_READ as c_int);
-        // SAFETY: the context is that of the running command.
-        let handle =
-            self.with_string(name, |name| unsafe { call!(RedisModule_OpenKey(ctx, name, mode)) });
-        self.finding().looked = Some(LookedKey(handle));
+        let finding = self.finding();
+        // The key looked at before is borrowed no more.
+        finding.looked = None;
+        let name = finding.string(name);
+        // SAFETY: the context is that of the running command, and the string is valid.
+        let handle = unsafe { call!(RedisModule_OpenKey(ctx, name, mode)) };
+        finding.looked = Some(LookedKey(handle));
         // SAFETY: the key stays open until the next one is looked at, which needs this host exclusively.
         let found = unsafe { stored::at_key(handle) }.ok().flatten();
         found.map(|document| unsafe { &*document })
@@ -553,14 +555,24 @@ impl Host for ServerHost<'_> {
         self.may_access(name, |caller, name| unsafe { caller.may_change(name) })
     }
 
+    fn keep_looked(&mut self) {
+        let finding = self.finding();
+        finding.kept.extend(finding.name.take());
+    }
+
     fn name_keys(&mut self, arguments: usize, names: &[&[u8]]) {
         debug_assert_eq!(arguments, self.argv.len(), "the keys go on behind the arguments");
+        let finding = self.finding();
         // The key looked at last would be open twice.
-        if let Some(finding) = &mut self.finding {
-            finding.looked = None;
-        }
+        finding.looked = None;
+        let mut kept = std::mem::take(&mut finding.kept).into_iter();
+        let string = |name: &&[u8]| {
+            let known = kept.find(|known| known.bytes() == *name);
+            known.unwrap_or_else(|| HeldString::of(name))
+        };
+        let found = names.iter().map(string).collect();
         // SAFETY: the arguments are those of the running command, which outlive the list.
-        let named = unsafe { NamedKeys::behind(self.argv, names) };
+        let named = unsafe { NamedKeys::behind(self.argv, found) };
         // SAFETY: the list is kept as long as this host, and longer where it is taken.
         unsafe {
             self.argv = slice::from_raw_parts(named.argv.as_ptr(), named.argv.len());
@@ -575,10 +587,10 @@ impl Host for ServerHost<'_> {
 
     fn has_document(&mut self, name: &[u8], model: &str) -> bool {
         let ctx = self.ctx;
+        let finding = self.finding();
         // SAFETY: the context is that of the running command, and the string is valid.
         unsafe {
-            self.finding().slots.shows(ctx, name)
-                && self.with_string(name, |name| super::scan::is_of(ctx, name, model))
+            finding.slots.shows(ctx, name) && super::scan::is_of(ctx, finding.string(name), model)
         }
     }
 

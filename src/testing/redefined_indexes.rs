@@ -83,7 +83,10 @@ fn check_ready(host: &mut MemoryHost) -> usize {
     let model = host.models().defined(b"m").unwrap();
     let indexes = model.indexes();
     let (set, ready) = (indexes.declared().unwrap(), indexes.ready());
-    let all = |index| indexes.page(0, index, &all_bytes(), Direction::Ascending, usize::MAX);
+    let all = |index| -> Vec<Vec<u8>> {
+        let page = indexes.page(0, index, &all_bytes(), Direction::Ascending, usize::MAX);
+        page.iter().map(<[u8]>::to_vec).collect()
+    };
     let of_model = host.documents.iter().filter(|(_, document)| document.model_name() == "m");
     let documents: Vec<_> = of_model.collect();
     let mut served = 0;

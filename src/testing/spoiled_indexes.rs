@@ -54,7 +54,8 @@ fn entries_of(host: &mut MemoryHost, name: &[u8]) -> Entries {
 }
 
 fn all(tree: &EntryTree) -> Vec<Vec<u8>> {
-    tree.page(&[], &[255; 4], Direction::Ascending, usize::MAX)
+    let page = tree.page(&[], &[255; 4], Direction::Ascending, usize::MAX);
+    page.iter().map(<[u8]>::to_vec).collect()
 }
 
 #[test]

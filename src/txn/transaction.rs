@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::expr::DocumentSource;
 use crate::model::ValidationContext;
 use crate::op::Around;
-use crate::reply::Reply;
+use crate::reply::{Reply, text_of};
 use crate::token::Token;
 
 /// The keys are open: nothing was looked at but whether documents exist.
@@ -147,15 +147,21 @@ impl Opened<'_, '_, '_, '_> {
     fn run_found(&mut self, running: &mut Running) -> Result<Reply> {
         let request = self.context.request;
         let is_first = |number: usize| request.blocks.get(number).is_none_or(|b| b.found.is_none());
-        let mut documents = Vec::new();
+        let mut documents = Reply::list(request.blocks.len());
         let mut of_document = Vec::new();
         for (number, block) in request.blocks.iter().enumerate() {
+            if block.found.is_none() {
+                of_document = Reply::list(block.statements.len());
+            }
             self.run_block(running, block, Some(number), &mut of_document)?;
             if is_first(number + 1) {
                 let key = request.keys[block.found.unwrap_or(block.slot)].name;
-                let key = Reply::Text(key.to_vec()).within(request.allowance)?;
-                let replies = Reply::Array(std::mem::take(&mut of_document));
-                documents.push(Reply::Array(vec![key, Reply::Revision, replies]));
+                let key = Reply::Text(text_of(key)).within(request.allowance)?;
+                let mut document = Reply::list(3);
+                document.push(key);
+                document.push(Reply::Revision);
+                document.push(Reply::Array(std::mem::take(&mut of_document)));
+                documents.push(Reply::Array(document));
             }
         }
         Ok(Reply::Array(documents))

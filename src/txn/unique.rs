@@ -144,7 +144,7 @@ fn other_holder(
             return Ok(Some(holder.to_vec()));
         }
         match page.last() {
-            Some(last) if page.len() == HOLDERS_PAGE => range.low = [&last[..], &[0]].concat(),
+            Some(last) if page.len() == HOLDERS_PAGE => range.low = [last, &[0]].concat(),
             _ => return Ok(None),
         }
     }
