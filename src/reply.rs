@@ -33,35 +33,55 @@ pub enum Reply {
 /// Lists of replies that are kept for later commands, and the most entries that they have room for.
 const LISTS_KEPT: usize = 8;
 const LIST_KEPT_MAX: usize = 64;
+/// The same of short lists: two for each document that a command finds.
+const SHORT_LISTS_KEPT: usize = 2048;
+const SHORT_LIST_KEPT_MAX: usize = 4;
 
 /// Texts that are kept for later replies, and the most bytes that they have room for.
 const TEXTS_KEPT: usize = 4;
 const TEXT_KEPT_MAX: usize = 1 << 16;
+/// The same of short texts, such as names of keys.
+const SHORT_TEXTS_KEPT: usize = 1024;
+const SHORT_TEXT_KEPT_MAX: usize = 64;
 
 thread_local! {
     static KEPT: RefCell<KeptBuffers> =
-        const { RefCell::new(KeptBuffers { lists: Vec::new(), texts: Vec::new() }) };
+        const {
+            RefCell::new(KeptBuffers {
+                lists: Vec::new(),
+                short_lists: Vec::new(),
+                texts: Vec::new(),
+                short_texts: Vec::new(),
+            })
+        };
 }
 
 /// Empty lists and texts of earlier replies.
 struct KeptBuffers {
     lists: Vec<Vec<Reply>>,
+    short_lists: Vec<Vec<Reply>>,
     texts: Vec<Vec<u8>>,
+    short_texts: Vec<Vec<u8>>,
 }
 
 impl KeptBuffers {
     /// Keeps the lists and the texts of a reply.
     fn keep(&mut self, reply: Reply) {
         match reply {
-            Reply::Array(mut items) if items.capacity() <= LIST_KEPT_MAX => {
+            Reply::Array(mut items) => {
                 for item in &mut items {
                     if matches!(item, Reply::Array(_) | Reply::Json(_) | Reply::Text(_)) {
                         self.keep(std::mem::replace(item, Reply::Null));
                     }
                 }
+                let (lists, most) = if items.capacity() <= SHORT_LIST_KEPT_MAX {
+                    (&mut self.short_lists, SHORT_LISTS_KEPT)
+                } else {
+                    (&mut self.lists, LISTS_KEPT)
+                };
                 items.clear();
-                if self.lists.len() < LISTS_KEPT {
-                    self.lists.push(items);
+                if (1..=LIST_KEPT_MAX).contains(&items.capacity()) && lists.len() < most {
+                    lists.push(items);
                 }
             }
             Reply::Json(text) | Reply::Text(text) => self.keep_text(text),
@@ -71,9 +91,14 @@ impl KeptBuffers {
 
     #[inline]
     fn keep_text(&mut self, mut text: Vec<u8>) {
-        if (1..=TEXT_KEPT_MAX).contains(&text.capacity()) && self.texts.len() < TEXTS_KEPT {
+        let (texts, most) = if text.capacity() <= SHORT_TEXT_KEPT_MAX {
+            (&mut self.short_texts, SHORT_TEXTS_KEPT)
+        } else {
+            (&mut self.texts, TEXTS_KEPT)
+        };
+        if (1..=TEXT_KEPT_MAX).contains(&text.capacity()) && texts.len() < most {
             text.clear();
-            self.texts.push(text);
+            texts.push(text);
         }
     }
 }
@@ -81,13 +106,18 @@ impl KeptBuffers {
 /// An empty text, in the buffer of an earlier one most of the time.
 #[inline]
 pub fn empty_text() -> Vec<u8> {
-    KEPT.with_borrow_mut(|kept| kept.texts.pop()).unwrap_or_default()
+    KEPT.with_borrow_mut(|kept| kept.texts.pop().or_else(|| kept.short_texts.pop()))
+        .unwrap_or_default()
 }
 
 /// A copy of a text, see [`empty_text`].
 #[inline]
 pub fn text_of(bytes: &[u8]) -> Vec<u8> {
-    let mut text = empty_text();
+    let short = match bytes.len() <= SHORT_TEXT_KEPT_MAX {
+        true => KEPT.with_borrow_mut(|kept| kept.short_texts.pop()),
+        false => None,
+    };
+    let mut text = short.unwrap_or_else(empty_text);
     text.extend_from_slice(bytes);
     text
 }
@@ -144,7 +174,11 @@ impl Reply {
     /// An empty list for an array, with room for `count` replies: one of an earlier command, most of the time.
     #[inline]
     pub fn list(count: usize) -> Vec<Reply> {
-        let mut list = KEPT.with_borrow_mut(|kept| kept.lists.pop()).unwrap_or_default();
+        let kept = KEPT.with_borrow_mut(|kept| match count {
+            ..=SHORT_LIST_KEPT_MAX => kept.short_lists.pop(),
+            _ => kept.lists.pop(),
+        });
+        let mut list = kept.unwrap_or_default();
         list.reserve(count);
         list
     }

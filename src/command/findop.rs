@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::args::{ARGS, Args, CountedKeys, EXPIRY, MKPATH, is_word};
 use super::finding::{DocumentQuery, DocumentSearch, Next, parse_limit};
 use super::host::{ClaimWait, Host, Key, Outcome, Settings};
@@ -248,7 +250,7 @@ struct FindopArguments<'a> {
     limit: Option<usize>,
     wait_ms: Option<u64>,
     /// The words that say which documents are wanted.
-    question: Vec<&'a [u8]>,
+    question: SmallVec<[&'a [u8]; 8]>,
     make_path: bool,
     expiry: Option<ExpiryOption>,
     /// The statements, and the blocks of natives alone.

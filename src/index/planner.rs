@@ -3,6 +3,8 @@
 //! Every document that fulfils the condition has exactly one entry in the ranges; others may have one, too: the
 //! condition is asked of each document itself.
 
+use smallvec::SmallVec;
+
 use super::handle::ReadyIndexes;
 use super::key::{Range, Relation};
 use super::set::{Index, IndexSet, Part};
@@ -11,6 +13,9 @@ use super::tree::Direction;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{Term, TermTest};
 use crate::value::{Measured, View};
+
+/// Encoded values, mostly one.
+type KeyList = SmallVec<[Vec<u8>; 1]>;
 
 /// The most ranges of one plan.
 const RANGES_MAX: usize = 1000;
@@ -110,16 +115,21 @@ impl IndexPlanner<'_> {
         if !self.implies_only(index) {
             return None;
         }
-        let (mut prefixes, mut bound, mut last) = (vec![Vec::new()], 0, None);
+        let (mut prefixes, mut bound, mut last) = (KeyList::from_elem(Vec::new(), 1), 0, None);
         for part in &index.parts {
             let digests = index.source.unique;
             if let Some(values) = self.equal_to(part, digests)
                 && prefixes.len() * values.len() <= RANGES_MAX
             {
-                prefixes = prefixes
-                    .iter()
-                    .flat_map(|prefix| values.iter().map(|value| [&prefix[..], value].concat()))
-                    .collect();
+                match (&mut prefixes[..], &values[..]) {
+                    ([prefix], [value]) => prefix.extend_from_slice(value),
+                    _ => {
+                        let behind = |prefix: &Vec<u8>| -> KeyList {
+                            values.iter().map(|value| [&prefix[..], value].concat()).collect()
+                        };
+                        prefixes = prefixes.iter().flat_map(behind).collect();
+                    }
+                }
                 bound += 1;
                 continue;
             }
@@ -164,16 +174,16 @@ impl IndexPlanner<'_> {
     }
 
     /// The encoded values that the part has one of, ascending, each once; none where no term says so.
-    fn equal_to(&self, part: &Part, digests: bool) -> Option<Vec<Vec<u8>>> {
+    fn equal_to(&self, part: &Part, digests: bool) -> Option<KeyList> {
         let encode = |value| Some(Range::of(Relation::Equal, value, digests)?.low);
-        let mut found: Option<Vec<Vec<u8>>> = None;
+        let mut found: Option<KeyList> = None;
         for (test, value) in self.terms_of(part) {
             let values = match (test, value, part.many) {
                 (TermTest::Equal, Some(value), false) | (TermTest::Contains, Some(value), true) => {
-                    encode(value).map(|value| vec![value])
+                    encode(value).map(|value| KeyList::from_elem(value, 1))
                 }
                 (TermTest::In, Some(View::Array(items)), false) => {
-                    items.iter().map(encode).collect::<Option<Vec<_>>>()
+                    items.iter().map(encode).collect::<Option<KeyList>>()
                 }
                 _ => None,
             };

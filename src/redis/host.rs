@@ -571,6 +571,7 @@ impl Host for ServerHost<'_> {
             known.unwrap_or_else(|| HeldString::of(name))
         };
         let found = names.iter().map(string).collect();
+        self.names.reserve(self.open.len() + names.len());
         // SAFETY: the arguments are those of the running command, which outlive the list.
         let named = unsafe { NamedKeys::behind(self.argv, found) };
         // SAFETY: the list is kept as long as this host, and longer where it is taken.
@@ -677,7 +678,8 @@ impl Host for ServerHost<'_> {
     fn keep_journal(&mut self, mut journal: Box<Journal>) {
         journal.clear();
         JOURNALS.with_borrow_mut(|kept| {
-            if kept.len() < JOURNALS_KEPT {
+            let is_small = || journal.kept_bytes() <= SMALL_JOURNAL_BYTES;
+            if kept.len() < JOURNALS_KEPT || (kept.len() < SMALL_JOURNALS_KEPT && is_small()) {
                 kept.push(journal);
             }
         });
@@ -690,6 +692,9 @@ fn is_same(model: &Arc<Model>, document: &NewDocument) -> bool {
 
 /// Journals for what most transactions change at once.
 const JOURNALS_KEPT: usize = 16;
+/// Journals for what a command changes that finds documents; they take less than a megabyte.
+const SMALL_JOURNALS_KEPT: usize = 1024;
+const SMALL_JOURNAL_BYTES: usize = 512;
 
 /// Flag: no two are the same document.
 fn are_different(found: &[Option<*mut Document>]) -> bool {

@@ -121,7 +121,9 @@ impl<'t, 'a> Execution<'t, 'a> {
         let keys = request.keys;
         let moment = self.moment(host);
         let mut journals: Journals = keys.iter().map(|_| host.take_journal()).collect();
-        let (mut committed, mut released) = (SmallVec::<[_; 2]>::new(), Released::new());
+        // Slots are large: a list that grows would move them.
+        let mut committed = SmallVec::<[_; 2]>::with_capacity(keys.len());
+        let mut released = Released::new();
         let repeats = Cell::new(self.repeats);
         let opened = host.open_all_timed(keys, &mut |documents| {
             let mut changed = request.blocks.iter().map(|block| documents[block.slot].as_deref());
@@ -133,7 +135,7 @@ impl<'t, 'a> Execution<'t, 'a> {
         let mut mode = None;
         let decided = opened.and_then(|(found, now_us)| {
             let mode = mode.insert(self.mode(repeats.get(), now_us, moment));
-            let mut slots = SmallVec::<[_; 2]>::new();
+            let mut slots = SmallVec::<[_; 2]>::with_capacity(keys.len());
             for ((key, document), journal) in keys.iter().zip(found).zip(&mut journals) {
                 slots.push(Slot::new(key.name, document, mode.editing(journal)));
             }

@@ -34,6 +34,14 @@ pub(super) struct Changes {
 }
 
 impl Changes {
+    /// Bytes on the heap where there is no change.
+    pub fn kept_bytes(&self) -> usize {
+        match self.noted.spilled() {
+            true => self.noted.capacity() * size_of::<PlaceChange>(),
+            false => 0,
+        }
+    }
+
     pub fn as_slice(&self) -> &[PlaceChange] {
         &self.noted
     }

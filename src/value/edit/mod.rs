@@ -140,6 +140,14 @@ impl Journal {
         })
     }
 
+    /// Bytes on the heap of an empty journal.
+    pub fn kept_bytes(&self) -> usize {
+        self.undo.capacity() * size_of::<Undo>()
+            + self.effects.capacity()
+            + self.holes.capacity() * size_of::<Place>()
+            + self.changes.kept_bytes()
+    }
+
     /// Empties the journal and keeps its buffers, up to a size worth keeping.
     pub fn clear(&mut self) {
         const KEEP: usize = 4096;
