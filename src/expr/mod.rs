@@ -24,6 +24,7 @@ mod eval;
 mod explain;
 mod fault;
 mod functions;
+mod known_terms;
 mod limits;
 mod native;
 mod operator;
@@ -38,8 +39,9 @@ mod terms;
 mod written;
 
 pub use functions::{Listed, listed};
+pub use known_terms::{QueryTerms, Term, TermTest};
 pub use limits::{AllowedNames, BYTES_MAX, DEPTH_MAX, ExprLimits};
 pub use native::{NATIVE_METHODS, NativeAnswer, NativeQuestion};
 pub use program::Program;
 pub use scope::{DocumentSource, OldSelf, Scope};
-pub use terms::{QueryTerms, SELF, SelfStep, Term, TermTest, spell_index, spell_name};
+pub use terms::{SELF, SelfStep, spell_index, spell_name};

@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 use super::code::{Code, NodeId};
 use super::eval::Eval;
 use super::fault::Fault;
+use super::known_terms::QueryTerms;
 use super::limits::{AllowedNames, BYTES_MAX, DEPTH_MAX, ExprLimits};
 use super::pattern::Pattern;
 use super::scope::Scope;
-use super::terms::QueryTerms;
 use super::{compile, explain, produce, refusal};
 use crate::budget::{Allowance, weight};
 use crate::error::Result;
@@ -83,9 +83,9 @@ impl Program {
         Ok(program)
     }
 
-    /// The terms that it consists of, which are looked for once.
-    pub fn terms(&self) -> &QueryTerms {
-        self.terms.get_or_init(|| QueryTerms::of(self))
+    /// The place of its terms.
+    pub(super) fn kept_terms(&self) -> &OnceLock<QueryTerms> {
+        &self.terms
     }
 
     /// About the bytes it takes on the heap, with its terms if they were asked for.

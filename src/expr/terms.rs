@@ -8,6 +8,7 @@ use std::fmt::Write;
 use super::code::{AccessStep, Code, ExprNode, Global, NodeId};
 use super::datum::{Constant, Datum};
 use super::eval::Eval;
+use super::known_terms::{QueryTerms, Term, TermTest};
 use super::limits::ExprLimits;
 use super::operator::Comparison;
 use super::program::Program;
@@ -16,72 +17,11 @@ use super::{produce, refusal};
 use crate::error::Result;
 use crate::value::Measured;
 
-/// A term that says something of one subject.
-#[derive(Debug)]
-pub struct Term {
-    /// The subject's spelling, see [`Program::spelling`].
-    pub subject: String,
-    pub test: TermTest,
-    node: NodeId,
-    /// The node of the value; none for [`TermTest::Present`].
-    value: Option<NodeId>,
-}
-
-impl Term {
-    /// The node of the subject; for [`TermTest::Present`] that of the whole term.
-    pub(super) fn subject_node(&self) -> NodeId {
-        self.node
-    }
-}
-
-/// The terms of a condition.
-#[derive(Debug)]
-pub struct QueryTerms {
-    /// Those that say something of one subject.
-    pub known: Vec<Term>,
-    /// The spellings of all of them; those without a spelling are left out.
-    pub spellings: Vec<String>,
-}
-
-impl QueryTerms {
-    pub(super) fn of(program: &Program) -> QueryTerms {
-        let code = program.code();
-        QueryTerms {
-            known: program.operands().into_iter().filter_map(|id| term(code, id)).collect(),
-            spellings: program.term_spellings().into_iter().flatten().collect(),
-        }
-    }
-
-    pub(super) fn heap_bytes(&self) -> usize {
-        let subjects = self.known.iter().map(|term| size_of::<Term>() + term.subject.len());
-        let spellings = self.spellings.iter().map(|spelling| size_of::<String>() + spelling.len());
-        subjects.sum::<usize>() + spellings.sum::<usize>()
-    }
-}
-
 /// A step of a path of `self`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SelfStep<'p> {
     Name(&'p str),
     Index(i64),
-}
-
-/// The statement of a term about its subject and its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TermTest {
-    Equal,
-    Less,
-    LessEqual,
-    Greater,
-    GreaterEqual,
-    /// The text begins with the value.
-    StartsWith,
-    /// The subject is an item of the list.
-    In,
-    /// The list at the subject has the value.
-    Contains,
-    /// The member exists.
-    Present,
 }
 
 /// The spelling of the document itself; a member adds `."name"`, an element `[0]`.
@@ -102,6 +42,14 @@ impl Program {
     pub fn spelling(&self) -> Option<String> {
         let mut out = String::new();
         spell(self.code(), self.root(), &mut out).then_some(out)
+    }
+
+    /// The terms that it consists of, which are looked for once.
+    pub fn terms(&self) -> &QueryTerms {
+        self.kept_terms().get_or_init(|| QueryTerms {
+            known: self.operands().into_iter().filter_map(|id| term(self.code(), id)).collect(),
+            spellings: self.term_spellings().into_iter().flatten().collect(),
+        })
     }
 
     /// The members and elements that the expression consists of, if it is a path of `self` and nothing else.

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::code::{AccessStep, Code, ExprNode, Global, NodeId, Span};
 use super::datum::Constant;
+use super::known_terms::Term;
 use super::program::Program;
-use super::terms::Term;
 
 impl Program {
     /// The subject of one of its terms as a part of an index: a JSONPath for a path of `self`, otherwise an expression.
