@@ -123,27 +123,26 @@ impl Cluster {
         }
     }
 
-    /// Moves that many slots, the lowest, from one master to another, by `redis-cli --cluster reshard`.
-    /// It stops half way when a busy replica is late, which Valkey waits for, and is done again then.
+    /// Moves that many slots, the lowest, from the shard of one node to that of another, by `redis-cli --cluster reshard`.
+    /// It stops half way when a busy replica is late, which Valkey waits for, or has become the master, and is done again.
     #[track_caller]
     pub fn reshard(&self, from: &Server, to: &Server, slots: usize) {
         self.wait_until_agreed();
-        let (at, ids) =
-            (|node: &Server| format!("127.0.0.1:{}", node.port), [from, to].map(node_id));
-        let wanted = self.count_slots(to) + slots;
+        let wanted = self.count_slots(self.master_of_shard(to)) + slots;
         let mut said = Ok(String::new());
         for _ in 0..10 {
+            let [from, to] = [from, to].map(|node| self.master_of_shard(node));
             let missing = wanted - self.count_slots(to);
             if missing == 0 {
                 return;
             }
             said = self.administer(&[
                 "reshard",
-                &at(from),
+                &format!("127.0.0.1:{}", from.port),
                 "--cluster-from",
-                &ids[0],
+                &node_id(from),
                 "--cluster-to",
-                &ids[1],
+                &node_id(to),
                 "--cluster-slots",
                 &missing.to_string(),
                 "--cluster-yes",
@@ -151,6 +150,13 @@ impl Cluster {
             self.wait_until_agreed();
         }
         panic!("the slots were not moved: {said:?}");
+    }
+
+    /// The master of the shard of a node now: servers that compete for a core may exchange their roles.
+    #[track_caller]
+    pub fn master_of_shard<'a>(&'a self, node: &'a Server) -> &'a Server {
+        let is_replica = node.info("role") == "slave";
+        if is_replica { self.at(node.info("master_port").parse().expect("a port")) } else { node }
     }
 
     /// How many slots a master has, as it sees it itself.

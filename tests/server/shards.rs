@@ -153,9 +153,11 @@ fn move_slots(cluster: &Cluster, service: &Service) {
     if first.flavor.is_valkey() {
         let slot = cluster.first_slot(2);
         let home = cluster.master_of(slot);
-        let other = cluster.nodes[..MASTERS].iter().find(|node| node.port != home.port);
-        let other = other.expect("there are three masters");
+        let mut shards = cluster.nodes[..MASTERS].iter().map(|node| cluster.master_of_shard(node));
+        let other =
+            shards.find(|master| master.port != home.port).expect("there are three masters");
         for (from, to) in [(home, other), (other, home)] {
+            let [from, to] = [from, to].map(|node| cluster.master_of_shard(node));
             migrate_slots(cluster, from, to, slot);
             service.wait_for_load(LOAD);
         }
