@@ -204,6 +204,7 @@ fn duplicates_of_a_new_index_are_counted_and_validated_at_their_next_write() {
         let replies = conn.must(&["EXEC"]);
         assert_eq!(replies.array()[2].error_word(), "UNIQUE");
         assert_eq!(conn.must(&["EXISTS", "w2"]), Reply::Int(0));
+        replica.wait_for_sync(master);
         for server in [master, replica] {
             server.wait_until("the index is built", || {
                 states(&mut server.conn()).get("mail").is_some_and(|state| state == "READY")

@@ -179,7 +179,7 @@ fn a_log_cut_at_any_byte_holds_the_commands_before_the_cut() {
         let mut last = (0, 0);
         for len in (whole.len() - TAIL..=whole.len()).step_by(STRIDE).chain([whole.len()]) {
             fs::write(log_of_commands(&server), &whole[..len]).expect("the file can be cut");
-            server.restart();
+            server.restart_without_rewrite();
             let found = changes(&mut server.conn());
             assert!(found >= last, "{found:?} after {last:?}: a longer file holds no less");
             last = found;
@@ -187,5 +187,33 @@ fn a_log_cut_at_any_byte_holds_the_commands_before_the_cut() {
         }
         assert_eq!(last, (CHANGES, CHANGES));
         server.restart();
+    });
+}
+
+/// The server cuts a file that ends within a unit behind the last whole command of the unit. What it appends is then read as part of
+/// the unit, and half a transaction happens at the second start, unless the file was rewritten.
+#[test]
+fn a_cut_unit_stays_without_a_trace_after_the_log_is_rewritten() {
+    on_every_flavor(|flavor| {
+        for cut in [150, 250, 350, 450] {
+            let config = ["appendonly yes", "appendfsync always", "aof-load-truncated yes"];
+            let server = Server::start(flavor, &config);
+            let conn = &mut server.conn();
+            ["a", "b", "c"].iter().for_each(|key| {
+                conn.must(&["MODEL.SET", key, "any", r#"{"n":0}"#]);
+            });
+            (1..=3).for_each(|nth| change(conn, nth));
+            server.kill9();
+            let whole = fs::read(log_of_commands(&server)).expect("the file is there");
+            fs::write(log_of_commands(&server), &whole[..whole.len() - cut])
+                .expect("it can be cut");
+            server.restart();
+            let conn = &mut server.conn();
+            let (found, _) = changes(conn);
+            change(conn, found + 1);
+            server.kill9();
+            server.restart();
+            assert_eq!(changes(&mut server.conn()), (found + 1, found + 1), "{cut}");
+        }
     });
 }

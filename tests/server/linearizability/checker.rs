@@ -17,6 +17,7 @@ use std::hash::Hash;
 /// How many sets of calls and states a search may visit before the test gives up. Histories of fifty
 /// calls, four at once, need some hundreds.
 const MAX_VISITED: usize = 200_000;
+const TOO_CONCURRENT: &str = "the history is too concurrent to be checked";
 
 /// The effect of calls, one at a time.
 pub trait Model {
@@ -98,7 +99,12 @@ pub fn check<M: Model>(
     initial: &M::State,
     history: &History<M>,
 ) -> Result<Vec<usize>, Refusal<M::State>> {
-    search(model, initial, history, Set::new(history.len()))
+    search(model, initial, history, Set::new(history.len())).expect(TOO_CONCURRENT)
+}
+
+/// Returns true if no order explains the replies; false if one does, or if the search gives up.
+pub fn is_refused<M: Model>(model: &M, initial: &M::State, history: &History<M>) -> bool {
+    matches!(search(model, initial, history, Set::new(history.len())), Some(Err(_)))
 }
 
 /// Returns true if this lost call happened in every order that explains the replies.
@@ -109,7 +115,9 @@ pub fn must_have_happened<M: Model>(
     nth: usize,
 ) -> bool {
     assert!(history[nth].is_lost(), "an answered call happened");
-    search(model, initial, history, Set::new(history.len()).with(nth)).is_err()
+    search(model, initial, history, Set::new(history.len()).with(nth))
+        .expect(TOO_CONCURRENT)
+        .is_err()
 }
 
 /// Which calls are decided: in the order so far, or lost and never to happen.
@@ -131,19 +139,26 @@ impl Set {
     }
 }
 
+/// `None` if the search gave up.
 fn search<M: Model>(
     model: &M,
     initial: &M::State,
     history: &History<M>,
     decided: Set,
-) -> Result<Vec<usize>, Refusal<M::State>> {
+) -> Option<Result<Vec<usize>, Refusal<M::State>>> {
     let mut by_end: Vec<usize> = (0..history.len()).collect();
     // The call that was answered first most likely happened first.
     by_end.sort_by_key(|&nth| history[nth].end());
     let longest = Refusal { longest: Vec::new(), state: initial.clone() };
     let visited = HashSet::new();
     let mut search = Search { model, history, by_end, visited, order: Vec::new(), longest };
-    if search.extend(decided, initial.clone()) { Ok(search.order) } else { Err(search.longest) }
+    let is_explained = search.extend(decided, initial.clone());
+    let has_given_up = search.visited.len() > MAX_VISITED;
+    match (is_explained, has_given_up) {
+        (true, _) => Some(Ok(search.order)),
+        (false, true) => None,
+        (false, false) => Some(Err(search.longest)),
+    }
 }
 
 struct Search<'a, M: Model> {
@@ -164,10 +179,11 @@ impl<M: Model> Search<'_, M> {
         let Some(horizon) = self.horizon(&decided) else {
             return true;
         };
-        if !self.visited.insert((decided.clone(), state.clone())) {
+        if self.visited.len() > MAX_VISITED
+            || !self.visited.insert((decided.clone(), state.clone()))
+        {
             return false;
         }
-        assert!(self.visited.len() <= MAX_VISITED, "the history is too concurrent to be checked");
         for at in 0..self.by_end.len() {
             let nth = self.by_end[at];
             let call = &self.history[nth];
