@@ -13,7 +13,7 @@ use super::pending::{self, PendingEvent};
 use super::role::{self, REVISIONS};
 use super::{
     bus, carrier, changes, claims, deferred, file_names, following, gaps, indexes, locks, models,
-    offers, timer,
+    offers, timer, torn_aof,
 };
 
 /// Subscribes to all events.
@@ -86,6 +86,9 @@ unsafe extern "C" fn on_loading(
             | raw::REDISMODULE_SUBEVENT_LOADING_AOF_START
             | raw::REDISMODULE_SUBEVENT_LOADING_REPL_START => {
                 models::begin_load();
+                if subevent == raw::REDISMODULE_SUBEVENT_LOADING_AOF_START {
+                    torn_aof::begin_load();
+                }
                 file_names::end_read();
                 following::on_load();
                 // The loaded documents bring the revisions that were counted where they were written.
@@ -95,7 +98,10 @@ unsafe extern "C" fn on_loading(
                 models::end_load();
                 file_names::end_read();
                 // SAFETY: `ctx` is valid during the callback.
-                unsafe { gaps::on_load(ctx) };
+                unsafe {
+                    gaps::on_load(ctx);
+                    torn_aof::end_load(ctx);
+                }
                 if !models::is_staging() {
                     // SAFETY: `ctx` is valid during the callback, and no key is open.
                     unsafe { indexes::rebuild(ctx) };
@@ -160,6 +166,7 @@ unsafe extern "C" fn on_cron(
             indexes::on_cron(ctx);
             changes::on_cron(ctx);
             claims::on_cron(ctx);
+            torn_aof::on_cron(ctx);
         }
         timer::restart_late();
     });

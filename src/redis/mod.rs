@@ -59,6 +59,7 @@ mod stored;
 mod streams;
 mod timer;
 mod token_type;
+mod torn_aof;
 mod waiting;
 
 use std::ffi::c_int;
