@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::{Line, median};
 
 const ROW: f64 = 26.0;
-const LABELS: f64 = 470.0;
+/// Wide enough for the longest label.
+const LABELS: f64 = 670.0;
 const BARS: f64 = 360.0;
 const MARGIN: f64 = 16.0;
 const HEAD: f64 = 64.0;
