@@ -2,6 +2,7 @@
 //!
 //! Nothing of the module uses it; it is public because integration tests are crates of their own.
 
+pub mod coverage;
 mod natives;
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! `tests/transactions` has some that refuse documents and fill them in.
 //!
 //! A run that finds no disagreement also has to have tried everything: every operator has to have
-//! succeeded, changed something and been refused, with each error it declares.
+//! succeeded, changed something and been refused, with each error it declares. It goes on until then.
 //!
 //! `PROPTEST_CASES=100000 cargo test --test naive` tries more; a failure prints the commands, and the
 //! `NAIVE_SEED` that repeats it.
@@ -38,6 +38,7 @@ use redis_model::model::Models;
 use redis_model::op::{self, Absent};
 use redis_model::reply::Reply;
 use redis_model::testing::MemoryHost;
+use redis_model::testing::coverage::{Missing, until_covered};
 use redis_model::txn::CURRENT_BYTES_MAX;
 use redis_model::value::{FileNames, names};
 use serde_json::Value;
@@ -45,8 +46,9 @@ use serde_json::Value;
 use draw::Draw;
 use model::{Accepted, Expiry, FieldOp, Operand, Refusal, Statement};
 
-/// Cases where `PROPTEST_CASES` says nothing; so many are enough for the coverage that is asserted.
+/// Cases of a batch where `PROPTEST_CASES` says nothing; one is mostly enough for the coverage that is asserted.
 const CASES: u32 = 1600;
+const BATCHES_MAX: u64 = 30;
 const KEY: &[u8] = b"k";
 
 /// The numbers of one command: for its options, and for each statement.
@@ -60,10 +62,22 @@ fn cases() -> impl Strategy<Value = Vec<Numbers>> {
 #[test]
 fn every_operator_agrees_with_a_naive_model() {
     let cases = std::env::var("PROPTEST_CASES").map_or(CASES, |n| n.parse().expect("a number"));
-    let seed = match std::env::var("NAIVE_SEED") {
+    let seed: u64 = match std::env::var("NAIVE_SEED") {
         Ok(seed) => seed.parse().expect("a number"),
         Err(_) => std::time::UNIX_EPOCH.elapsed().expect("a clock").as_nanos() as u64,
     };
+    let mut coverage = Coverage::default();
+    until_covered(BATCHES_MAX, |nth| {
+        coverage.add(run_batch(seed.wrapping_add(nth), cases));
+        if cases < CASES { Missing::default() } else { coverage.missing() }
+    });
+    if std::env::var_os("NAIVE_COVERAGE").is_some() {
+        eprintln!("{coverage:?}");
+    }
+}
+
+/// Runs so many cases of this seed.
+fn run_batch(seed: u64, cases: u32) -> Coverage {
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
@@ -81,8 +95,7 @@ fn every_operator_agrees_with_a_naive_model() {
         Ok(())
     });
     match result {
-        Ok(()) if cases >= CASES => coverage.into_inner().check(),
-        Ok(()) => {}
+        Ok(()) => coverage.into_inner(),
         Err(TestError::Fail(reason, _)) => panic!(
             "{}\n\nagain: NAIVE_SEED={seed} PROPTEST_CASES={cases} cargo test --test naive\n",
             reason.message()
@@ -94,7 +107,7 @@ fn every_operator_agrees_with_a_naive_model() {
 // --- Coverage --------------------------------------------------------------------------------
 
 /// How often what happened, by operator.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Coverage {
     succeeded: BTreeMap<&'static str, u32>,
     changed: BTreeMap<&'static str, u32>,
@@ -114,33 +127,36 @@ impl Coverage {
         self.told += other.told;
     }
 
-    fn check(&self) {
-        if std::env::var_os("NAIVE_COVERAGE").is_some() {
-            eprintln!("{:?}\n{:?}\n{:?}", self.succeeded, self.changed, self.refused);
-        }
+    fn missing(&self) -> Missing {
+        let mut missing = Missing::default();
         let mut outside = 0;
         for spec in op::of(op::Target::Value) {
             let name = spec.name;
             let times = |map: &BTreeMap<&str, u32>| map.get(name).copied().unwrap_or(0);
-            assert!(times(&self.succeeded) >= 10, "{name} hardly ever succeeded");
-            let reads = ["GET", "LEN", "REVISION"].contains(&name);
-            assert!(reads || times(&self.changed) > 0, "{name} never changed anything");
+            missing.expect(format!("{name} succeeded"), times(&self.succeeded), 10);
+            if !["GET", "LEN", "REVISION"].contains(&name) {
+                missing.expect(format!("{name} changed something"), times(&self.changed), 1);
+            }
             let mut words: BTreeSet<&str> = spec.errors.iter().map(|code| code.word()).collect();
             words.insert("NOKEY");
             words.extend((!spec.operands.is_empty()).then_some("ERR"));
             words.extend((spec.absent == Absent::NoPath).then_some("NOPATH"));
+            let refused =
+                |word: &str| self.refused.get(&(name, word.to_owned())).copied().unwrap_or(0);
             if spec.absent == Absent::Create {
                 words.extend(["NOPATH", "TYPE"]);
-                outside += self.refused.get(&(name, "RANGE".to_owned())).unwrap_or(&0);
+                outside += refused("RANGE");
             }
             for word in words {
-                let times = self.refused.get(&(name, word.to_owned()));
-                assert!(times.is_some(), "{name} was never refused with {word}");
+                missing.expect(format!("{name} was refused with {word}"), refused(word), 1);
             }
         }
-        assert!(outside >= 10, "hardly anything was to be created outside of an array");
-        assert!(self.told > 50, "{} refusals told what is stored", self.told);
-        assert!(self.older.iter().all(|n| *n > 50), "changed on older documents: {:?}", self.older);
+        missing.expect("creation outside of an array", outside, 10);
+        missing.expect("refusals that told what is stored", self.told, 50);
+        for (what, times) in ["nothing changed", "a change"].iter().zip(self.older) {
+            missing.expect(format!("{what} on an older document"), times, 50);
+        }
+        missing
     }
 }
 

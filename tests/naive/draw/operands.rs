@@ -221,9 +221,14 @@ fn any_path(draw: &mut Draw<'_>, kind: OperandKind, context: &Context<'_>) -> Op
         "FLOORDIV" if draw.once_in(4) => Wanted::Smallest,
         operator => Wanted::by(operator),
     };
-    // It is refused for its place alone, where others are for their operands too.
-    if context.operator == "EVAL" && draw.once_in(6) {
-        let steps = paths::outside(draw, context.document);
+    // EVAL is refused for its place alone, where others are for their operands too.
+    if draw.once_in(if context.operator == "EVAL" { 6 } else { 20 }) {
+        let steps = paths::outside(draw, context.document, false);
+        return path_operand(draw, Path::Singular(steps));
+    }
+    // It changes nothing where something is.
+    if context.operator == "SETNX" && draw.once_in(3) {
+        let steps = paths::beside(draw, context.document, false);
         return path_operand(draw, Path::Singular(steps));
     }
     let may_be_query = matches!(kind, OperandKind::Path | OperandKind::PathBelowRoot);
@@ -289,7 +294,10 @@ fn patch_object(draw: &mut Draw<'_>, context: &Context<'_>) -> Value {
 fn json_patch(draw: &mut Draw<'_>, context: &Context<'_>) -> Value {
     let target = context.target.clone().unwrap_or(json!({}));
     let pointer = |draw: &mut Draw<'_>| {
-        let mut steps = singular(draw, &target, Wanted::Any, true);
+        let mut steps = match draw.once_in(8) {
+            true => paths::outside(draw, &target, true),
+            false => singular(draw, &target, Wanted::Any, true),
+        };
         if draw.once_in(4) {
             steps.push(stray(draw, &json!([]), true));
         }

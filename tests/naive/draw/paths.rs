@@ -94,11 +94,21 @@ pub(super) fn stray(draw: &mut Draw<'_>, container: &Value, pointer: bool) -> St
 }
 
 /// The steps to an element outside of an array, where there is an array.
-pub(super) fn outside(draw: &mut Draw<'_>, root: &Value) -> Vec<Step> {
+pub(super) fn outside(draw: &mut Draw<'_>, root: &Value, pointer: bool) -> Vec<Step> {
     let location = place(draw, root, Value::is_array);
-    let len = path::at(root, &location).as_array().map_or(0, Vec::len);
-    let mut steps = steps_to(draw, root, &location, false);
-    steps.push(Step::Index(len as i64 + 1));
+    let index = path::at(root, &location).as_array().map_or(0, Vec::len) + 1;
+    let mut steps = steps_to(draw, root, &location, pointer);
+    steps.push(if pointer { Step::Token(index.to_string()) } else { Step::Index(index as i64) });
+    steps
+}
+
+/// The steps to a place in a container that mostly is not there.
+pub(super) fn beside(draw: &mut Draw<'_>, root: &Value, pointer: bool) -> Vec<Step> {
+    let arrays = draw.below(2) == 0;
+    let is_container = |value: &Value| value.is_array() || !arrays && value.is_object();
+    let at = place(draw, root, is_container);
+    let mut steps = steps_to(draw, root, &at, pointer);
+    steps.push(stray(draw, path::at(root, &at), pointer));
     steps
 }
 
@@ -153,7 +163,6 @@ pub(super) fn singular(
     wanted: Wanted,
     pointer: bool,
 ) -> Vec<Step> {
-    let is_container = |value: &Value| value.is_array() || value.is_object();
     match draw.below(10) {
         0..=6 => {
             let at = place(draw, root, |value| wanted.fits(value));
@@ -164,10 +173,7 @@ pub(super) fn singular(
             steps_to(draw, root, &at, pointer)
         }
         kind => {
-            let arrays = draw.below(2) == 0;
-            let at = place(draw, root, |value| value.is_array() || !arrays && is_container(value));
-            let mut steps = steps_to(draw, root, &at, pointer);
-            steps.push(stray(draw, path::at(root, &at), pointer));
+            let mut steps = beside(draw, root, pointer);
             if kind == 9 {
                 steps.push(stray(draw, &json!({}), pointer));
             }
