@@ -108,6 +108,8 @@ fn commands_allocate_exactly_so_often() {
         (0, &["MODEL.FIELDOP", "doc:1", "SET", "$.meta.theme", "\"light\""]),
         (0, &["MODEL.FIELDOP", "doc:1", "IF", "self.score > 1", "INCR", "$.score", "1"]),
         (0, &["MODEL.FIELDOP", "player:1", "INCR", "$.score", "1"]),
+        // The seconds of the clock, as queues ask for them.
+        (0, &["MODEL.FIELDOP", "doc:1", "IF", "int(now) > 1", "INCR", "$.score", "1"]),
         (0, &many),
         (
             1,
@@ -177,7 +179,12 @@ fn commands_allocate_exactly_so_often() {
         (8, &native),
         (6, &["MODEL.CALL", "rank", "2", "doc:1", "board"]),
     ];
-    let counted: Vec<_> =
-        commands.iter().map(|(_, command)| (allocations(&mut host, command), *command)).collect();
-    assert_eq!(counted, commands);
+    let count = |host: &mut MemoryHost| -> Vec<_> {
+        commands.iter().map(|(_, command)| (allocations(host, command), *command)).collect()
+    };
+    assert_eq!(count(&mut host), commands);
+    // Changes of other models are recorded.
+    let define = ["MODEL.DEFINE", "recorded", "{}", "CHANGES", "100"].map(str::as_bytes);
+    command::run(&mut host, &define).unwrap();
+    assert_eq!(count(&mut host), commands);
 }

@@ -6,10 +6,9 @@ use crate::expr::datum::Datum;
 
 /// The functions of this family.
 pub(super) static FUNCTIONS: [Function; 8] = [
-    Function::foreign(
+    Function::conversion(
         "int",
-        (1, 1),
-        Linear,
+        int_of,
         [
             "int(x)",
             "integer from a number or a string; seconds of a timestamp",
@@ -24,10 +23,9 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         Linear,
         ["uint(x)", "unsigned integer, likewise", "bytes / 8", "uint(3) + 1u", "4"],
     ),
-    Function::foreign(
+    Function::conversion(
         "double",
-        (1, 1),
-        Linear,
+        double_of,
         ["double(x)", "double from a number or a string", "bytes / 8", "double('1.5')", "1.5"],
     ),
     Function::foreign(
@@ -79,3 +77,16 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         ],
     ),
 ];
+
+/// The seconds of a timestamp are asked for by every condition that compares `now` with a number.
+fn int_of<'a>(datum: &Datum<'a>) -> Option<Datum<'a>> {
+    match datum {
+        Datum::Int(_) => Some(datum.clone()),
+        Datum::Timestamp(instant) => Some(Datum::Int(instant.seconds)),
+        _ => None,
+    }
+}
+
+fn double_of<'a>(datum: &Datum<'a>) -> Option<Datum<'a>> {
+    matches!(datum, Datum::Double(_)).then(|| datum.clone())
+}

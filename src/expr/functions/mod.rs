@@ -29,6 +29,8 @@ use self::foreign::Cost;
 pub use self::listing::{Listed, listed};
 
 type Native = for<'a> fn(&mut Eval<'a>, &[Datum<'a>]) -> Evaluated<'a>;
+/// Gives the result for an argument that needs no work; none for any other.
+type Shortcut = for<'a> fn(&Datum<'a>) -> Option<Datum<'a>>;
 
 pub(super) struct Function {
     /// With its namespace.
@@ -44,7 +46,7 @@ pub(super) struct Function {
 
 enum Implementation {
     Native(Native),
-    Foreign { cost: Cost, call: OnceLock<foreign::Call> },
+    Foreign { cost: Cost, call: OnceLock<foreign::Call>, shortcut: Option<Shortcut> },
 }
 
 impl std::fmt::Debug for Function {
@@ -86,8 +88,19 @@ impl Function {
         cost: Cost,
         listing: [&'static str; 5],
     ) -> Function {
-        let run = Implementation::Foreign { cost, call: OnceLock::new() };
+        let run = Implementation::Foreign { cost, call: OnceLock::new(), shortcut: None };
         Function { name, member: false, counts, run, listing }
+    }
+
+    /// A function of the crate's with one argument, and what it gives for kinds that need no work.
+    const fn conversion(
+        name: &'static str,
+        shortcut: Shortcut,
+        listing: [&'static str; 5],
+    ) -> Function {
+        let shortcut = Some(shortcut);
+        let run = Implementation::Foreign { cost: Cost::Linear, call: OnceLock::new(), shortcut };
+        Function { name, member: false, counts: (1, 1), run, listing }
     }
 
     /// A function of the crate's, called on its first argument.
@@ -97,7 +110,7 @@ impl Function {
         cost: Cost,
         listing: [&'static str; 5],
     ) -> Function {
-        let run = Implementation::Foreign { cost, call: OnceLock::new() };
+        let run = Implementation::Foreign { cost, call: OnceLock::new(), shortcut: None };
         Function { name, member: true, counts, run, listing }
     }
 
@@ -105,7 +118,10 @@ impl Function {
     pub fn call<'a>(&self, eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
         match &self.run {
             Implementation::Native(function) => function(eval, arguments),
-            Implementation::Foreign { cost, call } => {
+            Implementation::Foreign { cost, call, shortcut } => {
+                if let Some(known) = shortcut.and_then(|shortcut| shortcut(&arguments[0])) {
+                    return Ok(known);
+                }
                 let (least, most) = self.counts;
                 call.get_or_init(|| foreign::Call::new(self.name, self.member, least..=most))
                     .run(*cost, eval, arguments)
