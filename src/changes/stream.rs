@@ -25,14 +25,15 @@ pub fn name_in_slot(model: &str, slot: u16) -> Vec<u8> {
 
 /// The name of the model whose change stream would have this key; none for any other key.
 pub fn model_of(key: &[u8], clustered: bool) -> Option<&str> {
-    let key_text = || std::str::from_utf8(key).ok();
-    if !clustered {
-        return key
-            .ends_with(b"!changes")
-            .then(key_text)?
-            .and_then(|key| key.strip_suffix("!changes"));
+    // Most keys end in another way.
+    if !key.ends_with(if clustered { &b"}"[..] } else { b"!changes" }) {
+        return None;
     }
-    let (model, own) = key_text()?.strip_suffix('}')?.rsplit_once("!changes:{")?;
+    let key_text = std::str::from_utf8(key).ok()?;
+    if !clustered {
+        return key_text.strip_suffix("!changes");
+    }
+    let (model, own) = key_text.strip_suffix('}')?.rsplit_once("!changes:{")?;
     (own == tag(hash_slot(key)).to_string()).then_some(model)
 }
 

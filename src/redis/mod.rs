@@ -56,6 +56,7 @@ mod scan;
 mod shelf;
 mod slots;
 mod stored;
+mod stream_entry;
 mod streams;
 mod timer;
 mod token_type;

@@ -1,36 +1,24 @@
-//! Streams of the server that changes are appended to: where they stand, and their entries.
+//! Streams of the server that changes are appended to: where they stand, and what is appended next.
 
-use std::cell::{Cell, RefCell};
-use std::ffi::{c_char, c_int};
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::ptr;
 use std::sync::atomic::Ordering;
-use std::{io, ptr};
 
 use redis_module::raw;
-use smallvec::SmallVec;
 
 use super::api::{call, is_ok};
-use super::call_reply::{self, CallReply, CallReplyKind};
 use super::held::HeldString;
-use super::{caller, clock, counters, gaps, log, slots, stored};
-use crate::changes::{DocumentChange, FieldValue, next_seq, stream};
+use super::stream_entry::{Appended, ChangeEntry};
+use super::{call_reply, caller, clock, counters, gaps, log, slots, stored};
+use crate::changes::{DocumentChange, next_seq, stream};
 use crate::error::{Error, ErrorCode, Result};
 use crate::index::hash_slot;
-
-/// The outcome of appending an entry.
-enum Appended {
-    Done,
-    /// The cluster is down.
-    Later,
-    /// The hash slot is another node's, with its documents and its stream.
-    Left,
-    /// The server refused the entry, and said why.
-    Refused(Vec<u8>),
-}
 
 /// The last entry of a stream, where it is known.
 pub struct KnownPosition {
     database: c_int,
-    name: Vec<u8>,
+    name: HeldString,
     last: u64,
 }
 
@@ -45,6 +33,42 @@ pub fn take_checked() -> Option<KnownPosition> {
     CHECKED.take()
 }
 
+/// Returns true if the stream has a last entry and takes another one: mostly nothing else has to be asked. Runs no command
+/// of the server.
+///
+/// # Safety
+///
+/// `ctx` is valid. Keys may be open.
+pub unsafe fn is_ready(ctx: *mut raw::RedisModuleCtx, model: &str, key: &[u8]) -> bool {
+    // SAFETY: the caller vouches for `ctx`.
+    unsafe {
+        let name = HeldString::of(&stream_of(ctx, model, key));
+        match look(ctx, &name) {
+            StreamLook::Entry(last) if next_seq(Some(last), 0).is_some() && has_xadd(ctx) => {
+                let database = call!(RedisModule_GetSelectedDb(ctx));
+                CHECKED.set(Some(KnownPosition { database, name, last }));
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Flag: the server has `XADD` under its name, which does not change while it runs.
+///
+/// # Safety
+///
+/// `ctx` is valid.
+unsafe fn has_xadd(ctx: *mut raw::RedisModuleCtx) -> bool {
+    thread_local! {
+        static KNOWN: Cell<Option<bool>> = const { Cell::new(None) };
+    }
+    // SAFETY: the caller vouches for `ctx`.
+    let has = KNOWN.get().unwrap_or_else(|| unsafe { caller::has_command(ctx, "XADD") });
+    KNOWN.set(Some(has));
+    has
+}
+
 /// Refuses a change whose entry could not be appended, before anything is changed.
 ///
 /// # Safety
@@ -55,14 +79,14 @@ pub unsafe fn check(ctx: *mut raw::RedisModuleCtx, model: &str, key: &[u8]) -> R
     unsafe {
         let name = stream_of(ctx, model, key);
         let named = |error: Error| error.text("stream", &name);
-        if !caller::has_command(ctx, "XADD") {
+        if !has_xadd(ctx) {
             let message = "the server's configuration does not have XADD under its name";
             return Err(named(Error::syntax(message)));
         }
         let position = position(ctx, &name);
         if let StreamPosition::At(last) = position {
             let database = call!(RedisModule_GetSelectedDb(ctx));
-            CHECKED.set(Some(KnownPosition { database, name: name.clone(), last }));
+            CHECKED.set(Some(KnownPosition { database, name: HeldString::of(&name), last }));
         }
         match position {
             StreamPosition::Other => {
@@ -119,6 +143,24 @@ unsafe fn stream_of(ctx: *mut raw::RedisModuleCtx, model: &str, key: &[u8]) -> V
     }
 }
 
+/// Flag: this is the name of the stream of a model's document.
+///
+/// # Safety
+///
+/// `ctx` is valid.
+unsafe fn is_stream_of(
+    ctx: *mut raw::RedisModuleCtx,
+    name: &[u8],
+    model: &str,
+    key: &[u8],
+) -> bool {
+    // SAFETY: the caller vouches for `ctx`.
+    match unsafe { slots::is_clustered(ctx) } {
+        true => *name == stream::name_in_slot(model, hash_slot(key)),
+        false => stream::model_of(name, false) == Some(model),
+    }
+}
+
 /// Where a stream stands.
 pub enum StreamPosition {
     /// There is no entry.
@@ -135,14 +177,42 @@ pub enum StreamPosition {
 ///
 /// As for [`check`].
 pub unsafe fn position(ctx: *mut raw::RedisModuleCtx, name: &[u8]) -> StreamPosition {
+    // SAFETY: the caller vouches for `ctx`.
+    unsafe {
+        match look(ctx, &HeldString::of(name)) {
+            StreamLook::Missing => StreamPosition::Missing,
+            StreamLook::Other => StreamPosition::Other,
+            StreamLook::Entry(last) => StreamPosition::At(last),
+            StreamLook::Empty => match last_generated(ctx, name) {
+                // A stream that was made for its groups has no entry yet.
+                0 => StreamPosition::Missing,
+                last => StreamPosition::At(last),
+            },
+        }
+    }
+}
+
+/// The content of a stream's key.
+enum StreamLook {
+    Missing,
+    /// Another structure.
+    Other,
+    /// A stream without entries.
+    Empty,
+    /// A stream, and the number of its last entry.
+    Entry(u64),
+}
+
+/// # Safety
+///
+/// `ctx` is valid. Keys may be open, but not this one.
+unsafe fn look(ctx: *mut raw::RedisModuleCtx, name: &HeldString) -> StreamLook {
     let mode = raw::REDISMODULE_READ as c_int | stored::OPEN_QUIETLY;
     let mut id = raw::RedisModuleStreamID { ms: 0, seq: 0 };
     let mut fields = 0;
     // SAFETY: the caller vouches for `ctx`; the key is closed again.
     unsafe {
-        let string = to_string(name);
-        let key = call!(RedisModule_OpenKey(ctx, string, mode));
-        call!(RedisModule_FreeString(ptr::null_mut(), string));
+        let key = call!(RedisModule_OpenKey(ctx, name.as_ptr(), mode));
         let kind = call!(RedisModule_KeyType(key)) as isize;
         let found = kind == raw::REDISMODULE_KEYTYPE_STREAM && {
             let order = raw::REDISMODULE_STREAM_ITERATOR_REVERSE as c_int;
@@ -154,14 +224,10 @@ pub unsafe fn position(ctx: *mut raw::RedisModuleCtx, name: &[u8]) -> StreamPosi
         };
         call!(RedisModule_CloseKey(key));
         match kind {
-            raw::REDISMODULE_KEYTYPE_EMPTY => StreamPosition::Missing,
-            raw::REDISMODULE_KEYTYPE_STREAM if found => StreamPosition::At(id.ms),
-            raw::REDISMODULE_KEYTYPE_STREAM => match last_generated(ctx, name) {
-                // A stream that was made for its groups has no entry yet.
-                0 => StreamPosition::Missing,
-                last => StreamPosition::At(last),
-            },
-            _ => StreamPosition::Other,
+            raw::REDISMODULE_KEYTYPE_EMPTY => StreamLook::Missing,
+            raw::REDISMODULE_KEYTYPE_STREAM if found => StreamLook::Entry(id.ms),
+            raw::REDISMODULE_KEYTYPE_STREAM => StreamLook::Empty,
+            _ => StreamLook::Other,
         }
     }
 }
@@ -172,11 +238,10 @@ pub unsafe fn position(ctx: *mut raw::RedisModuleCtx, name: &[u8]) -> StreamPosi
 ///
 /// As for [`check`]; the key holds a stream.
 unsafe fn last_generated(ctx: *mut raw::RedisModuleCtx, name: &[u8]) -> u64 {
-    // SAFETY: the caller vouches for `ctx`; the strings are freed.
+    // SAFETY: the caller vouches for `ctx`; the strings live through the call.
     unsafe {
-        let args = [to_string(b"STREAM"), to_string(name)];
-        let reply = call_reply::read(ctx, c"XINFO", &args);
-        args.iter().for_each(|string| call!(RedisModule_FreeString(ptr::null_mut(), *string)));
+        let args = [HeldString::of(b"STREAM"), HeldString::of(name)];
+        let reply = call_reply::read(ctx, c"XINFO", &[args[0].as_ptr(), args[1].as_ptr()]);
         let last = reply.text_of(b"last-generated-id").unwrap_or_default();
         let ms = last.split(|byte| *byte == b'-').next().unwrap_or_default();
         std::str::from_utf8(ms).ok().and_then(|ms| ms.parse().ok()).unwrap_or(0)
@@ -197,33 +262,44 @@ pub unsafe fn append(
 ) -> bool {
     // SAFETY: the caller vouches for `ctx`.
     unsafe {
-        let name = stream_of(ctx, &change.model, &change.key);
         let database = call!(RedisModule_GetSelectedDb(ctx));
-        let found = match known.take() {
-            Some(known) if known.database == database && known.name == name => Some(known.last),
-            _ => match position(ctx, &name) {
-                StreamPosition::At(found) => Some(found),
-                _ => last,
-            },
+        let is_of = |name: &[u8]| is_stream_of(ctx, name, &change.model, &change.key);
+        let known_here =
+            known.take().filter(|known| known.database == database && is_of(known.name.bytes()));
+        let is_known = known_here.is_some();
+        let (name, found) = match known_here {
+            Some(known) => (known.name, Some(known.last)),
+            None => {
+                let name = stream_of(ctx, &change.model, &change.key);
+                let found = match position(ctx, &name) {
+                    StreamPosition::At(found) => Some(found),
+                    _ => last,
+                };
+                (HeldString::of(&name), found)
+            }
         };
         // A stream that is new begins at the clock, behind all numbers before.
         let found = match found {
-            Some(last) if gaps::is_owed(database, &name) => Some(last.saturating_add(1)),
+            Some(last) if gaps::is_owed(database, name.bytes()) => Some(last.saturating_add(1)),
             found => found,
         };
         let mut seq = next_seq(found, clock::now_us()).unwrap_or(u64::MAX);
-        let mut appended = add(ctx, &name, change, seq);
+        let mut entry = ChangeEntry::new(&name, change, seq);
+        let mut appended = match is_known && entry.append_to_open(ctx) {
+            true => Appended::Done,
+            false => entry.append_by_command(ctx),
+        };
         if matches!(appended, Appended::Refused(_)) {
             // The last entry was deleted, and the stream stands further on.
-            let last = last_generated(ctx, &name);
+            let last = last_generated(ctx, name.bytes());
             if let Some(next) = next_seq(Some(last), 0).filter(|next| *next > seq) {
                 seq = next;
-                appended = add(ctx, &name, change, seq);
+                appended = ChangeEntry::new(&name, change, seq).append_by_command(ctx);
             }
         }
         match appended {
             Appended::Done => {
-                gaps::give(database, &name);
+                gaps::give(database, name.bytes());
                 counters::CHANGES.fetch_add(1, Ordering::Relaxed);
                 *known = Some(KnownPosition { database, name, last: seq });
                 true
@@ -233,100 +309,11 @@ pub unsafe fn append(
             Appended::Refused(why) => {
                 gaps::owe();
                 counters::CHANGES_LOST.fetch_add(1, Ordering::Relaxed);
-                let (name, why) = (String::from_utf8_lossy(&name), String::from_utf8_lossy(&why));
+                let name = String::from_utf8_lossy(name.bytes());
+                let why = String::from_utf8_lossy(&why);
                 log::warning(ctx, &format!("{name} does not have a change: {why}"));
                 true
             }
         }
-    }
-}
-
-/// # Safety
-///
-/// As for [`check`].
-unsafe fn add(
-    ctx: *mut raw::RedisModuleCtx,
-    stream: &[u8],
-    change: &DocumentChange,
-    seq: u64,
-) -> Appended {
-    let mut words = StreamWords::default();
-    words.add(stream);
-    words.add_known("MAXLEN");
-    words.add_known("~");
-    words.add_number(change.entries, b"");
-    words.add_number(seq, b"-0");
-    change.each_field(seq, |field, value| {
-        words.add_known(field);
-        match value {
-            FieldValue::Number(number) => words.add_number(number, b""),
-            FieldValue::Word(word) => words.add_known(word),
-            FieldValue::Text(text) => words.add(text),
-        }
-    });
-    let args = &words.args;
-    // SAFETY: the caller vouches for `ctx`; the server keeps what it needs of the strings.
-    unsafe {
-        let (name, form) = (c"XADD".as_ptr(), c"!v".as_ptr());
-        let reply = CallReply(call_reply::run()(ctx, name, form, args.as_ptr(), args.len()));
-        let error = io::Error::last_os_error().kind();
-        match reply.kind() {
-            CallReplyKind::Text => Appended::Done,
-            _ if !reply.0.is_null() => Appended::Refused(reply.text().to_vec()),
-            // The server ran no command.
-            _ if error == io::ErrorKind::PermissionDenied => Appended::Left,
-            _ if error == io::ErrorKind::NotFound => Appended::Refused(b"no XADD".to_vec()),
-            _ => Appended::Later,
-        }
-    }
-}
-
-/// The arguments of `XADD`.
-#[derive(Default)]
-struct StreamWords {
-    args: SmallVec<[*mut raw::RedisModuleString; 24]>,
-    /// Those that are freed with this.
-    made: SmallVec<[HeldString; 8]>,
-}
-
-impl StreamWords {
-    fn add(&mut self, text: &[u8]) {
-        let string = HeldString::of(text);
-        self.args.push(string.as_ptr());
-        self.made.push(string);
-    }
-
-    /// Adds one of the words that entries are made of, which are made once.
-    fn add_known(&mut self, word: &'static str) {
-        let string = KNOWN_WORDS.with_borrow_mut(|known| {
-            if let Some((_, string)) = known.iter().find(|(known, _)| *known == word) {
-                return *string;
-            }
-            let string = to_string(word.as_bytes());
-            known.push((word, string));
-            string
-        });
-        self.args.push(string);
-    }
-
-    fn add_number(&mut self, number: u64, behind: &[u8]) {
-        let mut buffer = itoa::Buffer::new();
-        let mut text = SmallVec::<[u8; 24]>::from_slice(buffer.format(number).as_bytes());
-        text.extend_from_slice(behind);
-        self.add(&text);
-    }
-}
-
-thread_local! {
-    /// Names of fields and kinds of changes, as strings that are never freed: the server changes no string that it shares.
-    static KNOWN_WORDS: RefCell<Vec<(&'static str, *mut raw::RedisModuleString)>> =
-        const { RefCell::new(Vec::new()) };
-}
-
-/// A string that belongs to no context; to be freed.
-fn to_string(text: &[u8]) -> *mut raw::RedisModuleString {
-    // SAFETY: the bytes are copied.
-    unsafe {
-        call!(RedisModule_CreateString(ptr::null_mut(), text.as_ptr().cast::<c_char>(), text.len()))
     }
 }

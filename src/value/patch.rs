@@ -9,6 +9,9 @@ use super::{Number, print};
 
 /// Bytes of text that may be looked at to find out whether a container is shorter than the operations inside of it.
 const COMPARED_BYTES: usize = 1 << 20;
+/// Room for the text of a change of a field or two, and for the pointer to one.
+const TEXT_BYTES: usize = 128;
+const POINTER_BYTES: usize = 32;
 /// Bytes of a `replace` without its pointer and its value.
 const REPLACE_BYTES: usize = r#"{"op":"replace","path":"","value":}"#.len();
 
@@ -55,6 +58,9 @@ fn take_text(text: &[u8], left: &mut usize) -> bool {
     if text.len() + 2 > *left {
         return false;
     }
+    if quote::plain_len(text) == text.len() {
+        return take_bytes(text.len() + 2, left);
+    }
     let mut quoted = Vec::new();
     quote::string(text, &mut quoted);
     take_bytes(quoted.len(), left)
@@ -72,7 +78,10 @@ pub struct PatchWriter {
 impl PatchWriter {
     /// For a patch of at most so many bytes.
     pub fn new(most: usize) -> PatchWriter {
-        PatchWriter { out: vec![b'['], pointer: Vec::new(), most, compared_left: COMPARED_BYTES }
+        let mut out = Vec::with_capacity(TEXT_BYTES);
+        out.push(b'[');
+        let pointer = Vec::with_capacity(POINTER_BYTES);
+        PatchWriter { out, pointer, most, compared_left: COMPARED_BYTES }
     }
 
     /// The text of the patch, unless it is longer than allowed.

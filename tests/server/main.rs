@@ -31,6 +31,7 @@ mod actions;
 mod changes;
 mod changes_cluster;
 mod changes_key;
+mod changes_told;
 mod clients;
 mod command_budget;
 mod command_info;

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
+
 use super::effects::effect;
 use super::{Editor, Journal, Undo};
 use crate::value::patch::PatchWriter;
@@ -58,6 +60,8 @@ enum NetStep<'j> {
     Name(&'j str),
     Index(u32),
 }
+
+type NetPath<'j> = SmallVec<[NetStep<'j>; 4]>;
 
 impl Editor<'_> {
     /// The changes so far as the text of a JSON Patch for the document before, or none if it would be longer than
@@ -191,8 +195,8 @@ impl<'j> NetChange<'j> {
     }
 }
 
-fn read_path<'j>(reader: &mut Reader<'j>) -> crate::error::Result<Vec<NetStep<'j>>> {
-    let mut path = Vec::new();
+fn read_path<'j>(reader: &mut Reader<'j>) -> crate::error::Result<NetPath<'j>> {
+    let mut path = NetPath::new();
     for _ in 0..reader.count()? {
         path.push(match reader.byte()? {
             effect::NAME => NetStep::Name(reader.text()?),

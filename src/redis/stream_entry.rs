@@ -1,0 +1,181 @@
+//! One entry of a change stream, appended as the server's `XADD` does it.
+//!
+//! `XADD` is run where anything about the stream may be unknown: it is new, another structure is at its key, the cluster
+//! is down. A stream that the running command has checked takes its entry through the open key, which spares the server
+//! finding and checking a command. Both ways send the same command to replicas and the AOF, and give the same events;
+//! clients that wait for the stream, watch it or keep it are told alike.
+
+use std::cell::RefCell;
+use std::ffi::c_int;
+use std::{io, ptr};
+
+use redis_module::raw;
+use smallvec::SmallVec;
+
+use super::api::{call, is_ok};
+use super::call_reply::{self, CallReply, CallReplyKind};
+use super::held::HeldString;
+use crate::changes::{DocumentChange, FieldValue};
+
+/// The outcome of appending an entry.
+pub enum Appended {
+    Done,
+    /// The cluster is down.
+    Later,
+    /// The hash slot is another node's, with its documents and its stream.
+    Left,
+    /// The server refused the entry, and said why.
+    Refused(Vec<u8>),
+}
+
+/// The arguments of `XADD` for one entry: the stream, how it is trimmed, the number, the fields.
+pub struct ChangeEntry<'e> {
+    stream: &'e HeldString,
+    seq: u64,
+    /// The entries that the stream keeps at least.
+    most: u64,
+    args: SmallVec<[*mut raw::RedisModuleString; 24]>,
+    /// Those that are freed with this.
+    made: SmallVec<[HeldString; 8]>,
+}
+
+/// Positions in the arguments, behind the name of the stream and `MAXLEN`.
+const ABOUT: usize = 2;
+const MOST: usize = 3;
+const FIELDS: usize = 5;
+
+impl<'e> ChangeEntry<'e> {
+    pub fn new(stream: &'e HeldString, change: &DocumentChange, seq: u64) -> ChangeEntry<'e> {
+        let (args, made) = (SmallVec::new(), SmallVec::new());
+        let mut entry = ChangeEntry { stream, seq, most: change.entries, args, made };
+        entry.args.push(stream.as_ptr());
+        entry.args.push(known_word("MAXLEN"));
+        entry.args.push(known_word("~"));
+        entry.add_number(change.entries, b"");
+        entry.add_number(seq, b"-0");
+        change.each_field(seq, |field, value| {
+            entry.args.push(known_word(field));
+            match value {
+                FieldValue::Number(number) => entry.add_number(number, b""),
+                FieldValue::Word(word) => entry.args.push(known_word(word)),
+                FieldValue::Text(text) => entry.add(text),
+            }
+        });
+        entry
+    }
+
+    fn add(&mut self, text: &[u8]) {
+        let string = HeldString::of(text);
+        self.args.push(string.as_ptr());
+        self.made.push(string);
+    }
+
+    fn add_number(&mut self, number: u64, behind: &[u8]) {
+        let mut buffer = itoa::Buffer::new();
+        let mut text = SmallVec::<[u8; 24]>::from_slice(buffer.format(number).as_bytes());
+        text.extend_from_slice(behind);
+        self.add(&text);
+    }
+
+    /// Appends the entry to a stream that has some. Returns false where the server did not take it: then nothing has
+    /// happened.
+    ///
+    /// # Safety
+    ///
+    /// `ctx` is that of a command or a timer, and no key is open.
+    pub unsafe fn append_to_open(&mut self, ctx: *mut raw::RedisModuleCtx) -> bool {
+        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
+        let stream = self.stream.as_ptr();
+        let mut id = raw::RedisModuleStreamID { ms: self.seq, seq: 0 };
+        let count = (self.args.len() - FIELDS) / 2;
+        // SAFETY: the caller vouches for `ctx`; the key is closed again, and the server copies the strings of the fields.
+        unsafe {
+            let key = call!(RedisModule_OpenKey(ctx, stream, mode as c_int));
+            let is_stream =
+                call!(RedisModule_KeyType(key)) as isize == raw::REDISMODULE_KEYTYPE_STREAM;
+            let fields = self.args[FIELDS..].as_mut_ptr();
+            if !is_stream
+                || !is_ok(call!(RedisModule_StreamAdd(key, 0, &raw mut id, fields, count as _)))
+            {
+                call!(RedisModule_CloseKey(key));
+                return false;
+            }
+            let about = raw::REDISMODULE_STREAM_TRIM_APPROX as c_int;
+            let trimmed = call!(RedisModule_StreamTrimByLength(key, about, self.most as _));
+            let left = call!(RedisModule_ValueLength(key));
+            // Clients that wait for the stream are told when the key is closed.
+            call!(RedisModule_CloseKey(key));
+            call!(RedisModule_SignalModifiedKey(ctx, stream));
+            let class = raw::REDISMODULE_NOTIFY_STREAM as c_int;
+            call!(RedisModule_NotifyKeyspaceEvent(ctx, class, c"xadd".as_ptr(), stream));
+            if trimmed > 0 {
+                call!(RedisModule_NotifyKeyspaceEvent(ctx, class, c"xtrim".as_ptr(), stream));
+            }
+            self.replicate(ctx, left as u64);
+        }
+        true
+    }
+
+    /// Replicas trim to the length that the stream has here.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ChangeEntry::append_to_open`].
+    unsafe fn replicate(&mut self, ctx: *mut raw::RedisModuleCtx, len: u64) {
+        self.add_number(len, b"");
+        self.args[ABOUT] = known_word("=");
+        // The length, which was added last, takes the place of the entries to keep.
+        self.args.swap_remove(MOST);
+        let args = &self.args;
+        // SAFETY: the caller vouches for `ctx`; the server keeps what it needs of the strings.
+        unsafe {
+            let replicate = raw::RedisModule_Replicate
+                .expect("RedisModule_Replicate exists on every supported server");
+            replicate(ctx, c"XADD".as_ptr(), c"v".as_ptr(), args.as_ptr(), args.len());
+        }
+    }
+
+    /// Has the server run `XADD`, which makes the stream if it is missing.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ChangeEntry::append_to_open`].
+    pub unsafe fn append_by_command(&self, ctx: *mut raw::RedisModuleCtx) -> Appended {
+        let args = &self.args;
+        // SAFETY: the caller vouches for `ctx`; the server keeps what it needs of the strings.
+        unsafe {
+            let (name, form) = (c"XADD".as_ptr(), c"!v".as_ptr());
+            let reply = CallReply(call_reply::run()(ctx, name, form, args.as_ptr(), args.len()));
+            let error = io::Error::last_os_error().kind();
+            match reply.kind() {
+                CallReplyKind::Text => Appended::Done,
+                _ if !reply.0.is_null() => Appended::Refused(reply.text().to_vec()),
+                // The server ran no command.
+                _ if error == io::ErrorKind::PermissionDenied => Appended::Left,
+                _ if error == io::ErrorKind::NotFound => Appended::Refused(b"no XADD".to_vec()),
+                _ => Appended::Later,
+            }
+        }
+    }
+}
+
+thread_local! {
+    /// Names of fields and kinds of changes, as strings that are never freed: the server changes no string that it shares.
+    static KNOWN_WORDS: RefCell<Vec<(&'static str, *mut raw::RedisModuleString)>> =
+        const { RefCell::new(Vec::new()) };
+}
+
+/// One of the words that entries are made of, which are made once.
+fn known_word(word: &'static str) -> *mut raw::RedisModuleString {
+    KNOWN_WORDS.with_borrow_mut(|known| {
+        if let Some((_, string)) = known.iter().find(|(known, _)| *known == word) {
+            return *string;
+        }
+        // SAFETY: the bytes are copied; without a context the string is no part of a memory pool.
+        let string = unsafe {
+            call!(RedisModule_CreateString(ptr::null_mut(), word.as_ptr().cast(), word.len()))
+        };
+        known.push((word, string));
+        string
+    })
+}
