@@ -274,7 +274,8 @@ impl Claimants for Server<'_> {
     fn serve(&mut self, request: u64, only: Option<&[u8]>) -> bool {
         let want = self.0.waiting[&request];
         let found = match only {
-            Some(key) => vec![nth_of(key)],
+            Some(key) if self.fits(request, key) => vec![nth_of(key)],
+            Some(_) => Vec::new(),
             None => self.0.docs.search(&want, want.limit),
         };
         if found.is_empty() {

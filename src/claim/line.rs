@@ -38,8 +38,8 @@ pub trait Claimants {
     /// Searches for a document for the request.
     fn search(&mut self, request: u64) -> AskedSearch;
 
-    /// Runs the request, which is answered: on the document at `only`, or on those it finds where none is given. Returns
-    /// false where it found nothing: it goes on waiting.
+    /// Runs the request, which is answered: on the document at `only`, if that fulfils the condition, or on those it finds
+    /// where none is given. Returns false where it found nothing: it goes on waiting.
     fn serve(&mut self, request: u64, only: Option<&[u8]>) -> bool;
 }
 
@@ -358,10 +358,27 @@ impl ClaimLine {
             .and_then(|line| line.first_key_value())
             .is_some_and(|(first, _)| *first == request);
         self.offers.front_mut().expect("it is there").passed = request;
-        if claimants.fits(request, &key) {
+        let is_alone = self.is_only_match(request);
+        // The first request is mostly the one that is served: it is asked while it runs.
+        if is_alone && (is_first || claimants.fits(request, &key)) {
+            if claimants.serve(request, Some(&key)) {
+                self.remove(request);
+            }
+        } else if !is_alone && claimants.fits(request, &key) {
             self.serve(request, &key, is_first, claimants);
         }
         true
+    }
+
+    /// Returns true if no other document than the one offered can fit the request: all others were offered to it or
+    /// searched, and did not fit. So nothing has to be searched.
+    fn is_only_match(&self, request: u64) -> bool {
+        let is_offered = |offer: &Offer| offer.found_by.is_none();
+        let is_alone = self.offers.len() == 1
+            && self.asks.is_empty()
+            && self.offers.front().is_some_and(is_offered);
+        let group = self.requests.get(&request).and_then(|group| self.groups.get(group));
+        is_alone && group.is_some_and(|group| !group.question.reads_clock)
     }
 
     /// The document was offered to all. If it fitted none, it has changed since the search that found it: that may find

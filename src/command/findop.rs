@@ -149,7 +149,22 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     // Names of documents are lent to the same places as those of the arguments.
     let mut found = EntryPage::default();
     let mut parsed = FindopArguments::default();
-    parsed.parse(args, &settings, &allowance, host)?;
+    let mut words = Args::new(args);
+    parsed.parse_query(&mut words, &settings)?;
+    let only = host.only_document();
+    if let Some(key) = &only {
+        // The statements of a client that waited were read when it came: most documents offered to it do not fit.
+        parsed.confine(host)?;
+        let mut search = DocumentSearch::unplanned(host, &parsed.query, &settings, &allowance)?;
+        search.examine(host, &allowance, key, &mut |name, _| {
+            found.push(name);
+            Ok(Next::Stop)
+        })?;
+        if found.is_empty() {
+            return Ok(Reply::Array(Vec::new()).into());
+        }
+    }
+    parsed.parse_changes(words, &settings, &allowance, host)?;
     parsed.confine(host)?;
     let models = parsed.statement_models(host.models())?;
     let mut search = DocumentSearch::plan(host, &parsed.query, &settings, &allowance)?;
@@ -158,15 +173,8 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         return parsed.line_up(host, &settings, args, (search.reads_clock(), true));
     }
     let limit = parsed.limit.unwrap_or(LIMIT_DEFAULT);
-    match host.only_document() {
-        None => find(host, &mut search, limit, (&settings, &allowance), &mut found)?,
-        Some(key) => {
-            let found = &mut found;
-            search.examine(host, &allowance, &key, &mut |name, _| {
-                found.push(name);
-                Ok(Next::Stop)
-            })?;
-        }
+    if only.is_none() {
+        find(host, &mut search, limit, (&settings, &allowance), &mut found)?;
     }
     match found.is_empty() {
         true if waits => {
@@ -258,18 +266,6 @@ struct FindopArguments<'a> {
 }
 
 impl<'a> FindopArguments<'a> {
-    fn parse(
-        &mut self,
-        args: &'a [&'a [u8]],
-        settings: &Settings,
-        allowance: &Allowance<'_>,
-        host: &mut dyn Host,
-    ) -> Result<()> {
-        let mut args = Args::new(args);
-        self.parse_query(&mut args, settings)?;
-        self.parse_changes(args, settings, allowance, host)
-    }
-
     /// Reads everything up to the statements.
     fn parse_query(&mut self, args: &mut Args<'a>, settings: &Settings) -> Result<()> {
         let listed = args.at_least_keys(0)?;

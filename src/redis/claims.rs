@@ -135,8 +135,10 @@ unsafe fn run_slice(ctx: *mut raw::RedisModuleCtx) {
     // SAFETY: the caller vouches for `ctx`.
     let home = unsafe { call!(RedisModule_GetSelectedDb(ctx)) };
     let mut claimants = ServerClaimants { ctx };
+    let serving = offers::Serving::new();
     while offers::with_line(|line| line.step(&mut claimants)) && began.elapsed() < SLICE {}
     claimants.select(home);
+    drop(serving);
     watch(clock::moment().steady_ms);
 }
 

@@ -15,6 +15,24 @@ thread_local! {
     static NOTES: RefCell<Vec<ClaimNote>> = const { RefCell::new(Vec::new()) };
     /// Flag: the line has work, as it was after its last step.
     static PENDING: Cell<bool> = const { Cell::new(false) };
+    /// Flag: requests are being served.
+    static SERVING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While it lives, requests are served, and no event starts the timer: whoever serves them sees what is left to do.
+pub struct Serving(());
+
+impl Serving {
+    pub fn new() -> Serving {
+        SERVING.set(true);
+        Serving(())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        SERVING.set(false);
+    }
 }
 
 /// An event that concerns the line.
@@ -35,6 +53,9 @@ pub fn is_waited_for() -> bool {
 
 fn note(note: ClaimNote) {
     NOTES.with_borrow_mut(|notes| notes.push(note));
+    if SERVING.get() {
+        return;
+    }
     let now_ms = clock::moment().steady_ms;
     timer::start(now_ms, now_ms);
 }
