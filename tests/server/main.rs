@@ -49,6 +49,8 @@ mod finding_soak;
 mod finding_sync;
 mod finding_walk;
 mod findop;
+mod findop_ends;
+mod findop_many;
 mod findop_trouble;
 mod findop_wait;
 #[path = "../changes/follower.rs"]
