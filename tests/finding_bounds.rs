@@ -329,3 +329,38 @@ fn documents_that_lack_every_part_are_in_every_index() {
     must(&mut host, &["MODEL.FIELDOP", "x", "SET", "$.a", "1", "SET", "$.f", "1"]);
     assert_eq!(find(&mut host, &["m", "WHERE", "self.f == 1 && self.a == 1"], 2), ["x"]);
 }
+
+/// A model with so many indexes of one expression.
+fn of_expressions(host: &mut MemoryHost, indexes: usize, part: &str) {
+    let mut define = vec!["MODEL.DEFINE".to_owned(), "m".into(), "{}".into()];
+    for nth in 0..indexes {
+        define.extend(["INDEX".to_owned(), format!("i{nth}"), "1".into(), part.into()]);
+    }
+    must(host, &define.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_call_of_check_looks_at_few_documents_whose_expressions_take_long() {
+    let host = &mut MemoryHost::default();
+    of_expressions(host, 16, "self.a.map(x, self.a.map(y, x + y).sum()).sum()");
+    for nth in 0..30 {
+        let json = format!(r#"{{"a":[{}]}}"#, vec!["1"; 80].join(","));
+        must(host, &["MODEL.SET", &format!("k{nth}"), "m", &json]);
+    }
+    let checked = must(host, &["MODEL.CHECK", "m"]).notation();
+    let looked = (1..30).find(|n| checked.contains(&format!("checked (integer) {n} ")));
+    assert!(looked.is_some_and(|looked| looked < 15), "{checked}");
+}
+
+#[test]
+fn a_list_of_more_than_a_thousand_values_serves_no_index() {
+    let host = &mut MemoryHost::default();
+    must(host, &["MODEL.DEFINE", "m", "{}", "INDEX", "n", "1", "$.n"]);
+    must(host, &["MODEL.SET", "k", "m", r#"{"n":1}"#]);
+    let args = |count: usize| format!(r#"{{"x":[{}]}}"#, vec!["1"; count].join(","));
+    let query = ["m", "WHERE", "self.n in args.x", "ARGS"];
+    assert_eq!(find(host, &[&query[..], &[&args(1000)]].concat(), 10), ["k"]);
+    let long = args(1001);
+    refused(host, "NOINDEX", &[&["MODEL.FIND"], &query[..], &[&long]].concat());
+    assert_eq!(find(host, &[&query[..], &[&long, "SCAN"]].concat(), 10), ["k"]);
+}

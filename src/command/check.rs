@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::args::{Args, find_model};
 use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
+use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::index::key::Range;
 use crate::index::{Direction, EntryDigest, EntryPage, IndexSet, ModelIndexes};
@@ -13,8 +14,10 @@ use crate::reply::Reply;
 
 /// Keys or entries of one call.
 const STEP_ENTRIES: usize = 1000;
-/// The number of keys that are scanned at once.
-const STEP_KEYS: usize = 10;
+/// The steps of evaluating expressions after which one call looks at no more documents: about 20 ms.
+const STEP_WORK: u64 = 2_000_000;
+/// The number of keys that are scanned at once: the documents of a call are counted after each.
+const STEP_KEYS: usize = 1;
 
 /// Disagreements that one call shows.
 const FOUND_MAX: usize = 100;
@@ -155,13 +158,15 @@ fn check_keys(
     };
     let database = host.database();
     let (mut scanned, mut compared) = (0, 0);
+    let work = Allowance::unlimited();
+    let spent = |work: &Allowance<'_>| u64::MAX - work.steps_left();
     // A document has up to some thousand entries, so few are looked at in a row.
-    while scanned < STEP_ENTRIES && compared < STEP_ENTRIES {
+    while scanned < STEP_ENTRIES && compared < STEP_ENTRIES && spent(&work) < STEP_WORK {
         let (next, keys) = host.scan(model, cursor, STEP_KEYS);
         for key in keys {
             let Some(document) = host.look(&key) else { continue };
             counts.checked += 1;
-            let (agrees, entries) = indexes.agrees(database, &key, document.root.view());
+            let (agrees, entries) = indexes.agrees(database, &key, document.root.view(), &work);
             if !agrees {
                 counts.missing += 1;
                 counts.show(MISSING, &key, None);

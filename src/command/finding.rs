@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{AllowedNames, ExprLimits, Program, QueryTerms, Scope, Term};
 use crate::host::QueryEvent;
 use crate::index::{
-    Cursor, Direction, EVALUATION, IndexPlan, IndexPlanner, IndexSet, ModelIndexes, Progress,
-    QueryCursor, ReadyIndexes, hash_slot, suggested_index,
+    Cursor, Direction, IndexPlan, IndexPlanner, IndexSet, ModelIndexes, Progress, QueryCursor,
+    ReadyIndexes, condition_steps, hash_slot, suggested_index,
 };
 use crate::limit::Limit;
 use crate::model::{Model, no_model};
@@ -188,7 +188,7 @@ impl<'q> DocumentSearch<'q> {
         let reads_clock = program.as_ref().is_some_and(|program| program.reads_clock());
         let now_us = reads_clock.then(|| host.now_us());
         let limits = ExprLimits {
-            steps: settings.expressions.steps.min(EVALUATION.steps),
+            steps: settings.expressions.steps.min(condition_steps(set.as_deref())),
             ..settings.expressions
         };
         let database = host.database();

@@ -13,6 +13,7 @@ use super::set::IndexSet;
 use super::source::IndexSource;
 use super::table::Table;
 use super::tree::{Direction, EntryTree};
+use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::value::View;
 
@@ -115,13 +116,17 @@ impl IndexState {
     fn renumber(&mut self, before: &IndexSet) {
         let Some(set) = &self.set else { return };
         let now: Vec<&IndexSource> = set.sources().collect();
-        let numbers = Renumbering::new(before.sources(), now.iter().copied());
+        let mut numbers = Renumbering::new(before.sources(), now.iter().copied());
+        // Where expressions have other bounds, a document may have a value that it had not before.
+        if set.evaluation() != before.evaluation() {
+            numbers.retain(|index| before.indexes[index].expressions() == 0);
+        }
         let (ready, count) = (self.ready.indexes, before.indexes.len() as u8);
         let kept =
             (0..count).filter(|index| ready.has(*index)).filter_map(|index| numbers.get(index));
         self.ready.indexes = kept.map(IndexMask::one).fold(IndexMask::NONE, IndexMask::with);
         let indexes = set.indexes.len();
-        discard(self.tables.values_mut().map(|table| table.renumber(&numbers, indexes)));
+        discard(self.tables.values_mut().map(|table| table.renumber(&numbers, indexes)).collect());
     }
 }
 
@@ -150,7 +155,7 @@ impl ModelIndexes {
             Some(before) => state.renumber(&before),
             None => {
                 state.ready = if builds { ReadyIndexes::NONE } else { ReadyIndexes::ALL };
-                discard(std::mem::take(&mut state.tables).into_values());
+                discard(std::mem::take(&mut state.tables).into_values().collect());
             }
         }
         builds
@@ -217,7 +222,7 @@ impl ModelIndexes {
             }
         }
         debug_assert!(
-            table.agrees(name, &set.expected(document)),
+            table.agrees(name, &set.expected(document, None)),
             "entries are those that the document has to have"
         );
     }
@@ -236,15 +241,16 @@ impl ModelIndexes {
         state.tables.insert(db, table);
     }
 
-    /// Forgets all documents, which are gathered again.
-    pub fn begin_build(&self) {
+    /// Forgets all documents, which are gathered again. Returns what is to be discarded.
+    pub fn begin_build(&self) -> Vec<Table> {
         let mut state = self.state();
-        discard(std::mem::take(&mut state.tables).into_values());
+        let tables = std::mem::take(&mut state.tables).into_values().collect();
         state.build += 1;
         if state.set.is_some() {
             state.phase = Phase::Building;
             state.ready = ReadyIndexes::NONE;
         }
+        tables
     }
 
     /// The number of the build that is going on, if there is one.
@@ -259,16 +265,16 @@ impl ModelIndexes {
         if state.build == build {
             state.phase = Phase::Ready;
             state.ready = ReadyIndexes::ALL;
-            discard(state.tables.values_mut().map(Table::end_build));
+            discard(state.tables.values_mut().map(Table::end_build).collect());
         }
     }
 
-    /// A database is empty, or all are.
-    pub fn flush(&self, db: Option<i32>) {
+    /// A database is empty, or all are. Returns what is to be discarded.
+    pub fn flush(&self, db: Option<i32>) -> Vec<Table> {
         let mut state = self.state();
         match db {
-            Some(db) => discard(state.tables.remove(&db).into_iter()),
-            None => discard(std::mem::take(&mut state.tables).into_values()),
+            Some(db) => state.tables.remove(&db).into_iter().collect(),
+            None => std::mem::take(&mut state.tables).into_values().collect(),
         }
     }
 
@@ -331,9 +337,22 @@ impl ModelIndexes {
         }
     }
 
-    /// Returns true if the entries of a key are those of this document, and their number.
-    pub fn agrees(&self, db: i32, name: &[u8], document: View<'_>) -> (bool, usize) {
-        let Some(entries) = self.entries(document) else { return (true, 0) };
+    /// The number of entries that the document at a key has.
+    pub fn count_of(&self, db: i32, name: &[u8]) -> usize {
+        self.state().tables.get(&db).map_or(0, |table| table.count_of(name))
+    }
+
+    /// Returns true if the entries of a key are those of this document, and their number. `allowance` counts the steps of
+    /// evaluating expressions, and has enough of them.
+    pub fn agrees(
+        &self,
+        db: i32,
+        name: &[u8],
+        document: View<'_>,
+        allowance: &Allowance<'_>,
+    ) -> (bool, usize) {
+        let Some(set) = self.declared() else { return (true, 0) };
+        let entries = set.expected(document, Some(allowance));
         let agrees = self.state().tables.get(&db).is_some_and(|table| table.agrees(name, &entries));
         (agrees, entries.count())
     }
@@ -357,9 +376,13 @@ impl ModelIndexes {
         let mut last = before.and_then(key_of);
         // The hash slots of the documents before that have the last key.
         let mut slots = HashSet::new();
-        if let (Some(key), Some(before), true) = (&last, before, of.source.unique) {
-            let earlier = tree.page(key, before, Direction::Ascending, usize::MAX);
-            slots.extend(earlier.iter().map(|entry| scope(&entry[key.len()..])));
+        if let (Some(key), Some(before), true) = (&last, before, of.source.unique)
+            && !of.is_exempt(key)
+        {
+            if clustered {
+                let earlier = tree.page(key, before, Direction::Ascending, usize::MAX);
+                slots.extend(earlier.iter().map(|entry| scope(&entry[key.len()..])));
+            }
             slots.insert(scope(&before[key.len()..]));
         }
         for (entry, is_found) in located(tree, before, entries) {
@@ -426,17 +449,18 @@ impl ModelIndexes {
     }
 }
 
-/// A table with more documents or entries is freed by a thread of its own.
+/// Tables with more documents or entries, all together, are freed by a thread of their own.
 const FREED_AT_ONCE_MAX: usize = 10_000;
 
-/// Frees tables. A large one would hold the server for a second or more: `FLUSHALL ASYNC` must not.
-fn discard(tables: impl Iterator<Item = Table>) {
-    let is_large = |table: &Table| table.documents().max(table.entries()) > FREED_AT_ONCE_MAX;
-    let large: Vec<Table> = tables.filter(is_large).collect();
-    if !large.is_empty() {
-        // Where no thread can be had, they are freed here.
-        let _ = std::thread::Builder::new().spawn(move || drop(large));
+/// Frees tables. Large or many ones would hold the server for a second or more: `FLUSHALL ASYNC` must not. Returns true if a
+/// thread frees them.
+pub fn discard(tables: Vec<Table>) -> bool {
+    let weight = |table: &Table| 1 + table.documents().max(table.entries());
+    if tables.iter().map(weight).sum::<usize>() <= FREED_AT_ONCE_MAX {
+        return false;
     }
+    // Where no thread can be had, they are freed here.
+    std::thread::Builder::new().spawn(move || drop(tables)).is_ok()
 }
 
 /// Entries that were read from a tree, each with a flag: it is above the one before, and a search finds it.
@@ -454,5 +478,27 @@ fn located<'e>(
 impl std::fmt::Debug for ModelIndexes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("ModelIndexes").field(&self.progress()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tables(count: usize, documents: usize) -> Vec<Table> {
+        let of_one = |_| {
+            let mut table = Table::new(0);
+            (0..documents).for_each(|nth| table.set(&nth.to_be_bytes(), &Entries::default()));
+            table
+        };
+        (0..count).map(of_one).collect()
+    }
+
+    #[test]
+    fn large_tables_and_many_small_ones_are_freed_by_a_thread() {
+        assert!(!discard(tables(1, FREED_AT_ONCE_MAX - 1)));
+        assert!(discard(tables(1, FREED_AT_ONCE_MAX)));
+        assert!(!discard(tables(10, 100)));
+        assert!(discard(tables(101, 100)));
     }
 }

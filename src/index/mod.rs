@@ -35,16 +35,15 @@ pub use cursor::{Cursor, KeysCursor, QueryCursor};
 pub use digest::EntryDigest;
 pub use entries::{Entries, IndexMask};
 pub use gathered::Gathered;
-pub use handle::{Checked, IndexTotals, ModelIndexes, Progress, ReadyIndexes};
+pub use handle::{Checked, IndexTotals, ModelIndexes, Progress, ReadyIndexes, discard};
 pub use hash_slot::{hash_slot, in_slot_of};
 pub use page::EntryPage;
 pub use planner::{IndexPlan, IndexPlanner};
 #[cfg(test)]
 pub use set::COMPUTED;
-pub use set::{EVALUATION, IndexSet};
+pub use set::{IndexSet, condition_steps};
 pub use source::{INDEX_NAME_BYTES_MAX, INDEXES_MAX, IndexSource, PART_VALUES_MAX, PARTS_MAX};
 pub use suggestion::suggested_index;
-#[cfg(test)]
 pub use table::Table;
 pub use tree::Direction;
 #[cfg(test)]

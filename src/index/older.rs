@@ -26,6 +26,12 @@ impl Renumbering {
         Renumbering(before.map(|source| number(source).map(|number| number as u8)).collect())
     }
 
+    /// Gives no number to indexes that are not kept.
+    pub fn retain(&mut self, is_kept: impl Fn(usize) -> bool) {
+        let dropped = self.0.iter_mut().enumerate().filter(|(index, _)| !is_kept(*index));
+        dropped.for_each(|(_, number)| *number = None);
+    }
+
     pub fn get(&self, index: u8) -> Option<u8> {
         self.0.get(usize::from(index)).copied().flatten()
     }

@@ -182,7 +182,8 @@ impl IndexPlanner<'_> {
                 (TermTest::Equal, Some(value), false) | (TermTest::Contains, Some(value), true) => {
                     encode(value).map(|value| KeyList::from_elem(value, 1))
                 }
-                (TermTest::In, Some(View::Array(items)), false) => {
+                // A longer one serves no plan, and encoding it for each index would take long.
+                (TermTest::In, Some(View::Array(items)), false) if items.len() <= RANGES_MAX => {
                     items.iter().map(encode).collect::<Option<KeyList>>()
                 }
                 _ => None,

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use super::entries::{Entries, IndexMask};
 use super::key;
 use super::reads::IndexReads;
-use super::source::{IndexSource, PART_VALUES_MAX};
+use super::source::{INDEXES_MAX, IndexSource, PART_VALUES_MAX, PARTS_MAX};
 use crate::budget::Allowance;
 use crate::error::{Error, Result};
 use crate::expr::{
@@ -19,10 +19,25 @@ use crate::value::edit::PlaceChange;
 const NAMES: AllowedNames =
     AllowedNames { args: false, docs: false, old_self: false, value: false };
 
-/// The bounds on evaluating an expression of an index: the same on every server, whatever is configured. A query
-/// evaluates within the same steps, so it fails on every document on which an expression of an index fails.
-pub const EVALUATION: ExprLimits =
-    ExprLimits { steps: ExprLimits::DEFAULT.steps, ..ExprLimits::NONE };
+/// The steps that all expressions of a definition may take on one document: about 25 ms.
+const ALL_EVALUATION_STEPS: u64 = 2_000_000;
+/// The most expressions of a definition among which these steps are divided. There are few sizes, because indexes of
+/// expressions are built anew where it changes.
+const EXPRESSIONS: [usize; 3] = [2, 16, INDEXES_MAX * (PARTS_MAX + 1)];
+
+/// The bounds on evaluating one of so many expressions of a definition: the same on every server, whatever is configured, and
+/// whatever the others take. A query evaluates within the same steps, so it fails on every document on which an
+/// expression of an index fails.
+fn evaluation_of_each(expressions: usize) -> ExprLimits {
+    let among = EXPRESSIONS.into_iter().find(|most| expressions <= *most);
+    let among = among.expect("a definition has at most so many expressions");
+    ExprLimits { steps: ALL_EVALUATION_STEPS / among as u64, ..ExprLimits::NONE }
+}
+
+/// The steps of evaluating the condition of a query over a model with these indexes, on one document.
+pub fn condition_steps(set: Option<&IndexSet>) -> u64 {
+    set.map_or(ExprLimits::DEFAULT.steps, |set| set.evaluation.steps)
+}
 
 /// About the bytes of a value in an entry.
 const PART_BYTES: usize = 16;
@@ -35,6 +50,8 @@ pub struct IndexSet {
     pub indexes: Vec<Index>,
     reads: IndexReads,
     has_unique: bool,
+    /// The bounds on evaluating each expression.
+    evaluation: ExprLimits,
     fingerprint: u64,
 }
 
@@ -44,6 +61,8 @@ pub struct Index {
     pub source: IndexSource,
     pub parts: Vec<Part>,
     only: Option<Program>,
+    /// The bounds on evaluating each expression.
+    evaluation: ExprLimits,
     /// The spellings of the terms of ONLY, all of which a query has to have; none if it has others.
     pub only_terms: Option<Vec<String>>,
 }
@@ -79,7 +98,9 @@ impl IndexSet {
             Index::compile(source, limits, allowance)
                 .map_err(|error| error.text("index", source.name.as_bytes()))
         };
-        let indexes = sources.iter().map(compile).collect::<Result<Vec<_>>>()?;
+        let mut indexes = sources.iter().map(compile).collect::<Result<Vec<_>>>()?;
+        let evaluation = evaluation_of_each(indexes.iter().map(Index::expressions).sum());
+        indexes.iter_mut().for_each(|index| index.evaluation = evaluation);
         let mut reads = IndexReads::default();
         for (number, index) in indexes.iter().enumerate() {
             index.add_reads(number as u8, &mut reads);
@@ -87,7 +108,13 @@ impl IndexSet {
         let has_unique = sources.iter().any(|source| source.unique);
         let mut hasher = foldhash::quality::FixedState::with_seed(2).build_hasher();
         Hash::hash(sources, &mut hasher);
-        Ok(Some(IndexSet { indexes, reads, has_unique, fingerprint: hasher.finish() }))
+        let fingerprint = hasher.finish();
+        Ok(Some(IndexSet { indexes, reads, has_unique, evaluation, fingerprint }))
+    }
+
+    /// The bounds on evaluating each expression.
+    pub fn evaluation(&self) -> &ExprLimits {
+        &self.evaluation
     }
 
     /// A number that other indexes do not have, the same on every server that runs the same build of the module.
@@ -123,12 +150,14 @@ impl IndexSet {
     ) -> Entries {
         #[cfg(test)]
         COMPUTED.with(|computed| computed.set(computed.get() + self.of(of).count()));
-        self.compute(of, document, allowance)
+        // A command that is going to be refused for too many values makes just one too many.
+        let most = if allowance.is_some() { PART_VALUES_MAX + 1 } else { usize::MAX };
+        self.compute(of, document, allowance, most)
     }
 
-    /// As [`IndexSet::entries`], in all indexes, to verify what is known.
-    pub fn expected(&self, document: View<'_>) -> Entries {
-        self.compute(IndexMask::ALL, document, None)
+    /// As [`IndexSet::entries`], in all indexes and all of them, to verify what is known.
+    pub fn expected(&self, document: View<'_>, allowance: Option<&Allowance<'_>>) -> Entries {
+        self.compute(IndexMask::ALL, document, allowance, usize::MAX)
     }
 
     fn compute(
@@ -136,13 +165,20 @@ impl IndexSet {
         of: IndexMask,
         document: View<'_>,
         allowance: Option<&Allowance<'_>>,
+        most: usize,
     ) -> Entries {
         // Numbers and short strings fit, so that the buffer is allocated once.
         let room = |(_, index): (u8, &Index)| ENTRY_HEAD_BYTES + index.parts.len() * PART_BYTES;
         let mut entries = Entries::new(of, self.fingerprint, self.of(of).map(room).sum());
         let scope = Scope { this: Some(document), allowance, ..Scope::EMPTY };
         for (number, index) in self.of(of) {
-            index.add(number, document, &scope, &mut entries);
+            let reading = Reading {
+                scope: &scope,
+                limits: &self.evaluation,
+                digests: index.source.unique,
+                most,
+            };
+            index.add(number, document, &reading, &mut entries);
         }
         entries
     }
@@ -182,7 +218,14 @@ impl Index {
             Some(only) => only.term_spellings().into_iter().collect(),
             None => Some(Vec::new()),
         };
-        Ok(Index { source: source.clone(), parts, only, only_terms })
+        let evaluation = evaluation_of_each(1);
+        Ok(Index { source: source.clone(), parts, only, evaluation, only_terms })
+    }
+
+    /// The number of expressions that are evaluated for each document.
+    pub fn expressions(&self) -> usize {
+        let is_expression = |part: &&Part| matches!(part.reader, PartReader::Expression(_));
+        usize::from(self.only.is_some()) + self.parts.iter().filter(is_expression).count()
     }
 
     /// Adds what entries in the index depend on.
@@ -207,22 +250,21 @@ impl Index {
         }
     }
 
-    fn add(&self, number: u8, document: View<'_>, scope: &Scope<'_>, entries: &mut Entries) {
+    fn add(&self, number: u8, document: View<'_>, reading: &Reading<'_>, entries: &mut Entries) {
         // A condition that fails is not fulfilled.
-        let fulfils = |only: &Program| only.test(scope, &EVALUATION);
+        let fulfils = |only: &Program| only.test(reading.scope, reading.limits);
         if self.only.as_ref().is_some_and(|only| !fulfils(only).unwrap_or(false)) {
             return;
         }
-        let unique = self.source.unique;
         if self.many_part().is_none() {
             entries.values = entries.values.max(1);
             return entries.push_with(number, |key| {
-                self.parts.iter().for_each(|part| part.put(document, scope, unique, key));
+                self.parts.iter().for_each(|part| part.put(document, reading, key));
             });
         }
         let mut keys = vec![Vec::with_capacity(16 * self.parts.len())];
         for part in &self.parts {
-            part.extend(document, scope, unique, &mut keys);
+            part.extend(document, reading, &mut keys);
         }
         entries.values = entries.values.max(keys.len());
         keys.sort_unstable();
@@ -240,7 +282,7 @@ impl Index {
                 .filter(|value| value.size() <= BYTES_MAX as u64)
                 .map(crate::value::print::to_string),
             PartReader::Expression(program) => {
-                let made = program.scalar(&scope, &EVALUATION).ok().flatten()?;
+                let made = program.scalar(&scope, &self.evaluation).ok().flatten()?;
                 Some(crate::value::print::to_string(made.value.view()))
             }
         });
@@ -317,73 +359,79 @@ impl Part {
 
     /// Appends the value of this part, which is one.
     #[inline]
-    fn put(&self, document: View<'_>, scope: &Scope<'_>, digests: bool, key: &mut Vec<u8>) {
+    fn put(&self, document: View<'_>, reading: &Reading<'_>, key: &mut Vec<u8>) {
         let mut put = |value: Option<View<'_>>| {
-            key::put(value.filter(|value| is_paid(*value, digests, scope)), digests, key);
+            key::put(value.filter(|value| reading.pays_for(*value)), reading.digests, key);
         };
         match &self.reader {
             PartReader::Path(path) => put(path.find(document)),
             PartReader::Expression(program) => {
                 // An expression that fails has no value.
-                let made = program.scalar(scope, &EVALUATION).ok().flatten();
+                let made = program.scalar(reading.scope, reading.limits).ok().flatten();
                 put(made.as_ref().map(|made| made.value.view()));
             }
         }
     }
 
     /// Adds the values of this part to each of the keys; a part with many values multiplies them.
-    fn extend(
-        &self,
-        document: View<'_>,
-        scope: &Scope<'_>,
-        digests: bool,
-        keys: &mut Vec<Vec<u8>>,
-    ) {
+    fn extend(&self, document: View<'_>, reading: &Reading<'_>, keys: &mut Vec<Vec<u8>>) {
         let mut own = Vec::new();
         match &self.reader {
             PartReader::Path(path) if self.many => match path.find(document) {
                 Some(View::Array(array)) if !array.is_empty() => {
-                    return multiply(keys, array.iter(), digests, scope);
+                    return multiply(keys, array.iter(), reading);
                 }
                 // `in` asks an object for its names.
                 Some(View::Object(object)) if !object.is_empty() => {
                     let names = object.iter().map(|(name, _)| View::Str(name));
-                    return multiply(keys, names, digests, scope);
+                    return multiply(keys, names, reading);
                 }
-                _ => key::put(None, digests, &mut own),
+                _ => key::put(None, reading.digests, &mut own),
             },
-            _ => self.put(document, scope, digests, &mut own),
+            _ => self.put(document, reading, &mut own),
         }
         keys.iter_mut().for_each(|key| key.extend_from_slice(&own));
     }
 }
 
-/// Pays for the digest of a long string. Returns false if the command cannot, which is refused then whatever its entries are.
-fn is_paid(value: View<'_>, digests: bool, scope: &Scope<'_>) -> bool {
-    const DIGESTED_BYTES: u64 = 2;
-    let Some(allowance) = scope.allowance.filter(|_| digests) else { return true };
-    match value.as_text().map(|text| text.as_bytes().len()) {
-        Some(len) if len > key::STRING_BYTES_MAX => {
-            allowance.spend(len as u64 / DIGESTED_BYTES).is_ok()
+/// How the values of an index are read from a document.
+struct Reading<'r> {
+    scope: &'r Scope<'r>,
+    /// The bounds on evaluating an expression.
+    limits: &'r ExprLimits,
+    /// Flag: the key has digests.
+    digests: bool,
+    /// The most values of one part.
+    most: usize,
+}
+
+impl Reading<'_> {
+    /// Pays for the digest of a long string. Returns false if the command cannot, which is refused then whatever its entries
+    /// are.
+    fn pays_for(&self, value: View<'_>) -> bool {
+        const DIGESTED_BYTES: u64 = 2;
+        let Some(allowance) = self.scope.allowance.filter(|_| self.digests) else { return true };
+        match value.as_text().map(|text| text.as_bytes().len()) {
+            Some(len) if len > key::STRING_BYTES_MAX => {
+                allowance.spend(len as u64 / DIGESTED_BYTES).is_ok()
+            }
+            _ => true,
         }
-        _ => true,
     }
 }
 
-/// Makes a key of each key and each value. A command that is going to be refused for too many values makes just one too many.
+/// Makes a key of each key and each value.
 fn multiply<'v>(
     keys: &mut Vec<Vec<u8>>,
     values: impl Iterator<Item = View<'v>>,
-    digests: bool,
-    scope: &Scope<'_>,
+    reading: &Reading<'_>,
 ) {
-    let most = if scope.allowance.is_some() { PART_VALUES_MAX + 1 } else { usize::MAX };
     let prefixes = std::mem::take(keys);
-    for value in values.take(most) {
-        let value = Some(value).filter(|value| is_paid(*value, digests, scope));
+    for value in values.take(reading.most) {
+        let value = Some(value).filter(|value| reading.pays_for(*value));
         keys.extend(prefixes.iter().map(|prefix| {
             let mut key = prefix.clone();
-            key::put(value, digests, &mut key);
+            key::put(value, reading.digests, &mut key);
             key
         }));
     }
@@ -418,6 +466,7 @@ fn subject(path: &Singular<'_>) -> String {
 mod tests {
     use super::*;
     use crate::budget::WorkLimits;
+    use crate::budget::weight::EXPRESSION_STEP;
     use crate::value::{Limits, Value, parse};
 
     fn set(parts: &[&str], unique: bool) -> IndexSet {
@@ -442,6 +491,33 @@ mod tests {
         // Existing documents are indexed whatever the number of their values.
         let made = set.entries(IndexMask::ALL, document.view(), None);
         assert_eq!((made.values, made.count()), (5000, 5000));
+    }
+
+    /// The most parts and indexes, each with an expression that takes as many steps as it may.
+    fn heavy(indexes: usize, parts: usize) -> IndexSet {
+        let part = "self.t.map(x, self.t.map(y, x + y).sum()).sum()";
+        let sources: Vec<IndexSource> = (0..indexes)
+            .map(|nth| IndexSource {
+                name: nth.to_string().into(),
+                parts: vec![part.into(); parts],
+                unique: false,
+                only: Some("self.t.all(x, self.t.exists(y, x == y)) || true".into()),
+            })
+            .collect();
+        let compiled = IndexSet::compile(&sources, &ExprLimits::DEFAULT, &Allowance::unlimited());
+        compiled.expect("the indexes are valid").expect("there are some")
+    }
+
+    #[test]
+    fn all_expressions_of_a_definition_take_no_more_steps_on_a_document_than_few_may() {
+        let document = document(3000, 0);
+        for (indexes, parts) in [(1, 1), (2, 1), (8, 1), (16, 1), (INDEXES_MAX, PARTS_MAX)] {
+            let allowance = Allowance::unlimited();
+            heavy(indexes, parts).expected(document.view(), Some(&allowance));
+            let spent = (u64::MAX - allowance.steps_left()) / EXPRESSION_STEP;
+            assert!(spent <= ALL_EVALUATION_STEPS + 10_000, "{indexes} of {parts}: {spent}");
+            assert!(spent > 20_000, "{indexes} of {parts}: {spent}");
+        }
     }
 
     #[test]

@@ -202,6 +202,11 @@ impl Table {
         found && self.names.contains(&name_entry(name)) && entries.iter().all(is_there)
     }
 
+    /// The number of entries that the document at a key has.
+    pub fn count_of(&self, name: &[u8]) -> usize {
+        self.record(name).map_or(0, |record| entries_of(&record).count())
+    }
+
     /// Returns true if there is a record of this name, and the tree of names has it.
     pub fn has_name(&self, name: &[u8]) -> bool {
         self.record(name).is_some() && self.names.contains(&name_entry(name))

@@ -21,7 +21,7 @@ use super::api::{bytes, call, is_ok};
 use super::models::{self, MODELS};
 use super::stored;
 use crate::document::Document;
-use crate::index::{Entries, Gathered};
+use crate::index::{self, Entries, Gathered};
 use crate::model::Model;
 
 /// A slice of a build.
@@ -116,7 +116,9 @@ pub unsafe fn on_arrival(ctx: *mut raw::RedisModuleCtx, key: *mut raw::RedisModu
 
 /// A database is being emptied, or all are.
 pub fn flush(database: Option<c_int>) {
-    MODELS.indexed().iter().for_each(|model| model.indexes().flush(database));
+    index::discard(
+        MODELS.indexed().iter().flat_map(|model| model.indexes().flush(database)).collect(),
+    );
 }
 
 /// Two databases change places. A build begins anew: it may have seen one of them, in its old place.
@@ -144,7 +146,7 @@ pub unsafe fn rebuild(ctx: *mut raw::RedisModuleCtx) {
     if indexed.is_empty() {
         return;
     }
-    indexed.iter().for_each(|model| model.indexes().begin_build());
+    index::discard(indexed.iter().flat_map(|model| model.indexes().begin_build()).collect());
     // SAFETY: the caller vouches for `ctx`.
     unsafe {
         each_database(ctx, |database| {
