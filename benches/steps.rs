@@ -40,6 +40,9 @@ fn call(host: &mut MemoryHost, command: &[String]) -> Result<(), String> {
 /// Runs one command on documents of its own and prints its row. Ends the process where it cannot be set up: its
 /// time would be that of another command.
 fn measure(worst: &worst::Worst) {
+    if !worst.command[0].starts_with("MODEL.") {
+        return;
+    }
     let mut host = MemoryHost::default();
     let steps = host.settings.work.command_steps;
     for command in &worst.setup {

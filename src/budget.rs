@@ -59,7 +59,9 @@ impl WorkLimits {
 /// Costs of kinds of work, in steps. Measured on one core of a server at 2.6 GHz, and rounded up.
 pub mod weight {
     /// A place changed, with its entries in the undo log and among the effects, and the way back.
-    pub const CHANGE: u64 = 16;
+    pub const CHANGE: u64 = 28;
+    /// An array that elements are put into, beside the change.
+    pub const INSERTION: u64 = 20;
     /// A packed value of a kilobyte unpacked, because a change does not fit in.
     pub const UNPACK: u64 = 400;
     /// An operation of a JSON Patch, with looking for its place.

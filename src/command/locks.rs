@@ -4,6 +4,7 @@ use super::args::Args;
 use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::argument;
+use crate::budget::Allowance;
 use crate::error::{ErrorCode, Result};
 use crate::lock::{At, Engine, Holder, Locks, Mode, Moment};
 use crate::reply::Reply;
@@ -37,7 +38,12 @@ static LOCKS: CommandSpec = CommandSpec {
     run,
 };
 
+/// The steps for a holder, replied.
+const HOLDER_STEPS: u64 = 45;
+
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
+    let settings = host.settings();
+    let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
     let mut args = Args::new(args);
     let key = args.key()?;
     let name = match args.is_finished() {
@@ -46,6 +52,18 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     };
     args.finish()?;
     let found = host.read(key).map_err(|error| error.text("key", key.name))?;
+    if let Some(document) = &found {
+        let holders = match name {
+            Some(name) => document.locks.holders(name).len(),
+            None => document
+                .locks
+                .names()
+                .iter()
+                .map(|lock| document.locks.holders(&lock.name).len())
+                .sum(),
+        };
+        allowance.spend(holders as u64 * HOLDER_STEPS)?;
+    }
     let locks = found.map(|document| document.locks.clone()).unwrap_or_default();
     let at = At { db: host.database(), key: key.name };
     let mut replies = Vec::new();

@@ -3,7 +3,7 @@
 use super::{Absent, Action, Arg, Example, OPERATORS, OpSpec, Operand, OperandKind, Repeats, Site};
 use crate::error::{ErrorCode, Result};
 use crate::reply::Reply;
-use crate::value::Value;
+use crate::value::{Value, View};
 
 #[linkme::distributed_slice(OPERATORS)]
 static TOGGLE: OpSpec = OpSpec {
@@ -31,5 +31,5 @@ static TOGGLE: OpSpec = OpSpec {
 fn toggle(site: &mut Site<'_, '_>, _: &[Arg<'_>]) -> Result<Reply> {
     let toggled = !site.boolean()?.expect("the operator is run only where something is");
     site.put(Value::from(toggled))?;
-    site.new_value()
+    Ok(Reply::value(View::Bool(toggled)))
 }

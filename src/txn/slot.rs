@@ -304,6 +304,20 @@ impl<'h> Slot<'h> {
         }
     }
 
+    /// The model of the document that was found, if the transaction removes that document, or gives the key one of another
+    /// model.
+    pub fn left_model(&self, now_us: Option<u64>) -> Option<&Model> {
+        let model = self.found.as_ref()?.head.model?;
+        let stays = match &self.state {
+            SlotState::Missing => false,
+            SlotState::Found => !self.is_over_at(now_us),
+            SlotState::Made(made) => {
+                made.document.model.as_ref().is_some_and(|made| Arc::ptr_eq(made, model))
+            }
+        };
+        (!stays).then_some(&**model)
+    }
+
     /// Keeps what was computed of [`Slot::reindexed`], for the indexes to be told.
     pub fn set_entries(&mut self, entries: Box<Entries>) {
         self.entries = Some(entries);
@@ -343,11 +357,16 @@ impl<'h> Slot<'h> {
 
     /// As [`Slot::numbered`], of a document that is there still: none where the command sets an expiry in the past.
     pub fn numbered_at(&self, now_us: Option<u64>) -> Option<u64> {
+        self.numbered().filter(|_| !self.is_over_at(now_us))
+    }
+
+    /// Returns true if the command sets an expiry in the past.
+    fn is_over_at(&self, now_us: Option<u64>) -> bool {
         let is_over = |now_us: u64| match self.expiry.map(|option| option.at(now_us)) {
             Some(Expiry::At(unix_ms)) => unix_ms < now_us / 1000,
             _ => false,
         };
-        self.numbered().filter(|_| !now_us.is_some_and(is_over))
+        now_us.is_some_and(is_over)
     }
 
     /// Ends the possibility to revert, and says what is left to do with the key. `now_us` is none where no

@@ -300,12 +300,10 @@ impl<'t, 'a, 's, 'h> Ran<'t, 'a, 's, 'h> {
         if context.request.replaying {
             return Ok(Validated(self));
         }
-        let mut any_model = false;
         for (number, slot) in self.opened.slots.iter_mut().enumerate() {
             if !slot.has_model() {
                 continue;
             }
-            any_model = true;
             let validation = ValidationContext {
                 key: slot.key,
                 revision: slot.revision(),
@@ -318,7 +316,7 @@ impl<'t, 'a, 's, 'h> Ran<'t, 'a, 's, 'h> {
                 context.request.located_at(error, number)
             })?;
         }
-        if any_model && context.unique_among.is_some() {
+        if context.unique_among.is_some() {
             unique::check(context, self.opened.slots)?;
         }
         Ok(Validated(self))

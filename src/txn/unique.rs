@@ -31,6 +31,8 @@ const ENTRY_STEPS: u64 = 24;
 const ENTRY_BYTES: u64 = 4;
 /// The steps for an entry that comes into an index or goes out of it.
 const CHANGE_STEPS: u64 = 100;
+/// The steps for an entry of a document that is deleted, or that gets another model.
+const REMOVAL_STEPS: u64 = 60;
 /// The steps for looking at a document that has the same values.
 const HOLDER_STEPS: u64 = 10;
 /// The holders of a key that are read at once, before they are paid for.
@@ -40,11 +42,15 @@ const HOLDERS_PAGE: usize = 64;
 type Changed = SmallVec<[(usize, Box<Entries>); 1]>;
 
 /// `UNIQUE` if two documents would have the same values, `LIMIT` if one has too many for an index. Slots are given the
-/// entries of their documents.
+/// entries of their documents. The command pays for all entries that come and go.
 pub fn check(context: &TransactionContext<'_, '_>, slots: &mut [Slot<'_>]) -> Result<()> {
     let Some(scope) = context.unique_among else { return Ok(()) };
     let (mut changed, mut claims) = (Changed::new(), Vec::new());
     for (number, slot) in slots.iter().enumerate() {
+        if let Some(model) = slot.left_model(context.clock.read()) {
+            let entries = model.indexes().count_of(scope.database, slot.key);
+            context.request.allowance.spend(entries as u64 * REMOVAL_STEPS)?;
+        }
         let Some(reindexed) = slot.reindexed() else { continue };
         let entries = entries(context, &reindexed).map_err(|error| {
             context.refused.set(Some(Refused { slot: number, block: None }));

@@ -102,7 +102,7 @@ fn charges() -> Vec<Charge> {
             statement(&["SORT", "$", "ASC", "@.t"]),
             866_518,
         ),
-        ("DEL of members", stored(&thousand), statement(&["DEL", "$.*"]), 100_261),
+        ("DEL of members", stored(&thousand), statement(&["DEL", "$.*"]), 112_261),
         (
             "MERGE of members",
             stored("{}"),
@@ -123,18 +123,24 @@ fn charges() -> Vec<Charge> {
             148_012,
         ),
         (
+            "APPEND to each",
+            stored(&list("[]", 1000)),
+            statement(&["APPEND", "$[*]", "[1]"]),
+            88_982,
+        ),
+        (
             "SET of containers",
             stored(&list("1", 1000)),
             statement(&["SET", "$[*]", "[1]"]),
-            114_480,
+            126_480,
         ),
-        ("SET of scalars", stored(&list("1", 1000)), statement(&["SET", "$[*]", "2"]), 42_479),
+        ("SET of scalars", stored(&list("1", 1000)), statement(&["SET", "$[*]", "2"]), 54_479),
         ("a sum", numbers(), statement(&["IF", "self.sum() > 0"]), 42_120),
         (
             "SET of objects without their defaults",
             of_schema(r#"{"items":{"properties":{"n":{"default":1}}}}"#),
             put(&format!("[{}]", vec!["{}"; 1000].join(","))),
-            92_032,
+            104_032,
         ),
         ("SET under patterns for names", of_schema(&patterns), put(&thousand), 544_685),
         (
@@ -227,6 +233,15 @@ fn charges_beside_documents() -> Vec<Charge> {
         setup.push(command);
         setup
     };
+    let held = || {
+        let mut all = vec![words(&["MODEL.SET", "k", "any", "1"])];
+        all.extend(
+            (0..1000).map(|nth| words(&["MODEL.LOCK", "k", "n", &format!("o{nth}"), "SHARED"])),
+        );
+        all
+    };
+    let numbers: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
+    let options = format!(r#"{{"enum":[{}]}}"#, numbers.join(","));
     vec![
         (
             "readings of a structure",
@@ -279,6 +294,26 @@ fn charges_beside_documents() -> Vec<Charge> {
             words(&["MODEL.FIELDOP", "k", "SET", "$.t", "1"]),
             50_283,
         ),
+        (
+            "entries that go with their document",
+            after(indexed(&["$.t[*]"]), put(&tags("", 500))),
+            words(&["MODEL.TXN", "1", "k", "ON", "k", "DELETE"]),
+            30_000,
+        ),
+        (
+            "entries that go with a document that expires",
+            after(indexed(&["$.t[*]"]), put(&tags("", 500))),
+            words(&["MODEL.FIELDOP", "k", "PXAT", "1", "GET", "$.n"]),
+            30_000,
+        ),
+        (
+            "entries that go with the model of a document",
+            after(indexed(&["$.t[*]"]), put(&tags("", 500))),
+            words(&["MODEL.SET", "k", "any", "1"]),
+            30_000,
+        ),
+        ("LOCKS of holders", held(), words(&["MODEL.LOCKS", "k"]), 45_000),
+        ("DEFINE with an enum", Vec::new(), words(&["MODEL.DEFINE", "m", &options]), 90_600),
         (
             "digests of long texts",
             indexed(&["$.t[*]", "UNIQUE"]),

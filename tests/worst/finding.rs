@@ -111,6 +111,52 @@ pub(super) fn add(all: &mut List<'_>) {
         || sixteen("1 $.t[*]", false),
     );
     all.worst(
+        "TXN that deletes documents with thousands of entries",
+        move || documents(sixteen("1 $.t[*]", false), 100 / scale.min(10), &|nth| tags(nth)),
+        move || transaction(100 / scale.min(10), &["DELETE"]),
+    );
+    all.worst(
+        "FINDOP that deletes documents with thousands of entries",
+        move || documents(sixteen("1 $.t[*]", false), 100 / scale.min(10), &|nth| tags(nth)),
+        || words("MODEL.FINDOP 0 m LIMIT 1000 SCAN DO DELETE"),
+    );
+    all.worst(
+        "DEL of a document with thousands of entries",
+        move || documents(sixteen("1 $.t[*]", false), 1, &|nth| tags(nth)),
+        || words("DEL k0"),
+    );
+    all.worst(
+        "FLUSHDB of a million entries",
+        move || documents(indexed("t 1 $.t[*]"), 1000 / scale, &|nth| tags(nth)),
+        || words("FLUSHDB"),
+    );
+    let heavy = move || {
+        let part = "self.a.map(x,self.a.map(y,x+y).sum()).sum()";
+        let index = sixteen(&format!("8{}", format!(" {part}").repeat(8)), false);
+        documents(index, 20 / scale.min(4), &|_| format!(r#"{{"a":{}}}"#, list("1", 50)))
+    };
+    all.worst("CHECK of documents under long expressions", heavy, || words("MODEL.CHECK m"));
+    let eight = "8 $.a $.b $.c $.d $.e $.f $.g $.h";
+    let parts = move || {
+        documents(sixteen(eight, false), 2000 / scale, &|nth| {
+            let member = |name: char| format!(r#""{name}":{}"#, nth % 25);
+            format!("{{{}}}", ('a'..='h').map(member).collect::<Vec<_>>().join(","))
+        })
+    };
+    let values = |count: usize| (0..count).map(|nth| nth.to_string()).collect::<Vec<_>>().join(",");
+    all.worst("COUNT by combinations of the values of eight parts", parts, move || {
+        let part = |name: char| format!("self.{name} in [{}]", values(31));
+        find("MODEL.COUNT m", &('a'..='h').map(part).collect::<Vec<_>>().join(" && "))
+    });
+    all.worst("COUNT by long lists of values", parts, move || {
+        let mut command = words("MODEL.COUNT m ARGS");
+        command.push(format!(r#"{{"x":[{}]}}"#, values(million / 10)));
+        let part = |name: char| format!("self.{name} in args.x");
+        let condition = ('a'..='h').map(part).collect::<Vec<_>>().join(" && ");
+        command.extend(["WHERE".into(), condition]);
+        command
+    });
+    all.worst(
         "CHECK of documents with a thousand values",
         move || documents(sixteen("1 $.t[*]", false), 100 / scale.min(10), &|nth| tags(nth)),
         || words("MODEL.CHECK m"),

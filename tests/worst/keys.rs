@@ -98,6 +98,18 @@ pub(super) fn add(all: &mut List<'_>) {
             command
         },
     );
+    all.worst(
+        "LOCKS of many holders",
+        || {
+            let mut all = vec![set("k", "1".into())];
+            all.extend((0..240_000 / scale).map(|nth| {
+                words(&format!("MODEL.LOCK k n{} o{nth} SHARED LEASE 600000", nth / 10_000))
+            }));
+            all
+        },
+        || words("MODEL.LOCKS k"),
+    );
+    all.worst("SET of 500,000 names", Vec::new, || set("k", members(million / 2, "1")));
     all.worst("SET of a document of the largest size", Vec::new, || {
         set("k", list("\"x\"", 15 * million))
     });

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-/// A command, and the commands that prepare its documents.
+/// A command, and the commands that prepare its documents. Some are the server's own, which the host in memory does not know.
 pub struct Worst {
     pub name: &'static str,
     /// Commands run before it; none of them may be refused.

@@ -111,6 +111,20 @@ pub(super) fn add(all: &mut List<'_>) {
         define("m", &format!(r#"{{"properties":{{{}}}}}"#, many.join(",")), &[])
     });
     all.worst("DEFINE of an enum of 50,000 objects", Vec::new, || define("m", &options, &[]));
+    let enumeration = |options: &str| {
+        define("m", &format!(r#"{{"properties":{{"e":{{"items":{{"enum":{options}}}}}}}}}"#), &[])
+    };
+    all.worst("DEFINE of an enum of 100,000 numbers", Vec::new, || {
+        enumeration(&ascending(million / 10))
+    });
+    all.worst("DEFINE of an enum of equal values", Vec::new, || {
+        enumeration(&list("[]", million / 4))
+    });
+    all.worst("DEFINE of a default of many values", Vec::new, || {
+        let schema =
+            format!(r#"{{"properties":{{"d":{{"default":{}}}}}}}"#, list("[]", million / 4));
+        define("m", &schema, &[])
+    });
     all.worst("DEFINE of a pattern with many look-aheads", Vec::new, || {
         define("m", &format!(r#"{{"pattern":"^{}a"}}"#, "(?!a*b)".repeat(1240)), &[])
     });

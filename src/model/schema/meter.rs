@@ -37,7 +37,7 @@ const COMPARISON_STEPS: u64 = 4;
 /// Bytes of a text that are compared for one step.
 pub(super) const TEXT_BYTES: usize = 32;
 /// Bytes of a text that are matched with a pattern or a format for one step.
-const MATCHED_BYTES: usize = 4;
+const MATCHED_BYTES: usize = 2;
 /// Digits of a number in the schema that are read for one step; they are read at every comparison.
 pub(super) const NUMBER_DIGITS: usize = 8;
 

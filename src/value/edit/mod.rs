@@ -562,6 +562,7 @@ impl<'a> Editor<'a> {
         self.cut_way(place, Some(position));
         self.note(|changes| changes.inserted(place, position, count));
         self.push(Undo::Insert { place: place.into(), position, count }, growth);
+        self.spend(weight::INSERTION)?;
         self.pay_change(work, unpacked)
     }
 

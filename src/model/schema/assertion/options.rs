@@ -23,7 +23,12 @@ impl Options {
             index = HashTable::with_capacity(all.len());
             let hash = |nth: &u32| all[*nth as usize].view().hash_with(&state);
             for nth in 0..all.len() as u32 {
-                index.insert_unique(hash(&nth), nth, hash);
+                // Equal values are put in once: all have one hash, and each would be behind those before it.
+                let value = all[nth as usize].view();
+                let equal = |other: &u32| all[*other as usize].view().equals(value);
+                if index.find(hash(&nth), equal).is_none() {
+                    index.insert_unique(hash(&nth), nth, hash);
+                }
             }
         }
         Options { all, index, state }
@@ -52,5 +57,27 @@ impl Options {
     pub fn heap_bytes(&self) -> usize {
         let values = self.all.iter().map(|value| size_of::<Value>() + value.heap_bytes());
         values.sum::<usize>() + self.index.allocation_size()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::{Limits, parse};
+
+    fn options(json: &str) -> Options {
+        let value = parse::json(json.as_bytes(), &Limits::NONE).expect("it is JSON").value;
+        let all = value.view().as_array().expect("an array").iter();
+        Options::new(all.map(|item| item.to_value()).collect())
+    }
+
+    #[test]
+    fn equal_options_are_found_by_the_first_one_and_take_one_place() {
+        let many = options("[9,8,7,6,5,4,3,2,1,0,[],9.0,[],[],[],{},[]]");
+        assert_eq!((many.all().len(), many.index.len()), (17, 12));
+        for (nth, value) in many.all().iter().enumerate() {
+            let first = many.all().iter().position(|other| other.view().equals(value.view()));
+            assert_eq!(many.position(value.view()), first, "option {nth}");
+        }
     }
 }
