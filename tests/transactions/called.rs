@@ -6,10 +6,11 @@ use redis_model::command::{Outcome, Sent};
 use redis_model::error::Error;
 use redis_model::reply::Reply;
 use redis_model::testing::MemoryHost;
+use redis_model::testing::coverage::{Missing, until_covered};
 
 use crate::random::Rng;
 use crate::request::{Form, KEYS, Known, draw, role};
-use crate::{bytes, call, define, seed, tell};
+use crate::{BATCHES_MAX, bytes, call, define, seed, tell};
 
 /// The parts of a refusal that do not depend on the way the transaction came.
 const DETAILS: [&str; 12] = [
@@ -95,53 +96,60 @@ fn compare_effects(ours: &Outcome, theirs: &Outcome, shown: &str) {
 fn a_called_action_does_what_the_same_transaction_does() {
     let mut rng = Rng::new(seed());
     let (mut done, mut refused) = (0, 0);
-    for _ in 0..200 {
-        let (mut plain, mut called) = (Pair::new(), Pair::new());
-        let same = |pair: &mut Pair, seed: u64| {
-            define(&mut pair.master, &mut pair.replica, &mut Rng::new(seed));
-        };
-        for nth in 0..16 {
-            if nth == 0 || rng.one_in(6) {
-                let seed = rng.below(1 << 30) as u64;
-                same(&mut plain, seed);
-                same(&mut called, seed);
-            }
-            let mut known = Known::default();
-            let locked = rng.one_in(2).then(|| rng.pick(&KEYS));
-            if let Some(key) = locked {
-                let fence = plain.lock(key);
-                assert_eq!(fence, called.lock(key));
-                known.fences.extend(fence.map(|fence| (key, fence)));
-            }
-            let documents = &plain.master.documents;
-            let revision =
-                |key: &&'static str| Some((*key, documents.get(key.as_bytes())?.revision));
-            known.revisions = KEYS.iter().filter_map(revision).collect();
-            let request = draw(&mut rng, |key| documents.contains_key(key.as_bytes()));
-            if request.form != Form::Transaction {
-                continue;
-            }
-            let words = request.words(&known, None);
-            let (definition, call_words) = request.as_action(&known);
-            let shown = format!("{words:?}");
-            let defining = call(&mut called.master, &definition).expect(&shown);
-            assert!(matches!(defining.reply, Reply::Int(1..)), "{shown}");
-            match (plain.run(&words), called.run(&call_words)) {
-                (Ok(ours), Ok(theirs)) => {
-                    assert_eq!(ours.reply, theirs.reply, "{shown}");
-                    compare_effects(&ours, &theirs, &shown);
-                    done += 1;
-                }
-                (Err(ours), Err(theirs)) => {
-                    compare_refusals(&ours, &theirs, &shown);
-                    refused += 1;
-                }
-                (ours, theirs) => panic!("{ours:?} and {theirs:?}: {shown}"),
-            }
-            let expected = bytes(&plain.master);
-            assert!(bytes(&called.master) == expected, "{shown}");
-            assert!(bytes(&called.replica) == expected, "{shown}");
+    until_covered(BATCHES_MAX, |_| {
+        (0..200).for_each(|_| run_both(&mut rng, &mut done, &mut refused));
+        let mut missing = Missing::default();
+        missing.expect("calls that succeeded", done, 301);
+        missing.expect("calls that were refused", refused, 301);
+        missing
+    });
+}
+
+/// Runs some transactions in both ways, on hosts of their own, and counts them.
+fn run_both(rng: &mut Rng, done: &mut u64, refused: &mut u64) {
+    let (mut plain, mut called) = (Pair::new(), Pair::new());
+    let same = |pair: &mut Pair, seed: u64| {
+        define(&mut pair.master, &mut pair.replica, &mut Rng::new(seed));
+    };
+    for nth in 0..16 {
+        if nth == 0 || rng.one_in(6) {
+            let seed = rng.below(1 << 30) as u64;
+            same(&mut plain, seed);
+            same(&mut called, seed);
         }
+        let mut known = Known::default();
+        let locked = rng.one_in(2).then(|| rng.pick(&KEYS));
+        if let Some(key) = locked {
+            let fence = plain.lock(key);
+            assert_eq!(fence, called.lock(key));
+            known.fences.extend(fence.map(|fence| (key, fence)));
+        }
+        let documents = &plain.master.documents;
+        let revision = |key: &&'static str| Some((*key, documents.get(key.as_bytes())?.revision));
+        known.revisions = KEYS.iter().filter_map(revision).collect();
+        let request = draw(rng, |key| documents.contains_key(key.as_bytes()));
+        if request.form != Form::Transaction {
+            continue;
+        }
+        let words = request.words(&known, None);
+        let (definition, call_words) = request.as_action(&known);
+        let shown = format!("{words:?}");
+        let defining = call(&mut called.master, &definition).expect(&shown);
+        assert!(matches!(defining.reply, Reply::Int(1..)), "{shown}");
+        match (plain.run(&words), called.run(&call_words)) {
+            (Ok(ours), Ok(theirs)) => {
+                assert_eq!(ours.reply, theirs.reply, "{shown}");
+                compare_effects(&ours, &theirs, &shown);
+                *done += 1;
+            }
+            (Err(ours), Err(theirs)) => {
+                compare_refusals(&ours, &theirs, &shown);
+                *refused += 1;
+            }
+            (ours, theirs) => panic!("{ours:?} and {theirs:?}: {shown}"),
+        }
+        let expected = bytes(&plain.master);
+        assert!(bytes(&called.master) == expected, "{shown}");
+        assert!(bytes(&called.replica) == expected, "{shown}");
     }
-    assert!(done > 300 && refused > 300, "{done} {refused}");
 }

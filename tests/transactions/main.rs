@@ -26,6 +26,7 @@ use redis_model::command::{self, Outcome};
 use redis_model::error::{Detail, Error};
 use redis_model::reply::Reply;
 use redis_model::testing::MemoryHost;
+use redis_model::testing::coverage::{Missing, until_covered};
 use serde_json::{Value, json};
 
 use naive::{Definition, Doc, Naive, State, TTL_S, Told};
@@ -167,11 +168,15 @@ impl Coverage {
         }
     }
 
-    fn check(&self) {
-        assert_eq!(self.committed.len(), 21 + 17, "{:?}", self.committed);
-        assert_eq!(self.undone.len(), 21 + 17, "{:?}", self.undone);
-        let least = self.committed.values().chain(self.undone.values()).min();
-        assert!(least > Some(&10), "{:?} {:?}", self.committed, self.undone);
+    fn missing(&self) -> Missing {
+        let mut missing = Missing::default();
+        for (what, counts) in [("committed", &self.committed), ("undone", &self.undone)] {
+            assert!(counts.len() <= KINDS, "{counts:?}");
+            missing.expect(format!("kinds of statements that were {what}"), counts.len(), KINDS);
+            for (name, times) in counts {
+                missing.expect(format!("{name} was {what}"), *times, 11);
+            }
+        }
         let words = [
             "BUSYKEY",
             "CONDITION",
@@ -187,20 +192,38 @@ impl Coverage {
             "TYPE",
             "WRONGTYPE",
         ];
-        assert_eq!(self.refused.keys().copied().collect::<Vec<_>>(), words, "{:?}", self.refused);
-        assert!(self.refused.values().all(|n| *n > 5), "{:?}", self.refused);
-        assert!(self.read_only > 20);
+        assert!(self.refused.keys().all(|word| words.contains(word)), "{:?}", self.refused);
+        for word in words {
+            let times = self.refused.get(word).copied().unwrap_or(0);
+            missing.expect(format!("a refusal with {word}"), times, 6);
+        }
+        missing.expect("commands that only read", self.read_only, 21);
+        let times = |map: &BTreeMap<Form, u32>, form| map.get(&form).copied().unwrap_or(0);
         let forms = [Form::Transaction, Form::FieldOp, Form::Set(Condition::Missing)];
-        assert_eq!(self.left_older.keys().copied().collect::<Vec<_>>(), forms);
-        assert!(self.left_older.values().all(|n| *n > 10), "{:?}", self.left_older);
-        let forms: Vec<Form> = self.told_current.keys().copied().collect();
-        assert!(forms.contains(&Form::Transaction) && forms.contains(&Form::FieldOp), "{forms:?}");
-        let sets = forms.iter().filter(|form| matches!(form, Form::Set(_))).count();
-        assert!(sets >= 2, "{forms:?}");
-        assert!(self.others.len() > 3, "{:?}", self.others);
-        assert!(self.created_by_lock.iter().all(|n| *n > 10), "{:?}", self.created_by_lock);
+        let left_older = &self.left_older;
+        assert!(left_older.keys().all(|form| forms.contains(form)), "{left_older:?}");
+        for form in forms {
+            let what = format!("{form:?} left an older document as it is");
+            missing.expect(what, times(left_older, form), 11);
+        }
+        for form in [Form::Transaction, Form::FieldOp] {
+            missing.expect(format!("{form:?} told current"), times(&self.told_current, form), 1);
+        }
+        let sets = self.told_current.iter();
+        let sets = sets.filter(|(form, times)| matches!(form, Form::Set(_)) && **times > 0);
+        missing.expect("forms of SET that told current", sets.count(), 2);
+        missing.expect("different numbers of others", self.others.len(), 4);
+        for (what, times) in ["refused", "created"].iter().zip(self.created_by_lock) {
+            missing.expect(format!("a document {what} by LOCK INIT"), times, 11);
+        }
+        missing
     }
 }
+
+/// How many operators and natives are drawn.
+const KINDS: usize = 21 + 17;
+/// Batches that a test runs until it has met everything.
+const BATCHES_MAX: u64 = 30;
 
 /// A seed from the clock, printed so that a failure can be run again.
 fn seed() -> u64 {
@@ -216,32 +239,37 @@ fn seed() -> u64 {
 fn transactions_agree_with_a_naive_model() {
     let mut rng = Rng::new(seed());
     let mut coverage = Coverage::default();
-    for _ in 0..600 {
-        let (mut master, mut replica) = (MemoryHost::default(), MemoryHost::default());
-        let (mut state, mut shapes) = (State::new(), Shapes::default());
-        let mut definition = define(&mut master, &mut replica, &mut rng);
-        for _ in 0..16 {
-            if rng.one_in(5) {
-                definition = define(&mut master, &mut replica, &mut rng);
-            }
-            let request = draw(&mut rng, |key| state.contains_key(key));
-            if rng.one_in(2) {
-                let key = rng.pick(&KEYS);
-                match state.contains_key(key) {
-                    true => lock(&mut master, &mut replica, &mut state, key),
-                    false => {
-                        let block = initial(&mut rng, key);
-                        let hosts = (&mut master, &mut replica);
-                        let created = lock_created(hosts, &mut state, &definition, block);
-                        coverage.created_by_lock[usize::from(created)] += 1;
-                    }
+    until_covered(BATCHES_MAX, |_| {
+        (0..600).for_each(|_| run_requests(&mut rng, &mut coverage));
+        coverage.missing()
+    });
+}
+
+/// Runs some requests on hosts of their own.
+fn run_requests(rng: &mut Rng, coverage: &mut Coverage) {
+    let (mut master, mut replica) = (MemoryHost::default(), MemoryHost::default());
+    let (mut state, mut shapes) = (State::new(), Shapes::default());
+    let mut definition = define(&mut master, &mut replica, rng);
+    for _ in 0..16 {
+        if rng.one_in(5) {
+            definition = define(&mut master, &mut replica, rng);
+        }
+        let request = draw(rng, |key| state.contains_key(key));
+        if rng.one_in(2) {
+            let key = rng.pick(&KEYS);
+            match state.contains_key(key) {
+                true => lock(&mut master, &mut replica, &mut state, key),
+                false => {
+                    let block = initial(rng, key);
+                    let hosts = (&mut master, &mut replica);
+                    let created = lock_created(hosts, &mut state, &definition, block);
+                    coverage.created_by_lock[usize::from(created)] += 1;
                 }
             }
-            let known = (&mut state, &mut shapes);
-            step(&mut master, &mut replica, known, &request, &definition, &mut coverage);
         }
+        let known = (&mut state, &mut shapes);
+        step(&mut master, &mut replica, known, &request, &definition, coverage);
     }
-    coverage.check();
 }
 
 /// Takes the lock of a document, if it is there.

@@ -6,9 +6,10 @@ use redis_model::command::{self, Outcome};
 use redis_model::error::Error;
 use redis_model::reply::Reply;
 use redis_model::testing::MemoryHost;
+use redis_model::testing::coverage::{Missing, until_covered};
 
 use crate::random::Rng;
-use crate::{bytes, call};
+use crate::{BATCHES_MAX, bytes, call};
 
 const DEFINITIONS: [&[&str]; 7] = [
     &["{}"],
@@ -127,77 +128,89 @@ fn draw(rng: &mut Rng, fence: u64) -> Vec<String> {
     words
 }
 
+#[derive(Default)]
+struct Counts {
+    refused: u64,
+    changed: u64,
+    unchanged: u64,
+}
+
 #[test]
 fn a_fieldop_and_a_transaction_of_one_block_agree() {
     let seed = crate::seed();
     let mut rng = Rng::new(seed);
-    let (mut refused, mut changed, mut unchanged) = (0, 0, 0);
-    for _ in 0..400 {
-        let mut hosts = [MemoryHost::default(), MemoryHost::default()];
-        let mut fence = 0;
-        both(&mut hosts, &["MODEL.DEFINE", "m", "{}"]);
-        for _ in 0..24 {
-            match rng.below(12) {
-                0 => {
-                    let model = rng.pick(&["m", "any"]);
-                    let document = rng.pick(&[r#"{"n":1}"#, r#"{"n":1,"o":{}}"#, "{}", "[1]"]);
-                    both(&mut hosts, &["MODEL.SET", "k", model, document]);
-                }
-                1 | 2 => {
-                    let definition = [&["MODEL.DEFINE", "m"][..], rng.pick(&DEFINITIONS)].concat();
-                    both(&mut hosts, &definition);
-                }
-                3 => {
-                    let granted = both(&mut hosts, &["MODEL.LOCK", "k", "l", "o"]);
-                    if let Some(Reply::Array(grant)) = granted
-                        && let Reply::Int(found) = grant[0]
-                    {
-                        fence = found as u64;
-                    }
-                }
-                4 if rng.one_in(4) => {
-                    hosts.iter_mut().for_each(|host| host.unlink(b"k"));
-                }
-                _ => {
-                    let words = draw(&mut rng, fence);
-                    // A time to live for a missing document is refused before the statements by the one,
-                    // which cannot create it, and after them by the other.
-                    let lives = words.iter().any(|word| word == "EX" || word == "PERSIST");
-                    if lives && !hosts[0].documents.contains_key(&b"k"[..]) {
-                        continue;
-                    }
-                    let own = |head: &[&str]| {
-                        head.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()
-                    };
-                    let forms = [
-                        [own(&["MODEL.FIELDOP", "k"]), words.clone()].concat(),
-                        // `ARGS` stands before the block.
-                        [
-                            own(&["MODEL.TXN", "1", "k", "ARGS", ARGS, "ON", "k"]),
-                            words[2..].to_vec(),
-                        ]
-                        .concat(),
-                    ];
-                    let before = bytes(&hosts[0]);
-                    hosts.iter_mut().for_each(|host| host.now_us += 1000);
-                    let one = shown(call(&mut hosts[0], &forms[0]), false);
-                    let other = shown(call(&mut hosts[1], &forms[1]), true);
-                    assert_eq!(one, other, "{forms:?} TRANSACTIONS_SEED={seed}");
-                    match (one.starts_with('['), bytes(&hosts[0]) == before) {
-                        (false, true) => refused += 1,
-                        (true, true) => unchanged += 1,
-                        (true, false) => changed += 1,
-                        (false, false) => panic!("a refusal changed something: {forms:?}"),
-                    }
+    let mut counts = Counts::default();
+    until_covered(BATCHES_MAX, |_| {
+        (0..400).for_each(|_| run_both(seed, &mut rng, &mut counts));
+        let mut missing = Missing::default();
+        missing.expect("refusals", counts.refused, 501);
+        missing.expect("changes", counts.changed, 501);
+        missing.expect("commands that changed nothing", counts.unchanged, 501);
+        missing
+    });
+}
+
+/// Runs some commands in both forms, on hosts of their own, and counts them.
+fn run_both(seed: u64, rng: &mut Rng, counts: &mut Counts) {
+    let mut hosts = [MemoryHost::default(), MemoryHost::default()];
+    let mut fence = 0;
+    both(&mut hosts, &["MODEL.DEFINE", "m", "{}"]);
+    for _ in 0..24 {
+        match rng.below(12) {
+            0 => {
+                let model = rng.pick(&["m", "any"]);
+                let document = rng.pick(&[r#"{"n":1}"#, r#"{"n":1,"o":{}}"#, "{}", "[1]"]);
+                both(&mut hosts, &["MODEL.SET", "k", model, document]);
+            }
+            1 | 2 => {
+                let definition = [&["MODEL.DEFINE", "m"][..], rng.pick(&DEFINITIONS)].concat();
+                both(&mut hosts, &definition);
+            }
+            3 => {
+                let granted = both(&mut hosts, &["MODEL.LOCK", "k", "l", "o"]);
+                if let Some(Reply::Array(grant)) = granted
+                    && let Reply::Int(found) = grant[0]
+                {
+                    fence = found as u64;
                 }
             }
-            hosts.iter_mut().for_each(|host| drop(host.settle()));
-            assert_eq!(bytes(&hosts[0]), bytes(&hosts[1]), "TRANSACTIONS_SEED={seed}");
-            let issued = |host: &MemoryHost| (host.revisions.seen(), host.revisions.is_told());
-            assert_eq!(issued(&hosts[0]), issued(&hosts[1]), "TRANSACTIONS_SEED={seed}");
+            4 if rng.one_in(4) => {
+                hosts.iter_mut().for_each(|host| host.unlink(b"k"));
+            }
+            _ => {
+                let words = draw(rng, fence);
+                // A time to live for a missing document is refused before the statements by the one,
+                // which cannot create it, and after them by the other.
+                let lives = words.iter().any(|word| word == "EX" || word == "PERSIST");
+                if lives && !hosts[0].documents.contains_key(&b"k"[..]) {
+                    continue;
+                }
+                let own =
+                    |head: &[&str]| head.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+                let forms = [
+                    [own(&["MODEL.FIELDOP", "k"]), words.clone()].concat(),
+                    // `ARGS` stands before the block.
+                    [own(&["MODEL.TXN", "1", "k", "ARGS", ARGS, "ON", "k"]), words[2..].to_vec()]
+                        .concat(),
+                ];
+                let before = bytes(&hosts[0]);
+                hosts.iter_mut().for_each(|host| host.now_us += 1000);
+                let one = shown(call(&mut hosts[0], &forms[0]), false);
+                let other = shown(call(&mut hosts[1], &forms[1]), true);
+                assert_eq!(one, other, "{forms:?} TRANSACTIONS_SEED={seed}");
+                match (one.starts_with('['), bytes(&hosts[0]) == before) {
+                    (false, true) => counts.refused += 1,
+                    (true, true) => counts.unchanged += 1,
+                    (true, false) => counts.changed += 1,
+                    (false, false) => panic!("a refusal changed something: {forms:?}"),
+                }
+            }
         }
+        hosts.iter_mut().for_each(|host| drop(host.settle()));
+        assert_eq!(bytes(&hosts[0]), bytes(&hosts[1]), "TRANSACTIONS_SEED={seed}");
+        let issued = |host: &MemoryHost| (host.revisions.seen(), host.revisions.is_told());
+        assert_eq!(issued(&hosts[0]), issued(&hosts[1]), "TRANSACTIONS_SEED={seed}");
     }
-    assert!(refused > 500 && changed > 500 && unchanged > 500, "{refused} {changed} {unchanged}");
 }
 
 /// Runs a command on both; the reply, if it is accepted.
