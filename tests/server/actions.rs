@@ -1,12 +1,16 @@
 //! Actions on real servers: what they do, who may call them, and every way a definition has to get from one server to
 //! another.
 
+use redis_model::testing::coverage::{Missing, until_covered};
+
 use crate::acl::{check, user};
 use crate::cluster::Cluster;
 use crate::harness::{Server, on_every_flavor, on_every_server, on_every_server_with};
 use crate::resp::{Conn, Reply};
 use crate::workload::{self, Rng};
 
+/// Batches of random transactions that a test runs until enough succeeded and were refused.
+const BATCHES_MAX: u64 = 20;
 const PARAMS: &str =
     r#"{"properties":{"cents":{"type":"integer","minimum":1}},"required":["cents"]}"#;
 const TRANSFER: &[&str] = &[
@@ -543,6 +547,28 @@ fn comparable(reply: &Reply) -> Reply {
     }
 }
 
+/// Runs a transaction on one server and calls it as an action on the other. Returns true if both succeeded, none if it
+/// cannot be called, or reads a clock.
+fn run_both(conns: &mut [Conn; 2], transaction: &[String]) -> Option<bool> {
+    let reads_clock =
+        |word: &String| ["NOW", "now", "last()", "revision"].iter().any(|part| word.contains(part));
+    let [define, calling] = as_action(transaction)?;
+    if transaction.iter().any(reads_clock) {
+        return None;
+    }
+    let expected = call(&mut conns[0], transaction);
+    let defined = call(&mut conns[1], &define);
+    let found = if defined.is_error() { defined } else { call(&mut conns[1], &calling) };
+    assert_eq!(found.is_error(), expected.is_error(), "{transaction:?} {found:?} {expected:?}");
+    if expected.is_error() {
+        let words = (found.error_word(), expected.error_word());
+        assert_eq!(words.0, words.1, "{transaction:?} {found:?} {expected:?}");
+    } else {
+        assert_eq!(comparable(&found), comparable(&expected), "{transaction:?}");
+    }
+    Some(!expected.is_error())
+}
+
 /// Random transactions, called as actions on one server and sent as they are to another.
 #[test]
 fn random_transactions_called_as_actions_do_what_they_do() {
@@ -554,33 +580,19 @@ fn random_transactions_called_as_actions_do_what_they_do() {
         replica.wait_for_sync(called);
         let (mut done, mut refused) = (0, 0);
         let mut conns = [plain.conn(), called.conn()];
-        for _ in 0..1500 {
-            let transaction = workload::transaction(&mut rng, "{r}");
-            let reads_clock = |word: &String| {
-                ["NOW", "now", "last()", "revision"].iter().any(|part| word.contains(part))
-            };
-            let Some([define, calling]) = as_action(&transaction) else { continue };
-            if transaction.iter().any(reads_clock) {
-                continue;
+        until_covered(BATCHES_MAX, |_| {
+            for _ in 0..1500 {
+                match run_both(&mut conns, &workload::transaction(&mut rng, "{r}")) {
+                    Some(true) => done += 1,
+                    Some(false) => refused += 1,
+                    None => {}
+                }
             }
-            let expected = call(&mut conns[0], &transaction);
-            let defined = call(&mut conns[1], &define);
-            let found = if defined.is_error() { defined } else { call(&mut conns[1], &calling) };
-            assert_eq!(
-                found.is_error(),
-                expected.is_error(),
-                "{transaction:?} {found:?} {expected:?}"
-            );
-            if expected.is_error() {
-                let words = (found.error_word(), expected.error_word());
-                assert_eq!(words.0, words.1, "{transaction:?} {found:?} {expected:?}");
-                refused += 1;
-            } else {
-                assert_eq!(comparable(&found), comparable(&expected), "{transaction:?}");
-                done += 1;
-            }
-        }
-        assert!(done > 100 && refused > 100, "{done} {refused}");
+            let mut missing = Missing::default();
+            missing.expect("calls that succeeded", done, 101);
+            missing.expect("calls that were refused", refused, 101);
+            missing
+        });
         let keys = conns[0].must(&["KEYS", "*"]);
         for key in keys.array() {
             let [ours, theirs] = &mut conns;

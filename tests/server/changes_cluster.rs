@@ -67,7 +67,7 @@ impl<'c> Followers<'c> {
     /// Reads on from all streams, until they tell the documents of all masters: some expire in between.
     #[track_caller]
     fn check(&mut self) {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(60);
         loop {
             self.read();
             let found: BTreeMap<_, _> =

@@ -220,10 +220,6 @@ impl Bank {
         }
     }
 
-    fn answered(&self) -> usize {
-        self.committed.lock().unwrap().len() + self.refused.lock().unwrap().len()
-    }
-
     /// Runs the clients while `trouble` goes on.
     fn run(&self, trouble: impl FnOnce()) {
         thread::scope(|scope| {
@@ -236,11 +232,18 @@ impl Bank {
         });
     }
 
+    /// Waits until so many transfers more were committed on the server, and one more was refused.
     fn wait_for_load(&self, server: &Server, count: usize) {
-        let before = self.answered();
+        let now = || {
+            let committed = self.committed.lock().unwrap();
+            let here = committed.values().filter(|port| **port == server.port).count();
+            (here, self.refused.lock().unwrap().len())
+        };
+        let before = now();
         server.wait_until("there is a load", || {
             assert!(!self.failed.load(Ordering::Relaxed), "a client failed");
-            self.answered() >= before + count
+            let now = now();
+            now.0 >= before.0 + count && now.1 > before.1
         });
     }
 }
@@ -293,7 +296,6 @@ fn check(server: &Server, bank: &Bank) {
     assert!(missing.is_empty(), "acknowledged, and did not happen: {missing:?}");
     let refused = bank.refused.lock().unwrap();
     assert!(!refused.iter().any(|id| once.binary_search(id).is_ok()), "a refused one happened");
-    assert!(ids.len() > 50 && !refused.is_empty(), "{} and {}", ids.len(), refused.len());
     assert_eq!(server.info("model_natives_refused"), "0");
 }
 

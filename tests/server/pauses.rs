@@ -183,7 +183,7 @@ fn a_rewrite_during_a_failover_keeps_the_definitions() {
 
 #[test]
 fn a_rewrite_while_a_shutdown_waits_for_replicas_keeps_the_definitions() {
-    on_every_pair(&["shutdown-timeout 3"], |master, replica| {
+    on_every_pair(&["shutdown-timeout 60"], |master, replica| {
         replica.pause();
         define(&mut master.conn(), 1);
         let conn = &mut master.conn();
@@ -191,8 +191,9 @@ fn a_rewrite_while_a_shutdown_waits_for_replicas_keeps_the_definitions() {
         // Commands that only read go on; writes have to wait.
         thread::sleep(Duration::from_millis(50));
         rewrite(master);
-        master.wait_until("the process ends", || !master.is_running());
+        assert!(master.is_running(), "it still waits");
         replica.resume();
+        master.wait_until("the process ends", || !master.is_running());
         master.restart();
         assert_eq!(names(master), ["item0", "item1"]);
         replica.wait_for_sync(master);
@@ -256,12 +257,15 @@ fn while_defining(cluster: &Cluster, trouble: impl FnOnce()) {
                 }
             });
         }
-        let ran = catch_unwind(AssertUnwindSafe(trouble));
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let under_way = || defined.load(Ordering::Relaxed) > 5;
+            cluster.nodes[0].wait_until("definitions are made", under_way);
+            trouble();
+        }));
         done.store(true, Ordering::Relaxed);
         ran.unwrap_or_else(|panic| resume_unwind(panic));
     });
     let first = &cluster.nodes[0];
-    assert!(defined.load(Ordering::Relaxed) > 5);
     for node in &cluster.nodes {
         node.wait_until("all nodes know the same", || names(node) == names(first));
     }
