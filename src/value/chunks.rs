@@ -498,6 +498,16 @@ impl<N: ChildName> Chunks<N> {
 
     /// Takes out children that are not all of one run.
     fn take_from_run(&mut self, position: usize, count: usize) -> Option<Leaf> {
+        self.take_part(position, count, |bytes| Leaf::of_children(N::TAG, bytes, count))
+    }
+
+    /// As [`Chunks::take_from_run`]; `read` makes of the packed children what is given.
+    fn take_part<T>(
+        &mut self,
+        position: usize,
+        count: usize,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Option<T> {
         let (nth, offset) = self.locate(position)?;
         let ChunkContent::Run(leaf) = &mut self.chunks[nth].part else { return None };
         if count == leaf.get().body().len() || offset + count > leaf.get().body().len() {
@@ -506,7 +516,7 @@ impl<N: ChildName> Chunks<N> {
         let node = leaf.get().node();
         let start = child_start::<N>(leaf.get(), offset);
         let end = (0..count).fold(start, |at, _| child_end::<N>(node, at));
-        let taken = Leaf::of_children(N::TAG, &node[start..end], count);
+        let taken = read(&node[start..end]);
         let count_change = -(count as isize);
         leaf.splice(&Splice { headers: &[0], start, end, bytes: &[], count_change });
         self.renumber(nth + 1, -(count as i64));
@@ -601,6 +611,13 @@ impl<N: ChildName> Chunks<N> {
         self.chunks[nth].part = ChunkContent::Run(joined);
         self.chunks.remove(nth + 1);
         self.shrink_table();
+    }
+}
+
+impl Chunks<()> {
+    /// Takes out one element of a run that holds others, too; none where there is no such run.
+    pub fn take_packed(&mut self, position: usize) -> Option<Value> {
+        self.take_part(position, 1, Value::from_packed)
     }
 }
 

@@ -400,6 +400,11 @@ impl LargeArray {
         LargeArray { chunks: self.chunks.take(index, count) }
     }
 
+    /// As [`LargeArray::remove`], of one element that is packed with others; none where it is not, or if these are several.
+    pub(super) fn remove_packed(&mut self, index: usize, count: usize) -> Option<Value> {
+        if count == 1 { self.chunks.take_packed(index) } else { None }
+    }
+
     /// Takes out the elements at ascending positions.
     pub(super) fn remove_each(&mut self, positions: &[u32]) -> LargeArray {
         let mut wanted = positions.iter().copied().peekable();

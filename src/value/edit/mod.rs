@@ -25,15 +25,16 @@ pub use self::watch::{Seen, Watch, WatchPaths};
 use self::effects::{effect, spell, spell_member};
 use self::kept_way::{KeptWay, WayTo};
 use self::place::{
-    FoundValue, WalkEnd, push_member, put_array, put_each_back, put_items, restore_member, swap,
-    swap_counting, take_each, take_items, take_member, try_walk,
+    FoundValue, TakenItems, WalkEnd, push_member, put_array, put_each_back, put_items, put_packed,
+    restore_member, swap, swap_counting, take_each, take_items, take_member, try_walk, work_of,
 };
 use super::build::Measured;
 use super::leaf::PackedWay;
 use super::limits::Limits;
+use super::pack::PackedBody;
 use super::root::Root;
 use super::tree::{LargeArray, Repr, Value};
-use super::view::{CONTAINER_BYTES, View, text_size};
+use super::view::{ArrayView, CONTAINER_BYTES, View, text_size};
 use super::{Place, wire};
 use crate::budget::{Allowance, weight};
 use crate::error::{Error, Result};
@@ -90,7 +91,7 @@ enum Undo {
     PutItemsBack {
         place: Place,
         index: u32,
-        old: LargeArray,
+        old: TakenItems,
     },
     Exchange {
         a: Place,
@@ -524,24 +525,26 @@ impl<'a> Editor<'a> {
         self.insert(place, &inserted, new)
     }
 
-    /// As [`Editor::insert_items`], of all elements of an array. Those of a large one are not unpacked.
+    /// As [`Editor::insert_items`], of all elements of an array, which are not unpacked.
     pub fn insert_array(&mut self, place: &[u32], index: usize, new: &Measured) -> Result<()> {
-        let view = new.value.view();
-        let Repr::Array(large) = &new.value.0 else {
-            let items = view.as_array().expect("the elements are those of an array").iter();
-            let items = items.map(|item| item.to_value().into()).collect();
-            return self.insert_items(place, index, items);
+        let (work, items) = match (&new.value.0, new.value.view()) {
+            (Repr::Array(large), view) => {
+                let work = weight::ELEMENT * large.len() as u64 + view.work();
+                (work, NewItems::Array((**large).clone()))
+            }
+            (_, View::Array(ArrayView::Packed(body))) => {
+                (work_of(body.items()), NewItems::Packed(body))
+            }
+            _ => unreachable!("the elements are those of an array"),
         };
-        let inserted = Insertion {
-            index,
-            size: new.size - CONTAINER_BYTES,
-            depth: new.depth - 1,
-            work: weight::ELEMENT * large.len() as u64 + view.work(),
-        };
-        self.insert(place, &inserted, NewItems::Array((**large).clone()))
+        if items.len() == 0 {
+            return Ok(());
+        }
+        let (size, depth) = (new.size - CONTAINER_BYTES, new.depth - 1);
+        self.insert(place, &Insertion { index, size, depth, work }, items)
     }
 
-    fn insert(&mut self, place: &[u32], inserted: &Insertion, new: NewItems) -> Result<()> {
+    fn insert(&mut self, place: &[u32], inserted: &Insertion, new: NewItems<'_>) -> Result<()> {
         let &Insertion { index, size, depth, work } = inserted;
         let growth = size as i64;
         self.check(place.len() as u32 + 1 + depth, size, growth)?;
@@ -556,6 +559,7 @@ impl<'a> Editor<'a> {
         let to = WayTo { place, kept: self.kept_way.as_deref() };
         let unpacked = match new {
             NewItems::Each(new) => put_items(self.root, to, index, new),
+            NewItems::Packed(new) => put_packed(self.root, to, index, new),
             NewItems::Array(new) => put_array(self.root, to, index, new),
         };
         let (position, count) = (index as u32, count as u32);
@@ -579,9 +583,9 @@ impl<'a> Editor<'a> {
         let to = WayTo { place, kept: self.kept_way.as_deref() };
         let old = take_items(self.root, to, index, count);
         self.cut_way(place, Some(index as u32));
-        let growth = -(old.iter().map(|item| item.size() as i64).sum::<i64>());
+        let (size, work) = old.size_and_work();
+        let growth = -(size as i64);
         self.note(|changes| changes.removed(place, index as u32, count as u32, true));
-        let work = work_of(old.iter());
         self.push(Undo::PutItemsBack { place: place.into(), index: index as u32, old }, growth);
         self.pay_change(work, 0)
     }
@@ -662,7 +666,7 @@ impl<'a> Editor<'a> {
                     put_each_back(self.root, (&place).into(), &positions, old);
                 }
                 Undo::PutItemsBack { place, index, old } => {
-                    put_array(self.root, (&place).into(), index as usize, old);
+                    old.put_back(self.root, (&place).into(), index as usize);
                 }
                 Undo::Exchange { a, b } => exchange::exchange(self.root, &a, &b),
                 Undo::Lift { from, to, old } => exchange::lower(self.root, &from, &to, old),
@@ -761,15 +765,17 @@ struct Insertion {
 }
 
 /// Elements to be inserted.
-enum NewItems {
+enum NewItems<'n> {
     Each(Vec<Value>),
+    Packed(PackedBody<'n>),
     Array(LargeArray),
 }
 
-impl NewItems {
+impl NewItems<'_> {
     fn len(&self) -> usize {
         match self {
             NewItems::Each(items) => items.len(),
+            NewItems::Packed(body) => body.len(),
             NewItems::Array(array) => array.len(),
         }
     }
@@ -780,14 +786,10 @@ impl NewItems {
             NewItems::Each(items) => {
                 items.iter().for_each(|item| wire::put_value(item.view(), out))
             }
+            NewItems::Packed(body) => body.items().for_each(|item| wire::put_value(item, out)),
             NewItems::Array(array) => array.iter().for_each(|item| wire::put_value(item, out)),
         }
     }
-}
-
-/// Steps for putting elements in or taking them out.
-fn work_of<'v>(items: impl Iterator<Item = View<'v>>) -> u64 {
-    items.map(|item| weight::ELEMENT + item.work()).sum()
 }
 
 /// `depth` and `put_in` are of what is put in, `growth` is the document's, `size` what it is so far.

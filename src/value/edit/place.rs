@@ -5,12 +5,13 @@
 
 use super::kept_way::WayTo;
 use super::leaf_site::LeafSite;
+use crate::budget::weight;
 use crate::value::Place;
 use crate::value::chunks::{ChildName, ChunkContent, Chunks, Packed, Runs};
 use crate::value::leaf::{LeafRef, NodeRange, PackedWay, Splice, Steps};
 use crate::value::names;
 use crate::value::object::LargeObject;
-use crate::value::pack;
+use crate::value::pack::{self, PackedBody};
 use crate::value::root::Root;
 use crate::value::tree::{LargeArray, Repr, Value};
 use crate::value::view::View;
@@ -357,6 +358,14 @@ pub(super) fn put_items(root: &mut Root, to: WayTo<'_>, index: usize, new: Vec<V
     }
 }
 
+/// As [`put_items`], of packed elements.
+pub(super) fn put_packed(root: &mut Root, to: WayTo<'_>, index: usize, new: PackedBody<'_>) -> u64 {
+    match put_packed_items(root, to, index, new.bytes(), new.len()) {
+        true => 0,
+        false => put_array(root, to, index, LargeArray::of_packed(new.bytes())),
+    }
+}
+
 /// Inserts packed elements where a leaf has room for them; says whether one has.
 fn put_packed_items(
     root: &mut Root,
@@ -414,16 +423,52 @@ fn packed_items(items: &[Value]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-pub(super) fn take_items(root: &mut Root, to: WayTo<'_>, index: usize, count: usize) -> LargeArray {
+/// Steps for putting elements in or taking them out.
+pub(super) fn work_of<'v>(items: impl Iterator<Item = View<'v>>) -> u64 {
+    items.map(|item| weight::ELEMENT + item.work()).sum()
+}
+
+/// Elements that were taken out of an array. One alone is mostly a number or a short string, which takes no memory.
+pub(super) enum TakenItems {
+    One(Value),
+    Many(LargeArray),
+}
+
+impl TakenItems {
+    /// The size of all elements together, and the steps for taking them out.
+    pub fn size_and_work(&self) -> (u64, u64) {
+        match self {
+            TakenItems::One(item) => (item.view().size(), work_of([item.view()].into_iter())),
+            TakenItems::Many(items) => (items.iter().map(View::size).sum(), work_of(items.iter())),
+        }
+    }
+
+    /// Inserts them where they were.
+    pub fn put_back(self, root: &mut Root, to: WayTo<'_>, index: usize) {
+        match self {
+            TakenItems::One(item) => put_items(root, to, index, vec![item]),
+            TakenItems::Many(items) => put_array(root, to, index, items),
+        };
+    }
+}
+
+pub(super) fn take_items(root: &mut Root, to: WayTo<'_>, index: usize, count: usize) -> TakenItems {
     match walk_container(root, to) {
-        Container::Array(array) => array.remove(index, count),
+        Container::Array(array) => match array.remove_packed(index, count) {
+            Some(item) => TakenItems::One(item),
+            None => TakenItems::Many(array.remove(index, count)),
+        },
         Container::Object(_) => unreachable!("elements are taken from arrays"),
         Container::Packed(mut home, steps) => {
             let leaf = home.leaf();
             let from = leaf.locate_gap(steps, index);
-            let end = leaf.locate_gap(steps, index + count).start;
-            let old = LargeArray::of_packed(&leaf.node()[from.start..end]);
-            let (headers, start, count_change) = (&from.headers, from.start, -(count as isize));
+            let (node, start) = (leaf.node(), from.start);
+            let end = (0..count).fold(start, |at, _| at + pack::node_len(node, at));
+            let old = match count {
+                1 => TakenItems::One(Value::from_packed(&node[start..end])),
+                _ => TakenItems::Many(LargeArray::of_packed(&node[start..end])),
+            };
+            let (headers, count_change) = (&from.headers, -(count as isize));
             home.splice(&Splice { headers, start, end, bytes: &[], count_change });
             old
         }
