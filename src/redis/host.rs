@@ -44,7 +44,7 @@ pub struct ServerHost<'c> {
     args: &'c [&'c [u8]],
     /// The keys that are open.
     open: SmallVec<[OpenKey; 4]>,
-    /// The numbers of their names, where there are several.
+    /// The numbers of the first of their names, see [`ServerHost::index_names`].
     names: KeyIndex<'c>,
     now_us: Option<u64>,
     /// For commands that find documents; none for others.
@@ -107,6 +107,19 @@ struct OpenKey {
     document: Option<*mut Document>,
 }
 
+impl OpenKey {
+    /// The document, to be changed; `WRONGTYPE` if the key holds something else.
+    #[inline]
+    fn find_document(&mut self) -> Result<Option<*mut Document>> {
+        if self.document.is_none() {
+            // SAFETY: the key stays open as long as the host, and so is its value, unless the host
+            // replaces it.
+            self.document = unsafe { stored::at_key(self.handle) }.map_err(|()| wrong_type())?;
+        }
+        Ok(self.document)
+    }
+}
+
 impl Drop for OpenKey {
     fn drop(&mut self) {
         // SAFETY: the handle was opened by this host and is closed once; a null one is ignored. The document
@@ -153,7 +166,10 @@ impl<'c> ServerHost<'c> {
         // A key is mostly named by one argument alone, and a command has few.
         const FEW: usize = 4;
         let known = match self.open.iter().take(FEW).position(|open| open.arg == key.arg) {
-            None => self.number_of(key.name),
+            None => {
+                self.index_names();
+                self.number_of(key.name)
+            }
             known => known,
         };
         if let Some(nth) = known
@@ -161,12 +177,7 @@ impl<'c> ServerHost<'c> {
         {
             return &mut self.open[nth];
         }
-        let mode = raw::REDISMODULE_READ as c_int
-            | if write { raw::REDISMODULE_WRITE as c_int } else { 0 };
-        let string = self.argv[key.arg];
-        // SAFETY: the context and the argument are those of the running command.
-        let handle = unsafe { call!(RedisModule_OpenKey(self.ctx, string, mode)) };
-        let open = OpenKey { arg: key.arg, handle, writable: write, document: None };
+        let open = self.open_key(key, write);
         match known {
             // It was open for reading: nothing is borrowed through that any more.
             Some(nth) => {
@@ -174,20 +185,34 @@ impl<'c> ServerHost<'c> {
                 &mut self.open[nth]
             }
             None => {
-                // Most commands have one key.
-                if let [first] = &self.open[..] {
-                    self.names.push(self.args[first.arg]);
-                }
-                if !self.open.is_empty() {
-                    self.names.push(self.args[key.arg]);
-                }
                 self.open.push(open);
                 self.open.last_mut().expect("one was pushed")
             }
         }
     }
 
-    /// The number of an open key.
+    #[inline]
+    fn open_key(&self, key: Key<'_>, write: bool) -> OpenKey {
+        let mode = raw::REDISMODULE_READ as c_int
+            | if write { raw::REDISMODULE_WRITE as c_int } else { 0 };
+        let string = self.argv[key.arg];
+        // SAFETY: the context and the argument are those of the running command.
+        let handle = unsafe { call!(RedisModule_OpenKey(self.ctx, string, mode)) };
+        OpenKey { arg: key.arg, handle, writable: write, document: None }
+    }
+
+    /// Numbers the names of all keys that are open, where there are several. Only for [`ServerHost::number_of`]: most
+    /// commands open their keys once, all together, and ask for none of them again.
+    #[inline]
+    fn index_names(&mut self) {
+        if self.open.len() > 1 {
+            for open in &self.open[self.names.names().len()..] {
+                self.names.push(self.args[open.arg]);
+            }
+        }
+    }
+
+    /// The number of an open key. The names are indexed.
     #[inline]
     fn number_of(&self, name: &[u8]) -> Option<usize> {
         match &self.open[..] {
@@ -247,13 +272,14 @@ impl<'c> ServerHost<'c> {
     /// The document at a key, to be changed; `WRONGTYPE` if it holds something else.
     #[inline]
     fn writable_document(&mut self, key: Key<'_>) -> Result<Option<*mut Document>> {
-        let open = self.key(key, true);
-        if open.document.is_none() {
-            // SAFETY: the key stays open as long as the host, and so is its value, unless the host
-            // replaces it.
-            open.document = unsafe { stored::at_key(open.handle) }.map_err(|()| wrong_type())?;
-        }
-        Ok(open.document)
+        self.key(key, true).find_document()
+    }
+
+    /// As [`ServerHost::writable_document`], of a key that is not open yet.
+    #[inline]
+    fn open_document(&mut self, key: Key<'_>) -> Result<Option<*mut Document>> {
+        self.open.push(self.open_key(key, true));
+        self.open.last_mut().expect("one was pushed").find_document()
     }
 
     /// A key of a transaction with natives, open, and the document at it, as far as its role asks for one.
@@ -382,8 +408,13 @@ impl Host for ServerHost<'_> {
         reads_clock: &mut dyn FnMut(&[Option<&mut Document>]) -> bool,
     ) -> Result<(Documents<'_>, Option<u64>)> {
         let mut found = SmallVec::<[Option<*mut Document>; 4]>::with_capacity(keys.len());
+        // The names differ: where none is open yet, none is looked for among those.
+        let none_open = self.open.is_empty();
         for key in keys {
-            let document = self.writable_document(*key);
+            let document = match none_open {
+                true => self.open_document(*key),
+                false => self.writable_document(*key),
+            };
             found.push(document.map_err(|error| error.text("key", key.name))?);
         }
         assert!(are_different(&found), "the names of the keys differ");
@@ -666,6 +697,7 @@ impl Host for ServerHost<'_> {
     }
 
     fn with_locks(&mut self, run: &mut WithLocks<'_>) {
+        self.index_names();
         let open = |name: &[u8]| {
             let nth = self.number_of(name).filter(|nth| self.open[*nth].writable)?;
             // SAFETY: the key is open. One that holds something else has no document.
