@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::entries::{Entries, IndexMask};
 use super::gathered::Gathered;
 use super::hash_slot::hash_slot;
-use super::key::{Range, is_exempt};
+use super::key::Range;
 use super::older::Renumbering;
 use super::page::EntryPage;
-use super::ready::ReadyIndexes;
 use super::set::IndexSet;
 use super::source::IndexSource;
 use super::table::Table;
@@ -44,6 +43,28 @@ enum Phase {
     Building,
 }
 
+/// The trees that have all their entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadyIndexes {
+    pub indexes: IndexMask,
+    /// The names of all documents.
+    pub names: bool,
+}
+
+impl ReadyIndexes {
+    pub const ALL: ReadyIndexes = ReadyIndexes { indexes: IndexMask::ALL, names: true };
+    const NONE: ReadyIndexes = ReadyIndexes { indexes: IndexMask::NONE, names: false };
+
+    fn is_all_of(self, set: &IndexSet) -> bool {
+        self.names && (0..set.indexes.len()).all(|index| self.indexes.has(index as u8))
+    }
+
+    /// Flag: the tree of an index is ready, or that of all names where none is given.
+    pub fn has(self, index: Option<u8>) -> bool {
+        index.map_or(self.names, |index| self.indexes.has(index))
+    }
+}
+
 /// Records of more earlier declarations are not kept: all indexes are built anew.
 const GENERATIONS_MAX: usize = 4;
 
@@ -62,8 +83,6 @@ pub struct IndexTotals {
     /// The documents that have entries in all indexes.
     pub indexed: usize,
     pub entries: usize,
-    /// The documents that have the values of another one in an index with UNIQUE, for each such index.
-    pub duplicates: usize,
     pub bytes: usize,
 }
 
@@ -83,7 +102,6 @@ impl IndexTotals {
         self.documents += other.documents;
         self.indexed += other.indexed;
         self.entries += other.entries;
-        self.duplicates += other.duplicates;
         self.bytes += other.bytes;
     }
 }
@@ -103,14 +121,12 @@ impl IndexState {
         if set.evaluation() != before.evaluation() {
             numbers.retain(|index| before.indexes[index].expressions() == 0);
         }
-        // A tree that has not all its entries may have some that no record tells of.
-        let ready = self.ready.indexes;
-        numbers.retain(|index| ready.has(index as u8));
-        let kept = (0..before.indexes.len() as u8).filter_map(|index| numbers.get(index));
+        let (ready, count) = (self.ready.indexes, before.indexes.len() as u8);
+        let kept =
+            (0..count).filter(|index| ready.has(*index)).filter_map(|index| numbers.get(index));
         self.ready.indexes = kept.map(IndexMask::one).fold(IndexMask::NONE, IndexMask::with);
-        let (indexes, unique) = (set.indexes.len(), set.unique());
-        let renumber = |table: &mut Table| table.renumber(&numbers, indexes, unique);
-        discard(self.tables.values_mut().map(renumber).collect());
+        let indexes = set.indexes.len();
+        discard(self.tables.values_mut().map(|table| table.renumber(&numbers, indexes)).collect());
     }
 }
 
@@ -135,8 +151,7 @@ impl ModelIndexes {
         state.build += 1;
         let builds = state.set.is_some() && has_documents;
         state.phase = if builds { Phase::Building } else { Phase::Ready };
-        let keeps = builds && state.ready.names && state.generations() < GENERATIONS_MAX;
-        match before.filter(|_| keeps) {
+        match before.filter(|_| builds && state.generations() < GENERATIONS_MAX) {
             Some(before) => state.renumber(&before),
             None => {
                 state.ready = if builds { ReadyIndexes::NONE } else { ReadyIndexes::ALL };
@@ -170,20 +185,12 @@ impl ModelIndexes {
         for table in self.state().tables.values() {
             totals.add(IndexTotals {
                 documents: table.documents(),
-                indexed: table.indexed(),
+                indexed: table.followed(),
                 entries: table.entries(),
-                duplicates: table.trees.iter().map(|tree| tree.duplicates).sum(),
                 bytes: table.heap_bytes(),
             });
         }
         totals
-    }
-
-    /// The documents that have the values of another one in an index with UNIQUE, over all databases.
-    pub fn duplicates(&self, index: u8) -> usize {
-        let of =
-            |table: &Table| table.trees.get(usize::from(index)).map_or(0, |tree| tree.duplicates);
-        self.state().tables.values().map(of).sum()
     }
 
     /// Makes the entries of a key those of the document that is there now; none if there is none of this model.
@@ -204,7 +211,7 @@ impl ModelIndexes {
         let mut state = self.state();
         let state = &mut *state;
         let Some(set) = &state.set else { return };
-        let new = || Table::new(set.indexes.len(), set.unique());
+        let new = || Table::new(set.indexes.len());
         let table = state.tables.entry(db).or_insert_with(new);
         let known = known.filter(|known| known.fingerprint == set.fingerprint());
         // A document that was there before an index may be without a record.
@@ -226,48 +233,12 @@ impl ModelIndexes {
         Some(set.entries(IndexMask::ALL, document, None))
     }
 
-    /// Returns true if documents were gathered with entries in the declared indexes.
-    pub fn declares(&self, gathered: &Gathered) -> bool {
-        self.state().set.as_ref().is_some_and(|set| gathered.is_of(set.fingerprint()))
-    }
-
     /// Puts documents that were gathered in place of all that is known of a database.
     pub fn replace(&self, db: i32, gathered: Gathered) {
         let mut state = self.state();
         let Some(set) = &state.set else { return };
-        let table = Table::build(set.indexes.len(), set.unique(), gathered);
+        let table = Table::build(set.indexes.len(), gathered);
         state.tables.insert(db, table);
-    }
-
-    /// The entries of a document that a build has to gather; none for one that is known, or where nothing is built.
-    pub fn missing_entries(&self, db: i32, name: &[u8], document: View<'_>) -> Option<Entries> {
-        let state = self.state();
-        let is_known = |table: &Table| table.is_known(name);
-        if state.phase == Phase::Ready || state.tables.get(&db).is_some_and(is_known) {
-            return None;
-        }
-        let set = state.set.as_ref()?;
-        Some(set.entries(IndexMask::ALL, document, None))
-    }
-
-    /// Adds documents that a build has gathered, see [`Table::gather`].
-    pub fn gather(&self, db: i32, gathered: Gathered) {
-        let mut state = self.state();
-        let state = &mut *state;
-        let Some(set) = &state.set else { return };
-        let new = || Table::new(set.indexes.len(), set.unique());
-        state.tables.entry(db).or_insert_with(new).gather(gathered, state.ready);
-    }
-
-    /// Moves up to this many entries of gathered documents into the trees. Returns false when none was left.
-    pub fn merge(&self, most: usize) -> bool {
-        let mut state = self.state();
-        let state = &mut *state;
-        let Some(set) = &state.set else { return false };
-        let key_len = |index: u8, entry: &[u8]| {
-            set.indexes[usize::from(index)].key_len(entry).expect("entries begin with their keys")
-        };
-        state.tables.values_mut().any(|table| table.merge(most, key_len))
     }
 
     /// Forgets all documents, which are gathered again. Returns what is to be discarded.
@@ -288,7 +259,7 @@ impl ModelIndexes {
         (state.set.is_some() && state.phase == Phase::Building).then_some(state.build)
     }
 
-    /// Every document was followed since the build of this number began, or was gathered, and all entries are merged.
+    /// Every document was followed since the build of this number began.
     pub fn end_build(&self, build: u64) {
         let mut state = self.state();
         if state.build == build {
@@ -406,7 +377,7 @@ impl ModelIndexes {
         // The hash slots of the documents before that have the last key.
         let mut slots = HashSet::new();
         if let (Some(key), Some(before), true) = (&last, before, of.source.unique)
-            && !is_exempt(key)
+            && !of.is_exempt(key)
         {
             if clustered {
                 let earlier = tree.page(key, before, Direction::Ascending, usize::MAX);
@@ -426,7 +397,7 @@ impl ModelIndexes {
                 checked.stray += 1;
                 checked.strays.push(name.to_vec());
             }
-            if of.source.unique && !is_exempt(&key) {
+            if of.source.unique && !of.is_exempt(&key) {
                 if last.as_ref() != Some(&key) {
                     slots.clear();
                 }
@@ -457,9 +428,8 @@ impl ModelIndexes {
     #[cfg(test)]
     pub fn spoil<T>(&self, db: i32, spoil: impl FnOnce(&mut Table) -> T) -> T {
         let mut state = self.state();
-        let set = state.set.clone().expect("indexes are declared");
-        let new = || Table::new(set.indexes.len(), set.unique());
-        spoil(state.tables.entry(db).or_insert_with(new))
+        let indexes = state.set.as_ref().map_or(0, |set| set.indexes.len());
+        spoil(state.tables.entry(db).or_insert_with(|| Table::new(indexes)))
     }
 
     /// `INDEXING` unless every document has its entries.
@@ -485,7 +455,7 @@ const FREED_AT_ONCE_MAX: usize = 10_000;
 /// Frees tables. Large or many ones would hold the server for a second or more: `FLUSHALL ASYNC` must not. Returns true if a
 /// thread frees them.
 pub fn discard(tables: Vec<Table>) -> bool {
-    let weight = |table: &Table| 1 + table.weight();
+    let weight = |table: &Table| 1 + table.documents().max(table.entries());
     if tables.iter().map(weight).sum::<usize>() <= FREED_AT_ONCE_MAX {
         return false;
     }
@@ -517,7 +487,7 @@ mod tests {
 
     fn tables(count: usize, documents: usize) -> Vec<Table> {
         let of_one = |_| {
-            let mut table = Table::new(0, IndexMask::NONE);
+            let mut table = Table::new(0);
             (0..documents).for_each(|nth| table.set(&nth.to_be_bytes(), &Entries::default()));
             table
         };
