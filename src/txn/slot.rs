@@ -140,6 +140,16 @@ impl<'h> Slot<'h> {
         }
     }
 
+    /// Returns true if the document that was found, or the one that stands now, has a model.
+    #[inline]
+    pub fn is_of_model(&self) -> bool {
+        let made = match &self.state {
+            SlotState::Made(made) => made.document.model.is_some(),
+            SlotState::Missing | SlotState::Found => false,
+        };
+        made || self.found.as_ref().is_some_and(|found| found.head.model.is_some())
+    }
+
     /// Begins the validation of the document that was found.
     pub fn begin_validation(&mut self, fills_defaults: bool) -> Result<()> {
         if let Some(FoundDocument { head, editor, validation }) = &mut self.found

@@ -43,8 +43,20 @@ type Changed = SmallVec<[(usize, Box<Entries>); 1]>;
 
 /// `UNIQUE` if two documents would have the same values, `LIMIT` if one has too many for an index. Slots are given the
 /// entries of their documents. The command pays for all entries that come and go.
+#[inline]
 pub fn check(context: &TransactionContext<'_, '_>, slots: &mut [Slot<'_>]) -> Result<()> {
-    let Some(scope) = context.unique_among else { return Ok(()) };
+    match context.unique_among {
+        // Documents of the built-in model are in no index.
+        Some(scope) if slots.iter().any(Slot::is_of_model) => check_among(context, scope, slots),
+        _ => Ok(()),
+    }
+}
+
+fn check_among(
+    context: &TransactionContext<'_, '_>,
+    scope: IndexScope,
+    slots: &mut [Slot<'_>],
+) -> Result<()> {
     let (mut changed, mut claims) = (Changed::new(), Vec::new());
     for (number, slot) in slots.iter().enumerate() {
         if let Some(model) = slot.left_model(context.clock.read()) {
