@@ -73,6 +73,7 @@ fn host() -> MemoryHost {
         host.call(&["MODEL.SET", &format!("doc:{nth}"), "any", PLAYER]).unwrap();
         host.call(&["MODEL.SET", &format!("player:{nth}"), "player", PLAYER]).unwrap();
     }
+    host.call(&["MODEL.SET", "list", "any", r#"{"items":[1,2,3]}"#]).unwrap();
     host
 }
 
@@ -125,6 +126,9 @@ fn commands_allocate_exactly_so_often() {
                 "1",
             ],
         ),
+        // The array behind APPEND.
+        (1, &["MODEL.FIELDOP", "list", "APPEND", "$.items", "[4]", "POP", "$.items", "0"]),
+        (0, &["MODEL.FIELDOP", "list", "SET", "$.items[-1]", "4", "GET", "$.items[0]"]),
         (0, &["MODEL.GET", "doc:1", "$.score"]),
         (0, &["MODEL.GET", "doc:1", "$.name"]),
         (0, &["MODEL.GET", "doc:1"]),

@@ -195,7 +195,7 @@ impl<'s, 'a> Site<'s, 'a> {
     #[inline]
     pub fn value(&self) -> Option<View<'_>> {
         match &self.spot {
-            SiteTarget::Present(place) => Some(self.editor.at(place)),
+            SiteTarget::Present(place) => Some(self.editor.at_end_of(self.way.as_ref(), place)),
             _ => None,
         }
     }
@@ -369,6 +369,8 @@ impl<'s, 'a> Site<'s, 'a> {
     /// Moves the value at `from` here. Both places mean the document before the move; `from` is neither this
     /// place nor around it.
     pub fn put_from(&mut self, from: &[u32]) -> Result<()> {
+        self.number = None;
+        self.way = None;
         if let SiteTarget::Present(place) = &self.spot
             && from.starts_with(place)
         {

@@ -6,7 +6,7 @@ use super::pack::{
     ARRAY, HEADER_BYTES, LEAF_BYTES_MAX, OBJECT, PackedBody, PackedName, name_at, name_len,
     node_len, set_header, u16_at, view,
 };
-use super::view::View;
+use super::view::{ArrayView, ObjectView, View};
 
 /// A packed container that owns its buffer.
 #[derive(Clone)]
@@ -60,6 +60,12 @@ impl PackedWay {
     #[inline]
     pub(super) fn name_in_root(&self) -> Option<usize> {
         self.name_at.filter(|_| self.headers.len() == 1).map(usize::from)
+    }
+
+    /// Where the value that was reached begins; none at the root, which is no node inside a leaf.
+    #[inline]
+    pub(super) fn value_at(&self) -> Option<usize> {
+        (!self.headers.is_empty()).then_some(self.start)
     }
 
     /// The node that was reached; none at the root, which is no node inside a leaf.
@@ -247,13 +253,21 @@ impl<'a> LeafRef<'a> {
         HEADER_BYTES + u16_at(self.0, 1)
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn view(self) -> View<'a> {
-        view(self.0, 0)
+        let body = self.body();
+        // A leaf is a container: nothing else need be told apart.
+        match self.0[0] {
+            OBJECT => View::Object(ObjectView::Packed(body)),
+            tag => {
+                debug_assert_eq!(tag, ARRAY, "a leaf is a container");
+                View::Array(ArrayView::Packed(body))
+            }
+        }
     }
 
     /// The inside of the container.
-    #[inline]
+    #[inline(always)]
     pub fn body(self) -> PackedBody<'a> {
         PackedBody::at(self.0, 0)
     }

@@ -134,6 +134,16 @@ impl Root {
         self.own.is_none().then(|| LeafRef::new(&self.tail))
     }
 
+    /// The leaf that the root is, in the tail or not.
+    #[inline]
+    pub(super) fn packed(&self) -> Option<LeafRef<'_>> {
+        match &self.own {
+            None => Some(LeafRef::new(&self.tail)),
+            Some(Value(Repr::Leaf(leaf))) => Some(leaf.get()),
+            Some(_) => None,
+        }
+    }
+
     /// Changes the leaf in the tail.
     pub(super) fn splice(&mut self, splice: &Splice<'_>) {
         debug_assert!(self.own.is_none(), "the tail holds the value");

@@ -332,6 +332,19 @@ impl<'a> Editor<'a> {
         }
     }
 
+    /// As [`Editor::at`]. `way` leads to the place, and nothing has changed since it was gone; none where it is not known.
+    #[inline]
+    pub fn at_end_of(&self, way: Option<&PackedWay>, place: &[u32]) -> View<'_> {
+        let on_way = |way: &PackedWay| Some(self.root.packed()?.view_from(way.value_at()?));
+        match way.and_then(on_way) {
+            Some(view) => {
+                debug_assert!(self.at(place).identical(view), "the way leads to the place");
+                view
+            }
+            None => self.at(place),
+        }
+    }
+
     fn at_near(&self, kept: &KeptWay, place: &[u32]) -> View<'_> {
         let known = kept.known_way(self.root, place).and_then(|known| known.view(place));
         known.or_else(|| self.root.view().at(place)).expect("the place exists")
