@@ -258,6 +258,10 @@ impl command::Host for MemoryHost {
     fn actions(&self) -> &Actions {
         &self.actions
     }
+
+    fn defines_actions(&mut self) -> bool {
+        !self.replaying
+    }
 }
 
 impl Host for MemoryHost {

@@ -2,6 +2,7 @@
 //! corrupt payloads. That a call does what the same transaction does is shown in tests/transactions.
 
 use redis_model::codec::definition;
+use redis_model::command::{KeyEffect, Sent};
 use redis_model::error::{Detail, Error, ErrorCode};
 use redis_model::model::Actions;
 use redis_model::testing::MemoryHost;
@@ -294,4 +295,46 @@ fn a_definition_that_does_not_compile_here_is_kept_and_not_called() {
     host.replaying = false;
     assert_eq!(host.actions.entries(), [broken]);
     assert_eq!(call(&mut host, "1 a"), "NOACTION");
+}
+
+/// The kinds of what replicas are sent, one for each key.
+fn sent(host: &mut MemoryHost, words: &str) -> Vec<&'static str> {
+    let words: Vec<&str> = ["MODEL.CALL", "x"].into_iter().chain(words.split(' ')).collect();
+    let outcome = host.call(&words).unwrap();
+    let kind = |effect: &KeyEffect| match effect.sent {
+        Sent::Command => "call",
+        Sent::Effect(..) => "effect",
+        Sent::Unlink => "unlink",
+    };
+    outcome.effects.iter().map(kind).collect()
+}
+
+#[test]
+fn replicas_are_sent_a_call_where_it_has_the_same_effect_anywhere() {
+    let args = r#"ARGS {"n":1,"o":{"n":2}}"#;
+    for (definition, expected) in [
+        ("1 d ON d IF self.n>=args.n INCR $.n 1", "call"),
+        ("1 d ON d INCR $.n =args.n", "call"),
+        ("1 d ON d INCR $.n =-args.o.n", "call"),
+        ("1 d ON d SET $.stats =args.o APPEND $.l =[args.n]", "effect"),
+        ("1 d ON d SET $.stats =args.o", "call"),
+        ("1 d ON d INCR $.n =args.n+1", "effect"),
+        ("1 d ON d INCR $.n =self.n", "effect"),
+        ("1 d ON d INCR $.n =args['n']", "call"),
+        ("1 d ON d WHEN args.n>0 INCR $.n 1", "effect"),
+        ("1 d ON d EX 60 INCR $.n 1", "effect"),
+        ("1 d ON d NOW $.at ISO", "effect"),
+        ("1 d ON d DELETE", "unlink"),
+        ("1 d ON d INCR $..n 1", "effect"),
+    ] {
+        let mut host = host();
+        define(&mut host, definition).expect(definition);
+        assert_eq!(sent(&mut host, &format!("1 a {args}")), [expected], "{definition}");
+    }
+    let mut host = host();
+    define(&mut host, "2 a b ON a INCR $.n =-args.n ON b INCR $.n =args.n").unwrap();
+    assert_eq!(sent(&mut host, &format!("2 a b {args}")), ["call"; 2]);
+    // The slot may be moved to a master with another action.
+    host.clustered = true;
+    assert_eq!(sent(&mut host, &format!("2 a b {args}")), ["effect"; 2]);
 }

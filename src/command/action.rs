@@ -130,6 +130,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let settings = host.settings();
     let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
     let NewAction { name, source, if_version } = parse(args)?;
+    check_may_define(host)?;
     let actions = host.actions();
     let with_action = |error: Error| error.text("action", name.as_bytes());
     let next = actions.next(name, source, settings.actions.count);
@@ -146,6 +147,14 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut outcome = Outcome::from(Reply::Int(entry.version.into()));
     outcome.definition = Some(definition::encode_action(&entry));
     Ok(outcome)
+}
+
+/// Refuses definitions of clients on a replica: it is sent calls, and has to know the same actions as its master.
+pub fn check_may_define(host: &mut dyn Host) -> Result<()> {
+    match host.defines_actions() {
+        true => Ok(()),
+        false => Err(Error::syntax("a replica has the actions of its master: define them there")),
+    }
 }
 
 fn parse<'a>(args: &'a [&'a [u8]]) -> Result<NewAction<'a>> {

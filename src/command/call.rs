@@ -5,7 +5,7 @@
 
 use super::action::CallBlocks;
 use super::args::{ARGS, Args};
-use super::host::{Host, Outcome};
+use super::host::{Host, Outcome, Settings};
 use super::txn::{CallKeys, Recorded, TOKEN, key_roles};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
@@ -60,7 +60,7 @@ static CALL: CommandSpec = CommandSpec {
         ErrorCode::TryAgain,
         ErrorCode::Limit,
     ],
-    replicated: "the changes, key by key, in one unit with the token; never the call, so that replicas need not know the action; natives as the server's own commands, in the same unit; nothing if nothing changed",
+    replicated: "the changes, key by key, in one unit with the token; outside of a cluster the call itself if it has the same effect anywhere, as for MODEL.TXN; natives as the server's own commands, in the same unit; nothing if nothing changed",
     examples: &[
         CommandExample(&[
             Line::new(
@@ -110,7 +110,8 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
 }
 
 fn call(host: &mut dyn Host, args: &[&[u8]], mut cursor: Args<'_>, name: &[u8]) -> Result<Outcome> {
-    let settings = host.settings();
+    let replaying = host.replaying();
+    let settings = if replaying { Settings::NONE } else { host.settings() };
     let keys = CallKeys::parse(&mut cursor)?;
     cursor.finish()?;
     // A call that was committed is answered whatever the action is now.
@@ -125,7 +126,7 @@ fn call(host: &mut dyn Host, args: &[&[u8]], mut cursor: Args<'_>, name: &[u8]) 
         return Err(wrong_count(&action.roles, keys.of_listed.len()));
     }
     action.charge(&allowance)?;
-    let given = action.arguments(keys.args, &settings, &allowance)?;
+    let given = action.arguments(keys.args, &settings, &allowance, replaying)?;
     let view = given.as_ref().map(|given| given.value.view());
     let binding = view.map(|args| Binding::Args { args, allowance: &allowance });
     let bound = action.bind(&settings, binding)?;
@@ -148,7 +149,7 @@ fn call(host: &mut dyn Host, args: &[&[u8]], mut cursor: Args<'_>, name: &[u8]) 
             docs: Some(DocNames::Roles(action.roles(&keys.of_listed))),
             settings: &settings,
             allowance: &allowance,
-            replaying: false,
+            replaying,
             reply: ReplyForm::Blocks,
             token,
             natives: natives.as_deref(),

@@ -53,7 +53,7 @@ static FIELDOP: CommandSpec = CommandSpec {
         ErrorCode::Unique,
         ErrorCode::Limit,
     ],
-    replicated: "the changes, with the revision and the absolute expiry; the command itself if it has the same effect anywhere: assertions are not checked again, and it has no guard, no clock and no option that needs one; nothing if nothing changed",
+    replicated: "the changes, with the revision and the absolute expiry; the command itself if it has the same effect anywhere: assertions are not checked again, and it has no guard, no clock, no expression in an operand but a value of `ARGS` or its negative, and no option that needs one; nothing if nothing changed",
     examples: &[
         CommandExample(&[
             Line::new(r#"MODEL.SET sku:1 any '{"stock":10,"reserved":0}'"#, "(revision)"),

@@ -9,4 +9,7 @@ pub use self::CommandHost as Host;
 pub trait CommandHost: crate::host::Host {
     /// The actions of this server.
     fn actions(&self) -> &Actions;
+
+    /// Flag: a client may define actions here. A replica has those of its master, which sends it calls.
+    fn defines_actions(&mut self) -> bool;
 }

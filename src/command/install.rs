@@ -1,6 +1,7 @@
 //! `MODEL.INSTALL`: installs a definition of another server. Written by the module for replicas and the AOF, not for
 //! clients.
 
+use super::action::check_may_define;
 use super::args::{Args, model_limits};
 use super::host::{Host, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
@@ -33,8 +34,13 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let bytes = args.next("a definition")?;
     args.finish()?;
     let settings = host.settings();
-    let (replaying, models) = (host.replaying(), model_limits(&settings));
-    let installed = match definition::decode_any(bytes)? {
+    let replaying = host.replaying();
+    let decoded = definition::decode_any(bytes)?;
+    if matches!(decoded, AnyEntry::Action(_)) && !replaying {
+        check_may_define(host)?;
+    }
+    let models = model_limits(&settings);
+    let installed = match decoded {
         AnyEntry::Model(entry) => install(host.models(), &entry, replaying, &models, &settings),
         AnyEntry::Action(entry) => install(host.actions(), &entry, replaying, &settings, &settings),
     };

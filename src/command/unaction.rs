@@ -1,5 +1,6 @@
 //! `MODEL.UNACTION`: ends an action's definition.
 
+use super::action::check_may_define;
 use super::args::Args;
 use super::host::{Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
@@ -19,7 +20,7 @@ static UNACTION: CommandSpec = CommandSpec {
     tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
     args: &[ArgSpec::new("action", ArgKind::String)],
     reply: "OK",
-    errors: &[ErrorCode::NoAction, ErrorCode::Limit],
+    errors: &[ErrorCode::Err, ErrorCode::NoAction, ErrorCode::Limit],
     replicated: "the end of the definition, with its version",
     examples: &[CommandExample(&[
         Line::new("MODEL.ACTION read 1 what ON what GET $.a", "(integer) 1"),
@@ -35,6 +36,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let name = args.next("an action")?;
     args.finish()?;
+    check_may_define(host)?;
     let end = host.actions().end(name).map_err(|error: Error| error.text("action", name))?;
     host.actions().install(&end).expect("an end is not compiled");
     let mut outcome = Outcome::from(Reply::Ok);

@@ -231,6 +231,19 @@ impl Code {
         &self.names[number as usize]
     }
 
+    /// Returns true for `args`, a member inside it, and the negative of one.
+    pub fn is_value_of_args(&self, id: NodeId) -> bool {
+        match self.node(id) {
+            ExprNode::Root(root) => root == Global::Args,
+            ExprNode::Path { base, steps } => {
+                let is_name = |step: &AccessStep| matches!(step, AccessStep::Name(_));
+                self.is_value_of_args(base) && self.steps(steps).iter().all(is_name)
+            }
+            ExprNode::Negate(value) => self.is_value_of_args(value),
+            _ => false,
+        }
+    }
+
     pub fn shrink(&mut self) {
         self.nodes.shrink_to_fit();
         self.links.shrink_to_fit();

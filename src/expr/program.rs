@@ -124,6 +124,11 @@ impl Program {
         self.self_members.as_ref().is_some_and(Vec::is_empty) && !self.reads_clock
     }
 
+    /// Flag: it is a value of `args`, or the negative of one: the same wherever the command is repeated.
+    pub fn is_value_of_args(&self) -> bool {
+        self.code.is_value_of_args(self.root)
+    }
+
     /// Tests the condition; `EXPR` when it fails or gives no bool.
     pub fn test(&self, scope: &Scope<'_>, limits: &ExprLimits) -> Result<bool> {
         self.run(scope, limits, |evaluation| evaluation.boolean(self.root))

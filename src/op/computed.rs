@@ -1,7 +1,8 @@
 //! Computed operands: `=expr` in place of JSON, a number, a string or a duration.
 //!
 //! The expression is compiled when the statement is parsed, and evaluated once, at the statement's place in the
-//! sequence, before its operator looks at anything. A replica is sent the effect, never the expression.
+//! sequence, before its operator looks at anything. A replica is sent the effect, or the command where every expression is a
+//! value of `ARGS` or its negative.
 
 use smallvec::SmallVec;
 

@@ -111,6 +111,12 @@ impl<'a> Arg<'a> {
         matches!(self, Arg::Computed(_))
     }
 
+    /// Flag: its value is the same wherever the command is repeated. An expression that reads the document, or only
+    /// calculates, is not repeated elsewhere: another release may calculate differently.
+    pub fn is_known(&self) -> bool {
+        !matches!(self, Arg::Computed(program) if !program.is_value_of_args())
+    }
+
     /// Flag: it has to be bound to the `args` of a call.
     pub fn is_bound(&self) -> bool {
         matches!(self, Arg::Bound(_))

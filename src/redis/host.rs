@@ -334,6 +334,12 @@ impl command::Host for ServerHost<'_> {
     fn actions(&self) -> &Actions {
         &models::ACTIONS
     }
+
+    fn defines_actions(&mut self) -> bool {
+        // SAFETY: the context is that of the running command.
+        let flags = unsafe { call!(RedisModule_GetContextFlags(self.ctx)) };
+        flags & raw::REDISMODULE_CTX_FLAGS_MASTER as c_int != 0
+    }
 }
 
 impl Host for ServerHost<'_> {

@@ -32,13 +32,23 @@ type Journals = SmallVec<[Box<Journal>; 4]>;
 pub fn execute(host: &mut dyn Host, request: &Request<'_, '_>) -> Result<Outcome> {
     let counted = request.replaying || host.revisions().is_told();
     let repeats = counted && request.repeats_exactly();
+    // In a cluster the commands on the keys of a slot that is moved go to a master that may know another action of that
+    // name. Replicas and the AOF are sent definitions and calls in their order.
+    let sent_as_effects = repeats && request.is_call() && host.index_scope().clustered;
     let unique_among = match !request.replaying && host.models().has_indexes() {
         true => Some(host.index_scope()),
         false => None,
     };
     let next_revision = host.revisions().next();
     let records_changes = host.models().has_changes() && changes::prepare(host, request)?;
-    let execution = Execution { request, repeats, next_revision, unique_among, records_changes };
+    let execution = Execution {
+        request,
+        repeats,
+        sent_as_effects,
+        next_revision,
+        unique_among,
+        records_changes,
+    };
     if let Some(roles) = request.natives {
         return execution.with_natives(host, roles);
     }
@@ -52,8 +62,10 @@ pub fn execute(host: &mut dyn Host, request: &Request<'_, '_>) -> Result<Outcome
 struct Execution<'t, 'a> {
     request: &'t Request<'t, 'a>,
     /// The command says itself what it changes, and replicas count to the same revisions: they are sent the
-    /// command and not its effects, unless it is a call, or the model of a document adds something to it.
+    /// command and not its effects, unless the model of a document adds something to it.
     repeats: bool,
+    /// Flag: replicas are sent effects in any case.
+    sent_as_effects: bool,
     /// Without regard to the clock.
     next_revision: u64,
     unique_among: Option<IndexScope>,
@@ -232,7 +244,7 @@ impl<'t, 'a> Execution<'t, 'a> {
 
     #[inline(always)]
     fn mode(&self, repeats: bool, now_us: Option<u64>, moment: Moment) -> ExecutionMode<'t, 'a> {
-        let verbatim = repeats && !self.request.is_call();
+        let verbatim = repeats && !self.sent_as_effects;
         let next_revision = match now_us {
             Some(now_us) if !repeats => self.next_revision.max(now_us),
             _ => self.next_revision,

@@ -175,7 +175,7 @@ impl<'a> Request<'_, 'a> {
             && self.statements.iter().all(Statement::repeats_exactly)
     }
 
-    /// Returns true for the call of an action. Replicas are never sent it: they may know another action of that name.
+    /// Returns true for the call of an action.
     pub fn is_call(&self) -> bool {
         self.roles().is_some()
     }

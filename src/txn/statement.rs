@@ -68,7 +68,7 @@ impl<'a> Statement<'a> {
             Statement::Operate { spec, args, before, .. } => {
                 before.when.is_none()
                     && spec.repeats != Repeats::Differently
-                    && args.iter().all(|arg| one_place(arg) && !arg.is_computed())
+                    && args.iter().all(|arg| one_place(arg) && arg.is_known())
             }
         }
     }

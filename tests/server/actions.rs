@@ -238,8 +238,41 @@ fn actions_survive_in_the_rdb_and_in_both_kinds_of_aof() {
     }
 }
 
+/// A call may stand in an AOF as it was made.
 #[test]
-fn replicas_have_the_actions_and_are_sent_the_effects_of_calls() {
+fn calls_in_an_aof_are_repeated_under_the_definition_of_their_time() {
+    for preamble in ["aof-use-rdb-preamble yes", "aof-use-rdb-preamble no"] {
+        let config = ["appendonly yes", "appendfsync always", preamble];
+        on_every_server_with(&config, |server| {
+            let conn = &mut server.conn();
+            fill(conn);
+            let mut balance = 100;
+            for (nth, by) in ["1", "=args.n", "100", "=-args.n"].iter().enumerate() {
+                let add = ["MODEL.ACTION", "add", "1", "a", "ON", "a", "IF", "args.n < 9"];
+                conn.must(&[&add[..], &["INCR", "$.balance", by]].concat());
+                let written = conn.must(&["MODEL.CALL", "add", "1", "{t}a", "ARGS", r#"{"n":7}"#]);
+                balance += [1, 7, 100, -7][nth];
+                assert_eq!(written.array()[0].array()[0].text(), balance.to_string());
+                if nth == 1 {
+                    server.must(&["BGREWRITEAOF"]);
+                    server.wait_until("the AOF is rewritten", || server.has_rewritten_aof());
+                }
+            }
+            conn.must(&["MODEL.UNACTION", "add"]);
+            let digest = server.debug_digest();
+            server.kill9();
+            server.restart();
+            assert_eq!(
+                server.must(&["MODEL.GET", "{t}a", "$.balance"]).text(),
+                balance.to_string()
+            );
+            assert_eq!(server.debug_digest(), digest);
+        });
+    }
+}
+
+#[test]
+fn replicas_have_the_actions_and_hold_the_same_documents_after_calls() {
     for load in ["disabled", "swapdb"] {
         on_every_flavor(|flavor| {
             let load = format!("repl-diskless-load {load}");
@@ -266,6 +299,9 @@ fn replicas_have_the_actions_and_are_sent_the_effects_of_calls() {
             assert_eq!(actions(&mut replica.conn()), actions(conn));
             assert_eq!(replica.debug_digest(), master.debug_digest());
             assert_eq!(replica.must(&["MODEL.GET", "{t}b", "$.balance"]).text(), "30");
+            let calls = replica.must(&["INFO", "commandstats"]);
+            let is_sent = |name: &str| calls.text().contains(&format!("cmdstat_{name}:calls="));
+            assert!(is_sent("MODEL.CALL") && !is_sent("MODEL.APPLYALL"), "{}", calls.text());
             assert_eq!(call(&mut replica.conn(), &transfer(1)).error_word(), "READONLY");
             replica.must(&["REPLICAOF", "NO", "ONE"]);
             check_transfer(&mut replica.conn(), 1, [75, 31]);
@@ -273,9 +309,9 @@ fn replicas_have_the_actions_and_are_sent_the_effects_of_calls() {
     }
 }
 
-/// The stream of effects does not depend on the action that a replica knows.
+/// Replicas are sent calls.
 #[test]
-fn a_replica_with_another_definition_holds_the_same_documents() {
+fn a_replica_has_the_actions_of_its_master_alone() {
     on_every_flavor(|flavor| {
         let (master, replica) =
             (Server::start(flavor, &[]), Server::start(flavor, &["replica-read-only no"]));
@@ -284,7 +320,12 @@ fn a_replica_with_another_definition_holds_the_same_documents() {
         conn.must(&["MODEL.ACTION", "add", "1", "a", "ON", "a", "INCR", "$.balance", "1"]);
         replica.replica_of(&master);
         replica.wait_for_sync(&master);
-        replica.must(&["MODEL.ACTION", "add", "1", "a", "ON", "a", "INCR", "$.balance", "1000"]);
+        let other = ["MODEL.ACTION", "add", "1", "a", "ON", "a", "INCR", "$.balance", "1000"];
+        let own = &mut replica.conn();
+        for words in [&other[..], &["MODEL.UNACTION", "add"]] {
+            assert_eq!(own.call(words).error_word(), "ERR");
+        }
+        assert_eq!(actions(own), actions(conn));
         for _ in 0..3 {
             conn.must(&["MODEL.CALL", "add", "1", "{t}a"]);
         }
