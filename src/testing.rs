@@ -6,9 +6,13 @@ pub mod coverage;
 mod natives;
 
 #[cfg(test)]
+mod checked_pages;
+#[cfg(test)]
 mod clustered_unique;
 #[cfg(test)]
 mod computed_entries;
+#[cfg(test)]
+mod exchanged_values;
 #[cfg(test)]
 mod redefined_indexes;
 #[cfg(test)]

@@ -211,7 +211,8 @@ fn check_names(
         }
     }
     if page.len() == STEP_ENTRIES {
-        return position.next(digest, &page);
+        let seen = page.last().expect("a full page has entries").to_vec();
+        return Step::Next(Position { phase: position.phase, digest, seen });
     }
     counts.stray += indexes.unmatched(database);
     Step::Next(Position { phase: 2, digest, seen: Vec::new() })
@@ -228,16 +229,23 @@ fn check_entries(
     let page = position.page(indexes, database, Some(index), Range::values());
     let clustered = host.index_scope().clustered;
     let found = indexes.check((database, clustered), index, position.before(), &page);
-    counts.checked += page.len();
+    counts.checked += found.compared;
     counts.stray += found.stray;
     counts.duplicates += found.duplicates.len();
     let of = set.indexes.get(usize::from(index)).map(|index| &*index.source.name);
     found.strays.iter().for_each(|key| counts.show(STRAY, key, of));
     found.duplicates.iter().for_each(|key| counts.show(DUPLICATE, key, of));
     let mut digest = position.digest;
-    page.iter().for_each(|entry| digest.add(Some(index), entry));
-    match page.len() {
-        STEP_ENTRIES => position.next(digest, &page),
+    let mut last = None;
+    for entry in page.iter().take(found.compared) {
+        digest.add(Some(index), entry);
+        last = Some(entry);
+    }
+    match last {
+        // Others follow, or were not compared.
+        Some(last) if page.len() == STEP_ENTRIES || found.compared < page.len() => {
+            Step::Next(Position { phase: position.phase, digest, seen: last.to_vec() })
+        }
         _ if usize::from(index) + 1 < set.indexes.len() => {
             Step::Next(Position { phase: position.phase + 1, digest, seen: Vec::new() })
         }
@@ -263,12 +271,6 @@ impl Position {
             range.low = range.low.max([seen, &[0]].concat());
         }
         indexes.page(database, index, &range, Direction::Ascending, STEP_ENTRIES)
-    }
-
-    /// The position behind a page that is full.
-    fn next(&self, digest: EntryDigest, page: &EntryPage) -> Step {
-        let seen = page.last().expect("a full page has entries").to_vec();
-        Step::Next(Position { phase: self.phase, digest, seen })
     }
 
     fn encode(&self) -> String {

@@ -87,7 +87,10 @@ impl Entries {
         self.iter().count()
     }
 
+    /// Goes through the entries, so it is for few.
     pub fn has(&self, index: u8, key: &[u8]) -> bool {
+        #[cfg(test)]
+        PASSED.with(|passed| passed.set(passed.get() + self.count()));
         self.iter().any(|entry| entry == (index, key))
     }
 
@@ -103,6 +106,12 @@ impl Entries {
         keys.into_iter().for_each(|(index, key)| entries.push(*index, key));
         entries
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The entries that were gone through for one of them, to count them in tests.
+    pub static PASSED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// The indexes and keys of encoded entries.

@@ -33,6 +33,8 @@ pub mod tree;
 
 pub use cursor::{Cursor, KeysCursor, QueryCursor};
 pub use digest::EntryDigest;
+#[cfg(test)]
+pub use entries::PASSED;
 pub use entries::{Entries, IndexMask};
 pub use gathered::Gathered;
 pub use handle::{Checked, IndexTotals, ModelIndexes, Progress, ReadyIndexes, discard};

@@ -1,8 +1,9 @@
 //! The documents of one model in one database: what entries each has, and the ordered sets of all entries.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
-use super::entries::{Entries, IndexMask};
+use super::entries::{Entries, EntriesIter, IndexMask};
 use super::gathered::Gathered;
 use super::key::NAME_TAG;
 use super::older::{OlderRecords, Renumbering};
@@ -252,10 +253,22 @@ impl Table {
         gone
     }
 
-    /// Returns true if a document has this entry, by its record.
-    pub fn has_entry(&self, index: u8, key: &[u8], name: &[u8]) -> bool {
-        let record = self.record(name);
-        record.is_some_and(|record| entries_of(&record).any(|entry| entry == (index, key)))
+    /// Returns true if a document has this entry, by its record. `passed` are the bytes of the record's entries that are before
+    /// it: none at first, and then as many as were passed for an entry before it.
+    pub fn has_entry(&self, index: u8, key: &[u8], name: &[u8], passed: &mut usize) -> bool {
+        let Some(record) = self.record(name) else { return false };
+        let all = entries_of(&record).rest();
+        let mut entries = EntriesIter::new(&all[*passed..]);
+        loop {
+            let rest = entries.rest();
+            match entries.next().map(|entry| entry.cmp(&(index, key))) {
+                Some(Ordering::Less) => {}
+                found => {
+                    *passed = all.len() - rest.len();
+                    return found == Some(Ordering::Equal);
+                }
+            }
+        }
     }
 }
 
@@ -326,7 +339,8 @@ mod tests {
         assert_eq!(table.unmatched(), 0);
         for (name, entries) in naive {
             assert!(table.agrees(name, entries));
-            assert!(entries.iter().all(|(index, key)| table.has_entry(index, key, name)));
+            let mut passed = 0;
+            assert!(entries.iter().all(|(i, key)| table.has_entry(i, key, name, &mut passed)));
         }
     }
 

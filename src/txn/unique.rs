@@ -4,7 +4,8 @@
 //! leaves the values of an index as they are is not validated against it; so duplicates that came from elsewhere stay
 //! writable. Documents that are written or validated whole are.
 
-use std::collections::HashMap;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
 
 use smallvec::SmallVec;
 
@@ -91,6 +92,56 @@ fn check_among(
     Ok(())
 }
 
+/// The indexes and keys of the entries of a document.
+type EntrySet<'e> = HashSet<(u8, &'e [u8])>;
+
+/// The documents of the transaction as it leaves them, to be found by their keys.
+struct LeftDocuments<'s, 'h> {
+    slots: &'s [Slot<'h>],
+    /// In the order of slots.
+    changed: &'s Changed,
+    /// The numbers of many slots, once one is looked for.
+    numbers: OnceCell<HashMap<&'s [u8], usize>>,
+    /// The many entries of changed documents, once one of them is looked for.
+    entries: RefCell<HashMap<usize, EntrySet<'s>>>,
+}
+
+impl<'s, 'h> LeftDocuments<'s, 'h> {
+    /// So many are gone through one by one.
+    const FEW_SLOTS: usize = 8;
+    /// The bytes of so many entries.
+    const FEW_BYTES: usize = 256;
+
+    fn new(slots: &'s [Slot<'h>], changed: &'s Changed) -> LeftDocuments<'s, 'h> {
+        LeftDocuments { slots, changed, numbers: OnceCell::new(), entries: RefCell::default() }
+    }
+
+    fn number(&self, key: &[u8]) -> Option<usize> {
+        if self.slots.len() <= Self::FEW_SLOTS {
+            return self.slots.iter().position(|slot| *slot.key == *key);
+        }
+        let numbered =
+            || self.slots.iter().enumerate().map(|(nth, slot)| (slot.key, nth)).collect();
+        self.numbers.get_or_init(numbered).get(key).copied()
+    }
+
+    /// Returns true if a document of the transaction, which had these values before, has them still.
+    fn keeps(&self, number: usize, index: u8, key: &[u8]) -> bool {
+        let Ok(at) = self.changed.binary_search_by_key(&number, |(slot, _)| *slot) else {
+            return self.slots[number].keeps_document();
+        };
+        let new = &self.changed[at].1;
+        if !new.of.has(index) {
+            return true;
+        }
+        if new.as_bytes().len() <= Self::FEW_BYTES {
+            return new.has(index, key);
+        }
+        let mut entries = self.entries.borrow_mut();
+        entries.entry(number).or_insert_with(|| new.iter().collect()).contains(&(index, key))
+    }
+}
+
 /// `UNIQUE` if a claimed key is claimed twice, or is that of a document that keeps it.
 fn validate(
     context: &TransactionContext<'_, '_>,
@@ -98,6 +149,7 @@ fn validate(
     (slots, changed): (&[Slot<'_>], &Changed),
     claims: &[Claim<'_>],
 ) -> Result<()> {
+    let left = LeftDocuments::new(slots, changed);
     let mut claimed: HashMap<(*const Model, u8, &[u8]), usize> = HashMap::new();
     for claim in claims {
         let key = (std::ptr::from_ref(claim.model), claim.index, &claim.key[..]);
@@ -106,7 +158,7 @@ fn validate(
         if let Some(other) = same {
             return Err(refusal(context, slots, claim, slots[other].key));
         }
-        if let Some(other) = other_holder(context, scope, (slots, changed), claim)? {
+        if let Some(other) = other_holder(context, scope, &left, claim)? {
             let error = refusal(context, slots, claim, &other);
             context.conflict.set(Some(other));
             return Err(error);
@@ -135,21 +187,16 @@ fn entries(context: &TransactionContext<'_, '_>, reindexed: &Reindexed<'_>) -> R
 fn other_holder(
     context: &TransactionContext<'_, '_>,
     scope: IndexScope,
-    (slots, changed): (&[Slot<'_>], &Changed),
+    left: &LeftDocuments<'_, '_>,
     claim: &Claim<'_>,
 ) -> Result<Option<Vec<u8>>> {
-    let own = slots[claim.slot].key;
-    let keeps = |number: usize| match changed.iter().find(|(slot, _)| *slot == number) {
-        Some((_, new)) if new.of.has(claim.index) => new.has(claim.index, &claim.key),
-        Some(_) => true,
-        None => slots[number].keeps_document(),
-    };
+    let own = left.slots[claim.slot].key;
     let stands = |holder: &[u8]| {
         // In a cluster documents of other hash slots may have the same key.
         if *holder == *own || (scope.clustered && hash_slot(holder) != hash_slot(own)) {
             return false;
         }
-        slots.iter().position(|slot| *slot.key == *holder).is_none_or(keeps)
+        left.number(holder).is_none_or(|number| left.keeps(number, claim.index, &claim.key))
     };
     let mut range = Range::of_prefix(claim.key.clone());
     loop {

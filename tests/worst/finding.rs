@@ -85,6 +85,31 @@ pub(super) fn add(all: &mut List<'_>) {
         || transaction(100, &["EVAL", "$.t[*]", "value + 'x'"]),
     );
     all.worst(
+        "TXN that exchanges a thousand values in sixteen unique indexes",
+        move || documents(sixteen("1 $.t[*]", true), 2, &|nth| tags(nth * 1000)),
+        || {
+            let mut command = words("MODEL.TXN 2 k0 k1");
+            for (key, values) in [("k0", tags(1000)), ("k1", tags(0))] {
+                command.extend(["ON", key, "SET", "$"].map(str::to_owned));
+                command.push(values);
+            }
+            command
+        },
+    );
+    let one = |nth: usize| format!(r#"{{"t":["t{nth}"]}}"#);
+    all.worst(
+        "TXN that passes values on among a thousand documents in sixteen unique indexes",
+        move || documents(sixteen("1 $.t[*]", true), MANY, &one),
+        move || {
+            let mut command = words(&format!("MODEL.TXN {MANY}"));
+            command.extend((0..MANY).map(|nth| format!("k{nth}")));
+            for nth in 0..MANY {
+                command.extend(words(&format!("ON k{nth} SET $ {}", one((nth + 1) % MANY))));
+            }
+            command
+        },
+    );
+    all.worst(
         "SET of too many values for an index",
         || vec![sixteen("1 $.t[*]", false)],
         move || put("k", format!(r#"{{"t":{}}}"#, list("1", 20 * million))),
@@ -160,5 +185,11 @@ pub(super) fn add(all: &mut List<'_>) {
         "CHECK of documents with a thousand values",
         move || documents(sixteen("1 $.t[*]", false), 100 / scale.min(10), &|nth| tags(nth)),
         || words("MODEL.CHECK m"),
+    );
+    // The last index: the first values of all documents are behind all others of their records.
+    all.worst(
+        "CHECK of the entries of documents with thousands of them",
+        move || documents(sixteen("1 $.t[*]", false), 100 / scale.min(10), &|_| tags(0)),
+        || words("MODEL.CHECK m CURSOR QQAAAAAAAAAAAAAAAAAAAAA"),
     );
 }
