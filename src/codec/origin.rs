@@ -1,7 +1,8 @@
 //! The origin of a payload or an effect, and how far it is trusted. All rules of trust are here.
 
 use crate::document::{NewDocument, believed_revision};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::limit;
 use crate::lock::{LockLimits, believed_fence};
 use crate::value::Limits;
 use crate::value::wire;
@@ -24,12 +25,18 @@ pub struct Bounds {
     pub document: Limits,
     pub locks: LockLimits,
     pub token_reply_bytes: u64,
+    /// The steps of a command, for the entries of a document in the indexes of its model.
+    pub command_steps: u64,
 }
 
 impl Bounds {
     /// No bounds but those of the representation itself.
-    pub const NONE: Bounds =
-        Bounds { document: Limits::NONE, locks: LockLimits::NONE, token_reply_bytes: u64::MAX };
+    pub const NONE: Bounds = Bounds {
+        document: Limits::NONE,
+        locks: LockLimits::NONE,
+        token_reply_bytes: u64::MAX,
+        command_steps: u64::MAX,
+    };
 }
 
 impl Origin {
@@ -69,10 +76,16 @@ impl Origin {
         }
     }
 
-    /// Accepts a document, or refuses one of a client whose revision or fence is years ahead of the clock. A document
+    /// Accepts a document, or refuses one of a client whose revision or fence is years ahead of the clock, or whose entries in
+    /// indexes take more than a command may do: other commands than those of this module cannot be refused for them. A document
     /// that was not part of a data set is validated again before its next write, because its payload may claim a
     /// validation that did not take place.
-    pub fn admit(self, document: &mut NewDocument, now_us: impl FnOnce() -> u64) -> Result<()> {
+    pub fn admit(
+        self,
+        document: &mut NewDocument,
+        bounds: &Bounds,
+        now_us: impl FnOnce() -> u64,
+    ) -> Result<()> {
         // Of a data set, whose documents are many, the clock is not read for each.
         if self == Origin::DataSet {
             return Ok(());
@@ -80,6 +93,11 @@ impl Origin {
         let now_us = now_us();
         self.admit_revision(document.revision, now_us)?;
         self.admit_fence(document.locks.last_fence(), now_us)?;
+        let indexes = document.model.as_ref().and_then(|model| model.indexes().declared());
+        let steps = indexes.map_or(0, |set| set.arrival_steps(document.root.view()));
+        if steps > bounds.command_steps {
+            return Err(Error::limit(limit::COMMAND_STEPS, bounds.command_steps));
+        }
         document.distrust();
         Ok(())
     }
@@ -96,7 +114,7 @@ mod tests {
     /// Flag: a document with this revision is admitted; and flag: its validation is believed.
     fn admit(origin: Origin, revision: u64) -> (bool, bool) {
         let mut document = NewDocument::new(Value::NULL.into(), None, 0, revision);
-        let admitted = origin.admit(&mut document, || NOW_US).is_ok();
+        let admitted = origin.admit(&mut document, &Bounds::NONE, || NOW_US).is_ok();
         (admitted, document.is_valid_under(0))
     }
 

@@ -15,11 +15,12 @@ use crate::document::{ANY_NAME, Document, NewDocument};
 use crate::error::{ErrorCode, Result};
 use crate::expiry::Expiry;
 use crate::lock::{At, LockEdit};
+use crate::model::Model;
 use crate::reply::Reply;
 use crate::token::Token;
 use crate::txn::no_key;
 use crate::value::edit::{Editor, Journal};
-use crate::value::{Limits, Measured, parse};
+use crate::value::{Limits, Measured, View, parse};
 
 #[linkme::distributed_slice(COMMANDS)]
 static APPLY: CommandSpec = CommandSpec {
@@ -104,8 +105,14 @@ impl<'r> Repetition<'r> {
     ) -> Result<EffectPart<'a>> {
         self.origin.admit_revision(last_revision(&effect), host.now_us())?;
         let payload = match effect.change {
-            Change::Put { .. } => {
-                Payload::Document(parse::json(args.next("a JSON document")?, &self.limits)?)
+            Change::Put { model, .. } => {
+                let content = parse::json(args.next("a JSON document")?, &self.limits)?;
+                if !self.origin.trusts_effects()
+                    && let Ok(model) = host.models().defined(model.as_bytes())
+                {
+                    self.pay_for_entries(&model, content.value.view())?;
+                }
+                Payload::Document(content)
             }
             Change::Token(token) => Payload::Token(Token::decode(token, u64::MAX)?),
             Change::Locks(edits) => {
@@ -118,6 +125,12 @@ impl<'r> Repetition<'r> {
             Change::Edit { .. } | Change::Touch => Payload::None,
         };
         Ok(EffectPart { key, effect, payload })
+    }
+
+    /// Pays for the entries of a document in the indexes of its model.
+    fn pay_for_entries(&self, model: &Model, document: View<'_>) -> Result<()> {
+        let indexes = model.indexes().declared();
+        self.allowance.spend(indexes.map_or(0, |set| set.arrival_steps(document)))
     }
 
     /// Repeats effects on different keys: all of them, or none.
@@ -166,6 +179,9 @@ impl<'r> Repetition<'r> {
             };
             // An editor that is dropped reverts its document.
             editor.apply_effects(edits)?;
+            if let Some(model) = head.model.filter(|_| !self.origin.trusts_effects()) {
+                self.pay_for_entries(model, editor.view())?;
+            }
             editing.push((head, editor, part.effect.revision));
         }
         for (head, editor, revision) in &mut editing {

@@ -188,6 +188,13 @@ impl IndexSet {
         numbered.filter(move |(number, _)| of.has(*number))
     }
 
+    /// About the steps of putting a document into all indexes.
+    pub fn arrival_steps(&self, document: View<'_>) -> u64 {
+        const ENTRY_STEPS: u64 = 125;
+        let entries = |index: &Index| index.parts.iter().map(|part| part.count(document)).max();
+        self.indexes.iter().filter_map(entries).sum::<usize>() as u64 * ENTRY_STEPS
+    }
+
     /// About the steps of [`IndexSet::entries`].
     pub fn cost(&self, of: IndexMask) -> u64 {
         const PART: u64 = 20;
@@ -355,6 +362,18 @@ impl Part {
 
     fn of_path(path: Singular<'static>, many: bool) -> Part {
         Part { subject: Some(subject(&path)), reader: PartReader::Path(path.into_kept()), many }
+    }
+
+    /// The number of values of this part.
+    fn count(&self, document: View<'_>) -> usize {
+        match &self.reader {
+            PartReader::Path(path) if self.many => match path.find(document) {
+                Some(View::Array(array)) => array.len().max(1),
+                Some(View::Object(object)) => object.len().max(1),
+                _ => 1,
+            },
+            _ => 1,
+        }
     }
 
     /// Appends the value of this part, which is one.

@@ -92,7 +92,7 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
                 if origin == Origin::DataSet { file_names::with_read(decode) } else { decode(None) }
             });
             decoded.and_then(|mut document| {
-                origin.admit(&mut document, clock::now_us)?;
+                origin.admit(&mut document, &bounds, clock::now_us)?;
                 Ok(document)
             })
         };

@@ -24,6 +24,7 @@ pub fn bounds(origin: Origin) -> Bounds {
         document: settings.document,
         locks: settings.locks,
         token_reply_bytes: settings.transactions.token_reply_bytes,
+        command_steps: settings.work.command_steps,
     })
 }
 

@@ -11,7 +11,7 @@ use redis_model::command;
 use redis_model::error::{Detail, ErrorCode};
 use redis_model::expiry::Expiry;
 use redis_model::testing::MemoryHost;
-use redis_model::value::{View, print, wire};
+use redis_model::value::{Limits, View, parse, print, wire};
 
 /// Documents are so many times smaller than default limits allow, and so is the budget.
 const SCALE: usize = 20;
@@ -111,6 +111,40 @@ fn a_clients_own_effects_are_paid_for_and_a_masters_are_not() {
     assert_eq!(apply(&mut host, 100), Ok(()));
     host.replaying = true;
     assert_eq!(apply(&mut host, 1000), Ok(()));
+}
+
+#[test]
+fn a_clients_own_effects_pay_for_the_entries_of_indexes() {
+    let mut host = MemoryHost::default();
+    host.call(&["MODEL.DEFINE", "m", "{}", "INDEX", "t", "1", "$.t[*]"]).unwrap();
+    host.call(&["MODEL.SET", "k", "m", r#"{"t":[1]}"#]).unwrap();
+    host.settings.work.command_steps = 500_000;
+    let before = documents(&host);
+    let json = |count| format!(r#"{{"t":{}}}"#, list("1", count));
+    let change = Change::Put { model: "m", definition: 0, ahead: 0 };
+    let put = Effect { revision: 1 << 40, expiry: Expiry::Keep, change }.encode();
+    let set = |host: &mut MemoryHost, count| {
+        let json = json(count);
+        let done = command::run(host, &[b"MODEL.APPLY", b"k", &put, json.as_bytes()]);
+        done.map(drop).map_err(|error| error.code())
+    };
+    assert_eq!(set(&mut host, 4001), Err(ErrorCode::Limit));
+    let edit = |host: &mut MemoryHost, count| {
+        let value = parse::json(json(count).as_bytes(), &Limits::NONE).unwrap().value;
+        // The primitive that replaces, and the path of the root.
+        let mut edits = vec![1, 0];
+        wire::put_value(value.view(), &mut edits);
+        let change = Change::Edit { edits: &edits, definition: 0 };
+        let effect = Effect { revision: 1 << 41, expiry: Expiry::Keep, change }.encode();
+        let done = command::run(host, &[b"MODEL.APPLY", b"k", &effect]);
+        done.map(drop).map_err(|error| error.code())
+    };
+    assert_eq!(edit(&mut host, 4001), Err(ErrorCode::Limit));
+    assert!(documents(&host) == before, "a refusal changes nothing");
+    assert_eq!(set(&mut host, 3000), Ok(()));
+    assert_eq!(edit(&mut host, 2900), Ok(()));
+    host.replaying = true;
+    assert_eq!((set(&mut host, 5000), edit(&mut host, 5000)), (Ok(()), Ok(())));
 }
 
 fn words(parts: &[&str]) -> Vec<String> {

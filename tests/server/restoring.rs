@@ -57,6 +57,24 @@ fn a_restored_document_is_held_to_the_limits() {
     });
 }
 
+/// A document from before an index may have more values than one that is written: those that a command can put into the
+/// indexes are let in.
+#[test]
+fn a_restored_document_pays_for_its_entries() {
+    const STEPS_OF_AN_ENTRY: u64 = 125;
+    on_every_server_with(&[], |server| {
+        server.tolerate("a document cannot be loaded");
+        let conn = &mut server.conn();
+        conn.must(&["MODEL.DEFINE", "m", "{}"]);
+        let values: Vec<String> = (0..3000).map(|nth| nth.to_string()).collect();
+        conn.must(&["MODEL.SET", "doc", "m", &format!(r#"{{"t":[{}]}}"#, values.join(","))]);
+        let payload = dump(conn, "doc");
+        let indexes = ["INDEX", "t", "1", "$.t[*]", "INDEX", "u", "2", "$.u", "$.t[*]"];
+        conn.must(&[&["MODEL.DEFINE", "m", "{}"][..], &indexes].concat());
+        check(server, &payload, "model.command-steps", 2 * 3000 * STEPS_OF_AN_ENTRY);
+    });
+}
+
 #[test]
 fn a_payload_beyond_the_limits_costs_no_memory() {
     on_every_flavor(|flavor| {
