@@ -61,7 +61,7 @@ pub mod weight {
     /// A place changed, with its entries in the undo log and among the effects, and the way back.
     pub const CHANGE: u64 = 28;
     /// An array that elements are put into, beside the change.
-    pub const INSERTION: u64 = 20;
+    pub const INSERTION: u64 = 45;
     /// A packed value of a kilobyte unpacked, because a change does not fit in.
     pub const UNPACK: u64 = 400;
     /// An operation of a JSON Patch, with looking for its place.
@@ -70,6 +70,10 @@ pub mod weight {
     pub const MEMBER: u64 = 32;
     /// A place that an operator runs at, with its reply.
     pub const PLACE: u64 = 12;
+    /// A step of the way to it, beside the first one.
+    pub const PLACE_STEP: u64 = 6;
+    /// A member of an object on the way to it: its name is among the effects.
+    pub const PLACE_MEMBER: u64 = 14;
     /// An array or object put in the place of a value: it may be in the middle of packed values.
     pub const CONTAINER: u64 = 64;
     /// A node that a query visits.

@@ -43,11 +43,15 @@ static STRAPPEND: OpSpec = OpSpec {
     run: Action::Each(strappend),
 };
 
+/// The steps of a short text, which is made anew.
+const TEXT_STEPS: u64 = 40;
+
 fn strappend(site: &mut Site<'_, '_>, args: &[Arg<'_>]) -> Result<Reply> {
     let text = site.text()?;
     let bytes = text.map_or(0, |text| text.as_bytes().len()) + args[1].text().len();
     // It is read, copied and counted, beside what putting it takes.
     site.allowance().text(bytes.saturating_mul(2))?;
+    site.allowance().spend(TEXT_STEPS)?;
     let mut joined = text.map_or(String::new(), |text| text.as_str().to_owned());
     joined.push_str(args[1].text());
     let length = crate::value::Text::from(joined.as_str()).code_points();

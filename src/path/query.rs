@@ -149,15 +149,18 @@ impl Query {
         let mut context = QueryContext::new(root, NodeBudget::of(allowance));
         let nodes = self.run((root, Links::ROOT), &mut links, &mut context)?;
         let mut places = Vec::with_capacity(nodes.len());
+        let mut deeper = 0;
         for (_, id) in nodes {
             let place = links.place(id);
             context.budget.charge_place(&place)?;
+            deeper += (place.len() as u64).saturating_sub(1);
             places.push(place);
         }
         context.budget.give_back(allowance);
         // They are sorted into the order in which they are changed.
         let each = weight::PLACE + u64::from(places.len().checked_ilog2().unwrap_or(0));
-        allowance.spend(each * places.len() as u64)?;
+        let of_ways = deeper * weight::PLACE_STEP + links.members * weight::PLACE_MEMBER;
+        allowance.spend(each * places.len() as u64 + of_ways)?;
         if self.may_repeat() {
             keep_first(&mut places);
         }
@@ -232,6 +235,8 @@ impl<'v> Track<'v> for Values {
 #[derive(Default)]
 struct Links {
     links: Vec<(u32, u32)>,
+    /// The number of them that are members of objects.
+    members: u64,
 }
 
 impl Links {
@@ -262,6 +267,7 @@ impl<'v> Track<'v> for Links {
         let id = self.links.len();
         assert!(id < Links::ROOT as usize, "a query's budget is below 2^32 nodes");
         self.links.push((parent.1, position));
+        self.members += u64::from(matches!(parent.0, View::Object(_)));
         (view, id as u32)
     }
 }

@@ -102,7 +102,7 @@ fn charges() -> Vec<Charge> {
             statement(&["SORT", "$", "ASC", "@.t"]),
             866_518,
         ),
-        ("DEL of members", stored(&thousand), statement(&["DEL", "$.*"]), 112_261),
+        ("DEL of members", stored(&thousand), statement(&["DEL", "$.*"]), 126_261),
         (
             "MERGE of members",
             stored("{}"),
@@ -126,7 +126,7 @@ fn charges() -> Vec<Charge> {
             "APPEND to each",
             stored(&list("[]", 1000)),
             statement(&["APPEND", "$[*]", "[1]"]),
-            88_982,
+            113_982,
         ),
         (
             "SET of containers",
@@ -134,8 +134,18 @@ fn charges() -> Vec<Charge> {
             statement(&["SET", "$[*]", "[1]"]),
             126_480,
         ),
+        ("TOGGLE of each", stored(&list("true", 10_000)), statement(&["TOGGLE", "$[*]"]), 584_980),
+        (
+            "SET of a text under patterns",
+            of_schema(&format!(
+                r#"{{"anyOf":{}}}"#,
+                list(r#"{"pattern":"^a*b"}"#, 20).replace(']', r#",{"minLength":1}]"#)
+            )),
+            put(&format!("\"{}\"", "a".repeat(10_000))),
+            20_164,
+        ),
         ("SET of scalars", stored(&list("1", 1000)), statement(&["SET", "$[*]", "2"]), 54_479),
-        ("a sum", numbers(), statement(&["IF", "self.sum() > 0"]), 42_120),
+        ("a sum", numbers(), statement(&["IF", "self.sum() > 0"]), 62_120),
         (
             "SET of objects without their defaults",
             of_schema(r#"{"items":{"properties":{"n":{"default":1}}}}"#),
@@ -313,7 +323,7 @@ fn charges_beside_documents() -> Vec<Charge> {
             30_000,
         ),
         ("LOCKS of holders", held(), words(&["MODEL.LOCKS", "k"]), 45_000),
-        ("DEFINE with an enum", Vec::new(), words(&["MODEL.DEFINE", "m", &options]), 90_600),
+        ("DEFINE with an enum", Vec::new(), words(&["MODEL.DEFINE", "m", &options]), 120_600),
         (
             "digests of long texts",
             indexed(&["$.t[*]", "UNIQUE"]),
@@ -324,7 +334,7 @@ fn charges_beside_documents() -> Vec<Charge> {
             "the expression of an index",
             indexed(&["self.t.map(x, x + 1).sum()"]),
             put(&list("1", 1000)),
-            20_215,
+            24_215,
         ),
         (
             "COUNT by a condition",

@@ -10,7 +10,7 @@ pub(super) fn add(all: &mut List<'_>) {
     let deep = || set("k", format!(r#"{{"a":{0},"b":{0}}}"#, list(&nested(100), million / 500)));
     all.worst(
         "WHEN of some milliseconds",
-        || vec![numbers()],
+        || vec![set("k", list("1", million / 13))],
         || repeated(&["WHEN", "self.all(x, x * x - x + 1 == 1)", "LEN", "$"], MANY),
     );
     all.worst(

@@ -64,7 +64,7 @@ pub(super) fn add(all: &mut List<'_>) {
     );
     all.worst(
         "TXN that makes documents with a large default",
-        || vec![large_default(1_000_000 / scale)],
+        || vec![large_default(200_000 / scale)],
         || {
             let mut command = named("MODEL.TXN", MANY);
             for nth in 0..MANY {
@@ -75,7 +75,7 @@ pub(super) fn add(all: &mut List<'_>) {
     );
     all.worst(
         "LOCK that makes a document with a large default",
-        || vec![large_default(1_000_000 / scale)],
+        || vec![large_default(200_000 / scale)],
         || words("MODEL.LOCK k n me INIT m {}"),
     );
     all.worst(
@@ -116,6 +116,21 @@ pub(super) fn add(all: &mut List<'_>) {
     all.worst("SET of a million objects", Vec::new, || {
         set("k", list(r#"{"sku":"a-12345","n":1.25,"tags":["x"]}"#, million))
     });
+    all.worst(
+        "DEL of a document of the largest size",
+        || vec![set("k", list("null", 7 * million))],
+        || words("DEL k"),
+    );
+    all.worst(
+        "DEL of a million objects",
+        || vec![set("k", list(r#"{"sku":"a-12345","n":1.25,"tags":["x"]}"#, million))],
+        || words("DEL k"),
+    );
+    all.worst(
+        "DEL of 500,000 names",
+        || vec![set("k", members(million / 2, "1"))],
+        || words("DEL k"),
+    );
     all.worst(
         "GET of a million objects",
         || vec![set("k", list(r#"{"sku":"a-12345","n":1.25,"tags":["x"]}"#, million))],

@@ -10,7 +10,7 @@ pub(super) fn add(all: &mut List<'_>) {
         (0..20).map(|nth| of_model(format!("k{nth}"), json.to_owned())).collect::<Vec<_>>()
     };
     let rule = "self.a.all(x, x * x - x + 1 == 1)";
-    let options: Vec<String> = (0..50_000 / scale).map(|nth| format!(r#"{{"n":{nth}}}"#)).collect();
+    let options: Vec<String> = (0..40_000 / scale).map(|nth| format!(r#"{{"n":{nth}}}"#)).collect();
     let options =
         format!(r#"{{"properties":{{"e":{{"items":{{"enum":[{}]}}}}}}}}"#, options.join(","));
     let heavy_document = format!(r#"{{"a":{},"n":1,"e":[]}}"#, list("1", million / 20));
@@ -33,7 +33,7 @@ pub(super) fn add(all: &mut List<'_>) {
         || transaction(20, &["SET", "$.a[0]", "0"]),
     );
     all.worst(
-        "TXN after an enum of 50,000 objects",
+        "TXN after an enum of 40,000 objects",
         || {
             then(
                 then(
@@ -110,12 +110,12 @@ pub(super) fn add(all: &mut List<'_>) {
     all.worst("DEFINE of a large schema", Vec::new, || {
         define("m", &format!(r#"{{"properties":{{{}}}}}"#, many.join(",")), &[])
     });
-    all.worst("DEFINE of an enum of 50,000 objects", Vec::new, || define("m", &options, &[]));
+    all.worst("DEFINE of an enum of 40,000 objects", Vec::new, || define("m", &options, &[]));
     let enumeration = |options: &str| {
         define("m", &format!(r#"{{"properties":{{"e":{{"items":{{"enum":{options}}}}}}}}}"#), &[])
     };
-    all.worst("DEFINE of an enum of 100,000 numbers", Vec::new, || {
-        enumeration(&ascending(million / 10))
+    all.worst("DEFINE of an enum of 75,000 numbers", Vec::new, || {
+        enumeration(&ascending(75 * million / 1000))
     });
     all.worst("DEFINE of an enum of equal values", Vec::new, || {
         enumeration(&list("[]", million / 4))

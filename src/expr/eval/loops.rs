@@ -179,6 +179,7 @@ impl<'a> Eval<'a> {
         let start = own.start.expect("reduce() has a first value");
         self.variables[total] = self.node(start)?;
         self.each(own, |eval| {
+            eval.budget.charge(1)?;
             eval.variables[total] = eval.node(step)?;
             Ok(false)
         })?;

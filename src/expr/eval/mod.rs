@@ -247,6 +247,7 @@ impl<'a> Eval<'a> {
         let mut value = self.operand(first)?;
         let code = self.code;
         for (operator, operand) in code.terms(terms) {
+            self.budget.charge(1)?;
             let operand = self.operand(*operand)?;
             value = arithmetic::apply(*operator, value, operand, &mut self.budget)?;
         }
@@ -413,7 +414,7 @@ pub(super) fn list_contains(
     budget: &mut StepBudget,
 ) -> Result<bool, Fault> {
     for own in list.iter() {
-        budget.charge(1)?;
+        budget.charge(2)?;
         if own.equals(item, budget)? {
             return Ok(true);
         }

@@ -283,7 +283,7 @@ fn is_sorted<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> 
 fn sum<'a>(eval: &mut Eval<'a>, arguments: &[Datum<'a>]) -> Evaluated<'a> {
     let mut total: Option<Datum<'a>> = None;
     for item in list(&arguments[0])?.iter() {
-        eval.budget.charge(2)?;
+        eval.budget.charge(3)?;
         if !item.is_number() && !matches!(item, Datum::Duration(_)) {
             return Err(Fault::text(format!("sum() needs numbers, not {}", item.described())));
         }

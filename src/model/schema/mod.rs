@@ -198,8 +198,8 @@ impl Schema {
     /// needs, count as look-ahead, because they can spell either.
     pub fn compile_cost(text: &[u8]) -> u64 {
         const BYTE_STEPS: u64 = 4;
-        const VALUE_STEPS: u64 = 75;
-        const NESTING_STEPS: u64 = 25;
+        const VALUE_STEPS: u64 = 105;
+        const NESTING_STEPS: u64 = 35;
         const PATTERN_STEPS: u64 = 4_000;
         const LOOK_AHEAD_STEPS: u64 = 8_000;
         let patterns = text.windows(7).filter(|word| *word == b"pattern").count();

@@ -20,7 +20,7 @@ use crate::limit;
 /// The memory of most compiled patterns: [`super::Schema::compile_cost`] includes them.
 const SMALL_BYTES: usize = 4 << 10;
 /// The steps of a command for each byte of a compiled pattern beyond that. It is compiled here, and again by the crate.
-const BYTE_STEPS: u64 = 3;
+const BYTE_STEPS: u64 = 4;
 
 /// The patterns of one schema.
 pub(super) struct Patterns<'l> {
