@@ -19,7 +19,7 @@ static DESCRIBE: CommandSpec = CommandSpec {
     keys: KeyPositions::None,
     tips: &[],
     args: &[ArgSpec::new("model", ArgKind::String)],
-    reply: "a map: name, version, schema (as it was defined), rules (an array of [name, expression]), ttl (seconds, or null), refresh (WRITE, READ or null), formats (ASSERT or ANNOTATE), defaults (FILLED or IGNORED), unfilled (an array of JSON Pointers into the schema: members whose default is not filled in, because their own schema refuses it), indexes (an array of [name, parts, UNIQUE or null, the expression of ONLY or null, READY or BUILDING]), changes (null, or [maxlen, KEYS, PATCH, AFTER or BOTH, the seq of the last entry of the stream], which is null while there is none, and in a cluster, where each hash slot has a stream), documents (those in the memory of this server)",
+    reply: "a map: name, version, schema (as it was defined), rules (an array of [name, expression]), ttl (seconds, or null), refresh (WRITE, READ or null), formats (ASSERT or ANNOTATE), defaults (FILLED or IGNORED), unfilled (an array of JSON Pointers into the schema: members whose default is not filled in, because their own schema refuses it), indexes (an array of [name, parts, UNIQUE or null, the expression of ONLY or null, READY or BUILDING, duplicates: the documents that have the values of another one in an index with UNIQUE, which came by RESTORE, COPY or a migration or were there before; null for other indexes, while it is built, and in a cluster, where MODEL.CHECK counts them by hash slots]), changes (null, or [maxlen, KEYS, PATCH, AFTER or BOTH, the seq of the last entry of the stream], which is null while there is none, and in a cluster, where each hash slot has a stream), documents (those in the memory of this server)",
     errors: &[ErrorCode::NoModel],
     replicated: "nothing",
     examples: &[CommandExample(&[
@@ -32,7 +32,7 @@ static DESCRIBE: CommandSpec = CommandSpec {
         Line::new("MODEL.DEFINE user {} INDEX by_mail 1 $.mail UNIQUE", "(integer) 1"),
         Line::new(
             "MODEL.DESCRIBE user",
-            "{name user version (integer) 1 schema {} rules [] ttl (nil) refresh (nil) formats ASSERT defaults FILLED unfilled [] indexes [[by_mail [$.mail] UNIQUE (nil) READY]] changes (nil) documents (integer) 0}",
+            "{name user version (integer) 1 schema {} rules [] ttl (nil) refresh (nil) formats ASSERT defaults FILLED unfilled [] indexes [[by_mail [$.mail] UNIQUE (nil) READY (integer) 0]] changes (nil) documents (integer) 0}",
         ),
     ])],
     run,
@@ -50,17 +50,22 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         None => Vec::new(),
     };
     let ready = model.indexes().ready().indexes;
-    drop(model);
+    let counts = !host.index_scope().clustered;
     let text = |text: &str| Reply::Text(text.as_bytes().to_vec());
     let rule = |rule: &RuleSource| Reply::Array(vec![text(&rule.name), text(&rule.expr)]);
     let index = |(number, index): (usize, &IndexSource)| {
+        let (number, is_ready) = (number as u8, ready.has(number as u8));
         let parts = index.parts.iter().map(|part| text(part)).collect();
         Reply::Array(vec![
             text(&index.name),
             Reply::Array(parts),
             if index.unique { text("UNIQUE") } else { Reply::Null },
             index.only.as_deref().map_or(Reply::Null, text),
-            text(if ready.has(number as u8) { "READY" } else { "BUILDING" }),
+            text(if is_ready { "READY" } else { "BUILDING" }),
+            match index.unique && is_ready && counts {
+                true => Reply::count(model.indexes().duplicates(number)),
+                false => Reply::Null,
+            },
         ])
     };
     let changes = match source.changes {

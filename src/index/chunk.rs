@@ -49,6 +49,16 @@ impl KeyHead {
     }
 }
 
+/// The outcome of inserting a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryInsertion {
+    /// It was there.
+    Known,
+    Within,
+    /// It is greater than all others.
+    Last,
+}
+
 /// One entry of a chunk.
 struct PackedEntry<'c> {
     shared: usize,
@@ -156,6 +166,11 @@ impl EntryChunk {
 
     pub fn count(&self) -> usize {
         self.count as usize
+    }
+
+    /// The bytes of all entries.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Bytes on the heap.
@@ -290,12 +305,13 @@ impl EntryChunk {
         self.locate(key).nth
     }
 
-    /// Adds a string; returns false if it was there.
-    pub fn insert(&mut self, key: &[u8]) -> bool {
+    /// Adds a string.
+    pub fn insert(&mut self, key: &[u8]) -> EntryInsertion {
         let spot = self.locate(key);
         if spot.found {
-            return false;
+            return EntryInsertion::Known;
         }
+        let is_last = spot.at == self.bytes.len();
         let rest = &key[spot.shared_before..];
         let own = EntryLengths::new(spot.shared_before, rest.len());
         let (mut end, mut behind) = (spot.at, EntryLengths::default());
@@ -310,7 +326,7 @@ impl EntryChunk {
         if spot.at == 0 {
             self.head = KeyHead::of(key);
         }
-        true
+        if is_last { EntryInsertion::Last } else { EntryInsertion::Within }
     }
 
     /// Removes a string; returns false if it was not there.
@@ -381,14 +397,19 @@ impl EntryChunk {
         self.bytes.shrink_to_fit();
     }
 
-    /// Splits off the greater half.
-    pub fn split(&mut self) -> EntryChunk {
+    /// Splits off the greater half; behind an insertion of the last string that one alone. So strings that come in their order
+    /// fill chunks, instead of leaving halves of them behind.
+    pub fn split(&mut self, insertion: EntryInsertion) -> EntryChunk {
         let (mut at, mut nth, mut key) = (0, 0, Vec::new());
-        while nth == 0 || (at < self.bytes.len() / 2 && nth + 1 < self.count) {
-            at = self.rebuild(at, &mut key);
+        let from = match insertion {
+            EntryInsertion::Last => self.bytes.len(),
+            _ => self.bytes.len() / 2,
+        };
+        while nth == 0 || (at < from && nth + 1 < self.count) {
+            at = self.read(at, &mut key);
             nth += 1;
         }
-        let end = self.rebuild(at, &mut key);
+        let end = self.read(at, &mut key);
         let mut greater = EntryChunk::default();
         greater.bytes.reserve_exact(self.bytes.len() - at + key.len());
         put_entry(0, &[&key], &mut greater.bytes);
@@ -413,7 +434,7 @@ impl EntryChunk {
 
     /// Makes `key`, the string before the entry at `at`, that entry's string. Returns the offset behind it.
     #[inline]
-    fn rebuild(&self, at: usize, key: &mut Vec<u8>) -> usize {
+    pub fn read(&self, at: usize, key: &mut Vec<u8>) -> usize {
         let entry = self.entry(at);
         key.truncate(entry.shared);
         key.extend_from_slice(entry.rest);
@@ -427,7 +448,7 @@ impl EntryChunk {
         let spot = self.locate(from);
         let (mut at, mut key) = (spot.at, from[..spot.shared_before].to_vec());
         while at < self.bytes.len() {
-            at = self.rebuild(at, &mut key);
+            at = self.read(at, &mut key);
             if !visit(&key) {
                 return false;
             }

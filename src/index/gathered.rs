@@ -3,8 +3,10 @@
 //! Entries are sorted where they are in the records of their documents, eight bytes at a time, which are copied beside each
 //! of them: sorting reads a record once for eight bytes, and nothing is copied before a tree is written.
 
+use smallvec::SmallVec;
+
 use super::entries::{Entries, EntriesIter};
-use super::key::NAME_TAG;
+use super::key::{NAME_TAG, is_exempt};
 use super::records::{entries_of, name_of, record};
 use super::tree::{EntryTree, TreeBuilder};
 
@@ -21,6 +23,8 @@ const DISTRIBUTED_MIN: usize = 512;
 #[derive(Default)]
 pub struct Gathered {
     records: Vec<Box<[u8]>>,
+    /// That of the entries, see [`Entries`]; more where they are of different indexes.
+    fingerprints: SmallVec<[u64; 1]>,
 }
 
 /// An entry of an index, or a name, in the record of its document.
@@ -36,6 +40,24 @@ struct Item<'r> {
 impl Gathered {
     pub fn add(&mut self, name: &[u8], entries: &Entries) {
         self.records.push(record(name, entries));
+        if !self.fingerprints.contains(&entries.fingerprint) {
+            self.fingerprints.push(entries.fingerprint);
+        }
+    }
+
+    /// Removes the document that was added last.
+    pub fn remove_last(&mut self) {
+        self.records.pop();
+    }
+
+    /// Keeps the documents with these names.
+    pub fn retain(&mut self, is_kept: impl Fn(&[u8]) -> bool) {
+        self.records.retain(|record| is_kept(name_of(record)));
+    }
+
+    /// Returns true if all entries are those in the indexes of this fingerprint.
+    pub fn is_of(&self, fingerprint: u64) -> bool {
+        self.fingerprints.iter().all(|of| *of == fingerprint)
     }
 
     /// The number of records.
@@ -46,11 +68,11 @@ impl Gathered {
     /// The tree of all names. It has fewer entries than there are records if a name was gathered twice.
     pub fn names(&self) -> EntryTree {
         let names = self.records.iter().map(|record| Item { head: 0, record, at: None });
-        tree(names.collect())
+        tree(names.collect(), false)
     }
 
-    /// The tree of an index.
-    pub fn tree(&self, index: u8) -> EntryTree {
+    /// The tree of an index. For one with UNIQUE duplicates are counted, where no name was gathered twice.
+    pub fn tree(&self, index: u8, is_unique: bool) -> EntryTree {
         let mut items = Vec::with_capacity(self.records.len());
         for record in &self.records {
             let mut entries = entries_of(record);
@@ -66,7 +88,7 @@ impl Gathered {
                 }
             }
         }
-        tree(items)
+        tree(items, is_unique)
     }
 
     pub fn into_records(self) -> Vec<Box<[u8]>> {
@@ -74,13 +96,22 @@ impl Gathered {
     }
 }
 
-fn tree(mut items: Vec<Item<'_>>) -> EntryTree {
+fn tree(mut items: Vec<Item<'_>>, is_unique: bool) -> EntryTree {
     let mut spare = items.clone();
     sort(&mut items, &mut spare, 0);
     drop(spare);
     let mut tree = TreeBuilder::default();
-    items.iter().for_each(|item| tree.push(item.pieces()));
-    tree.finish()
+    let (mut last, mut duplicates) = (None, 0);
+    for item in &items {
+        let pieces = item.pieces();
+        tree.push(pieces);
+        if is_unique && last.replace(pieces[0]) == Some(pieces[0]) && !is_exempt(pieces[0]) {
+            duplicates += 1;
+        }
+    }
+    let mut tree = tree.finish();
+    tree.duplicates = duplicates;
+    tree
 }
 
 /// Sorts items that have their first `depth` bytes in common. `spare` has the same length.
@@ -163,7 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::index::Direction;
+    use crate::index::{Direction, IndexMask};
 
     fn all(tree: &EntryTree) -> Vec<Vec<u8>> {
         let page = tree.page(&[], &[255; 4], Direction::Ascending, usize::MAX);
@@ -196,7 +227,7 @@ mod tests {
             }
             for (index, mut expected) in expected.into_iter().enumerate() {
                 expected.sort();
-                prop_assert_eq!(all(&gathered.tree(index as u8)), expected);
+                prop_assert_eq!(all(&gathered.tree(index as u8, false)), expected);
             }
             let tagged: Vec<_> = names.iter().map(|name| [&[NAME_TAG], &name[..]].concat()).collect();
             prop_assert_eq!(all(&gathered.names()), tagged);
@@ -214,11 +245,26 @@ mod tests {
         let mut expected: Vec<Vec<u8>> =
             (0..5000).map(|nth| [key(nth), name(nth)].concat()).collect();
         expected.sort();
-        assert_eq!(all(&gathered.tree(0)), expected);
+        assert_eq!(all(&gathered.tree(0, false)), expected);
         let mut names: Vec<Vec<u8>> =
             (0..5000).map(|nth| [vec![NAME_TAG], name(nth)].concat()).collect();
         names.sort();
         assert_eq!(all(&gathered.names()), names);
+    }
+
+    #[test]
+    fn gathered_documents_are_taken_back() {
+        let of = |fingerprint| Entries::new(IndexMask::ALL, fingerprint, 0);
+        let mut gathered = Gathered::default();
+        assert!(gathered.is_of(7));
+        (0..9).for_each(|nth| gathered.add(&[nth], &of(7)));
+        gathered.remove_last();
+        gathered.retain(|name| name[0] % 2 == 0);
+        let names: Vec<Vec<u8>> = (0..4).map(|nth| vec![NAME_TAG, 2 * nth]).collect();
+        assert_eq!(all(&gathered.names()), names);
+        assert!(gathered.is_of(7) && !gathered.is_of(8));
+        gathered.add(&[1], &of(8));
+        assert!(!gathered.is_of(7) && !gathered.is_of(8));
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::entries::{Entries, IndexMask};
 use super::gathered::Gathered;
 use super::hash_slot::hash_slot;
-use super::key::Range;
+use super::key::{Range, is_exempt};
 use super::older::Renumbering;
 use super::page::EntryPage;
+use super::ready::ReadyIndexes;
 use super::set::IndexSet;
 use super::source::IndexSource;
 use super::table::Table;
@@ -43,28 +44,6 @@ enum Phase {
     Building,
 }
 
-/// The trees that have all their entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReadyIndexes {
-    pub indexes: IndexMask,
-    /// The names of all documents.
-    pub names: bool,
-}
-
-impl ReadyIndexes {
-    pub const ALL: ReadyIndexes = ReadyIndexes { indexes: IndexMask::ALL, names: true };
-    const NONE: ReadyIndexes = ReadyIndexes { indexes: IndexMask::NONE, names: false };
-
-    fn is_all_of(self, set: &IndexSet) -> bool {
-        self.names && (0..set.indexes.len()).all(|index| self.indexes.has(index as u8))
-    }
-
-    /// Flag: the tree of an index is ready, or that of all names where none is given.
-    pub fn has(self, index: Option<u8>) -> bool {
-        index.map_or(self.names, |index| self.indexes.has(index))
-    }
-}
-
 /// Records of more earlier declarations are not kept: all indexes are built anew.
 const GENERATIONS_MAX: usize = 4;
 
@@ -86,6 +65,8 @@ pub struct IndexTotals {
     /// The documents that have entries in all indexes.
     pub indexed: usize,
     pub entries: usize,
+    /// The documents that have the values of another one in an index with UNIQUE, for each such index.
+    pub duplicates: usize,
     pub bytes: usize,
 }
 
@@ -107,6 +88,7 @@ impl IndexTotals {
         self.documents += other.documents;
         self.indexed += other.indexed;
         self.entries += other.entries;
+        self.duplicates += other.duplicates;
         self.bytes += other.bytes;
     }
 }
@@ -126,12 +108,14 @@ impl IndexState {
         if set.evaluation() != before.evaluation() {
             numbers.retain(|index| before.indexes[index].expressions() == 0);
         }
-        let (ready, count) = (self.ready.indexes, before.indexes.len() as u8);
-        let kept =
-            (0..count).filter(|index| ready.has(*index)).filter_map(|index| numbers.get(index));
+        // A tree that has not all its entries may have some that no record tells of.
+        let ready = self.ready.indexes;
+        numbers.retain(|index| ready.has(index as u8));
+        let kept = (0..before.indexes.len() as u8).filter_map(|index| numbers.get(index));
         self.ready.indexes = kept.map(IndexMask::one).fold(IndexMask::NONE, IndexMask::with);
-        let indexes = set.indexes.len();
-        discard(self.tables.values_mut().map(|table| table.renumber(&numbers, indexes)).collect());
+        let (indexes, unique) = (set.indexes.len(), set.unique());
+        let renumber = |table: &mut Table| table.renumber(&numbers, indexes, unique);
+        discard(self.tables.values_mut().map(renumber).collect());
     }
 }
 
@@ -156,7 +140,8 @@ impl ModelIndexes {
         state.build += 1;
         let builds = state.set.is_some() && has_documents;
         state.phase = if builds { Phase::Building } else { Phase::Ready };
-        match before.filter(|_| builds && state.generations() < GENERATIONS_MAX) {
+        let keeps = builds && state.ready.names && state.generations() < GENERATIONS_MAX;
+        match before.filter(|_| keeps) {
             Some(before) => state.renumber(&before),
             None => {
                 state.ready = if builds { ReadyIndexes::NONE } else { ReadyIndexes::ALL };
@@ -190,12 +175,20 @@ impl ModelIndexes {
         for table in self.state().tables.values() {
             totals.add(IndexTotals {
                 documents: table.documents(),
-                indexed: table.followed(),
+                indexed: table.indexed(),
                 entries: table.entries(),
+                duplicates: table.trees.iter().map(|tree| tree.duplicates).sum(),
                 bytes: table.heap_bytes(),
             });
         }
         totals
+    }
+
+    /// The documents that have the values of another one in an index with UNIQUE, over all databases.
+    pub fn duplicates(&self, index: u8) -> usize {
+        let of =
+            |table: &Table| table.trees.get(usize::from(index)).map_or(0, |tree| tree.duplicates);
+        self.state().tables.values().map(of).sum()
     }
 
     /// Makes the entries of a key those of the document that is there now; none if there is none of this model.
@@ -216,7 +209,7 @@ impl ModelIndexes {
         let mut state = self.state();
         let state = &mut *state;
         let Some(set) = &state.set else { return };
-        let new = || Table::new(set.indexes.len());
+        let new = || Table::new(set.indexes.len(), set.unique());
         let table = state.tables.entry(db).or_insert_with(new);
         let known = known.filter(|known| known.fingerprint == set.fingerprint());
         // A document that was there before an index may be without a record.
@@ -238,12 +231,48 @@ impl ModelIndexes {
         Some(set.entries(IndexMask::ALL, document, None))
     }
 
+    /// Returns true if documents were gathered with entries in the declared indexes.
+    pub fn declares(&self, gathered: &Gathered) -> bool {
+        self.state().set.as_ref().is_some_and(|set| gathered.is_of(set.fingerprint()))
+    }
+
     /// Puts documents that were gathered in place of all that is known of a database.
     pub fn replace(&self, db: i32, gathered: Gathered) {
         let mut state = self.state();
         let Some(set) = &state.set else { return };
-        let table = Table::build(set.indexes.len(), gathered);
+        let table = Table::build(set.indexes.len(), set.unique(), gathered);
         state.tables.insert(db, table);
+    }
+
+    /// The entries of a document that a build has to gather; none for one that is known, or where nothing is built.
+    pub fn missing_entries(&self, db: i32, name: &[u8], document: View<'_>) -> Option<Entries> {
+        let state = self.state();
+        let is_known = |table: &Table| table.is_known(name);
+        if state.phase == Phase::Ready || state.tables.get(&db).is_some_and(is_known) {
+            return None;
+        }
+        let set = state.set.as_ref()?;
+        Some(set.entries(IndexMask::ALL, document, None))
+    }
+
+    /// Adds documents that a build has gathered, see [`Table::gather`].
+    pub fn gather(&self, db: i32, gathered: Gathered) {
+        let mut state = self.state();
+        let state = &mut *state;
+        let Some(set) = &state.set else { return };
+        let new = || Table::new(set.indexes.len(), set.unique());
+        state.tables.entry(db).or_insert_with(new).gather(gathered, state.ready);
+    }
+
+    /// Moves up to this many entries of gathered documents into the trees. Returns false when none was left.
+    pub fn merge(&self, most: usize) -> bool {
+        let mut state = self.state();
+        let state = &mut *state;
+        let Some(set) = &state.set else { return false };
+        let key_len = |index: u8, entry: &[u8]| {
+            set.indexes[usize::from(index)].key_len(entry).expect("entries begin with their keys")
+        };
+        state.tables.values_mut().any(|table| table.merge(most, key_len))
     }
 
     /// Forgets all documents, which are gathered again. Returns what is to be discarded.
@@ -264,7 +293,7 @@ impl ModelIndexes {
         (state.set.is_some() && state.phase == Phase::Building).then_some(state.build)
     }
 
-    /// Every document was followed since the build of this number began.
+    /// Every document was followed since the build of this number began, or was gathered, and all entries are merged.
     pub fn end_build(&self, build: u64) {
         let mut state = self.state();
         if state.build == build {
@@ -382,7 +411,7 @@ impl ModelIndexes {
         // The hash slots of the documents before that have the last key.
         let mut slots = HashSet::new();
         if let (Some(key), Some(before), true) = (&last, before, of.source.unique)
-            && !of.is_exempt(key)
+            && !is_exempt(key)
         {
             if clustered {
                 let earlier = tree.page(key, before, Direction::Ascending, usize::MAX);
@@ -415,7 +444,7 @@ impl ModelIndexes {
                 checked.stray += 1;
                 checked.strays.push(name.to_vec());
             }
-            if of.source.unique && !of.is_exempt(&key) {
+            if of.source.unique && !is_exempt(&key) {
                 if last.as_ref() != Some(&key) {
                     slots.clear();
                 }
@@ -446,8 +475,9 @@ impl ModelIndexes {
     #[cfg(test)]
     pub fn spoil<T>(&self, db: i32, spoil: impl FnOnce(&mut Table) -> T) -> T {
         let mut state = self.state();
-        let indexes = state.set.as_ref().map_or(0, |set| set.indexes.len());
-        spoil(state.tables.entry(db).or_insert_with(|| Table::new(indexes)))
+        let set = state.set.clone().expect("indexes are declared");
+        let new = || Table::new(set.indexes.len(), set.unique());
+        spoil(state.tables.entry(db).or_insert_with(new))
     }
 
     /// `INDEXING` unless every document has its entries.
@@ -473,7 +503,7 @@ const FREED_AT_ONCE_MAX: usize = 10_000;
 /// Frees tables. Large or many ones would hold the server for a second or more: `FLUSHALL ASYNC` must not. Returns true if a
 /// thread frees them.
 pub fn discard(tables: Vec<Table>) -> bool {
-    let weight = |table: &Table| 1 + table.documents().max(table.entries());
+    let weight = |table: &Table| 1 + table.weight();
     if tables.iter().map(weight).sum::<usize>() <= FREED_AT_ONCE_MAX {
         return false;
     }
@@ -505,7 +535,7 @@ mod tests {
 
     fn tables(count: usize, documents: usize) -> Vec<Table> {
         let of_one = |_| {
-            let mut table = Table::new(0);
+            let mut table = Table::new(0, IndexMask::NONE);
             (0..documents).for_each(|nth| table.set(&nth.to_be_bytes(), &Entries::default()));
             table
         };

@@ -123,6 +123,18 @@ pub fn len(bytes: &[u8], digests: bool) -> Option<usize> {
     (len <= bytes.len()).then_some(len)
 }
 
+/// Returns true if UNIQUE says nothing of this key, which has digests: a value is missing or null.
+pub fn is_exempt(mut key: &[u8]) -> bool {
+    while let Some(tag) = key.first() {
+        if matches!(*tag, MISSING | NULL) {
+            return true;
+        }
+        let len = len(key, true).unwrap_or(key.len());
+        key = &key[len..];
+    }
+    false
+}
+
 /// The smallest bytes that are greater than all that begin with these. There are some, because no tag is 255.
 pub fn successor(mut bytes: Vec<u8>) -> Vec<u8> {
     while let Some(last) = bytes.pop() {

@@ -12,6 +12,7 @@
 //! Guarantees: a document has the same entries, however it came to its key; a page of entries is copied, so nothing is
 //! locked while documents are looked at. Nothing here knows a server, opens a key, or is saved.
 
+mod building;
 mod chunk;
 mod cursor;
 mod digest;
@@ -24,7 +25,9 @@ mod older;
 mod page;
 mod planner;
 mod reads;
+mod ready;
 mod records;
+mod runs;
 mod set;
 mod source;
 mod suggestion;
@@ -37,10 +40,11 @@ pub use digest::EntryDigest;
 pub use entries::PASSED;
 pub use entries::{Entries, IndexMask};
 pub use gathered::Gathered;
-pub use handle::{Checked, IndexTotals, ModelIndexes, Progress, ReadyIndexes, discard};
+pub use handle::{Checked, IndexTotals, ModelIndexes, Progress, discard};
 pub use hash_slot::{hash_slot, in_slot_of};
 pub use page::EntryPage;
 pub use planner::{IndexPlan, IndexPlanner};
+pub use ready::ReadyIndexes;
 #[cfg(test)]
 pub use set::COMPUTED;
 pub use set::{IndexSet, condition_steps};

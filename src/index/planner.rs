@@ -5,8 +5,8 @@
 
 use smallvec::SmallVec;
 
-use super::handle::ReadyIndexes;
 use super::key::{Range, Relation};
+use super::ready::ReadyIndexes;
 use super::set::{Index, IndexSet, Part};
 use super::source::IndexSource;
 use super::tree::Direction;

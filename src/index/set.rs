@@ -126,6 +126,12 @@ impl IndexSet {
         self.has_unique
     }
 
+    /// The indexes with UNIQUE.
+    pub fn unique(&self) -> IndexMask {
+        let unique = self.of(IndexMask::ALL).filter(|(_, index)| index.source.unique);
+        unique.fold(IndexMask::NONE, |mask, (number, _)| mask.with(IndexMask::one(number)))
+    }
+
     /// Flag: the key of each index with UNIQUE has digests.
     pub fn digests(&self, index: u8) -> bool {
         self.indexes[usize::from(index)].source.unique
@@ -309,16 +315,6 @@ impl Index {
             at += key::len(&entry[at..], self.source.unique)?;
         }
         Some(at)
-    }
-
-    /// Returns true if UNIQUE says nothing of this key: a value is missing or null.
-    pub fn is_exempt(&self, key: &[u8]) -> bool {
-        let mut at = 0;
-        self.parts.iter().any(|_| {
-            let tag = key[at];
-            at += key::len(&key[at..], self.source.unique).unwrap_or(0);
-            matches!(tag, key::MISSING | key::NULL)
-        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The index that a refused query lacks, in the words of a definition.
 
-use super::handle::ReadyIndexes;
 use super::planner::IndexPlanner;
+use super::ready::ReadyIndexes;
 use super::set::IndexSet;
 use super::source::{IndexSource, PARTS_MAX};
 use crate::budget::Allowance;

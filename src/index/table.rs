@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use super::building::Building;
 use super::entries::{Entries, EntriesIter, IndexMask};
 use super::gathered::Gathered;
 use super::key::NAME_TAG;
 use super::older::{OlderRecords, Renumbering};
+use super::ready::ReadyIndexes;
 use super::records::{Records, entries_of, name_of, record};
 use super::tree::EntryTree;
 use crate::value::wire::put_text;
@@ -14,12 +16,16 @@ use crate::value::wire::put_text;
 /// The documents of one model in one database.
 ///
 /// A document's record is its name and its entries, see [`Entries`]; whatever the record says is in the trees, and
-/// nothing else is.
+/// nothing else is. During a build the entries of documents that were gathered are on their way there, see [`Building`].
 #[derive(Default)]
 pub struct Table {
     records: Records,
     /// The records of documents that were not followed since the indexes were declared.
     older: Vec<OlderRecords>,
+    /// The indexes with UNIQUE, whose trees count duplicates.
+    unique: IndexMask,
+    /// None while nothing is gathered.
+    building: Option<Box<Building>>,
     /// The names of all documents, each behind a byte 0.
     pub names: EntryTree,
     /// One for each index: keys with the name behind them.
@@ -37,20 +43,22 @@ fn name_entry(name: &[u8]) -> Vec<u8> {
 }
 
 impl Table {
-    pub fn new(indexes: usize) -> Table {
-        Table { trees: (0..indexes).map(|_| EntryTree::default()).collect(), ..Table::default() }
+    /// A table of this many indexes, some of which have UNIQUE.
+    pub fn new(indexes: usize, unique: IndexMask) -> Table {
+        let trees = (0..indexes).map(|_| EntryTree::default()).collect();
+        Table { trees, unique, ..Table::default() }
     }
 
     /// A table of these documents.
-    pub fn build(indexes: usize, gathered: Gathered) -> Table {
-        let mut table = Table::new(indexes);
+    pub fn build(indexes: usize, unique: IndexMask, gathered: Gathered) -> Table {
+        let mut table = Table::new(indexes, unique);
         table.names = gathered.names();
         let is_doubled = table.names.len() < gathered.count();
         if is_doubled {
-            return Table::build_one_by_one(indexes, gathered);
+            return Table::build_one_by_one(table, gathered);
         }
         for (index, tree) in table.trees.iter_mut().enumerate() {
-            *tree = gathered.tree(index as u8);
+            *tree = gathered.tree(index as u8, unique.has(index as u8));
         }
         table.records.reserve(gathered.count());
         gathered.into_records().into_iter().for_each(|record| table.records.insert(record));
@@ -59,15 +67,11 @@ impl Table {
 
     /// As [`Table::build`], where names were gathered more than once: the last record of each counts.
     #[cold]
-    fn build_one_by_one(indexes: usize, gathered: Gathered) -> Table {
-        let mut table = Table::new(indexes);
+    fn build_one_by_one(mut table: Table, gathered: Gathered) -> Table {
+        table.names = EntryTree::default();
         for record in gathered.into_records() {
-            let name = name_of(&record);
-            table.remove(name);
-            table.names.insert(&name_entry(name));
-            for (index, key) in entries_of(&record) {
-                table.trees[usize::from(index)].insert(&[key, name].concat());
-            }
+            table.remove(name_of(&record));
+            table.put_entries(&record);
             table.records.insert(record);
         }
         table
@@ -78,9 +82,22 @@ impl Table {
         self.names.len()
     }
 
-    /// The number of documents that were followed since the indexes were declared.
-    pub fn followed(&self) -> usize {
-        self.records.len()
+    /// The number of documents that have their entries in the declared indexes. One that was gathered counts half, until its
+    /// entries are in the trees.
+    pub fn indexed(&self) -> usize {
+        let left = self.building.as_ref().map_or(0, |building| building.documents_left());
+        self.records.len().saturating_sub(left / 2)
+    }
+
+    /// Returns true if a document was followed or gathered since the indexes were declared.
+    pub fn is_known(&self, name: &[u8]) -> bool {
+        self.records.get(name).is_some()
+    }
+
+    /// About the number of allocations.
+    pub fn weight(&self) -> usize {
+        let followed = self.building.as_ref().map_or(0, |building| building.followed());
+        self.documents().max(self.entries()).max(followed)
     }
 
     /// The number of earlier declarations that records are left of.
@@ -88,10 +105,11 @@ impl Table {
         self.older.len()
     }
 
-    /// Other indexes are declared, this many. Those that have a number among them keep their trees; the other trees are
-    /// returned. Every document has to be followed again.
-    pub fn renumber(&mut self, numbers: &Renumbering, indexes: usize) -> Table {
-        let mut gone = Table::default();
+    /// Other indexes are declared, this many. Those that have a number among them keep their trees, which have all their
+    /// entries; the other trees are returned. Every document has to be followed again.
+    pub fn renumber(&mut self, numbers: &Renumbering, indexes: usize, unique: IndexMask) -> Table {
+        self.unique = unique;
+        let mut gone = Table { building: self.building.take(), ..Table::default() };
         let trees = (0..indexes).map(|_| EntryTree::default()).collect();
         for (index, tree) in std::mem::replace(&mut self.trees, trees).into_iter().enumerate() {
             match numbers.get(index as u8) {
@@ -106,9 +124,66 @@ impl Table {
         gone
     }
 
-    /// All documents were followed. Returns what is left of earlier declarations.
+    /// All documents were followed or gathered, and merged. Returns what is left of earlier declarations.
     pub fn end_build(&mut self) -> Table {
-        Table { older: std::mem::take(&mut self.older), ..Table::default() }
+        let older = std::mem::take(&mut self.older);
+        Table { older, building: self.building.take(), ..Table::default() }
+    }
+
+    /// Adds documents that are not known yet, as they are now. Their entries in the trees that are not ready have to be merged.
+    pub fn gather(&mut self, gathered: Gathered, ready: ReadyIndexes) {
+        let mut building = self.building.take().unwrap_or_default();
+        building.add(&gathered, self.trees.len(), ready);
+        for record in gathered.into_records() {
+            let name = name_of(&record);
+            // A scan of keys may visit one twice.
+            if self.is_known(name) {
+                continue;
+            }
+            self.take_older(name);
+            if building.is_followed(name) {
+                self.put_entries(&record);
+            }
+            self.records.insert(record);
+        }
+        self.building = Some(building);
+    }
+
+    /// Moves up to this many entries of gathered documents into the trees. Returns false when none was left. `key_len` tells
+    /// the bytes of an entry that are in front of the name.
+    pub fn merge(&mut self, most: usize, key_len: impl Fn(u8, &[u8]) -> usize) -> bool {
+        let Table { building, names, trees, unique, .. } = self;
+        let Some(building) = building else { return false };
+        let taken = building.take(most, &key_len, |index, entry| {
+            match index {
+                Some(index) => {
+                    let key = &entry[..key_len(index, entry)];
+                    insert(trees, *unique, index, (entry, key))
+                }
+                None => names.insert(entry),
+            };
+        });
+        taken > 0
+    }
+
+    /// Gives a document that was gathered all its entries, before it changes.
+    #[inline]
+    fn complete(&mut self, name: &[u8]) {
+        if self.building.as_mut().is_some_and(|building| building.follow(name))
+            && let Some(record) = self.records.get(name)
+        {
+            let record: Box<[u8]> = record.into();
+            self.put_entries(&record);
+        }
+    }
+
+    /// Adds the entries of a record, some of which may be there.
+    fn put_entries(&mut self, record: &[u8]) {
+        let name = name_of(record);
+        self.names.insert(&name_entry(name));
+        for (index, key) in entries_of(record) {
+            insert(&mut self.trees, self.unique, index, (&[key, name].concat(), key));
+        }
     }
 
     /// The record of a document.
@@ -133,39 +208,40 @@ impl Table {
     pub fn heap_bytes(&self) -> usize {
         let trees = self.trees.iter().map(EntryTree::heap_bytes).sum::<usize>();
         let older = self.older.iter().map(OlderRecords::heap_bytes).sum::<usize>();
-        self.records.heap_bytes() + older + self.names.heap_bytes() + trees
+        let building = self.building.as_ref().map_or(0, |building| building.heap_bytes());
+        self.records.heap_bytes() + older + building + self.names.heap_bytes() + trees
     }
 
     /// Records that the document at a key has these entries and no other ones.
     pub fn set(&mut self, name: &[u8], entries: &Entries) {
+        self.complete(name);
         if let Some(record) = self.take_older(name) {
             self.records.insert(record);
         }
         if self.change(name, IndexMask::ALL, entries) {
             return;
         }
-        self.names.insert(&name_entry(name));
-        for (index, key) in entries.iter() {
-            self.trees[usize::from(index)].insert(&[key, name].concat());
-        }
-        self.records.insert(record(name, entries));
+        let record = record(name, entries);
+        self.put_entries(&record);
+        self.records.insert(record);
     }
 
     /// Records that the document at a key has these entries in the indexes that they are of; those in other indexes stay.
     /// Returns false, and changes nothing, if it was not followed since the indexes were declared.
     pub fn update(&mut self, name: &[u8], entries: &Entries) -> bool {
+        self.complete(name);
         self.change(name, entries.of, entries)
     }
 
     fn change(&mut self, name: &[u8], of: IndexMask, entries: &Entries) -> bool {
-        let Table { records, trees, scratch: [new, entry], .. } = self;
+        let Table { records, trees, unique, scratch: [new, entry], .. } = self;
         let found = records.update(name, |record| {
             if update_record(name, record, (of, entries), new, |index, key, adds| {
                 entry.clear();
                 entry.extend_from_slice(key);
                 entry.extend_from_slice(name);
-                let tree = &mut trees[usize::from(index)];
-                let changed = if adds { tree.insert(entry) } else { tree.remove(entry) };
+                let change = if adds { insert } else { remove };
+                let changed = change(trees, *unique, index, (entry, key));
                 debug_assert!(changed, "the record says what is in the trees");
             }) {
                 match record.len() == new.len() {
@@ -184,12 +260,14 @@ impl Table {
 
     /// Records that no document of the model is at a key.
     pub fn remove(&mut self, name: &[u8]) {
+        self.complete(name);
         let Some(record) = self.records.remove(name).or_else(|| self.take_older(name)) else {
             return;
         };
         self.names.remove(&name_entry(name));
         for (index, key) in entries_of(&record) {
-            let removed = self.trees[usize::from(index)].remove(&[key, name].concat());
+            let entry = [key, name].concat();
+            let removed = remove(&mut self.trees, self.unique, index, (&entry, key));
             debug_assert!(removed, "the record says what is in the trees");
         }
     }
@@ -272,6 +350,28 @@ impl Table {
     }
 }
 
+/// Adds an entry, which begins with a key, to the tree of an index. Returns false if it was there.
+fn insert(
+    trees: &mut [EntryTree],
+    unique: IndexMask,
+    index: u8,
+    (entry, key): (&[u8], &[u8]),
+) -> bool {
+    let tree = &mut trees[usize::from(index)];
+    if unique.has(index) { tree.insert_unique(entry, key) } else { tree.insert(entry) }
+}
+
+/// Removes an entry from the tree of an index, as [`insert`] adds it. Returns false if it was not there.
+fn remove(
+    trees: &mut [EntryTree],
+    unique: IndexMask,
+    index: u8,
+    (entry, key): (&[u8], &[u8]),
+) -> bool {
+    let tree = &mut trees[usize::from(index)];
+    if unique.has(index) { tree.remove_unique(entry, key) } else { tree.remove(entry) }
+}
+
 /// Writes to `new` the record of a document that is given these entries in some indexes. Calls with each entry that comes
 /// or goes; returns false if there is none.
 fn update_record(
@@ -317,7 +417,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::index::key::is_exempt;
     use crate::index::{Direction, IndexSource};
+
+    /// All indexes have UNIQUE, so that duplicates are counted in each.
+    const UNIQUE: IndexMask = IndexMask::ALL;
 
     /// All entries of the trees, and those that the documents have.
     fn check(table: &Table, naive: &BTreeMap<Vec<u8>, Entries>) {
@@ -328,13 +432,22 @@ mod tests {
         let names: Vec<_> = naive.keys().map(|name| name_entry(name)).collect();
         assert_eq!(all(&table.names), names);
         for (index, tree) in table.trees.iter().enumerate() {
+            let mut keys: Vec<&[u8]> = Vec::new();
             let mut expected: Vec<Vec<u8>> = Vec::new();
             for (name, entries) in naive {
                 let own = entries.iter().filter(|(number, _)| usize::from(*number) == index);
-                expected.extend(own.map(|(_, key)| [key, name].concat()));
+                for (_, key) in own {
+                    expected.push([key, name].concat());
+                    keys.extend(Some(key).filter(|key| !is_exempt(key)));
+                }
             }
             expected.sort();
             assert_eq!(all(tree), expected);
+            let count = keys.len();
+            keys.sort();
+            keys.dedup();
+            let is_unique = table.unique.has(index as u8);
+            assert_eq!(tree.duplicates, if is_unique { count - keys.len() } else { 0 });
         }
         assert_eq!(table.unmatched(), 0);
         for (name, entries) in naive {
@@ -394,7 +507,75 @@ mod tests {
         entries
     }
 
+    /// The bytes of a key in front of a name.
+    fn key_len(_: u8, entry: &[u8]) -> usize {
+        1 + entry.iter().position(|byte| *byte == 0).unwrap()
+    }
+
+    /// Gathers those of the documents that are not known.
+    fn gather(table: &mut Table, naive: &BTreeMap<Vec<u8>, Entries>, ready: ReadyIndexes) {
+        let mut gathered = Gathered::default();
+        for (name, entries) in naive {
+            if !table.is_known(name) {
+                gathered.add(name, entries);
+            }
+        }
+        table.gather(gathered, ready);
+    }
+
     proptest! {
+        #[test]
+        fn documents_that_were_gathered_have_their_entries_in_the_end(
+            mut naive in prop::collection::btree_map(prop::collection::vec(0_u8..12, 1), entries(), 0..40),
+            shares in any::<bool>(),
+            steps in prop::collection::vec((0_u8..6, 0_u8..12, entries(), 0_u8..8), 0..60),
+        ) {
+            let (mut table, mut ready) = (Table::new(3, UNIQUE), ReadyIndexes::NONE);
+            if shares {
+                // The first index was declared before.
+                naive.iter().for_each(|(name, entries)| table.set(name, &within(entries, 1)));
+                let numbers = Renumbering::new(sources(&[0]).iter(), sources(&[0, 1, 2]).iter());
+                table.trees.truncate(1);
+                table.renumber(&numbers, 3, UNIQUE);
+                ready = ReadyIndexes { indexes: IndexMask::one(0), names: true };
+            }
+            for (step, name, entries, of) in steps {
+                let name = vec![name];
+                match step {
+                    0 => {
+                        let from = naive.split_off(&name);
+                        gather(&mut table, &naive, ready);
+                        naive.extend(from);
+                    }
+                    1 => drop(table.merge(usize::from(of), key_len)),
+                    2 => {
+                        table.remove(&name);
+                        naive.remove(&name);
+                    }
+                    3 if naive.contains_key(&name) => {
+                        let entries = within(&entries, of);
+                        let all = merged(&naive[&name], &entries);
+                        if !table.update(&name, &entries) {
+                            table.set(&name, &all);
+                        }
+                        prop_assert!(table.agrees(&name, &all));
+                        naive.insert(name, all);
+                    }
+                    _ => {
+                        table.set(&name, &entries);
+                        prop_assert!(table.agrees(&name, &entries));
+                        naive.insert(name, entries);
+                    }
+                }
+                prop_assert!(table.indexed() <= naive.len());
+            }
+            gather(&mut table, &naive, ready);
+            while table.merge(7, key_len) {}
+            prop_assert_eq!((table.indexed(), table.generations()), (naive.len(), 0));
+            drop(table.end_build());
+            check(&table, &naive);
+        }
+
         #[test]
         fn trees_have_the_entries_of_the_documents(
             steps in prop::collection::vec((0_u8..12, prop::option::of(entries()), 0_u8..12), 0..80),
@@ -402,14 +583,14 @@ mod tests {
             every in 1_usize..40,
         ) {
             let (mut declared, mut names) = (declared.into_iter(), vec![0_u8, 1, 2]);
-            let (mut table, mut naive) = (Table::new(3), BTreeMap::new());
+            let (mut table, mut naive) = (Table::new(3, UNIQUE), BTreeMap::new());
             for (nth, (name, entries, of)) in steps.into_iter().enumerate() {
                 if nth % every == 0 && let Some(mut next) = declared.next() {
                     // Three of five indexes, in another order.
                     next.truncate(3);
                     let (before, now) = (sources(&names), sources(&next));
                     let numbers = Renumbering::new(before.iter(), now.iter());
-                    let gone = table.renumber(&numbers, 3);
+                    let gone = table.renumber(&numbers, 3, UNIQUE);
                     prop_assert_eq!(gone.trees.len(), names.iter().filter(|n| !next.contains(n)).count());
                     names = next;
                     naive.values_mut().for_each(|entries| *entries = renumbered(entries, &numbers));
@@ -458,16 +639,16 @@ mod tests {
             for (name, entries) in &naive {
                 table.set(name, entries);
             }
-            prop_assert_eq!((table.generations(), table.followed()), (0, naive.len()));
+            prop_assert_eq!((table.generations(), table.indexed()), (0, naive.len()));
             check(&table, &naive);
             let mut gathered = Gathered::default();
             naive.iter().rev().for_each(|(name, entries)| gathered.add(name, entries));
-            check(&Table::build(3, gathered), &naive);
+            check(&Table::build(3, UNIQUE, gathered), &naive);
             // A scan of keys may visit one twice.
             let mut gathered = Gathered::default();
             naive.keys().for_each(|name| gathered.add(name, &Entries::default()));
             naive.iter().for_each(|(name, entries)| gathered.add(name, entries));
-            check(&Table::build(3, gathered), &naive);
+            check(&Table::build(3, UNIQUE, gathered), &naive);
         }
     }
 }

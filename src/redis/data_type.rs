@@ -10,8 +10,8 @@ use redis_module::raw;
 use super::api::{bytes, call};
 use super::stored::{document, drop_raw, into_raw};
 use super::{
-    carrier, clock, counters, defrag, file_names, following, locks, log, models, payload, pending,
-    role, stored,
+    carrier, clock, counters, defrag, file_names, following, loaded, locks, log, models, payload,
+    pending, role, stored,
 };
 use crate::codec::effect::{Change, Effect};
 use crate::codec::locks::edits_of;
@@ -103,7 +103,11 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
                     // SAFETY: as above.
                     unsafe { note_arrived(io) };
                 }
-                Some(into_raw(document))
+                if origin != Origin::DataSet {
+                    return Some(into_raw(document));
+                }
+                // SAFETY: as above.
+                Some(unsafe { loaded::on_read(io, document, into_raw) })
             }
             Err(error) => {
                 // SAFETY: as above.
@@ -193,7 +197,10 @@ unsafe extern "C" fn digest(digest: *mut raw::RedisModuleDigest, value: *mut c_v
 
 unsafe extern "C" fn free(value: *mut c_void) {
     // SAFETY: the server gives the value back. On any thread.
-    let _ = catch_unwind(AssertUnwindSafe(|| unsafe { drop_raw(value) }));
+    let _ = catch_unwind(AssertUnwindSafe(|| unsafe {
+        loaded::on_free(value);
+        drop_raw(value);
+    }));
 }
 
 /// A document is removed from its key.

@@ -12,8 +12,8 @@ use super::api::{call, is_ok};
 use super::pending::{self, PendingEvent};
 use super::role::{self, REVISIONS};
 use super::{
-    bus, carrier, changes, claims, deferred, file_names, following, gaps, indexes, locks, models,
-    offers, timer, torn_aof,
+    bus, carrier, changes, claims, deferred, file_names, following, gaps, indexes, loaded, locks,
+    models, offers, timer, torn_aof,
 };
 
 /// Subscribes to all events.
@@ -86,6 +86,7 @@ unsafe extern "C" fn on_loading(
             | raw::REDISMODULE_SUBEVENT_LOADING_AOF_START
             | raw::REDISMODULE_SUBEVENT_LOADING_REPL_START => {
                 models::begin_load();
+                loaded::begin();
                 if subevent == raw::REDISMODULE_SUBEVENT_LOADING_AOF_START {
                     torn_aof::begin_load();
                 }
@@ -97,6 +98,9 @@ unsafe extern "C" fn on_loading(
             raw::REDISMODULE_SUBEVENT_LOADING_ENDED | raw::REDISMODULE_SUBEVENT_LOADING_FAILED => {
                 models::end_load();
                 file_names::end_read();
+                if subevent == raw::REDISMODULE_SUBEVENT_LOADING_FAILED {
+                    loaded::cancel();
+                }
                 // SAFETY: `ctx` is valid during the callback.
                 unsafe {
                     gaps::on_load(ctx);

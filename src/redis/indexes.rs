@@ -3,29 +3,31 @@
 //! Commands of this module tell the index themselves ([`follow`]). Whatever else removes a document goes through the
 //! type's own callback ([`on_unlink`]): deletion, expiry, eviction, renaming, moving, a slot that leaves. What brings one
 //! without a command of this module gives an event ([`on_arrival`]). Databases are emptied and exchanged as a whole.
-//! After a load everything is gathered and sorted, before the server answers ([`rebuild`]). A new index on documents
-//! that are there is built in slices ([`on_cron`]), while changes are followed: a document met twice makes no
+//! After a load everything that was gathered ([`loaded`]) is sorted, before the server answers ([`rebuild`]). A new index on
+//! documents that are there is built in slices ([`on_cron`]), while changes are followed: a document met twice makes no
 //! difference.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis_module::raw;
 
 use super::api::{bytes, call, is_ok};
+use super::gathering::{GatheredTable, Gathering};
 use super::models::{self, MODELS};
-use super::stored;
+use super::{loaded, stored};
 use crate::document::Document;
-use crate::index::{self, Entries, Gathered};
-use crate::model::Model;
+use crate::index::{self, Entries};
 
 /// A slice of a build.
 const SLICE: Duration = Duration::from_millis(5);
+/// The part of a slice in which documents are gathered; then their entries are sorted.
+const GATHERING: Duration = Duration::from_millis(3);
+/// The entries that are merged before the clock is read.
+const MERGED: usize = 256;
 /// Between two slices: builds take at most a tenth of the time.
 const PAUSE: Duration = Duration::from_millis(45);
 
@@ -33,6 +35,8 @@ const PAUSE: Duration = Duration::from_millis(45);
 struct Build {
     cursor: ScanCursor,
     database: c_int,
+    /// Flag: all documents were gathered, and their entries are being merged.
+    is_merging: bool,
     /// The names of the models, and the builds that end with this pass.
     builds: Vec<(Box<str>, u64)>,
     ended: Instant,
@@ -68,11 +72,16 @@ pub fn follow(database: c_int, name: &[u8], document: &Document) {
 
 /// As [`follow`], after a change. `entries` are those in the indexes that it can have touched, where they were computed.
 pub fn follow_change(database: c_int, name: &[u8], document: &Document, entries: Option<&Entries>) {
-    if let Some(model) = &document.model
-        && (!models::is_loading() || models::is_staging())
-    {
+    if is_replaced() {
+        loaded::note_changed(database, name);
+    } else if let Some(model) = &document.model {
         model.indexes().follow_change(database, name, document.root.view(), entries);
     }
+}
+
+/// Flag: a data set is being loaded in place of the one in force.
+fn is_replaced() -> bool {
+    models::is_loading() && !models::is_staging()
 }
 
 /// A document is removed from its key.
@@ -87,6 +96,9 @@ pub unsafe fn on_unlink(ctx: *mut raw::RedisModuleKeyOptCtx, value: *const c_voi
     unsafe {
         let database = call!(RedisModule_GetDbIdFromOptCtx(ctx));
         let name = bytes(call!(RedisModule_GetKeyNameFromOptCtx(ctx)));
+        if is_replaced() {
+            loaded::note_changed(database, name);
+        }
         model.indexes().follow(database, name, None);
     }
 }
@@ -116,6 +128,9 @@ pub unsafe fn on_arrival(ctx: *mut raw::RedisModuleCtx, key: *mut raw::RedisModu
 
 /// A database is being emptied, or all are.
 pub fn flush(database: Option<c_int>) {
+    if is_replaced() {
+        loaded::cancel();
+    }
     index::discard(
         MODELS.indexed().iter().flat_map(|model| model.indexes().flush(database)).collect(),
     );
@@ -123,6 +138,9 @@ pub fn flush(database: Option<c_int>) {
 
 /// Two databases change places. A build begins anew: it may have seen one of them, in its old place.
 pub fn swap(one: c_int, other: c_int) {
+    if is_replaced() {
+        loaded::cancel();
+    }
     MODELS.indexed().iter().for_each(|model| model.indexes().swap(one, other));
     BUILD.with_borrow_mut(|build| {
         if let Some(build) = build {
@@ -136,7 +154,8 @@ pub fn cancel_build() {
     BUILD.take();
 }
 
-/// Gathers the documents of all models that have indexes.
+/// Builds the trees of all models that have indexes from all documents: those that were gathered while they were read, or
+/// that are found.
 ///
 /// # Safety
 ///
@@ -144,32 +163,45 @@ pub fn cancel_build() {
 pub unsafe fn rebuild(ctx: *mut raw::RedisModuleCtx) {
     let indexed = MODELS.indexed();
     if indexed.is_empty() {
-        return;
+        return loaded::cancel();
     }
     index::discard(indexed.iter().flat_map(|model| model.indexes().begin_build()).collect());
     // SAFETY: the caller vouches for `ctx`.
-    unsafe {
-        each_database(ctx, |database| {
-            let mut gathered: HashMap<*const Model, (Arc<Model>, Gathered)> = HashMap::new();
-            let cursor = ScanCursor::new();
-            let mut gather = |name: &[u8], document: &Document| {
-                let Some(model) = &document.model else { return };
-                let Some(entries) = model.indexes().entries(document.root.view()) else { return };
-                let of_model = gathered.entry(Arc::as_ptr(model));
-                let (_, known) = of_model.or_insert_with(|| (model.clone(), Gathered::default()));
-                known.add(name, &entries);
-            };
-            while scan(ctx, &cursor, &mut gather) {}
-            for (model, gathered) in gathered.into_values() {
-                model.indexes().replace(database, gathered);
-            }
-        });
+    let gathering = unsafe { loaded::take(ctx, &indexed).unwrap_or_else(|| gather_all(ctx)) };
+    for GatheredTable { model, database, gathered } in gathering.into_tables() {
+        if let Some(model) = model.upgrade() {
+            model.indexes().replace(database, gathered);
+        }
     }
     for model in indexed {
         if let Some(build) = model.indexes().build() {
             model.indexes().end_build(build);
         }
     }
+}
+
+/// Gathers all documents of models that have indexes.
+///
+/// # Safety
+///
+/// As for [`rebuild`].
+unsafe fn gather_all(ctx: *mut raw::RedisModuleCtx) -> Gathering {
+    let mut gathering = Gathering::default();
+    // SAFETY: the caller vouches for `ctx`.
+    unsafe {
+        each_database(ctx, |database| {
+            let cursor = ScanCursor::new();
+            let mut gather = |name: &[u8], document: &Document| {
+                if let Some(model) = &document.model
+                    && let Some(entries) = model.indexes().entries(document.root.view())
+                {
+                    gathering.add(model, database, name, &entries);
+                }
+            };
+            while scan(ctx, &cursor, &mut gather) {}
+        });
+    }
+    gathering
 }
 
 /// Continues a build, or begins one where an index needs it. Called several times a second.
@@ -209,6 +241,7 @@ impl Build {
         (!builds.is_empty()).then(|| Build {
             cursor: ScanCursor::new(),
             database: 0,
+            is_merging: false,
             builds,
             ended,
         })
@@ -216,37 +249,21 @@ impl Build {
 
     fn restart(&mut self) {
         self.cursor = ScanCursor::new();
-        self.database = 0;
+        (self.database, self.is_merging) = (0, false);
     }
 
-    /// Visits keys for a slice of time. Returns true when all were visited.
+    /// Builds for a slice of time. Returns true at the end.
     ///
     /// # Safety
     ///
     /// As for [`rebuild`].
     unsafe fn slice(&mut self, ctx: *mut raw::RedisModuleCtx) -> bool {
         let began = Instant::now();
-        // SAFETY: the caller vouches for `ctx`.
-        let home = unsafe { call!(RedisModule_GetSelectedDb(ctx)) };
-        let done = loop {
-            if began.elapsed() >= SLICE {
-                break false;
-            }
-            // SAFETY: as above; a database that does not exist is refused.
-            unsafe {
-                if !is_ok(call!(RedisModule_SelectDb(ctx, self.database))) {
-                    break true;
-                }
-                let database = self.database;
-                let mut visit = |name: &[u8], document: &Document| follow(database, name, document);
-                if !scan(ctx, &self.cursor, &mut visit) {
-                    self.cursor = ScanCursor::new();
-                    self.database += 1;
-                }
-            }
-        };
-        // SAFETY: as above.
-        unsafe { call!(RedisModule_SelectDb(ctx, home)) };
+        if !self.is_merging {
+            // SAFETY: the caller vouches for `ctx`.
+            unsafe { self.gather(ctx, began) };
+        }
+        let done = self.is_merging && merge(began);
         self.ended = Instant::now();
         if done {
             let indexed = MODELS.indexed();
@@ -257,6 +274,55 @@ impl Build {
         }
         done
     }
+
+    /// Gathers documents that no index knows.
+    ///
+    /// # Safety
+    ///
+    /// As for [`rebuild`].
+    unsafe fn gather(&mut self, ctx: *mut raw::RedisModuleCtx, began: Instant) {
+        let mut gathering = Gathering::default();
+        // SAFETY: the caller vouches for `ctx`; a database that does not exist is refused.
+        unsafe {
+            let home = call!(RedisModule_GetSelectedDb(ctx));
+            while began.elapsed() < GATHERING {
+                let database = self.database;
+                if !is_ok(call!(RedisModule_SelectDb(ctx, database))) {
+                    self.is_merging = true;
+                    break;
+                }
+                let mut visit = |name: &[u8], document: &Document| {
+                    let Some(model) = &document.model else { return };
+                    let missing =
+                        model.indexes().missing_entries(database, name, document.root.view());
+                    if let Some(entries) = missing {
+                        gathering.add(model, database, name, &entries);
+                    }
+                };
+                if !scan(ctx, &self.cursor, &mut visit) {
+                    self.cursor = ScanCursor::new();
+                    self.database += 1;
+                }
+            }
+            call!(RedisModule_SelectDb(ctx, home));
+        }
+        for GatheredTable { model, database, gathered } in gathering.into_tables() {
+            if let Some(model) = model.upgrade() {
+                model.indexes().gather(database, gathered);
+            }
+        }
+    }
+}
+
+/// Merges entries that were gathered. Returns true when none is left.
+fn merge(began: Instant) -> bool {
+    let indexed = MODELS.indexed();
+    while indexed.iter().any(|model| model.indexes().merge(MERGED)) {
+        if began.elapsed() >= SLICE {
+            return false;
+        }
+    }
+    true
 }
 
 /// Calls for each database, which is selected meanwhile.

@@ -62,6 +62,7 @@ unsafe extern "C" fn report(ctx: *mut raw::RedisModuleInfoCtx, for_crash_report:
         field("index_documents", indexed.documents as u64);
         field("index_entries", indexed.entries as u64);
         field("index_bytes", indexed.bytes as u64);
+        field("index_duplicates", indexed.duplicates as u64);
         let building: Vec<_> = models.iter().filter(is_building).collect();
         field("index_models_building", building.len() as u64);
         let indexed = building.iter().map(|model| model.indexes().totals().indexed as u64);

@@ -3,7 +3,7 @@
 use super::MemoryHost;
 use crate::error::{ErrorCode, Result};
 use crate::host::{Host, Outcome};
-use crate::index::{Direction, IndexMask, Progress};
+use crate::index::{Direction, Gathered, IndexMask, Progress};
 use crate::reply::Reply;
 
 /// Indexes to declare, each of a member of its own.
@@ -58,7 +58,8 @@ fn change(host: &mut MemoryHost, rng: &mut Rng) {
     let _ = call(host, &words);
 }
 
-/// Follows some documents, as a pass over the keys does; all of them where no number is given.
+/// Gathers some documents, as a pass over the keys does, and merges some of their entries; all of them where no number is
+/// given.
 fn pass(host: &mut MemoryHost, rng: &mut Rng, count: Option<usize>) {
     let model = host.models().defined(b"m").unwrap();
     let mut names: Vec<Vec<u8>> = host.documents.keys().cloned().collect();
@@ -67,11 +68,27 @@ fn pass(host: &mut MemoryHost, rng: &mut Rng, count: Option<usize>) {
         Some(count) => (0..count).map(|_| names[rng.below(names.len())].clone()).collect(),
         None => names,
     };
+    let (mut run, mut gathered) = (Gathered::default(), Vec::new());
     for name in visited {
         let document = &host.documents[&name];
         if document.model_name() == "m" {
-            model.indexes().follow(0, &name, Some(document.root.view()));
+            // Earlier ones are in the same run.
+            let known = gathered.contains(&name);
+            let missing = model.indexes().missing_entries(0, &name, document.root.view());
+            if let Some(entries) = missing.filter(|_| !known) {
+                run.add(&name, &entries);
+                gathered.push(name);
+            }
         }
+        if rng.below(5) == 0 {
+            model.indexes().gather(0, std::mem::take(&mut run));
+            gathered.clear();
+        }
+    }
+    model.indexes().gather(0, run);
+    match count {
+        Some(count) => drop(model.indexes().merge(count)),
+        None => while model.indexes().merge(20) {},
     }
     if let Some(build) = model.indexes().build().filter(|_| count.is_none()) {
         model.indexes().end_build(build);
@@ -190,7 +207,8 @@ fn queries_that_shared_indexes_serve_go_on_while_others_are_built() {
     let taken = call(&mut host, r#"MODEL.SET new m {"d":7}"#).unwrap_err();
     assert_eq!(taken.code(), ErrorCode::Unique);
     let described = call(&mut host, "MODEL.DESCRIBE m").unwrap().reply.notation();
-    let states = ["[f [/f/g] (nil) (nil) BUILDING]", "[d [$.d] UNIQUE (nil) READY]"];
+    let states =
+        ["[f [/f/g] (nil) (nil) BUILDING (nil)]", "[d [$.d] UNIQUE (nil) READY (integer) 0]"];
     assert!(states.iter().all(|state| described.contains(state)), "{described}");
 
     pass(&mut host, &mut Rng(1), None);

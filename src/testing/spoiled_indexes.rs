@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::MemoryHost;
 use crate::host::Host;
-use crate::index::{Direction, Entries, EntryTree, Table};
+use crate::index::{Direction, Entries, EntryTree, IndexMask, Table};
 use crate::model::Model;
 use crate::reply::Reply;
 
@@ -129,7 +129,7 @@ fn a_full_check_finds_every_disagreement_of_trees_records_and_documents() {
             assert!(table.names.remove(b"\0x"));
         }),
         ("a document is not there", true, &|table| table.remove(b"k3")),
-        ("nothing is there", true, &|table| *table = Table::new(3)),
+        ("nothing is there", true, &|table| *table = Table::new(3, IndexMask::NONE)),
     ];
     for (what, shows, spoil) in cases {
         let mut host = host();

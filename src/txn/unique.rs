@@ -13,7 +13,7 @@ use super::context::{Refused, TransactionContext};
 use super::slot::{Reindexed, Slot};
 use crate::error::{Error, ErrorCode, Result};
 use crate::host::IndexScope;
-use crate::index::key::Range;
+use crate::index::key::{Range, is_exempt};
 use crate::index::{Direction, Entries, PART_VALUES_MAX, hash_slot};
 use crate::limit;
 use crate::model::Model;
@@ -76,7 +76,7 @@ fn check_among(
                 fresh += usize::from(!known);
                 let of = &set.indexes[usize::from(index)];
                 // An entry that the document has already is not validated again with a change of something else.
-                if of.source.unique && (is_whole || !known) && !of.is_exempt(key) {
+                if of.source.unique && (is_whole || !known) && !is_exempt(key) {
                     claims.push(Claim { slot: number, model, index, key: key.to_vec() });
                 }
             });

@@ -400,6 +400,9 @@ fn unique_holds_and_lets_in_what_other_commands_bring() {
                 count += reply.field("duplicates").int();
                 cursor = reply.field("cursor").text().to_owned();
                 if cursor == "0" {
+                    let described = conn.must(&["MODEL.DESCRIBE", "m"]);
+                    assert_eq!(described.field("indexes").array()[0].array()[5].int(), count);
+                    assert_eq!(server.info("model_index_duplicates"), count.to_string());
                     return count;
                 }
             }

@@ -207,6 +207,10 @@ fn duplicates(conn: &mut Conn) -> (i64, Vec<String>) {
         named.extend(found.map(|found| found[1].text().to_owned()));
         cursor = reply.field("cursor").text().to_owned();
         if cursor == "0" {
+            let described = conn.must(&["MODEL.DESCRIBE", "m"]);
+            let mut indexes = described.field("indexes").array().iter().map(Reply::array);
+            let mail = indexes.find(|index| index[0].text() == "mail").expect("it is declared");
+            assert_eq!(mail[5].int(), count);
             return (count, named);
         }
     }

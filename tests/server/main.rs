@@ -43,6 +43,7 @@ mod expression_attacks;
 mod expressions;
 mod finding;
 mod finding_cluster;
+mod finding_load;
 mod finding_redefined;
 mod finding_slot;
 mod finding_soak;
