@@ -16,13 +16,14 @@ use std::time::{Duration, Instant};
 use redis_module::raw;
 
 use super::api::{bytes, call, is_ok};
+use super::clock::Slice;
 use super::gathering::{GatheredTable, Gathering};
 use super::models::{self, MODELS};
 use super::{loaded, stored};
 use crate::document::Document;
 use crate::index::{self, Entries};
 
-/// A slice of a build.
+/// A slice of a build, in processor time.
 const SLICE: Duration = Duration::from_millis(5);
 /// The part of a slice in which documents are gathered; then their entries are sorted.
 const GATHERING: Duration = Duration::from_millis(3);
@@ -258,12 +259,12 @@ impl Build {
     ///
     /// As for [`rebuild`].
     unsafe fn slice(&mut self, ctx: *mut raw::RedisModuleCtx) -> bool {
-        let began = Instant::now();
+        let mut slice = Slice::begin(SLICE);
         if !self.is_merging {
             // SAFETY: the caller vouches for `ctx`.
-            unsafe { self.gather(ctx, began) };
+            unsafe { self.gather(ctx) };
         }
-        let done = self.is_merging && merge(began);
+        let done = self.is_merging && merge(&mut slice);
         self.ended = Instant::now();
         if done {
             let indexed = MODELS.indexed();
@@ -280,12 +281,13 @@ impl Build {
     /// # Safety
     ///
     /// As for [`rebuild`].
-    unsafe fn gather(&mut self, ctx: *mut raw::RedisModuleCtx, began: Instant) {
+    unsafe fn gather(&mut self, ctx: *mut raw::RedisModuleCtx) {
+        let mut slice = Slice::begin(GATHERING);
         let mut gathering = Gathering::default();
         // SAFETY: the caller vouches for `ctx`; a database that does not exist is refused.
         unsafe {
             let home = call!(RedisModule_GetSelectedDb(ctx));
-            while began.elapsed() < GATHERING {
+            while !slice.is_over() {
                 let database = self.database;
                 if !is_ok(call!(RedisModule_SelectDb(ctx, database))) {
                     self.is_merging = true;
@@ -315,10 +317,10 @@ impl Build {
 }
 
 /// Merges entries that were gathered. Returns true when none is left.
-fn merge(began: Instant) -> bool {
+fn merge(slice: &mut Slice) -> bool {
     let indexed = MODELS.indexed();
     while indexed.iter().any(|model| model.indexes().merge(MERGED)) {
-        if began.elapsed() >= SLICE {
+        if slice.is_over() {
             return false;
         }
     }

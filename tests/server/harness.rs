@@ -472,6 +472,9 @@ impl Server {
     pub fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let end = Instant::now() + *PATIENCE;
         while !condition() {
+            if Instant::now() >= end {
+                eprintln!("XXX INFO {}", self.must(&["INFO", "model"]).text());
+            }
             assert!(Instant::now() < end, "waited too long until {what}\n{}", self.log_tail());
             thread::sleep(Duration::from_millis(5));
         }
