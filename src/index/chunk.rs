@@ -300,6 +300,13 @@ impl EntryChunk {
         self.locate(key).found
     }
 
+    /// Returns true if a string, which is there, is the last one.
+    pub fn ends_with(&self, key: &[u8]) -> bool {
+        let spot = self.locate(key);
+        debug_assert!(spot.found, "the string is there");
+        self.entry(spot.at).end == self.bytes.len()
+    }
+
     /// The number of strings that are smaller.
     pub fn rank(&self, key: &[u8]) -> usize {
         self.locate(key).nth

@@ -10,7 +10,7 @@ use super::key::NAME_TAG;
 use super::older::{OlderRecords, Renumbering};
 use super::ready::ReadyIndexes;
 use super::records::{Records, entries_of, name_of, record};
-use super::tree::EntryTree;
+use super::tree::{EntryTree, InsertionPoint};
 use crate::value::wire::put_text;
 
 /// The documents of one model in one database.
@@ -154,13 +154,16 @@ impl Table {
     pub fn merge(&mut self, most: usize, key_len: impl Fn(u8, &[u8]) -> usize) -> bool {
         let Table { building, names, trees, unique, .. } = self;
         let Some(building) = building else { return false };
+        // All are of one tree, and come in their order.
+        let mut point = InsertionPoint::default();
         let taken = building.take(most, &key_len, |index, entry| {
             match index {
-                Some(index) => {
+                Some(index) if unique.has(index) => {
                     let key = &entry[..key_len(index, entry)];
                     insert(trees, *unique, index, (entry, key))
                 }
-                None => names.insert(entry),
+                Some(index) => trees[usize::from(index)].insert_next(entry, &mut point),
+                None => names.insert_next(entry, &mut point),
             };
         });
         taken > 0

@@ -31,6 +31,15 @@ struct Group {
     head: KeyHead,
 }
 
+/// The place of the last insertion among those of strings that come in their order, see [`EntryTree::insert_next`]. It is
+/// valid while the tree changes by them alone.
+#[derive(Default)]
+pub struct InsertionPoint {
+    /// The numbers of the group, and of the chunk in it, that end with `last`; none if another string is behind `last` there.
+    chunk: Option<(usize, usize)>,
+    last: Vec<u8>,
+}
+
 /// The order in which entries are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
@@ -170,13 +179,64 @@ impl EntryTree {
         group.len += usize::from(inserted);
         group.head = group.chunks[0].head();
         self.len += usize::from(inserted);
-        if group.chunks.len() > GROUP_CHUNKS {
+        self.split_if_full(at);
+        inserted
+    }
+
+    /// As [`EntryTree::insert`], of a string that is greater than the one that was inserted at this point before. Strings that
+    /// come in their order with no other ones between them are appended to chunks.
+    pub fn insert_next(&mut self, key: &[u8], point: &mut InsertionPoint) -> bool {
+        if let Some((at, nth)) = point.chunk
+            && *point.last < *key
+            && !self.begins_behind(at, nth, key)
+        {
+            let group = &mut self.groups[at];
+            let chunk = &mut group.chunks[nth];
+            self.chunk_bytes -= chunk.heap_bytes();
+            if chunk.is_filled() {
+                chunk.tighten();
+                let next = EntryChunk::one(key);
+                self.chunk_bytes += chunk.heap_bytes() + next.heap_bytes();
+                group.chunks.insert(nth + 1, next);
+                point.chunk = Some((at, nth + 1));
+            } else {
+                chunk.append(&point.last, key);
+                self.chunk_bytes += chunk.heap_bytes();
+            }
+            group.len += 1;
+            self.len += 1;
+            if self.split_if_full(at) {
+                point.chunk = None;
+            }
+            key.clone_into(&mut point.last);
+            return true;
+        }
+        let inserted = self.insert(key);
+        let at = self.find(key);
+        let nth = self.groups[at].find(key);
+        point.chunk = self.groups[at].chunks[nth].ends_with(key).then_some((at, nth));
+        key.clone_into(&mut point.last);
+        inserted
+    }
+
+    /// Returns true if the chunk behind this one begins by a string.
+    fn begins_behind(&self, at: usize, nth: usize, key: &[u8]) -> bool {
+        let next = self.groups[at].chunks.get(nth + 1);
+        let next = next.or_else(|| self.groups.get(at + 1).map(|group| &group.chunks[0]));
+        next.is_some_and(|chunk| chunk.begins_by(KeyHead::of(key), key))
+    }
+
+    /// Splits a group that has too many chunks. Returns true if it had.
+    fn split_if_full(&mut self, at: usize) -> bool {
+        let group = &mut self.groups[at];
+        let is_full = group.chunks.len() > GROUP_CHUNKS;
+        if is_full {
             let chunks = group.chunks.split_off(GROUP_CHUNKS / 2);
             let greater = Group::new(chunks);
             group.len -= greater.len;
             self.groups.insert(at + 1, greater);
         }
-        inserted
+        is_full
     }
 
     /// Removes a string; returns false if it was not there.
@@ -368,6 +428,28 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn strings_are_inserted_in_their_order_among_others(
+            there in prop::collection::btree_set("[ab]{0,30}", 0..90),
+            runs in prop::collection::vec(prop::collection::btree_set("[ab]{0,30}", 0..400), 0..4),
+        ) {
+            let (mut tree, mut naive) = (EntryTree::default(), BTreeSet::new());
+            for key in there {
+                tree.insert(key.as_bytes());
+                naive.insert(key.into_bytes());
+            }
+            for run in runs {
+                let mut point = InsertionPoint::default();
+                for key in run {
+                    let inserted = tree.insert_next(key.as_bytes(), &mut point);
+                    prop_assert_eq!(inserted, naive.insert(key.into_bytes()));
+                }
+            }
+            check(&tree, &naive, b"ab", b"bb", 1000);
+        }
+    }
+
     #[test]
     fn strings_in_their_order_fill_chunks() {
         let keys: Vec<Vec<u8>> = (0..50_000).map(|nth| format!("order:{nth:08}").into()).collect();
@@ -376,6 +458,16 @@ mod tests {
         check(&tree, &keys.iter().cloned().collect(), b"order:00020000", b"order:00030007", 1000);
         let built = EntryTree::from_sorted(keys.iter());
         assert!(tree.heap_bytes() < built.heap_bytes() * 6 / 5, "{}", tree.heap_bytes());
+        let (mut appended, mut point) = (EntryTree::default(), InsertionPoint::default());
+        keys.iter().for_each(|key| assert!(appended.insert_next(key, &mut point)));
+        check(
+            &appended,
+            &keys.iter().cloned().collect(),
+            b"order:00020000",
+            b"order:00030007",
+            1000,
+        );
+        assert!(appended.heap_bytes() < built.heap_bytes() * 11 / 10, "{}", appended.heap_bytes());
     }
 
     #[test]

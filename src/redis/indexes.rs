@@ -19,7 +19,7 @@ use super::api::{bytes, call, is_ok};
 use super::clock::Slice;
 use super::gathering::{GatheredTable, Gathering};
 use super::models::{self, MODELS};
-use super::{loaded, stored};
+use super::{loaded, log, stored};
 use crate::document::Document;
 use crate::index::{self, Entries};
 
@@ -167,8 +167,13 @@ pub unsafe fn rebuild(ctx: *mut raw::RedisModuleCtx) {
         return loaded::cancel();
     }
     index::discard(indexed.iter().flat_map(|model| model.indexes().begin_build()).collect());
+    let began = Instant::now();
     // SAFETY: the caller vouches for `ctx`.
-    let gathering = unsafe { loaded::take(ctx, &indexed).unwrap_or_else(|| gather_all(ctx)) };
+    let taken = unsafe { loaded::take(ctx, &indexed) };
+    let how = if taken.is_some() { "as they were read" } else { "by a visit of all keys" };
+    // SAFETY: as above.
+    let gathering = taken.unwrap_or_else(|| unsafe { gather_all(ctx) });
+    let documents: usize = gathering.tables().iter().map(|table| table.gathered.count()).sum();
     for GatheredTable { model, database, gathered } in gathering.into_tables() {
         if let Some(model) = model.upgrade() {
             model.indexes().replace(database, gathered);
@@ -178,6 +183,15 @@ pub unsafe fn rebuild(ctx: *mut raw::RedisModuleCtx) {
         if let Some(build) = model.indexes().build() {
             model.indexes().end_build(build);
         }
+    }
+    if documents > 0 {
+        let took = began.elapsed().as_millis();
+        log::notice(
+            ctx,
+            &format!(
+                "indexes of {documents} documents are built: gathered {how}, sorted in {took} ms"
+            ),
+        );
     }
 }
 

@@ -24,9 +24,14 @@ fn rewrite(server: &Server) {
     });
 }
 
-/// Restarts the server, which then has the entries that it had.
+/// The ways in which the documents of a load are gathered, as the log tells them.
+const AS_READ: &str = "gathered as they were read";
+const BY_VISIT: &str = "gathered by a visit of all keys";
+
+/// Restarts the server, which then has the entries that it had, of documents that were gathered in one of the ways.
 #[track_caller]
-fn check_restart(server: &Server) {
+fn check_restart(server: &Server, how: &str) {
+    let log_from = server.log().len();
     let conn = &mut server.conn();
     conn.must(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
     check_all(conn);
@@ -35,6 +40,8 @@ fn check_restart(server: &Server) {
     server.restart();
     check_all(&mut server.conn());
     assert_eq!(digests(server), before);
+    let log = &server.log()[log_from..];
+    assert!(log.contains(how), "{how}: {log}");
 }
 
 #[test]
@@ -57,13 +64,13 @@ fn commands_behind_the_base_of_an_aof_change_documents_that_were_read() {
                 _ => conn.must(&["COPY", &key, &format!("d{}", 100 + nth), "REPLACE"]),
             };
         }
-        check_restart(server);
+        check_restart(server, AS_READ);
         // Of many all keys are visited.
         let conn = &mut server.conn();
         for nth in 0..DOCUMENTS {
             conn.call(&["MODEL.FIELDOP", &format!("d{nth}"), "INCR", "$.n", "1"]);
         }
-        check_restart(server);
+        check_restart(server, BY_VISIT);
     });
 }
 
@@ -76,7 +83,7 @@ fn databases_and_definitions_change_behind_the_base_of_an_aof() {
         rewrite(server);
         conn.must(&["SWAPDB", "0", "1"]);
         conn.must(&["MODEL.SET", "d1", "m", r#"{"n":3}"#]);
-        check_restart(server);
+        check_restart(server, BY_VISIT);
         let conn = &mut server.conn();
         conn.must(&["SWAPDB", "0", "1"]);
         rewrite(server);
@@ -88,12 +95,12 @@ fn databases_and_definitions_change_behind_the_base_of_an_aof() {
         conn.must(&other);
         let is_ready = |conn: &mut Conn| !conn.call(&["MODEL.CHECK", "m"]).is_error();
         server.wait_until("indexes are built", || is_ready(conn));
-        check_restart(server);
+        check_restart(server, BY_VISIT);
         let conn = &mut server.conn();
         rewrite(server);
         conn.must(&["FLUSHDB"]);
         conn.must(&["MODEL.SET", "d1", "m", r#"{"n":3}"#]);
-        check_restart(server);
+        check_restart(server, BY_VISIT);
         // A model that had no indexes when its documents were read.
         let conn = &mut server.conn();
         conn.must(&["MODEL.DEFINE", "m", "{}"]);
@@ -101,7 +108,7 @@ fn databases_and_definitions_change_behind_the_base_of_an_aof() {
         rewrite(server);
         conn.must(&DEFINE);
         server.wait_until("indexes are built", || is_ready(conn));
-        check_restart(server);
+        check_restart(server, BY_VISIT);
     });
 }
 
@@ -119,6 +126,7 @@ fn documents_that_have_expired_are_read_and_dropped() {
         server.kill9();
         std::thread::sleep(std::time::Duration::from_millis(300));
         server.restart();
+        assert!(server.log().contains(AS_READ));
         let conn = &mut server.conn();
         check_all(conn);
         assert_eq!(conn.must(&["MODEL.COUNT", "m"]).int(), DOCUMENTS as i64 * 2 / 3);
