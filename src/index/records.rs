@@ -54,9 +54,12 @@ pub fn entries_of(record: &[u8]) -> EntriesIter<'_> {
 }
 
 pub fn record(name: &[u8], entries: &Entries) -> Box<[u8]> {
-    let mut record = Vec::with_capacity(name.len() + 4 + entries.as_bytes().len());
+    // Exactly as many bytes as it has, so that it stays where it is.
+    let len_bytes = (usize::BITS - (name.len() | 1).leading_zeros()).div_ceil(7) as usize;
+    let mut record = Vec::with_capacity(len_bytes + name.len() + entries.as_bytes().len());
     put_text(name, &mut record);
     record.extend_from_slice(entries.as_bytes());
+    debug_assert_eq!(record.len(), record.capacity());
     record.into()
 }
 
