@@ -30,17 +30,17 @@ pub fn now_us() -> u64 {
 
 /// A slice of processor time of this thread. Where the thread has to wait for a processor, the slice does not pass: work that
 /// is done in slices goes on as far in each of them when the machine is busy.
-pub struct Slice {
+pub struct ProcessorSlice {
     began: Duration,
     length: Duration,
     /// Before this moment the slice cannot be over. Reading the processor time is a system call.
     earliest: Instant,
 }
 
-impl Slice {
+impl ProcessorSlice {
     /// Begins a slice.
-    pub fn begin(length: Duration) -> Slice {
-        Slice { began: processor_time(), length, earliest: Instant::now() + length }
+    pub fn begin(length: Duration) -> ProcessorSlice {
+        ProcessorSlice { began: processor_time(), length, earliest: Instant::now() + length }
     }
 
     pub fn is_over(&mut self) -> bool {
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_slice_does_not_pass_while_its_thread_waits() {
-        let mut slice = Slice::begin(Duration::from_millis(5));
+        let mut slice = ProcessorSlice::begin(Duration::from_millis(5));
         std::thread::sleep(Duration::from_millis(20));
         assert!(!slice.is_over());
         let before = processor_time();

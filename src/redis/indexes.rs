@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use redis_module::raw;
 
 use super::api::{bytes, call, is_ok};
-use super::clock::Slice;
+use super::clock::ProcessorSlice;
 use super::gathering::{GatheredTable, Gathering};
 use super::models::{self, MODELS};
 use super::{loaded, log, stored};
@@ -273,7 +273,7 @@ impl Build {
     ///
     /// As for [`rebuild`].
     unsafe fn slice(&mut self, ctx: *mut raw::RedisModuleCtx) -> bool {
-        let mut slice = Slice::begin(SLICE);
+        let mut slice = ProcessorSlice::begin(SLICE);
         if !self.is_merging {
             // SAFETY: the caller vouches for `ctx`.
             unsafe { self.gather(ctx) };
@@ -296,7 +296,7 @@ impl Build {
     ///
     /// As for [`rebuild`].
     unsafe fn gather(&mut self, ctx: *mut raw::RedisModuleCtx) {
-        let mut slice = Slice::begin(GATHERING);
+        let mut slice = ProcessorSlice::begin(GATHERING);
         let mut gathering = Gathering::default();
         // SAFETY: the caller vouches for `ctx`; a database that does not exist is refused.
         unsafe {
@@ -331,7 +331,7 @@ impl Build {
 }
 
 /// Merges entries that were gathered. Returns true when none is left.
-fn merge(slice: &mut Slice) -> bool {
+fn merge(slice: &mut ProcessorSlice) -> bool {
     let indexed = MODELS.indexed();
     while indexed.iter().any(|model| model.indexes().merge(MERGED)) {
         if slice.is_over() {
