@@ -150,6 +150,7 @@ static DEFINE: CommandSpec = CommandSpec {
             Line::new("MODEL.DEFINE order {} CHANGES 1000000", "(integer) 1"),
             Line::new("MODEL.DEFINE order {} CHANGES 1000000 WITH PATCH", "(integer) 1"),
             Line::new("MODEL.DEFINE order {} CHANGES 1000 WITH BOTH TTL 60", "(integer) 2"),
+            Line::new("MODEL.DEFINE order {} CHANGES", "ERR"),
             Line::new("MODEL.DEFINE order {} CHANGES 0", "ERR"),
             Line::new("MODEL.DEFINE order {} CHANGES 10 WITH ALL", "ERR"),
             Line::new("MODEL.DEFINE {order} {} CHANGES 10", "ERR"),

@@ -69,6 +69,9 @@ fn check(server: &Server, conn: &mut Conn, follower: &mut Follower) {
 
 fn define(conn: &mut Conn, with: &str) {
     conn.must(&["MODEL.DEFINE", "m", "{}", "CHANGES", "1000000", "WITH", with]);
+    let swap = "ON a SET $.n =docs.b.n ON b SET $.n =docs.a.n";
+    let action = ["MODEL.ACTION", "swap", "2", "a", "b"];
+    conn.must(&[&action[..], &swap.split(' ').collect::<Vec<_>>()].concat());
 }
 
 fn json(rng: &mut Rng) -> String {
@@ -82,7 +85,7 @@ fn change(conn: &mut Conn, rng: &mut Rng) {
     let (key, other) = (format!("k{}", rng.below(20)), format!("k{}", rng.below(20)));
     let (key, other) = (key.as_str(), other.as_str());
     let (json, n) = (json(rng), rng.below(6).to_string());
-    match rng.below(30) {
+    match rng.below(34) {
         0..=4 => conn.call(&["MODEL.SET", key, "m", &json]),
         5 => conn.call(&["MODEL.SET", key, "any", &json]),
         6 => conn.call(&["MODEL.FIELDOP", key, "INCR", "$.n", "1"]),
@@ -134,6 +137,25 @@ fn change(conn: &mut Conn, rng: &mut Rng) {
         24 => conn.call(&["MODEL.LOCK", key, "l", "me", "INIT", "m", &json]),
         25 => conn.call(&["RESTORE", key, "0", "\0", "REPLACE"]),
         26 => conn.call(&["GETDEL", key]),
+        27 => {
+            let find =
+                ["MODEL.FINDOP", "1", "log", "m", "WHERE", "self.n > 3", "SCAN", "LIMIT", "4"];
+            let change = ["DO", "INCR", "$.n", "-1", "POP", "$.tags", "-1", "AT", "log"];
+            conn.call(&[&find[..], &change, &["RPUSH", "=key"]].concat())
+        }
+        28 => {
+            let find =
+                ["MODEL.FINDOP", "0", "m", "WHERE", "self.n == 0", "SCAN", "LIMIT", "2", "DO"];
+            let ends = [&["DELETE"][..], &["PXAT", "1", "INCR", "$.n", "1"]];
+            conn.call(&[&find[..], ends[rng.below(2)]].concat())
+        }
+        29 => conn.call(&["MODEL.CALL", "swap", "2", key, other]),
+        30 => {
+            let library = "#!lua name=l\nredis.register_function('touch', function(keys)
+                return redis.call('MODEL.FIELDOP', keys[1], 'INCR', '$.n', '2') end)";
+            conn.must(&["FUNCTION", "LOAD", "REPLACE", library]);
+            conn.call(&["FCALL", "touch", "1", key])
+        }
         _ => conn.call(&["MODEL.SET", key, "m", &json, "PX", "1"]),
     };
 }
@@ -192,6 +214,9 @@ fn a_reader_of_the_stream_alone_has_the_documents() {
         }
         assert_eq!(server.info("model_changes_lost"), "0");
         assert!(both.0[0].seq > Some(500));
+        assert_ne!(server.info("model_natives"), "0", "documents were found and changed");
+        let calls = server.info("cmdstat_MODEL.CALL");
+        assert!(!calls.is_empty(), "an action ran");
     });
 }
 
