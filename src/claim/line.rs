@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
+use foldhash::quality::RandomState;
+
 /// The most documents that wait to be offered. With more of them every request is asked instead.
 pub const OFFERS_MAX: usize = 10_000;
 /// The most groups whose condition reads the clock that one tick asks; the next tick goes on behind them.
@@ -49,14 +51,14 @@ pub struct ClaimLine {
     /// The number of the last request.
     last: u64,
     /// The group of each request.
-    requests: HashMap<u64, u64>,
-    groups: HashMap<u64, ClaimGroup>,
-    by_question: HashMap<ClaimQuestion, u64>,
+    requests: HashMap<u64, u64, RandomState>,
+    groups: HashMap<u64, ClaimGroup, RandomState>,
+    by_question: HashMap<ClaimQuestion, u64, RandomState>,
     /// The groups of each model in each database, by their first request.
-    lines: HashMap<(i32, Box<str>), BTreeMap<u64, u64>>,
+    lines: HashMap<(i32, Box<str>), BTreeMap<u64, u64>, RandomState>,
     offers: VecDeque<Offer>,
     /// The documents among those that no request was asked about yet.
-    unbegun: HashSet<(i32, Vec<u8>)>,
+    unbegun: HashSet<(i32, Vec<u8>), RandomState>,
     asks: VecDeque<u64>,
     /// Groups whose condition reads the clock.
     clocked: BTreeSet<u64>,
@@ -202,6 +204,13 @@ impl ClaimLine {
     /// Returns true if there is something to do.
     pub fn is_pending(&self) -> bool {
         !self.offers.is_empty() || !self.asks.is_empty()
+    }
+
+    /// Returns true if nothing is left to do but to offer one document again, which changed while it was being offered.
+    pub fn is_left_with_one_begun(&self) -> bool {
+        self.asks.is_empty()
+            && self.offers.len() == 1
+            && self.offers.front().is_some_and(|offer| offer.is_begun)
     }
 
     /// A document changed, or came to this key.

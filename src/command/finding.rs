@@ -346,6 +346,11 @@ impl<'q> DocumentSearch<'q> {
         }
     }
 
+    /// Returns true if an index of the model is being built.
+    pub fn awaits_index(&self) -> bool {
+        self.set.is_some() && self.indexes().progress() == Progress::Building
+    }
+
     /// Returns true if the condition reads the clock.
     pub fn reads_clock(&self) -> bool {
         self.now_us.is_some()

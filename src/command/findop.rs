@@ -152,6 +152,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut words = Args::new(args);
     parsed.parse_query(&mut words, &settings)?;
     let only = host.only_document();
+    let mut is_planned = false;
     if let Some(key) = &only {
         // The statements of a client that waited were read when it came: most documents offered to it do not fit.
         parsed.confine(host)?;
@@ -163,10 +164,15 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         if found.is_empty() {
             return Ok(Reply::Array(Vec::new()).into());
         }
+        // It was planned when it came, and nothing is searched. While an index is being built, it goes on waiting.
+        is_planned = !search.awaits_index();
     }
     parsed.parse_changes(words, &settings, &allowance, host)?;
     parsed.confine(host)?;
     let models = parsed.statement_models(host.models())?;
+    if is_planned {
+        return parsed.change(host, args.len(), (&found, &models), &settings, &allowance);
+    }
     let mut search = DocumentSearch::plan(host, &parsed.query, &settings, &allowance)?;
     let waits = parsed.wait_ms.is_some_and(|ms| ms > 0) && host.may_wait();
     if waits && host.claim_line(parsed.model()).is_busy {

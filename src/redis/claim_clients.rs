@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
+use foldhash::fast::RandomState;
 use redis_module::raw;
 
 use super::api::call;
@@ -29,9 +30,9 @@ thread_local! {
 #[derive(Default)]
 struct ClaimClients {
     /// By the number of the request.
-    waiting: HashMap<u64, ClaimClient>,
+    waiting: HashMap<u64, ClaimClient, RandomState>,
     /// The numbers by the server's handles.
-    handles: HashMap<*mut raw::RedisModuleBlockedClient, u64>,
+    handles: HashMap<*mut raw::RedisModuleBlockedClient, u64, RandomState>,
     /// The time at which each times out, on the steady clock, and its number.
     ends: BTreeSet<(u64, u64)>,
 }
@@ -242,5 +243,6 @@ unsafe extern "C" fn free_told(_ctx: *mut raw::RedisModuleCtx, told: *mut c_void
             // SAFETY: the box was given to the server in `give_back`, and comes back once.
             drop(unsafe { Box::from_raw(told.cast::<ClaimTold>()) });
         }
+        offers::go_on();
     }));
 }

@@ -17,6 +17,26 @@ thread_local! {
     static PENDING: Cell<bool> = const { Cell::new(false) };
     /// Flag: requests are being served.
     static SERVING: Cell<bool> = const { Cell::new(false) };
+    /// Flag: the work goes on when replies were sent.
+    static REPLIES_FIRST: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has the rest of the work wait until the clients that were served have their replies.
+pub fn put_replies_first() {
+    REPLIES_FIRST.set(true);
+}
+
+/// Returns true while the rest of the work waits for replies.
+pub fn are_replies_first() -> bool {
+    REPLIES_FIRST.get()
+}
+
+/// A reply is sent, or its client is gone: the work that waited for it goes on in the next turn of the event loop.
+pub fn go_on() {
+    if REPLIES_FIRST.take() && is_pending() {
+        let now_ms = clock::moment().steady_ms;
+        timer::start(now_ms, now_ms);
+    }
 }
 
 /// While it lives, requests are served, and no event starts the timer: whoever serves them sees what is left to do.

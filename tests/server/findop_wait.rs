@@ -180,6 +180,31 @@ fn whatever_makes_a_match_wakes_the_request() {
     });
 }
 
+/// A document that a request changed is offered to the others when the client was told.
+#[test]
+fn requests_hand_a_document_on_to_each_other() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        define(conn);
+        let step = |from: &'static str, to: &'static str| {
+            let head = ["MODEL.FINDOP", "0", "job", "WHERE", from, "WAIT", LONG];
+            [&head[..], &["DO", "SET", "$.state", to]].concat()
+        };
+        let mut third = wait(server, &step("self.state == 'b'", "\"c\""));
+        let mut second = wait(server, &step("self.state == 'a'", "\"b\""));
+        let mut first = wait(server, &step("self.state == 'open'", "\"a\""));
+        let queries = server.info("model_queries_by_index");
+        set(conn, "j", "open", 1);
+        assert_eq!(taken(&mut first), ["j"]);
+        assert_eq!(taken(&mut second), ["j"]);
+        assert_eq!(taken(&mut third), ["j"]);
+        assert_eq!(conn.must(&["MODEL.GET", "j", "$.state"]), Reply::bulk("\"c\""));
+        // They were planned when they came.
+        assert_eq!(server.info("model_queries_by_index"), queries);
+        check_idle(server);
+    });
+}
+
 #[test]
 fn flushes_reloads_and_definitions_under_a_request() {
     on_every_server(|server| {
