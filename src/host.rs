@@ -231,6 +231,11 @@ pub trait Host {
     /// holds something else.
     fn look(&mut self, name: &[u8]) -> Option<&Document>;
 
+    /// As [`Host::look`], for a command that may change the document: see [`Host::keep_looked`].
+    fn look_to_change(&mut self, name: &[u8]) -> Option<&Document> {
+        self.look(name)
+    }
+
     /// Flag: the caller may read this key, and this server owns it.
     fn may_look(&mut self, name: &[u8]) -> bool;
 
@@ -246,7 +251,8 @@ pub trait Host {
     /// As [`Host::may_look`], and the caller may change it, too.
     fn may_change(&mut self, name: &[u8]) -> bool;
 
-    /// The command goes on with the key that it looked at last, see [`Host::name_keys`]. Its document is not borrowed.
+    /// The command goes on with the key that it looked at last, to change its document: it stays open, see
+    /// [`Host::name_keys`]. The document is not borrowed.
     fn keep_looked(&mut self) {}
 
     /// Adds keys that the command found, in the order in which it looked at them. Their numbers, as [`Key::arg`] has them, go on behind those of the command's

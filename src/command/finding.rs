@@ -471,7 +471,11 @@ impl<'q> DocumentSearch<'q> {
             return Ok(Next::GoOn);
         }
         // A document that has expired is not there any more.
-        let Some(document) = host.look(name) else { return Ok(Next::GoOn) };
+        let document = match self.query.changes {
+            true => host.look_to_change(name),
+            false => host.look(name),
+        };
+        let Some(document) = document else { return Ok(Next::GoOn) };
         let is_of_model = match (&document.model, &self.model) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             (one, other) => one.is_none() && other.is_none(),

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_longlong};
+use std::mem::ManuallyDrop;
 use std::slice;
 use std::sync::Arc;
 
@@ -75,10 +76,18 @@ struct FindState {
     /// The name that was asked about last.
     name: Option<HeldString>,
     /// See [`Host::keep_looked`].
-    kept: Vec<HeldString>,
+    kept: Vec<(HeldString, LookedKey)>,
 }
 
 struct LookedKey(*mut raw::RedisModuleKey);
+
+impl LookedKey {
+    /// The handle, which is not closed by this any more.
+    fn into_handle(self) -> *mut raw::RedisModuleKey {
+        let key = ManuallyDrop::new(self);
+        key.0
+    }
+}
 
 impl FindState {
     /// A name as a string of the server: the same one as long as it is asked about. Valid until another name is.
@@ -257,6 +266,22 @@ impl<'c> ServerHost<'c> {
         permits(finding.caller.as_ref().expect("it is there"), name)
     }
 
+    /// The document at a key, which is opened in this way and stays open until the next one is looked at.
+    #[inline]
+    fn look_in(&mut self, name: &[u8], mode: u32) -> Option<&Document> {
+        let ctx = self.ctx;
+        let finding = self.finding();
+        // The key looked at before is borrowed no more.
+        finding.looked = None;
+        let name = finding.string(name);
+        // SAFETY: the context is that of the running command, and the string is valid.
+        let handle = unsafe { call!(RedisModule_OpenKey(ctx, name, mode as c_int)) };
+        finding.looked = Some(LookedKey(handle));
+        // SAFETY: the key stays open until the next one is looked at, which needs this host exclusively.
+        let found = unsafe { stored::at_key(handle) }.ok().flatten();
+        found.map(|document| unsafe { &*document })
+    }
+
     fn finding(&mut self) -> &mut FindState {
         self.finding.get_or_insert_default()
     }
@@ -416,10 +441,12 @@ impl Host for ServerHost<'_> {
         let mut found = SmallVec::<[Option<*mut Document>; 4]>::with_capacity(keys.len());
         // The names differ: where none is open yet, none is looked for among those.
         let none_open = self.open.is_empty();
-        for key in keys {
-            let document = match none_open {
-                true => self.open_document(*key),
-                false => self.writable_document(*key),
+        for (nth, key) in keys.iter().enumerate() {
+            let document = match self.open.get_mut(nth) {
+                _ if none_open => self.open_document(*key),
+                // Those that were found are open, in their order.
+                Some(open) if open.arg == key.arg && open.writable => open.find_document(),
+                _ => self.writable_document(*key),
             };
             found.push(document.map_err(|error| error.text("key", key.name))?);
         }
@@ -569,17 +596,11 @@ impl Host for ServerHost<'_> {
     }
 
     fn look(&mut self, name: &[u8]) -> Option<&Document> {
-        let (ctx, mode) = (self.ctx, raw::REDISMODULE_READ as c_int);
-        let finding = self.finding();
-        // The key looked at before is borrowed no more.
-        finding.looked = None;
-        let name = finding.string(name);
-        // SAFETY: the context is that of the running command, and the string is valid.
-        let handle = unsafe { call!(RedisModule_OpenKey(ctx, name, mode)) };
-        finding.looked = Some(LookedKey(handle));
-        // SAFETY: the key stays open until the next one is looked at, which needs this host exclusively.
-        let found = unsafe { stored::at_key(handle) }.ok().flatten();
-        found.map(|document| unsafe { &*document })
+        self.look_in(name, raw::REDISMODULE_READ)
+    }
+
+    fn look_to_change(&mut self, name: &[u8]) -> Option<&Document> {
+        self.look_in(name, raw::REDISMODULE_READ | raw::REDISMODULE_WRITE)
     }
 
     fn may_look(&mut self, name: &[u8]) -> bool {
@@ -594,7 +615,9 @@ impl Host for ServerHost<'_> {
 
     fn keep_looked(&mut self) {
         let finding = self.finding();
-        finding.kept.extend(finding.name.take());
+        if let (Some(name), Some(key)) = (finding.name.take(), finding.looked.take()) {
+            finding.kept.push((name, key));
+        }
     }
 
     fn name_keys(&mut self, arguments: usize, names: &[&[u8]]) {
@@ -603,12 +626,20 @@ impl Host for ServerHost<'_> {
         // The key looked at last would be open twice.
         finding.looked = None;
         let mut kept = std::mem::take(&mut finding.kept).into_iter();
-        let string = |name: &&[u8]| {
-            let known = kept.find(|known| known.bytes() == *name);
-            known.unwrap_or_else(|| HeldString::of(name))
-        };
-        let found = names.iter().map(string).collect();
         self.names.reserve(self.open.len() + names.len());
+        self.open.reserve(names.len());
+        let mut found = Vec::with_capacity(names.len());
+        for (nth, name) in names.iter().enumerate() {
+            // Those in front of it are listed as well, and open under another argument.
+            let Some((string, key)) = kept.find(|(known, _)| known.bytes() == *name) else {
+                found.push(HeldString::of(name));
+                continue;
+            };
+            found.push(string);
+            let (arg, handle) = (arguments + nth, key.into_handle());
+            self.open.push(OpenKey { arg, handle, writable: true, document: None });
+        }
+        drop(kept);
         // SAFETY: the arguments are those of the running command, which outlive the list.
         let named = unsafe { NamedKeys::behind(self.argv, found) };
         // SAFETY: the list is kept as long as this host, and longer where it is taken.
