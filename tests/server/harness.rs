@@ -412,6 +412,8 @@ impl Server {
             self.shutdown();
         }
         self.forget_process();
+        // A child of a killed server, which was writing a file, has the server's socket until it ends.
+        self.wait_until("the port is free", || is_free(self.port));
         if let Err(e) = self.launch() {
             panic!("{} did not start again: {e}\n{}", self.flavor.name(), self.log_tail());
         }
@@ -588,6 +590,11 @@ pub fn shared(flavor: Flavor) -> Shared {
     Shared { server, log_from }
 }
 
+/// Returns true if no process listens on a port.
+fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
 /// A port that is free now, as is the one a cluster bus would use, 10000 above, and its reservation: the UDP port of the
 /// same number, which servers do not use. Test processes that run side by side thus never share a port. Below
 /// the ephemeral range, so that no outgoing connection takes it.
@@ -600,7 +607,6 @@ fn free_port() -> (u16, UdpSocket) {
         let Ok(reservation) = UdpSocket::bind(("127.0.0.1", port)) else {
             continue;
         };
-        let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
         if is_free(port) && is_free(port + 10_000) {
             return (port, reservation);
         }

@@ -64,7 +64,7 @@ pub(super) fn add(all: &mut List<'_>) {
     );
     all.worst(
         "TXN that makes documents with a large default",
-        || vec![large_default(200_000 / scale)],
+        || vec![large_default(150_000 / scale)],
         || {
             let mut command = named("MODEL.TXN", MANY);
             for nth in 0..MANY {
@@ -75,7 +75,7 @@ pub(super) fn add(all: &mut List<'_>) {
     );
     all.worst(
         "LOCK that makes a document with a large default",
-        || vec![large_default(200_000 / scale)],
+        || vec![large_default(150_000 / scale)],
         || words("MODEL.LOCK k n me INIT m {}"),
     );
     all.worst(
