@@ -87,7 +87,7 @@ pub unsafe fn on_unlink(ctx: *mut raw::RedisModuleKeyOptCtx, value: *const c_voi
     }
 }
 
-/// The event that follows when a document was removed or has come tells how.
+/// The event of a key of a database that follows when a document was removed or has come tells how.
 ///
 /// # Safety
 ///
@@ -96,30 +96,32 @@ pub unsafe fn on_key_event(
     ctx: *mut raw::RedisModuleCtx,
     event: &CStr,
     key: *mut raw::RedisModuleString,
+    database: c_int,
 ) {
     if !MODELS.has_changes() || !is_recording() {
         return;
     }
     // SAFETY: the caller vouches for both.
-    let (database, name) = unsafe { (call!(RedisModule_GetSelectedDb(ctx)), bytes(key)) };
+    let name = unsafe { bytes(key) };
     match event.to_bytes() {
-        b"expired" => told(database, name, ChangeOp::Expire),
-        b"evicted" => told(database, name, ChangeOp::Evict),
-        b"rename_from" => told(database, name, ChangeOp::Rename),
+        b"expired" => told(name, ChangeOp::Expire),
+        b"evicted" => told(name, ChangeOp::Evict),
+        b"rename_from" => told(name, ChangeOp::Rename),
         b"del" if moved::took(name) => forget(database, name),
         b"restore" if moved::took(name) => {}
         // SAFETY: as above.
-        b"rename_to" => unsafe { arrived(ctx, key, ChangeOp::Rename) },
-        b"restore" => unsafe { arrived(ctx, key, ChangeOp::Restore) },
-        b"copy_to" | b"move_to" => unsafe { arrived(ctx, key, ChangeOp::Create) },
+        b"rename_to" => unsafe { arrived(ctx, key, database, ChangeOp::Rename) },
+        b"restore" => unsafe { arrived(ctx, key, database, ChangeOp::Restore) },
+        b"copy_to" | b"move_to" => unsafe { arrived(ctx, key, database, ChangeOp::Create) },
         _ => {}
     }
 }
 
-/// The removal that was noted last was of this kind.
-fn told(database: c_int, name: &[u8], op: ChangeOp) {
+/// The removal of a key that was noted last was of this kind. Its event follows at once, and may name another database: see
+/// `database_of` in `following.rs`.
+fn told(name: &[u8], op: ChangeOp) {
     NOTED.with_borrow_mut(|noted| {
-        if let Some(removed) = noted.iter_mut().rev().find(|noted| noted.removed(database, name)) {
+        if let Some(removed) = noted.iter_mut().rev().find(|noted| noted.removed(name)) {
             removed.change.op = op;
         }
     });
@@ -128,15 +130,17 @@ fn told(database: c_int, name: &[u8], op: ChangeOp) {
 /// The removal that was noted last is none of the model: the slot is moved with its documents.
 fn forget(database: c_int, name: &[u8]) {
     NOTED.with_borrow_mut(|noted| {
-        if let Some(nth) = noted.iter().rposition(|noted| noted.removed(database, name)) {
+        if let Some(nth) =
+            noted.iter().rposition(|noted| noted.database == database && noted.removed(name))
+        {
             noted.remove(nth);
         }
     });
 }
 
 impl NotedChange {
-    fn removed(&self, database: c_int, name: &[u8]) -> bool {
-        self.database == database && self.change.op == ChangeOp::Delete && *self.change.key == *name
+    fn removed(&self, name: &[u8]) -> bool {
+        self.change.op == ChangeOp::Delete && *self.change.key == *name
     }
 }
 
@@ -145,7 +149,12 @@ impl NotedChange {
 /// # Safety
 ///
 /// `ctx` and `key` are valid.
-unsafe fn arrived(ctx: *mut raw::RedisModuleCtx, key: *mut raw::RedisModuleString, op: ChangeOp) {
+unsafe fn arrived(
+    ctx: *mut raw::RedisModuleCtx,
+    key: *mut raw::RedisModuleString,
+    database: c_int,
+    op: ChangeOp,
+) {
     let renamed = take_renamed();
     // SAFETY: the caller vouches for both; the document is read while the key is open.
     unsafe {
@@ -160,7 +169,6 @@ unsafe fn arrived(ctx: *mut raw::RedisModuleCtx, key: *mut raw::RedisModuleStrin
                 if with != ChangesWith::Keys {
                     change.content.after = content(document);
                 }
-                let database = call!(RedisModule_GetSelectedDb(ctx));
                 note(NotedChange { database, last: None, change });
             }
         }

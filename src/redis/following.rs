@@ -11,7 +11,7 @@ use redis_module::raw;
 
 use super::api::{bytes, call};
 use super::pending::{self, PendingEvent};
-use super::{changes, gaps, indexes, locks, offers};
+use super::{changes, gaps, indexes, locks, offers, stored};
 
 /// The classes of events that [`on_key_event`] needs.
 pub const EVENT_CLASSES: i32 = raw::REDISMODULE_NOTIFY_GENERIC
@@ -47,16 +47,43 @@ pub unsafe fn on_key_event(
 ) {
     // SAFETY: the caller vouches for both.
     unsafe {
+        let database = database_of(ctx, event, key);
         if ARRIVALS.contains(&event) {
-            indexes::on_arrival(ctx, key);
+            indexes::on_arrival(ctx, key, database);
             if offers::is_waited_for() {
-                offers::note_changed(call!(RedisModule_GetSelectedDb(ctx)), bytes(key));
+                offers::note_changed(database, bytes(key));
             }
         }
-        changes::on_key_event(ctx, event, key);
+        changes::on_key_event(ctx, event, key, database);
         if [c"rename_to", c"move_to"].contains(&event) {
-            pending::note_moved(call!(RedisModule_GetSelectedDb(ctx)), bytes(key));
+            pending::note_moved(database, bytes(key));
         }
+    }
+}
+
+/// The database that an event is of. In a transaction Valkey 9.1 names that of the client for every context: a key that came
+/// from another database tells its own.
+///
+/// # Safety
+///
+/// `ctx` and `key` are valid.
+unsafe fn database_of(
+    ctx: *mut raw::RedisModuleCtx,
+    event: &CStr,
+    key: *mut raw::RedisModuleString,
+) -> c_int {
+    // SAFETY: the caller vouches for both; the key is closed.
+    unsafe {
+        if [c"copy_to", c"move_to"].contains(&event) {
+            let mode = raw::REDISMODULE_READ as c_int | stored::OPEN_QUIETLY;
+            let handle = call!(RedisModule_OpenKey(ctx, key, mode));
+            if !handle.is_null() {
+                let database = call!(RedisModule_GetDbIdFromModuleKey(handle));
+                call!(RedisModule_CloseKey(handle));
+                return database;
+            }
+        }
+        call!(RedisModule_GetSelectedDb(ctx))
     }
 }
 

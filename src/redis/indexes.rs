@@ -104,12 +104,16 @@ pub unsafe fn on_unlink(ctx: *mut raw::RedisModuleKeyOptCtx, value: *const c_voi
     }
 }
 
-/// Another command than one of this module's may have brought a document to a key.
+/// Another command than one of this module's may have brought a document to a key of a database.
 ///
 /// # Safety
 ///
 /// `ctx` and `key` are valid.
-pub unsafe fn on_arrival(ctx: *mut raw::RedisModuleCtx, key: *mut raw::RedisModuleString) {
+pub unsafe fn on_arrival(
+    ctx: *mut raw::RedisModuleCtx,
+    key: *mut raw::RedisModuleString,
+    database: c_int,
+) {
     if !MODELS.has_indexes() {
         return;
     }
@@ -121,7 +125,7 @@ pub unsafe fn on_arrival(ctx: *mut raw::RedisModuleCtx, key: *mut raw::RedisModu
             raw::REDISMODULE_READ as c_int | stored::OPEN_QUIETLY
         ));
         if let Ok(Some(document)) = stored::at_key(handle) {
-            follow(call!(RedisModule_GetSelectedDb(ctx)), bytes(key), &*document);
+            follow(database, bytes(key), &*document);
         }
         call!(RedisModule_CloseKey(handle));
     }

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::acl;
+use crate::changes::settle;
 use crate::harness::{Server, on_every_flavor, on_every_server, on_every_server_with};
 use crate::replication::on_every_pair;
 use crate::resp::{Conn, Reply};
@@ -440,6 +441,53 @@ fn queries_read_their_own_writes_in_transactions_and_scripts() {
             return redis.call('MODEL.FIND', 'm', 'WHERE', 'self.n == 2', 'GET', '$.n')";
         let found = conn.must(&["EVAL", script, "0"]);
         assert_eq!(found.array()[1].array().len(), 2);
+    });
+}
+
+#[test]
+fn documents_come_to_other_databases_within_transactions() {
+    on_every_pair(&[], |master, replica| {
+        let conn = &mut master.conn();
+        conn.must(&[&DEFINE[..], &["CHANGES", "100", "WITH", "KEYS"]].concat());
+        let in_db = |server: &Server, db: &str| {
+            let conn = &mut server.conn();
+            conn.must(&["SELECT", db]);
+            let entries = conn.must(&["XRANGE", "m!changes", "-", "+"]);
+            let op = |entry: &Reply| {
+                let fields = entry.array()[1].pairs();
+                let text = |name: &str| {
+                    fields.iter().find(|(field, _)| field.text() == name).unwrap().1.text()
+                };
+                format!("{} {}", text("op"), text("key"))
+            };
+            let ops: Vec<String> = entries.array().iter().map(op).collect();
+            (find(conn, &[]).join(" "), ops.join(", "))
+        };
+        conn.must(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+        conn.must(&["MODEL.SET", "gone", "m", "{}"]);
+        conn.must(&["PEXPIRE", "gone", "1"]);
+        conn.must(&["SELECT", "1"]);
+        for key in ["moved", "copied", "gone"] {
+            conn.must(&["MODEL.SET", key, "m", r#"{"n":1}"#]);
+        }
+        thread::sleep(Duration::from_millis(5));
+        conn.must(&["MULTI"]);
+        conn.must(&["MOVE", "moved", "2"]);
+        conn.must(&["SELECT", "0"]);
+        conn.must(&["SELECT", "1"]);
+        conn.must(&["COPY", "copied", "copy", "DB", "0"]);
+        conn.must(&["MOVE", "gone", "0"]);
+        conn.must(&["EXEC"]);
+        replica.wait_for_sync(master);
+        for server in [master, replica] {
+            settle(server);
+            let ways = "create moved, create copied, create gone, delete moved, delete gone";
+            assert_eq!(in_db(server, "1"), ("copied".into(), ways.into()));
+            assert_eq!(in_db(server, "2"), ("moved".into(), "create moved".into()));
+            let ways = "create gone, create copy, expire gone, create gone";
+            assert_eq!(in_db(server, "0"), ("copy gone".into(), ways.into()));
+        }
+        assert_eq!(digests(replica), digests(master));
     });
 }
 
