@@ -88,7 +88,8 @@ unsafe extern "C" fn on_loading(
                 models::begin_load();
                 loaded::begin();
                 if subevent == raw::REDISMODULE_SUBEVENT_LOADING_AOF_START {
-                    torn_aof::begin_load();
+                    // SAFETY: `ctx` is valid during the callback.
+                    unsafe { torn_aof::begin_load(ctx) };
                 }
                 file_names::end_read();
                 following::on_load();

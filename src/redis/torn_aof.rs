@@ -4,33 +4,38 @@
 //! command belongs to a `MULTI`. The beginning of the unit stays in the file, and what is appended is read as part of it
 //! at the next start: half a transaction takes effect. A rewrite leaves the beginning out.
 //!
-//! The server does not tell modules that it cut a file, but the file was then modified during the load.
+//! The server does not tell modules that it cut a file, but a file of commands is then smaller than before the load.
 
-use std::cell::Cell;
-use std::ffi::OsStr;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
 use redis_module::raw;
 
 use super::call_reply::{self, CallReply};
-use super::{clock, log};
+use super::log;
 
-/// How much earlier than the clock a file's time of modification may be: file systems use the time of the last tick.
-const TICK_US: u64 = 10_000;
+/// The sizes of the files of commands of an AOF, in bytes, by their names.
+type Sizes = BTreeMap<OsString, u64>;
 
 thread_local! {
-    /// When the load of an AOF began, in microseconds since 1970.
-    static BEGAN_US: Cell<Option<u64>> = const { Cell::new(None) };
+    /// The sizes from before the load of an AOF.
+    static SIZES_BEFORE: RefCell<Option<Sizes>> = const { RefCell::new(None) };
     /// Flag: a rewrite is to begin.
     static IS_DUE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The load of an AOF begins.
-pub fn begin_load() {
-    BEGAN_US.set(Some(clock::now_us()));
+///
+/// # Safety
+///
+/// `ctx` is valid.
+pub unsafe fn begin_load(ctx: *mut raw::RedisModuleCtx) {
+    // SAFETY: the caller vouches for `ctx`.
+    SIZES_BEFORE.replace(unsafe { sizes(ctx) });
 }
 
 /// A load has ended.
@@ -39,27 +44,40 @@ pub fn begin_load() {
 ///
 /// `ctx` is valid.
 pub unsafe fn end_load(ctx: *mut raw::RedisModuleCtx) {
-    let Some(began_us) = BEGAN_US.take() else { return };
+    let Some(before) = SIZES_BEFORE.take() else { return };
+    // SAFETY: the caller vouches for `ctx`.
+    if unsafe { sizes(ctx) }.is_some_and(|after| is_cut(&before, &after)) {
+        IS_DUE.set(true);
+    }
+}
+
+/// Returns the sizes of the server's files of commands; `None` if the server does not tell its folder (`CONFIG` may be
+/// renamed).
+///
+/// # Safety
+///
+/// `ctx` is valid.
+unsafe fn sizes(ctx: *mut raw::RedisModuleCtx) -> Option<Sizes> {
     // SAFETY: the caller vouches for `ctx`; the arguments live through the call.
     let reply = unsafe {
         let (get, name) = (c"GET".as_ptr(), c"appenddirname".as_ptr());
         CallReply(call_reply::run()(ctx, c"CONFIG".as_ptr(), c"cc".as_ptr(), get, name))
     };
-    // The server's working directory is that of its files. `CONFIG` may be renamed.
-    let Some(folder) = reply.text_of(b"appenddirname") else { return };
-    if has_file_since(Path::new(OsStr::from_bytes(folder)), began_us.saturating_sub(TICK_US)) {
-        IS_DUE.set(true);
-    }
+    // The server's working directory is that of its files.
+    let folder = reply.text_of(b"appenddirname")?;
+    Some(sizes_in(Path::new(OsStr::from_bytes(folder))))
 }
 
-/// Returns true if a file of commands in the folder was modified at that time or later.
-fn has_file_since(folder: &Path, since_us: u64) -> bool {
-    let Ok(files) = fs::read_dir(folder) else { return false };
-    files.flatten().filter(|file| file.file_name().as_bytes().ends_with(b".aof")).any(|file| {
-        let modified = file.metadata().and_then(|metadata| metadata.modified());
-        let modified = modified.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        modified.is_some_and(|time| time.as_micros() as u64 >= since_us)
-    })
+/// Returns the sizes of the files of commands in a folder. A file that cannot be read is left out.
+fn sizes_in(folder: &Path) -> Sizes {
+    let Ok(files) = fs::read_dir(folder) else { return Sizes::new() };
+    let commands = files.flatten().filter(|file| file.file_name().as_bytes().ends_with(b".aof"));
+    commands.filter_map(|file| Some((file.file_name(), file.metadata().ok()?.len()))).collect()
+}
+
+/// Returns true if a file is smaller than it was.
+fn is_cut(before: &Sizes, after: &Sizes) -> bool {
+    before.iter().any(|(name, size)| after.get(name).is_some_and(|now| now < size))
 }
 
 /// Begins a rewrite that is due. Called several times a second.
@@ -71,7 +89,7 @@ pub unsafe fn on_cron(ctx: *mut raw::RedisModuleCtx) {
     if !IS_DUE.take() {
         return;
     }
-    let message = "the AOF was modified while it was loaded, as when the server cuts it: it is rewritten, so that no part of a transaction stays in it";
+    let message = "the server cut the AOF when it loaded it: it is rewritten, so that no part of a transaction stays in it";
     log::notice(ctx, message);
     // SAFETY: the caller vouches for `ctx`.
     let reply =
@@ -87,17 +105,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_of_commands_that_was_modified_since_is_found() {
+    fn a_file_of_commands_that_became_smaller_is_found() {
         let folder = std::env::temp_dir().join(format!("torn-aof-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let before_us = clock::now_us() - TICK_US;
-        fs::write(folder.join("appendonly.aof.manifest"), "").unwrap();
-        fs::write(folder.join("appendonly.aof.1.base.rdb"), "").unwrap();
-        assert!(!has_file_since(&folder, before_us));
-        fs::write(folder.join("appendonly.aof.1.incr.aof"), "").unwrap();
-        assert!(has_file_since(&folder, before_us));
-        assert!(!has_file_since(&folder, clock::now_us() + 60_000_000));
+        let commands = folder.join("appendonly.aof.1.incr.aof");
+        let base = folder.join("appendonly.aof.1.base.rdb");
+        fs::write(&commands, "12345").unwrap();
+        fs::write(&base, "12345").unwrap();
+        let before = sizes_in(&folder);
+        assert_eq!(before, Sizes::from([(OsString::from("appendonly.aof.1.incr.aof"), 5)]));
+        assert!(!is_cut(&before, &before));
+        fs::write(&base, "1").unwrap();
+        fs::write(&commands, "54321").unwrap();
+        assert!(!is_cut(&before, &sizes_in(&folder)), "it was written, and has its size");
+        fs::write(&commands, "1234").unwrap();
+        assert!(is_cut(&before, &sizes_in(&folder)));
+        assert!(!is_cut(&sizes_in(&folder), &before));
         fs::remove_dir_all(&folder).unwrap();
-        assert!(!has_file_since(&folder, 0));
+        assert_eq!(sizes_in(&folder), Sizes::new());
     }
 }

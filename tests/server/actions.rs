@@ -221,8 +221,7 @@ fn actions_survive_in_the_rdb_and_in_both_kinds_of_aof() {
             if !config[0].starts_with("save") {
                 // Also while writes are paused.
                 server.must(&["CLIENT", "PAUSE", "100000", "WRITE"]);
-                server.must(&["BGREWRITEAOF"]);
-                server.wait_until("the AOF is rewritten", || server.has_rewritten_aof());
+                server.rewrite_aof();
                 server.must(&["CLIENT", "UNPAUSE"]);
             }
             stop();
@@ -254,8 +253,7 @@ fn calls_in_an_aof_are_repeated_under_the_definition_of_their_time() {
                 balance += [1, 7, 100, -7][nth];
                 assert_eq!(written.array()[0].array()[0].text(), balance.to_string());
                 if nth == 1 {
-                    server.must(&["BGREWRITEAOF"]);
-                    server.wait_until("the AOF is rewritten", || server.has_rewritten_aof());
+                    server.rewrite_aof();
                 }
             }
             conn.must(&["MODEL.UNACTION", "add"]);

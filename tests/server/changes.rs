@@ -342,10 +342,7 @@ fn documents_and_their_entries_survive_kills_together() {
                     change(conn, rng);
                 }
                 if round == 1 {
-                    server.must(&["BGREWRITEAOF"]);
-                    server.wait_until("the AOF is rewritten", || {
-                        server.info("aof_rewrite_in_progress") == "0"
-                    });
+                    server.rewrite_aof();
                 }
                 settle(server);
                 // Killed in the middle of what is not answered yet.

@@ -276,10 +276,7 @@ fn queries_are_right_after_loads_of_every_kind() {
             assert_eq!(digests(server), before);
             fill(server, &mut Rng::new(7));
             if config[0] == "appendonly yes" {
-                server.must(&["BGREWRITEAOF"]);
-                server.wait_until("the AOF is rewritten", || {
-                    server.info("aof_rewrite_in_progress") == "0"
-                });
+                server.rewrite_aof();
                 fill(server, &mut Rng::new(8));
                 let before = settled(server);
                 if config.len() > 1 && config[1] == "appendfsync always" {

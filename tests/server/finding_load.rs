@@ -15,15 +15,6 @@ fn fill(conn: &mut Conn, rng: &mut Rng) {
     drop(conn.pipeline(&commands));
 }
 
-/// The base of the AOF has all documents that are there now; what follows is commands.
-fn rewrite(server: &Server) {
-    server.must(&["BGREWRITEAOF"]);
-    let is_over = |field: &str| server.info(field) == "0";
-    server.wait_until("the AOF is rewritten", || {
-        is_over("aof_rewrite_scheduled") && is_over("aof_rewrite_in_progress")
-    });
-}
-
 /// The ways in which the documents of a load are gathered, as the log tells them.
 const AS_READ: &str = "gathered as they were read";
 const BY_VISIT: &str = "gathered by a visit of all keys";
@@ -50,7 +41,7 @@ fn commands_behind_the_base_of_an_aof_change_documents_that_were_read() {
         let (conn, rng) = (&mut server.conn(), &mut Rng::new(31));
         conn.must(&DEFINE);
         fill(conn, rng);
-        rewrite(server);
+        server.rewrite_aof();
         // Few keys are looked up at the end.
         (0..200).for_each(|_| change(conn, rng));
         for nth in 0..60 {
@@ -80,13 +71,13 @@ fn databases_and_definitions_change_behind_the_base_of_an_aof() {
         let (conn, rng) = (&mut server.conn(), &mut Rng::new(32));
         conn.must(&DEFINE);
         fill(conn, rng);
-        rewrite(server);
+        server.rewrite_aof();
         conn.must(&["SWAPDB", "0", "1"]);
         conn.must(&["MODEL.SET", "d1", "m", r#"{"n":3}"#]);
         check_restart(server, BY_VISIT);
         let conn = &mut server.conn();
         conn.must(&["SWAPDB", "0", "1"]);
-        rewrite(server);
+        server.rewrite_aof();
         // Another definition has other indexes than those that entries were gathered for.
         let mut other = DEFINE.to_vec();
         *other.last_mut().unwrap() = "$.x";
@@ -97,7 +88,7 @@ fn databases_and_definitions_change_behind_the_base_of_an_aof() {
         server.wait_until("indexes are built", || is_ready(conn));
         check_restart(server, BY_VISIT);
         let conn = &mut server.conn();
-        rewrite(server);
+        server.rewrite_aof();
         conn.must(&["FLUSHDB"]);
         conn.must(&["MODEL.SET", "d1", "m", r#"{"n":3}"#]);
         check_restart(server, BY_VISIT);
@@ -105,7 +96,7 @@ fn databases_and_definitions_change_behind_the_base_of_an_aof() {
         let conn = &mut server.conn();
         conn.must(&["MODEL.DEFINE", "m", "{}"]);
         fill(conn, rng);
-        rewrite(server);
+        server.rewrite_aof();
         conn.must(&DEFINE);
         server.wait_until("indexes are built", || is_ready(conn));
         check_restart(server, BY_VISIT);

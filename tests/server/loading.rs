@@ -24,8 +24,7 @@ fn check_refused(server: &Server, load: &[&str]) {
     conn.must(&["SET", "{key}", "value"]);
     conn.must(&["COPY", "{key}", "{key}2"]);
     conn.must(&["RENAME", "{key}2", "{key}3"]);
-    conn.must(&["BGREWRITEAOF"]);
-    server.wait_until("the AOF is rewritten", || server.info("aof_rewrite_in_progress") == "0");
+    server.rewrite_aof();
     thread::sleep(WHILE);
     server.conn().must(&["PING"]);
     if server.info("cluster_enabled") == "0" {

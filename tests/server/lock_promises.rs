@@ -82,11 +82,7 @@ fn a_promised_lease_holds_after_a_restart_from_any_file() {
             let server = Server::start(flavor, config);
             take_all(&server, &mut server.conn());
             if rewrites {
-                server.must(&["BGREWRITEAOF"]);
-                server.wait_until("it is rewritten", || {
-                    server.info("aof_rewrite_in_progress") == "0"
-                        && server.info("aof_rewrite_scheduled") == "0"
-                });
+                server.rewrite_aof();
             }
             server.restart();
             check_all(&server, &KEYS);

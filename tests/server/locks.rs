@@ -365,11 +365,7 @@ fn check_restart(flavor: Flavor, config: &[&str]) {
     unlock(conn, "gone", "c", &released);
     conn.must(&["MODEL.LOCK", "gone", "m", "c", "EPHEMERAL", "LEASE", LONG]);
     if config[0].starts_with("appendonly") {
-        conn.must(&["BGREWRITEAOF"]);
-        server.wait_until("it is rewritten", || {
-            server.info("aof_rewrite_in_progress") == "0"
-                && server.info("aof_rewrite_scheduled") == "0"
-        });
+        server.rewrite_aof();
     }
     let digest = server.debug_digest();
     server.restart();

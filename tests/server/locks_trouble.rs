@@ -333,14 +333,10 @@ fn requests_keep_waiting_while_the_aof_is_rewritten() {
             make(conn, "k");
             let held = lock(conn, "k", "holder");
             let mut waiters = ["a", "b"].map(|owner| wait(server, "k", owner));
-            conn.must(&["BGREWRITEAOF"]);
+            server.begin_aof_rewrite();
             release(conn, "k", "holder", &held);
             let granted = fence(&answer(&mut waiters[0]));
-            server.wait_until("it is rewritten", || {
-                server.info("aof_rewrite_in_progress") == "0"
-                    && server.info("aof_rewrite_scheduled") == "0"
-            });
-            assert_eq!(server.info("aof_last_bgrewrite_status"), "ok");
+            server.wait_for_aof();
             check_still_waits(&mut waiters[1]);
             let digest = server.debug_digest();
             server.kill9();

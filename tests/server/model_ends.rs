@@ -63,11 +63,7 @@ fn check_ends(server: &Server, config: &[&str]) {
     assert_eq!(definitions(&mut server.conn()), before);
     assert_eq!(first_version(server, "c"), forgotten + 1);
     if !has_rdb {
-        server.must(&["BGREWRITEAOF"]);
-        server.wait_until("the AOF is rewritten", || {
-            server.info("aof_rewrite_in_progress") == "0"
-                && server.info("aof_rewrite_scheduled") == "0"
-        });
+        server.rewrite_aof();
         stop();
     }
     assert_eq!(first_version(server, "d"), forgotten + 1);

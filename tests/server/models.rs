@@ -138,10 +138,7 @@ fn definitions_survive_in_the_rdb_and_in_both_kinds_of_aof() {
             };
             stop();
             again("a restart");
-            server.wait_until("the AOF is rewritten", || {
-                server.info("aof_rewrite_in_progress") == "0"
-                    && server.info("aof_rewrite_scheduled") == "0"
-            });
+            server.wait_for_aof();
             stop();
             again("a rewrite and a restart");
             // The end of a definition is known, too: its name goes on counting.

@@ -105,8 +105,7 @@ fn an_aof_of_either_kind_restores_documents_and_structures() {
             server.kill9();
             server.restart();
             assert_eq!(server.debug_digest(), before);
-            server.must(&["BGREWRITEAOF"]);
-            server.wait_until("the AOF is rewritten", || server.has_rewritten_aof());
+            server.rewrite_aof();
             server.must(MIXED);
             let before = server.debug_digest();
             server.kill9();

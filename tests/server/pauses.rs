@@ -30,17 +30,8 @@ fn names(server: &Server) -> Vec<String> {
 
 fn wait_for_rewrites(server: &Server, before: u64) {
     let count = || server.info("aof_rewrites").parse::<u64>().unwrap();
-    server.wait_until("the AOF is rewritten", || {
-        count() > before && server.info("aof_rewrite_in_progress") == "0"
-    });
-    assert_eq!(server.info("aof_last_bgrewrite_status"), "ok");
-}
-
-/// Rewrites the AOF, and waits until the new files have taken the place of the old.
-fn rewrite(server: &Server) {
-    let before = server.info("aof_rewrites").parse().unwrap();
-    server.must(&["BGREWRITEAOF"]);
-    wait_for_rewrites(server, before);
+    server.wait_until("a rewrite of the AOF ends", || count() > before);
+    server.wait_for_aof();
 }
 
 /// The content of a server besides definitions.
@@ -80,7 +71,7 @@ fn an_aof_rewritten_in_a_pause_holds_all_definitions_even_of_a_killed_server() {
                 holds.fill(conn);
                 let digest = server.debug_digest();
                 pause(server);
-                rewrite(server);
+                server.rewrite_aof();
                 assert_eq!(server.debug_digest(), digest);
                 server.kill9();
                 server.restart();
@@ -94,7 +85,7 @@ fn an_aof_rewritten_in_a_pause_holds_all_definitions_even_of_a_killed_server() {
                 let described = conn.must(&["MODEL.DESCRIBE", "item1"]);
                 assert_eq!(described.field("version"), &Reply::Int(3));
                 pause(server);
-                rewrite(server);
+                server.rewrite_aof();
                 server.shutdown();
                 server.restart();
                 assert_eq!(names(server), ["item0", "item1", "item2"]);
@@ -159,7 +150,7 @@ fn a_rewrite_during_a_failover_keeps_the_definitions() {
         define(&mut master.conn(), 1);
         master.must(&["FAILOVER"]);
         assert_eq!(master.info("master_failover_state"), "waiting-for-sync");
-        rewrite(master);
+        master.rewrite_aof();
         replica.resume();
         master.wait_until("it is a replica", || master.info("role") == "slave");
         replica.wait_until("it is the master", || replica.info("role") == "master");
@@ -190,7 +181,7 @@ fn a_rewrite_while_a_shutdown_waits_for_replicas_keeps_the_definitions() {
         conn.send(&["SHUTDOWN"]);
         // Commands that only read go on; writes have to wait.
         thread::sleep(Duration::from_millis(50));
-        rewrite(master);
+        master.rewrite_aof();
         assert!(master.is_running(), "it still waits");
         replica.resume();
         master.wait_until("the process ends", || !master.is_running());
@@ -217,7 +208,7 @@ fn definitions_of_other_shards_in_a_pause_are_in_force_after_it() {
             define(&mut one.conn(), nth);
         }
         one.must(&["MODEL.UNDEFINE", "item2"]);
-        rewrite(other);
+        other.rewrite_aof();
         // Longer than nodes wait before they tell each other everything again.
         thread::sleep(Duration::from_secs(5));
         assert_eq!(names(other), ["item0"], "data is fixed in a pause");

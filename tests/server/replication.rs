@@ -161,10 +161,7 @@ fn a_replica_with_an_aof_comes_back_equal() {
             run_workload(master, &mut rng, 300);
             check_equal(master, replica);
             // A server does not exit before the AOF it begins after a full sync is written.
-            replica.wait_until("its AOF is begun", || {
-                replica.info("aof_rewrite_in_progress") == "0"
-                    && replica.info("aof_rewrite_scheduled") == "0"
-            });
+            replica.wait_for_aof();
             replica.restart();
             assert_eq!(keyspace(replica), keyspace(master));
             replica.replica_of(master);

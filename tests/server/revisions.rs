@@ -196,12 +196,7 @@ fn check_goes_on(server: &Server, replica: &Server, other: &Server) {
     conn.must(&["DEBUG", "RELOAD"]);
     for preamble in ["yes", "no"] {
         conn.must(&["CONFIG", "SET", "aof-use-rdb-preamble", preamble, "appendonly", "yes"]);
-        server.wait_until("the AOF is written", || {
-            // In this order: what was scheduled is in progress next.
-            server.info("aof_rewrite_scheduled") == "0"
-                && server.info("aof_rewrite_in_progress") == "0"
-                && server.info("aof_last_bgrewrite_status") == "ok"
-        });
+        server.wait_for_aof();
         conn.must(&["DEBUG", "LOADAOF"]);
         conn.must(&["CONFIG", "SET", "appendonly", "no"]);
     }

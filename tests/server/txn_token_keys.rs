@@ -316,8 +316,9 @@ fn a_record_goes_where_the_data_goes() {
             let other = COUNT.map(|word| if word == "t" { "u" } else { word });
             let told_other = conn.must(&other);
             replica.wait_for_sync(&master);
-            settle(&master);
-            settle(&replica);
+            // A server does not exit before the AOF it is writing anew is written.
+            master.wait_for_aof();
+            replica.wait_for_aof();
             let check = |server: &Server| {
                 for conn in [&mut server.conn(), &mut server.conn_resp3()] {
                     assert_eq!(conn.must(&COUNT), told);
@@ -332,19 +333,12 @@ fn a_record_goes_where_the_data_goes() {
             check(&replica);
             replica.must(&["DEBUG", "RELOAD"]);
             check(&replica);
-            settle(&replica);
+            replica.wait_for_aof();
             replica.restart();
             check(&replica);
             assert_eq!(replica.info("model_tokens"), "2");
         });
     }
-}
-
-/// A server does not exit before the AOF it is writing anew is written.
-fn settle(server: &Server) {
-    server.wait_until("no AOF is being written anew", || {
-        server.info("aof_rewrite_in_progress") == "0" && server.info("aof_rewrite_scheduled") == "0"
-    });
 }
 
 /// A token that a replica still has, though its time is over, counts for nothing when it is promoted.

@@ -287,11 +287,7 @@ fn tokens_survive_restarts() {
                 server.kill9();
                 server.restart();
                 check("killed");
-                server.must(&["BGREWRITEAOF"]);
-                server.wait_until("the AOF is rewritten", || {
-                    server.info("aof_rewrite_in_progress") == "0"
-                        && server.info("aof_rewrite_scheduled") == "0"
-                });
+                server.rewrite_aof();
                 server.kill9();
             }
             server.restart();
