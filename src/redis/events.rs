@@ -97,6 +97,8 @@ unsafe extern "C" fn on_loading(
                 REVISIONS.forget();
             }
             raw::REDISMODULE_SUBEVENT_LOADING_ENDED | raw::REDISMODULE_SUBEVENT_LOADING_FAILED => {
+                // A data set that was loaded beside the one in force had its indexes built when it took over, or is dropped.
+                let replaced = models::is_loading() && !models::is_staging();
                 models::end_load();
                 file_names::end_read();
                 if subevent == raw::REDISMODULE_SUBEVENT_LOADING_FAILED {
@@ -107,7 +109,7 @@ unsafe extern "C" fn on_loading(
                     gaps::on_load(ctx);
                     torn_aof::end_load(ctx);
                 }
-                if !models::is_staging() {
+                if replaced {
                     // SAFETY: `ctx` is valid during the callback, and no key is open.
                     unsafe { indexes::rebuild(ctx) };
                 }

@@ -134,7 +134,7 @@ pub unsafe fn on_arrival(
 /// A database is being emptied, or all are.
 pub fn flush(database: Option<c_int>) {
     if is_replaced() {
-        loaded::cancel();
+        loaded::note_all_changed();
     }
     index::discard(
         MODELS.indexed().iter().flat_map(|model| model.indexes().flush(database)).collect(),
@@ -144,7 +144,7 @@ pub fn flush(database: Option<c_int>) {
 /// Two databases change places. A build begins anew: it may have seen one of them, in its old place.
 pub fn swap(one: c_int, other: c_int) {
     if is_replaced() {
-        loaded::cancel();
+        loaded::note_all_changed();
     }
     MODELS.indexed().iter().for_each(|model| model.indexes().swap(one, other));
     BUILD.with_borrow_mut(|build| {

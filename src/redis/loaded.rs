@@ -110,6 +110,16 @@ pub fn note_changed(database: c_int, name: &[u8]) {
     }
 }
 
+/// Databases are emptied or exchanged while the data set is read. Before the first document nothing is lost by that: Valkey
+/// empties them when the load has begun.
+pub fn note_all_changed() {
+    let has_read =
+        LOADED.with_borrow(|loaded| loaded.as_ref().is_some_and(|loaded| loaded.documents > 0));
+    if has_read {
+        cancel();
+    }
+}
+
 /// All documents of models with indexes; none if they have to be looked for.
 ///
 /// # Safety

@@ -90,8 +90,10 @@ pub fn begin_staging() {
     *staged() = Some((Models::new(), Actions::new()));
 }
 
-/// Puts the models of the data set that was loaded beside the one in force into force.
+/// Puts the models of the data set that was loaded beside the one in force into force: its load has ended, though the
+/// server tells of that later.
 pub fn commit_staged() {
+    end_load();
     if let Some((models, actions)) = staged().take() {
         MODELS.replace(models);
         ACTIONS.replace(actions);

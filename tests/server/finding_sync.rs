@@ -36,6 +36,11 @@ fn a_replica_has_the_trees_of_its_master_however_a_full_sync_is_done() {
             replica.wait_for_sync(&master);
             assert_eq!(digests(&replica), digests(&master));
             check_all(&mut replica.conn());
+            let log = replica.log();
+            let count = |text: &str| log.matches(text).count();
+            let loads = count("REPLICA sync: Finished with success");
+            assert!(loads > 0 && count("gathered as they were read") == loads, "{log}");
+            assert_eq!(count("gathered by a visit"), 0, "{log}");
             replica.must(&["REPLICAOF", "NO", "ONE"]);
             let conn = &mut replica.conn();
             (0..30).for_each(|_| change(conn, rng));
