@@ -279,6 +279,12 @@ impl Error {
         self
     }
 
+    /// Adds a text detail that would be wrong if it were cut. It is bounded where it is made.
+    pub fn whole_text(mut self, name: &'static str, text: String) -> Error {
+        self.set(name, Detail::Text(text));
+        self
+    }
+
     pub fn integer(mut self, name: &'static str, value: i64) -> Error {
         self.set(name, Detail::Integer(value));
         self

@@ -123,48 +123,144 @@ fn a_search_over_keys_is_bounded() {
     assert_eq!(must(&mut host, &["MODEL.COUNT", "plain", "SCAN"]), Reply::Int(100));
 }
 
+/// The index that a refusal says to add.
+fn suggestion(host: &mut MemoryHost, query: &[&str]) -> Option<String> {
+    let error = refused(host, "NOINDEX", &[&["MODEL.FIND", "m", "WHERE"], query].concat());
+    match error.detail("add") {
+        Some(Detail::Text(index)) => Some(index.to_string()),
+        None => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Defines the model with the index that a refusal says to add, and others: it serves the query then, and is named by `ORDER`
+/// if an index is.
+fn check_suggestion(host: &mut MemoryHost, others: &[&str], query: &[&str]) -> String {
+    must(host, &[&["MODEL.DEFINE", "m", "{}"], others].concat());
+    let index = suggestion(host, query).unwrap_or_else(|| panic!("nothing for {query:?}"));
+    let words = shell_words(&index);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    must(host, &[&["MODEL.DEFINE", "m", "{}"], others, &words].concat());
+    let mut query = query.to_vec();
+    if query.len() > 2 {
+        query[2] = words[1];
+    }
+    let explained = [&["MODEL.FIND", "m", "EXPLAIN", "WHERE"], &query[..]].concat();
+    let explained = must(host, &explained).notation();
+    assert!(explained.contains(&format!("index {}", words[1])), "{index}: {explained}");
+    index
+}
+
 #[test]
 fn a_suggested_index_serves_the_condition_as_it_is_typed() {
     let mut host = MemoryHost::default();
-    must(&mut host, &["MODEL.DEFINE", "m", "{}", "INDEX", "by_zip", "1", "$.other"]);
-    let mut suggestion = |condition: &str| {
-        let error = refused(&mut host, "NOINDEX", &["MODEL.FIND", "m", "WHERE", condition]);
-        match error.detail("add") {
-            Some(Detail::Text(index)) => Some(index.to_string()),
-            None => None,
-            other => panic!("{other:?}"),
-        }
-    };
-    let mut conditions = Vec::new();
+    let others = ["INDEX", "by_zip", "1", "$.other"];
+    let mut check =
+        |query: &[&str], index| assert_eq!(check_suggestion(&mut host, &others, query), index);
     for (condition, index) in [
         ("self.zip == 1 && self.age > 3", "INDEX by_zip_age 2 $.zip $.age"),
         ("self.zip == 1", "INDEX by_zip_2 1 $.zip"),
-        ("'x' in self.labels", r#"INDEX by_labels 1 "$.labels[*]""#),
-        ("'x' in self.a && 'y' in self.b && self.c < 2", r#"INDEX by_a_c 2 "$.a[*]" $.c"#),
-        ("self.mail.lowerAscii() == 'x'", r#"INDEX by_mail_lowerAscii 1 "self.mail.lowerAscii()""#),
+        ("'x' in self.labels", "INDEX by_labels 1 '$.labels[*]'"),
+        ("'x' in self.a && 'y' in self.b && self.c < 2", "INDEX by_a_c 2 '$.a[*]' $.c"),
+        ("self.mail.lowerAscii() == 'x'", "INDEX by_mail_lowerAscii 1 'self.mail.lowerAscii()'"),
         ("self['first name'].startsWith('A')", r#"INDEX by_first_name 1 '$["first name"]'"#),
         ("self.a.replace(' ', '') == 'x'", r#"INDEX by_a_replace 1 'self.a.replace(" ", "")'"#),
         ("has(self.a.b) && self.x == self.y", "INDEX by_a_b 1 $.a.b"),
         ("self.a == [1] && self.b == 2", "INDEX by_b 1 $.b"),
-        ("self.a in [1, 2] && self.b.c[0] >= 2", r#"INDEX by_a_b_c_0 2 $.a "$.b.c[0]""#),
+        ("self.a in [1, 2] && self.b.c[0] >= 2", "INDEX by_a_b_c_0 2 $.a '$.b.c[0]'"),
         ("self.a > 1 && self.a < 9 && self.b > 1", "INDEX by_a 1 $.a"),
+        ("self[0] == 1", "INDEX by_0 1 '$[0]'"),
+        // Any name, between quotes that a shell leaves alone.
+        (r#"self["it's"] == 1"#, r#"INDEX by_it_u0027s 1 '$["it\u0027s"]'"#),
+        (r#"self['a"\\$(b)`'] == 1"#, r#"INDEX by_a_b 1 '$["a\"\\$(b)`"]'"#),
+        (
+            r#"self["\u0000\u007f\n"]['é'] == 1"#,
+            r#"INDEX by_u0000_u007f_u000a 1 '$["\u0000\u007f\u000a"]["é"]'"#,
+        ),
+        (
+            r#"self.a.replace("'", '"') == ''"#,
+            r#"INDEX by_a_replace_u0027 1 'self.a.replace("\u0027", "\"")'"#,
+        ),
     ] {
-        assert_eq!(suggestion(condition).as_deref(), Some(index), "{condition}");
-        conditions.push((condition, index));
+        check(&[condition], index);
     }
-    let nine = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
-    let nine: Vec<String> = nine.iter().map(|name| format!("self.{name} == 1")).collect();
-    assert!(suggestion(&nine.join(" && ")).unwrap().starts_with("INDEX by_a_b_c_d_e_f_g_h 8 $.a"));
-    for condition in ["self.a != 1", "self.a == 1 || self.b == 2", "self.a == [1]", "true"] {
-        assert_eq!(suggestion(condition), None, "{condition}");
+    let names = |count: usize, long: &str| {
+        let names = (0..count).map(|nth| format!("self.{long}{nth} == 1"));
+        names.collect::<Vec<_>>().join(" && ")
+    };
+    let nine = check_suggestion(&mut host, &others, &[&names(9, "a")]);
+    assert!(nine.starts_with("INDEX by_a0_a1_a2_a3_a4_a5_a6_a7 8 $.a0 "), "{nine}");
+    // It is whole, however long.
+    let long = check_suggestion(&mut host, &others, &[&names(8, &"n".repeat(400))]);
+    assert!(long.len() > 8 * 400, "{long}");
+}
+
+#[test]
+fn a_suggested_index_has_the_order_that_is_asked_for() {
+    let mut host = MemoryHost::default();
+    let others =
+        "INDEX by_day 2 $.day self.n INDEX tags 1 $.tags[*] INDEX some 1 $.n ONLY self.x==1";
+    let others: Vec<&str> = others.split(' ').collect();
+    for (condition, index) in [
+        ("self.s == 1", "INDEX by_s_day_n 3 $.s $.day self.n"),
+        ("self.s == 1 && self.n > 3", "INDEX by_s_day_n 3 $.s $.day self.n"),
+        ("self.s == 1 && self.t in [1, 2]", "INDEX by_s_day_n 3 $.s $.day self.n"),
+        ("'x' in self.tags && self.s == 1", "INDEX by_s_tags_day_n 4 $.s '$.tags[*]' $.day self.n"),
+    ] {
+        let query = [condition, "ORDER", "by_day"];
+        assert_eq!(check_suggestion(&mut host, &others, &query), index, "{condition}");
+        must(&mut host, &[&["MODEL.DEFINE", "m", "{}"], &others[..]].concat());
+        assert_eq!(suggestion(&mut host, &[condition, "ORDER", "some"]), None);
     }
-    for (condition, index) in conditions {
-        let words = shell_words(index);
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        must(&mut host, &[&["MODEL.DEFINE", "m", "{}"], &words[..]].concat());
-        let explained = must(&mut host, &["MODEL.FIND", "m", "WHERE", condition, "EXPLAIN"]);
-        assert!(explained.notation().contains(&format!("index {}", words[1])), "{condition}");
+    for condition in ["self.s > 1", "self.s in [1, 2]", "self.s != 1"] {
+        assert_eq!(suggestion(&mut host, &[condition, "ORDER", "by_day"]), None, "{condition}");
     }
+    let seven: Vec<String> = (0..7).map(|nth| format!("self.a{nth} == 1")).collect();
+    assert_eq!(suggestion(&mut host, &[&seven.join(" && "), "ORDER", "by_day"]), None);
+    check_suggestion(&mut host, &others, &[&seven[..6].join(" && "), "ORDER", "by_day"]);
+}
+
+#[test]
+fn a_refusal_says_why_no_index_can_be_added() {
+    let mut host = MemoryHost::default();
+    let message = |host: &mut MemoryHost, query: &[&str]| {
+        let error = refused(host, "NOINDEX", query);
+        assert_eq!(error.detail("add"), None, "{query:?}");
+        error
+    };
+    must(&mut host, &["MODEL.DEFINE", "bare", "{}"]);
+    let mut define = vec!["MODEL.DEFINE", "m", "{}"];
+    let names: Vec<String> = (0..16).map(|nth| format!("i{nth}")).collect();
+    for name in &names {
+        if name.len() == 2 {
+            must(&mut host, &define);
+            let condition = "self.a != 1 || self.b == [1]";
+            for query in [condition, "self.a == 1 || self.b == 2", "self.a == [1]"] {
+                let error = message(&mut host, &["MODEL.FIND", "m", "WHERE", query]);
+                assert!(error.message().starts_with("no index can serve the condition"), "{error}");
+            }
+        }
+        define.extend(["INDEX", name, "1", "$.x"]);
+    }
+    let query = ["MODEL.FIND", "m", "WHERE", "self.a == 1"];
+    // The last one is the sixteenth.
+    must(&mut host, &define[..define.len() - 4]);
+    assert_eq!(suggestion(&mut host, &["self.a == 1"]).as_deref(), Some("INDEX by_a 1 $.a"));
+    must(&mut host, &define);
+    let error = message(&mut host, &query);
+    assert!(error.message().contains("the model has all 16 indexes"), "{error}");
+    assert_eq!(error.detail("put"), Some(&Detail::Text("INDEX by_a 1 $.a".into())));
+    let error = message(&mut host, &["MODEL.FIND", "any", "WHERE", "self.a == 1"]);
+    assert!(error.message().starts_with("the built-in model has no indexes"), "{error}");
+    // A part that is longer than an expression may be here.
+    let condition = "self.a+self.b+self.c==1";
+    must(&mut host, &define[..3]);
+    let part = "'(self.a + self.b + self.c)'";
+    let index = suggestion(&mut host, &[condition]).expect("it is short");
+    assert_eq!(index, format!("INDEX by_a_b_c 1 {part}"));
+    host.settings.expressions.bytes = condition.len();
+    refused(&mut host, "LIMIT", &[&define[..3], &["INDEX", "i", "1", part]].concat());
+    message(&mut host, &["MODEL.FIND", "m", "WHERE", condition]);
 }
 
 /// The words as a shell reads them.

@@ -291,12 +291,12 @@ fn options_of_a_search_are_answered_with_their_place() {
                 &[
                     "NOINDEX",
                     "the index of ORDER does not serve the condition",
-                    r#""index":"state"}"#,
+                    r#""index":"state","add":"INDEX by_due_state 2 $.due $.state"}"#,
                 ],
             ),
             // Without an index every condition needs SCAN.
             (&["MODEL.FIND", "bare", "WHERE", "true"], &["NOINDEX", "the model has no index"]),
-            (&["MODEL.FIND", "job", "WHERE", "key == 'j'"], &["no index serves the condition"]),
+            (&["MODEL.FIND", "job", "WHERE", "key == 'j'"], &["no index can serve the condition"]),
         ],
     );
     // An index may have any name.

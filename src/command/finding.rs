@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{AllowedNames, ExprLimits, Program, QueryTerms, Scope, Term};
 use crate::host::QueryEvent;
 use crate::index::{
-    Cursor, Direction, IndexPlan, IndexPlanner, IndexSet, ModelIndexes, Progress, QueryCursor,
-    ReadyIndexes, condition_steps, hash_slot, suggested_index,
+    Cursor, Direction, INDEXES_MAX, IndexPlan, IndexPlanner, IndexSet, ModelIndexes, Progress,
+    QueryCursor, ReadyIndexes, condition_steps, hash_slot, suggested_index,
 };
 use crate::limit::Limit;
 use crate::model::{Model, no_model};
@@ -291,7 +291,7 @@ impl<'q> DocumentSearch<'q> {
             return Err(Error::syntax("the model has no such index").text("index", name));
         }
         if !self.query.scans {
-            return Err(without_index(self.query.model));
+            return Err(self.without_index());
         }
         match &self.query.cursor {
             Some(cursor @ QueryCursor::Entry(_)) => Err(refused_cursor(cursor, DEFINED_ANEW)),
@@ -299,7 +299,18 @@ impl<'q> DocumentSearch<'q> {
         }
     }
 
-    /// Adds the index that would serve to a refusal with `NOINDEX`.
+    #[cold]
+    fn without_index(&self) -> Error {
+        let message = match self.model {
+            Some(_) => {
+                "the model has no index; add one, or say SCAN to visit all keys of the database"
+            }
+            None => "the built-in model has no indexes; say SCAN to visit all keys of the database",
+        };
+        Error::new(ErrorCode::NoIndex, message).text("model", self.query.model)
+    }
+
+    /// Adds the index that would serve to a refusal with `NOINDEX`, or says why there is none.
     #[cold]
     fn with_suggestion(&self, error: Error, terms: &[(&Term, Option<Measured>)]) -> Error {
         let Some(program) = self.program.as_ref().filter(|_| self.model.is_some()) else {
@@ -313,9 +324,15 @@ impl<'q> DocumentSearch<'q> {
             return Error::new(ErrorCode::NoIndex, message);
         }
         let others: Vec<_> = self.set.iter().flat_map(|set| set.sources()).collect();
-        match suggested_index(program, terms, &others) {
-            Some(index) => error.text("add", index.as_bytes()),
-            None => error,
+        let order = self.query.order.and_then(|(name, _)| {
+            others.iter().copied().find(|other| other.name.as_bytes() == name)
+        });
+        match suggested_index(program, terms, &others, order, &self.limits) {
+            Some(index) if others.len() < INDEXES_MAX => error.whole_text("add", index),
+            Some(index) => error.with_message(FULL.to_owned()).whole_text("put", index),
+            // A condition without the document is fulfilled by all or none, which an index would list.
+            None if order.is_some() || program.is_constant() => error,
+            None => error.with_message(UNSERVED.to_owned()),
         }
     }
 
@@ -503,15 +520,12 @@ impl<'q> DocumentSearch<'q> {
     }
 }
 
+/// The model has as many indexes as one may have.
+const FULL: &str = "no index serves the query, and the model has all 16 indexes that it may have; put this one in the place of another, or say SCAN to look at all documents";
+const UNSERVED: &str = "no index can serve the condition: of the operands of its outermost && none compares a part of the document with a value as an index does; say SCAN to look at all documents";
 const DEFINED_ANEW: &str = "the indexes of the model were defined anew since the cursor was made";
 
 #[cold]
 fn refused_cursor(cursor: &QueryCursor, why: &'static str) -> Error {
     Error::syntax(why).text("argument", cursor.encode().as_bytes())
-}
-
-#[cold]
-fn without_index(model: &[u8]) -> Error {
-    let message = "the model has no index; add one, or say SCAN to visit all keys of the database";
-    Error::new(ErrorCode::NoIndex, message).text("model", model)
 }

@@ -52,14 +52,24 @@ fn put_name(name: &str, out: &mut String) -> Option<()> {
         name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit());
     match is_plain {
         true => write!(out, ".{name}").ok(),
-        false => write!(out, "[\"{}\"]", simple(name)?).ok(),
+        false => write!(out, "[{}]", quoted(name)).ok(),
     }
 }
 
-/// The text itself, if it is the same between quotes.
-fn simple(text: &str) -> Option<&str> {
-    let is_simple = |c: char| !matches!(c, '"' | '\'' | '\\') && !c.is_control();
-    text.chars().all(is_simple).then_some(text)
+/// The text as both JSONPath and expressions read it, without a single quote or a control character in it.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\'' | '\0'..' ' | '\x7f' => {
+                write!(out, "\\u{:04x}", c as u32).expect("a string takes all")
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// Nesting is bounded by the compiler.
@@ -71,7 +81,7 @@ fn expression(code: &Code, id: NodeId) -> Option<String> {
             Constant::Bool(value) => Some(value.to_string()),
             Constant::Int(value) => Some(value.to_string()),
             Constant::Double(value) => Some(format!("{value:?}")),
-            Constant::Str(text) => Some(format!("\"{}\"", simple(text)?)),
+            Constant::Str(text) => Some(quoted(text)),
             _ => None,
         },
         ExprNode::Path { base, steps } => with_steps(expression(code, base)?, code, steps),
@@ -107,7 +117,8 @@ mod tests {
             ("self.a == 1", Some("$.a")),
             ("1 < self['a'].b[0]", Some("$.a.b[0]")),
             ("self['a b'] == 1", Some(r#"$["a b"]"#)),
-            ("self['a\"b'] == 1", None),
+            ("self['a\"b'] == 1", Some(r#"$["a\"b"]"#)),
+            (r#"self["it's \n \\"] == 1"#, Some(r#"$["it\u0027s \u000a \\"]"#)),
             ("has(self.a.b)", Some("$.a.b")),
             ("self.mail.lowerAscii() == 'x'", Some("self.mail.lowerAscii()")),
             ("size(self.name) > 3", Some("size(self.name)")),

@@ -222,7 +222,7 @@ impl IndexPlanner<'_> {
     fn refusal(&self, order: Option<&[u8]>) -> Error {
         let message = match order {
             Some(_) => {
-                "the index of ORDER does not serve the condition; say SCAN to look at all of it, if it has every document once"
+                "the index of ORDER does not serve the condition; name one that does, or say SCAN to look at all of it, if it has every document once"
             }
             None => "no index serves the condition; add one, or say SCAN to look at all documents",
         };
