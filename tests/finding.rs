@@ -549,6 +549,44 @@ fn no_two_documents_have_the_same_values() {
 }
 
 #[test]
+fn a_violation_names_the_value_that_another_document_has() {
+    let long = |len: usize| "x".repeat(len);
+    for (part, json, other, value) in [
+        ("1 $.t[*]", r#"{"t":["a","b","c"]}"#.to_owned(), r#"{"t":["b"]}"#.to_owned(), "[\"b\"]"),
+        ("1 $.t[*]", r#"{"t":[1,2.5,true]}"#.into(), r#"{"t":[2.5]}"#.into(), "[2.5]"),
+        // Of the names of an object.
+        ("1 $.t[*]", r#"{"t":{"a":1,"b":2}}"#.into(), r#"{"t":["b"]}"#.into(), "[\"b\"]"),
+        (
+            "3 $.n $.t[*] self.m+1",
+            r#"{"n":7,"t":["a","b"],"m":1}"#.into(),
+            r#"{"n":7,"t":["c","b"],"m":1}"#.into(),
+            "[7,\"b\",2]",
+        ),
+        // A thousand values beside it take no room.
+        (
+            "1 $.t[*]",
+            format!(r#"{{"t":[{}"z"]}}"#, format!("\"{}\",", long(200)).repeat(900)),
+            r#"{"t":["z"]}"#.into(),
+            "[\"z\"]",
+        ),
+        (
+            "1 $.t[*]",
+            format!(r#"{{"t":[1,"{}"]}}"#, long(300)),
+            format!(r#"{{"t":["{}"]}}"#, long(300)),
+            "",
+        ),
+        ("1 $.t", format!(r#"{{"t":"{}"}}"#, long(300)), format!(r#"{{"t":"{}"}}"#, long(300)), ""),
+    ] {
+        let index = format!("INDEX u {part} UNIQUE");
+        let mut pair = Pair::new(&index.split(' ').collect::<Vec<_>>());
+        pair.must(&["MODEL.SET", "a", "m", &other]);
+        let error = pair.refused("UNIQUE", &["MODEL.SET", "b", "m", &json]);
+        let expected = (!value.is_empty()).then(|| Detail::Json(value.into()));
+        assert_eq!(error.detail("value"), expected.as_ref(), "{part} of {json}");
+    }
+}
+
+#[test]
 fn bad_definitions_and_queries_are_refused() {
     let mut pair = Pair::new(INDEXES);
     for (word, parts) in [

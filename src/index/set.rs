@@ -39,6 +39,13 @@ pub fn condition_steps(set: Option<&IndexSet>) -> u64 {
     set.map_or(ExprLimits::DEFAULT.steps, |set| set.evaluation.steps)
 }
 
+/// Longer values are not shown in errors.
+const SHOWN_BYTES_MAX: usize = 256;
+
+fn is_short(value: View<'_>) -> bool {
+    value.size() <= SHOWN_BYTES_MAX as u64
+}
+
 /// About the bytes of a value in an entry.
 const PART_BYTES: usize = 16;
 /// The bytes in front of an entry.
@@ -285,22 +292,45 @@ impl Index {
         keys.iter().for_each(|key| entries.push(number, key));
     }
 
-    /// The values of the parts as a JSON array; none where it is long.
-    pub fn values_text(&self, document: View<'_>) -> Option<String> {
-        const BYTES_MAX: usize = 256;
+    /// The values of a document that a key has, as a JSON array; none where it is long.
+    pub fn values_text(&self, document: View<'_>, key: &[u8]) -> Option<String> {
         let scope = Scope { this: Some(document), ..Scope::EMPTY };
-        let values = self.parts.iter().map(|part| match &part.reader {
-            PartReader::Path(path) => path
-                .find(document)
-                .filter(|value| value.size() <= BYTES_MAX as u64)
-                .map(crate::value::print::to_string),
-            PartReader::Expression(program) => {
-                let made = program.scalar(&scope, &self.evaluation).ok().flatten()?;
-                Some(crate::value::print::to_string(made.value.view()))
+        let mut rest = key;
+        let values = self.parts.iter().map(|part| {
+            let (own, behind) = rest.split_at(key::len(rest, self.source.unique)?);
+            rest = behind;
+            match &part.reader {
+                PartReader::Path(path) => {
+                    let value = path.find(document);
+                    let value = if part.many { self.value_of(own, value?) } else { value };
+                    value.filter(|value| is_short(*value)).map(crate::value::print::to_string)
+                }
+                PartReader::Expression(program) => {
+                    let made = program.scalar(&scope, &self.evaluation).ok().flatten()?;
+                    Some(crate::value::print::to_string(made.value.view()))
+                }
             }
         });
         let text = format!("[{}]", values.collect::<Option<Vec<_>>>()?.join(","));
-        (text.len() <= BYTES_MAX).then_some(text)
+        (text.len() <= SHOWN_BYTES_MAX).then_some(text)
+    }
+
+    /// The one of the values of a part that has this encoding; none where it is long.
+    fn value_of<'v>(&self, encoded: &[u8], values: View<'v>) -> Option<View<'v>> {
+        let mut own = Vec::new();
+        let is_it = |value: &View<'v>| {
+            own.clear();
+            // A long one is not shown, and its digest takes long.
+            is_short(*value) && {
+                key::put(Some(*value), self.source.unique, &mut own);
+                own == encoded
+            }
+        };
+        match values {
+            View::Array(array) => array.iter().find(is_it),
+            View::Object(object) => object.iter().map(|(name, _)| View::Str(name)).find(is_it),
+            _ => None,
+        }
     }
 
     /// The number of the part whose values are many.

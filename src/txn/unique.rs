@@ -228,7 +228,7 @@ fn refusal(
     let Some(Reindexed { set, document, .. }) = slot.reindexed() else { return error };
     let index = &set.indexes[usize::from(claim.index)];
     let error = error.text("index", index.source.name.as_bytes());
-    let error = match index.values_text(document) {
+    let error = match index.values_text(document, &claim.key) {
         Some(values) => error.json("value", values),
         None => error,
     };
