@@ -123,10 +123,11 @@ pub fn len(bytes: &[u8], digests: bool) -> Option<usize> {
     (len <= bytes.len()).then_some(len)
 }
 
-/// Returns true if UNIQUE says nothing of this key, which has digests: a value is missing or null.
+/// Returns true if UNIQUE says nothing of this key, which has digests: a value is missing, null, or an array or object, all of
+/// which have one encoding.
 pub fn is_exempt(mut key: &[u8]) -> bool {
     while let Some(tag) = key.first() {
-        if matches!(*tag, MISSING | NULL) {
+        if matches!(*tag, MISSING | NULL | CONTAINER) {
             return true;
         }
         let len = len(key, true).unwrap_or(key.len());
