@@ -231,6 +231,9 @@ pub trait Host {
     /// holds something else.
     fn look(&mut self, name: &[u8]) -> Option<&Document>;
 
+    /// Flag: a key has expired and is not deleted yet, as on a replica. Also where the server does not tell.
+    fn has_expired(&mut self, name: &[u8]) -> bool;
+
     /// As [`Host::look`], for a command that may change the document: see [`Host::keep_looked`].
     fn look_to_change(&mut self, name: &[u8]) -> Option<&Document> {
         self.look(name)

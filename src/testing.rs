@@ -61,6 +61,8 @@ pub struct MemoryHost {
     pub replaying: bool,
     /// Flag: UNIQUE holds among documents of one hash slot.
     pub clustered: bool,
+    /// The keys without a document that have expired and are not deleted yet.
+    pub expired: HashSet<Vec<u8>>,
     /// The keys that the caller may not read.
     pub forbidden: HashSet<Vec<u8>>,
     /// The keys that the caller may not change.
@@ -96,6 +98,7 @@ impl Default for MemoryHost {
             settings: Settings::DEFAULT,
             replaying: false,
             clustered: false,
+            expired: HashSet::new(),
             forbidden: HashSet::new(),
             protected: HashSet::new(),
             named: Vec::new(),
@@ -442,6 +445,10 @@ impl Host for MemoryHost {
 
     fn look(&mut self, name: &[u8]) -> Option<&Document> {
         self.documents.get(name).map(|document| &**document)
+    }
+
+    fn has_expired(&mut self, name: &[u8]) -> bool {
+        self.expired.contains(name)
     }
 
     fn may_look(&mut self, name: &[u8]) -> bool {

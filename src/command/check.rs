@@ -193,7 +193,7 @@ fn check_names(
     position: &Position,
     counts: &mut Counts,
 ) -> Step {
-    let (database, deletes) = (host.database(), host.may_refresh());
+    let database = host.database();
     let page = position.page(indexes, database, None, Range::names());
     counts.checked += page.len();
     counts.stray += indexes.check_names(database, position.before(), &page);
@@ -202,7 +202,7 @@ fn check_names(
         let known = host.look(&name[1..]).is_some_and(|document| document.model_name() == model);
         // One that has expired is gone by now, and its name with it; on a replica both stay until the master deletes it.
         let stays = indexes.count(database, None, &Range::of_one(name)) > 0;
-        if !known && deletes && stays {
+        if !known && stays && !host.has_expired(&name[1..]) {
             counts.stray += 1;
             counts.show(STRAY, &name[1..], None);
         }

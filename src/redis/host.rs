@@ -599,6 +599,15 @@ impl Host for ServerHost<'_> {
         self.look_in(name, raw::REDISMODULE_READ)
     }
 
+    fn has_expired(&mut self, name: &[u8]) -> bool {
+        let ctx = self.ctx;
+        let finding = self.finding();
+        // No key of the command may be open while the server runs another one.
+        finding.looked = None;
+        // SAFETY: the context is that of the running command, and the string is valid.
+        unsafe { super::scan::has_expired(ctx, finding.string(name)) }
+    }
+
     fn look_to_change(&mut self, name: &[u8]) -> Option<&Document> {
         self.look_in(name, raw::REDISMODULE_READ | raw::REDISMODULE_WRITE)
     }

@@ -8,6 +8,7 @@ use std::ffi::{CString, c_char, c_int, c_longlong};
 use redis_module::raw;
 
 use super::api::{bytes, call};
+use super::call_reply::{self, CallReply, CallReplyKind};
 use super::stored;
 
 /// Opens a key without touching the time of its last use.
@@ -72,6 +73,31 @@ pub unsafe fn is_of(
         let is_of = document.is_some_and(|document| (*document).model_name() == model);
         call!(RedisModule_CloseKey(key));
         is_of
+    }
+}
+
+/// Flag: a key has expired and is not deleted yet. Also where the server does not tell: a replica of a cluster tells clients that
+/// said `READONLY`.
+///
+/// # Safety
+///
+/// As for [`is_of`]; no key is open.
+pub unsafe fn has_expired(
+    ctx: *mut raw::RedisModuleCtx,
+    name: *mut raw::RedisModuleString,
+) -> bool {
+    // SAFETY: the caller vouches for both.
+    unsafe {
+        let mode = raw::REDISMODULE_READ as c_int | stored::OPEN_QUIETLY;
+        let key = call!(RedisModule_OpenKey(ctx, name, mode));
+        if !key.is_null() {
+            call!(RedisModule_CloseKey(key));
+            return false;
+        }
+        // Of all commands this one finds keys that have expired, on every server; the flag of opening keys for it came late.
+        let (command, word) = (c"MEMORY".as_ptr(), c"USAGE".as_ptr());
+        let reply = CallReply(call_reply::run()(ctx, command, c"Ecs".as_ptr(), word, name));
+        reply.kind() != CallReplyKind::Null
     }
 }
 

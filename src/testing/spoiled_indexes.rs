@@ -152,6 +152,23 @@ fn a_table_without_documents_is_found() {
 }
 
 #[test]
+fn a_replica_tells_a_document_that_is_gone_from_one_that_has_expired() {
+    let mut host = host();
+    host.replaying = true;
+    let entries = entries_of(&mut host, b"k4");
+    model_of(&mut host).indexes().spoil(0, |table| table.set(b"x", &entries));
+    assert_eq!(check(&mut host).0, [0, 1, 1]);
+    host.expired.insert(b"x".to_vec());
+    assert_eq!(check(&mut host).0, [0, 0, 1]);
+    // Neither is a document of another model.
+    host.expired.clear();
+    host.replaying = false;
+    host.call(&["MODEL.SET", "x", "any", "{}"]).unwrap();
+    host.replaying = true;
+    assert_eq!(check(&mut host).0, [0, 1, 1]);
+}
+
+#[test]
 fn the_digest_is_that_of_the_documents_whatever_came_before() {
     let mut host = host();
     let digest = check(&mut host).1;

@@ -329,6 +329,29 @@ fn replicas_answer_as_their_master() {
 }
 
 #[test]
+fn a_check_of_a_replica_leaves_out_documents_that_its_master_has_not_deleted_yet() {
+    on_every_pair(&[], |master, replica| {
+        let conn = &mut master.conn();
+        conn.must(&DEFINE);
+        conn.must(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+        for nth in 0..9 {
+            let key = format!("k{nth}");
+            conn.must(&["MODEL.SET", &key, "m", r#"{"n":1}"#, "PX", "2"]);
+        }
+        conn.must(&["MODEL.SET", "stays", "m", r#"{"n":1}"#]);
+        replica.wait_for_sync(master);
+        let there = &mut replica.conn();
+        replica.wait_until("they have expired", || find(there, &[]) == ["stays"]);
+        assert_eq!(replica.info("model_index_documents"), "10");
+        digest(there);
+        assert_eq!(find(conn, &[]), ["stays"]);
+        replica.wait_for_sync(master);
+        assert_eq!(replica.info("model_index_documents"), "1");
+        assert_eq!(digest(there), digest(conn));
+    });
+}
+
+#[test]
 fn an_index_on_documents_that_exist_is_built_in_the_background() {
     on_every_pair(&[], |master, replica| {
         let conn = &mut master.conn();
