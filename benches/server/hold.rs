@@ -4,6 +4,8 @@
 //! runs on the same server just before and after each command, and times are divided by how much slower it was than at best.
 
 use super::server::Server;
+use super::wire::{Connection, Requests};
+use worst::Worst;
 
 #[path = "../../tests/worst/mod.rs"]
 mod worst;
@@ -45,6 +47,7 @@ impl Hold {
 /// `HOLD` of the environment in their names.
 pub fn measure(server: &Server) -> Vec<Hold> {
     let only = std::env::var("HOLD").unwrap_or_default();
+    let mut preparing = server.connect().taking_errors();
     let mut connection = server.connect().taking_errors();
     let mut send = |command: &[String]| {
         connection.command(&command.iter().map(String::as_str).collect::<Vec<_>>())
@@ -52,12 +55,7 @@ pub fn measure(server: &Server) -> Vec<Hold> {
     let mut holds = Vec::new();
     worst::each(1, &only, &mut |worst| {
         send(&["FLUSHALL".to_owned()]);
-        for command in &worst.setup {
-            let reply = send(command);
-            let line = String::from_utf8_lossy(&reply[..reply.len().min(500)]);
-            let command = command.join(" ");
-            assert!(reply[0] != b'-', "{}: refused: {line}: {command:.200}", worst.name);
-        }
+        prepare(&mut preparing, &worst);
         let found = documents_bytes(&mut send, &worst.command);
         let known = ["EVAL", KNOWN_WORK, "0"].map(str::to_owned);
         let mut timed = |command: &[String]| {
@@ -87,6 +85,22 @@ pub fn measure(server: &Server) -> Vec<Hold> {
     holds.iter_mut().for_each(|hold| hold.ms = hold.measured_ms * quiet_ms / hold.known_ms);
     holds.sort_by(|a, b| b.ms.total_cmp(&a.ms));
     holds
+}
+
+/// Commands that are written at once.
+const WINDOW: usize = 50;
+
+/// Sends the commands that come before a worst one.
+fn prepare(connection: &mut Connection, worst: &Worst) {
+    let mut commands = worst.setup.iter();
+    let setup = Requests::make(worst.setup.len(), |nth| worst.setup[nth].clone());
+    connection.run_checked(&setup, WINDOW, |reply| {
+        let command = commands.next().expect("as many replies as commands");
+        if reply[0] == b'-' {
+            let line = String::from_utf8_lossy(&reply[..reply.len().min(500)]);
+            panic!("{}: refused: {line}: {:.200}", worst.name, command.join(" "));
+        }
+    });
 }
 
 /// The bytes of the documents whose keys a command names, as `model.document-bytes` counts them.
