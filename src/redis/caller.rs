@@ -9,6 +9,7 @@ use redis_module::raw;
 
 use super::api::{bytes, call, is_ok};
 use super::call_reply::{self, CallReply};
+use super::users::User;
 use crate::error::{Error, ErrorCode, Result};
 use crate::native::{self, NATIVES, NativeCall};
 
@@ -37,16 +38,7 @@ impl Drop for Acting {
 }
 
 /// The user a command runs for; none where another module calls without one, which may do everything.
-pub struct Caller(Option<ptr::NonNull<raw::RedisModuleUser>>);
-
-impl Drop for Caller {
-    fn drop(&mut self) {
-        if let Some(user) = self.0 {
-            // SAFETY: the handle was made by `Caller::of` and is freed once.
-            unsafe { call!(RedisModule_FreeModuleUser(user.as_ptr())) };
-        }
-    }
-}
+pub struct Caller(Option<User>);
 
 impl Caller {
     /// # Safety
@@ -63,9 +55,9 @@ impl Caller {
             if name.is_null() {
                 return Caller(None);
             }
-            let user = call!(RedisModule_GetModuleUserFromUserName(name));
+            let user = User::named(name);
             call!(RedisModule_FreeString(ctx, name));
-            Caller(ptr::NonNull::new(user))
+            Caller(user)
         }
     }
 
@@ -99,7 +91,7 @@ impl Caller {
     ///
     /// `key` is a valid string.
     unsafe fn may_access(&self, key: *mut raw::RedisModuleString, access: u32) -> bool {
-        let Some(user) = self.0 else { return true };
+        let Some(user) = &self.0 else { return true };
         let access = access as c_int;
         // SAFETY: the caller vouches for `key`; the user lives as long as this.
         is_ok(unsafe { call!(RedisModule_ACLCheckKeyPermissions(user.as_ptr(), key, access)) })
@@ -123,16 +115,13 @@ impl Caller {
             let message = "the server's configuration does not have this command under its name";
             return Err(Error::syntax(message));
         }
-        let Some(user) = self.0 else { return Ok(()) };
+        let Some(user) = &self.0 else { return Ok(()) };
         // Redis 8.0 counts the words; those behind the key do not matter to permissions.
         let mut argv = [command.name; WORDS_MAX];
         argv[1] = key;
-        let argc = WORDS_MAX.min(2 + call.words.len()) as c_int;
+        let count = WORDS_MAX.min(2 + call.words.len());
         // SAFETY: the strings are valid; the name lives for ever.
-        let allowed = unsafe {
-            call!(RedisModule_ACLCheckCommandPermissions(user.as_ptr(), argv.as_mut_ptr(), argc))
-        };
-        if is_ok(allowed) {
+        if unsafe { user.may_run(&mut argv[..count]) } {
             return Ok(());
         }
         // SAFETY: the context is that of the running command; the user and the strings are valid.

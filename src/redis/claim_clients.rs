@@ -1,59 +1,37 @@
 //! Clients that wait for a document to be found: blocked in the server until their request is served or refused, times
 //! out, or is unblocked, or its connection closes.
 //!
-//! A blocked client is given back to the server exactly once. A client that disconnects between being served and the
-//! reply never hears of its documents: what the statements did stays done, and a lease in the documents brings them
-//! back.
+//! A client that disconnects between being served and the reply never hears of its documents: what the statements did
+//! stays done, and a lease in the documents brings them back.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use foldhash::fast::RandomState;
 use redis_module::raw;
 
 use super::api::call;
+use super::blocked::{self, BlockedClient, BlockedClients, ClientCallbacks, RawHandle, Told};
 use super::held::HeldString;
-use super::log::c_string;
+use super::users::User;
 use super::{claim_users, clock, counters, offers, reply};
 use crate::command::CommandSpec;
-use crate::error::Error;
 use crate::reply::Reply;
+
+type ClaimClients = BlockedClients<Rc<ClaimRequest>>;
 
 thread_local! {
     static CLIENTS: RefCell<ClaimClients> = RefCell::default();
 }
 
-#[derive(Default)]
-struct ClaimClients {
-    /// By the number of the request.
-    waiting: HashMap<u64, ClaimClient, RandomState>,
-    /// The numbers by the server's handles.
-    handles: HashMap<*mut raw::RedisModuleBlockedClient, u64, RandomState>,
-    /// The time at which each times out, on the steady clock, and its number.
-    ends: BTreeSet<(u64, u64)>,
-}
-
-impl ClaimClients {
-    fn remove(&mut self, request: u64) -> Option<ClaimClient> {
-        let client = self.waiting.remove(&request)?;
-        self.handles.remove(&client.handle);
-        self.ends.remove(&(client.ends_ms, request));
-        client.request.user.iter().for_each(|user| claim_users::leave(user));
-        counters::FIND_WAITERS.store(self.waiting.len() as u64, Ordering::Relaxed);
-        Some(client)
-    }
-}
-
-struct ClaimClient {
-    handle: *mut raw::RedisModuleBlockedClient,
-    request: Rc<ClaimRequest>,
-    since_ms: u64,
-    ends_ms: u64,
-}
+static CALLBACKS: ClientCallbacks = ClientCallbacks {
+    reply: on_reply,
+    timeout: on_timeout,
+    disconnect: on_disconnect,
+    free: free_told,
+};
 
 /// The command of a waiting client.
 pub struct ClaimRequest {
@@ -75,20 +53,13 @@ impl ClaimRequest {
 
     /// Returns true if the user may still run the command. The server checked it when the request came.
     pub fn is_permitted(&self) -> bool {
-        // SAFETY: the request keeps its strings.
-        self.user.as_ref().is_none_or(|user| unsafe { claim_users::may_run(user, self.argv()) })
+        let Some(name) = &self.user else { return true };
+        // A user that was deleted may do nothing. SAFETY: the request keeps its strings.
+        User::by_name(name).is_some_and(|user| unsafe { user.may_run(&mut self.argv()) })
     }
 }
 
-/// The reply to a client that waits no longer.
-pub enum ClaimTold {
-    Answer(Reply),
-    Refusal(Error),
-    /// A line of the server.
-    Line(String),
-}
-
-/// Blocks the client of a command. Its time is measured here, as for [`super::waiting`].
+/// Blocks the client of a command.
 ///
 /// # Safety
 ///
@@ -100,61 +71,61 @@ pub unsafe fn block(
     wait_ms: u64,
 ) {
     // SAFETY: the caller vouches for `ctx`.
-    let handle = unsafe {
-        let handle = call!(RedisModule_BlockClient(
-            ctx,
-            Some(on_reply),
-            Some(on_timeout),
-            Some(free_told),
-            0
-        ));
-        call!(RedisModule_SetDisconnectCallback(handle, Some(on_disconnect)));
-        handle
-    };
-    let since_ms = clock::moment().steady_ms;
-    let ends_ms = since_ms.saturating_add(wait_ms);
+    let handle = unsafe { blocked::block(ctx, &CALLBACKS) };
     request.user.iter().for_each(|user| claim_users::enter(user));
     CLIENTS.with_borrow_mut(|clients| {
-        clients.handles.insert(handle, number);
-        clients.ends.insert((ends_ms, number));
-        let client = ClaimClient { handle, request: Rc::new(request), since_ms, ends_ms };
-        clients.waiting.insert(number, client);
-        counters::FIND_WAITERS.store(clients.waiting.len() as u64, Ordering::Relaxed);
+        clients.insert(number, handle, wait_ms, Rc::new(request));
+        count(clients);
     });
+}
+
+fn count(clients: &ClaimClients) {
+    counters::FIND_WAITERS.store(clients.len() as u64, Ordering::Relaxed);
+}
+
+/// Removes a client, and its request from those of its user.
+fn remove(
+    remove: impl FnOnce(&mut ClaimClients) -> Option<(u64, BlockedClient<Rc<ClaimRequest>>)>,
+) -> Option<(u64, BlockedClient<Rc<ClaimRequest>>)> {
+    CLIENTS.with_borrow_mut(|clients| {
+        let removed = remove(clients)?;
+        removed.1.request.user.iter().for_each(|user| claim_users::leave(user));
+        count(clients);
+        Some(removed)
+    })
 }
 
 /// The command of a waiting client.
 pub fn request(number: u64) -> Option<Rc<ClaimRequest>> {
-    CLIENTS.with_borrow(|clients| Some(clients.waiting.get(&number)?.request.clone()))
+    CLIENTS.with_borrow(|clients| clients.request(number).cloned())
 }
 
 /// The time at which the first client times out, on the steady clock.
 pub fn first_end() -> Option<u64> {
-    CLIENTS.with_borrow(|clients| clients.ends.first().map(|(ends_ms, _)| *ends_ms))
+    CLIENTS.with_borrow(BlockedClients::first_end)
 }
 
 /// Replies to the clients whose time is over that nothing was found.
 pub fn end_waits(now_ms: u64) {
-    while let Some((number, handle)) = CLIENTS.with_borrow_mut(|clients| {
-        let number = clients.ends.first().filter(|(ends_ms, _)| *ends_ms <= now_ms)?.1;
-        Some((number, clients.remove(number)?.handle))
-    }) {
+    while let Some((number, client)) = remove(|clients| clients.remove_ended(now_ms)) {
         counters::FIND_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
         offers::note_left(number);
-        // SAFETY: the handle is given back once, because it was taken out of the waiting clients.
-        unsafe { give_back(handle, ClaimTold::Answer(nothing())) };
+        // SAFETY: this is the main thread.
+        unsafe { client.handle.tell(Told::Answer(nothing())) };
     }
 }
 
 /// Replies to a client, if it waits still.
-pub fn tell(number: u64, told: ClaimTold) {
-    let Some(client) = CLIENTS.with_borrow_mut(|clients| clients.remove(number)) else { return };
-    if matches!(told, ClaimTold::Answer(_)) {
+pub fn tell(number: u64, told: Told) {
+    let Some((_, client)) = remove(|clients| Some((number, clients.remove(number)?))) else {
+        return;
+    };
+    if matches!(told, Told::Answer(_)) {
         counters::FIND_CLAIMS.fetch_add(1, Ordering::Relaxed);
         counters::FIND_WAITS.record(clock::moment().steady_ms - client.since_ms);
     }
-    // SAFETY: the handle is given back once, because it was taken out of the waiting clients.
-    unsafe { give_back(client.handle, told) };
+    // SAFETY: this is the main thread.
+    unsafe { client.handle.tell(told) };
 }
 
 /// The reply where nothing was found.
@@ -162,40 +133,17 @@ fn nothing() -> Reply {
     Reply::Array(Vec::new())
 }
 
-/// # Safety
-///
-/// `handle` is that of a blocked client, and was not given back.
-unsafe fn give_back(handle: *mut raw::RedisModuleBlockedClient, told: ClaimTold) {
-    let told: *mut ClaimTold = Box::into_raw(Box::new(told));
-    // SAFETY: the caller vouches for the handle; the box comes back to `free_told`.
-    unsafe { call!(RedisModule_UnblockClient(handle, told.cast::<c_void>())) };
-}
-
 unsafe extern "C" fn on_reply(
     ctx: *mut raw::RedisModuleCtx,
     _argv: *mut *mut raw::RedisModuleString,
     _argc: c_int,
 ) -> c_int {
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: `ctx` is that of a blocked client which was given back with what it is told.
-        unsafe {
-            match &*call!(RedisModule_GetBlockedClientPrivateData(ctx)).cast::<ClaimTold>() {
-                ClaimTold::Answer(answer) => reply::send(ctx, answer),
-                ClaimTold::Refusal(error) => {
-                    counters::count_abort(error.code());
-                    reply::send_error(ctx, error);
-                }
-                ClaimTold::Line(line) => {
-                    let line = c_string(line);
-                    call!(RedisModule_ReplyWithError(ctx, line.as_ptr()));
-                }
-            }
-        }
-    }));
+    // SAFETY: `ctx` is that of a blocked client which was told something.
+    let _ = catch_unwind(AssertUnwindSafe(|| unsafe { blocked::send_told(ctx) }));
     raw::REDISMODULE_OK as c_int
 }
 
-/// `CLIENT UNBLOCK`: times are measured here.
+/// `CLIENT UNBLOCK`: times are measured by the module.
 unsafe extern "C" fn on_timeout(
     ctx: *mut raw::RedisModuleCtx,
     _argv: *mut *mut raw::RedisModuleString,
@@ -211,38 +159,28 @@ unsafe extern "C" fn on_timeout(
     raw::REDISMODULE_OK as c_int
 }
 
-unsafe extern "C" fn on_disconnect(
-    _ctx: *mut raw::RedisModuleCtx,
-    handle: *mut raw::RedisModuleBlockedClient,
-) {
+unsafe extern "C" fn on_disconnect(_ctx: *mut raw::RedisModuleCtx, handle: RawHandle) {
     // SAFETY: the handle is that of a blocked client that disconnected.
     let _ = catch_unwind(AssertUnwindSafe(|| unsafe { leave(handle) }));
 }
 
-/// A client does not wait any longer. One that was given back already is not known any more.
+/// A client does not wait any longer. One that was told something is not known any more.
 ///
 /// # Safety
 ///
-/// `handle` is that of a blocked client.
-unsafe fn leave(handle: *mut raw::RedisModuleBlockedClient) {
-    let left = CLIENTS.with_borrow_mut(|clients| {
-        let number = *clients.handles.get(&handle)?;
-        clients.remove(number)?;
-        Some(number)
-    });
-    if let Some(number) = left {
+/// Called on the main thread.
+unsafe fn leave(handle: RawHandle) {
+    if let Some((number, client)) = remove(|clients| clients.remove_handle(handle)) {
         offers::note_left(number);
-        // SAFETY: the caller vouches for the handle, which is given back here and nowhere else.
-        unsafe { call!(RedisModule_AbortBlock(handle)) };
+        // SAFETY: the caller vouches for the thread.
+        unsafe { client.handle.abort() };
     }
 }
 
 unsafe extern "C" fn free_told(_ctx: *mut raw::RedisModuleCtx, told: *mut c_void) {
     let _ = catch_unwind(AssertUnwindSafe(|| {
-        if !told.is_null() {
-            // SAFETY: the box was given to the server in `give_back`, and comes back once.
-            drop(unsafe { Box::from_raw(told.cast::<ClaimTold>()) });
-        }
+        // SAFETY: the server gives what the client was told.
+        unsafe { blocked::free_told(told) };
         offers::go_on();
     }));
 }

@@ -1,17 +1,13 @@
-//! The users of waiting requests: their permissions, and when these change.
+//! The users of waiting requests, and when their permissions change.
 //!
 //! The server tells a module nothing of `ACL SETUSER`. So the rules of the users who wait are read several times a second,
 //! and compared with those before.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ffi::c_int;
 use std::ops::Bound;
-use std::ptr;
 
-use redis_module::raw;
-
-use super::api::{bytes, call, is_ok};
+use super::users::User;
 
 /// Users whose rules are read in one turn; the next turn goes on behind them.
 const TURN: usize = 100;
@@ -27,24 +23,6 @@ struct WaitingUser {
     requests: usize,
     /// None for a user that is not known any more.
     rules: Option<Box<[u8]>>,
-}
-
-/// The name of a client's user; none for a client without one, which may do everything.
-///
-/// # Safety
-///
-/// `ctx` is valid.
-pub unsafe fn name_of(ctx: *mut raw::RedisModuleCtx, client: u64) -> Option<Box<[u8]>> {
-    // SAFETY: the caller vouches for `ctx`; the name is copied, and freed here.
-    unsafe {
-        let name = call!(RedisModule_GetClientUserNameById(ctx, client));
-        if name.is_null() {
-            return None;
-        }
-        let copy = bytes(name).into();
-        call!(RedisModule_FreeString(ctx, name));
-        Some(copy)
-    }
 }
 
 /// A request of the user waits.
@@ -87,53 +65,6 @@ pub fn changed() -> Vec<Box<[u8]>> {
     })
 }
 
-/// The rules of a user, as `ACL LIST` has them.
 fn rules_of(name: &[u8]) -> Option<Box<[u8]>> {
-    with_user(name, |user| {
-        // SAFETY: the user is valid; the pointer is checked, and the string copied and freed here.
-        unsafe {
-            let rules = raw::RedisModule_GetModuleUserACLString?(user);
-            let copy = bytes(rules).into();
-            call!(RedisModule_FreeString(ptr::null_mut(), rules));
-            Some(copy)
-        }
-    })
-    .flatten()
-}
-
-/// Calls with a user; none for one that does not exist.
-fn with_user<T>(name: &[u8], work: impl FnOnce(*mut raw::RedisModuleUser) -> T) -> Option<T> {
-    // SAFETY: the name is copied; the string and the user are freed here.
-    unsafe {
-        let name =
-            call!(RedisModule_CreateString(ptr::null_mut(), name.as_ptr().cast(), name.len()));
-        let user = call!(RedisModule_GetModuleUserFromUserName(name));
-        call!(RedisModule_FreeString(ptr::null_mut(), name));
-        if user.is_null() {
-            return None;
-        }
-        let done = work(user);
-        call!(RedisModule_FreeModuleUser(user));
-        Some(done)
-    }
-}
-
-/// Flag: the user may still run this command. The server checked it when the request came.
-///
-/// # Safety
-///
-/// `argv` are valid strings.
-pub unsafe fn may_run(name: &[u8], mut argv: Vec<*mut raw::RedisModuleString>) -> bool {
-    let check = |user| {
-        // SAFETY: the caller vouches for the strings, and the user is valid.
-        is_ok(unsafe {
-            call!(RedisModule_ACLCheckCommandPermissions(
-                user,
-                argv.as_mut_ptr(),
-                argv.len() as c_int
-            ))
-        })
-    };
-    // A user that was deleted may do nothing.
-    with_user(name, check).unwrap_or(false)
+    User::by_name(name)?.rules()
 }

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use redis_module::raw;
 
 use super::api::call;
+use super::blocked::Told;
 use super::caller::Acting;
-use super::claim_clients::{self, ClaimRequest, ClaimTold};
-use super::claim_users;
+use super::claim_clients::{self, ClaimRequest};
 use super::deferred::Task;
 use super::held::HeldString;
 use super::host::{ServerHost, Waited};
 use super::models::MODELS;
-use super::{clock, execution, offers, slots, timer};
+use super::{claim_users, clock, execution, offers, slots, timer, users};
 use crate::claim::{AskedSearch, Claimants};
 use crate::command::{CommandSpec, ask_for_one, fits_question};
 use crate::document::ANY_NAME;
@@ -59,7 +59,7 @@ pub unsafe fn block(
     // Whoever may change fewer documents asks another question.
     let mut text = question.text.into_vec();
     // SAFETY: as above.
-    let user = unsafe { claim_users::name_of(ctx, client) };
+    let user = unsafe { users::name_of(ctx, client) };
     text.extend_from_slice(user.as_deref().unwrap_or_default());
     question.text = text.into();
     remember(&question.model);
@@ -198,13 +198,13 @@ fn look_again(users: &[Box<[u8]>]) {
         }
         match request.is_permitted() {
             true => offers::with_line(|line| line.ask_for(first)),
-            false => end_alike(first, || forbidden(request.command)),
+            false => end_alike(first, || Told::forbidden(request.command)),
         }
     }
 }
 
 /// Replies the same to all requests with the question of this one.
-fn end_alike(first: u64, told: impl Fn() -> ClaimTold) {
+fn end_alike(first: u64, told: impl Fn() -> Told) {
     for number in offers::with_line(|line| line.alike(first)) {
         claim_clients::tell(number, told());
         offers::note_left(number);
@@ -227,7 +227,7 @@ unsafe fn redirect(ctx: *mut raw::RedisModuleCtx) {
             .entry(crate::index::hash_slot(key))
             .or_insert_with(|| unsafe { slots::redirection(ctx, key) });
         if let Some(line) = told {
-            end_alike(first, || ClaimTold::Line(line.clone()));
+            end_alike(first, || Told::Line(line.clone()));
         }
     }
 }
@@ -255,9 +255,9 @@ impl ServerClaimants {
     }
 
     /// Runs a request; none where it found nothing, or may find something later.
-    fn run(&self, request: &ClaimRequest, args: &[&[u8]], waited: Waited<'_>) -> Option<ClaimTold> {
+    fn run(&self, request: &ClaimRequest, args: &[&[u8]], waited: Waited<'_>) -> Option<Told> {
         if !request.is_permitted() {
-            return Some(forbidden(request.command));
+            return Some(Told::forbidden(request.command));
         }
         let argv = request.argv();
         let (mut named, waited) = (None, Some(waited));
@@ -270,9 +270,9 @@ impl ServerClaimants {
                 Ok(outcome) => {
                     let argv = named.as_ref().map_or(&argv, |named| &named.argv);
                     execution::carry_out(self.ctx, argv, &outcome);
-                    Some(ClaimTold::Answer(outcome.reply))
+                    Some(Told::Answer(outcome.reply))
                 }
-                Err(error) => is_final(&error).then_some(ClaimTold::Refusal(error)),
+                Err(error) => is_final(&error).then_some(Told::Refusal(error)),
             }
         }
     }
@@ -305,7 +305,7 @@ impl Claimants for ServerClaimants {
         match found {
             Some(Ok(Some(key))) => AskedSearch::Found(key),
             Some(Err(error)) if is_final(&error) => {
-                claim_clients::tell(number, ClaimTold::Refusal(error));
+                claim_clients::tell(number, Told::Refusal(error));
                 AskedSearch::Ended
             }
             None => AskedSearch::Ended,
@@ -334,11 +334,4 @@ fn is_nothing(reply: &Reply) -> bool {
 /// Returns false where a request may be answered later: indexes are being built, or a slot is being moved.
 fn is_final(error: &Error) -> bool {
     !matches!(error.code(), ErrorCode::Indexing | ErrorCode::TryAgain)
-}
-
-fn forbidden(command: &CommandSpec) -> ClaimTold {
-    let name = command.name.to_lowercase();
-    ClaimTold::Line(format!(
-        "NOPERM User has no permissions any more to run the '{name}' command on these keys"
-    ))
 }

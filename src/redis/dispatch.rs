@@ -8,7 +8,7 @@ use std::ptr;
 use redis_module::raw;
 
 use super::api::{bytes, call, is_ok};
-use super::{claims, command_info, counters, execution, locks, log, reply, waiting};
+use super::{claims, command_info, counters, execution, lock_clients, locks, log, reply};
 use crate::command::{self, CommandSpec, Flag, KeyPositions, Outcome};
 use crate::error::{Error, Result};
 
@@ -147,7 +147,7 @@ unsafe fn run(
             }
             // The host saw that a client which waits may.
             match (outcome.waits.take(), outcome.lines_up.take()) {
-                (Some(waiting), _) => waiting::block(ctx, spec, waiting),
+                (Some(waiting), _) => lock_clients::block(ctx, spec, waiting),
                 (None, Some(wait)) => claims::block(ctx, spec, given, *wait),
                 (None, None) => {
                     finish(ctx, argv, outcome);

@@ -19,7 +19,7 @@ use super::counters::LOCKS;
 use super::deferred::{Task, is_paused};
 use super::pending::{self, PendingEvent};
 use super::shelf::{OpenKeys, Shelf};
-use super::{clock, stored, timer, waiting};
+use super::{clock, lock_clients, stored, timer};
 use crate::command::lock_effect;
 use crate::lock::{At, Decisions, DocumentKey, Engine, LockEdit, Locks, Moment, Store, WaiterId};
 
@@ -36,7 +36,7 @@ impl Store for Shelf<'_> {
 
     fn permits(&mut self, waiter: WaiterId, documents: &[DocumentKey]) -> bool {
         // SAFETY: the shelf's context is valid.
-        unsafe { waiting::is_permitted(self.ctx, waiter, documents) }
+        unsafe { lock_clients::is_permitted(self.ctx, waiter, documents) }
     }
 }
 
@@ -160,7 +160,7 @@ unsafe fn run_slice(ctx: *mut raw::RedisModuleCtx, now: Moment, paused: bool) {
 
 /// Starts the timer for the end of the first client's time to wait.
 fn watch_waits(now_ms: u64) {
-    if let Some(ends_ms) = waiting::first_end() {
+    if let Some(ends_ms) = lock_clients::first_end() {
         timer::start(ends_ms, now_ms);
     }
 }
@@ -229,7 +229,7 @@ unsafe fn carry_out(ctx: *mut raw::RedisModuleCtx, shelf: &mut Shelf<'_>, decisi
     }
     for wake in decisions.wakes {
         // SAFETY: as above.
-        unsafe { waiting::wake(shelf, wake) };
+        unsafe { lock_clients::wake(shelf, wake) };
     }
 }
 
@@ -277,7 +277,7 @@ unsafe fn is_master(ctx: *mut raw::RedisModuleCtx) -> bool {
 /// `ctx` is valid and belongs to no command.
 pub unsafe fn on_timer(ctx: *mut raw::RedisModuleCtx) {
     let now_ms = clock::moment().steady_ms;
-    waiting::end_waits(now_ms);
+    lock_clients::end_waits(now_ms);
     watch_waits(now_ms);
     // SAFETY: the caller vouches for `ctx`; no key is open outside of a command.
     unsafe { RUN.request(ctx) };

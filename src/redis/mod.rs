@@ -13,6 +13,7 @@
 
 mod alloc;
 mod api;
+mod blocked;
 mod bus;
 mod call_reply;
 mod caller;
@@ -41,6 +42,7 @@ mod host;
 mod indexes;
 mod info;
 mod loaded;
+mod lock_clients;
 mod locks;
 mod log;
 mod models;
@@ -63,7 +65,7 @@ mod streams;
 mod timer;
 mod token_type;
 mod torn_aof;
-mod waiting;
+mod users;
 
 use std::ffi::c_int;
 use std::panic::catch_unwind;
