@@ -106,6 +106,19 @@ impl<'c> ServerStructures<'c> {
         })
     }
 
+    /// Flag: the hash has the field. The command for it would delete a field that has expired, and the key with its last
+    /// one, under the open handle.
+    fn has_field(&self, key: Key<'_>, field: &[u8]) -> bool {
+        let handle = self.handle(key);
+        self.with_string(field, |field| {
+            let (mut found, end) = (0 as c_int, ptr::null_mut::<raw::RedisModuleString>());
+            let flags = raw::REDISMODULE_HASH_EXISTS as c_int;
+            // SAFETY: the key holds a hash.
+            unsafe { call!(RedisModule_HashGet(handle, flags, field, &raw mut found, end)) };
+            found != 0
+        })
+    }
+
     /// Asks by a command of the server about the key and the operand.
     fn ask(&self, name: &CStr, key: Key<'_>, operand: Option<&[u8]>) -> Result<CallReply> {
         let key = self.argv[key.arg];
@@ -162,7 +175,7 @@ impl NativeSource for ServerStructures<'_> {
         match question {
             NativeQuestion::Has(name) => match self.kind(key) {
                 NativeKind::SortedSet => member(self.score(key, name).is_some()),
-                NativeKind::Hash => member(self.ask(c"HEXISTS", key, Some(name))?.integer() == 1),
+                NativeKind::Hash => member(self.has_field(key, name)),
                 _ => member(self.ask(c"SISMEMBER", key, Some(name))?.integer() == 1),
             },
             NativeQuestion::Score(member) => Ok(match self.score(key, member) {
