@@ -283,6 +283,30 @@ fn permissions_for_command_key_and_channel_are_asked_before() {
     });
 }
 
+/// The user of a script is asked for by a command of the server.
+#[test]
+fn permissions_are_those_of_the_user_of_a_script_whatever_was_renamed() {
+    on_every_server_with(&["rename-command PING pong"], |server| {
+        let conn = &mut server.conn();
+        define(conn);
+        conn.must(&["ACL", "SETUSER", "u", "on", "nopass", "~*", "&*", "+@all", "-zadd"]);
+        let library = "#!lua name=lib\nredis.register_function('f', function(k, a) return redis.call(unpack(a)) end)";
+        conn.must(&["FUNCTION", "LOAD", library]);
+        let mut user = server.conn();
+        user.must(&["AUTH", "u", "any"]);
+        let keys = ["doc", "z", "s", "h", "l", "x", "n"];
+        let script = "return redis.call(unpack(ARGV))";
+        let before = server.debug_digest();
+        for head in [&["EVAL", script, "7"][..], &["EVAL", script, "0"], &["FCALL", "f", "7"]] {
+            let keys = if head[2] == "7" { &keys[..] } else { &[] };
+            let reply = user.call(&[head, keys, MIXED].concat());
+            assert!(format!("{reply:?}").contains("NOPERM"), "{head:?}: {reply:?}");
+        }
+        assert_eq!(server.debug_digest(), before);
+        conn.must(&[&["EVAL", script, "7"][..], &keys, MIXED].concat());
+    });
+}
+
 /// The rules that SECURITY.md shows.
 #[test]
 fn the_rules_of_the_example_permit_events_and_nothing_else() {
