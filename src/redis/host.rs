@@ -13,7 +13,7 @@ use super::api::call;
 use super::caller::Caller;
 use super::held::HeldString;
 use super::named_keys::NamedKeys;
-use super::native_source::{KeyHandles, ServerStructures};
+use super::native_source::{ServerStructures, StructureKey, StructureKeys};
 use super::slots::{self, ShownSlots};
 use super::{
     changes, clock, config, counters, indexes, locks, models, native_calls, offers, propagation,
@@ -313,33 +313,30 @@ impl<'c> ServerHost<'c> {
         &mut self,
         key: Key<'_>,
         role: KeyRole,
-    ) -> (*mut raw::RedisModuleKey, Result<Option<*mut Document>>) {
-        let handle = self.writable_handle(key);
-        (handle, self.document_beside(handle, key, role))
-    }
-
-    #[inline]
-    fn document_beside(
-        &mut self,
-        handle: *mut raw::RedisModuleKey,
-        key: Key<'_>,
-        role: KeyRole,
-    ) -> Result<Option<*mut Document>> {
+    ) -> Result<(StructureKey, Option<*mut Document>)> {
         if role == KeyRole::Document {
-            return self.writable_document(key);
+            let document = self.writable_document(key)?;
+            return Ok((StructureKey::of_host(key.arg, self.writable_handle(key)), document));
         }
+        // SAFETY: the context and the argument are those of the running command.
+        let structure = unsafe { StructureKey::open(self.ctx, key.arg, self.argv[key.arg]) };
         // SAFETY: the key is open.
-        let data_type = unsafe { call!(RedisModule_ModuleTypeGetType(handle)) };
+        let data_type = unsafe { call!(RedisModule_ModuleTypeGetType(structure.handle())) };
         // Null for the server's own structures, and where the key is missing.
         let ours = !data_type.is_null()
             && (data_type == stored::handle() || data_type == token_type::handle());
         match role {
-            KeyRole::Native if ours => {
+            _ if !ours => Ok((structure, None)),
+            KeyRole::Native => {
                 let message = "the key holds a document or a token; documents stand behind ON";
                 Err(Error::new(ErrorCode::WrongType, message))
             }
-            KeyRole::Other if ours => Ok(self.writable_document(key).ok().flatten()),
-            _ => Ok(None),
+            _ => {
+                // Two handles never stand for one document.
+                drop(structure);
+                let document = self.writable_document(key).ok().flatten();
+                Ok((StructureKey::of_host(key.arg, self.writable_handle(key)), document))
+            }
         }
     }
 
@@ -465,17 +462,18 @@ impl Host for ServerHost<'_> {
         run: &mut RunBeside<'_>,
     ) -> Result<()> {
         let mut found = SmallVec::<[Option<*mut Document>; 4]>::with_capacity(keys.len());
-        let mut open = KeyHandles::new();
+        let mut structures = StructureKeys::new();
         for (key, role) in keys.iter().zip(roles) {
-            let (handle, document) = self.beside(*key, *role);
-            found.push(document.map_err(|error| error.text("key", key.name))?);
-            open.push((key.arg, handle));
+            let beside = self.beside(*key, *role).map_err(|error| error.text("key", key.name));
+            let (structure, document) = beside?;
+            found.push(document);
+            structures.push(structure);
         }
         assert!(are_different(&found), "the names of the keys differ");
         let now_ms = self.now_us() / 1000;
         // SAFETY: the context and the arguments are those of the running command; the keys stay open as long as the
         // result borrows the host.
-        let source = unsafe { ServerStructures::new(self.ctx, self.argv, open, now_ms) };
+        let source = unsafe { ServerStructures::new(self.ctx, self.argv, structures, now_ms) };
         // SAFETY: as in `open_all`; the source reads no document.
         let documents =
             found.into_iter().map(|document| document.map(|found| unsafe { &mut *found }));

@@ -1,6 +1,6 @@
 //! The server's own structures at the keys of a command, read while its documents are borrowed.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 
@@ -22,32 +22,113 @@ const EDOM: c_int = 33;
 pub struct ServerStructures<'c> {
     ctx: *mut raw::RedisModuleCtx,
     argv: &'c [*mut raw::RedisModuleString],
-    /// All keys by their arguments, opened for writing: such a look-up is no hit and no miss, and gives no event. Nothing
-    /// is changed through them.
-    open: KeyHandles,
+    /// All keys of the command.
+    keys: StructureKeys,
     caller: OnceCell<Caller>,
     now_ms: u64,
 }
 
-/// The keys of a transaction, open, by their arguments.
-pub type KeyHandles = SmallVec<[(usize, *mut raw::RedisModuleKey); 4]>;
+pub type StructureKeys = SmallVec<[StructureKey; 4]>;
+
+/// A key that is open for writing: such a look-up is no hit and no miss, and gives no event. Nothing is changed through it.
+pub struct StructureKey {
+    /// The argument that names it.
+    arg: usize,
+    handle: Cell<*mut raw::RedisModuleKey>,
+    /// Flag: it holds a document, or may get one, and the host closes it.
+    is_of_host: bool,
+}
+
+impl StructureKey {
+    /// Opens a key.
+    ///
+    /// # Safety
+    ///
+    /// `ctx` is that of the running command, whose argument `arg` is `name`; both outlive the result.
+    pub unsafe fn open(
+        ctx: *mut raw::RedisModuleCtx,
+        arg: usize,
+        name: *mut raw::RedisModuleString,
+    ) -> StructureKey {
+        // SAFETY: the caller vouches for the arguments.
+        let handle = unsafe { open_to_write(ctx, name) };
+        StructureKey { arg, handle: Cell::new(handle), is_of_host: false }
+    }
+
+    /// A key that the host has open for a document, and closes later than the result is used.
+    pub fn of_host(arg: usize, handle: *mut raw::RedisModuleKey) -> StructureKey {
+        StructureKey { arg, handle: Cell::new(handle), is_of_host: true }
+    }
+
+    pub fn handle(&self) -> *mut raw::RedisModuleKey {
+        self.handle.get()
+    }
+
+    fn close(&self) {
+        // SAFETY: a handle is closed once, by its owner; a null one is ignored.
+        unsafe { call!(RedisModule_CloseKey(self.handle.replace(ptr::null_mut()))) };
+    }
+}
+
+impl Drop for StructureKey {
+    fn drop(&mut self) {
+        if !self.is_of_host {
+            self.close();
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for [`StructureKey::open`].
+unsafe fn open_to_write(
+    ctx: *mut raw::RedisModuleCtx,
+    name: *mut raw::RedisModuleString,
+) -> *mut raw::RedisModuleKey {
+    let mode = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
+    // SAFETY: the caller vouches for the arguments.
+    unsafe { call!(RedisModule_OpenKey(ctx, name, mode as c_int)) }
+}
 
 impl<'c> ServerStructures<'c> {
     /// # Safety
     ///
-    /// `ctx` and `argv` are those of the command being run, `open` are all its keys; they outlive the result.
+    /// `ctx` and `argv` are those of the command being run, `keys` are all its keys; they outlive the result.
     pub unsafe fn new(
         ctx: *mut raw::RedisModuleCtx,
         argv: &'c [*mut raw::RedisModuleString],
-        open: KeyHandles,
+        keys: StructureKeys,
         now_ms: u64,
     ) -> ServerStructures<'c> {
-        ServerStructures { ctx, argv, open, caller: OnceCell::new(), now_ms }
+        ServerStructures { ctx, argv, keys, caller: OnceCell::new(), now_ms }
+    }
+
+    fn key(&self, key: Key<'_>) -> &StructureKey {
+        let open = self.keys.iter().find(|open| open.arg == key.arg);
+        open.expect("all keys of the command are open")
     }
 
     fn handle(&self, key: Key<'_>) -> *mut raw::RedisModuleKey {
-        let open = self.open.iter().find(|(arg, _)| *arg == key.arg);
-        open.expect("all keys of the command are open").1
+        self.key(key).handle()
+    }
+
+    /// Runs a command of the server that reads the key. Redis 7.0 may find then that the key has expired, where this is not
+    /// inside a client's command, and deletes it: it is not open meanwhile.
+    fn read_by(
+        &self,
+        name: &CStr,
+        key: Key<'_>,
+        args: &[*mut raw::RedisModuleString],
+    ) -> CallReply {
+        let structure = self.key(key);
+        assert!(!structure.is_of_host, "documents are not read by commands");
+        structure.close();
+        // SAFETY: the context and the arguments are those of the running command, or strings that live as long as this.
+        unsafe {
+            let reply = call_reply::read(self.ctx, name, args);
+            structure.handle.set(open_to_write(self.ctx, self.argv[key.arg]));
+            reply
+        }
     }
 
     fn size(&self, key: Key<'_>) -> NativeAnswer {
@@ -121,14 +202,12 @@ impl<'c> ServerStructures<'c> {
 
     /// Asks by a command of the server about the key and the operand.
     fn ask(&self, name: &CStr, key: Key<'_>, operand: Option<&[u8]>) -> Result<CallReply> {
-        let key = self.argv[key.arg];
+        let string = self.argv[key.arg];
         let reply = match operand {
-            // SAFETY: the context and the key are those of the running command.
-            None => unsafe { call_reply::read(self.ctx, name, &[key]) },
-            Some(operand) => self.with_string(operand, |operand| {
-                // SAFETY: as above.
-                unsafe { call_reply::read(self.ctx, name, &[key, operand]) }
-            }),
+            None => self.read_by(name, key, &[string]),
+            Some(operand) => {
+                self.with_string(operand, |operand| self.read_by(name, key, &[string, operand]))
+            }
         };
         match reply.is_error() {
             true => Err(unreadable(name)),
@@ -138,11 +217,9 @@ impl<'c> ServerStructures<'c> {
 
     /// The last id of a stream, whether or not its entry is there still.
     fn last(&self, key: Key<'_>) -> Result<NativeAnswer> {
-        let key = self.argv[key.arg];
-        let reply = self.with_string(b"STREAM", |stream| {
-            // SAFETY: the context and the key are those of the running command.
-            unsafe { call_reply::read(self.ctx, c"XINFO", &[stream, key]) }
-        });
+        let string = self.argv[key.arg];
+        let reply =
+            self.with_string(b"STREAM", |stream| self.read_by(c"XINFO", key, &[stream, string]));
         let last = reply.text_of(b"last-generated-id").ok_or_else(|| unreadable(c"XINFO"))?;
         Ok(NativeAnswer::Bytes(last.to_vec()))
     }
@@ -192,7 +269,11 @@ impl NativeSource for ServerStructures<'_> {
             NativeQuestion::Field(field) => Ok(self.field(key, field)),
             NativeQuestion::Size => Ok(self.size(key)),
             NativeQuestion::Text => {
-                Ok(NativeAnswer::Bytes(self.ask(c"GET", key, None)?.text().to_vec()))
+                let reply = self.ask(c"GET", key, None)?;
+                Ok(match reply.kind() {
+                    CallReplyKind::Text => NativeAnswer::Bytes(reply.text().to_vec()),
+                    _ => NativeAnswer::Missing,
+                })
             }
             NativeQuestion::Last => self.last(key),
         }
@@ -232,7 +313,11 @@ impl NativeSource for ServerStructures<'_> {
             return true;
         }
         match self.kind(key) {
-            NativeKind::Missing => self.ask(c"EXISTS", key, None).is_ok(),
+            NativeKind::Missing => {
+                // SAFETY: as above.
+                let reply = unsafe { call_reply::read(self.ctx, c"EXISTS", &[self.argv[key.arg]]) };
+                !reply.is_error()
+            }
             // It will be gone: another missing key of the slot tells how the server would take it.
             _ => (0..8).filter_map(|nth| probe(key.name, nth)).any(|name| {
                 self.with_string(&name, |name| {

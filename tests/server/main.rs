@@ -75,7 +75,7 @@ mod model_keys;
 mod model_memory;
 mod models;
 mod native_cluster;
-mod native_fields;
+mod native_expiry;
 mod native_filter;
 mod native_money;
 mod native_refusals;

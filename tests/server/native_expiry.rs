@@ -1,7 +1,7 @@
-//! Fields of hashes that expire by themselves, where the server has them: reading a hash deletes nothing, and natives do
+//! Keys and fields of hashes that expire while natives are about them: reading deletes nothing of a hash, and natives do
 //! what their commands do.
 
-use crate::harness::{Flavor, Server, on_every_flavor};
+use crate::harness::{Flavor, Server, on_every_flavor, on_every_server};
 use crate::native_refusals::split;
 use crate::resp::{Conn, Reply};
 
@@ -114,5 +114,44 @@ fn natives_on_fields_that_expire_do_what_their_commands_do() {
             assert_eq!(server.call(&split(&transaction)).error_word(), word, "{native}");
         }
         assert_eq!(server.info("model_natives_refused"), "0");
+    });
+}
+
+/// Takes some milliseconds, and is true.
+fn slow() -> String {
+    let ten = |name: &str, body: &str| format!("[1,2,3,4,5,6,7,8,9,10].all({name}, {body})");
+    ten("a", &ten("b", &ten("c", &ten("d", "[1,2,3].all(e, a + b + c + d + e > 0)"))))
+}
+
+/// A request that waits runs outside of any command. There the clock of Redis 7.0 goes on.
+#[test]
+fn a_key_that_expires_while_a_waiting_request_reads_it_is_missing() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        conn.must(&["MODEL.DEFINE", "m", "{}", "INDEX", "n", "1", "$.n"]);
+        let read = "[native['k'].text(), native['k'].size(), native['k'].text()]";
+        let expr = format!("{} ? {read} : []", slow());
+        let mut worker = server.conn();
+        for nth in 0..40 {
+            conn.must(&["DEL", "doc", "k"]);
+            conn.must(&["SET", "k", "text"]);
+            let find = ["MODEL.FINDOP", "1", "k", "m", "WHERE", "self.n == 1", "WAIT", "60000"];
+            let run = ["DO", "EVAL", "$.n", &expr, "AT", "k", "PEXPIRE", "100000"];
+            worker.send(&[&find[..], &run].concat());
+            server.wait_until("the worker waits", || server.info("blocked_clients") == "1");
+            conn.must(&["PEXPIRE", "k", &(1 + nth % 8 * (1 + nth / 8)).to_string()]);
+            conn.must(&["MODEL.SET", "doc", "m", r#"{"n":1}"#]);
+            let reply = worker.recv();
+            let replies = reply.array()[0].array()[2].array();
+            let read = replies[0].text();
+            // What is missing stays so.
+            let there = r#"["text",4,"text"]"#;
+            let gone = [r#"["text",4,null]"#, r#"["text",0,null]"#, "[null,0,null]"];
+            let expected = match replies[1] {
+                Reply::Int(1) => read == there,
+                _ => read == there || gone.contains(&read),
+            };
+            assert!(expected, "{reply:?}");
+        }
     });
 }
