@@ -1,6 +1,8 @@
 //! The module API's pointers, and the abilities of the server at hand.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_int, c_void};
+use std::ptr;
+use std::sync::OnceLock;
 
 use redis_module::raw;
 
@@ -35,6 +37,39 @@ pub unsafe fn bytes<'a>(string: *const raw::RedisModuleString) -> &'a [u8] {
 
 /// Only Valkey knows this one: the module's keys may be moved by `CLUSTER MIGRATESLOTS`.
 const VALKEY_OPTION_HANDLE_ATOMIC_SLOT_MIGRATION: c_int = 1 << 5;
+
+/// The check of a user's permission for a command in a database, which only Valkey has, from 9.1 on: the older one refuses
+/// everything to a user who may not use all databases. The last argument is for the reason, and may be null.
+type CheckInDatabase = unsafe extern "C" fn(
+    *mut raw::RedisModuleUser,
+    *mut *mut raw::RedisModuleString,
+    c_int,
+    c_int,
+    *mut c_int,
+) -> c_int;
+
+static CHECK_IN_DATABASE: OnceLock<CheckInDatabase> = OnceLock::new();
+
+/// See [`CheckInDatabase`]; none on a server without it.
+pub fn check_in_database() -> Option<CheckInDatabase> {
+    CHECK_IN_DATABASE.get().copied()
+}
+
+/// Looks for functions of the server that the `redis-module` crate does not know. Called while the module is being loaded.
+pub fn find_functions(ctx: *mut raw::RedisModuleCtx) {
+    if !is_valkey(ctx) {
+        return;
+    }
+    let mut found: *mut c_void = ptr::null_mut();
+    let name = c"RedisModule_ACLCheckPermissions".as_ptr();
+    // SAFETY: the server writes the pointer of the function, if it has it under this name.
+    let status = unsafe { call!(RedisModule_GetApi(name, (&raw mut found).cast())) };
+    if is_ok(status) && !found.is_null() {
+        // SAFETY: Valkey's function of this name has this type.
+        let check = unsafe { std::mem::transmute::<*mut c_void, CheckInDatabase>(found) };
+        CHECK_IN_DATABASE.get_or_init(|| check);
+    }
+}
 
 /// Tells the server how this module behaves.
 pub fn set_options(ctx: *mut raw::RedisModuleCtx) {

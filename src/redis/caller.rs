@@ -120,9 +120,12 @@ impl Caller {
         let mut argv = [command.name; WORDS_MAX];
         argv[1] = key;
         let count = WORDS_MAX.min(2 + call.words.len());
-        // SAFETY: the strings are valid; the name lives for ever.
-        if unsafe { user.may_run(&mut argv[..count]) } {
-            return Ok(());
+        // SAFETY: the context is that of the running command; the strings are valid, and the name lives for ever.
+        unsafe {
+            let database = call!(RedisModule_GetSelectedDb(ctx));
+            if user.may_run(database, &mut argv[..count]) {
+                return Ok(());
+            }
         }
         // SAFETY: the context is that of the running command; the user and the strings are valid.
         unsafe { record_denial(ctx, user.as_ptr(), spec.channel, (command.name, key)) };

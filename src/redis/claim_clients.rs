@@ -54,8 +54,10 @@ impl ClaimRequest {
     /// Returns true if the user may still run the command. The server checked it when the request came.
     pub fn is_permitted(&self) -> bool {
         let Some(name) = &self.user else { return true };
-        // A user that was deleted may do nothing. SAFETY: the request keeps its strings.
-        User::by_name(name).is_some_and(|user| unsafe { user.may_run(&mut self.argv()) })
+        // A user that was deleted may do nothing.
+        let Some(user) = User::by_name(name) else { return false };
+        // SAFETY: the request keeps its strings.
+        unsafe { user.may_run(self.database, &mut self.argv()) }
     }
 }
 

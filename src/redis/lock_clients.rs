@@ -140,6 +140,7 @@ pub unsafe fn is_permitted(
     let Some(name) = (unsafe { users::name_of(ctx, client) }) else { return true };
     // A user that was deleted may do nothing.
     let Some(user) = User::by_name(&name) else { return false };
+    let Some(database) = documents.first().map(|place| place.db) else { return true };
     let mut words = vec![HeldString::of(command.name.as_bytes())];
     if command.keys.are_counted() {
         words.push(HeldString::of(documents.len().to_string().as_bytes()));
@@ -149,7 +150,7 @@ pub unsafe fn is_permitted(
     words.extend([HeldString::of(b"n"), HeldString::of(b"o")]);
     let mut argv: Vec<_> = words.iter().map(HeldString::as_ptr).collect();
     // SAFETY: the strings are held through the call.
-    unsafe { user.may_run(&mut argv) }
+    unsafe { user.may_run(database, &mut argv) }
 }
 
 unsafe extern "C" fn on_reply(

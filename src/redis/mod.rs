@@ -139,6 +139,7 @@ fn load(ctx: *mut raw::RedisModuleCtx, argc: c_int) -> Result<(), &'static str> 
     dispatch::register(ctx)?;
     config::register(ctx)?;
     info::register(ctx)?;
+    api::find_functions(ctx);
     api::set_options(ctx);
     events::register(ctx)?;
     log::notice(ctx, crate::version::VERSION);

@@ -5,7 +5,7 @@ use std::ptr::{self, NonNull};
 
 use redis_module::raw;
 
-use super::api::{bytes, call, is_ok};
+use super::api::{self, bytes, call, is_ok};
 use super::held::HeldString;
 
 /// A user of the server. A user that is deleted or changed meanwhile does not change this value.
@@ -41,15 +41,24 @@ impl User {
         self.0.as_ptr()
     }
 
-    /// Returns true if the user may run this command.
+    /// Returns true if the user may run this command in this database.
     ///
     /// # Safety
     ///
     /// `argv` are valid strings.
-    pub unsafe fn may_run(&self, argv: &mut [*mut raw::RedisModuleString]) -> bool {
-        let (first, count) = (argv.as_mut_ptr(), argv.len() as c_int);
-        // SAFETY: the caller vouches for the strings, and the user is valid.
-        is_ok(unsafe { call!(RedisModule_ACLCheckCommandPermissions(self.as_ptr(), first, count)) })
+    pub unsafe fn may_run(
+        &self,
+        database: c_int,
+        argv: &mut [*mut raw::RedisModuleString],
+    ) -> bool {
+        let (user, first, count) = (self.as_ptr(), argv.as_mut_ptr(), argv.len() as c_int);
+        // SAFETY: the caller vouches for the strings, and the user is valid; the reason is not asked for.
+        is_ok(unsafe {
+            match api::check_in_database() {
+                Some(check) => check(user, first, count, database, ptr::null_mut()),
+                None => call!(RedisModule_ACLCheckCommandPermissions(user, first, count)),
+            }
+        })
     }
 
     /// The rules, as `ACL LIST` has them; `None` on a server that does not tell them.

@@ -26,6 +26,7 @@ mod workload;
 mod harness_selftest;
 
 mod acl;
+mod acl_databases;
 mod acl_locks;
 mod actions;
 mod changes;
