@@ -82,7 +82,7 @@ fn natives_on_fields_that_expire_do_what_their_commands_do() {
         let replica = Server::start(server.flavor, &[]);
         replica.must(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
         replica.replica_of(server);
-        // What is left of the hash, and which fields have a time to live.
+        // The fields that are left of the hash, and which of them have a time to live.
         let left = || {
             let all = server.must(&["HGETALL", "h"]);
             let mut fields: Vec<_> = all.array().chunks(2).map(|pair| pair.to_vec()).collect();
@@ -104,7 +104,7 @@ fn natives_on_fields_that_expire_do_what_their_commands_do() {
                 assert_eq!(replica.debug_digest(), server.debug_digest(), "{native} {fields:?}");
             }
         }
-        // What a native before it did to the field is known.
+        // The change of the field by a native before it is known.
         for (native, word) in [
             (r#"HSET '"f"' '"y"' HINCRBY '"f"' 1"#, "TYPE"),
             (r#"HINCRBY '"f"' 9223372036854775807 HINCRBY '"f"' 1"#, "OVERFLOW"),
@@ -144,7 +144,7 @@ fn a_key_that_expires_while_a_waiting_request_reads_it_is_missing() {
             let reply = worker.recv();
             let replies = reply.array()[0].array()[2].array();
             let read = replies[0].text();
-            // What is missing stays so.
+            // A key that is missing stays so.
             let there = r#"["text",4,"text"]"#;
             let gone = [r#"["text",4,null]"#, r#"["text",0,null]"#, "[null,0,null]"];
             let expected = match replies[1] {
