@@ -84,10 +84,14 @@ pub unsafe fn check(ctx: *mut raw::RedisModuleCtx, model: &str, key: &[u8]) -> R
             return Err(named(Error::syntax(message)));
         }
         let position = position(ctx, &name);
-        if let StreamPosition::At(last) = position {
-            let database = call!(RedisModule_GetSelectedDb(ctx));
-            CHECKED.set(Some(KnownPosition { database, name: HeldString::of(&name), last }));
-        }
+        // A command that was refused may have left what it checked.
+        CHECKED.set(match position {
+            StreamPosition::At(last) => {
+                let database = call!(RedisModule_GetSelectedDb(ctx));
+                Some(KnownPosition { database, name: HeldString::of(&name), last })
+            }
+            _ => None,
+        });
         match position {
             StreamPosition::Other => {
                 let message = "the key of the change stream holds a value of another type";

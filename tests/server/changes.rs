@@ -401,10 +401,17 @@ fn a_stream_that_is_not_one_refuses_changes_and_a_deleted_one_begins_behind_it()
         conn.must(&["XTRIM", STREAM, "MAXLEN", "0"]);
         conn.must(&["MODEL.SET", "a", "m", "{}"]);
         assert_eq!(seq(conn), Some(first + 4));
-        // A stream that begins anew does so behind all numbers it had: readers see a gap.
-        conn.must(&["DEL", STREAM]);
-        conn.must(&["MODEL.SET", "a", "m", "[]"]);
-        assert!(seq(conn).unwrap() > first + 5);
+        // A stream that begins anew does so behind all numbers it had: readers see a gap. It does so also where the command
+        // before was refused when it knew a number.
+        for refused in [None, Some(["MODEL.FIELDOP", "a", "IF", "false", "SET", "$", "1"])] {
+            if let Some(refused) = refused {
+                assert_eq!(conn.call(&refused).error_word(), "CONDITION");
+            }
+            let before = seq(conn).unwrap();
+            conn.must(&["DEL", STREAM]);
+            conn.must(&["MODEL.SET", "a", "m", "[]"]);
+            assert!(seq(conn).unwrap() > before + 5);
+        }
         // No number is left.
         conn.must(&["XADD", STREAM, "9007199254740991-0", "a", "b"]);
         assert_eq!(conn.call(&["MODEL.SET", "a", "m", "{}"]).error_word(), "LIMIT");
