@@ -10,12 +10,19 @@ use crate::index::hash_slot;
 
 /// The slots of a cluster.
 const SLOTS: usize = 16384;
+/// Behind the name of the model.
+const SUFFIX: &str = "!changes";
 /// Every slot has a tag below this number, which the test computes.
 const TAGS_END: u32 = 200_000;
 
 /// The stream of the documents of a model outside of a cluster.
 pub fn name(model: &str) -> Vec<u8> {
-    [model.as_bytes(), b"!changes"].concat()
+    [model.as_bytes(), SUFFIX.as_bytes()].concat()
+}
+
+/// Returns true if this is the stream of the documents of a model outside of a cluster.
+pub fn is_name_of(name: &[u8], model: &str) -> bool {
+    name.strip_suffix(SUFFIX.as_bytes()) == Some(model.as_bytes())
 }
 
 /// The stream of the documents of a model in the hash slot of a key. The name of the model has no brace.
@@ -26,12 +33,12 @@ pub fn name_in_slot(model: &str, slot: u16) -> Vec<u8> {
 /// The name of the model whose change stream would have this key; none for any other key.
 pub fn model_of(key: &[u8], clustered: bool) -> Option<&str> {
     // Most keys end in another way.
-    if !key.ends_with(if clustered { &b"}"[..] } else { b"!changes" }) {
+    if !key.ends_with(if clustered { b"}" } else { SUFFIX.as_bytes() }) {
         return None;
     }
     let key_text = std::str::from_utf8(key).ok()?;
     if !clustered {
-        return key_text.strip_suffix("!changes");
+        return key_text.strip_suffix(SUFFIX);
     }
     let (model, own) = key_text.strip_suffix('}')?.rsplit_once("!changes:{")?;
     (own == tag(hash_slot(key)).to_string()).then_some(model)

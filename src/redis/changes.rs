@@ -206,6 +206,7 @@ fn content(document: &Document) -> Option<Vec<u8>> {
 ///
 /// `ctx` is valid, and no key is open.
 pub unsafe fn on_flush(ctx: *mut raw::RedisModuleCtx, database: Option<c_int>) {
+    streams::forget();
     NOTED.with_borrow_mut(|noted| {
         noted.retain(|noted| database.is_some_and(|database| noted.database != database));
     });
@@ -257,6 +258,7 @@ unsafe fn note_flush(ctx: *mut raw::RedisModuleCtx, database: c_int) {
 
 /// Two databases change places, with the streams in them.
 pub fn on_swap(one: c_int, other: c_int) {
+    streams::forget();
     NOTED.with_borrow_mut(|noted| {
         for noted in noted {
             noted.database = match noted.database {
@@ -270,6 +272,7 @@ pub fn on_swap(one: c_int, other: c_int) {
 
 /// The data set is being replaced, with its streams.
 pub fn on_load() {
+    streams::forget();
     NOTED.take();
 }
 
@@ -333,6 +336,7 @@ pub unsafe fn append_noted(ctx: *mut raw::RedisModuleCtx) {
     if all.is_empty() || !is_recording() {
         return;
     }
+    streams::forget();
     // SAFETY: the caller vouches for `ctx`.
     unsafe {
         let home = call!(RedisModule_GetSelectedDb(ctx));
@@ -360,16 +364,16 @@ pub unsafe fn append_noted(ctx: *mut raw::RedisModuleCtx) {
 pub unsafe fn append(ctx: *mut raw::RedisModuleCtx, changes: &RecordedChanges) {
     // SAFETY: the caller vouches for `ctx`.
     unsafe {
-        let checked = streams::take_checked();
         // Entries of what was noted are in front.
-        let mut known = checked.filter(|_| noted() == 0);
         append_noted(ctx);
+        let mut known = streams::take_known();
         for change in &changes.0 {
             if !streams::append(ctx, change, None, &mut known) {
                 let database = call!(RedisModule_GetSelectedDb(ctx));
                 note(NotedChange { database, last: None, change: change.clone() });
             }
         }
+        streams::keep_known(known);
     }
 }
 

@@ -13,7 +13,7 @@ use super::pending::{self, PendingEvent};
 use super::role::{self, REVISIONS};
 use super::{
     bus, carrier, changes, claims, deferred, file_names, following, gaps, indexes, loaded, locks,
-    models, offers, timer, torn_aof,
+    models, offers, streams, timer, torn_aof,
 };
 
 /// Subscribes to all events.
@@ -66,6 +66,8 @@ unsafe extern "C" fn on_role(
 ) {
     let _ = catch_unwind(|| {
         role::on_change();
+        // A master appended to them in the meantime.
+        streams::forget();
         if subevent == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER {
             pending::note_began();
         }

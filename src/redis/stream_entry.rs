@@ -40,7 +40,7 @@ pub struct ChangeEntry<'e> {
 }
 
 /// Positions in the arguments, behind the name of the stream and `MAXLEN`.
-const ABOUT: usize = 2;
+const HOW: usize = 2;
 const MOST: usize = 3;
 const FIELDS: usize = 5;
 
@@ -48,42 +48,49 @@ impl<'e> ChangeEntry<'e> {
     pub fn new(stream: &'e HeldString, change: &DocumentChange, seq: u64) -> ChangeEntry<'e> {
         let (args, made) = (SmallVec::new(), SmallVec::new());
         let mut entry = ChangeEntry { stream, seq, most: change.entries, args, made };
-        entry.args.push(stream.as_ptr());
-        entry.args.push(known_word("MAXLEN"));
-        entry.args.push(known_word("~"));
-        entry.add_number(change.entries, b"");
-        entry.add_number(seq, b"-0");
+        // How the stream is trimmed is known when it is sent.
+        let (maxlen, later) = (known_word("MAXLEN"), ptr::null_mut());
+        entry.args.extend_from_slice(&[stream.as_ptr(), maxlen, later, later]);
+        let id = entry.number(seq, b"-0");
+        entry.args.push(id);
         change.each_field(seq, |field, value| {
-            entry.args.push(known_word(field));
-            match value {
-                FieldValue::Number(number) => entry.add_number(number, b""),
-                FieldValue::Word(word) => entry.args.push(known_word(word)),
-                FieldValue::Text(text) => entry.add(text),
-            }
+            let value = match value {
+                FieldValue::Number(number) => entry.number(number, b""),
+                FieldValue::Word(word) => known_word(word),
+                FieldValue::Text(text) => entry.text(text),
+            };
+            entry.args.extend_from_slice(&[known_word(field), value]);
         });
         entry
     }
 
-    fn add(&mut self, text: &[u8]) {
+    fn text(&mut self, text: &[u8]) -> *mut raw::RedisModuleString {
         let string = HeldString::of(text);
-        self.args.push(string.as_ptr());
+        let pointer = string.as_ptr();
         self.made.push(string);
+        pointer
     }
 
-    fn add_number(&mut self, number: u64, behind: &[u8]) {
+    fn number(&mut self, number: u64, behind: &[u8]) -> *mut raw::RedisModuleString {
         let mut buffer = itoa::Buffer::new();
         let mut text = SmallVec::<[u8; 24]>::from_slice(buffer.format(number).as_bytes());
         text.extend_from_slice(behind);
-        self.add(&text);
+        self.text(&text)
     }
 
-    /// Appends the entry to a stream that has some. Returns false where the server did not take it: then nothing has
-    /// happened.
+    /// Has the command trim the stream to so many entries.
+    fn trim(&mut self, how: &'static str, most: u64) {
+        self.args[HOW] = known_word(how);
+        self.args[MOST] = self.number(most, b"");
+    }
+
+    /// Appends the entry to a stream that has some. Returns how many it has then; none where the server did not take it:
+    /// nothing has happened.
     ///
     /// # Safety
     ///
     /// `ctx` is that of a command or a timer, and no key is open.
-    pub unsafe fn append_to_open(&mut self, ctx: *mut raw::RedisModuleCtx) -> bool {
+    pub unsafe fn append_to_open(&mut self, ctx: *mut raw::RedisModuleCtx) -> Option<u64> {
         let mode = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
         let stream = self.stream.as_ptr();
         let mut id = raw::RedisModuleStreamID { ms: self.seq, seq: 0 };
@@ -98,11 +105,11 @@ impl<'e> ChangeEntry<'e> {
                 || !is_ok(call!(RedisModule_StreamAdd(key, 0, &raw mut id, fields, count as _)))
             {
                 call!(RedisModule_CloseKey(key));
-                return false;
+                return None;
             }
             let about = raw::REDISMODULE_STREAM_TRIM_APPROX as c_int;
             let trimmed = call!(RedisModule_StreamTrimByLength(key, about, self.most as _));
-            let left = call!(RedisModule_ValueLength(key));
+            let left = call!(RedisModule_ValueLength(key)) as u64;
             // Clients that wait for the stream are told when the key is closed.
             call!(RedisModule_CloseKey(key));
             call!(RedisModule_SignalModifiedKey(ctx, stream));
@@ -111,9 +118,9 @@ impl<'e> ChangeEntry<'e> {
             if trimmed > 0 {
                 call!(RedisModule_NotifyKeyspaceEvent(ctx, class, c"xtrim".as_ptr(), stream));
             }
-            self.replicate(ctx, left as u64);
+            self.replicate(ctx, left);
+            Some(left)
         }
-        true
     }
 
     /// Replicas trim to the length that the stream has here.
@@ -122,10 +129,7 @@ impl<'e> ChangeEntry<'e> {
     ///
     /// As for [`ChangeEntry::append_to_open`].
     unsafe fn replicate(&mut self, ctx: *mut raw::RedisModuleCtx, len: u64) {
-        self.add_number(len, b"");
-        self.args[ABOUT] = known_word("=");
-        // The length, which was added last, takes the place of the entries to keep.
-        self.args.swap_remove(MOST);
+        self.trim("=", len);
         let args = &self.args;
         // SAFETY: the caller vouches for `ctx`; the server keeps what it needs of the strings.
         unsafe {
@@ -140,7 +144,8 @@ impl<'e> ChangeEntry<'e> {
     /// # Safety
     ///
     /// As for [`ChangeEntry::append_to_open`].
-    pub unsafe fn append_by_command(&self, ctx: *mut raw::RedisModuleCtx) -> Appended {
+    pub unsafe fn append_by_command(&mut self, ctx: *mut raw::RedisModuleCtx) -> Appended {
+        self.trim("~", self.most);
         let args = &self.args;
         // SAFETY: the caller vouches for `ctx`; the server keeps what it needs of the strings.
         unsafe {
@@ -168,7 +173,8 @@ thread_local! {
 /// One of the words that entries are made of, which are made once.
 fn known_word(word: &'static str) -> *mut raw::RedisModuleString {
     KNOWN_WORDS.with_borrow_mut(|known| {
-        if let Some((_, string)) = known.iter().find(|(known, _)| *known == word) {
+        // A word that is in the program twice is made twice.
+        if let Some((_, string)) = known.iter().find(|(known, _)| ptr::eq(*known, word)) {
             return *string;
         }
         // SAFETY: the bytes are copied; without a context the string is no part of a memory pool.

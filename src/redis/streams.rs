@@ -20,17 +20,33 @@ pub struct KnownPosition {
     database: c_int,
     name: HeldString,
     last: u64,
+    /// The entries of the stream, where they were counted.
+    len: Option<u64>,
 }
 
 thread_local! {
-    /// The stream that a command has checked last.
-    static CHECKED: Cell<Option<KnownPosition>> = const { Cell::new(None) };
+    /// The stream that a command has checked or appended to last.
+    ///
+    /// It may be another one when the next command comes. While it has as many entries, the number of the last one is not
+    /// read again: the server takes no entry whose number is not behind all others, and none of this module's had a greater
+    /// number than this.
+    static KNOWN: Cell<Option<KnownPosition>> = const { Cell::new(None) };
 }
 
 /// The position of the stream that the running command has checked last. Nothing else is appended to it until the command
 /// appends its own entries, but what was noted meanwhile.
-pub fn take_checked() -> Option<KnownPosition> {
-    CHECKED.take()
+pub fn take_known() -> Option<KnownPosition> {
+    KNOWN.take()
+}
+
+/// Keeps the position of the stream that was appended to last.
+pub fn keep_known(known: Option<KnownPosition>) {
+    KNOWN.set(known);
+}
+
+/// Streams were appended to in other ways, or changed their places.
+pub fn forget() {
+    KNOWN.take();
 }
 
 /// Returns true if the stream has a last entry and takes another one: mostly nothing else has to be asked. Runs no command
@@ -42,11 +58,16 @@ pub fn take_checked() -> Option<KnownPosition> {
 pub unsafe fn is_ready(ctx: *mut raw::RedisModuleCtx, model: &str, key: &[u8]) -> bool {
     // SAFETY: the caller vouches for `ctx`.
     unsafe {
-        let name = HeldString::of(&stream_of(ctx, model, key));
-        match look(ctx, &name) {
-            StreamLook::Entry(last) if next_seq(Some(last), 0).is_some() && has_xadd(ctx) => {
-                let database = call!(RedisModule_GetSelectedDb(ctx));
-                CHECKED.set(Some(KnownPosition { database, name, last }));
+        let database = call!(RedisModule_GetSelectedDb(ctx));
+        let known = KNOWN.take().filter(|known| {
+            known.database == database && is_stream_of(ctx, known.name.bytes(), model, key)
+        });
+        let before = known.as_ref().and_then(|known| Some((known.last, known.len?)));
+        let name =
+            known.map_or_else(|| HeldString::of(&stream_of(ctx, model, key)), |known| known.name);
+        match look(ctx, &name, before) {
+            StreamLook::Entry(last, len) if next_seq(Some(last), 0).is_some() && has_xadd(ctx) => {
+                KNOWN.set(Some(KnownPosition { database, name, last, len: Some(len) }));
                 true
             }
             _ => false,
@@ -85,10 +106,10 @@ pub unsafe fn check(ctx: *mut raw::RedisModuleCtx, model: &str, key: &[u8]) -> R
         }
         let position = position(ctx, &name);
         // A command that was refused may have left what it checked.
-        CHECKED.set(match position {
+        KNOWN.set(match position {
             StreamPosition::At(last) => {
                 let database = call!(RedisModule_GetSelectedDb(ctx));
-                Some(KnownPosition { database, name: HeldString::of(&name), last })
+                Some(KnownPosition { database, name: HeldString::of(&name), last, len: None })
             }
             _ => None,
         });
@@ -161,7 +182,7 @@ unsafe fn is_stream_of(
     // SAFETY: the caller vouches for `ctx`.
     match unsafe { slots::is_clustered(ctx) } {
         true => *name == stream::name_in_slot(model, hash_slot(key)),
-        false => stream::model_of(name, false) == Some(model),
+        false => stream::is_name_of(name, model),
     }
 }
 
@@ -183,10 +204,10 @@ pub enum StreamPosition {
 pub unsafe fn position(ctx: *mut raw::RedisModuleCtx, name: &[u8]) -> StreamPosition {
     // SAFETY: the caller vouches for `ctx`.
     unsafe {
-        match look(ctx, &HeldString::of(name)) {
+        match look(ctx, &HeldString::of(name), None) {
             StreamLook::Missing => StreamPosition::Missing,
             StreamLook::Other => StreamPosition::Other,
-            StreamLook::Entry(last) => StreamPosition::At(last),
+            StreamLook::Entry(last, _) => StreamPosition::At(last),
             StreamLook::Empty => match last_generated(ctx, name) {
                 // A stream that was made for its groups has no entry yet.
                 0 => StreamPosition::Missing,
@@ -203,14 +224,20 @@ enum StreamLook {
     Other,
     /// A stream without entries.
     Empty,
-    /// A stream, and the number of its last entry.
-    Entry(u64),
+    /// A stream: the number of its last entry, and how many it has.
+    Entry(u64, u64),
 }
 
+/// `known` is the last number that the stream had when it had so many entries.
+///
 /// # Safety
 ///
 /// `ctx` is valid. Keys may be open, but not this one.
-unsafe fn look(ctx: *mut raw::RedisModuleCtx, name: &HeldString) -> StreamLook {
+unsafe fn look(
+    ctx: *mut raw::RedisModuleCtx,
+    name: &HeldString,
+    known: Option<(u64, u64)>,
+) -> StreamLook {
     let mode = raw::REDISMODULE_READ as c_int | stored::OPEN_QUIETLY;
     let mut id = raw::RedisModuleStreamID { ms: 0, seq: 0 };
     let mut fields = 0;
@@ -218,7 +245,10 @@ unsafe fn look(ctx: *mut raw::RedisModuleCtx, name: &HeldString) -> StreamLook {
     unsafe {
         let key = call!(RedisModule_OpenKey(ctx, name.as_ptr(), mode));
         let kind = call!(RedisModule_KeyType(key)) as isize;
-        let found = kind == raw::REDISMODULE_KEYTYPE_STREAM && {
+        let is_stream = kind == raw::REDISMODULE_KEYTYPE_STREAM;
+        let len = if is_stream { call!(RedisModule_ValueLength(key)) as u64 } else { 0 };
+        let known = known.filter(|(_, before)| len > 0 && *before == len);
+        let found = is_stream && known.is_none() && {
             let order = raw::REDISMODULE_STREAM_ITERATOR_REVERSE as c_int;
             call!(RedisModule_StreamIteratorStart(key, order, ptr::null_mut(), ptr::null_mut()));
             let found =
@@ -227,10 +257,11 @@ unsafe fn look(ctx: *mut raw::RedisModuleCtx, name: &HeldString) -> StreamLook {
             found
         };
         call!(RedisModule_CloseKey(key));
-        match kind {
-            raw::REDISMODULE_KEYTYPE_EMPTY => StreamLook::Missing,
-            raw::REDISMODULE_KEYTYPE_STREAM if found => StreamLook::Entry(id.ms),
-            raw::REDISMODULE_KEYTYPE_STREAM => StreamLook::Empty,
+        match (kind, known) {
+            (raw::REDISMODULE_KEYTYPE_EMPTY, _) => StreamLook::Missing,
+            (raw::REDISMODULE_KEYTYPE_STREAM, Some((last, _))) => StreamLook::Entry(last, len),
+            (raw::REDISMODULE_KEYTYPE_STREAM, None) if found => StreamLook::Entry(id.ms, len),
+            (raw::REDISMODULE_KEYTYPE_STREAM, None) => StreamLook::Empty,
             _ => StreamLook::Other,
         }
     }
@@ -289,9 +320,10 @@ pub unsafe fn append(
         };
         let mut seq = next_seq(found, clock::now_us()).unwrap_or(u64::MAX);
         let mut entry = ChangeEntry::new(&name, change, seq);
-        let mut appended = match is_known && entry.append_to_open(ctx) {
-            true => Appended::Done,
-            false => entry.append_by_command(ctx),
+        let len = if is_known { entry.append_to_open(ctx) } else { None };
+        let mut appended = match len {
+            Some(_) => Appended::Done,
+            None => entry.append_by_command(ctx),
         };
         if matches!(appended, Appended::Refused(_)) {
             // The last entry was deleted, and the stream stands further on.
@@ -305,7 +337,7 @@ pub unsafe fn append(
             Appended::Done => {
                 gaps::give(database, name.bytes());
                 counters::CHANGES.fetch_add(1, Ordering::Relaxed);
-                *known = Some(KnownPosition { database, name, last: seq });
+                *known = Some(KnownPosition { database, name, last: seq, len });
                 true
             }
             Appended::Later => false,

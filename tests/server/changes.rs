@@ -426,6 +426,49 @@ fn a_stream_that_is_not_one_refuses_changes_and_a_deleted_one_begins_behind_it()
     });
 }
 
+#[test]
+fn a_stream_that_others_changed_goes_on_behind_all_its_numbers() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        define(conn, "KEYS");
+        let seq = |conn: &mut Conn| numbers(conn).pop().unwrap();
+        let mut n = 0;
+        let mut set = |conn: &mut Conn| {
+            n += 1;
+            conn.must(&["MODEL.SET", "a", "m", &n.to_string()]);
+        };
+        set(conn);
+        let first = seq(conn);
+        // As many entries as before, and a greater number.
+        let by_hand = (first + 10).to_string();
+        conn.must(&["XADD", STREAM, "MAXLEN", "1", &format!("{by_hand}-0"), "seq", &by_hand]);
+        set(conn);
+        assert_eq!(seq(conn), first + 11);
+        // As many, with a smaller number.
+        conn.must(&["DEL", STREAM]);
+        conn.must(&["XADD", STREAM, "5-0", "seq", "5"]);
+        conn.must(&["XADD", STREAM, "6-0", "seq", "6"]);
+        set(conn);
+        assert!(seq(conn) > first + 11);
+        conn.must(&["RENAME", STREAM, "other"]);
+        set(conn);
+        assert!(seq(conn) > first + 12);
+        // The streams of two databases, with as many entries each.
+        conn.must(&["DEL", STREAM]);
+        let other = &mut server.conn();
+        other.must(&["SELECT", "1"]);
+        set(other);
+        set(conn);
+        let (here, there) = (seq(conn), seq(other));
+        assert!(there < here);
+        conn.must(&["SWAPDB", "0", "1"]);
+        set(conn);
+        assert_eq!(seq(conn), there + 1);
+        set(other);
+        assert_eq!(seq(other), here + 1);
+    });
+}
+
 /// The numbers of all entries.
 fn numbers(conn: &mut Conn) -> Vec<u64> {
     entries(conn, STREAM, None).iter().map(|entry| entry["seq"].parse().unwrap()).collect()
