@@ -155,34 +155,38 @@ unsafe fn arrived(
     database: c_int,
     op: ChangeOp,
 ) {
-    let renamed = take_renamed();
     // SAFETY: the caller vouches for both; the document is read while the key is open.
     unsafe {
         let mode = raw::REDISMODULE_READ as c_int | stored::OPEN_QUIETLY;
         let handle = call!(RedisModule_OpenKey(ctx, key, mode));
-        if let Ok(Some(document)) = stored::at_key(handle) {
-            let document = &*document;
-            if let Some((mut change, with)) = change_of(document, op) {
-                change.key = bytes(key).into();
-                change.rev = Some(document.revision);
-                change.from = renamed;
-                if with != ChangesWith::Keys {
-                    change.content.after = content(document);
-                }
-                note(NotedChange { database, last: None, change });
+        let document = stored::at_key(handle).ok().flatten().map(|document| &*document);
+        let recorded = document.and_then(|document| Some((document, change_of(document, op)?)));
+        let renamed = end_renaming(recorded.is_some());
+        if let Some((document, (mut change, with))) = recorded {
+            change.key = bytes(key).into();
+            change.rev = Some(document.revision);
+            change.from = renamed;
+            if with != ChangesWith::Keys {
+                change.content.after = content(document);
             }
+            note(NotedChange { database, last: None, change });
         }
         call!(RedisModule_CloseKey(handle));
     }
 }
 
-/// Takes back the removal of a document that was renamed; gives its key.
-fn take_renamed() -> Option<Box<[u8]>> {
+/// Takes back the removal of a document that was renamed, and gives its key. Where no document has come to the new key,
+/// another value was renamed, and the removal was an earlier one: the document was overwritten.
+fn end_renaming(has_come: bool) -> Option<Box<[u8]>> {
     NOTED.with_borrow_mut(|noted| {
         let is_open =
             |noted: &NotedChange| noted.change.op == ChangeOp::Rename && noted.change.rev.is_none();
         let nth = noted.iter().rposition(is_open)?;
-        Some(noted.remove(nth).change.key)
+        if has_come {
+            return Some(noted.remove(nth).change.key);
+        }
+        noted[nth].change.op = ChangeOp::Delete;
+        None
     })
 }
 

@@ -313,9 +313,12 @@ pub unsafe fn append(
                 (HeldString::of(&name), found)
             }
         };
-        // A stream that is new begins at the clock, behind all numbers before.
+        // A stream that is new begins at the clock, behind all numbers before. A gap is one also for readers of an entry that
+        // was deleted.
         let found = match found {
-            Some(last) if gaps::is_owed(database, name.bytes()) => Some(last.saturating_add(1)),
+            Some(last) if gaps::is_owed(database, name.bytes()) => {
+                Some(last.max(last_generated(ctx, name.bytes())).saturating_add(1))
+            }
             found => found,
         };
         let mut seq = next_seq(found, clock::now_us()).unwrap_or(u64::MAX);

@@ -296,6 +296,41 @@ fn each_way_of_a_document_has_its_operation() {
 }
 
 #[test]
+fn a_document_is_deleted_where_another_value_takes_its_key_and_is_renamed() {
+    on_every_server(|server| {
+        let conn = &mut server.conn();
+        define(conn, "PATCH");
+        let mut follower = Follower::default();
+        for overwritten in
+            [&["SET", "a", "text"][..], &["MODEL.SET", "a", "any", "{}"], &["RENAME", "list", "a"]]
+        {
+            conn.must(&["MODEL.SET", "a", "m", "{}"]);
+            conn.must(&["RPUSH", "list", "x"]);
+            conn.must(&["MULTI"]);
+            conn.must(overwritten);
+            conn.must(&["RENAME", "a", "b"]);
+            conn.must(&["EXEC"]);
+            check(server, conn, &mut follower);
+            let last = entries(conn, STREAM, None).pop().unwrap();
+            assert_eq!((&*last["op"], &*last["key"]), ("delete", "a"), "{overwritten:?}");
+        }
+        // A document that came in between is renamed.
+        conn.must(&["MODEL.SET", "a", "m", "{}"]);
+        conn.must(&["MULTI"]);
+        conn.must(&["SET", "a", "text"]);
+        conn.must(&["DEL", "a"]);
+        conn.must(&["MODEL.SET", "a", "m", "[]"]);
+        conn.must(&["RENAME", "a", "b"]);
+        conn.must(&["EXEC"]);
+        check(server, conn, &mut follower);
+        let mut all = entries(conn, STREAM, None);
+        let kinds = all.split_off(all.len() - 3);
+        let kinds: Vec<&str> = kinds.iter().map(|entry| &*entry["op"]).collect();
+        assert_eq!(kinds, ["delete", "create", "rename"]);
+    });
+}
+
+#[test]
 fn replicas_have_the_same_stream_and_go_on_with_it() {
     on_every_pair(&[], |master, replica| {
         let (conn, rng) = (&mut master.conn(), &mut Rng::new(9));
@@ -503,6 +538,14 @@ fn changes_that_are_lost_leave_a_gap() {
         assert_eq!(set(conn, "c"), 2);
         define(conn, "KEYS");
         assert_eq!(set(conn, "c"), 1);
+        // The last entry that readers have was deleted.
+        let last = numbers(conn).pop().unwrap();
+        conn.must(&["XDEL", STREAM, &format!("{last}-0")]);
+        conn.must(&["MODEL.DEFINE", "m", "{}"]);
+        conn.must(&["MODEL.SET", "b", "m", r#"{"n":2}"#]);
+        define(conn, "KEYS");
+        set(conn, "c");
+        assert_eq!(numbers(conn).pop().unwrap(), last + 2);
         // An entry that could not be appended.
         conn.must(&["RENAME", STREAM, "saved"]);
         conn.must(&["SET", STREAM, "a string"]);
