@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::args::{Args, find_model};
 use super::host::{Host, Settings};
-use crate::budget::Allowance;
+use crate::budget::{Allowance, weight};
 use crate::document::Document;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::{AllowedNames, ExprLimits, Program, QueryTerms, Scope, Term};
@@ -23,8 +23,9 @@ use crate::limit::Limit;
 use crate::model::{Model, no_model};
 use crate::value::Measured;
 
-/// Steps of an entry: reading it, and opening the key of its document.
-const ENTRY_STEPS: u64 = 60;
+/// Steps of an entry, beside its bytes: opening the key of its document, which is mostly waiting for memory. In a database of
+/// 150,000 documents, whose entries come in another order than their keys were written, it takes 0.8 microseconds.
+const ENTRY_STEPS: u64 = 80;
 /// Steps of an entry of another slot, whose key is not opened.
 const OTHER_SLOT_STEPS: u64 = 20;
 /// The most entries that are read at once.
@@ -459,6 +460,7 @@ impl<'q> DocumentSearch<'q> {
         matched: &mut impl FnMut(&[u8], &Document) -> Result<Next>,
     ) -> Result<Next> {
         self.counts.looked += 1;
+        allowance.spend(entry.len() as u64 / weight::TEXT_BYTES)?;
         let key_len = match (self.plan.index, &self.set) {
             (Some(index), Some(set)) => set.indexes[usize::from(index)].key_len(entry),
             _ => Some(1),

@@ -107,7 +107,7 @@ pub fn len(bytes: &[u8], digests: bool) -> Option<usize> {
         STRING => {
             let mut at = 1;
             loop {
-                at += 1 + bytes.get(at..)?.iter().position(|byte| *byte == ESCAPE)?;
+                at += 1 + memchr::memchr(ESCAPE, bytes.get(at..)?)?;
                 let mark = *bytes.get(at)?;
                 at += 1;
                 match mark {

@@ -340,7 +340,20 @@ fn charges_beside_documents() -> Vec<Charge> {
             "COUNT by a condition",
             many(),
             words(&["MODEL.COUNT", "m", "WHERE", "self.n < 0 - self.n", "SCAN"]),
-            27_610,
+            32_010,
+        ),
+        (
+            "COUNT by the beginning of long texts",
+            {
+                let mut all = indexed(&["$.s"]);
+                let set = |nth| format!(r#"{{"s":"{}{nth}"}}"#, "x".repeat(130));
+                all.extend(
+                    (0..400).map(|nth| words(&["MODEL.SET", &nth.to_string(), "m", &set(nth)])),
+                );
+                all
+            },
+            words(&["MODEL.COUNT", "m", "WHERE", "self.s.startsWith('x')"]),
+            63_312,
         ),
         ("DEFINE with indexes", Vec::new(), define, 63_316),
     ]

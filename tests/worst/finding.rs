@@ -51,6 +51,15 @@ pub(super) fn add(all: &mut List<'_>) {
         let all: Vec<String> = (0..200).map(|nth| format!("self.n == {nth}")).collect();
         find("MODEL.FIND m", &all.join(" || "))
     });
+    let begun = move || {
+        // In another order than that of their entries.
+        documents(indexed("s 1 $.s"), 150_000 / scale, &|nth| {
+            format!(r#"{{"s":"{}{:06}"}}"#, "x".repeat(130), nth * 7919 % 150_000)
+        })
+    };
+    all.worst("COUNT of long texts by their beginning", begun, || {
+        find("MODEL.COUNT m", "self.s.startsWith('x')")
+    });
     all.worst(
         "FIND of large documents",
         move || {
