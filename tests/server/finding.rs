@@ -461,6 +461,17 @@ fn queries_read_their_own_writes_in_transactions_and_scripts() {
             return redis.call('MODEL.FIND', 'm', 'WHERE', 'self.n == 2', 'GET', '$.n')";
         let found = conn.must(&["EVAL", script, "0"]);
         assert_eq!(found.array()[1].array().len(), 2);
+        let function = "#!lua name=f
+            local function set(keys)
+                redis.call('MODEL.SET', keys[1], 'm', '{\"n\":2}')
+                return redis.call('MODEL.COUNT', 'm', 'WHERE', 'self.n == 2')
+            end
+            local function count() return redis.call('MODEL.COUNT', 'm', 'WHERE', 'self.n == 2') end
+            redis.register_function('set', set)
+            redis.register_function{function_name='count', callback=count, flags={'no-writes'}}";
+        conn.must(&["FUNCTION", "LOAD", function]);
+        assert_eq!(conn.must(&["FCALL", "set", "1", "c"]).int(), 3);
+        assert_eq!(conn.must(&["FCALL_RO", "count", "0"]).int(), 3);
     });
 }
 

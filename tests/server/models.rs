@@ -264,7 +264,8 @@ fn a_definition_in_use_elsewhere_comes_back() {
     on_every_flavor(|flavor| {
         let cluster = Cluster::start(flavor, 2, &[]);
         let nodes = [&cluster.nodes[0], &cluster.nodes[1]];
-        nodes[0].must(&["MODEL.DEFINE", "item", ITEM]);
+        let index = ["INDEX", "by_stock", "1", "$.stock"];
+        nodes[0].must(&[&["MODEL.DEFINE", "item", ITEM], &index[..]].concat());
         wait_until_all_agree(&nodes, &["item"]);
         let owner = cluster.node_of("a");
         owner.must(&["MODEL.SET", "a", "item", r#"{"stock":1}"#]);
@@ -272,6 +273,16 @@ fn a_definition_in_use_elsewhere_comes_back() {
         other.must(&["MODEL.UNDEFINE", "item"]);
         wait_until_all_agree(&nodes, &["item"]);
         assert_eq!(owner.must(&["MODEL.DESCRIBE", "item"]).field("version"), &Reply::Int(3));
+        // Its index has the document again.
+        let count = ["MODEL.COUNT", "item", "WHERE", "self.stock == 1"];
+        owner.wait_until("the index is built", || owner.call(&count) == Reply::Int(1));
+        assert_eq!(other.must(&count), Reply::Int(0));
+        owner.must(&["MODEL.TXN", "1", "a", "ON", "a", "DELETE"]);
+        assert_eq!(owner.must(&count), Reply::Int(0));
+        owner.must(&["MODEL.UNDEFINE", "item"]);
+        wait_until_all_agree(&nodes, &[]);
+        assert_eq!(owner.call(&count).error_word(), "NOMODEL");
+        assert_eq!(owner.info("model_index_documents"), "0");
     });
 }
 
