@@ -88,7 +88,7 @@ unsafe extern "C" fn on_loading(
             | raw::REDISMODULE_SUBEVENT_LOADING_AOF_START
             | raw::REDISMODULE_SUBEVENT_LOADING_REPL_START => {
                 models::begin_load();
-                loaded::begin();
+                loaded::begin(models::is_staging());
                 if subevent == raw::REDISMODULE_SUBEVENT_LOADING_AOF_START {
                     // SAFETY: `ctx` is valid during the callback.
                     unsafe { torn_aof::begin_load(ctx) };

@@ -29,6 +29,8 @@ struct Loaded {
     documents: usize,
     changed: ChangedKeys,
     changed_count: usize,
+    /// Flag: the data set is loaded beside the one in force.
+    is_beside: bool,
 }
 
 /// The keys that were changed since, by their databases.
@@ -40,9 +42,9 @@ thread_local! {
     static LAST: Cell<*const c_void> = const { Cell::new(ptr::null()) };
 }
 
-/// A data set is going to be read.
-pub fn begin() {
-    LOADED.set(Some(Loaded::default()));
+/// A data set is going to be read, perhaps beside the one in force.
+pub fn begin(is_beside: bool) {
+    LOADED.set(Some(Loaded { is_beside, ..Loaded::default() }));
     LAST.set(ptr::null());
 }
 
@@ -128,7 +130,11 @@ pub fn note_all_changed() {
 pub unsafe fn take(ctx: *mut raw::RedisModuleCtx, indexed: &[Arc<Model>]) -> Option<Gathering> {
     let loaded = LOADED.take();
     LAST.set(ptr::null());
-    let Loaded { mut gathering, changed, .. } = loaded?;
+    let Loaded { mut gathering, changed, is_beside, .. } = loaded?;
+    // SAFETY: the caller vouches for `ctx`.
+    if is_beside && !unsafe { knows_databases(ctx, &gathering) } {
+        return None;
+    }
     if !changed.is_empty() {
         for table in gathering.tables_mut() {
             if let Some(changed) = changed.get(&table.database) {
@@ -139,6 +145,27 @@ pub unsafe fn take(ctx: *mut raw::RedisModuleCtx, indexed: &[Arc<Model>]) -> Opt
         unsafe { look_up(ctx, changed, &mut gathering) };
     }
     is_whole(&gathering, indexed).then_some(gathering)
+}
+
+/// Returns true if documents were gathered with their databases. Redis 7.0 says 0 of all documents that it loads beside the data
+/// set in force: that is true where the other databases have no keys.
+///
+/// # Safety
+///
+/// `ctx` is valid.
+unsafe fn knows_databases(ctx: *mut raw::RedisModuleCtx, gathering: &Gathering) -> bool {
+    if gathering.tables().iter().any(|table| table.database != 0) {
+        return true;
+    }
+    // SAFETY: the caller vouches for `ctx`; a database that does not exist is refused.
+    unsafe {
+        let home = call!(RedisModule_GetSelectedDb(ctx));
+        let exists = |database: &c_int| is_ok(call!(RedisModule_SelectDb(ctx, *database)));
+        let mut others = (1..).take_while(exists);
+        let has_others = others.any(|_| call!(RedisModule_DbSize(ctx)) > 0);
+        call!(RedisModule_SelectDb(ctx, home));
+        !has_others
+    }
 }
 
 /// Adds the documents at these keys.

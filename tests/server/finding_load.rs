@@ -16,8 +16,8 @@ fn fill(conn: &mut Conn, rng: &mut Rng) {
 }
 
 /// The ways in which the documents of a load are gathered, as the log tells them.
-const AS_READ: &str = "gathered as they were read";
-const BY_VISIT: &str = "gathered by a visit of all keys";
+pub const AS_READ: &str = "gathered as they were read";
+pub const BY_VISIT: &str = "gathered by a visit of all keys";
 
 /// Restarts the server, which then has the entries that it had, of documents that were gathered in one of the ways.
 #[track_caller]
