@@ -127,7 +127,11 @@ unsafe fn note_arrived(io: *mut raw::RedisModuleIO) {
     unsafe {
         let key = call!(RedisModule_GetKeyNameFromIO(io));
         if !key.is_null() {
-            pending::note_arrived(call!(RedisModule_GetDbIdFromIO(io)), bytes(key));
+            let (database, name) = (call!(RedisModule_GetDbIdFromIO(io)), bytes(key));
+            match models::is_staging() {
+                true => pending::note_loaded_beside(database, name),
+                false => pending::note_arrived(database, name),
+            }
         }
     }
 }

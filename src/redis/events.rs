@@ -12,8 +12,8 @@ use super::api::{call, is_ok};
 use super::pending::{self, PendingEvent};
 use super::role::{self, REVISIONS};
 use super::{
-    bus, carrier, changes, claims, deferred, file_names, following, gaps, indexes, loaded, locks,
-    models, offers, streams, timer, torn_aof,
+    bus, carrier, changes, claims, databases, deferred, file_names, following, gaps, indexes,
+    loaded, locks, models, offers, streams, timer, torn_aof,
 };
 
 /// Subscribes to all events.
@@ -138,9 +138,13 @@ unsafe extern "C" fn on_async_load(
             following::on_load();
             // SAFETY: `ctx` is valid during the callback, and no key is open.
             unsafe { indexes::rebuild(ctx) };
-            pending::note_replaced();
+            // SAFETY: as above.
+            pending::note_replaced(&unsafe { databases::others_with_keys(ctx) });
         }
-        _ => models::discard_staged(),
+        _ => {
+            models::discard_staged();
+            pending::forget_beside();
+        }
     });
 }
 

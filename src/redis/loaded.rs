@@ -14,7 +14,7 @@ use redis_module::raw;
 use super::api::{bytes, call, is_ok};
 use super::gathering::Gathering;
 use super::held::HeldString;
-use super::stored;
+use super::{databases, stored};
 use crate::document::NewDocument;
 use crate::model::Model;
 
@@ -147,25 +147,16 @@ pub unsafe fn take(ctx: *mut raw::RedisModuleCtx, indexed: &[Arc<Model>]) -> Opt
     is_whole(&gathering, indexed).then_some(gathering)
 }
 
-/// Returns true if documents were gathered with their databases. Redis 7.0 says 0 of all documents that it loads beside the data
-/// set in force: that is true where the other databases have no keys.
+/// Returns true if documents that were loaded beside others were gathered with their databases, see
+/// [`databases::others_with_keys`].
 ///
 /// # Safety
 ///
 /// `ctx` is valid.
 unsafe fn knows_databases(ctx: *mut raw::RedisModuleCtx, gathering: &Gathering) -> bool {
-    if gathering.tables().iter().any(|table| table.database != 0) {
-        return true;
-    }
-    // SAFETY: the caller vouches for `ctx`; a database that does not exist is refused.
-    unsafe {
-        let home = call!(RedisModule_GetSelectedDb(ctx));
-        let exists = |database: &c_int| is_ok(call!(RedisModule_SelectDb(ctx, *database)));
-        let mut others = (1..).take_while(exists);
-        let has_others = others.any(|_| call!(RedisModule_DbSize(ctx)) > 0);
-        call!(RedisModule_SelectDb(ctx, home));
-        !has_others
-    }
+    // SAFETY: the caller vouches for `ctx`.
+    gathering.tables().iter().any(|table| table.database != 0)
+        || unsafe { databases::others_with_keys(ctx) }.is_empty()
 }
 
 /// Adds the documents at these keys.

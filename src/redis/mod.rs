@@ -27,6 +27,7 @@ mod command_info;
 mod config;
 mod counters;
 mod data_type;
+mod databases;
 mod deferred;
 mod defrag;
 mod dispatch;

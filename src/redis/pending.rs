@@ -12,6 +12,8 @@ use crate::lock::{At, DocumentKey, Locks};
 thread_local! {
     /// The events, in order.
     static EVENTS: RefCell<Vec<PendingEvent>> = const { RefCell::new(Vec::new()) };
+    /// The keys of documents with locks in a data set that is loaded beside the one in force.
+    static BESIDE: RefCell<Vec<(c_int, Box<[u8]>)>> = const { RefCell::new(Vec::new()) };
     /// Flag: the engine has run or an event was recorded since its decisions were carried out last.
     static TOUCHED: Cell<bool> = const { Cell::new(false) };
     /// Flag: a document with locks was removed from its key, and may come to another one.
@@ -65,9 +67,26 @@ pub fn note_began() {
     note(PendingEvent::Began);
 }
 
-/// Records that all data was replaced by a data set that was loaded beside it.
-pub fn note_replaced() {
+/// Records that a document with locks was loaded beside the data in force.
+pub fn note_loaded_beside(db: c_int, key: &[u8]) {
+    BESIDE.with_borrow_mut(|beside| beside.push((db, key.into())));
+}
+
+/// The data set that was loaded beside the one in force is dropped.
+pub fn forget_beside() {
+    BESIDE.take();
+}
+
+/// Records that all data was replaced by a data set that was loaded beside it. `others` are the databases, without the first one,
+/// in which the documents may be that are said to be in that.
+pub fn note_replaced(others: &[c_int]) {
     EVENTS.with_borrow_mut(|events| events.insert(0, PendingEvent::Flushed(None)));
+    let beside = BESIDE.take();
+    let others = if beside.iter().any(|(db, _)| *db != 0) { &[] } else { others };
+    for (db, key) in &beside {
+        note_arrived(*db, key);
+        others.iter().for_each(|other| note_arrived(*other, key));
+    }
     note_began();
 }
 

@@ -126,10 +126,23 @@ fn a_replica_finds_its_old_documents_until_it_has_new_ones() {
         replica.wait_for_sync(&master);
         assert_eq!(check(&mut replica.conn()), COUNT - 2);
         assert_eq!(digest(&mut replica.conn()), digest(&mut master.conn()));
-        // One that is completed.
+        // One that is completed. A command on locks meanwhile is answered from the old data, and the new locks are known at the end.
+        for nth in 20..COUNT {
+            master.must(&["MODEL.LOCK", &format!("k{nth}"), "l", "owner", "LEASE", "600000"]);
+        }
         load_beside(&master, &replica, rng);
+        let read = || replica.info("loading_loaded_bytes").parse::<usize>().unwrap_or(0);
+        replica.wait_until("documents are read", || read() > 30 * BYTES);
+        replica.must(&["MODEL.LOCKS", "k20"]);
+        assert_eq!(replica.info("async_loading"), "1");
         replica.must(&["CONFIG", "SET", "key-load-delay", "0"]);
         replica.wait_for_sync(&master);
+        let held = |server: &Server| {
+            server.must(&["MODEL.LOCKS", "k20"]);
+            server.info("model_locks_held")
+        };
+        assert_ne!(held(&master), "0");
+        assert_eq!(held(&replica), held(&master));
         assert_eq!(digest(&mut replica.conn()), digest(&mut master.conn()));
     });
 }

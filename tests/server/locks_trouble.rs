@@ -361,6 +361,11 @@ fn a_full_sync_replaces_the_locks_of_a_replica() {
             ["k", "short"].iter().for_each(|key| make(conn, key));
             let held = lock(conn, "k", "master's");
             conn.must(&["MODEL.LOCK", "short", "n", "s", "LEASE", "3000"]);
+            // Of another database: it ends by its lease.
+            conn.must(&["SELECT", "2"]);
+            make(conn, "other");
+            conn.must(&["MODEL.LOCK", "other", "n", "s", "LEASE", "3000"]);
+            conn.must(&["SELECT", "0"]);
             ["k", "mine"].iter().for_each(|key| make(there, key));
             lock(there, "k", "mine");
             lock(there, "mine", "mine");
@@ -374,7 +379,7 @@ fn a_full_sync_replaces_the_locks_of_a_replica() {
             check_equal(&master, &replica);
             replica.wait_until("only the master's are held", || {
                 replica.must(&["MODEL.LOCKS", "k"]);
-                replica.info("model_locks_held") == "2" && replica.info("model_lock_waiters") == "0"
+                replica.info("model_locks_held") == "3" && replica.info("model_lock_waiters") == "0"
             });
             // The replica is promoted: leases start anew, and its former locks are forgotten.
             master.kill9();
