@@ -46,13 +46,33 @@ fn write(args: &[Arg<'_>], words: &mut Words) -> Result<()> {
         words.push(name.as_bytes());
         push_value(value, words);
     }
-    if words.bytes() as u64 > limit::STREAM_ENTRY_BYTES.default {
-        return Err(Error::limit(limit::STREAM_ENTRY_BYTES, limit::STREAM_ENTRY_BYTES.default));
+    check_size(words.bytes())
+}
+
+/// `LIMIT` for an entry that the server would refuse, which does not count the words in front of the fields.
+fn check_size(bytes: usize) -> Result<()> {
+    let most = limit::STREAM_ENTRY_BYTES.default;
+    match bytes as u64 > most {
+        true => Err(Error::limit(limit::STREAM_ENTRY_BYTES, most)),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 fn check(key: &mut KeyOverlay<'_>, _: &Words) -> Result<()> {
     key.create(NativeKind::Stream)?;
     key.take_id()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_size;
+    use crate::error::ErrorCode;
+
+    #[test]
+    fn an_entry_is_as_large_as_the_server_takes_one_and_no_larger() {
+        check_size(1 << 30).expect("the largest entry is accepted");
+        let error = check_size((1 << 30) + 1).expect_err("a larger one is refused");
+        assert_eq!(error.code(), ErrorCode::Limit);
+        assert!(error.line().contains("\"stream-entry-bytes\""), "{error}");
+    }
 }

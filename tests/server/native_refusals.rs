@@ -6,7 +6,7 @@ use std::panic::Location;
 use redis_model::native;
 use redis_model::op::words;
 
-use crate::harness::{Server, on_every_server_with};
+use crate::harness::{Server, on_every_flavor, on_every_server_with};
 use crate::recording::{State, check_error_line, on_every_recording, state};
 use crate::resp::{Conn, Reply};
 
@@ -371,6 +371,64 @@ fn a_server_that_takes_no_writes_runs_no_native() {
             admin.must(&[&["CONFIG", "SET"][..], &end].concat());
             witnesses.noticed_nothing(&mut admin, word);
         }
+    });
+}
+
+/// Each native behind a change of the document is refused with this word.
+fn refuse_all(server: &Server, word: &str) {
+    for native in SOUND {
+        let reply = server.call(&with_document(native));
+        assert_eq!(reply.error_word(), word, "{native}: {reply:?}");
+    }
+}
+
+fn with_document(native: &str) -> Vec<&'static str> {
+    split(&format!("MODEL.TXN 2 doc k ON doc INCR $.n 1 AT k {native}"))
+}
+
+#[test]
+fn replicas_and_servers_that_are_busy_or_paused_run_no_native() {
+    on_every_flavor(|flavor| {
+        let (master, server) = (Server::start(flavor, &[]), Server::start(flavor, &[]));
+        master.must(&["MODEL.SET", "doc", "any", r#"{"n":0}"#]);
+        server.replica_of(&master);
+        server.wait_for_sync(&master);
+        let before = server.debug_digest();
+        refuse_all(&server, "READONLY");
+        // A replica without its master, which is writable so that another word would come.
+        server.must(&["CONFIG", "SET", "replica-read-only", "no"]);
+        server.must(&["CONFIG", "SET", "replica-serve-stale-data", "no"]);
+        master.kill9();
+        server.wait_until("the master is gone", || server.info("master_link_status") == "down");
+        refuse_all(&server, "MASTERDOWN");
+        server.must(&["REPLICAOF", "NO", "ONE"]);
+        assert_eq!(server.debug_digest(), before);
+
+        server.must(&["CONFIG", "SET", "busy-reply-threshold", "1"]);
+        let mut script = server.conn();
+        script.send(&["EVAL", "while true do end", "0"]);
+        server.wait_until("the script is slow", || server.call(&["PING"]).is_error());
+        refuse_all(&server, "BUSY");
+        server.must(&["SCRIPT", "KILL"]);
+        assert!(script.recv().is_error());
+        assert_eq!(server.debug_digest(), before);
+
+        // While writes are paused, transactions wait.
+        server.must(&["CLIENT", "PAUSE", "100000", "WRITE"]);
+        let mut clients = SOUND.map(|native| {
+            let mut client = server.conn();
+            client.send(&with_document(native));
+            client
+        });
+        let waiting = SOUND.len().to_string();
+        server.wait_until("all clients wait", || server.info("blocked_clients") == waiting);
+        assert_eq!(server.debug_digest(), before);
+        server.must(&["CLIENT", "UNPAUSE"]);
+        let replies: Vec<_> = clients.iter_mut().map(Conn::recv).collect();
+        let done = replies.iter().filter(|reply| !reply.is_error()).count();
+        assert!(done > 0, "{replies:?}");
+        let number = server.must(&["MODEL.GET", "doc", "$.n"]);
+        assert_eq!(number.text(), done.to_string(), "each of them whole, or not at all");
     });
 }
 

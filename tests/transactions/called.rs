@@ -105,6 +105,7 @@ fn a_called_action_does_what_the_same_transaction_does() {
         missing.expect("calls that succeeded", count.done, 301);
         missing.expect("calls that were refused", count.refused, 301);
         missing.expect("calls that replicas were sent", count.sent, 31);
+        missing.expect("structures that were compared", count.structures, 301);
         missing
     });
 }
@@ -114,6 +115,7 @@ struct Count {
     done: u64,
     refused: u64,
     sent: u64,
+    structures: u64,
 }
 
 /// Runs some transactions in both ways, on hosts of their own, and counts them.
@@ -165,5 +167,9 @@ fn run_both(rng: &mut Rng, count: &mut Count) {
         let expected = bytes(&plain.master);
         assert!(bytes(&called.master) == expected, "{shown}");
         assert!(bytes(&called.replica) == expected, "{shown}");
+        let structures = &plain.master.structures;
+        assert_eq!(&called.master.structures, structures, "{shown}");
+        assert_eq!(called.replica.structures.keys, structures.keys, "{shown}");
+        count.structures += structures.keys.len() as u64;
     }
 }
