@@ -172,15 +172,7 @@ impl<'c> ServerHost<'c> {
     /// found by name, not by argument, so that two handles never stand for one key.
     #[inline]
     fn key(&mut self, key: Key<'_>, write: bool) -> &mut OpenKey {
-        // A key is mostly named by one argument alone, and a command has few.
-        const FEW: usize = 4;
-        let known = match self.open.iter().take(FEW).position(|open| open.arg == key.arg) {
-            None => {
-                self.index_names();
-                self.number_of(key.name)
-            }
-            known => known,
-        };
+        let known = self.position(key);
         if let Some(nth) = known
             && (self.open[nth].writable || !write)
         {
@@ -197,6 +189,20 @@ impl<'c> ServerHost<'c> {
                 self.open.push(open);
                 self.open.last_mut().expect("one was pushed")
             }
+        }
+    }
+
+    /// The position of a key among those that are open.
+    #[inline]
+    fn position(&mut self, key: Key<'_>) -> Option<usize> {
+        // A key is mostly named by one argument alone, and a command has few.
+        const FEW: usize = 4;
+        match self.open.iter().take(FEW).position(|open| open.arg == key.arg) {
+            None => {
+                self.index_names();
+                self.number_of(key.name)
+            }
+            known => known,
         }
     }
 
@@ -318,6 +324,10 @@ impl<'c> ServerHost<'c> {
             let document = self.writable_document(key)?;
             return Ok((StructureKey::of_host(key.arg, self.writable_handle(key)), document));
         }
+        // Two handles never stand for one document.
+        if role == KeyRole::Other && self.position(key).is_some() {
+            return Ok(self.other_document(key));
+        }
         // SAFETY: the context and the argument are those of the running command.
         let structure = unsafe { StructureKey::open(self.ctx, key.arg, self.argv[key.arg]) };
         // SAFETY: the key is open.
@@ -332,12 +342,16 @@ impl<'c> ServerHost<'c> {
                 Err(Error::new(ErrorCode::WrongType, message))
             }
             _ => {
-                // Two handles never stand for one document.
                 drop(structure);
-                let document = self.writable_document(key).ok().flatten();
-                Ok((StructureKey::of_host(key.arg, self.writable_handle(key)), document))
+                Ok(self.other_document(key))
             }
         }
+    }
+
+    /// A key that expressions may read, and the document at it; none for a token.
+    fn other_document(&mut self, key: Key<'_>) -> (StructureKey, Option<*mut Document>) {
+        let document = self.writable_document(key).ok().flatten();
+        (StructureKey::of_host(key.arg, self.writable_handle(key)), document)
     }
 
     /// A key opened for writing whose document is about to go.
