@@ -112,7 +112,8 @@ impl Caller {
         // SAFETY: the context is that of the running command.
         let command = &unsafe { commands(ctx) }[spec.number()];
         if !command.exists {
-            let message = "the server's configuration does not have this command under its name";
+            let message = "the server's configuration does not have this command, or COMMAND by which it is \
+                           looked up, under its name";
             return Err(Error::syntax(message));
         }
         let Some(user) = &self.0 else { return Ok(()) };

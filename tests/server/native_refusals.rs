@@ -374,6 +374,21 @@ fn a_server_that_takes_no_writes_runs_no_native() {
     });
 }
 
+/// The command by which natives are looked up.
+#[test]
+fn a_server_without_command_refuses_natives_and_says_so() {
+    on_every_server_with(&["rename-command COMMAND \"\""], |server| {
+        server.must(&["MODEL.SET", "doc", "any", r#"{"n":1}"#]);
+        let before = server.debug_digest();
+        for native in SOUND {
+            let reply = server.call(&with_document(native));
+            assert_eq!(reply.error_word(), "ERR", "{native}: {reply:?}");
+            assert!(reply.error().contains("or COMMAND"), "{native}: {reply:?}");
+        }
+        assert_eq!(server.debug_digest(), before);
+    });
+}
+
 /// Each native behind a change of the document is refused with this word.
 fn refuse_all(server: &Server, word: &str) {
     for native in SOUND {
