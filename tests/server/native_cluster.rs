@@ -1,7 +1,7 @@
 //! Natives in a cluster: keys of one slot, slots that move, and messages to a channel of the slot.
 
 use crate::cluster::{Cluster, SlotMove};
-use crate::harness::on_every_flavor;
+use crate::harness::{Flavor, on_every_flavor};
 use crate::recording::check_error_line;
 use crate::resp::{Conn, Reply};
 
@@ -71,5 +71,40 @@ fn a_cluster_routes_natives_by_all_keys_and_never_loses_half() {
         migration.close();
         assert_eq!(number(asking), "4");
         assert_eq!(asking.must(&["SMEMBERS", "{k}s"]).array(), [Reply::bulk("4")]);
+    });
+}
+
+/// Valkey streams the keys of a slot, and the commands on them, to its next node.
+#[test]
+fn natives_and_documents_stay_one_unit_while_a_slot_is_streamed_to_another_node() {
+    on_every_flavor(|flavor| {
+        if flavor != Flavor::Valkey91 {
+            return;
+        }
+        let cluster = Cluster::start(flavor, 2, &[]);
+        let migration = SlotMove::of_key(&cluster, "{k}doc");
+        let (from, to) = (migration.from, migration.to);
+        let conn = &mut from.conn();
+        conn.must(&["MODEL.SET", "{k}doc", "any", r#"{"n":0}"#]);
+        let command = with(&["SADD", "=docs['{k}doc'].n", "PUBLISH", "1", "SPUBLISH", "1"]);
+        let mut done = 0;
+        let mut change = |conn: &mut Conn| {
+            let reply = conn.call(&command);
+            done += i64::from(!reply.is_error());
+            match reply.is_error() {
+                true => reply.error_word().to_owned(),
+                false => String::new(),
+            }
+        };
+        (0..100).for_each(|_| assert_eq!(change(conn), ""));
+        migration.begin_stream();
+        from.wait_until("the slot has gone", || change(conn) == "MOVED");
+        let conn = &mut to.conn();
+        to.wait_until("the slot is there", || change(conn).is_empty());
+        assert_eq!(number(conn), done.to_string());
+        assert_eq!(conn.must(&["SCARD", "{k}s"]), Reply::Int(done));
+        for node in [from, to] {
+            assert_eq!(node.info("model_natives_refused"), "0");
+        }
     });
 }
