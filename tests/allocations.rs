@@ -74,6 +74,12 @@ fn host() -> MemoryHost {
         host.call(&["MODEL.SET", &format!("player:{nth}"), "player", PLAYER]).unwrap();
     }
     host.call(&["MODEL.SET", "list", "any", r#"{"items":[1,2,3]}"#]).unwrap();
+    let index = "MODEL.DEFINE job {} INDEX due 2 $.queue $.due";
+    host.call(&index.split(' ').collect::<Vec<_>>()).unwrap();
+    for nth in 0..3 {
+        host.call(&["MODEL.SET", &format!("job:{nth}"), "job", r#"{"queue":"mail","due":5}"#])
+            .unwrap();
+    }
     host
 }
 
@@ -97,6 +103,7 @@ fn allocations(host: &mut MemoryHost, command: &[&str]) -> u64 {
 fn commands_allocate_exactly_so_often() {
     let mut host = host();
     let condition = "self.balance >= args.n";
+    let due = "self.queue == 'mail' && self.due <= int(now)";
     let many: Vec<&str> =
         "MODEL.FIELDOP doc:1 INCR $.score 1 INCR $.level 1 INCR $.balance 1".split(' ').collect();
     let native: Vec<&str> =
@@ -182,6 +189,9 @@ fn commands_allocate_exactly_so_often() {
         // The object behind ARGS and the block of natives; the host in memory takes six for the structure.
         (8, &native),
         (6, &["MODEL.CALL", "rank", "2", "doc:1", "board"]),
+        // The keys of the search and its range, what it finds, and the names for the statements.
+        (19, &["MODEL.FINDOP", "0", "job", "WHERE", due, "ORDER", "due", "DO", "GET", "$.due"]),
+        (26, &["MODEL.FIND", "job", "WHERE", due, "GET", "$.due"]),
     ];
     let count = |host: &mut MemoryHost| -> Vec<_> {
         commands.iter().map(|(_, command)| (allocations(host, command), *command)).collect()

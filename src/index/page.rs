@@ -8,7 +8,20 @@ pub struct EntryPage {
     ends: Vec<usize>,
 }
 
+/// The entries of most pages, and the bytes of most entries.
+const USUAL_ENTRIES: usize = 64;
+const USUAL_BYTES: usize = 32;
+
 impl EntryPage {
+    /// An empty page with room for so many entries, if they are not more or longer than usual.
+    pub fn for_entries(count: usize) -> EntryPage {
+        let count = count.min(USUAL_ENTRIES);
+        EntryPage {
+            bytes: Vec::with_capacity(count * USUAL_BYTES),
+            ends: Vec::with_capacity(count),
+        }
+    }
+
     pub fn push(&mut self, entry: &[u8]) {
         self.bytes.extend_from_slice(entry);
         self.ends.push(self.bytes.len());

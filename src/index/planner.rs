@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use super::key::{Range, Relation};
+use super::key::{self, Range, Relation};
 use super::ready::ReadyIndexes;
 use super::set::{Index, IndexSet, Part};
 use super::source::IndexSource;
@@ -118,10 +118,11 @@ impl IndexPlanner<'_> {
         let (mut prefixes, mut bound, mut last) = (KeyList::from_elem(Vec::new(), 1), 0, None);
         for part in &index.parts {
             let digests = index.source.unique;
-            if let Some(values) = self.equal_to(part, digests)
+            if let Some(mut values) = self.equal_to(part, digests)
                 && prefixes.len() * values.len() <= RANGES_MAX
             {
-                match (&mut prefixes[..], &values[..]) {
+                match (&mut prefixes[..], &mut values[..]) {
+                    ([prefix], [value]) if prefix.is_empty() => *prefix = std::mem::take(value),
                     ([prefix], [value]) => prefix.extend_from_slice(value),
                     _ => {
                         let behind = |prefix: &Vec<u8>| -> KeyList {
@@ -175,7 +176,7 @@ impl IndexPlanner<'_> {
 
     /// The encoded values that the part has one of, ascending, each once; none where no term says so.
     fn equal_to(&self, part: &Part, digests: bool) -> Option<KeyList> {
-        let encode = |value| Some(Range::of(Relation::Equal, value, digests)?.low);
+        let encode = |value| key::equal(value, digests);
         let mut found: Option<KeyList> = None;
         for (test, value) in self.terms_of(part) {
             let values = match (test, value, part.many) {

@@ -315,10 +315,10 @@ impl EntryTree {
 
     /// The first strings from `low` on and before `high`, at most `most`; in descending order the last ones.
     pub fn page(&self, low: &[u8], high: &[u8], direction: Direction, most: usize) -> EntryPage {
-        let mut page = EntryPage::default();
         if low >= high || most == 0 {
-            return page;
+            return EntryPage::default();
         }
+        let mut page = EntryPage::for_entries(most);
         match direction {
             Direction::Ascending => self.ascend(low, high, most, &mut page),
             Direction::Descending => self.descend(low, high, most, &mut page),
