@@ -79,6 +79,35 @@ fn roles_stand_for_keys_wherever_a_transaction_names_them() {
     }
 }
 
+/// A role that does not exist is refused by the definition, wherever an expression writes it out, and named with its place.
+#[test]
+fn expressions_name_roles_of_the_action_alone() {
+    let mut host = host();
+    for (definition, name, column) in [
+        ("2 a s ON a IF docs.b.n>1 GET $", "b", "column 6"),
+        ("2 a s ON a WHEN docs['b'].n>1 GET $", "b", ""),
+        ("2 a s ON a IF has(docs.b.n) GET $", "b", "column 10"),
+        ("2 a s ON a IF docs.?b.?n.hasValue() GET $", "b", ""),
+        ("2 a s ON a SET $.n =native.t.size()", "t", "column 8"),
+        ("2 a s ON a GET $ AT s SADD =native['t'].size()", "t", ""),
+        ("2 a s ON a EVAL $.n docs.a.n+docs.other.n", "other", "column 15"),
+    ] {
+        let error = define(&mut host, definition).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Expr, "{definition}");
+        let message = error.message();
+        assert!(message.contains(&format!("unknown role: {name}, at")), "{definition}: {message}");
+        assert!(message.contains(column), "{definition}: {message}");
+    }
+    // A name that is computed, or of a variable, is known when the action is called.
+    for definition in [
+        "2 a s ON a IF docs[args.name].n>0 GET $",
+        "2 a s ON a IF ['b'].exists(docs,docs=='b') GET $",
+        "2 a s ON a IF docs.a.b==null GET $",
+    ] {
+        define(&mut host, definition).unwrap();
+    }
+}
+
 #[test]
 fn paths_and_options_read_the_arguments_of_each_call() {
     let mut host = host();

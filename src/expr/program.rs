@@ -8,8 +8,9 @@ use super::fault::Fault;
 use super::known_terms::QueryTerms;
 use super::limits::{AllowedNames, BYTES_MAX, DEPTH_MAX, ExprLimits};
 use super::pattern::Pattern;
+use super::refusal::{self, refusal};
 use super::scope::Scope;
-use super::{compile, explain, produce, refusal};
+use super::{compile, explain, produce, scan};
 use crate::budget::{Allowance, weight};
 use crate::error::Result;
 use crate::value::Measured;
@@ -23,6 +24,7 @@ pub struct Program {
     depth: u32,
     reads_clock: bool,
     reads_native: bool,
+    written_keys: Box<[Box<str>]>,
     self_members: Option<Vec<Box<str>>>,
     /// See [`Program::terms`].
     terms: OnceLock<QueryTerms>,
@@ -45,6 +47,7 @@ impl Program {
             depth: compiled.depth,
             reads_clock: compiled.reads_clock,
             reads_native: compiled.reads_native,
+            written_keys: compiled.written_keys,
             self_members: compiled.self_members,
             terms: OnceLock::new(),
         })
@@ -90,7 +93,7 @@ impl Program {
 
     /// About the bytes it takes on the heap, with its terms if they were asked for.
     pub fn heap_bytes(&self) -> usize {
-        let members = self.self_members.iter().flatten();
+        let members = self.self_members.iter().flatten().chain(&self.written_keys);
         self.source.len()
             + self.code.heap_bytes()
             + self.terms.get().map_or(0, QueryTerms::heap_bytes)
@@ -100,6 +103,13 @@ impl Program {
     /// Flag: it reads `now`.
     pub fn reads_clock(&self) -> bool {
         self.reads_clock
+    }
+
+    /// `EXPR` for a key of a document or a structure that is written out and is not known. `noun` says what keys are here.
+    pub fn check_written_keys(&self, noun: &str, is_known: impl Fn(&str) -> bool) -> Result<()> {
+        let Some(key) = self.written_keys.iter().find(|key| !is_known(key)) else { return Ok(()) };
+        let at = scan::position_of(&self.source, key).unwrap_or(0);
+        Err(refusal(&self.source, &format!("unknown {noun}: {key}"), at))
     }
 
     /// Flag: it asks about structures of the server.

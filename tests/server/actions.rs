@@ -135,6 +135,7 @@ fn a_definition_is_refused_with_its_block_role_and_statement() {
             (&["1", "a", "ON", "a", "SET", "$.n", "{"], "ERR"),
             (&["1", "a", "ON", "a", "SET", "$.n", "9223372036854775808"], "RANGE"),
             (&["1", "a", "ON", "a", "IF", "self.n >", "GET", "$"], "EXPR"),
+            (&["1", "a", "ON", "a", "IF", "docs.b.n > 1", "GET", "$"], "EXPR"),
         ] {
             let (found, error) = refusal(conn, &define(rest));
             assert_eq!(found, word, "{rest:?} {error}");

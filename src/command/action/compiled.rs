@@ -184,7 +184,10 @@ fn parse_blocks<'w>(
         compile: &mut |source, names| {
             let source = expression(source)?;
             let limits = &settings.expressions;
-            Program::compile_within(source, names, limits, allowance).map(Arc::new)
+            let program = Program::compile_within(source, names, limits, allowance)?;
+            let is_role = |name: &str| roles.iter().any(|role| **role == *name);
+            program.check_written_keys("role", is_role)?;
+            Ok(Arc::new(program))
         },
         transaction: true,
         replaying: false,

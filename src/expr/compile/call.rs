@@ -146,6 +146,8 @@ impl Compiler<'_> {
                 &call.func_name,
             ));
         };
+        let written = key.map_or_else(Some, literal_str);
+        self.reads.keys.extend(written.map(Box::from));
         let key = match key {
             Ok(key) => self.expression(key)?,
             Err(name) => self.constant(Constant::Str(name.into())),

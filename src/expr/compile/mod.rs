@@ -31,6 +31,7 @@ pub(super) struct Compiled {
     pub depth: u32,
     pub reads_clock: bool,
     pub reads_native: bool,
+    pub written_keys: Box<[Box<str>]>,
     pub self_members: Option<Vec<Box<str>>>,
 }
 
@@ -65,6 +66,7 @@ pub(super) fn compile(source: &str, names: AllowedNames, limits: &ExprLimits) ->
         depth: depth_max,
         reads_clock: reads.clock,
         reads_native: reads.native,
+        written_keys: reads.keys.into(),
         self_members: (!reads.anything_else).then_some(reads.members),
     })
 }
@@ -116,6 +118,8 @@ struct Reads {
     native: bool,
     /// Root members of `self`, each once.
     members: Vec<Box<str>>,
+    /// Keys of documents and structures that are written out.
+    keys: Vec<Box<str>>,
     /// `self` as a whole, or anything but `self`.
     anything_else: bool,
 }

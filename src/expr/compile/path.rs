@@ -91,6 +91,10 @@ impl Compiler<'_> {
                     self.reads.members.push((*member).into());
                 }
             }
+            (Global::Docs, Some(AccessSyntax::Name(key) | AccessSyntax::MaybeName(key))) => {
+                self.reads.anything_else = true;
+                self.reads.keys.push((*key).into());
+            }
             _ => self.reads.anything_else = true,
         }
         self.reads.clock |= root == Global::Now;
