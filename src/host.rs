@@ -218,8 +218,8 @@ pub trait Host {
     fn may_refresh(&mut self) -> bool;
 
     /// Scans about `count` keys from `cursor` on, which is 0 at the start. Returns the next cursor, 0 at the end,
-    /// and the scanned keys whose documents are of that model.
-    fn scan(&mut self, model: &str, cursor: u64, count: usize) -> (u64, Vec<Vec<u8>>);
+    /// and the scanned keys whose documents are of that model. `ERR` where the server has no `SCAN`.
+    fn scan(&mut self, model: &str, cursor: u64, count: usize) -> Result<(u64, Vec<Vec<u8>>)>;
 
     /// The database the command runs in.
     fn database(&mut self) -> i32;

@@ -425,14 +425,14 @@ impl Host for MemoryHost {
         !self.replaying
     }
 
-    fn scan(&mut self, model: &str, cursor: u64, count: usize) -> (u64, Vec<Vec<u8>>) {
+    fn scan(&mut self, model: &str, cursor: u64, count: usize) -> Result<(u64, Vec<Vec<u8>>)> {
         let mut keys: Vec<&Vec<u8>> = self.documents.keys().collect();
         keys.sort();
         let met = keys.iter().skip(cursor as usize).take(count);
         let found = met.filter(|key| self.documents[**key].model_name() == model);
         let next = cursor.saturating_add(count as u64);
         let next = if next < keys.len() as u64 { next } else { 0 };
-        (next, found.map(|key| (**key).clone()).collect())
+        Ok((next, found.map(|key| (**key).clone()).collect()))
     }
 
     fn database(&mut self) -> i32 {

@@ -162,7 +162,7 @@ fn check_keys(
     let spent = |work: &Allowance<'_>| u64::MAX - work.steps_left();
     // A document has up to some thousand entries, so few are looked at in a row.
     while scanned < STEP_ENTRIES && compared < STEP_ENTRIES && spent(&work) < STEP_WORK {
-        let (next, keys) = host.scan(model, cursor, STEP_KEYS);
+        let (next, keys) = host.scan(model, cursor, STEP_KEYS)?;
         for key in keys {
             let Some(document) = host.look(&key) else { continue };
             counts.checked += 1;

@@ -84,7 +84,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         (Some(model), ListCursor::Behind(name)) => list(host, model, Some(&name), count),
         (_, ListCursor::Scan(scan)) => {
             let model = model.as_ref().map_or(ANY_NAME, |model| model.name());
-            let (next, keys) = host.scan(model, scan, count);
+            let (next, keys) = host.scan(model, scan, count)?;
             (ListCursor::Scan(next), keys)
         }
         (None, cursor) => {

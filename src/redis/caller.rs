@@ -230,12 +230,12 @@ unsafe fn commands(ctx: *mut raw::RedisModuleCtx) -> &'static [ServerCommand] {
     })
 }
 
-/// Flag: the server has the command under its own name. Another command under that name tells its real one.
+/// Returns true if the server has the command under its own name. Another command under that name tells its real one.
 ///
 /// # Safety
 ///
-/// As for [`Caller::of`].
-unsafe fn exists(ctx: *mut raw::RedisModuleCtx, name: *mut raw::RedisModuleString) -> bool {
+/// `ctx` and `name` are valid.
+pub unsafe fn exists(ctx: *mut raw::RedisModuleCtx, name: *mut raw::RedisModuleString) -> bool {
     // SAFETY: the caller vouches for `ctx`; the strings are valid.
     let (reply, name) = unsafe {
         let info = call!(RedisModule_CreateString(ptr::null_mut(), c"INFO".as_ptr(), 4));

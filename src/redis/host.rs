@@ -589,9 +589,12 @@ impl Host for ServerHost<'_> {
         }
     }
 
-    fn scan(&mut self, model: &str, cursor: u64, count: usize) -> (u64, Vec<Vec<u8>>) {
+    fn scan(&mut self, model: &str, cursor: u64, count: usize) -> Result<(u64, Vec<Vec<u8>>)> {
         // SAFETY: the context is that of the running command.
-        unsafe { super::scan::documents(self.ctx, model, cursor, count) }
+        let found = unsafe { super::scan::documents(self.ctx, model, cursor, count) };
+        found.ok_or_else(|| {
+            Error::syntax("the server's configuration does not have SCAN under its name")
+        })
     }
 
     fn database(&mut self) -> i32 {

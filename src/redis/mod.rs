@@ -51,6 +51,7 @@ mod moved;
 mod named_keys;
 mod native_calls;
 mod native_source;
+mod needed_commands;
 mod offers;
 mod payload;
 mod pending;
@@ -144,5 +145,7 @@ fn load(ctx: *mut raw::RedisModuleCtx, argc: c_int) -> Result<(), &'static str> 
     api::set_options(ctx);
     events::register(ctx)?;
     log::notice(ctx, crate::version::VERSION);
+    // SAFETY: `ctx` is valid while the module is loaded.
+    unsafe { needed_commands::check(ctx) };
     Ok(())
 }

@@ -2,14 +2,14 @@
 //! them, and keyspace events are given.
 
 use std::cell::RefCell;
-use std::ffi::{c_char, c_int, c_longlong};
+use std::ffi::{CStr, c_char, c_int, c_longlong};
 use std::ptr;
 
 use redis_module::raw;
 use smallvec::SmallVec;
 
-use super::api::{bytes, call};
-use super::offers;
+use super::api::{bytes, call, is_ok};
+use super::{log, offers};
 use crate::codec::effect::put_in_unit;
 use crate::command::{JsonText, KeyEffect, Sent};
 
@@ -91,7 +91,16 @@ unsafe fn propagate(
                 }
                 Sent::Unlink => {
                     let key = argv[key_effect.key_arg];
-                    replicate()(ctx, c"UNLINK".as_ptr(), c"s".as_ptr(), key);
+                    // A configuration may rename either.
+                    let is_sent =
+                        |name: &CStr| is_ok(replicate()(ctx, name.as_ptr(), c"s".as_ptr(), key));
+                    let sent = is_sent(c"UNLINK") || is_sent(c"DEL");
+                    if !sent {
+                        log::warning(
+                            ctx,
+                            "a deletion was not sent to replicas and the AOF: the configuration renamed UNLINK and DEL",
+                        );
+                    }
                 }
             }
         }

@@ -14,7 +14,8 @@ use super::stored;
 /// Opens a key without touching the time of its last use.
 const OPEN_KEY_NOTOUCH: c_int = 1 << 16;
 
-/// About `count` keys from `cursor` on: the next cursor, and those that hold documents of `model`.
+/// About `count` keys from `cursor` on: the next cursor, and those that hold documents of `model`. None where the
+/// configuration renamed `SCAN`.
 ///
 /// # Safety
 ///
@@ -24,7 +25,7 @@ pub unsafe fn documents(
     model: &str,
     cursor: u64,
     count: usize,
-) -> (u64, Vec<Vec<u8>>) {
+) -> Option<(u64, Vec<Vec<u8>>)> {
     let cursor = CString::new(cursor.to_string()).expect("digits have no NUL");
     // SAFETY: the caller vouches for `ctx`; the arguments live through the call, and the reply is freed.
     unsafe {
@@ -32,7 +33,7 @@ pub unsafe fn documents(
         let (word, count) = (c"COUNT".as_ptr(), count as c_longlong);
         let reply = run(ctx, c"SCAN".as_ptr(), c"ccl".as_ptr(), cursor.as_ptr(), word, count);
         if reply.is_null() {
-            return (0, Vec::new());
+            return None;
         }
         let next = call!(RedisModule_CallReplyArrayElement(reply, 0));
         let next = text(next).and_then(|next| next.parse().ok()).unwrap_or(0);
@@ -51,7 +52,7 @@ pub unsafe fn documents(
             }
         }
         call!(RedisModule_FreeCallReply(reply));
-        (next, found)
+        Some((next, found))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis_model::limit;
 
 use crate::harness::{Server, on_every_server, on_every_server_with, on_every_shared};
+use crate::replication::{check_equal, on_every_pair};
 
 /// The rows of tables whose first cell begins like this: their cells, without quotes.
 fn rows(prefix: &str) -> Vec<Vec<String>> {
@@ -89,6 +90,68 @@ fn metrics(server: &Server) -> BTreeMap<String, u64> {
     let info = server.must(&["INFO", "model"]);
     let fields = info.text().lines().filter_map(|line| line.split_once(':'));
     fields.map(|(name, value)| (name.to_owned(), value.parse().expect("a number"))).collect()
+}
+
+/// The commands in the table of renamed ones.
+fn needed_commands() -> Vec<String> {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md"))
+        .expect("the page is there");
+    let (_, section) = page.split_once("## Renamed commands").expect("the section is there");
+    let (section, _) = section.split_once("\n## ").expect("another section follows");
+    let names = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn renamed_commands_that_the_module_needs_are_in_the_log_and_on_the_page() {
+    let warnings = |server: &Server| -> BTreeSet<String> {
+        let log = server.log();
+        let warned = log.lines().filter_map(|line| {
+            let (before, _) = line.split_once(": the server's configuration does not have")?;
+            Some(before.rsplit(' ').next()?.to_owned())
+        });
+        warned.collect()
+    };
+    on_every_server(|server| assert_eq!(warnings(server), BTreeSet::new()));
+    let needed = needed_commands();
+    assert!(needed.len() > 5, "{needed:?}");
+    let renamed: Vec<_> = needed.iter().filter(|name| **name != "COMMAND").collect();
+    let lines: Vec<_> =
+        renamed.iter().map(|name| format!("rename-command {name} {name}2")).collect();
+    let config: Vec<&str> = lines.iter().map(String::as_str).collect();
+    on_every_server_with(&config, |server| {
+        assert_eq!(warnings(server), renamed.iter().map(|name| (*name).clone()).collect());
+        // Nothing is said to be empty that cannot be looked at.
+        let conn = &mut server.conn();
+        conn.must(&["MODEL.DEFINE", "m", "{}", "INDEX", "n", "1", "$.n"]);
+        conn.must(&["MODEL.SET", "a", "m", r#"{"n":1}"#]);
+        conn.must(&["MODEL.SET", "b", "any", r#"{"n":1}"#]);
+        assert_eq!(conn.must(&["MODEL.COUNT", "m", "WHERE", "self.n == 1"]).int(), 1);
+        for refused in [
+            &["MODEL.DOCUMENTS", "any"][..],
+            &["MODEL.CHECK", "m"],
+            &["MODEL.FIND", "any", "WHERE", "self.n == 1", "SCAN"],
+        ] {
+            let error = conn.call(refused);
+            assert!(error.error().contains("does not have SCAN"), "{refused:?}: {error:?}");
+        }
+    });
+    on_every_server_with(&["rename-command COMMAND \"\""], |server| {
+        assert_eq!(warnings(server), BTreeSet::from(["COMMAND".to_owned()]));
+    });
+}
+
+#[test]
+fn documents_are_deleted_on_replicas_where_unlink_is_renamed() {
+    on_every_pair(&["rename-command UNLINK \"\""], |master, replica| {
+        let conn = &mut master.conn();
+        for key in ["a", "b"] {
+            conn.must(&["MODEL.SET", key, "any", "{}"]);
+        }
+        conn.must(&["MODEL.TXN", "1", "a", "ON", "a", "DELETE"]);
+        check_equal(master, replica);
+        assert_eq!(replica.must(&["DBSIZE"]).int(), 1);
+    });
 }
 
 #[test]

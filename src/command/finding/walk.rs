@@ -48,7 +48,7 @@ impl DocumentSearch<'_> {
             begins = false;
             allowance.spend(BATCH as u64 * VISIT_STEPS)?;
             self.counts.looked += BATCH as u64;
-            (scan, names) = host.scan(&model, scan, BATCH);
+            (scan, names) = host.scan(&model, scan, BATCH)?;
             if names.is_empty() && pauses(&self.counts) {
                 return Ok(position(scan, names));
             }
