@@ -14,6 +14,7 @@
 //! The end of a lease is not stored: the server that reads a grant starts its lease anew, with its full length.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -116,7 +117,8 @@ pub fn decode_edits(bytes: &[u8]) -> Result<Vec<LockEdit>> {
     Ok(edits)
 }
 
-/// The edits that give these locks to a document without any.
+/// The edits that give these locks to a document without any, and its highest fence: where that grant has ended, one that ends at
+/// once stands for it.
 pub fn edits_of(locks: &Locks) -> Vec<LockEdit> {
     let of_lock = |lock: &crate::lock::NamedLock| {
         let name = lock.name.clone();
@@ -124,7 +126,25 @@ pub fn edits_of(locks: &Locks) -> Vec<LockEdit> {
             |holder: &Holder| LockEdit::Grant { name: name.clone(), holder: holder.clone() };
         lock.holders.iter().map(grant).collect::<Vec<_>>()
     };
-    locks.names().iter().flat_map(of_lock).collect()
+    let grants = locks.names().iter().flat_map(of_lock);
+    let fence = locks.last_fence();
+    let held = locks.names().iter().flat_map(|lock| &lock.holders).map(|holder| holder.fence);
+    if held.max().unwrap_or_default() == fence {
+        return grants.collect();
+    }
+    let name: Arc<[u8]> = b"-"[..].into();
+    let holder = Holder {
+        owner: name.clone(),
+        fence,
+        mode: Mode::Exclusive,
+        lease_ms: 1,
+        ephemeral: false,
+        ends_ms: Holder::UNSTARTED,
+        clients: Clients::default(),
+        again: false,
+    };
+    let ended = [LockEdit::Grant { name: name.clone(), holder }, LockEdit::Release { name, fence }];
+    ended.into_iter().chain(grants).collect()
 }
 
 fn put_holder(holder: &Holder, out: &mut Vec<u8>) {
@@ -221,6 +241,17 @@ mod tests {
 
     #[test]
     fn decoding_reverts_encoding_of_edits_which_make_the_same_locks() {
+        let ends = |name: &str, fence| LockEdit::Release { name: name.as_bytes().into(), fence };
+        let (mut some_ended, mut all_ended) = (some_locks(), Locks::default());
+        some_ended.apply(&ends("\0\u{ff}", 1 << 49));
+        all_ended.apply(&grant("-", "a", 7, Mode::Shared));
+        all_ended.apply(&ends("-", 7));
+        for locks in [&Locks::default(), &some_ended, &all_ended] {
+            let mut again = Locks::default();
+            edits_of(locks).iter().for_each(|edit| drop(again.apply(edit)));
+            assert_eq!(again, *locks);
+        }
+        assert!(edits_of(&Locks::default()).is_empty());
         let locks = some_locks();
         let mut edits = edits_of(&locks);
         let mut again = Locks::default();

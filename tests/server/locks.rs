@@ -364,12 +364,18 @@ fn check_restart(flavor: Flavor, config: &[&str]) {
     let released = lock(conn, "gone", "c");
     unlock(conn, "gone", "c", &released);
     conn.must(&["MODEL.LOCK", "gone", "m", "c", "EPHEMERAL", "LEASE", LONG]);
+    make(conn, "free");
+    let ended = lock(conn, "free", "d");
+    unlock(conn, "free", "d", &ended);
     if config[0].starts_with("appendonly") {
         server.rewrite_aof();
     }
+    let with_fence = conn.must(&["DEBUG", "DIGEST-VALUE", "free"]);
     let digest = server.debug_digest();
     server.restart();
     let conn = &mut server.conn();
+    let again = conn.must(&["DEBUG", "DIGEST-VALUE", "free"]);
+    assert_eq!(again, with_fence, "the highest fence of a document is kept");
     server.wait_until("the connections are closed", || server.info("model_locks_held") == "2");
     assert_eq!(owners(conn, "k"), ["a"]);
     let after = server.debug_digest();
