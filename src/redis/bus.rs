@@ -15,7 +15,7 @@ use redis_module::raw;
 use super::api::call;
 use super::deferred::Task;
 use super::models::{ACTIONS, MODELS, replicate};
-use super::{clock, log};
+use super::{changes, clock, log};
 use crate::codec::{definition, outline};
 use crate::error::Result;
 use crate::model::exchange::{self, Exchange, Message};
@@ -291,6 +291,7 @@ unsafe fn learn_received(ctx: *mut raw::RedisModuleCtx) {
         if is_cluster_master(ctx) {
             models.into_values().for_each(|entry| learn(ctx, entry));
             actions.into_values().for_each(|entry| learn(ctx, entry));
+            changes::on_definition(ctx);
         }
     }
 }

@@ -324,8 +324,18 @@ pub unsafe fn on_cron(ctx: *mut raw::RedisModuleCtx) {
         // SAFETY: the caller vouches for `ctx`.
         unsafe { APPEND.request(ctx) };
     }
+    // SAFETY: as above.
+    unsafe { on_definition(ctx) };
+}
+
+/// Definitions have come: where one has `CHANGES`, moves of keys are told from deletions from now on.
+///
+/// # Safety
+///
+/// `ctx` is valid.
+pub unsafe fn on_definition(ctx: *mut raw::RedisModuleCtx) {
     if MODELS.has_changes() {
-        // SAFETY: as above.
+        // SAFETY: the caller vouches for `ctx`.
         unsafe { moved::watch(ctx) };
     }
 }

@@ -110,6 +110,7 @@ unsafe extern "C" fn on_loading(
                 unsafe {
                     gaps::on_load(ctx);
                     torn_aof::end_load(ctx);
+                    changes::on_definition(ctx);
                 }
                 if replaced {
                     // SAFETY: `ctx` is valid during the callback, and no key is open.

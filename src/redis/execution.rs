@@ -121,6 +121,7 @@ pub unsafe fn carry_out(
         if let Some(definition) = &outcome.definition {
             models::replicate(ctx, definition);
             bus::broadcast(ctx, definition);
+            changes::on_definition(ctx);
         }
         let sent = outcome.natives.as_ref().map_or(0, |natives| natives.after);
         propagation::carry_out(ctx, argv, &outcome.effects[sent..]);

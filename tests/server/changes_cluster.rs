@@ -163,6 +163,29 @@ fn streams_move_with_their_slots_and_go_on() {
     });
 }
 
+/// The server's cron, which runs once a second here, is not what makes a node tell moves from deletions.
+#[test]
+fn keys_that_move_at_once_after_the_definition_are_not_told_as_deleted() {
+    on_every_flavor(|flavor| {
+        let cluster = Cluster::start(flavor, 2, &["hz 1", "dynamic-hz no"]);
+        let mut followers = Followers::new(&cluster);
+        let [one, other] = &cluster.nodes[..] else { panic!("two nodes") };
+        for key in keys() {
+            for node in &cluster.nodes {
+                node.call(&["MODEL.SET", &key, "m", r#"{"n":1}"#]);
+            }
+        }
+        let before = followers.entries();
+        for slot in slots(&cluster) {
+            let is_first = cluster.master_of(slot).port == one.port;
+            let (from, to) = if is_first { (one, other) } else { (other, one) };
+            SlotMove::new(slot, from, to).by_keys("2", || {});
+        }
+        assert_eq!(followers.entries(), before);
+        followers.check();
+    });
+}
+
 #[test]
 fn streams_move_as_a_whole() {
     let cluster = Cluster::start(Flavor::Valkey91, 2, &[]);
