@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::lock::{AHEAD_MS, Locks};
-use crate::model::{Model, VERSION_MAX};
+use crate::model::{Model, Models, VERSION_MAX};
 use crate::value::{Measured, ROOT_BYTES, Root, Tail};
 
 /// The name of the built-in model of documents without a schema.
@@ -95,6 +95,22 @@ impl Document {
     #[inline]
     pub fn is_settled(&self) -> bool {
         self.root.is_settled()
+    }
+
+    /// The document is being removed from its key: its model does not count it any more.
+    pub fn leave(&mut self) {
+        if let Some(model) = &mut self.model {
+            *model = Model::departed(model);
+        }
+    }
+
+    /// The document that was removed from its key is at another one: its model counts it again.
+    pub fn arrive(&mut self, models: &Models) {
+        if let Some(model) = &mut self.model
+            && model.is_departed()
+        {
+            *model = models.of_document(model.name());
+        }
     }
 
     /// The same document in another block, which fits; this one is left empty.

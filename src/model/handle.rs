@@ -3,7 +3,8 @@
 //! Documents refer to their model, so that they find its definition without a look-up, and all of them see a new one at
 //! once.
 
-use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::mem;
+use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard};
 
 use super::entry::{Entry, OutlineItem, Source};
 use super::source::{ChangesSource, DefinitionSource};
@@ -14,6 +15,8 @@ pub struct NamedDefinition<S: Source> {
     name: Box<str>,
     state: RwLock<NamedDefinitionState<S>>,
     kept: S::Kept,
+    /// The stand-in of [`Model::departed`]; none in a stand-in.
+    departed: Option<OnceLock<Arc<NamedDefinition<S>>>>,
 }
 
 /// A model: its name and the state of its definition.
@@ -60,7 +63,12 @@ impl ReadDefinition<'_> {
 // leaves no partial state: states are replaced, never edited.
 impl<S: Source> NamedDefinition<S> {
     pub(super) fn new(name: &str) -> NamedDefinition<S> {
-        NamedDefinition { name: name.into(), state: RwLock::default(), kept: S::Kept::default() }
+        NamedDefinition {
+            name: name.into(),
+            state: RwLock::default(),
+            kept: S::Kept::default(),
+            departed: Some(OnceLock::new()),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -82,8 +90,7 @@ impl<S: Source> NamedDefinition<S> {
         self.state.read().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// The number of documents of this model in memory: in a database, being loaded, or waiting to be freed in the
-    /// background.
+    /// The number of documents of this model, over all databases, with those that are being loaded.
     pub fn documents(model: &Arc<Self>) -> usize {
         // The registry holds one.
         Arc::strong_count(model) - 1
@@ -114,6 +121,28 @@ impl<S: Source> NamedDefinition<S> {
 }
 
 impl Model {
+    /// The model that documents have which were removed from their keys: it has the name alone. Such a document is not
+    /// counted, though it may wait long to be freed in the background.
+    pub fn departed(model: &Arc<Model>) -> Arc<Model> {
+        let Some(departed) = &model.departed else { return model.clone() };
+        let new = || Arc::new(Model { departed: None, ..Model::new(&model.name) });
+        departed.get_or_init(new).clone()
+    }
+
+    /// Returns true if this is the model of documents that were removed from their keys.
+    pub fn is_departed(&self) -> bool {
+        self.departed.is_none()
+    }
+
+    /// The model with its definition and no document, to take the place of this one.
+    pub(super) fn without_documents(&self) -> Model {
+        let model = Model::new(&self.name);
+        let state = mem::take(&mut *self.state.write().unwrap_or_else(|p| p.into_inner()));
+        DefinitionSource::declare(&model.kept, state.definition.as_ref(), false);
+        model.set(state);
+        model
+    }
+
     /// The stream that its changes are appended to; none without `CHANGES`.
     pub fn changes(&self) -> Option<ChangesSource> {
         self.read().get()?.source.changes

@@ -413,6 +413,14 @@ impl Models {
 }
 
 impl Models {
+    /// Counts the documents of all models anew: no database has any. Those that wait to be freed in the background keep
+    /// the models that they had.
+    pub fn forget_documents(&self) {
+        for model in self.write().by_name.values_mut() {
+            *model = Arc::new(model.without_documents());
+        }
+    }
+
     /// All models that have indexes.
     pub fn indexed(&self) -> Vec<Arc<Model>> {
         if !self.has_indexes() {

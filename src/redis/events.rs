@@ -216,6 +216,9 @@ unsafe extern "C" fn on_flush(
             let db = unsafe { (*data.cast::<raw::RedisModuleFlushInfo>()).dbnum };
             // SAFETY: `ctx` is valid during the callback, and no key is open.
             unsafe { following::on_flush(ctx, (db >= 0).then_some(db)) };
+        } else {
+            // SAFETY: as above.
+            unsafe { following::on_flushed(ctx) };
         }
     });
 }

@@ -10,8 +10,9 @@ use std::ffi::{CStr, c_int, c_void};
 use redis_module::raw;
 
 use super::api::{bytes, call};
+use super::models::MODELS;
 use super::pending::{self, PendingEvent};
-use super::{changes, gaps, indexes, locks, offers, stored};
+use super::{changes, databases, gaps, indexes, locks, offers, stored};
 
 /// The classes of events that [`on_key_event`] needs.
 pub const EVENT_CLASSES: i32 = raw::REDISMODULE_NOTIFY_GENERIC
@@ -20,6 +21,8 @@ pub const EVENT_CLASSES: i32 = raw::REDISMODULE_NOTIFY_GENERIC
 
 /// The events of a value that came to a key by other commands than this module's.
 const ARRIVALS: [&CStr; 4] = [c"rename_to", c"move_to", c"restore", c"copy_to"];
+/// The arrivals of a value that was removed from another key.
+const MOVES: [&CStr; 2] = [c"rename_to", c"move_to"];
 
 /// A document is removed from its key.
 ///
@@ -32,6 +35,9 @@ pub unsafe fn on_unlink(ctx: *mut raw::RedisModuleKeyOptCtx, value: *const c_voi
         indexes::on_unlink(ctx, value);
         changes::on_unlink(ctx, value);
         locks::on_unlink(ctx, value);
+        // Last: the others read its model. The server changes nothing of it, and reads it no more unless it comes to
+        // another key.
+        (*stored::from_raw(value.cast_mut())).leave();
     }
 }
 
@@ -48,6 +54,9 @@ pub unsafe fn on_key_event(
     // SAFETY: the caller vouches for both.
     unsafe {
         let database = database_of(ctx, event, key);
+        if MOVES.contains(&event) {
+            arrive(ctx, key);
+        }
         if ARRIVALS.contains(&event) {
             indexes::on_arrival(ctx, key, database);
             if offers::is_waited_for() {
@@ -55,7 +64,7 @@ pub unsafe fn on_key_event(
             }
         }
         changes::on_key_event(ctx, event, key, database);
-        if [c"rename_to", c"move_to"].contains(&event) {
+        if MOVES.contains(&event) {
             pending::note_moved(database, bytes(key));
         }
     }
@@ -84,6 +93,35 @@ unsafe fn database_of(
             }
         }
         call!(RedisModule_GetSelectedDb(ctx))
+    }
+}
+
+/// Has the model of a document that was moved to this key count it again.
+///
+/// # Safety
+///
+/// `ctx` and `key` are valid, and no document is borrowed.
+unsafe fn arrive(ctx: *mut raw::RedisModuleCtx, key: *mut raw::RedisModuleString) {
+    // SAFETY: the caller vouches for both; the document is changed while the key is open, in a part that is not saved.
+    unsafe {
+        let mode = raw::REDISMODULE_READ as c_int | stored::OPEN_QUIETLY;
+        let handle = call!(RedisModule_OpenKey(ctx, key, mode));
+        if let Ok(Some(document)) = stored::at_key(handle) {
+            (*document).arrive(&MODELS);
+        }
+        call!(RedisModule_CloseKey(handle));
+    }
+}
+
+/// A database has been emptied, or all have. Their documents may wait to be freed in the background.
+///
+/// # Safety
+///
+/// `ctx` is valid.
+pub unsafe fn on_flushed(ctx: *mut raw::RedisModuleCtx) {
+    // SAFETY: the caller vouches for `ctx`.
+    if unsafe { databases::are_empty(ctx) } {
+        MODELS.forget_documents();
     }
 }
 

@@ -39,6 +39,7 @@ mod command_info;
 mod commands;
 mod conditions;
 mod defragmentation;
+mod document_counts;
 mod exporting;
 mod expression_attacks;
 mod expressions;
