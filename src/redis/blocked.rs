@@ -13,6 +13,7 @@ use redis_module::raw;
 
 use super::api::call;
 use super::log::c_string;
+use super::slots::{self, Redirections};
 use super::{clock, counters, reply};
 use crate::command::CommandSpec;
 use crate::error::Error;
@@ -36,6 +37,27 @@ impl Told {
         Told::Line(format!(
             "NOPERM User has no permissions any more to run the '{name}' command on these keys"
         ))
+    }
+
+    /// This server has become a replica while the client waited: sends it to the node that has the slot of its key, where
+    /// that is known. Most servers unblock such clients themselves, with this word; Valkey does not in a cluster.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Redirections::of`].
+    pub unsafe fn demoted(
+        ctx: *mut raw::RedisModuleCtx,
+        key: Option<&[u8]>,
+        redirections: &mut Redirections,
+    ) -> Told {
+        // SAFETY: the caller vouches for `ctx`.
+        let is_clustered = unsafe { slots::is_clustered(ctx) };
+        // SAFETY: as above.
+        let line =
+            key.filter(|_| is_clustered).and_then(|key| unsafe { redirections.of(ctx, key) });
+        Told::Line(line.unwrap_or_else(|| {
+            "UNBLOCKED this server has become a replica: repeat the request on its master".into()
+        }))
     }
 }
 
@@ -175,6 +197,13 @@ impl<T> BlockedClients<T> {
         self.numbers.insert(handle.raw(), number);
         self.ends.insert((ends_ms, number));
         self.clients.insert(number, BlockedClient { handle, request, since_ms, ends_ms });
+    }
+
+    /// The numbers of all requests, in their order.
+    pub fn waiting(&self) -> Vec<u64> {
+        let mut numbers: Vec<u64> = self.clients.keys().copied().collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     pub fn request(&self, number: u64) -> Option<&T> {

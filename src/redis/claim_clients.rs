@@ -51,6 +51,11 @@ impl ClaimRequest {
         self.args.iter().map(HeldString::as_ptr).collect()
     }
 
+    /// The key that routes the command in a cluster: behind its name and the number of keys.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.args.get(2).map(HeldString::bytes)
+    }
+
     /// Returns true if the user may still run the command. The server checked it when the request came.
     pub fn is_permitted(&self) -> bool {
         let Some(name) = &self.user else { return true };
@@ -100,6 +105,11 @@ fn remove(
 /// The command of a waiting client.
 pub fn request(number: u64) -> Option<Rc<ClaimRequest>> {
     CLIENTS.with_borrow(|clients| clients.request(number).cloned())
+}
+
+/// The numbers of all requests that wait.
+pub fn waiting() -> Vec<u64> {
+    CLIENTS.with_borrow(BlockedClients::waiting)
 }
 
 /// The time at which the first client times out, on the steady clock.

@@ -18,7 +18,8 @@ use super::deferred::Task;
 use super::held::HeldString;
 use super::host::{ServerHost, Waited};
 use super::models::MODELS;
-use super::{claim_users, clock, execution, offers, slots, timer, users};
+use super::slots::{self, Redirections};
+use super::{claim_users, clock, execution, offers, timer, users};
 use crate::claim::{AskedSearch, Claimants};
 use crate::command::{CommandSpec, ask_for_one, fits_question};
 use crate::document::ANY_NAME;
@@ -217,18 +218,30 @@ fn end_alike(first: u64, told: impl Fn() -> Told) {
 ///
 /// As for [`on_cron`].
 unsafe fn redirect(ctx: *mut raw::RedisModuleCtx) {
-    let mut known = HashMap::new();
+    let mut redirections = Redirections::default();
     for first in offers::with_line(|line| line.firsts()) {
         let Some(request) = claim_clients::request(first) else { continue };
-        // Behind the command's name and the number of keys.
-        let Some(key) = request.args.get(2).map(HeldString::bytes) else { continue };
+        let Some(key) = request.key() else { continue };
         // SAFETY: the caller vouches for `ctx`.
-        let told = known
-            .entry(crate::index::hash_slot(key))
-            .or_insert_with(|| unsafe { slots::redirection(ctx, key) });
-        if let Some(line) = told {
+        if let Some(line) = unsafe { redirections.of(ctx, key) } {
             end_alike(first, || Told::Line(line.clone()));
         }
+    }
+}
+
+/// This server has become a replica: no request is served here any more.
+///
+/// # Safety
+///
+/// As for [`on_cron`].
+pub unsafe fn on_demotion(ctx: *mut raw::RedisModuleCtx) {
+    let mut redirections = Redirections::default();
+    for number in claim_clients::waiting() {
+        let Some(request) = claim_clients::request(number) else { continue };
+        // SAFETY: the caller vouches for `ctx`.
+        let told = unsafe { Told::demoted(ctx, request.key(), &mut redirections) };
+        claim_clients::tell(number, told);
+        offers::note_left(number);
     }
 }
 

@@ -59,7 +59,7 @@ unsafe fn on_timer(ctx: *mut raw::RedisModuleCtx) {
 }
 
 unsafe extern "C" fn on_role(
-    _ctx: *mut raw::RedisModuleCtx,
+    ctx: *mut raw::RedisModuleCtx,
     _event: raw::RedisModuleEvent,
     subevent: u64,
     _data: *mut c_void,
@@ -70,6 +70,12 @@ unsafe extern "C" fn on_role(
         streams::forget();
         if subevent == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER {
             pending::note_began();
+        } else {
+            // SAFETY: `ctx` is valid during the callback, and no key is open.
+            unsafe {
+                locks::on_demotion(ctx);
+                claims::on_demotion(ctx);
+            }
         }
         REVISIONS.tell_next();
     });

@@ -74,6 +74,23 @@ pub fn first_end() -> Option<u64> {
     CLIENTS.with_borrow(BlockedClients::first_end)
 }
 
+/// The numbers of all requests that wait.
+pub fn waiting() -> Vec<WaiterId> {
+    CLIENTS.with_borrow(BlockedClients::waiting)
+}
+
+/// Unblocks a client that waits for nothing any more.
+///
+/// # Safety
+///
+/// Called on the main thread.
+pub unsafe fn tell(waiter: WaiterId, told: Told) {
+    if let Some(client) = CLIENTS.with_borrow_mut(|clients| clients.remove(waiter)) {
+        // SAFETY: the caller vouches for the thread.
+        unsafe { client.handle.tell(told) };
+    }
+}
+
 /// Unblocks the clients whose waiting time is over.
 pub fn end_waits(now_ms: u64) {
     while let Some((id, client)) = CLIENTS.with_borrow_mut(|clients| clients.remove_ended(now_ms)) {

@@ -15,10 +15,12 @@ use std::sync::atomic::Ordering;
 use redis_module::raw;
 
 use super::api::{bytes, call};
+use super::blocked::Told;
 use super::counters::LOCKS;
 use super::deferred::{Task, is_paused};
 use super::pending::{self, PendingEvent};
 use super::shelf::{OpenKeys, Shelf};
+use super::slots::Redirections;
 use super::{clock, lock_clients, stored, timer};
 use crate::command::lock_effect;
 use crate::lock::{At, Decisions, DocumentKey, Engine, LockEdit, Locks, Moment, Store, WaiterId};
@@ -281,6 +283,24 @@ pub unsafe fn on_timer(ctx: *mut raw::RedisModuleCtx) {
     watch_waits(now_ms);
     // SAFETY: the caller vouches for `ctx`; no key is open outside of a command.
     unsafe { RUN.request(ctx) };
+}
+
+/// This server has become a replica: it grants no lock any more. The requests that wait end at once, because what the new
+/// master sends could free the lock for the next of them.
+///
+/// # Safety
+///
+/// `ctx` is valid, and no key is open.
+pub unsafe fn on_demotion(ctx: *mut raw::RedisModuleCtx) {
+    let mut redirections = Redirections::default();
+    for id in lock_clients::waiting() {
+        let document = ENGINE.with_borrow(|engine| engine.awaited_by(id).cloned());
+        let key = document.as_ref().map(|document| &*document.key);
+        // SAFETY: the caller vouches for `ctx`.
+        unsafe { lock_clients::tell(id, Told::demoted(ctx, key, &mut redirections)) };
+        ENGINE.with_borrow_mut(|engine| engine.cancel(id));
+        pending::set_touched(true);
+    }
 }
 
 /// A document loses its key: it is deleted, overwritten, renamed, expired or evicted.

@@ -149,13 +149,30 @@ unsafe fn moves(ctx: *mut raw::RedisModuleCtx, slot: u16, arrow: &str) -> bool {
     own.is_some_and(|line| line.contains(&format!("[{slot}{arrow}")))
 }
 
+/// The lines of [`redirection`] for many keys, each slot asked for once.
+#[derive(Default)]
+pub struct Redirections {
+    known: HashMap<u16, Option<String>>,
+}
+
+impl Redirections {
+    /// # Safety
+    ///
+    /// `ctx` is valid as long as this lives.
+    pub unsafe fn of(&mut self, ctx: *mut raw::RedisModuleCtx, key: &[u8]) -> Option<String> {
+        // SAFETY: the caller vouches for `ctx`.
+        let ask = || unsafe { redirection(ctx, key) };
+        self.known.entry(hash_slot(key)).or_insert_with(ask).clone()
+    }
+}
+
 /// The line that sends a client to the node that has the slot of a key; none where this one has it, still or already:
 /// also while its keys are on their way to another node, or from one.
 ///
 /// # Safety
 ///
 /// `ctx` is valid.
-pub unsafe fn redirection(ctx: *mut raw::RedisModuleCtx, key: &[u8]) -> Option<String> {
+unsafe fn redirection(ctx: *mut raw::RedisModuleCtx, key: &[u8]) -> Option<String> {
     let slot = hash_slot(key);
     // SAFETY: the caller vouches for `ctx`.
     let nodes = unsafe {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::cluster::{Cluster, SlotMove, node_id};
+use crate::cluster::{Cluster, SlotMove, fail_over, node_id};
 use crate::harness::{Flavor, Server, on_every_flavor};
 use crate::locking::{LONG, Stops, answer, check_idle, fence, lock, make, number, owners, wait};
 use crate::resp::{Conn, Reply};
@@ -176,6 +176,48 @@ fn losing_a_slot_ends_its_waiting_requests() {
             assert_eq!(answer(waiter).error_word(), "NOKEY");
         }
         check_idle(way.from);
+    });
+}
+
+/// Valkey keeps the clients of a master of a cluster that becomes a replica blocked. What the new master sends must not have
+/// this server grant or claim anything.
+#[test]
+fn a_master_of_a_cluster_that_becomes_a_replica_sends_its_clients_away() {
+    on_every_flavor(|flavor| {
+        let cluster = Cluster::start_with_replicas(flavor, 1, &[]);
+        let [former, heir] = &cluster.nodes[..] else { panic!("a pair") };
+        let conn = &mut former.conn();
+        KEYS.iter().for_each(|key| make(conn, key));
+        conn.must(&["MODEL.DEFINE", "m", "{}"]);
+        conn.must(&["MODEL.SET", "{k}m", "m", r#"{"n":1}"#]);
+        let held = lock(conn, KEYS[0], "holder");
+        let mut waiters = Vec::from(["one", "two"].map(|owner| wait(former, KEYS[0], owner)));
+        let find = ["MODEL.FINDOP", "1", "{k}", "m", "WHERE", "self.n == 2", "WAIT", LONG];
+        let both = ["MODEL.MLOCK", "2", KEYS[1], KEYS[0], "n", "both", "WAIT", LONG];
+        for request in [&both[..], &[&find[..], &["SCAN", "DO", "DELETE"]].concat()] {
+            let mut waiter = former.conn();
+            waiter.send(request);
+            waiters.push(waiter);
+        }
+        former.wait_until("all wait", || {
+            former.info("model_lock_waiters") == "3" && former.info("model_find_waiters") == "1"
+        });
+        fail_over(former, heir);
+        let there = &mut heir.conn();
+        there.must(&["MODEL.UNLOCK", KEYS[0], "n", "holder", &held]);
+        there.must(&["MODEL.FIELDOP", "{k}m", "SET", "$.n", "2"]);
+        let place = format!("MOVED {} 127.0.0.1:{}", cluster.slot(KEYS[0]), heir.port);
+        for waiter in &mut waiters {
+            let reply = answer(waiter);
+            let is_sent = reply.error() == place || reply.error_word() == "UNBLOCKED";
+            assert!(is_sent, "{reply:?}");
+        }
+        former.wait_for_sync(heir);
+        for key in [KEYS[0], KEYS[1], "{k}m"] {
+            let digest = |node: &Server| node.must(&["DEBUG", "DIGEST-VALUE", key]);
+            assert_eq!(digest(former), digest(heir), "{key}");
+        }
+        cluster.nodes.iter().for_each(check_idle);
     });
 }
 

@@ -19,6 +19,11 @@ impl Engine {
         self.queues.get_mut(&at.db)?.get_mut(at.key)
     }
 
+    /// The document that a waiting request names first.
+    pub fn awaited_by(&self, id: WaiterId) -> Option<&DocumentKey> {
+        self.waiters.get(&id)?.documents.first()
+    }
+
     fn queue_mut(&mut self, at: At<'_>, name: &[u8]) -> Option<&mut Queue> {
         self.queues_mut(at)?.find_mut(name)
     }
