@@ -1,4 +1,4 @@
-"""The common part of `import` and `export`: comparing documents, files of documents, progress and resuming.
+"""The common part of `import` and `export`: servers, comparing documents, files of documents, progress and resuming.
 
 A file of documents is NDJSON: one JSON object in each line, in UTF-8.
 
@@ -17,6 +17,14 @@ import re
 import sys
 from typing import NamedTuple, Optional
 
+PROGRAM = os.path.basename(sys.argv[0])
+try:
+    import redis
+    from redis.cluster import RedisCluster
+    from redis.crc import key_slot
+except ImportError:
+    sys.exit(f"{PROGRAM}: the package redis is missing: pip install redis")
+
 # Documents may be nested deeper than Python's own functions may call each other.
 sys.setrecursionlimit(20000)
 
@@ -34,6 +42,76 @@ def add_batch_options(parser):
         "--batch-bytes", type=int, default=64 << 20, metavar="N",
         help="bytes of documents or lines at a time, one larger than that alone (default 64 MiB)",
     )
+
+
+def guarded(main):
+    """Runs a program. A server that cannot be reached, a full disk and Ctrl-C end it with one line and the exit code 2."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        stop("interrupted")
+    except (redis.RedisError, OSError) as error:
+        stop(str(error))
+
+
+def stop(reason):
+    print(f"{PROGRAM}: {reason}", file=sys.stderr)
+    sys.exit(2)
+
+
+def connect(option, url):
+    """A client of the server at a URL, which answers; `option` is where the URL comes from."""
+    try:
+        server = redis.Redis.from_url(url)
+        server.ping()
+    except redis.exceptions.NoPermissionError:
+        # What it needs is seen when it is needed.
+        pass
+    except (redis.RedisError, ValueError) as error:
+        stop(f"{option} {without_password(url)}: {error}")
+    return server
+
+
+def connect_target(option, url):
+    """A client for writing: of the whole cluster, where the server is a node of one."""
+    server = connect(option, url)
+    is_cluster = told(server, "cluster").get("cluster_enabled") == 1
+    return RedisCluster.from_url(url) if is_cluster else server
+
+
+def told(server, section):
+    """A section of INFO; empty where the user may not read it."""
+    try:
+        return server.info(section)
+    except redis.exceptions.NoPermissionError:
+        return {}
+
+
+def without_password(url):
+    """A URL without the name and the password of a user: it is shown, and written to the file of --state."""
+    url = re.sub(r"://[^/@]*@", "://", url)
+    return re.sub(r"(username|password)=[^&]*&?", "", url).rstrip("?&")
+
+
+def scan(source, run, options, kind=None, kept=()):
+    """Gives the keys of a server in portions, from where the run stands, and notes after each that it is done.
+
+    A cursor of SCAN has a meaning for one start of the server only: if the server was started again meanwhile, or another
+    one has taken its place, all keys are visited once more. Outcomes in `kept` are counted once all the same.
+    """
+    serving = told(source, "server").get("run_id")
+    if run.state["position"] and run.state.get("server") != serving:
+        run.begin_again(kept)
+    while True:
+        cursor, keys = source.scan(run.state["position"], match=options.match, count=options.batch, _type=kind)
+        yield keys
+        now = told(source, "server").get("run_id") if cursor == 0 else serving
+        if now != serving:
+            serving = now
+            run.begin_again(kept)
+        elif cursor == 0:
+            return
+        run.save(position=cursor, server=serving)
 
 
 class NotJson(Exception):
@@ -162,17 +240,25 @@ class Progress:
 class Run:
     """How far a program got: its position, the outcomes so far, and the names of what did not work."""
 
-    def __init__(self, program, options, names, outcomes):
-        self.program, self.file = program, options.state
+    def __init__(self, options, names, outcomes):
+        self.file = options.state
         wanted = {name: getattr(options, name) for name in names}
+        for name in ("source", "target"):
+            wanted[name] = wanted[name] and without_password(wanted[name])
         self.state = {"options": wanted, "position": 0, "counts": dict.fromkeys(outcomes, 0), "names": []}
         self.resumed = bool(self.file and os.path.exists(self.file))
         if self.resumed:
             with open(self.file) as file:
                 self.state = json.load(file)
             if self.state["options"] != wanted:
-                sys.exit(f"{program}: {self.file} is of a run with other options")
+                stop(f"{self.file} is of a run with other options")
         self.counts = self.state["counts"]
+
+    def begin_again(self, kept):
+        """Forgets the position, and all outcomes but those that are kept."""
+        print(f"{PROGRAM}: the source was started again, or is another server: all keys are visited again", file=sys.stderr)
+        self.counts.update({outcome: 0 for outcome in self.counts if outcome not in kept})
+        self.state.update(position=0, names=[])
 
     def note(self, name, outcome, reason, is_good):
         self.counts[outcome] += 1
@@ -193,6 +279,9 @@ class Run:
             os.remove(self.file)
         for name in self.state["names"]:
             print(name, file=sys.stderr)
+        more = sum(self.counts[outcome] for outcome in outcomes if outcome not in good) - len(self.state["names"])
+        if more > 0:
+            print(f"and {more} more", file=sys.stderr)
         others = [f"{self.counts[outcome]} {outcome}" for outcome in outcomes[1:] if self.counts[outcome]]
         print(", ".join([f"{self.counts[outcomes[0]]} {verb}", *others]))
         sys.exit(any(self.counts[outcome] for outcome in outcomes if outcome not in good))

@@ -76,6 +76,7 @@ mod model_ends;
 mod model_keys;
 mod model_memory;
 mod models;
+mod moving_trouble;
 mod native_cluster;
 mod native_expiry;
 mod native_filter;
