@@ -2,10 +2,11 @@
 
 use super::args::{ARGS, Args, SLOT, is_word};
 use super::finding::{DocumentQuery, DocumentSearch, Next, parse_limit};
-use super::get::parse_paths;
-use super::host::{Host, Outcome};
+use super::get::{Paths, parse_paths};
+use super::host::{Host, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
+use crate::document::Document;
 use crate::error::{Error, ErrorCode, Result};
 use crate::index::{Direction, QueryCursor};
 use crate::limit;
@@ -112,44 +113,73 @@ fn check_paths(args: &Args<'_>) -> Result<()> {
     }
 }
 
+/// The parsed arguments.
+struct FindArguments<'a> {
+    query: DocumentQuery<'a>,
+    limit: usize,
+    explains: bool,
+    /// None for whole documents.
+    paths: Option<Paths<'a>>,
+}
+
+impl<'a> FindArguments<'a> {
+    fn parse(args: &'a [&'a [u8]], settings: &Settings) -> Result<FindArguments<'a>> {
+        let mut args = Args::new(args);
+        let mut query = DocumentQuery { model: args.next("a model")?, ..DocumentQuery::default() };
+        let (mut limit, mut explains, mut paths) = (None, false, None);
+        while !args.is_finished() {
+            if query.option(&mut args, settings)?
+                || query.order_option(&mut args)?
+                || query.slot_option(&mut args)?
+            {
+                continue;
+            }
+            if args.option("LIMIT", limit.is_some())? {
+                limit = Some(parse_limit(args.integer("a limit")?, limit::FIND_LIMIT)?);
+            } else if args.option("AFTER", query.cursor.is_some())? {
+                query.cursor = Some(QueryCursor::decode(args.next("a cursor")?)?);
+            } else if args.option("EXPLAIN", explains)? {
+                explains = true;
+            } else if args.keyword("GET") {
+                check_paths(&args)?;
+                paths = Some(parse_paths(&mut args, settings)?);
+            } else {
+                break;
+            }
+        }
+        args.finish()?;
+        Ok(FindArguments { query, limit: limit.unwrap_or(LIMIT_DEFAULT), explains, paths })
+    }
+
+    /// The reply for one document.
+    fn row(&self, name: &[u8], document: &Document, allowance: &Allowance<'_>) -> Result<Reply> {
+        allowance.own(document.size());
+        let root = document.root.view();
+        let mut row = vec![Reply::Text(name.to_vec()), Reply::Int(document.revision as i64)];
+        match &self.paths {
+            None => {
+                allowance.transfer(root.work())?;
+                row.push(Reply::value(root).within(allowance)?);
+            }
+            Some(paths) => row.extend(paths.read(root, allowance)?),
+        }
+        allowance.check_reply(name.len() as u64)?;
+        Ok(Reply::Array(row))
+    }
+}
+
 fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let settings = host.settings();
     let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
-    let mut args = Args::new(args);
-    let mut query = DocumentQuery { model: args.next("a model")?, ..DocumentQuery::default() };
-    let (mut limit, mut explains, mut paths) = (None, false, None);
-    while !args.is_finished() {
-        if query.option(&mut args, &settings)?
-            || query.order_option(&mut args)?
-            || query.slot_option(&mut args)?
-        {
-            continue;
-        }
-        if args.option("LIMIT", limit.is_some())? {
-            limit = Some(parse_limit(args.integer("a limit")?, limit::FIND_LIMIT)?);
-        } else if args.option("AFTER", query.cursor.is_some())? {
-            query.cursor = Some(QueryCursor::decode(args.next("a cursor")?)?);
-        } else if args.option("EXPLAIN", explains)? {
-            explains = true;
-        } else if args.keyword("GET") {
-            check_paths(&args)?;
-            paths = Some(parse_paths(&mut args, &settings)?);
-        } else {
-            break;
-        }
-    }
-    args.finish()?;
-    // Whoever lists, and then follows the stream from there, misses nothing.
-    let seq = match explains {
-        true => std::str::from_utf8(query.model)
-            .ok()
-            .and_then(|model| host.stream_position(model, query.slot)),
-        false => None,
+    let find = FindArguments::parse(args, &settings)?;
+    // Asked before the search: a reader that lists documents, and then follows the stream from there, misses nothing.
+    let seq = match std::str::from_utf8(find.query.model) {
+        Ok(model) if find.explains => host.stream_position(model, find.query.slot),
+        _ => None,
     };
-    let mut search = DocumentSearch::plan(host, &query, &settings, &allowance)?;
-    let limit = limit.unwrap_or(LIMIT_DEFAULT);
+    let mut search = DocumentSearch::plan(host, &find.query, &settings, &allowance)?;
     let ranges = search.plan.ranges.len();
-    let entries = (explains && !search.is_walk()).then(|| search.entries());
+    let entries = (find.explains && !search.is_walk()).then(|| search.entries());
     let reserve = settings.work.command_steps / RESERVE;
     let pauses = |looked| looked >= settings.finding.entries || allowance.steps_left() < reserve;
     let mut rows = Vec::new();
@@ -157,32 +187,31 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let cursor = search.run(
         host,
         &allowance,
-        limit,
+        find.limit,
         |counts| pauses(counts.looked),
         |name, document| {
             found += 1;
-            if !explains {
-                allowance.own(document.size());
-                let root = document.root.view();
-                let mut row =
-                    vec![Reply::Text(name.to_vec()), Reply::Int(document.revision as i64)];
-                match &paths {
-                    None => {
-                        allowance.transfer(root.work())?;
-                        row.push(Reply::value(root).within(&allowance)?);
-                    }
-                    Some(paths) => row.extend(paths.read(root, &allowance)?),
-                }
-                allowance.check_reply(name.len() as u64)?;
-                rows.push(Reply::Array(row));
+            if !find.explains {
+                rows.push(find.row(name, document, &allowance)?);
             }
-            Ok(if found == limit { Next::Stop } else { Next::GoOn })
+            Ok(if found == find.limit { Next::Stop } else { Next::GoOn })
         },
     )?;
     let cursor = cursor.map_or(Reply::Null, |cursor| Reply::Text(cursor.encode().into_bytes()));
-    if !explains {
+    if !find.explains {
         return Ok(Reply::Array(vec![cursor, Reply::Array(rows)]).into());
     }
+    Ok(explanation(&search, ranges, entries, cursor, seq).into())
+}
+
+/// The reply with `EXPLAIN`. `ranges` and `entries` are those before the search.
+fn explanation(
+    search: &DocumentSearch<'_>,
+    ranges: usize,
+    entries: Option<usize>,
+    cursor: Reply,
+    seq: Option<u64>,
+) -> Reply {
     let text = |text: &str| Reply::Text(text.as_bytes().to_vec());
     let count = |count: u64| Reply::Int(count as i64);
     let counts = search.counts;
@@ -191,7 +220,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         Direction::Ascending => text("ASC"),
         Direction::Descending => text("DESC"),
     };
-    Ok(Reply::Map(vec![
+    Reply::Map(vec![
         ("index", search.index_name().map_or(Reply::Null, text)),
         ("direction", direction),
         ("ranges", Reply::count(ranges)),
@@ -204,5 +233,4 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         ("cursor", cursor),
         ("seq", seq.map_or(Reply::Null, |seq| Reply::Int(seq as i64))),
     ])
-    .into())
 }
