@@ -94,27 +94,30 @@ fn check_one(conn: &mut Conn, way: &[&str]) {
 
 #[test]
 fn replicas_and_files_count_as_the_master_does() {
-    on_every_pair(&[&LAZY[..], &["appendonly yes"]].concat(), |master, replica| {
-        let conn = &mut master.conn();
-        conn.must(&["MODEL.DEFINE", "large", SCHEMA]);
-        for key in ["a", "b", "c", "d"] {
-            conn.must(&["MODEL.SET", key, "large", &large()]);
-        }
-        conn.must(&["RENAME", "a", "e"]);
-        conn.must(&["MOVE", "b", "1"]);
-        conn.must(&["DEL", "c"]);
-        replica.wait_for_sync(master);
-        assert_eq!(documents(&mut replica.conn()), 3);
-        let refuses = |server: &Server| {
-            let refused = server.conn().call(&["MODEL.FIELDOP", "e", "SET", "$", "1"]);
-            assert_eq!(refused.error_word(), "SCHEMA", "{refused:?}");
-        };
-        refuses(master);
-        master.kill9();
-        master.restart();
-        assert_eq!(documents(&mut master.conn()), 3);
-        refuses(master);
-    });
+    on_every_pair(
+        &[&LAZY[..], &["appendonly yes", "appendfsync always"]].concat(),
+        |master, replica| {
+            let conn = &mut master.conn();
+            conn.must(&["MODEL.DEFINE", "large", SCHEMA]);
+            for key in ["a", "b", "c", "d"] {
+                conn.must(&["MODEL.SET", key, "large", &large()]);
+            }
+            conn.must(&["RENAME", "a", "e"]);
+            conn.must(&["MOVE", "b", "1"]);
+            conn.must(&["DEL", "c"]);
+            replica.wait_for_sync(master);
+            assert_eq!(documents(&mut replica.conn()), 3);
+            let refuses = |server: &Server| {
+                let refused = server.conn().call(&["MODEL.FIELDOP", "e", "SET", "$", "1"]);
+                assert_eq!(refused.error_word(), "SCHEMA", "{refused:?}");
+            };
+            refuses(master);
+            master.kill9();
+            master.restart();
+            assert_eq!(documents(&mut master.conn()), 3);
+            refuses(master);
+        },
+    );
 }
 
 /// While another database has keys, the documents of one that was emptied count until they are freed.

@@ -237,16 +237,25 @@ pub fn define(rng: &mut Rng) -> Vec<String> {
 
 /// All that is defined: names, and what `MODEL.DESCRIBE` says but for the number of documents.
 pub fn definitions(conn: &mut Conn) -> Vec<(String, Reply)> {
-    let names = conn.must(&["MODEL.MODELS"]);
-    let names = names.array().iter().map(|name| name.text().to_owned());
-    names
-        .map(|name| {
-            let described = conn.must(&["MODEL.DESCRIBE", &name]);
-            let Reply::Array(mut members) = described else { panic!("{described:?}") };
-            members.truncate(members.len() - 2);
-            (name, Reply::Array(members))
-        })
-        .collect()
+    loop {
+        let names = conn.must(&["MODEL.MODELS"]);
+        let described = names.array().iter().map(|name| described(conn, name.text()));
+        // In a cluster a definition may end between two commands: then all are read again.
+        if let Some(definitions) = described.collect() {
+            return definitions;
+        }
+    }
+}
+
+/// A name and its definition; none if it is not defined.
+fn described(conn: &mut Conn, name: &str) -> Option<(String, Reply)> {
+    let described = conn.call(&["MODEL.DESCRIBE", name]);
+    if described.is_error() && described.error_word() == "NOMODEL" {
+        return None;
+    }
+    let Reply::Array(mut members) = described else { panic!("{described:?}") };
+    members.truncate(members.len() - 2);
+    Some((name.to_owned(), Reply::Array(members)))
 }
 
 fn patch(rng: &mut Rng) -> String {
