@@ -40,8 +40,8 @@ const SHORT_LIST_KEPT_MAX: usize = 4;
 /// Texts that are kept for later replies, and the most bytes that they have room for.
 const TEXTS_KEPT: usize = 4;
 const TEXT_KEPT_MAX: usize = 1 << 16;
-/// The same of short texts, such as names of keys.
-const SHORT_TEXTS_KEPT: usize = 1024;
+/// The same of short texts: two for each document that a command finds, the name of its key and its effect.
+const SHORT_TEXTS_KEPT: usize = 2048;
 const SHORT_TEXT_KEPT_MAX: usize = 64;
 
 thread_local! {
@@ -69,17 +69,14 @@ impl KeptBuffers {
     fn keep(&mut self, reply: Reply) {
         match reply {
             Reply::Array(mut items) => {
-                for item in &mut items {
-                    if matches!(item, Reply::Array(_) | Reply::Json(_) | Reply::Text(_)) {
-                        self.keep(std::mem::replace(item, Reply::Null));
-                    }
+                while let Some(item) = items.pop() {
+                    self.keep(item);
                 }
                 let (lists, most) = if items.capacity() <= SHORT_LIST_KEPT_MAX {
                     (&mut self.short_lists, SHORT_LISTS_KEPT)
                 } else {
                     (&mut self.lists, LISTS_KEPT)
                 };
-                items.clear();
                 if (1..=LIST_KEPT_MAX).contains(&items.capacity()) && lists.len() < most {
                     lists.push(items);
                 }
