@@ -190,8 +190,8 @@ fn commands_allocate_exactly_so_often() {
         (8, &native),
         (6, &["MODEL.CALL", "rank", "2", "doc:1", "board"]),
         // The keys of the search and its range, what it finds, and the names for the statements.
-        (19, &["MODEL.FINDOP", "0", "job", "WHERE", due, "ORDER", "due", "DO", "GET", "$.due"]),
-        (26, &["MODEL.FIND", "job", "WHERE", due, "GET", "$.due"]),
+        (11, &["MODEL.FINDOP", "0", "job", "WHERE", due, "ORDER", "due", "DO", "GET", "$.due"]),
+        (21, &["MODEL.FIND", "job", "WHERE", due, "GET", "$.due"]),
     ];
     let count = |host: &mut MemoryHost| -> Vec<_> {
         commands.iter().map(|(_, command)| (allocations(host, command), *command)).collect()

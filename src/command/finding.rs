@@ -8,6 +8,8 @@ mod walk;
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::args::{Args, find_model};
 use super::host::{Host, Settings};
 use crate::budget::{Allowance, weight};
@@ -211,7 +213,7 @@ impl<'q> DocumentSearch<'q> {
     }
 
     fn choose(&self, allowance: &Allowance<'_>) -> Result<IndexPlan> {
-        let mut terms: Vec<(&Term, Option<Measured>)> = Vec::new();
+        let mut terms: SmallVec<[(&Term, Option<Measured>); 4]> = SmallVec::new();
         let mut spellings: &[String] = &[];
         if let Some(program) = &self.program {
             let scope = Scope { this: None, revision: None, ..self.scope(None, b"", allowance) };

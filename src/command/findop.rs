@@ -147,7 +147,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let settings = host.settings();
     let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
     // Names of documents are lent to the same places as those of the arguments.
-    let mut found = EntryPage::default();
+    let mut found = EntryPage::for_entries(0);
     let mut parsed = FindopArguments::default();
     let mut words = Args::new(args);
     parsed.parse_query(&mut words, &settings)?;
@@ -232,7 +232,7 @@ pub fn fits_question(host: &mut dyn Host, args: &[&[u8]], key: &[u8]) -> bool {
 pub fn ask_for_one(host: &mut dyn Host, args: &[&[u8]]) -> Result<Option<Vec<u8>>> {
     with_query(host, args, |host, query, (settings, allowance)| {
         let mut search = DocumentSearch::plan(host, query, settings, allowance)?;
-        let mut found = EntryPage::default();
+        let mut found = EntryPage::for_entries(1);
         find(host, &mut search, 1, (settings, allowance), &mut found)?;
         Ok(found.last().map(<[u8]>::to_vec))
     })

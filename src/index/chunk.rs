@@ -13,6 +13,7 @@ use std::cmp::Ordering;
 
 use smallvec::SmallVec;
 
+use crate::reply::{keep_text, text_of};
 use crate::value::wire::put_varint;
 
 /// A chunk that is longer is split, unless it holds one entry.
@@ -453,13 +454,13 @@ impl EntryChunk {
         // Of three strings in order the outer two have no more in common than either has with the middle one: so what
         // the first entry shares with the one before it is a part of `from`.
         let spot = self.locate(from);
-        let (mut at, mut key) = (spot.at, from[..spot.shared_before].to_vec());
-        while at < self.bytes.len() {
+        let mut key = text_of(&from[..spot.shared_before]);
+        let (mut at, mut goes_on) = (spot.at, true);
+        while goes_on && at < self.bytes.len() {
             at = self.read(at, &mut key);
-            if !visit(&key) {
-                return false;
-            }
+            goes_on = visit(&key);
         }
-        true
+        keep_text(key);
+        goes_on
     }
 }

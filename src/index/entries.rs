@@ -1,6 +1,9 @@
 //! The entries of one document: its keys in some indexes of its definition, or in all of them.
 
+use std::mem;
+
 use super::source::INDEXES_MAX;
+use crate::reply::{empty_text, keep_text};
 use crate::value::wire::{put_text, put_varint};
 
 /// Some indexes of one definition, by their numbers.
@@ -52,7 +55,9 @@ pub struct Entries {
 impl Entries {
     /// No entries yet, in these indexes, and room for this many bytes of them.
     pub fn new(of: IndexMask, fingerprint: u64, capacity: usize) -> Entries {
-        Entries { of, fingerprint, bytes: Vec::with_capacity(capacity), values: 0 }
+        let mut bytes = empty_text();
+        bytes.reserve(capacity);
+        Entries { of, fingerprint, bytes, values: 0 }
     }
 
     /// Adds a key, which `put` appends. Keys are added in the order of indexes and keys.
@@ -102,9 +107,16 @@ impl Entries {
     /// The entries of these indexes and keys, in their order, for a test.
     #[cfg(test)]
     pub fn of_keys<'k>(keys: impl IntoIterator<Item = &'k (u8, Vec<u8>)>) -> Entries {
-        let mut entries = Entries { of: IndexMask::ALL, values: 1, ..Entries::default() };
+        let mut entries = Entries::new(IndexMask::ALL, 0, 0);
+        entries.values = 1;
         keys.into_iter().for_each(|(index, key)| entries.push(*index, key));
         entries
+    }
+}
+
+impl Drop for Entries {
+    fn drop(&mut self) {
+        keep_text(mem::take(&mut self.bytes));
     }
 }
 

@@ -224,13 +224,15 @@ impl Range {
         if cut && digests {
             equal.truncate(equal.len() - DIGEST_BYTES);
         }
-        let (smallest, greatest) = (vec![tag], vec![tag + 1]);
+        let (smallest, greatest) = (|| vec![tag], || vec![tag + 1]);
         Some(match relation {
             // Strings that are cut alike may be on either side.
-            Relation::Less if !cut => Range { low: smallest, high: equal },
-            Relation::Less | Relation::LessEqual => Range { low: smallest, high: successor(equal) },
-            Relation::Greater if !cut => Range { low: successor(equal), high: greatest },
-            _ => Range { low: equal, high: greatest },
+            Relation::Less if !cut => Range { low: smallest(), high: equal },
+            Relation::Less | Relation::LessEqual => {
+                Range { low: smallest(), high: successor(equal) }
+            }
+            Relation::Greater if !cut => Range { low: successor(equal), high: greatest() },
+            _ => Range { low: equal, high: greatest() },
         })
     }
 

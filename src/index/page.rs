@@ -1,5 +1,8 @@
 //! Entries copied from an ordered set, one behind the other in one buffer.
 
+use std::cell::RefCell;
+use std::mem;
+
 /// Byte strings in an order that they were added in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntryPage {
@@ -12,14 +15,41 @@ pub struct EntryPage {
 const USUAL_ENTRIES: usize = 64;
 const USUAL_BYTES: usize = 32;
 
+/// The buffers of earlier pages that are kept, and the most entries that they have room for.
+const PAGES_KEPT: usize = 4;
+const PAGE_KEPT_MAX: usize = 1024;
+
+thread_local! {
+    static KEPT: RefCell<Vec<EntryBuffers>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The buffers of a page.
+type EntryBuffers = (Vec<u8>, Vec<usize>);
+
+impl Drop for EntryPage {
+    fn drop(&mut self) {
+        let (bytes, ends) = (mem::take(&mut self.bytes), mem::take(&mut self.ends));
+        let is_small =
+            bytes.capacity() <= PAGE_KEPT_MAX * USUAL_BYTES && ends.capacity() <= PAGE_KEPT_MAX;
+        KEPT.with_borrow_mut(|kept| {
+            if ends.capacity() > 0 && is_small && kept.len() < PAGES_KEPT {
+                kept.push((bytes, ends));
+            }
+        });
+    }
+}
+
 impl EntryPage {
-    /// An empty page with room for so many entries, if they are not more or longer than usual.
+    /// An empty page with room for so many entries, if they are not more or longer than usual: in the buffers of an earlier
+    /// one most of the time.
     pub fn for_entries(count: usize) -> EntryPage {
         let count = count.min(USUAL_ENTRIES);
-        EntryPage {
-            bytes: Vec::with_capacity(count * USUAL_BYTES),
-            ends: Vec::with_capacity(count),
-        }
+        let (mut bytes, mut ends) = KEPT.with_borrow_mut(Vec::pop).unwrap_or_default();
+        bytes.clear();
+        ends.clear();
+        bytes.reserve(count * USUAL_BYTES);
+        ends.reserve(count);
+        EntryPage { bytes, ends }
     }
 
     pub fn push(&mut self, entry: &[u8]) {

@@ -3,7 +3,7 @@
 //! Every document that fulfils the condition has exactly one entry in the ranges; others may have one, too: the
 //! condition is asked of each document itself.
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::key::{self, Range, Relation};
 use super::ready::ReadyIndexes;
@@ -115,7 +115,7 @@ impl IndexPlanner<'_> {
         if !self.implies_only(index) {
             return None;
         }
-        let (mut prefixes, mut bound, mut last) = (KeyList::from_elem(Vec::new(), 1), 0, None);
+        let (mut prefixes, mut bound, mut last): (KeyList, _, _) = (smallvec![Vec::new()], 0, None);
         for part in &index.parts {
             let digests = index.source.unique;
             if let Some(mut values) = self.equal_to(part, digests)
@@ -181,7 +181,7 @@ impl IndexPlanner<'_> {
         for (test, value) in self.terms_of(part) {
             let values = match (test, value, part.many) {
                 (TermTest::Equal, Some(value), false) | (TermTest::Contains, Some(value), true) => {
-                    encode(value).map(|value| KeyList::from_elem(value, 1))
+                    encode(value).map(|value| smallvec![value])
                 }
                 // A longer one serves no plan, and encoding it for each index would take long.
                 (TermTest::In, Some(View::Array(items)), false) if items.len() <= RANGES_MAX => {

@@ -42,6 +42,15 @@ fn name_entry(name: &[u8]) -> Vec<u8> {
     [&[NAME_TAG], name].concat()
 }
 
+/// Writes an entry of a tree: a key, or the tag of names, and a name behind it.
+#[inline]
+fn write_entry<'e>(key: &[u8], name: &[u8], entry: &'e mut Vec<u8>) -> &'e [u8] {
+    entry.clear();
+    entry.extend_from_slice(key);
+    entry.extend_from_slice(name);
+    entry
+}
+
 impl Table {
     /// A table of this many indexes, some of which have UNIQUE.
     pub fn new(indexes: usize, unique: IndexMask) -> Table {
@@ -182,10 +191,21 @@ impl Table {
 
     /// Adds the entries of a record, some of which may be there.
     fn put_entries(&mut self, record: &[u8]) {
+        let Table { names, trees, unique, scratch: [_, entry], .. } = self;
         let name = name_of(record);
-        self.names.insert(&name_entry(name));
+        names.insert(write_entry(&[NAME_TAG], name, entry));
         for (index, key) in entries_of(record) {
-            insert(&mut self.trees, self.unique, index, (&[key, name].concat(), key));
+            insert(trees, *unique, index, (write_entry(key, name, entry), key));
+        }
+        self.trim_scratch();
+    }
+
+    /// Gives up buffers that have become large.
+    fn trim_scratch(&mut self) {
+        for buffer in &mut self.scratch {
+            if buffer.capacity() > SCRATCH_BYTES_MAX {
+                *buffer = Vec::new();
+            }
         }
     }
 
@@ -240,11 +260,8 @@ impl Table {
         let Table { records, trees, unique, scratch: [new, entry], .. } = self;
         let found = records.update(name, |record| {
             if update_record(name, record, (of, entries), new, |index, key, adds| {
-                entry.clear();
-                entry.extend_from_slice(key);
-                entry.extend_from_slice(name);
                 let change = if adds { insert } else { remove };
-                let changed = change(trees, *unique, index, (entry, key));
+                let changed = change(trees, *unique, index, (write_entry(key, name, entry), key));
                 debug_assert!(changed, "the record says what is in the trees");
             }) {
                 match record.len() == new.len() {
@@ -253,11 +270,7 @@ impl Table {
                 }
             }
         });
-        for buffer in &mut self.scratch {
-            if buffer.capacity() > SCRATCH_BYTES_MAX {
-                *buffer = Vec::new();
-            }
-        }
+        self.trim_scratch();
         found
     }
 
@@ -267,12 +280,13 @@ impl Table {
         let Some(record) = self.records.remove(name).or_else(|| self.take_older(name)) else {
             return;
         };
-        self.names.remove(&name_entry(name));
+        let Table { names, trees, unique, scratch: [_, entry], .. } = self;
+        names.remove(write_entry(&[NAME_TAG], name, entry));
         for (index, key) in entries_of(&record) {
-            let entry = [key, name].concat();
-            let removed = remove(&mut self.trees, self.unique, index, (&entry, key));
+            let removed = remove(trees, *unique, index, (write_entry(key, name, entry), key));
             debug_assert!(removed, "the record says what is in the trees");
         }
+        self.trim_scratch();
     }
 
     /// Returns true if these are the entries of the document at a key, and all of them are in the trees.

@@ -652,20 +652,19 @@ impl Host for ServerHost<'_> {
         let mut kept = std::mem::take(&mut finding.kept).into_iter();
         self.names.reserve(self.open.len() + names.len());
         self.open.reserve(names.len());
-        let mut found = Vec::with_capacity(names.len());
-        for (nth, name) in names.iter().enumerate() {
+        let open = &mut self.open;
+        let found = names.iter().enumerate().map(|(nth, name)| {
             // Those in front of it are listed as well, and open under another argument.
             let Some((string, key)) = kept.find(|(known, _)| known.bytes() == *name) else {
-                found.push(HeldString::of(name));
-                continue;
+                return HeldString::of(name);
             };
-            found.push(string);
             let (arg, handle) = (arguments + nth, key.into_handle());
-            self.open.push(OpenKey { arg, handle, writable: true, document: None });
-        }
-        drop(kept);
+            open.push(OpenKey { arg, handle, writable: true, document: None });
+            string
+        });
         // SAFETY: the arguments are those of the running command, which outlive the list.
         let named = unsafe { NamedKeys::behind(self.argv, found) };
+        drop(kept);
         // SAFETY: the list is kept as long as this host, and longer where it is taken.
         unsafe {
             self.argv = slice::from_raw_parts(named.argv.as_ptr(), named.argv.len());
