@@ -7,7 +7,12 @@
 
 pub mod stream;
 
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
 use crate::model::ChangesWith;
+use crate::reply::keep_text;
 
 /// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,17 +44,20 @@ impl ChangeOp {
     }
 }
 
+/// The key of a document; most need no memory.
+pub type ChangedKey = SmallVec<[u8; 32]>;
+
 /// One change, to be appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentChange {
     /// The name of the model.
-    pub model: Box<str>,
+    pub model: Arc<str>,
     /// The entries that the stream keeps at least.
     pub entries: u64,
     pub op: ChangeOp,
-    pub key: Box<[u8]>,
+    pub key: ChangedKey,
     /// The key before, of a renamed document.
-    pub from: Option<Box<[u8]>>,
+    pub from: Option<ChangedKey>,
     /// The revision of the document; none where it is gone.
     pub rev: Option<u64>,
     /// The revision before; none of a document that was not there.
@@ -67,18 +75,25 @@ pub struct ChangeContent {
     pub after: Option<Vec<u8>>,
 }
 
+impl Drop for ChangeContent {
+    fn drop(&mut self) {
+        let texts = [&mut self.patch, &mut self.before, &mut self.after];
+        texts.into_iter().filter_map(Option::take).for_each(keep_text);
+    }
+}
+
 /// The changes of one command, in order.
 #[derive(Debug, Default)]
-pub struct RecordedChanges(pub Vec<DocumentChange>);
+pub struct RecordedChanges(pub SmallVec<[DocumentChange; 1]>);
 
 impl DocumentChange {
     /// A change without content.
-    pub fn new(model: &str, entries: u64, op: ChangeOp, key: &[u8]) -> DocumentChange {
+    pub fn new(model: Arc<str>, entries: u64, op: ChangeOp, key: &[u8]) -> DocumentChange {
         DocumentChange {
-            model: model.into(),
+            model,
             entries,
             op,
-            key: key.into(),
+            key: ChangedKey::from_slice(key),
             from: None,
             rev: None,
             prev: None,
@@ -153,13 +168,13 @@ mod tests {
 
     #[test]
     fn an_entry_has_the_fields_that_are_known() {
-        let mut change = DocumentChange::new("m", 9, ChangeOp::Update, b"k");
+        let mut change = DocumentChange::new("m".into(), 9, ChangeOp::Update, b"k");
         (change.rev, change.prev) = (Some(8), Some(7));
         change.content.patch = Some(b"[]".to_vec());
         let mut names = Vec::new();
         change.each_field(3, |name, _| names.push(name));
         assert_eq!(names, ["seq", "op", "key", "rev", "prev", "patch"]);
-        DocumentChange::new("m", 9, ChangeOp::Flush, b"").each_field(4, |name, value| {
+        DocumentChange::new("m".into(), 9, ChangeOp::Flush, b"").each_field(4, |name, value| {
             let expected = match name {
                 "seq" => FieldValue::Number(4),
                 _ => FieldValue::Word("flush"),

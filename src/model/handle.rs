@@ -12,7 +12,7 @@ use crate::index::ModelIndexes;
 
 /// A name and the state of its definition.
 pub struct NamedDefinition<S: Source> {
-    name: Box<str>,
+    name: Arc<str>,
     state: RwLock<NamedDefinitionState<S>>,
     kept: S::Kept,
     /// The stand-in of [`Model::departed`]; none in a stand-in.
@@ -75,6 +75,11 @@ impl<S: Source> NamedDefinition<S> {
         &self.name
     }
 
+    /// The name, for what is kept beside the model.
+    pub fn shared_name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
     pub(super) fn kept(&self) -> &S::Kept {
         &self.kept
     }
@@ -98,12 +103,12 @@ impl<S: Source> NamedDefinition<S> {
 
     pub(super) fn entry(&self) -> Entry<S> {
         let state = self.state();
-        Entry { name: self.name.clone(), version: state.version, source: state.source.clone() }
+        Entry { name: (*self.name).into(), version: state.version, source: state.source.clone() }
     }
 
     pub(super) fn item(&self) -> OutlineItem {
         let state = self.state();
-        OutlineItem { name: self.name.clone(), version: state.version, hash: state.hash }
+        OutlineItem { name: (*self.name).into(), version: state.version, hash: state.hash }
     }
 
     pub(super) fn set(&self, state: NamedDefinitionState<S>) {

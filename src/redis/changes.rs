@@ -21,7 +21,7 @@ use super::deferred::Task;
 use super::models::{self, MODELS};
 use super::streams::{self, StreamPosition};
 use super::{moved, role, slots, stored, timer};
-use crate::changes::{ChangeOp, DocumentChange, RecordedChanges, stream};
+use crate::changes::{ChangeOp, ChangedKey, DocumentChange, RecordedChanges, stream};
 use crate::document::Document;
 use crate::error::Result;
 use crate::limit;
@@ -78,7 +78,7 @@ pub unsafe fn on_unlink(ctx: *mut raw::RedisModuleKeyOptCtx, value: *const c_voi
     }
     // SAFETY: the caller vouches for the context; it lends the key's name.
     unsafe {
-        change.key = bytes(call!(RedisModule_GetKeyNameFromOptCtx(ctx))).into();
+        change.key = ChangedKey::from_slice(bytes(call!(RedisModule_GetKeyNameFromOptCtx(ctx))));
         note(NotedChange {
             database: call!(RedisModule_GetDbIdFromOptCtx(ctx)),
             last: None,
@@ -163,7 +163,7 @@ unsafe fn arrived(
         let recorded = document.and_then(|document| Some((document, change_of(document, op)?)));
         let renamed = end_renaming(recorded.is_some());
         if let Some((document, (mut change, with))) = recorded {
-            change.key = bytes(key).into();
+            change.key = ChangedKey::from_slice(bytes(key));
             change.rev = Some(document.revision);
             change.from = renamed;
             if with != ChangesWith::Keys {
@@ -177,7 +177,7 @@ unsafe fn arrived(
 
 /// Takes back the removal of a document that was renamed, and gives its key. Where no document has come to the new key,
 /// another value was renamed, and the removal was an earlier one: the document was overwritten.
-fn end_renaming(has_come: bool) -> Option<Box<[u8]>> {
+fn end_renaming(has_come: bool) -> Option<ChangedKey> {
     NOTED.with_borrow_mut(|noted| {
         let is_open =
             |noted: &NotedChange| noted.change.op == ChangeOp::Rename && noted.change.rev.is_none();
@@ -194,7 +194,7 @@ fn end_renaming(has_come: bool) -> Option<Box<[u8]>> {
 fn change_of(document: &Document, op: ChangeOp) -> Option<(DocumentChange, ChangesWith)> {
     let model = document.model.as_ref()?;
     let source = model.changes()?;
-    Some((DocumentChange::new(model.name(), source.entries, op, b""), source.with))
+    Some((DocumentChange::new(model.shared_name(), source.entries, op, b""), source.with))
 }
 
 /// The text of a document, unless it is too long for an entry.
@@ -254,7 +254,8 @@ unsafe fn note_flush(ctx: *mut raw::RedisModuleCtx, database: c_int) {
             };
             // The key of the entry is one of the slot.
             let key = if clustered { stream::tag(slot).to_string() } else { String::new() };
-            let change = DocumentChange::new(&model, entries, ChangeOp::Flush, key.as_bytes());
+            let change =
+                DocumentChange::new((*model).into(), entries, ChangeOp::Flush, key.as_bytes());
             note(NotedChange { database, last, change });
         }
     }

@@ -51,15 +51,19 @@ impl<'e> ChangeEntry<'e> {
         // How the stream is trimmed is known when it is sent.
         let (maxlen, later) = (known_word("MAXLEN"), ptr::null_mut());
         entry.args.extend_from_slice(&[stream.as_ptr(), maxlen, later, later]);
-        let id = entry.number(seq, b"-0");
+        let mut digits = itoa::Buffer::new();
+        let mut id = SmallVec::<[u8; 24]>::from_slice(digits.format(seq).as_bytes());
+        id.extend_from_slice(b"-0");
+        let id = entry.text(&id);
         entry.args.push(id);
         change.each_field(seq, |field, value| {
             let value = match value {
-                FieldValue::Number(number) => entry.number(number, b""),
+                FieldValue::Number(number) => entry.number(number),
                 FieldValue::Word(word) => known_word(word),
                 FieldValue::Text(text) => entry.text(text),
             };
-            entry.args.extend_from_slice(&[known_word(field), value]);
+            entry.args.push(known_word(field));
+            entry.args.push(value);
         });
         entry
     }
@@ -71,17 +75,14 @@ impl<'e> ChangeEntry<'e> {
         pointer
     }
 
-    fn number(&mut self, number: u64, behind: &[u8]) -> *mut raw::RedisModuleString {
-        let mut buffer = itoa::Buffer::new();
-        let mut text = SmallVec::<[u8; 24]>::from_slice(buffer.format(number).as_bytes());
-        text.extend_from_slice(behind);
-        self.text(&text)
+    fn number(&mut self, number: u64) -> *mut raw::RedisModuleString {
+        self.text(itoa::Buffer::new().format(number).as_bytes())
     }
 
     /// Has the command trim the stream to so many entries.
     fn trim(&mut self, how: &'static str, most: u64) {
         self.args[HOW] = known_word(how);
-        self.args[MOST] = self.number(most, b"");
+        self.args[MOST] = self.number(most);
     }
 
     /// Appends the entry to a stream that has some. Returns how many it has then; none where the server did not take it:

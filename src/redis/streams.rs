@@ -321,7 +321,8 @@ pub unsafe fn append(
             }
             found => found,
         };
-        let mut seq = next_seq(found, clock::now_us()).unwrap_or(u64::MAX);
+        let now_us = if found.is_none() { clock::now_us() } else { 0 };
+        let mut seq = next_seq(found, now_us).unwrap_or(u64::MAX);
         let mut entry = ChangeEntry::new(&name, change, seq);
         let len = if is_known { entry.append_to_open(ctx) } else { None };
         let mut appended = match len {

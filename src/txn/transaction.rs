@@ -373,12 +373,12 @@ impl Numbered<'_, '_, '_, '_> {
     #[cold]
     pub fn changes(&mut self) -> Result<Option<Box<RecordedChanges>>> {
         let context = self.ran.opened.context;
-        let (recording, mut changes) = (context.recording(), Vec::new());
+        let (recording, mut changes) = (context.recording(), Box::<RecordedChanges>::default());
         for (number, slot) in self.ran.opened.slots.iter_mut().enumerate() {
             slot.record(&recording, &mut changes)
                 .map_err(|error| context.request.located_at(error, number))?;
         }
-        Ok((!changes.is_empty()).then(|| Box::new(RecordedChanges(changes))))
+        Ok((!changes.0.is_empty()).then_some(changes))
     }
 
     /// Ends the possibility to revert. Calls with what is left to do for each key, in their order.

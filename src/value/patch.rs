@@ -3,6 +3,8 @@
 //! A patch mentions what differs and nothing else. Where the operations inside a container take more bytes than the
 //! container's new text does, one `replace` stands in their place.
 
+use smallvec::SmallVec;
+
 use super::quote;
 use super::view::{ArrayView, ObjectView, View};
 use super::{Number, print};
@@ -11,7 +13,7 @@ use super::{Number, print};
 const COMPARED_BYTES: usize = 1 << 20;
 /// Room for the text of a change of a field or two, and for the pointer to one.
 const TEXT_BYTES: usize = 128;
-const POINTER_BYTES: usize = 32;
+const POINTER_BYTES: usize = 64;
 /// Bytes of a `replace` without its pointer and its value.
 const REPLACE_BYTES: usize = r#"{"op":"replace","path":"","value":}"#.len();
 
@@ -69,7 +71,7 @@ fn take_text(text: &[u8], left: &mut usize) -> bool {
 /// Writes the operations of a patch, at a pointer that moves through the value.
 pub struct PatchWriter {
     out: Vec<u8>,
-    pointer: Vec<u8>,
+    pointer: SmallVec<[u8; POINTER_BYTES]>,
     most: usize,
     /// See [`COMPARED_BYTES`].
     compared_left: usize,
@@ -80,8 +82,7 @@ impl PatchWriter {
     pub fn new(most: usize) -> PatchWriter {
         let mut out = Vec::with_capacity(TEXT_BYTES);
         out.push(b'[');
-        let pointer = Vec::with_capacity(POINTER_BYTES);
-        PatchWriter { out, pointer, most, compared_left: COMPARED_BYTES }
+        PatchWriter { out, pointer: SmallVec::new(), most, compared_left: COMPARED_BYTES }
     }
 
     /// The text of the patch, unless it is longer than allowed.

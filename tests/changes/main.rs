@@ -34,7 +34,7 @@ fn host(with: &str) -> MemoryHost {
 }
 
 fn changes(host: &mut MemoryHost, args: &[&str]) -> Result<Vec<DocumentChange>, Error> {
-    Ok(host.call(args)?.changes.map_or_else(Vec::new, |changes| changes.0))
+    Ok(host.call(args)?.changes.map_or_else(Vec::new, |changes| changes.0.into_vec()))
 }
 
 #[track_caller]

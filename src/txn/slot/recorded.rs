@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::{FoundDocument, MadeDocument, Slot, SlotState};
 use crate::budget::{Allowance, weight};
-use crate::changes::{ChangeOp, DocumentChange};
+use crate::changes::{ChangeOp, DocumentChange, RecordedChanges};
 use crate::error::{Error, Result};
 use crate::limit;
 use crate::model::{ChangesSource, ChangesWith, Model};
+use crate::reply::empty_text;
 use crate::value::{View, patch, print};
 
 /// The bytes of a text for each byte of a value's size, at most.
@@ -36,7 +37,7 @@ impl Recording<'_> {
     }
 
     fn text(&self, view: View<'_>, other: usize) -> Result<Vec<u8>> {
-        let mut text = Vec::new();
+        let mut text = empty_text();
         print::json(view, &mut text);
         self.admit(text, other)
     }
@@ -57,7 +58,7 @@ impl Slot<'_> {
     pub fn record(
         &mut self,
         recording: &Recording<'_>,
-        changes: &mut Vec<DocumentChange>,
+        changes: &mut RecordedChanges,
     ) -> Result<()> {
         let old = self.found.as_ref().and_then(FoundDocument::recorded);
         let prev = self.found.as_ref().map(|found| *found.head.revision);
@@ -67,7 +68,7 @@ impl Slot<'_> {
         };
         let new = made.and_then(|model| Some((model, model.changes()?)));
         let change = |model: &Model, source: ChangesSource, op| {
-            let mut change = DocumentChange::new(model.name(), source.entries, op, self.key);
+            let mut change = DocumentChange::new(model.shared_name(), source.entries, op, self.key);
             change.prev = prev.filter(|_| op != ChangeOp::Create);
             change.token = recording.token.map(Into::into);
             change
@@ -78,7 +79,7 @@ impl Slot<'_> {
         if let (Some((model, source)), false, false) = (old, replaces, stays) {
             let mut deleted = change(model, source, ChangeOp::Delete);
             deleted.content.before = self.before.take();
-            changes.push(deleted);
+            changes.0.push(deleted);
         }
         let (recorded, op) = match (new, old) {
             (Some(new), _) => (new, if replaces { ChangeOp::Update } else { ChangeOp::Create }),
@@ -99,7 +100,7 @@ impl Slot<'_> {
         if op == ChangeOp::Update {
             recorded.content.before = self.before.take();
         }
-        changes.push(recorded);
+        changes.0.push(recorded);
         Ok(())
     }
 
