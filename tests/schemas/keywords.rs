@@ -3,7 +3,7 @@
 use redis_model::error::{Detail, Error, ErrorCode};
 use redis_model::model::schema::{Schema, SchemaLimits};
 use redis_model::value::edit::{Editor, Journal};
-use redis_model::value::{Limits, Place, Root};
+use redis_model::value::{Limits, Place, Root, parse};
 use serde_json::Value as Json;
 
 use crate::changes::value;
@@ -98,4 +98,28 @@ fn every_keyword_reports_the_place_and_the_reason() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_schema_without_assertions_accepts_every_document_and_another_one_does_not() {
+    let documents = ["null", "0", r#""a""#, "[[]]", r#"{"a":{"b":1}}"#]
+        .map(|json| parse::json(json.as_bytes(), &Limits::NONE).expect("the document is JSON"));
+    let passes = |schema: &str| {
+        let schema = Schema::compile(schema.as_bytes(), &SchemaLimits::DEFAULT).expect(schema);
+        documents.iter().filter(|document| schema.check(document.value.view()).is_ok()).count()
+    };
+    for schema in ["{}", "true", r#"{"title":"t","default":1}"#, r#"{"$defs":{"a":false}}"#] {
+        assert_eq!(passes(schema), documents.len(), "{schema}");
+    }
+    for schema in [
+        "false",
+        r#"{"not":{}}"#,
+        r#"{"allOf":[false]}"#,
+        r##"{"$ref":"#/$defs/a","$defs":{"a":false}}"##,
+        r##"{"$dynamicRef":"#a","$defs":{"a":{"$dynamicAnchor":"a","not":{}}}}"##,
+        r#"{"if":true,"then":false}"#,
+    ] {
+        assert_eq!(passes(schema), 0, "{schema}");
+    }
+    assert_eq!(passes(r#"{"unevaluatedProperties":false}"#), documents.len() - 1);
 }

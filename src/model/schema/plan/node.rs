@@ -23,6 +23,14 @@ pub(in super::super) struct PlanNode {
 }
 
 impl PlanNode {
+    /// Returns true if the subschema has no keyword that any value could violate, at it or below it.
+    pub fn accepts_all(&self) -> bool {
+        let checks = [&self.shallow, &self.members, &self.deep];
+        let asserts = checks.iter().any(|checks| !checks.is_empty()) || self.whole.is_some();
+        let leads = !self.also.is_empty() || !self.choices.is_empty() || self.children.is_some();
+        !asserts && !leads
+    }
+
     pub fn heap_bytes(&self) -> usize {
         let check = |check: &Check| size_of::<Check>() + check.assertion.heap_bytes();
         let checks = [&self.shallow, &self.members, &self.deep].into_iter().flatten();
