@@ -4,7 +4,7 @@
 //! replicas in one unit. While writes are paused nothing is served.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,7 @@ use crate::command::{CommandSpec, ask_for_one, fits_question};
 use crate::document::ANY_NAME;
 use crate::error::{Error, ErrorCode};
 use crate::host::{ClaimWait, Host};
+use crate::index::hash_slot;
 use crate::reply::Reply;
 
 /// A slice of work; between two the server serves clients.
@@ -40,6 +41,8 @@ thread_local! {
     static NEXT_TICK: Cell<u64> = const { Cell::new(0) };
     /// The states of the models that requests wait for, as they were when the requests were asked.
     static MODEL_STATES: RefCell<HashMap<Box<str>, ModelState>> = RefCell::default();
+    /// Requests that were not served because their slot is being moved key by key.
+    static PUT_OFF: RefCell<BTreeSet<u64>> = const { RefCell::new(BTreeSet::new()) };
 }
 
 /// Blocks the client of a command that found nothing, or may not search before earlier requests have.
@@ -184,6 +187,7 @@ pub unsafe fn on_cron(ctx: *mut raw::RedisModuleCtx) {
     unsafe {
         if slots::is_clustered(ctx) {
             redirect(ctx);
+            ask_put_off(ctx);
         }
     }
     watch(clock::moment().steady_ms);
@@ -229,6 +233,30 @@ unsafe fn redirect(ctx: *mut raw::RedisModuleCtx) {
     }
 }
 
+/// Asks the requests that were put off while their slot was being moved, where it is whole again: the move may have been
+/// given up, which no event tells.
+///
+/// # Safety
+///
+/// As for [`on_cron`].
+unsafe fn ask_put_off(ctx: *mut raw::RedisModuleCtx) {
+    let mut whole = HashMap::new();
+    for number in PUT_OFF.take() {
+        let Some(request) = claim_clients::request(number) else { continue };
+        let Some(key) = request.key() else { continue };
+        // SAFETY: the caller vouches for `ctx`.
+        let is_whole = || unsafe { slots::has_whole(ctx, key) };
+        match *whole.entry(hash_slot(key)).or_insert_with(is_whole) {
+            true => offers::with_line(|line| line.ask_for(number)),
+            false => put_off(number),
+        }
+    }
+}
+
+fn put_off(number: u64) {
+    PUT_OFF.with_borrow_mut(|all| all.insert(number));
+}
+
 /// This server has become a replica: no request is served here any more.
 ///
 /// # Safety
@@ -268,7 +296,13 @@ impl ServerClaimants {
     }
 
     /// Runs a request; none where it found nothing, or may find something later.
-    fn run(&self, request: &ClaimRequest, args: &[&[u8]], waited: Waited<'_>) -> Option<Told> {
+    fn run(
+        &self,
+        number: u64,
+        request: &ClaimRequest,
+        args: &[&[u8]],
+        waited: Waited<'_>,
+    ) -> Option<Told> {
         if !request.is_permitted() {
             return Some(Told::forbidden(request.command));
         }
@@ -285,7 +319,7 @@ impl ServerClaimants {
                     execution::carry_out(self.ctx, argv, &outcome);
                     Some(Told::Answer(outcome.reply))
                 }
-                Err(error) => is_final(&error).then_some(Told::Refusal(error)),
+                Err(error) => is_final(number, &error).then_some(Told::Refusal(error)),
             }
         }
     }
@@ -317,7 +351,7 @@ impl Claimants for ServerClaimants {
         });
         match found {
             Some(Ok(Some(key))) => AskedSearch::Found(key),
-            Some(Err(error)) if is_final(&error) => {
+            Some(Err(error)) if is_final(number, &error) => {
                 claim_clients::tell(number, Told::Refusal(error));
                 AskedSearch::Ended
             }
@@ -328,7 +362,7 @@ impl Claimants for ServerClaimants {
 
     fn serve(&mut self, number: u64, only: Option<&[u8]>) -> bool {
         let waited = Waited { only };
-        match self.with(number, |request, args| self.run(request, args, waited)) {
+        match self.with(number, |request, args| self.run(number, request, args, waited)) {
             Some(Some(told)) => {
                 claim_clients::tell(number, told);
                 self.has_served = true;
@@ -344,7 +378,10 @@ fn is_nothing(reply: &Reply) -> bool {
     matches!(reply, Reply::Array(found) if found.is_empty())
 }
 
-/// Returns false where a request may be answered later: indexes are being built, or a slot is being moved.
-fn is_final(error: &Error) -> bool {
+/// Returns false where a request may be answered later: indexes are being built, or its slot is being moved.
+fn is_final(number: u64, error: &Error) -> bool {
+    if error.code() == ErrorCode::TryAgain {
+        put_off(number);
+    }
     !matches!(error.code(), ErrorCode::Indexing | ErrorCode::TryAgain)
 }

@@ -264,6 +264,14 @@ impl<'a> SlotMove<'a> {
         }
     }
 
+    /// Gives up the move of a slot to this `from`: a key that has moved goes back to its owner.
+    #[track_caller]
+    pub fn carry_back(&self, key: &str) {
+        self.to.must(&["CLUSTER", "SETSLOT", &self.slot, "STABLE"]);
+        self.carry(key);
+        self.from.must(&["CLUSTER", "SETSLOT", &self.slot, "STABLE"]);
+    }
+
     /// Key by key. `halfway` is called when at most `first` of the keys have moved.
     #[track_caller]
     pub fn by_keys(&self, first: &str, halfway: impl FnOnce()) {

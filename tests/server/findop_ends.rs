@@ -159,6 +159,32 @@ fn a_claim_that_nobody_read_comes_back_by_its_lease() {
     });
 }
 
+/// While a slot is moved key by key, some of its documents are elsewhere, and nothing is served.
+#[test]
+fn requests_are_served_when_the_move_of_their_slot_is_given_up() {
+    on_every_flavor(|flavor| {
+        let cluster = Cluster::start(flavor, 2, &[]);
+        let migration = SlotMove::of_key(&cluster, "{k}a");
+        let (home, other) = (migration.from, migration.to);
+        let conn = &mut home.conn();
+        define(conn);
+        set(conn, "{k}a", "closed", 1);
+        set(conn, "{k}b", "closed", 1);
+        let head = ["MODEL.FINDOP", "1", "{k}", "job", "WHERE", "self.state == 'open'", "WAIT"];
+        let request = [&head[..], &[LONG, "DO", "SET", "$.state", "\"taken\""]].concat();
+        let mut waiters = [(); 2].map(|()| wait(home, &request));
+        migration.open();
+        migration.carry("{k}b");
+        set(conn, "{k}a", "open", 1);
+        check_still_waits(&mut waiters[0]);
+        SlotMove { slot: migration.slot.clone(), from: other, to: home }.carry_back("{k}b");
+        assert_eq!(taken(&mut waiters[0]), ["{k}a"]);
+        set(conn, "{k}b", "open", 1);
+        assert_eq!(taken(&mut waiters[1]), ["{k}b"]);
+        check_idle(home);
+    });
+}
+
 #[test]
 fn requests_of_a_slot_that_moves_are_sent_to_its_node() {
     on_every_flavor(|flavor| {
