@@ -13,7 +13,6 @@ use redis_module::raw;
 
 use super::api::call;
 use super::log::c_string;
-use super::slots::{self, Redirections};
 use super::{clock, counters, reply};
 use crate::command::CommandSpec;
 use crate::error::Error;
@@ -37,27 +36,6 @@ impl Told {
         Told::Line(format!(
             "NOPERM User has no permissions any more to run the '{name}' command on these keys"
         ))
-    }
-
-    /// This server has become a replica while the client waited: sends it to the node that has the slot of its key, where
-    /// that is known. Most servers unblock such clients themselves, with this word; Valkey does not in a cluster.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Redirections::of`].
-    pub unsafe fn demoted(
-        ctx: *mut raw::RedisModuleCtx,
-        key: Option<&[u8]>,
-        redirections: &mut Redirections,
-    ) -> Told {
-        // SAFETY: the caller vouches for `ctx`.
-        let is_clustered = unsafe { slots::is_clustered(ctx) };
-        // SAFETY: as above.
-        let line =
-            key.filter(|_| is_clustered).and_then(|key| unsafe { redirections.of(ctx, key) });
-        Told::Line(line.unwrap_or_else(|| {
-            "UNBLOCKED this server has become a replica: repeat the request on its master".into()
-        }))
     }
 }
 

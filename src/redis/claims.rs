@@ -257,18 +257,11 @@ fn put_off(number: u64) {
     PUT_OFF.with_borrow_mut(|all| all.insert(number));
 }
 
-/// This server has become a replica: no request is served here any more.
-///
-/// # Safety
-///
-/// As for [`on_cron`].
-pub unsafe fn on_demotion(ctx: *mut raw::RedisModuleCtx) {
-    let mut redirections = Redirections::default();
+/// Ends all requests: none can be served here. `told` gets the key that routes each in a cluster.
+pub fn end_waiting(told: &mut dyn FnMut(Option<&[u8]>) -> Told) {
     for number in claim_clients::waiting() {
         let Some(request) = claim_clients::request(number) else { continue };
-        // SAFETY: the caller vouches for `ctx`.
-        let told = unsafe { Told::demoted(ctx, request.key(), &mut redirections) };
-        claim_clients::tell(number, told);
+        claim_clients::tell(number, told(request.key()));
         offers::note_left(number);
     }
 }

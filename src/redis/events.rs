@@ -13,7 +13,7 @@ use super::pending::{self, PendingEvent};
 use super::role::{self, REVISIONS};
 use super::{
     bus, carrier, changes, claims, databases, deferred, file_names, following, gaps, indexes,
-    loaded, locks, models, offers, streams, timer, torn_aof,
+    loaded, locks, models, offers, sending_away, streams, timer, torn_aof,
 };
 
 /// Subscribes to all events.
@@ -72,10 +72,7 @@ unsafe extern "C" fn on_role(
             pending::note_began();
         } else {
             // SAFETY: `ctx` is valid during the callback, and no key is open.
-            unsafe {
-                locks::on_demotion(ctx);
-                claims::on_demotion(ctx);
-            }
+            unsafe { sending_away::on_demotion(ctx) };
         }
         REVISIONS.tell_next();
     });
@@ -185,6 +182,7 @@ unsafe extern "C" fn on_cron(
             bus::on_cron(ctx);
             indexes::on_cron(ctx);
             changes::on_cron(ctx);
+            sending_away::on_cron(ctx);
             claims::on_cron(ctx);
             torn_aof::on_cron(ctx);
         }

@@ -20,7 +20,6 @@ use super::counters::LOCKS;
 use super::deferred::{Task, is_paused};
 use super::pending::{self, PendingEvent};
 use super::shelf::{OpenKeys, Shelf};
-use super::slots::Redirections;
 use super::{clock, lock_clients, stored, timer};
 use crate::command::lock_effect;
 use crate::lock::{At, Decisions, DocumentKey, Engine, LockEdit, Locks, Moment, Store, WaiterId};
@@ -285,19 +284,17 @@ pub unsafe fn on_timer(ctx: *mut raw::RedisModuleCtx) {
     unsafe { RUN.request(ctx) };
 }
 
-/// This server has become a replica: it grants no lock any more. The requests that wait end at once, because what the new
-/// master sends could free the lock for the next of them.
+/// Ends all requests that wait: no lock can be granted here. They end at once, because what a new master sends could free the
+/// lock for the next of them. `told` gets the key that routes each in a cluster.
 ///
 /// # Safety
 ///
-/// `ctx` is valid, and no key is open.
-pub unsafe fn on_demotion(ctx: *mut raw::RedisModuleCtx) {
-    let mut redirections = Redirections::default();
+/// Called on the main thread, while no document is borrowed.
+pub unsafe fn end_waiting(told: &mut dyn FnMut(Option<&[u8]>) -> Told) {
     for id in lock_clients::waiting() {
         let document = ENGINE.with_borrow(|engine| engine.awaited_by(id).cloned());
-        let key = document.as_ref().map(|document| &*document.key);
-        // SAFETY: the caller vouches for `ctx`.
-        unsafe { lock_clients::tell(id, Told::demoted(ctx, key, &mut redirections)) };
+        // SAFETY: the caller vouches for the thread.
+        unsafe { lock_clients::tell(id, told(document.as_ref().map(|document| &*document.key))) };
         ENGINE.with_borrow_mut(|engine| engine.cancel(id));
         pending::set_touched(true);
     }

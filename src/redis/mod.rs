@@ -59,6 +59,7 @@ mod propagation;
 mod reply;
 mod role;
 mod scan;
+mod sending_away;
 mod shelf;
 mod slots;
 mod stored;

@@ -119,6 +119,20 @@ unsafe fn owns(ctx: *mut raw::RedisModuleCtx, name: &[u8]) -> bool {
     !CallReply(reply).is_error()
 }
 
+/// Flag: the cluster is down, so that the server runs no command on any key. Redis and Valkey both begin their account with
+/// it.
+///
+/// # Safety
+///
+/// As for [`ShownSlots::shows`].
+pub unsafe fn is_down(ctx: *mut raw::RedisModuleCtx) -> bool {
+    // SAFETY: the caller vouches for `ctx`.
+    let info = CallReply(unsafe {
+        call_reply::run()(ctx, c"CLUSTER".as_ptr(), c"c".as_ptr(), c"INFO".as_ptr())
+    });
+    info.text().starts_with(b"cluster_state:fail")
+}
+
 /// Flag: a command with these two keys of one slot would run here: neither is on its way from or to another node.
 ///
 /// # Safety

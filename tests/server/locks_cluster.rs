@@ -221,6 +221,30 @@ fn a_master_of_a_cluster_that_becomes_a_replica_sends_its_clients_away() {
     });
 }
 
+/// A node that is cut off from the others must not serve clients while another one takes over its slots.
+#[test]
+fn requests_do_not_wait_while_the_cluster_is_down() {
+    on_every_flavor(|flavor| {
+        let cluster = Cluster::start(flavor, 2, &[]);
+        let home = cluster.node_of(KEYS[0]);
+        let conn = &mut home.conn();
+        make(conn, KEYS[0]);
+        conn.must(&["MODEL.DEFINE", "m", "{}", "INDEX", "n", "1", "$.n"]);
+        conn.must(&["MODEL.LOCK", KEYS[0], "n", "holder", "LEASE", "5000"]);
+        let mut waiters = Vec::from([wait(home, KEYS[0], "waiter"), home.conn()]);
+        let find = ["MODEL.FINDOP", "1", KEYS[0], "m", "WHERE", "self.n < int(now)", "WAIT", LONG];
+        waiters[1].send(&[&find[..], &["DO", "DELETE"]].concat());
+        home.wait_until("it waits", || home.info("model_find_waiters") == "1");
+        let other_slot = cluster.slot(KEYS[0]) ^ 1;
+        conn.must(&["CLUSTER", "DELSLOTS", &other_slot.to_string()]);
+        for waiter in &mut waiters {
+            assert_eq!(answer(waiter).error_word(), "CLUSTERDOWN");
+        }
+        assert_eq!(conn.call(&["MODEL.LOCKS", KEYS[0]]).error_word(), "CLUSTERDOWN");
+        check_idle(home);
+    });
+}
+
 /// A client that follows redirections.
 struct Wanderer<'a> {
     nodes: &'a [Server],
