@@ -32,7 +32,8 @@ async def model(r, command, *args):
 
 
 async def main():
-    r = redis.Redis(port=port, protocol=protocol, decode_responses=True)
+    # Longer than any WAIT: redis-py 8 would give up after 5 seconds, and send the request again.
+    r = redis.Redis(port=port, protocol=protocol, decode_responses=True, socket_timeout=20)
     await model(r, "SET", "sku:{s}:moka", "any", json.dumps({"stock": 3, "log": []}))
     await model(r, "SET", "cart:{s}:ann", "any", json.dumps({"moka": 2}))
 

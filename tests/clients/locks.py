@@ -16,7 +16,8 @@ port, protocol = int(sys.argv[1]), int(sys.argv[2])
 
 
 def connect():
-    return redis.Redis(port=port, protocol=protocol, decode_responses=True)
+    # Longer than any WAIT: redis-py 8 would give up after 5 seconds, and send the request again.
+    return redis.Redis(port=port, protocol=protocol, decode_responses=True, socket_timeout=40)
 
 
 def edit(connection, key, name, work, owner=None):

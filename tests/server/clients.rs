@@ -25,7 +25,7 @@ const PAGES: [(&str, &[(&str, &str)]); 12] = [
     ("docs/changes.md", &[("python", "follower.py")]),
     ("docs/locks.md", &[("python", "locks.py")]),
     ("docs/finding.md", &[]),
-    ("docs/queues.md", &[]),
+    ("docs/queues.md", &[("python", "worker.py")]),
     ("docs/operating.md", &[]),
     ("docs/coming-from.md", &[]),
     (
@@ -96,6 +96,11 @@ fn a_payment_happens_once_though_its_client_crashes() {
 #[test]
 fn each_event_of_an_outbox_is_handled_once_though_workers_die() {
     check_python("outbox.py");
+}
+
+#[test]
+fn workers_of_a_queue_share_its_jobs_and_try_again() {
+    check_python("worker.py");
 }
 
 #[test]
