@@ -155,6 +155,17 @@ static DEFINE: CommandSpec = CommandSpec {
             Line::new("MODEL.DEFINE order {} CHANGES 10 WITH ALL", "ERR"),
             Line::new("MODEL.DEFINE {order} {} CHANGES 10", "ERR"),
         ]),
+        CommandExample(&[
+            Line::new(
+                "MODEL.DEFINE order {} INDEX by_day 1 $.day TTL 60 RULE covered 'self.n >= 0'",
+                "(integer) 1",
+            ),
+            Line::new(
+                "MODEL.DEFINE order {} RULE covered 'self.n >= 0' INDEX by_day 1 $.day TTL 60",
+                "(integer) 1",
+            ),
+            Line::new("MODEL.DEFINE order {} TTL 60 TTL 60", "ERR"),
+        ]),
     ],
     run,
 };
@@ -193,47 +204,23 @@ fn parse<'a>(args: &'a [&'a [u8]]) -> Result<NewDefinition<'a>> {
     let name = check_name(args.next("a model")?, ANY_NAME)?;
     let mut source =
         DefinitionSource { schema: args.next("a schema")?.into(), ..DefinitionSource::default() };
-    while args.keyword("RULE") {
-        let rule = parse_rule(&mut args)?;
-        if source.rules.len() == RULES_MAX {
-            return Err(Error::limit(limit::RULES, RULES_MAX as u64));
-        }
-        if source.rules.iter().any(|known| known.name == rule.name) {
-            return Err(Error::syntax("two rules have one name").text("rule", rule.name.as_bytes()));
-        }
-        source.rules.push(rule);
-    }
-    while args.keyword("INDEX") {
-        let index = parse_index(&mut args)?;
-        if source.indexes.len() == INDEXES_MAX {
-            return Err(Error::limit(limit::INDEXES, INDEXES_MAX as u64));
-        }
-        if source.indexes.iter().any(|known| known.name == index.name) {
-            let error = Error::syntax("two indexes have one name");
-            return Err(error.text("index", index.name.as_bytes()));
-        }
-        source.indexes.push(index);
-    }
     let (mut has_formats, mut if_version) = (false, None);
+    // Options stand in any order.
     while !args.is_finished() {
-        if source.ttl_s.is_none() && args.keyword("TTL") {
+        if args.keyword("RULE") {
+            add_rule(&mut args, &mut source)?;
+        } else if args.keyword("INDEX") {
+            add_index(&mut args, &mut source)?;
+        } else if args.option("TTL", source.ttl_s.is_some())? {
             parse_ttl(&mut args, &mut source)?;
-        } else if source.changes.is_none() && args.keyword("CHANGES") {
+        } else if args.option("CHANGES", source.changes.is_some())? {
             source.changes = Some(parse_changes(&mut args, name)?);
-        } else if source.defaults == Defaults::Filled && args.keyword("NODEFAULTS") {
+        } else if args.option("NODEFAULTS", source.defaults == Defaults::Ignored)? {
             source.defaults = Defaults::Ignored;
-        } else if !has_formats && args.keyword("FORMATS") {
+        } else if args.option("FORMATS", has_formats)? {
             has_formats = true;
-            source.formats = match () {
-                () if args.keyword("ASSERT") => Formats::Assert,
-                () if args.keyword("ANNOTATE") => Formats::Annotate,
-                () => {
-                    let written = args.left().first().copied().unwrap_or_default();
-                    let error = Error::syntax("FORMATS needs ASSERT or ANNOTATE");
-                    return Err(error.text("argument", written));
-                }
-            };
-        } else if if_version.is_none() && args.keyword("IFVERSION") {
+            source.formats = parse_formats(&mut args)?;
+        } else if args.option("IFVERSION", if_version.is_some())? {
             if_version = Some(parse_version(&mut args)?);
         } else {
             break;
@@ -241,6 +228,42 @@ fn parse<'a>(args: &'a [&'a [u8]]) -> Result<NewDefinition<'a>> {
     }
     args.finish()?;
     Ok(NewDefinition { name, source, if_version })
+}
+
+fn add_rule(args: &mut Args<'_>, source: &mut DefinitionSource) -> Result<()> {
+    let rule = parse_rule(args)?;
+    if source.rules.len() == RULES_MAX {
+        return Err(Error::limit(limit::RULES, RULES_MAX as u64));
+    }
+    if source.rules.iter().any(|known| known.name == rule.name) {
+        return Err(Error::syntax("two rules have one name").text("rule", rule.name.as_bytes()));
+    }
+    source.rules.push(rule);
+    Ok(())
+}
+
+fn add_index(args: &mut Args<'_>, source: &mut DefinitionSource) -> Result<()> {
+    let index = parse_index(args)?;
+    if source.indexes.len() == INDEXES_MAX {
+        return Err(Error::limit(limit::INDEXES, INDEXES_MAX as u64));
+    }
+    if source.indexes.iter().any(|known| known.name == index.name) {
+        let error = Error::syntax("two indexes have one name");
+        return Err(error.text("index", index.name.as_bytes()));
+    }
+    source.indexes.push(index);
+    Ok(())
+}
+
+fn parse_formats(args: &mut Args<'_>) -> Result<Formats> {
+    if args.keyword("ASSERT") {
+        return Ok(Formats::Assert);
+    }
+    if args.keyword("ANNOTATE") {
+        return Ok(Formats::Annotate);
+    }
+    let written = args.left().first().copied().unwrap_or_default();
+    Err(Error::syntax("FORMATS needs ASSERT or ANNOTATE").text("argument", written))
 }
 
 fn parse_ttl(args: &mut Args<'_>, source: &mut DefinitionSource) -> Result<()> {
