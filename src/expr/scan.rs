@@ -92,7 +92,10 @@ pub(super) fn check(source: &str, limits: &ExprLimits) -> Result<()> {
             TokenKind::TokWhitespace | TokenKind::TokComment => continue,
             TokenKind::TokEnd => return Ok(()),
             TokenKind::TokError => {
-                let message = lexer.get_error().map_or("unexpected character", |e| &e.message);
+                let message = match source[token.start..].starts_with('$') {
+                    true => "an expression has no '$': write self for the document",
+                    false => lexer.get_error().map_or("unexpected character", |e| &e.message),
+                };
                 return Err(refusal(source, message, token.start));
             }
             kind => {

@@ -180,9 +180,18 @@ impl<'s> SiteTarget<'s> {
                 SiteTarget::Blocked(Error::new(ErrorCode::NoPath, "a parent is missing"))
             }
             Lookup::Blocked { reason: Blocked::WrongKind(kind), .. } => {
-                SiteTarget::Blocked(wrong_kind("a container that has this child", kind))
+                SiteTarget::Blocked(wrong_kind(parent_in_place_of(kind), kind))
             }
         }
+    }
+}
+
+/// The kind of value that has the child that a path asks of another one.
+fn parent_in_place_of(found: Kind) -> &'static str {
+    match found {
+        Kind::Object => "an array on the way",
+        Kind::Array => "an object on the way",
+        _ => "an object or an array on the way",
     }
 }
 

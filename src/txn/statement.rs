@@ -405,30 +405,55 @@ fn parse_assertion(
 const OPTIONS: [&str; 10] =
     ["INIT", "ARGS", "CURRENT", "MKPATH", "EX", "PX", "EXAT", "PXAT", "PERSIST", "TOKEN"];
 
+/// Operators of RedisJSON, of the server and of other databases, with the statements that do the same here.
+const ELSEWHERE: [(&str, &str); 18] = [
+    ("ADD", "INCR"),
+    ("ARRAPPEND", "APPEND"),
+    ("ARRINDEX", "INDEX"),
+    ("ARRINSERT", "INSERT"),
+    ("ARRLEN", "LEN"),
+    ("ARRPOP", "POP"),
+    ("ARRTRIM", "TRIM"),
+    ("DECR", "INCR with a negative number"),
+    ("DECRBY", "INCR with a negative number"),
+    ("INC", "INCR"),
+    ("INCRBY", "INCR"),
+    ("NUMINCRBY", "INCR"),
+    ("NUMMULTBY", "MUL"),
+    ("PUSH", "APPEND"),
+    ("REMOVE", "DEL"),
+    ("RPUSH", "APPEND"),
+    ("STRLEN", "LEN"),
+    ("UNSET", "DEL"),
+];
+
 #[cold]
 fn unknown_operator(word: &[u8]) -> Error {
-    match OPTIONS.iter().find(|option| is_word(word, option)) {
-        Some(option) => Error::syntax(format!(
-            "{option} is an option: it stands before the statements, and once"
-        ))
-        .text("argument", word),
-        None if native::find(word).is_some() || is_word(word, native::NATIVE_BLOCK) => {
-            Error::syntax(
-                "a native command stands behind AT and its key, in MODEL.TXN, MODEL.FINDOP or MODEL.ACTION",
-            )
-            .text("operator", word)
-        }
-        None => {
-            let words = ASSERTIONS.iter().map(|spec| spec.name).chain([GUARD, STRICT]);
-            let names = op::all().iter().map(|spec| spec.name).chain(words);
-            let written = std::str::from_utf8(word).unwrap_or_default();
-            let message = match argument::nearest(written, names) {
-                Some(name) => format!("unknown operator: is {name} meant?").into(),
-                None => Cow::Borrowed("unknown operator"),
-            };
-            Error::syntax(message).text("operator", word)
-        }
+    if let Some(option) = OPTIONS.iter().find(|option| is_word(word, option)) {
+        let message = format!("{option} is an option: it stands before the statements, and once");
+        return Error::syntax(message).text("argument", word);
     }
+    let is_native = native::find(word).is_some() || is_word(word, native::NATIVE_BLOCK);
+    let message: Cow<'static, str> = match (is_native, meant(word)) {
+        (true, Some(own)) => format!("{NATIVE_PLACE}; in a document it is {own}").into(),
+        (true, None) => NATIVE_PLACE.into(),
+        (false, Some(own)) => format!("unknown operator: is {own} meant?").into(),
+        (false, None) => "unknown operator".into(),
+    };
+    Error::syntax(message).text("operator", word)
+}
+
+const NATIVE_PLACE: &str =
+    "a native command stands behind AT and its key, in MODEL.TXN, MODEL.FINDOP or MODEL.ACTION";
+
+/// The statement that is meant by a word that is none.
+fn meant(word: &[u8]) -> Option<&'static str> {
+    let elsewhere = ELSEWHERE.iter().find(|(name, _)| is_word(word, name));
+    elsewhere.map(|(_, own)| *own).or_else(|| {
+        let words = ASSERTIONS.iter().map(|spec| spec.name).chain([GUARD, STRICT]);
+        let names = op::all().iter().map(|spec| spec.name).chain(words);
+        argument::nearest(std::str::from_utf8(word).ok()?, names)
+    })
 }
 
 /// The operands of `HOLDING`.

@@ -200,7 +200,7 @@ impl<'a> JsonParser<'a> {
     fn other_member_name(&mut self, builder: &mut ValueBuilder) -> Result<()> {
         self.skip_space();
         if self.peek() != Some(b'"') {
-            return Err(self.error("expected a member name"));
+            return Err(self.error("expected a member name in double quotes"));
         }
         let name = self.string()?;
         builder.name(name.get(&self.unescaped))?;

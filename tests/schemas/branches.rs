@@ -183,7 +183,7 @@ fn the_error_lists_what_each_branch_lacks_if_none_is_selected() {
     let error = refused(&union, r#"{"d":1}"#);
     assert_eq!(
         error.message(),
-        "an object of 1 fits none of the 6 alternatives: 1 is less than 5 at /d; the name 'd' is not allowed; \
+        "an object with 1 member fits none of the 6 alternatives: 1 is less than 5 at /d; the name 'd' is not allowed; \
          the object lacks the member 'a'; the object lacks the member 'c'"
     );
     let both = schema(r#"{"oneOf":[{"multipleOf":2},{"multipleOf":3},{"multipleOf":7}]}"#);
@@ -286,5 +286,37 @@ fn a_condition_within_a_condition_is_validated_when_what_it_reads_changes() {
             assert!(verdict(valid).is_ok(), "{condition} {change:?}");
             assert_eq!(verdict(invalid).unwrap_err().code(), ErrorCode::Schema, "{condition}");
         }
+    }
+}
+
+#[test]
+fn messages_name_all_missing_members_and_show_the_form_of_a_format() {
+    let many =
+        r#"{"required":["a","b","c","d","e","f","g","h","i"],"dependentRequired":{"x":["y","z"]}}"#;
+    let closed = r#"{"properties":{"name":{}},"additionalProperties":false}"#;
+    for (of, document, told) in [
+        (many, "{}", "the object lacks the members 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', …"),
+        (
+            many,
+            r#"{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1}"#,
+            "the object lacks the members 'h', 'i'",
+        ),
+        (r#"{"required":["a"]}"#, "{}", "the object lacks the member 'a'"),
+        (
+            r#"{"dependentRequired":{"x":["y","z"]}}"#,
+            r#"{"x":1}"#,
+            "the object lacks the members 'y', 'z'",
+        ),
+        (closed, r#"{"nmae":1}"#, "the schema names no member 'nmae', and allows no others"),
+        (r#"{"type":"object"}"#, "[]", "an empty array is not of the type object"),
+        (r#"{"maxItems":1}"#, "[1,2]", "an array with 2 elements has more than 1 elements"),
+        (
+            r#"{"format":"date-time"}"#,
+            r#""2026-11-21T06:12:47""#,
+            "'2026-11-21T06:12:47' is not of the format 'date-time', as '2026-01-31T06:12:47Z' is",
+        ),
+        (r#"{"format":"ipv4"}"#, r#""x""#, "'x' is not of the format 'ipv4'"),
+    ] {
+        assert_eq!(refused(&schema(of), document).message(), told);
     }
 }

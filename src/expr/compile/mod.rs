@@ -84,8 +84,16 @@ fn syntax_error(source: &str, errors: &cel::ParseErrors) -> Error {
 }
 
 /// Operators of other languages, with those that mean the same here.
-const FOREIGN_OPERATORS: [(&str, &str); 6] =
-    [("===", "=="), ("=", "=="), ("and", "&&"), ("or", "||"), ("not", "!"), ("<>", "!=")];
+const FOREIGN_OPERATORS: [(&str, &str); 8] = [
+    ("===", "=="),
+    ("!==", "!="),
+    ("=", "=="),
+    ("and", "&&"),
+    ("or", "||"),
+    ("not", "!"),
+    ("is", "=="),
+    ("<>", "!="),
+];
 
 /// The operator of another language that stands at the place of a syntax error, or before it.
 fn foreign_operator(

@@ -107,7 +107,13 @@ impl Compiler<'_> {
             ("native", false) => {
                 "structures are read in transactions and actions alone, by native['key'].size(); unknown name"
             }
-            _ => "unknown name",
+            _ => match name {
+                "None" | "nil" | "undefined" | "NULL" => "unknown name (is null meant?)",
+                "True" | "TRUE" => "unknown name (is true meant?)",
+                "False" | "FALSE" => "unknown name (is false meant?)",
+                "this" | "doc" | "document" => "unknown name (is self meant?)",
+                _ => "unknown name",
+            },
         }
     }
 

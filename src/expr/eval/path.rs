@@ -201,7 +201,11 @@ fn not_an_index(index: &Datum<'_>) -> Fault {
 
 #[cold]
 fn no_members(value: &Datum<'_>, name: &str) -> Fault {
-    Fault::text(format!("only maps have members, not {}: {name}", value.described()))
+    let hint = match name {
+        "length" | "len" | "size" | "count" => "; size(x) counts",
+        _ => "",
+    };
+    Fault::text(format!("only maps have members, not {}: {name}{hint}", value.described()))
 }
 
 #[cold]

@@ -75,7 +75,7 @@ impl<'e> Explain<'e> {
     /// The findings of one violation, the most important one first.
     fn findings(&self, violation: &Violation<'_>, depth: usize) -> Vec<Finding> {
         match violation.cause {
-            Cause::Check(check) => vec![self.of_check(violation, check)],
+            Cause::Check(check) => vec![self.of_check(violation, check, depth)],
             Cause::Alternatives(open) => vec![self.of_alternatives(violation, open, depth)],
             Cause::Whole(id, check) => {
                 let collected = RefCell::new(Vec::new());
@@ -134,10 +134,15 @@ impl<'e> Explain<'e> {
         each.collect()
     }
 
-    fn of_check(&self, violation: &Violation<'_>, check: &Check) -> Finding {
+    fn of_check(&self, violation: &Violation<'_>, check: &Check, depth: usize) -> Finding {
         let place = violation.place.clone();
         let member = token_name(place.rsplit('/').next().unwrap_or_default());
         let known = message::of_assertion(&check.assertion, check.keyword, violation.view, &member);
+        // One member tells a branch of alternatives from the others, mostly the one that selects it.
+        let known = match check.assertion.missing(violation.view) {
+            Some(first) if depth > 0 => Some(message::of_missing(&[first])),
+            _ => known,
+        };
         let message = match (violation.name, known, &check.assertion) {
             (Some(name), ..) => message::of_name(name),
             (None, Some(message), _) => message,

@@ -13,16 +13,33 @@ const VALUE_CHARS_MAX: usize = 40;
 /// The most values of an `enum` that a message shows.
 const OPTIONS_MAX: usize = 8;
 
+/// Texts of the formats that programs often write in another way.
+const FORMATS: [(&str, &str); 5] = [
+    ("date-time", "2026-01-31T06:12:47Z"),
+    ("time", "06:12:47Z"),
+    ("date", "2026-01-31"),
+    ("duration", "PT1H30M"),
+    ("uuid", "6f1c1d3e-58a5-4c0e-9d0b-0a3d5a0c9b11"),
+];
+
 /// A value for a message: strings in single quotes, which no JSON escapes, and containers by their size.
 pub(super) fn value(view: View<'_>) -> String {
     match view {
-        View::Array(array) => format!("an array of {}", array.len()),
-        View::Object(object) => format!("an object of {}", object.len()),
+        View::Array(array) => container("array", array.len(), "element"),
+        View::Object(object) => container("object", object.len(), "member"),
         View::Str(text) => match text.as_str().char_indices().nth(VALUE_CHARS_MAX) {
             Some((end, _)) => format!("'{}…'", &text.as_str()[..end]),
             None => format!("'{}'", text.as_str()),
         },
         scalar => print::to_string(scalar),
+    }
+}
+
+fn container(kind: &str, len: usize, child: &str) -> String {
+    match len {
+        0 => format!("an empty {kind}"),
+        1 => format!("an {kind} with 1 {child}"),
+        len => format!("an {kind} with {len} {child}s"),
     }
 }
 
@@ -56,7 +73,7 @@ pub(super) fn of_assertion(
         SchemaAssertion::MinProperties(least) => format!("{it} has fewer than {least} members"),
         SchemaAssertion::MaxProperties(most) => format!("{it} has more than {most} members"),
         SchemaAssertion::Required(_) | SchemaAssertion::DependentRequired(_) => {
-            format!("the object lacks the member '{}'", cut(assertion.missing(view)?))
+            of_missing(&assertion.all_missing(view))
         }
         SchemaAssertion::UniqueItems => "two elements of the array are equal".to_owned(),
         SchemaAssertion::OneOf(options) => match options.all() {
@@ -72,20 +89,29 @@ pub(super) fn of_assertion(
     })
 }
 
+/// A message about required members that are missing.
+pub(super) fn of_missing(members: &[&str]) -> String {
+    let shown: Vec<String> =
+        members.iter().take(OPTIONS_MAX).map(|member| format!("'{}'", cut(member))).collect();
+    let members_are = if members.len() == 1 { "member" } else { "members" };
+    let more = if members.len() > OPTIONS_MAX { ", …" } else { "" };
+    format!("the object lacks the {members_are} {}{more}", shown.join(", "))
+}
+
 /// A message about the schema `false`.
 fn never(keyword: &str, member: &str) -> String {
     match keyword {
         "additionalProperties" => {
-            format!("the member '{}' is not one the schema names", cut(member))
+            format!("the schema names no member '{}', and allows no others", cut(member))
         }
-        "items" => "the array has more elements than the schema names".to_owned(),
+        "items" => "the array has more elements than the schema describes".to_owned(),
         _ => "no value is allowed here".to_owned(),
     }
 }
 
 /// A message about a member that `unevaluatedProperties` does not allow.
 pub(super) fn of_unevaluated(member: &str) -> String {
-    format!("the member '{}' is not one the schema allows", cut(member))
+    format!("the schema allows no member '{}'", cut(member))
 }
 
 /// A message about a name.
@@ -129,12 +155,14 @@ pub(super) fn of_kind(kind: &ValidationErrorKind, view: Option<View<'_>>, patter
             format!("{it} is not a multiple of {}", cut(&multiple_of.to_string()))
         }
         Kind::FalseSchema => "no value is allowed here".to_owned(),
-        Kind::Format { format } => format!("{it} is not of the format '{}'", cut(format)),
+        Kind::Format { format } => {
+            let example = FORMATS.iter().find(|(name, _)| name == format);
+            let example = example.map(|(_, text)| format!(", as '{text}' is")).unwrap_or_default();
+            format!("{it} is not of the format '{}'{example}", cut(format))
+        }
         Kind::Not { .. } => format!("{it} fits the schema under 'not'"),
         Kind::Pattern { .. } => format!("{it} does not match the pattern {}", cut(pattern)),
-        Kind::Required { property } => {
-            format!("the object lacks the member '{}'", cut(property.as_str().unwrap_or_default()))
-        }
+        Kind::Required { property } => of_missing(&[property.as_str().unwrap_or_default()]),
         Kind::Type { kind } => format!("{it} is not of the type {}", types(kind)),
         Kind::UniqueItems => "two elements of the array are equal".to_owned(),
         other => format!("{it} does not fit '{}'", other.keyword()),

@@ -178,6 +178,24 @@ impl SchemaAssertion {
         }
     }
 
+    /// All required members that are missing, for a message.
+    pub fn all_missing<'s>(&'s self, view: View<'_>) -> Vec<&'s str> {
+        let Some(object) = view.as_object() else { return Vec::new() };
+        let is_missing = |name: &&str| object.find(name).is_none();
+        match self {
+            SchemaAssertion::Required(names) => {
+                names.iter().map(|name| &**name).filter(is_missing).collect()
+            }
+            SchemaAssertion::DependentRequired(all) => all
+                .iter()
+                .filter(|(name, _)| object.find(name).is_some())
+                .flat_map(|(_, names)| names.iter().map(|name| &**name))
+                .filter(is_missing)
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Returns true if [`SchemaAssertion::decide`] evaluates it.
     pub fn is_plain(&self) -> bool {
         match self {
