@@ -72,11 +72,22 @@ def connect(option, url):
     return server
 
 
+def connect_source(option, url):
+    """A client for reading: of one node, where the server is one of a cluster."""
+    server = connect(option, url)
+    if is_clustered(server):
+        print(f"{PROGRAM}: {without_password(url)} is a node of a cluster: its own keys are moved", file=sys.stderr)
+    return server
+
+
 def connect_target(option, url):
     """A client for writing: of the whole cluster, where the server is a node of one."""
     server = connect(option, url)
-    is_cluster = told(server, "cluster").get("cluster_enabled") == 1
-    return RedisCluster.from_url(url) if is_cluster else server
+    return RedisCluster.from_url(url) if is_clustered(server) else server
+
+
+def is_clustered(server):
+    return told(server, "cluster").get("cluster_enabled") == 1
 
 
 def told(server, section):
@@ -85,6 +96,12 @@ def told(server, section):
         return server.info(section)
     except redis.exceptions.NoPermissionError:
         return {}
+
+
+def shown(name):
+    """The name of a key for a person, in one line."""
+    text = name.decode(errors="backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def without_password(url):
@@ -264,7 +281,7 @@ class Run:
         self.counts[outcome] += 1
         names = self.state["names"]
         if not is_good and len(names) < NAMES_SHOWN:
-            names.append(f"{name.decode(errors='backslashreplace')}: {outcome}: {reason}")
+            names.append(f"{shown(name)}: {outcome}: {reason}")
 
     def save(self, **members):
         self.state.update(members)
