@@ -115,6 +115,11 @@ fn a_wrong_argument_is_answered_with_the_syntax() {
         (&["MODEL.FIELDOP", "d", "INCRR", "$.n", "1"], &["unknown operator: is INCR meant?"]),
         (&["MODEL.FIELDOP", "d", "EXIST"], &["is EXISTS meant?"]),
         (
+            &["MODEL.DEFINE", "m", "{}", "INDEX", "by_day", "$.day"],
+            &[r#""not an integer","argument":"$.day","expected":"numparts""#],
+        ),
+        (&["MODEL.DEFINE", "m", "{}", "TTL", "1h"], &[r#""argument":"1h","expected":"seconds""#]),
+        (
             &["MODEL.FIELDOP", "d", "STRICT", "WHEN", "true", "INCR", "$.n", "1"],
             &["WHEN stands once, before STRICT"],
         ),

@@ -99,8 +99,10 @@ impl<'a> Args<'a> {
         Ok(self.keyword(word))
     }
 
+    /// The next argument, an integer; an error names it by `what`.
     pub fn integer(&mut self, what: &'static str) -> Result<i64> {
-        argument::integer(self.next(what)?)
+        let written = self.next(what)?;
+        argument::integer(written).map_err(|error| error.text("expected", what.as_bytes()))
     }
 
     /// The position of the next argument.
