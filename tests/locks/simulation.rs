@@ -147,6 +147,13 @@ impl Simulation {
         locks.map_or(&[], |locks| locks.holders(name))
     }
 
+    /// Flag: no work is left for a slice or a tick, which end as many leases as a slice has room for.
+    fn is_settled(&self) -> bool {
+        let names = self.documents.locks.values().flat_map(Locks::names);
+        let ended = |holder: &Holder| holder.has_ended(self.moment);
+        !self.engine.has_pending() && !names.flat_map(|lock| &lock.holders).any(ended)
+    }
+
     /// The owners a request waits for, found by a full search: conflicting holders, and conflicting earlier requests.
     fn blockers(&self, id: u64, waiter: &Waiter) -> BTreeSet<&'static [u8]> {
         let mut blockers = BTreeSet::new();
@@ -411,12 +418,13 @@ impl Simulation {
         self.engine.tick(&mut self.documents, self.moment);
         self.run_slice();
         if self.rng.one_in(2) {
-            while self.engine.has_pending() {
+            while !self.is_settled() {
+                self.engine.tick(&mut self.documents, self.moment);
                 self.run_slice();
             }
         }
         // A request does pending work itself before it is decided, and so may find other holders than those known here.
-        let settled = !self.engine.has_pending();
+        let settled = self.is_settled();
         let mut documents = vec![self.document()];
         while self.rng.one_in(3) {
             let document = self.document();
