@@ -189,6 +189,8 @@ fn commands_allocate_exactly_so_often() {
         // The object behind ARGS and the block of natives; the host in memory takes six for the structure.
         (8, &native),
         (6, &["MODEL.CALL", "rank", "2", "doc:1", "board"]),
+        // The name of the lock, for what replicas are told.
+        (1, &["MODEL.LOCK", "doc:2", "n", "task:7"]),
         // The keys of the search and its range, what it finds, and the names for the statements.
         (11, &["MODEL.FINDOP", "0", "job", "WHERE", due, "ORDER", "due", "DO", "GET", "$.due"]),
         (21, &["MODEL.FIND", "job", "WHERE", due, "GET", "$.due"]),

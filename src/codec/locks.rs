@@ -23,6 +23,7 @@ use crate::lock::{
     Clients, FENCE_MAX, Holder, Holders, LEASE_MS_LOADED_MAX, LockEdit, LockLimits, Locks, Mode,
     NAME_BYTES_MAX, NamedLock,
 };
+use crate::reply::empty_text;
 use crate::value::wire::{self, Reader};
 
 const GRANT: u8 = 1;
@@ -82,7 +83,7 @@ fn read_holders(reader: &mut Reader<'_>, limits: &LockLimits) -> Result<Holders>
 }
 
 pub fn encode_edits<'e>(edits: impl ExactSizeIterator<Item = &'e LockEdit>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(48);
+    let mut out = empty_text();
     wire::put_varint(edits.len() as u64, &mut out);
     for edit in edits {
         match edit {

@@ -15,7 +15,7 @@ use crate::expiry::Expiry;
 use crate::keys::KeyIndex;
 use crate::limit::{self, Limit};
 use crate::lock::{Answer, Ask, At, Grant, GrantRef, LockEdit, LockLimits, Locks, Mode};
-use crate::reply::Reply;
+use crate::reply::{Reply, keep_text};
 use crate::txn::{self, Block, Content, ContentDocument, ReplyForm, Request, no_key};
 use crate::value::{Measured, print};
 
@@ -205,12 +205,14 @@ impl LockReply {
             }
             false => Reply::Null,
         };
-        Reply::Array(vec![
+        let mut fields = Reply::list(4);
+        fields.extend([
             Reply::Int(grant.fence as i64),
             Reply::Int(grant.lease_ms as i64),
             Reply::Int(document.revision as i64),
             json,
-        ])
+        ]);
+        Reply::Array(fields)
     }
 
     /// The reply of the command, from those for each document.
@@ -259,6 +261,9 @@ pub fn take_over(host: &mut dyn Host, key: Key<'_>) -> Result<Locks> {
 
 /// The effect by which replicas repeat edits of one document's locks, an argument of `MODEL.APPLY`.
 pub fn effect_of<'e>(edits: impl ExactSizeIterator<Item = &'e LockEdit>) -> Vec<u8> {
-    let edits = encode_edits(edits);
-    Effect { revision: 0, expiry: Expiry::Keep, change: Change::Locks(&edits) }.encode()
+    let encoded = encode_edits(edits);
+    let change = Change::Locks(&encoded);
+    let effect = Effect { revision: 0, expiry: Expiry::Keep, change }.encode();
+    keep_text(encoded);
+    effect
 }

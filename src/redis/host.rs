@@ -760,8 +760,10 @@ impl Host for ServerHost<'_> {
         self.index_names();
         let open = |name: &[u8]| {
             let nth = self.number_of(name).filter(|nth| self.open[*nth].writable)?;
+            let OpenKey { handle, document, .. } = &self.open[nth];
             // SAFETY: the key is open. One that holds something else has no document.
-            Some(unsafe { stored::at_key(self.open[nth].handle) }.ok().flatten())
+            let find = || unsafe { stored::at_key(*handle) }.ok().flatten();
+            Some(document.or_else(find))
         };
         // SAFETY: as above; the caller borrows no document.
         unsafe { locks::drive(self.ctx, &open, run) };

@@ -8,7 +8,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::panic::catch_unwind;
 use std::sync::atomic::Ordering;
 
@@ -18,11 +18,13 @@ use super::api::{bytes, call};
 use super::blocked::Told;
 use super::counters::LOCKS;
 use super::deferred::{Task, is_paused};
+use super::held::HeldString;
 use super::pending::{self, PendingEvent};
 use super::shelf::{OpenKeys, Shelf};
 use super::{clock, lock_clients, stored, timer};
 use crate::command::lock_effect;
 use crate::lock::{At, Decisions, DocumentKey, Engine, LockEdit, Locks, Moment, Store, WaiterId};
+use crate::reply::keep_text;
 
 thread_local! {
     static ENGINE: RefCell<Engine> = RefCell::default();
@@ -241,24 +243,23 @@ unsafe fn carry_out(ctx: *mut raw::RedisModuleCtx, shelf: &mut Shelf<'_>, decisi
 /// `ctx` is valid, with the document's database selected.
 unsafe fn tell(ctx: *mut raw::RedisModuleCtx, place: &DocumentKey, edits: &[&LockEdit]) {
     let effect = lock_effect(edits.iter().copied());
-    let (start, len) = (place.key.as_ptr().cast::<c_char>(), place.key.len());
-    // SAFETY: the caller vouches for `ctx`; buffers are copied, and the string is freed.
+    let key = HeldString::of(&place.key);
+    // SAFETY: the caller vouches for `ctx`; the server keeps what it needs of the string, and copies the effect.
     unsafe {
         let replicate = raw::RedisModule_Replicate
             .expect("RedisModule_Replicate exists on every supported server");
-        let (name, format) = (c"MODEL.APPLY".as_ptr(), c"bb".as_ptr());
-        replicate(ctx, name, format, start, len, effect.as_ptr(), effect.len());
-        let key = call!(RedisModule_CreateString(ctx, start, len));
+        let (name, format) = (c"MODEL.APPLY".as_ptr(), c"sb".as_ptr());
+        replicate(ctx, name, format, key.as_ptr(), effect.as_ptr(), effect.len());
         let class = raw::REDISMODULE_NOTIFY_MODULE as c_int;
         for edit in edits {
             let event = match edit {
                 LockEdit::Grant { .. } => c"model.lock",
                 LockEdit::Release { .. } => c"model.unlock",
             };
-            call!(RedisModule_NotifyKeyspaceEvent(ctx, class, event.as_ptr(), key));
+            call!(RedisModule_NotifyKeyspaceEvent(ctx, class, event.as_ptr(), key.as_ptr()));
         }
-        call!(RedisModule_FreeString(ctx, key));
     }
+    keep_text(effect);
 }
 
 /// # Safety

@@ -163,6 +163,10 @@ impl Engine {
     /// Keeps ephemeral grants that are to be ended: this server is a replica, whose master ends them. They end here when
     /// it becomes the master.
     pub fn withhold_ends(&mut self) {
+        // Mostly none are.
+        if self.ending.is_empty() {
+            return;
+        }
         for (client, grants) in std::mem::take(&mut self.ending) {
             self.ephemerals.entry(client).or_default().extend(grants);
         }
