@@ -167,6 +167,7 @@ fn paths_and_expressions_of_other_languages_are_answered_with_the_spelling_here(
         (&condition("$.n == 1"), &["an expression has no '$': write self for the document"]),
         (&condition("'é' == $.n"), &["write self for the document, at line 1 column 8"]),
         (&condition("self.n == None"), &["unknown name (is null meant?): None"]),
+        (&condition("value == 1"), &["this expression cannot read: value, at line 1"]),
         (&condition("this.n == 1"), &["unknown name (is self meant?): this"]),
         (&condition("self.l.length == 1"), &["not a list: length; size(x) counts"]),
         (&condition("self.n >="), &["Syntax error"]),

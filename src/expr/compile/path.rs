@@ -112,6 +112,7 @@ impl Compiler<'_> {
                 "True" | "TRUE" => "unknown name (is true meant?)",
                 "False" | "FALSE" => "unknown name (is false meant?)",
                 "this" | "doc" | "document" => "unknown name (is self meant?)",
+                "args" | "docs" | "value" | "oldSelf" => "this expression cannot read",
                 _ => "unknown name",
             },
         }
