@@ -76,19 +76,28 @@ impl CallReply {
         unsafe { text(self.0) }
     }
 
+    /// The number of elements of an array; 0 of anything else.
+    pub fn len(&self) -> usize {
+        if self.kind() != CallReplyKind::Array {
+            return 0;
+        }
+        // SAFETY: the reply is valid, and an array.
+        unsafe { call!(RedisModule_CallReplyLength(self.0)) }
+    }
+
     /// The text behind a name, in an array of names and values.
     pub fn text_of(&self, name: &[u8]) -> Option<&[u8]> {
-        if self.kind() != CallReplyKind::Array {
+        // SAFETY: the reply is null or valid.
+        unsafe { text_of(self.0, name) }
+    }
+
+    /// The text behind a name, in an element that is an array of names and values.
+    pub fn text_in(&self, nth: usize, name: &[u8]) -> Option<&[u8]> {
+        if nth >= self.len() {
             return None;
         }
-        // SAFETY: elements live as long as the reply.
-        unsafe {
-            let len = call!(RedisModule_CallReplyLength(self.0));
-            let element = |nth| call!(RedisModule_CallReplyArrayElement(self.0, nth));
-            let at = (0..len).step_by(2).find(|nth| text(element(*nth)) == name)?;
-            let value = element(at + 1);
-            (kind(value) == CallReplyKind::Text).then(|| text(value))
-        }
+        // SAFETY: the element lives as long as the reply, an array.
+        unsafe { text_of(call!(RedisModule_CallReplyArrayElement(self.0, nth)), name) }
     }
 
     /// The text that is the first element of the first element.
@@ -120,6 +129,23 @@ fn kind(reply: *mut raw::RedisModuleCallReply) -> CallReplyKind {
         raw::REDISMODULE_REPLY_ARRAY => CallReplyKind::Array,
         raw::REDISMODULE_REPLY_NULL => CallReplyKind::Null,
         _ => CallReplyKind::Error,
+    }
+}
+
+/// # Safety
+///
+/// `reply` is null or valid during `'a`.
+unsafe fn text_of<'a>(reply: *mut raw::RedisModuleCallReply, name: &[u8]) -> Option<&'a [u8]> {
+    if kind(reply) != CallReplyKind::Array {
+        return None;
+    }
+    // SAFETY: the caller vouches for the reply; elements live as long.
+    unsafe {
+        let len = call!(RedisModule_CallReplyLength(reply));
+        let element = |nth| call!(RedisModule_CallReplyArrayElement(reply, nth));
+        let at = (0..len).step_by(2).find(|nth| text(element(*nth)) == name)?;
+        let value = element(at + 1);
+        (kind(value) == CallReplyKind::Text).then(|| text(value))
     }
 }
 

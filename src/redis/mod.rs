@@ -40,6 +40,7 @@ mod gathering;
 mod held;
 mod histogram;
 mod host;
+mod imported;
 mod indexes;
 mod info;
 mod loaded;

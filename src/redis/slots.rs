@@ -13,13 +13,14 @@ use redis_module::raw;
 
 use super::api::call;
 use super::call_reply::{self, CallReply, CallReplyKind};
+use super::imported;
 use crate::index::{hash_slot, in_slot_of};
 
 /// The slots that one command has asked for.
 #[derive(Default)]
 pub struct ShownSlots {
-    /// None before it was asked; false outside of a cluster.
-    clustered: Option<bool>,
+    /// None before it was asked.
+    role: Option<ClusterRole>,
     /// Flag: keys of the slot are shown.
     shown: HashMap<u16, bool>,
 }
@@ -39,6 +40,15 @@ pub unsafe fn is_clustered(ctx: *mut raw::RedisModuleCtx) -> bool {
     })
 }
 
+/// The part that this server has in a cluster.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ClusterRole {
+    /// None: it is not in a cluster.
+    Alone,
+    Master,
+    Replica,
+}
+
 impl ShownSlots {
     /// Flag: a key that is here is to be seen.
     ///
@@ -46,21 +56,34 @@ impl ShownSlots {
     ///
     /// `ctx` is the context of the running command.
     pub unsafe fn shows(&mut self, ctx: *mut raw::RedisModuleCtx, name: &[u8]) -> bool {
-        let clustered = *self.clustered.get_or_insert_with(|| {
-            // SAFETY: the caller vouches for `ctx`. Replicas have what their master has.
-            let flags = unsafe { call!(RedisModule_GetContextFlags(ctx)) };
-            let has = |flag: u32| flags & flag as c_int != 0;
-            has(raw::REDISMODULE_CTX_FLAGS_CLUSTER) && has(raw::REDISMODULE_CTX_FLAGS_MASTER)
-        });
-        if !clustered {
+        // SAFETY: the caller vouches for `ctx`.
+        let role = *self.role.get_or_insert_with(|| unsafe { role(ctx) });
+        if role == ClusterRole::Alone {
             return true;
         }
         let slot = hash_slot(name);
         // SAFETY: as above.
-        *self
-            .shown
-            .entry(slot)
-            .or_insert_with(|| unsafe { owns(ctx, name) || moves(ctx, slot, "-<-") })
+        *self.shown.entry(slot).or_insert_with(|| unsafe {
+            match role {
+                // It has the keys of its master, which shows those that come key by key.
+                ClusterRole::Replica => !imported::is_imported(ctx, slot),
+                _ => owns(ctx, name) || moves(ctx, slot, "-<-"),
+            }
+        })
+    }
+}
+
+/// # Safety
+///
+/// As for [`ShownSlots::shows`].
+unsafe fn role(ctx: *mut raw::RedisModuleCtx) -> ClusterRole {
+    // SAFETY: the caller vouches for `ctx`.
+    let flags = unsafe { call!(RedisModule_GetContextFlags(ctx)) };
+    let has = |flag: u32| flags & flag as c_int != 0;
+    match (has(raw::REDISMODULE_CTX_FLAGS_CLUSTER), has(raw::REDISMODULE_CTX_FLAGS_MASTER)) {
+        (false, _) => ClusterRole::Alone,
+        (true, true) => ClusterRole::Master,
+        (true, false) => ClusterRole::Replica,
     }
 }
 

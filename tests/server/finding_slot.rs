@@ -3,7 +3,7 @@
 
 use crate::acl;
 use crate::cluster::{Cluster, SlotMove, node_id};
-use crate::harness::{on_every_flavor, on_every_server};
+use crate::harness::{Flavor, on_every_flavor, on_every_server};
 use crate::resp::{Conn, Reply};
 
 const DEFINE: [&str; 12] =
@@ -177,4 +177,39 @@ fn indexes_follow_when_a_slot_is_emptied() {
             conn.must(&["DEL", "{0}again"]);
         }
     });
+}
+
+/// Valkey streams the documents of a slot to another node and its replica before the slot is theirs.
+#[test]
+fn documents_of_a_slot_that_is_streamed_are_not_found_on_a_replica_before_it_has_come() {
+    let cluster = Cluster::start_with_replicas(Flavor::Valkey91, 2, &[]);
+    let migration = SlotMove::of_key(&cluster, "{k}a");
+    let (home, other) = (migration.from, migration.to);
+    home.must(&DEFINE);
+    let nth = cluster.nodes.iter().position(|node| node.port == other.port).expect("a node");
+    let replica = &cluster.nodes[nth + 2];
+    replica.wait_until("it has the model", || !replica.call(&["MODEL.COUNT", "m"]).is_error());
+    for key in ["{k}a", "{k}b"] {
+        home.must(&["MODEL.SET", key, "m", r#"{"n":1}"#]);
+    }
+    let hold = |flag| home.must(&["DEBUG", "SLOTMIGRATION", "PREVENT-PAUSE", flag]);
+    hold("1");
+    migration.begin_stream();
+    let has_both = || replica.info("model_documents") == "2";
+    replica.wait_until("it has the documents", has_both);
+    for node in [other, replica] {
+        let conn = &mut node.conn();
+        conn.must(&["READONLY"]);
+        for query in [&[][..], &["WHERE", "self.n == 1"], &["SCAN"]] {
+            assert_eq!(find(conn, query), Vec::<String>::new(), "{query:?}");
+            let count = [&["MODEL.COUNT", "m"], query].concat();
+            assert_eq!(conn.must(&count).int(), 0, "{query:?}");
+        }
+        assert_eq!(conn.must(&["MODEL.DOCUMENTS", "m"]).array()[1], Reply::Array(vec![]));
+    }
+    hold("0");
+    migration.wait_for_stream();
+    for node in [other, replica] {
+        node.wait_until("they are found", || find(&mut node.conn(), &[]) == ["{k}a", "{k}b"]);
+    }
 }
