@@ -21,7 +21,7 @@ use super::deferred::{Task, is_paused};
 use super::held::HeldString;
 use super::pending::{self, PendingEvent};
 use super::shelf::{OpenKeys, Shelf};
-use super::{clock, lock_clients, stored, timer};
+use super::{clock, lock_clients, slots, stored, timer};
 use crate::command::lock_effect;
 use crate::lock::{At, Decisions, DocumentKey, Engine, LockEdit, Locks, Moment, Store, WaiterId};
 use crate::reply::keep_text;
@@ -90,6 +90,11 @@ pub unsafe fn after_command(ctx: *mut raw::RedisModuleCtx) {
 ///
 /// As for [`after_command`].
 unsafe fn run_unless_paused(ctx: *mut raw::RedisModuleCtx, now: Moment) {
+    // SAFETY: the caller vouches for `ctx`.
+    if unsafe { is_imported(ctx) } {
+        // The timer carries out the decisions, in a context of its own.
+        return timer::start(now.steady_ms, now.steady_ms);
+    }
     let paused = is_paused();
     if paused {
         RUN.put_off();
@@ -270,6 +275,23 @@ unsafe fn is_master(ctx: *mut raw::RedisModuleCtx) -> bool {
     let flags = unsafe { call!(RedisModule_GetContextFlags(ctx)) };
     let loading = raw::REDISMODULE_CTX_FLAGS_LOADING as c_int;
     flags & raw::REDISMODULE_CTX_FLAGS_MASTER as c_int != 0 && flags & loading == 0
+}
+
+/// Flag: the command is one of a hash slot that is being imported as a whole. Valkey sends those to its replicas as they came,
+/// and nothing that a module replicates in between.
+///
+/// # Safety
+///
+/// `ctx` is valid.
+unsafe fn is_imported(ctx: *mut raw::RedisModuleCtx) -> bool {
+    // SAFETY: the caller vouches for `ctx`.
+    if !unsafe { slots::is_clustered(ctx) } {
+        return false;
+    }
+    // SAFETY: as above.
+    let flags = unsafe { call!(RedisModule_GetContextFlags(ctx)) };
+    let imported = raw::REDISMODULE_CTX_FLAGS_MASTER | raw::REDISMODULE_CTX_FLAGS_REPLICATED;
+    flags & imported as c_int == imported as c_int
 }
 
 /// The module's timer has fired: ends waits and leases, and carries out what is pending.

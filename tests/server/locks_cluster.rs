@@ -245,6 +245,36 @@ fn requests_do_not_wait_while_the_cluster_is_down() {
     });
 }
 
+/// Valkey sends the commands of a slot that it imports to its replicas as they came, and nothing that a module adds: a grant of
+/// a connection of the other node ends in a unit of its own.
+#[test]
+fn replicas_follow_the_locks_of_a_slot_that_is_streamed() {
+    let cluster = Cluster::start_with_replicas(Flavor::Valkey91, 2, &[]);
+    let way = migration(&cluster, false);
+    let nth = cluster.nodes.iter().position(|node| node.port == way.to.port).expect("a node");
+    let replica = &cluster.nodes[nth + 2];
+    let conn = &mut way.from.conn();
+    KEYS.iter().for_each(|key| make(conn, key));
+    let ephemeral = |key| ["MODEL.LOCK", key, "n", "owner", "EPHEMERAL", "LEASE", "3600000"];
+    conn.must(&ephemeral(KEYS[0]));
+    let hold = |flag| way.from.must(&["DEBUG", "SLOTMIGRATION", "PREVENT-PAUSE", flag]);
+    hold("1");
+    way.begin_stream();
+    replica.wait_until("it has the documents", || replica.info("model_documents") == "2");
+    conn.must(&ephemeral(KEYS[1]));
+    let digests = |node: &Server| KEYS.map(|key| node.must(&["DEBUG", "DIGEST-VALUE", key]));
+    way.to.wait_until("the grants have come and ended", || {
+        way.to.info("model_locks_held") == "0" && digests(way.to) != digests(way.from)
+    });
+    replica.wait_until("they have ended on the replica", || {
+        replica.info("model_locks_held") == "0" && digests(replica) == digests(way.to)
+    });
+    hold("0");
+    way.wait_for_stream();
+    replica.wait_until("nothing differs", || digests(replica) == digests(way.to));
+    assert_eq!(way.to.must(&["MODEL.LOCKS", KEYS[1]]), Reply::Array(vec![]));
+}
+
 /// A client that follows redirections.
 struct Wanderer<'a> {
     nodes: &'a [Server],
