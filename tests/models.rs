@@ -461,7 +461,6 @@ fn definitions_are_limited() {
         &["MODEL.DEFINE", "m", "{}", "TTL", "1099511627777"],
         &["MODEL.DEFINE", "m", "{}", "TTL", "5", "REFRESH", "NEVER"],
         &["MODEL.DEFINE", "m", "{}", "REFRESH", "READ"],
-        &["MODEL.DEFINE", "m", "{}", "TTL", "5", "RULE", "a", "true"],
         &["MODEL.DEFINE", "m", "{}", "TTL", "5", "TTL", "5"],
         &["MODEL.DEFINE", "m", "{}", "NODEFAULTS", "NODEFAULTS"],
         &["MODEL.DEFINE", "m", "{}", "FORMATS"],
