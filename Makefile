@@ -61,6 +61,7 @@ check: ## check formatting, lints, licences and dependencies
 	cargo fmt --check
 	cargo clippy --all-targets --features module -- -D warnings
 	cargo clippy -- -D warnings
+	scripts/fuzz check
 	@scripts/deny
 
 bench: servers build ## measure the table of speed and memory

@@ -32,7 +32,7 @@ fuzz_target!(|input: &[u8]| {
     host.settings.document = Limits { depth: 16, bytes: 1 << 16 };
     host.settings.work.query_nodes = 10_000;
     // Recorded changes are not sent as the command itself: every other input runs on a model without CHANGES.
-    let model = if input.len() % 2 == 0 { "any" } else { "m" };
+    let model = if input.len().is_multiple_of(2) { "any" } else { "m" };
     host.call(&["MODEL.DEFINE", "m", "{}", "CHANGES", "9"]).expect("the model is defined");
     host.call(&["MODEL.SET", "key", model, DOCUMENT]).expect("the document is JSON");
     let mut replica = MemoryHost {

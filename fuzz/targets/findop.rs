@@ -65,7 +65,7 @@ fn array(reply: &Reply) -> &[Reply] {
 /// The keys in the reply, which are different ones.
 fn keys(reply: &Reply) -> BTreeSet<Vec<u8>> {
     let rows = array(reply);
-    let key = |row: &Reply| match &array(row)[..] {
+    let key = |row: &Reply| match array(row) {
         [Reply::Text(key), Reply::Int(_) | Reply::Null, Reply::Array(_)] => key.clone(),
         row => panic!("{row:?}"),
     };
@@ -99,7 +99,7 @@ fn check_waiting(host: &mut MemoryHost, args: &[&[u8]], outcome: &Outcome) {
 }
 
 fuzz_target!(|input: &[u8]| {
-    let records = input.len() % 2 == 0;
+    let records = input.len().is_multiple_of(2);
     let (mut host, mut replica) = (host(records), host(records));
     let before = bytes(&host);
     assert_eq!(before, bytes(&replica));
