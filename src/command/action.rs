@@ -1,7 +1,6 @@
 //! `MODEL.ACTION`: defines or redefines an action.
 
 mod compiled;
-mod similar;
 
 pub use compiled::CallBlocks;
 

@@ -452,7 +452,7 @@ fn meant(word: &[u8]) -> Option<&'static str> {
     elsewhere.map(|(_, own)| *own).or_else(|| {
         let words = ASSERTIONS.iter().map(|spec| spec.name).chain([GUARD, STRICT]);
         let names = op::all().iter().map(|spec| spec.name).chain(words);
-        argument::nearest(std::str::from_utf8(word).ok()?, names)
+        argument::nearest(word, names)
     })
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::argument::nearest;
 use crate::budget::{Allowance, weight};
 use crate::command::args::{Args, expression, find_model, object, parse_current};
 use crate::command::txn::{BlockPlaces, TxnBody, find_statement_model, model_of};
@@ -115,7 +116,7 @@ impl Source for ActionSource {
     /// Names the defined action that is spelled most alike.
     fn unknown(name: &[u8], known: &mut dyn Iterator<Item = &str>) -> Error {
         let error = Error::new(ErrorCode::NoAction, "the action is not defined");
-        match super::similar::most_similar(name, known) {
+        match nearest(name, known) {
             Some(similar) => error.text("similar", similar.as_bytes()),
             None => error,
         }

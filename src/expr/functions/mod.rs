@@ -164,7 +164,7 @@ const ELSEWHERE: [(&str, &str); 8] = [
 fn unknown(name: &str) -> Cow<'static, str> {
     let all = || FAMILIES.iter().flat_map(|(_, functions)| functions.iter());
     let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == name).map(|(_, own)| *own);
-    let meant = elsewhere.or_else(|| nearest(name, all().map(|function| function.name)));
+    let meant = elsewhere.or_else(|| nearest(name.as_bytes(), all().map(|function| function.name)));
     match meant {
         Some(meant) => format!("unknown function (is {meant} meant?)").into(),
         None => "unknown function".into(),
