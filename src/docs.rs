@@ -1,72 +1,17 @@
 //! Renders `commands.md` and `MODEL.HELP` from the declarations of commands and operators.
 
+mod help;
+
 use std::fmt::Write;
 
-use crate::command::{self, CommandSpec, Flag, usage};
+pub use help::{help, help_of};
+
+use crate::command::{self, CommandSpec, usage};
 use crate::error::ErrorCode;
 use crate::limit;
 use crate::native::{self, NativeSpec};
 use crate::op::{self, Absent, OpSpec, Target};
-use crate::txn::{ASSERTIONS, AssertionSpec, GUARD, STRICT};
-use crate::version::VERSION;
-
-/// The lines of `MODEL.HELP`, none wider than a terminal.
-pub fn help() -> Vec<String> {
-    let mut lines =
-        vec![format!("{VERSION}. Commands are written MODEL.<command> key [arguments]:")];
-    for spec in command::all().iter().filter(|spec| !spec.flags.contains(&Flag::Dangerous)) {
-        push_wrapped(&mut lines, &usage(spec), "  ");
-        lines.push(format!("    {}.", spec.summary));
-    }
-    lines.push("Operators of MODEL.FIELDOP and MODEL.TXN are:".to_owned());
-    op::of(Target::Value).iter().for_each(|spec| push_operator(&mut lines, spec));
-    op::of(Target::Lock).iter().for_each(|spec| push_operator(&mut lines, spec));
-    op::of(Target::Document).iter().for_each(|spec| push_operator(&mut lines, spec));
-    lines.push("Operators of MODEL.TXN, besides those, are:".to_owned());
-    op::of(Target::Key).iter().for_each(|spec| push_operator(&mut lines, spec));
-    lines.push("Natives, behind AT key in MODEL.TXN, are:".to_owned());
-    native::all().iter().for_each(|spec| push_native(&mut lines, spec));
-    let assertions: Vec<_> = ASSERTIONS.iter().map(assertion_syntax).collect();
-    let assertions = assertions.join(", ");
-    let text = format!("Assertions: {assertions}. Before any operator: {GUARD} expr, {STRICT}.");
-    push_wrapped(&mut lines, &text, "");
-    lines.push(
-        "Paths: $.json.path or /json/pointer. Expressions: CEL, as in self.n >= args.n.".into(),
-    );
-    lines
-}
-
-fn push_operator(lines: &mut Vec<String>, spec: &OpSpec) {
-    push_line(lines, &spec.usage(), spec.summary);
-}
-
-fn push_native(lines: &mut Vec<String>, spec: &NativeSpec) {
-    push_line(lines, &spec.usage(), spec.summary);
-}
-
-fn push_line(lines: &mut Vec<String>, written: &str, summary: &str) {
-    if written.len() < 30 {
-        push_wrapped(lines, &format!("{written:<30}{summary}."), "  ");
-    } else {
-        lines.push(format!("  {written}"));
-        push_wrapped(lines, &format!("{:<30}{summary}.", ""), "  ");
-    }
-}
-
-/// The widest line of `MODEL.HELP`.
-const WIDTH: usize = 100;
-
-fn push_wrapped(lines: &mut Vec<String>, text: &str, indent: &str) {
-    let mut line = indent.to_owned();
-    for word in text.split_inclusive(' ') {
-        if line.len() + word.trim_end().len() > WIDTH {
-            lines.push(line.trim_end().to_owned());
-            line = format!("{indent}{:28}", "");
-        }
-        line.push_str(word);
-    }
-    lines.push(line.trim_end().to_owned());
-}
+use crate::txn::{ASSERTIONS, AssertionSpec};
 
 /// `IF expr`.
 fn assertion_syntax(spec: &AssertionSpec) -> String {
@@ -86,6 +31,49 @@ fn absent_words(absent: Absent) -> &'static str {
 
 fn words(codes: &[ErrorCode]) -> String {
     codes.iter().map(|code| format!("`{}`", code.word())).collect::<Vec<_>>().join(", ")
+}
+
+/// A line of a section: a label and its text, without a final stop.
+type Fact = (&'static str, String);
+
+fn command_facts(spec: &CommandSpec) -> Vec<Fact> {
+    let mut facts = vec![("Reply", spec.reply.to_owned())];
+    facts.extend(errors_fact(spec.errors));
+    facts.push(("Complexity", spec.complexity.to_owned()));
+    facts.push(("Replicated", spec.replicated.to_owned()));
+    facts.push(("Since", spec.since.to_owned()));
+    facts
+}
+
+fn operator_facts(spec: &OpSpec) -> Vec<Fact> {
+    let mut facts = vec![
+        ("Works on", spec.accepts.to_owned()),
+        ("Where nothing is", absent_words(spec.absent).to_owned()),
+        ("Reply", spec.reply.to_owned()),
+    ];
+    facts.extend(errors_fact(spec.errors));
+    facts.push(("Complexity", spec.complexity.to_owned()));
+    facts.push(("Since", spec.since.to_owned()));
+    facts
+}
+
+fn native_facts(spec: &NativeSpec) -> Vec<Fact> {
+    let mut facts = vec![("Works on", spec.works_on.to_owned()), ("Reply", spec.reply.to_owned())];
+    facts.extend(errors_fact(spec.errors));
+    facts.push(("Complexity", spec.complexity.to_owned()));
+    facts.push(("Since", spec.since.to_owned()));
+    facts
+}
+
+fn errors_fact(codes: &[ErrorCode]) -> Option<Fact> {
+    (!codes.is_empty()).then(|| ("Errors, in order of precedence", words(codes)))
+}
+
+fn push_facts(facts: Vec<Fact>, out: &mut String) {
+    for (label, text) in facts {
+        let _ = writeln!(out, "- {label}: {text}.");
+    }
+    out.push('\n');
 }
 
 /// The whole of `commands.md`.
@@ -147,13 +135,7 @@ const LIMITS_END: &str = "<!-- end of limits -->";
 
 fn command_section(spec: &CommandSpec, out: &mut String) {
     let _ = write!(out, "## {}\n\n```\n{}\n```\n\n{}.\n\n", spec.name, usage(spec), spec.summary);
-    let _ = writeln!(out, "- Reply: {}.", spec.reply);
-    if !spec.errors.is_empty() {
-        let _ = writeln!(out, "- Errors, in order of precedence: {}.", words(spec.errors));
-    }
-    let _ = writeln!(out, "- Complexity: {}.", spec.complexity);
-    let _ = writeln!(out, "- Replicated: {}.", spec.replicated);
-    let _ = writeln!(out, "- Since: {}.\n", spec.since);
+    push_facts(command_facts(spec), out);
     for example in spec.examples.iter().filter(|example| !example.0.is_empty()) {
         out.push_str("```\n");
         for line in example.0 {
@@ -165,14 +147,7 @@ fn command_section(spec: &CommandSpec, out: &mut String) {
 
 fn operator_section(spec: &OpSpec, out: &mut String) {
     let _ = write!(out, "## {}\n\n```\n{}\n```\n\n{}.\n\n", spec.name, spec.usage(), spec.summary);
-    let _ = writeln!(out, "- Works on: {}.", spec.accepts);
-    let _ = writeln!(out, "- Where nothing is: {}.", absent_words(spec.absent));
-    let _ = writeln!(out, "- Reply: {}.", spec.reply);
-    if !spec.errors.is_empty() {
-        let _ = writeln!(out, "- Errors, in order of precedence: {}.", words(spec.errors));
-    }
-    let _ = writeln!(out, "- Complexity: {}.", spec.complexity);
-    let _ = writeln!(out, "- Since: {}.\n", spec.since);
+    push_facts(operator_facts(spec), out);
     out.push_str("| before | statement | reply | after |\n|---|---|---|---|\n");
     for example in spec.examples {
         let cell = |text: &str| match text {
@@ -215,13 +190,7 @@ fn native_section(spec: &NativeSpec, out: &mut String) {
         spec.usage(),
         spec.summary
     );
-    let _ = writeln!(out, "- Works on: {}.", spec.works_on);
-    let _ = writeln!(out, "- Reply: {}.", spec.reply);
-    if !spec.errors.is_empty() {
-        let _ = writeln!(out, "- Errors, in order of precedence: {}.", words(spec.errors));
-    }
-    let _ = writeln!(out, "- Complexity: {}.", spec.complexity);
-    let _ = writeln!(out, "- Since: {}.\n", spec.since);
+    push_facts(native_facts(spec), out);
     out.push_str("| natives before | native | reply |\n|---|---|---|\n");
     for example in spec.examples {
         let before = match example.before {

@@ -194,9 +194,94 @@ fn help_fits_a_terminal() {
     for spec in command::all().iter().filter(|spec| !spec.flags.contains(&Flag::Dangerous)) {
         assert!(lines.iter().any(|line| line.contains(spec.name)), "{}", spec.name);
     }
-    for spec in redis_model::op::of(redis_model::op::Target::Value) {
+    for spec in op::of(op::Target::Value) {
         assert!(lines.iter().any(|line| line.trim_start().starts_with(spec.name)), "{}", spec.name);
     }
+}
+
+/// The reply of `MODEL.HELP` with a name, line by line.
+fn help_of(name: &str) -> Result<Vec<String>, String> {
+    let reply = MemoryHost::default().call(&["MODEL.HELP", name]);
+    let text = |line| match line {
+        Reply::Text(line) => String::from_utf8(line).unwrap(),
+        line => panic!("{line:?}"),
+    };
+    match reply.map_err(|error| error.line())?.reply {
+        Reply::Array(lines) => Ok(lines.into_iter().map(text).collect()),
+        reply => panic!("{reply:?}"),
+    }
+}
+
+#[test]
+fn help_describes_everything_that_has_a_name() {
+    let check = |name: &str, first: &str| {
+        let lines = help_of(name).unwrap();
+        assert!(lines.iter().any(|line| line.starts_with(first)), "{name}: {lines:#?}");
+        assert_eq!(help_of(&name.to_ascii_lowercase()).unwrap(), lines);
+        let prose = lines.iter().filter(|line| !line.starts_with("  >"));
+        let facts = prose.filter(|line| line.contains(": ") && line.ends_with('.'));
+        assert!(facts.clone().all(|line| line.chars().count() <= 100), "{name}: {lines:#?}");
+    };
+    for spec in command::all().iter().filter(|spec| !spec.flags.contains(&Flag::Dangerous)) {
+        check(spec.name, spec.name);
+        check(spec.name.strip_prefix("MODEL.").unwrap(), spec.name);
+    }
+    for spec in op::all() {
+        check(spec.name, &format!("Operator{}: {}", in_transactions(spec), spec.name));
+    }
+    for spec in native::all() {
+        check(spec.name, &format!("Native: AT key {}", spec.name));
+    }
+    for spec in &txn::ASSERTIONS {
+        check(spec.name, &format!("Assertion: {}", spec.name));
+    }
+    for code in ErrorCode::ALL {
+        check(code.word(), &format!("Error: {}", code.word()));
+    }
+    check("WHEN", "Before an operator: WHEN expr");
+    check("STRICT", "Before an operator: STRICT");
+    check("MKPATH", "A word of: MODEL.FIELDOP");
+}
+
+fn in_transactions(spec: &op::OpSpec) -> &'static str {
+    match spec.target() {
+        op::Target::Key => " of MODEL.TXN",
+        _ => "",
+    }
+}
+
+#[test]
+fn help_of_an_operator_is_its_declaration() {
+    let lines = help_of("toggle").unwrap();
+    for line in [
+        "Operator: TOGGLE path",
+        "  Works on: boolean.",
+        "  Errors, in order of precedence: `TYPE`.",
+        "    TOGGLE $.a",
+        "    replies false",
+    ] {
+        assert!(lines.iter().any(|other| other == line), "{line}: {lines:#?}");
+    }
+}
+
+#[test]
+fn help_of_an_unknown_name_says_which_may_be_meant() {
+    let message = "no command, operator, native, assertion, error or option has this name";
+    for (name, expected) in [
+        ("INCRR", format!(r#"ERR {{"message":"{message}: is INCR meant?","argument":"INCRR"}}"#)),
+        (
+            "MODEL.FIELDOPS",
+            format!(
+                r#"ERR {{"message":"{message}: is MODEL.FIELDOP meant?","argument":"MODEL.FIELDOPS"}}"#
+            ),
+        ),
+        ("", format!(r#"ERR {{"message":"{message}","argument":""}}"#)),
+        ("APPLY", format!(r#"ERR {{"message":"{message}","argument":"APPLY"}}"#)),
+    ] {
+        assert_eq!(help_of(name), Err(expected));
+    }
+    let error = MemoryHost::default().call(&["MODEL.HELP", "INCR", "SET"]).unwrap_err();
+    assert!(error.line().starts_with("ERR "), "{error}");
 }
 
 #[test]

@@ -422,6 +422,8 @@ fn meta_and_help_speak_both_protocols() {
             let version = concat!("redis-model ", env!("CARGO_PKG_VERSION"), " (");
             assert!(lines[0].starts_with(version), "{}", lines[0]);
             assert!(server.log().contains(&lines[0][..lines[0].find(')').unwrap()]));
+            let incr = conn.must(&["MODEL.HELP", "incr"]);
+            assert_eq!(incr.array()[0], Reply::bulk("Operator: INCR path n"));
             assert_eq!(conn.call(&["MODEL.HELP", "x"]).error_word(), "ERR");
         }
     });

@@ -224,7 +224,7 @@ fn sound_commands() -> Vec<Vec<String>> {
         own(&["MODEL.META", "doc"]),
         own(&["MODEL.EVAL", "doc", "self.n + args.n", "ARGS", r#"{"n":1}"#]),
         own(&["MODEL.FIELDOP", "doc", "ARGS", r#"{"n":"n"}"#, "STRICT", "INCR", "$[args.n]", "=1"]),
-        own(&["MODEL.HELP"]),
+        own(&["MODEL.HELP", "INCR"]),
         own(&["MODEL.APPLY", "doc", "\u{1}\u{2}\u{5}\0\u{3}any", SOUND]),
         own(&["MODEL.APPLY", "doc", "\u{1}\u{1}\u{5}\u{2}\u{5}abc"]),
         own(&["MODEL.APPLYALL", "2", "doc", "doc2", PUT_AND_TOUCH, SOUND]),
