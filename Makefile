@@ -91,7 +91,7 @@ install: build ## copy the module to where Debian's Redis finds it
 	@echo 'loadmodule $(MODULE_DIR)/libredis_model.so'
 
 dist: setup ## pack the module, guided by a profile where the toolchain can, with debug information and licences: target/dist
-	@scripts/dist "$$(scripts/guided)"
+	@module=$$(scripts/guided) && scripts/dist "$$module"
 
 deb: build ## make Debian packages of the module: target/dist
 	@scripts/deb $(MODULE)

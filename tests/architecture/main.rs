@@ -6,6 +6,7 @@ mod fuzzing;
 mod image;
 mod language;
 mod names;
+mod scripts;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
