@@ -7,6 +7,10 @@ use crate::value::{Number, number};
 
 /// Reads a signed 64-bit decimal integer, as Redis reads its integer arguments.
 pub fn integer(arg: &[u8]) -> Result<i64> {
+    // Counts are mostly one digit.
+    if let [digit @ b'0'..=b'9'] = arg {
+        return Ok(i64::from(digit - b'0'));
+    }
     match Number::parse(arg) {
         Ok(Number::Int(value)) => Ok(value),
         // A double as ECMAScript prints it: of the form of an integer all the same.

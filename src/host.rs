@@ -356,9 +356,9 @@ pub struct Outcome {
     pub effects: SmallVec<[KeyEffect; 2]>,
     /// A changed definition of a model or an action, see [`crate::codec::definition`], for replicas, the AOF and other
     /// shards.
-    pub definition: Option<Vec<u8>>,
+    pub definition: Option<Box<[u8]>>,
     /// The client gets its reply later.
-    pub waits: Option<Waiting>,
+    pub waits: Option<Box<Waiting>>,
     /// The client gets its reply when a document is found.
     pub lines_up: Option<Box<ClaimWait>>,
     /// The commands of natives, which were run.
@@ -456,13 +456,43 @@ pub struct KeyEffect {
     /// The position of the key among the arguments, or behind them, see [`Host::name_keys`].
     pub key_arg: usize,
     /// The keyspace event of a changed content, if it changed.
-    pub event: Option<&'static CStr>,
+    pub event: Option<KeyspaceEvent>,
     /// The event of the generic class: of a changed time to live, if it changed, or of the key's end.
-    pub generic_event: Option<&'static CStr>,
+    pub generic_event: Option<KeyspaceEvent>,
     /// Flag: clients that watch the key or cache it are told. Not where a read renewed the time to live: the reading
     /// client would be told of its own read, and could cache nothing.
     pub signalled: bool,
     pub sent: Sent,
+}
+
+/// A keyspace event: one byte, because effects are moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyspaceEvent {
+    Set,
+    Update,
+    Token,
+    Lock,
+    Unlock,
+    /// The generic class has this one and those behind it.
+    Expire,
+    Persist,
+    Delete,
+}
+
+impl KeyspaceEvent {
+    /// As subscribers receive it.
+    pub const fn name(self) -> &'static CStr {
+        match self {
+            KeyspaceEvent::Set => c"model.set",
+            KeyspaceEvent::Update => c"model.update",
+            KeyspaceEvent::Token => c"model.token",
+            KeyspaceEvent::Lock => c"model.lock",
+            KeyspaceEvent::Unlock => c"model.unlock",
+            KeyspaceEvent::Expire => c"expire",
+            KeyspaceEvent::Persist => c"persist",
+            KeyspaceEvent::Delete => c"del",
+        }
+    }
 }
 
 /// The form in which replicas and the AOF receive a change of one key.

@@ -275,7 +275,7 @@ fn corrupt_payloads_are_refused_or_kept_and_never_a_panic() {
     let words: Vec<&str> = ["MODEL.ACTION", "x"].into_iter().chain(words.split(' ')).collect();
     let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
     let outcome = redis_model::command::run(&mut host, &args).unwrap();
-    let bytes = outcome.definition.expect("it is new");
+    let bytes = outcome.definition.expect("it is new").into_vec();
     let mut state = 1_u32;
     let mut random = |bound: usize| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -144,7 +144,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     }
     actions.define(&entry, &settings, &allowance).map_err(with_action)?;
     let mut outcome = Outcome::from(Reply::Int(entry.version.into()));
-    outcome.definition = Some(definition::encode_action(&entry));
+    outcome.definition = Some(definition::encode_action(&entry).into());
     Ok(outcome)
 }
 

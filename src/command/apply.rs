@@ -4,7 +4,7 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::args::Args;
-use super::host::{Documents, Host, Key, KeyEffect, Outcome, Sent};
+use super::host::{Documents, Host, Key, KeyEffect, KeyspaceEvent, Outcome, Sent};
 use super::locking;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::{Allowance, WorkLimits, weight};
@@ -212,11 +212,11 @@ impl EffectPart<'_> {
             (Change::Put { model, definition, ahead }, Payload::Document(content)) => {
                 host.revisions().see(effect.revision + ahead);
                 put(host, key, content, (model, definition), effect.revision, origin);
-                Some(c"model.set")
+                Some(KeyspaceEvent::Set)
             }
             (Change::Edit { definition, .. }, _) => {
                 settle_edited(host, key, definition, origin);
-                Some(c"model.update")
+                Some(KeyspaceEvent::Update)
             }
             (Change::Touch, _) => {
                 document(host, key).revision = effect.revision;
@@ -224,12 +224,12 @@ impl EffectPart<'_> {
             }
             (Change::Token(_), Payload::Token(token)) => {
                 host.put_token(key, token);
-                Some(c"model.token")
+                Some(KeyspaceEvent::Token)
             }
             (Change::Locks(_), Payload::Locks(edits)) => {
                 repeat_locks(host, key, &edits);
                 let granted = edits.iter().any(|edit| matches!(edit, LockEdit::Grant { .. }));
-                Some(if granted { c"model.lock" } else { c"model.unlock" })
+                Some(if granted { KeyspaceEvent::Lock } else { KeyspaceEvent::Unlock })
             }
             _ => unreachable!("the payload is that of the effect"),
         };
@@ -238,8 +238,8 @@ impl EffectPart<'_> {
         let generic_event = match (effect.expiry, effect.change) {
             _ if !host.expire(key, effect.expiry) => None,
             (Expiry::Keep, _) | (Expiry::Persist, Change::Put { .. }) => None,
-            (Expiry::Persist, _) => Some(c"persist"),
-            (Expiry::At(_), _) => Some(c"expire"),
+            (Expiry::Persist, _) => Some(KeyspaceEvent::Persist),
+            (Expiry::At(_), _) => Some(KeyspaceEvent::Expire),
         };
         KeyEffect { key_arg: key.arg, event, generic_event, signalled, sent: Sent::Command }
     }

@@ -11,7 +11,7 @@ use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPo
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
 use crate::path::Binding;
-use crate::txn::{self, DocNames, ReplyForm, Request};
+use crate::txn::{self, DocNames, ReplyForm, Request, StatementTraits};
 
 #[linkme::distributed_slice(COMMANDS)]
 static CALL: CommandSpec = CommandSpec {
@@ -135,15 +135,17 @@ fn call(host: &mut dyn Host, args: &[&[u8]], mut cursor: Args<'_>, name: &[u8]) 
     action.add_blocks(&keys.of_listed, host.models(), bound.as_ref(), &mut blocks)?;
     let models = action.statement_models(host.models())?;
     let natives = key_roles(&blocks, action.uses_natives(), &keys.slots)?;
+    let (statements, traits) = match &bound {
+        Some(bound) => (&bound.statements[..], StatementTraits::of(&bound.statements)),
+        None => action.statements(),
+    };
     txn::execute(
         host,
         &Request {
             keys: &keys.slots,
             blocks: &blocks,
-            statements: match &bound {
-                Some(bound) => &bound.statements,
-                None => action.statements(),
-            },
+            statements,
+            traits,
             models: &models,
             args: given.as_ref(),
             docs: Some(DocNames::Roles(action.roles(&keys.of_listed))),

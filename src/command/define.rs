@@ -195,7 +195,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let allowance = Allowance::new(&settings.work);
     models.define(&entry, &model_limits(&settings), &allowance).map_err(with_model)?;
     let mut outcome = Outcome::from(Reply::Int(entry.version.into()));
-    outcome.definition = Some(definition::encode(&entry));
+    outcome.definition = Some(definition::encode(&entry).into());
     Ok(outcome)
 }
 

@@ -10,7 +10,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::op::Parsing;
 use crate::path::Binding;
 use crate::txn::{
-    self, Block, Content, ContentDocument, ReplyForm, Request, Statements, parse_statements,
+    self, Block, Content, ContentDocument, ReplyForm, Request, StatementTraits, Statements,
+    parse_statements,
 };
 use crate::value::Measured;
 
@@ -100,6 +101,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             keys: slice::from_ref(&parsed.key),
             blocks: slice::from_ref(&parsed.block),
             statements: &parsed.statements,
+            traits: StatementTraits::of(&parsed.statements),
             models: &[],
             args: parsed.args.as_ref(),
             docs: None,

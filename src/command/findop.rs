@@ -24,7 +24,9 @@ use crate::op::Parsing;
 use crate::path::Binding;
 use crate::reply::Reply;
 use crate::token::Digest;
-use crate::txn::{self, Block, DocNames, ExpiryOption, ReplyForm, Request, parse_block};
+use crate::txn::{
+    self, Block, DocNames, ExpiryOption, ReplyForm, Request, StatementTraits, parse_block,
+};
 use crate::value::wire::put_text;
 
 /// The documents of one call by default.
@@ -489,6 +491,7 @@ impl<'a> FindopArguments<'a> {
                 keys: &keys,
                 blocks: &blocks,
                 statements: &self.body.statements,
+                traits: StatementTraits::of(&self.body.statements),
                 models,
                 args: self.query.args.as_ref(),
                 docs: Some(DocNames::Keys(&names)),

@@ -3,7 +3,7 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::args::Args;
-use super::host::{Host, Key, KeyEffect, Outcome, Sent, Settings};
+use super::host::{Host, Key, KeyEffect, KeyspaceEvent, Outcome, Sent, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::codec::effect::{Change, Effect};
@@ -87,7 +87,7 @@ pub(super) fn refresh(host: &mut dyn Host, key: Key<'_>) -> Result<Option<KeyEff
     Ok(Some(KeyEffect {
         key_arg: key.arg,
         event: None,
-        generic_event: Some(c"expire"),
+        generic_event: Some(KeyspaceEvent::Expire),
         signalled: false,
         sent: Sent::Effect(effect, None),
     }))

@@ -50,7 +50,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         _ => {}
     }
     let mut outcome = Outcome::from(Reply::Ok);
-    outcome.definition = Some(bytes.to_vec());
+    outcome.definition = Some(bytes.into());
     Ok(outcome)
 }
 

@@ -16,7 +16,9 @@ use crate::keys::KeyIndex;
 use crate::limit::{self, Limit};
 use crate::lock::{Answer, Ask, At, Grant, GrantRef, LockEdit, LockLimits, Locks, Mode};
 use crate::reply::{Reply, keep_text};
-use crate::txn::{self, Block, Content, ContentDocument, ReplyForm, Request, no_key};
+use crate::txn::{
+    self, Block, Content, ContentDocument, ReplyForm, Request, StatementTraits, no_key,
+};
 use crate::value::{Measured, print};
 
 /// The lease of a request without `LEASE`.
@@ -126,7 +128,7 @@ impl<'a> LockRequest<'a> {
             Answer::Busy => Ok(Reply::Null.into()),
             Answer::Waits(waiter) => {
                 let mut outcome = Outcome::from(Reply::Null);
-                outcome.waits = Some(Waiting { waiter, wait_ms: self.wait_ms, form });
+                outcome.waits = Some(Box::new(Waiting { waiter, wait_ms: self.wait_ms, form }));
                 Ok(outcome)
             }
             Answer::Granted(grants) => {
@@ -180,6 +182,7 @@ impl InitialDocument<'_> {
             keys: &[key],
             blocks: &[Block { content, ..Block::default() }],
             statements: &[],
+            traits: StatementTraits::NONE,
             models: &[],
             args: None,
             docs: None,

@@ -11,8 +11,8 @@ use crate::expr::{AllowedNames, Program, Scope};
 use crate::path::{Binding, Path};
 use crate::reply::Reply;
 use crate::txn::{
-    self, Block, Content, ContentDocument, ExpiryOption, ReplyForm, Request, check_condition,
-    check_revision, no_key, parse_revision,
+    self, Block, Content, ContentDocument, ExpiryOption, ReplyForm, Request, StatementTraits,
+    check_condition, check_revision, no_key, parse_revision,
 };
 use crate::value::Measured;
 
@@ -149,6 +149,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             keys: &[key],
             blocks: &[block],
             statements: &[],
+            traits: StatementTraits::NONE,
             models: &[],
             args: None,
             docs: None,

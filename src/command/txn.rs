@@ -14,7 +14,7 @@ use super::host::{Host, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::error::{ErrorCode, Result};
-use crate::txn::{self, DocNames, ReplyForm, Request};
+use crate::txn::{self, DocNames, ReplyForm, Request, StatementTraits};
 
 /// The option that makes a transaction idempotent.
 pub(super) const TOKEN: ArgSpec = ArgSpec::new(
@@ -172,6 +172,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
             keys: &header.slots,
             blocks: &body.blocks,
             statements: &body.statements,
+            traits: StatementTraits::of(&body.statements),
             models: &models,
             args: body.args.as_ref(),
             docs: Some(DocNames::Keys(&header.keys)),

@@ -40,6 +40,6 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let end = host.actions().end(name).map_err(|error: Error| error.text("action", name))?;
     host.actions().install(&end).expect("an end is not compiled");
     let mut outcome = Outcome::from(Reply::Ok);
-    outcome.definition = Some(definition::encode_action(&end));
+    outcome.definition = Some(definition::encode_action(&end).into());
     Ok(outcome)
 }

@@ -40,6 +40,6 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let end = host.models().end(name)?;
     host.models().install(&end).expect("an end is not compiled");
     let mut outcome = Outcome::from(Reply::Ok);
-    outcome.definition = Some(definition::encode(&end));
+    outcome.definition = Some(definition::encode(&end).into());
     Ok(outcome)
 }

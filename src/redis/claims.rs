@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::c_int;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use redis_module::raw;
@@ -18,12 +19,13 @@ use super::deferred::Task;
 use super::held::HeldString;
 use super::host::{ServerHost, Waited};
 use super::models::MODELS;
+use super::named_keys::NamedKeys;
 use super::slots::{self, Redirections};
 use super::{claim_users, clock, execution, offers, timer, users};
 use crate::claim::{AskedSearch, Claimants};
-use crate::command::{CommandSpec, ask_for_one, fits_question};
+use crate::command::{CommandSpec, Outcome, ask_for_one, fits_question};
 use crate::document::ANY_NAME;
-use crate::error::{Error, ErrorCode};
+use crate::error::{Error, ErrorCode, Result};
 use crate::host::{ClaimWait, Host};
 use crate::index::hash_slot;
 use crate::reply::Reply;
@@ -300,21 +302,19 @@ impl ServerClaimants {
             return Some(Told::forbidden(request.command));
         }
         let argv = request.argv();
-        let (mut named, waited) = (None, Some(waited));
-        // SAFETY: the context is valid, no key is open, and the request keeps its strings.
-        unsafe {
-            let ran =
-                execution::execute(self.ctx, request.command, &argv, args, waited, &mut named);
-            match ran {
-                Ok(outcome) if is_nothing(&outcome.reply) => None,
-                Ok(outcome) => {
-                    let argv = named.as_ref().map_or(&argv, |named| &named.argv);
-                    execution::carry_out(self.ctx, argv, &outcome);
-                    Some(Told::Answer(outcome.reply))
-                }
-                Err(error) => is_final(number, &error).then_some(Told::Refusal(error)),
+        let (ctx, command) = (self.ctx, request.command);
+        let told = |outcome: &mut Result<Outcome>, named: Option<&NamedKeys>| match outcome {
+            Ok(outcome) if is_nothing(&outcome.reply) => None,
+            Ok(outcome) => {
+                let argv = named.map_or(&argv[..], |named| &named.argv);
+                // SAFETY: the context is valid, no key is open, and the request keeps its strings.
+                unsafe { execution::carry_out(ctx, argv, outcome) };
+                Some(Told::Answer(mem::replace(&mut outcome.reply, Reply::Null)))
             }
-        }
+            Err(error) => is_final(number, error).then(|| Told::Refusal(error.clone())),
+        };
+        // SAFETY: as above.
+        unsafe { execution::execute(ctx, command, &argv, args, Some(waited), told) }
     }
 }
 

@@ -136,30 +136,27 @@ unsafe fn run(
         return false;
     }
     // SAFETY: as above. The host closes its keys before anything is propagated or announced.
-    let mut named = None;
-    let mut outcome = unsafe { execution::execute(ctx, spec, argv, args, None, &mut named) };
-    let given = argv;
-    let argv = named.as_ref().map_or(given, |named| &named.argv[..]);
-    match &mut outcome {
-        Ok(outcome) => unsafe {
-            if spec.keys.are_counted() && !outcome.effects.is_empty() {
-                counters::TRANSACTIONS.record(outcome.effects.len() as u64);
-            }
-            // The host saw that a client which waits may.
-            match (outcome.waits.take(), outcome.lines_up.take()) {
-                (Some(waiting), _) => lock_clients::block(ctx, spec, waiting),
-                (None, Some(wait)) => claims::block(ctx, spec, given, *wait),
-                (None, None) => {
-                    finish(ctx, argv, outcome);
-                    outcome.recycle();
+    unsafe {
+        execution::execute(ctx, spec, argv, args, None, |outcome, named| match outcome {
+            Ok(outcome) => {
+                if spec.keys.are_counted() && !outcome.effects.is_empty() {
+                    counters::TRANSACTIONS.record(outcome.effects.len() as u64);
+                }
+                // The host saw that a client which waits may.
+                match (outcome.waits.take(), outcome.lines_up.take()) {
+                    (Some(waiting), _) => lock_clients::block(ctx, spec, *waiting),
+                    (None, Some(wait)) => claims::block(ctx, spec, argv, *wait),
+                    (None, None) => {
+                        finish(ctx, named.map_or(argv, |named| &named.argv[..]), outcome);
+                        outcome.recycle();
+                    }
                 }
             }
-        },
-        Err(error) => {
-            counters::count_abort(error.code());
-            // SAFETY: as above.
-            unsafe { reply::send_error(ctx, error) };
-        }
+            Err(error) => {
+                counters::count_abort(error.code());
+                reply::send_error(ctx, error);
+            }
+        });
     }
     true
 }

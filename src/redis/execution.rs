@@ -11,32 +11,35 @@ use crate::command::{CommandSpec, Outcome};
 use crate::error::Result;
 use crate::host::Host;
 
-/// Runs the command. Where it is refused because a document that has expired has the values of an index with `UNIQUE`,
-/// that document is deleted, and the command, which changed nothing, runs again.
+/// Runs the command, and calls `then` with its outcome and the arguments with the keys that the command found, if it found
+/// any; no key is open then. Where the command is refused because a document that has expired has the values of an index
+/// with `UNIQUE`, that document is deleted, and the command, which changed nothing, runs again.
 ///
 /// # Safety
 ///
-/// `ctx` and `argv` are those of the command, and no key is open; `args` are the bytes of `argv`. `named` gets the
-/// arguments with the keys that the command found. `waited` is for a client that was blocked.
+/// `ctx` and `argv` are those of the command, and no key is open; `args` are the bytes of `argv`. `waited` is for a client
+/// that was blocked.
 #[inline(always)]
-pub unsafe fn execute(
+pub unsafe fn execute<T>(
     ctx: *mut raw::RedisModuleCtx,
     spec: &'static CommandSpec,
     argv: &[*mut raw::RedisModuleString],
     args: &[&[u8]],
     waited: Option<Waited<'_>>,
-    named: &mut Option<Box<NamedKeys>>,
-) -> Result<Outcome> {
+    then: impl FnOnce(&mut Result<Outcome>, Option<&NamedKeys>) -> T,
+) -> T {
     let invocation = Invocation { ctx, spec, argv, args, waited };
-    let mut conflict = None;
     // SAFETY: the caller vouches for the arguments.
-    let mut outcome = unsafe { execute_once(&invocation, named, &mut conflict) };
+    let mut host = unsafe { invocation.host() };
     // The outcome is large: it stays where it was made.
+    let mut outcome = (spec.run)(&mut host, args);
+    let (conflict, mut named) = (host.take_conflict(), host.take_named());
+    drop(host);
     if let Some(other) = conflict {
         // SAFETY: as above.
-        unsafe { execute_again(&invocation, named, other, &mut outcome) };
+        unsafe { invocation.execute_again(other, &mut outcome, &mut named) };
     }
-    outcome
+    then(&mut outcome, named.as_deref())
 }
 
 /// A command that is executed, once or again.
@@ -48,57 +51,48 @@ struct Invocation<'c> {
     waited: Option<Waited<'c>>,
 }
 
-/// Runs the command. `conflict` gets the document for which it was refused with `UNIQUE`.
-///
-/// # Safety
-///
-/// As for [`execute`].
-#[inline(always)]
-unsafe fn execute_once(
-    command: &Invocation<'_>,
-    named: &mut Option<Box<NamedKeys>>,
-    conflict: &mut Option<Vec<u8>>,
-) -> Result<Outcome> {
-    let Invocation { ctx, spec, argv, args, waited } = *command;
-    // SAFETY: the caller vouches for the arguments.
-    let mut host = unsafe { ServerHost::new(ctx, argv, args) };
-    if let Some(waited) = waited {
-        host.set_waited(waited);
-    }
-    let outcome = (spec.run)(&mut host, args);
-    *conflict = host.take_conflict();
-    if conflict.is_none() {
-        *named = host.take_named();
-    }
-    outcome
-}
-
-/// Goes on after `outcome`, a refusal because of the document `other`.
-///
-/// # Safety
-///
-/// As for [`execute`].
-#[cold]
-#[inline(never)]
-unsafe fn execute_again(
-    command: &Invocation<'_>,
-    named: &mut Option<Box<NamedKeys>>,
-    mut other: Vec<u8>,
-    outcome: &mut Result<Outcome>,
-) {
-    loop {
-        // SAFETY: the caller vouches for the arguments. Looking at a key deletes what has expired.
-        let mut host = unsafe { ServerHost::new(command.ctx, command.argv, command.args) };
-        if host.look(&other).is_some() {
-            return;
+impl<'c> Invocation<'c> {
+    /// # Safety
+    ///
+    /// As for [`execute`].
+    #[inline(always)]
+    unsafe fn host(&self) -> ServerHost<'c> {
+        // SAFETY: the caller vouches for the arguments.
+        let mut host = unsafe { ServerHost::new(self.ctx, self.argv, self.args) };
+        if let Some(waited) = self.waited {
+            host.set_waited(waited);
         }
-        drop(host);
-        let mut conflict = None;
-        // SAFETY: as above.
-        *outcome = unsafe { execute_once(command, named, &mut conflict) };
-        match conflict {
-            Some(next) if next != other => other = next,
-            _ => return,
+        host
+    }
+
+    /// Goes on after `outcome`, a refusal because of the document `other`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`execute`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn execute_again(
+        &self,
+        mut other: Vec<u8>,
+        outcome: &mut Result<Outcome>,
+        named: &mut Option<Box<NamedKeys>>,
+    ) {
+        loop {
+            // SAFETY: the caller vouches for the arguments. Looking at a key deletes what has expired.
+            let mut host = unsafe { ServerHost::new(self.ctx, self.argv, self.args) };
+            if host.look(&other).is_some() {
+                return;
+            }
+            drop(host);
+            // SAFETY: as above.
+            let mut host = unsafe { self.host() };
+            *outcome = (self.spec.run)(&mut host, self.args);
+            *named = host.take_named();
+            match host.take_conflict() {
+                Some(next) if next != other => other = next,
+                _ => return,
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::api::{bytes, call, is_ok};
 use super::{log, offers};
 use crate::codec::effect::put_in_unit;
-use crate::command::{JsonText, KeyEffect, Sent};
+use crate::command::{JsonText, KeyEffect, KeyspaceEvent, Sent};
 
 /// Carries out effects whose changes have been made.
 ///
@@ -223,14 +223,14 @@ unsafe fn announce(
     effect: &KeyEffect,
 ) {
     let key = argv[effect.key_arg];
-    let notify = |class: c_int, event: *const c_char| {
+    let notify = |class: c_int, event: KeyspaceEvent| {
         // SAFETY: the caller vouches for `ctx` and `argv`; the event is copied.
-        unsafe { call!(RedisModule_NotifyKeyspaceEvent(ctx, class, event, key)) };
+        unsafe { call!(RedisModule_NotifyKeyspaceEvent(ctx, class, event.name().as_ptr(), key)) };
     };
     if let Some(event) = effect.event {
-        notify(raw::REDISMODULE_NOTIFY_MODULE, event.as_ptr());
+        notify(raw::REDISMODULE_NOTIFY_MODULE, event);
     }
     if let Some(event) = effect.generic_event {
-        notify(raw::REDISMODULE_NOTIFY_GENERIC, event.as_ptr());
+        notify(raw::REDISMODULE_NOTIFY_GENERIC, event);
     }
 }

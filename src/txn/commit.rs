@@ -1,8 +1,6 @@
 //! The last step of a command: applies to the host what was decided, and says what is replicated. Nothing is
 //! refused here.
 
-use std::ffi::CStr;
-
 use super::context::Released;
 use super::request::TokenRecord;
 use super::slot::{Committed, KeyResult};
@@ -10,7 +8,7 @@ use super::ttl::{EndsAt, ExpiryOption};
 use crate::codec::effect::{Change, Effect};
 use crate::document::{ANY_NAME, NewDocument};
 use crate::expiry::Expiry;
-use crate::host::{Host, JsonText, Key, KeyEffect, Sent};
+use crate::host::{Host, JsonText, Key, KeyEffect, KeyspaceEvent, Sent};
 use crate::index::Entries;
 use crate::lock::At;
 use crate::op::Clock;
@@ -92,7 +90,7 @@ impl Commit<'_> {
                 };
                 Some(KeyEffect {
                     key_arg: key.arg,
-                    event: Some(c"model.update"),
+                    event: Some(KeyspaceEvent::Update),
                     generic_event: expiry_event(expiry),
                     signalled: true,
                     sent,
@@ -113,7 +111,7 @@ impl Commit<'_> {
                 Some(KeyEffect {
                     key_arg: key.arg,
                     event: None,
-                    generic_event: Some(c"del"),
+                    generic_event: Some(KeyspaceEvent::Delete),
                     signalled: true,
                     sent: Sent::Unlink,
                 })
@@ -180,8 +178,8 @@ fn store(
     let change = Change::Put { model, definition, ahead: 0 };
     KeyEffect {
         key_arg: key.arg,
-        event: Some(c"model.set"),
-        generic_event: matches!(expiry, Expiry::At(_)).then_some(c"expire"),
+        event: Some(KeyspaceEvent::Set),
+        generic_event: matches!(expiry, Expiry::At(_)).then_some(KeyspaceEvent::Expire),
         signalled: true,
         sent: Sent::Effect(Effect { revision, expiry, change }.encode(), Some(json)),
     }
@@ -208,17 +206,17 @@ fn store_token(host: &mut dyn Host, record: &TokenRecord<'_>, token: Token) -> K
     host.expire(key, expiry);
     KeyEffect {
         key_arg: key.arg,
-        event: Some(c"model.token"),
-        generic_event: Some(c"expire"),
+        event: Some(KeyspaceEvent::Token),
+        generic_event: Some(KeyspaceEvent::Expire),
         signalled: true,
         sent: Sent::Effect(effect, None),
     }
 }
 
-fn expiry_event(expiry: Expiry) -> Option<&'static CStr> {
+fn expiry_event(expiry: Expiry) -> Option<KeyspaceEvent> {
     match expiry {
         Expiry::Keep => None,
-        Expiry::Persist => Some(c"persist"),
-        Expiry::At(_) => Some(c"expire"),
+        Expiry::Persist => Some(KeyspaceEvent::Persist),
+        Expiry::At(_) => Some(KeyspaceEvent::Expire),
     }
 }

@@ -235,11 +235,11 @@ impl<'t, 'a> Execution<'t, 'a> {
 
     fn reads_clock(&self, repeats: bool) -> bool {
         // No operator of a command that repeats exactly reads the clock.
-        !repeats || self.request.condition_reads_clock()
+        !repeats || self.request.traits.condition_reads_clock
     }
 
     fn moment(&self, host: &mut dyn Host) -> Moment {
-        if self.request.concerns_locks() { host.moment() } else { Moment::default() }
+        if self.request.traits.concern_locks { host.moment() } else { Moment::default() }
     }
 
     #[inline(always)]

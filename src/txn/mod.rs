@@ -30,6 +30,6 @@ pub use request::{
 pub use slot::no_key;
 pub use statement::{
     ASSERTIONS, Assertion, AssertionOperand, AssertionSpec, BLOCK, GUARD, STATEMENTS_MAX, STRICT,
-    Statement, Statements, parse_block, parse_revision, parse_statements,
+    Statement, StatementTraits, Statements, parse_block, parse_revision, parse_statements,
 };
 pub use ttl::{EndsAt, ExpiryArg, ExpiryOption, REFRESH_SLACK, Use};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::statement::Statement;
+use super::statement::{Statement, StatementTraits};
 use super::ttl::ExpiryOption;
 use crate::budget::Allowance;
 use crate::error::Error;
@@ -25,6 +25,8 @@ pub struct Request<'r, 'a> {
     pub keys: &'r [Key<'r>],
     pub blocks: &'r [Block<'a>],
     pub statements: &'r [Statement<'a>],
+    /// Those of the statements.
+    pub traits: StatementTraits,
     /// Models that operators on keys name, by the number of the statement among all.
     pub models: &'r [(usize, Option<Arc<Model>>)],
     pub args: Option<&'r Measured>,
@@ -168,11 +170,11 @@ impl<'a> Request<'_, 'a> {
     pub fn repeats_exactly(&self) -> bool {
         let plain = |block: &Block<'_>| block.content.is_none() && block.expiry.is_none();
         // A replica looks for no documents.
-        self.reply != ReplyForm::Found
+        self.traits.repeat_exactly
+            && self.reply != ReplyForm::Found
             && self.token.is_none()
             && self.natives.is_none()
             && self.blocks.iter().all(plain)
-            && self.statements.iter().all(Statement::repeats_exactly)
     }
 
     /// Returns true for the call of an action.
@@ -221,16 +223,6 @@ impl<'a> Request<'_, 'a> {
             None => error,
         };
         error.text("key", self.keys[slot].name)
-    }
-
-    /// Returns true if a condition asks for the time. Of other statements those do that do not repeat exactly.
-    pub fn condition_reads_clock(&self) -> bool {
-        self.statements.iter().any(Statement::is_condition_of_clock)
-    }
-
-    /// Returns true if a statement asks for the holders of locks.
-    pub fn concerns_locks(&self) -> bool {
-        self.statements.iter().any(Statement::concerns_locks)
     }
 
     pub fn statements_of(&self, block: &Block<'_>) -> &[Statement<'a>] {

@@ -29,6 +29,37 @@ pub enum Statement<'a> {
     },
 }
 
+/// Needs of statements beside their changes, found out once. An action keeps them.
+#[derive(Clone, Copy, Debug)]
+pub struct StatementTraits {
+    /// Flag: a replica may be sent all of them, see [`Statement::repeats_exactly`].
+    pub repeat_exactly: bool,
+    /// Flag: a condition asks for the time. Other statements that do so do not repeat exactly.
+    pub condition_reads_clock: bool,
+    /// Flag: one asks for the holders of locks.
+    pub concern_locks: bool,
+}
+
+impl StatementTraits {
+    /// Those of a request without statements.
+    pub const NONE: StatementTraits = StatementTraits {
+        repeat_exactly: true,
+        condition_reads_clock: false,
+        concern_locks: false,
+    };
+
+    #[inline]
+    pub fn of(statements: &[Statement<'_>]) -> StatementTraits {
+        let mut traits = StatementTraits::NONE;
+        for statement in statements {
+            traits.repeat_exactly &= statement.repeats_exactly();
+            traits.condition_reads_clock |= statement.is_condition_of_clock();
+            traits.concern_locks |= statement.concerns_locks();
+        }
+        traits
+    }
+}
+
 /// The words in front of an operator.
 #[derive(Clone, Default)]
 pub struct Prefixes {
@@ -60,7 +91,8 @@ impl<'a> Statement<'a> {
     /// Returns true if a replica with the same document may be sent the statement: an assertion, which held and
     /// is not looked at again, or an operator without a guard that leads to one place and gives the
     /// same everywhere.
-    pub fn repeats_exactly(&self) -> bool {
+    #[inline]
+    fn repeats_exactly(&self) -> bool {
         let one_place = |arg: &Arg<'_>| !matches!(arg, Arg::Path(path) if !path.is_singular());
         match self {
             Statement::Assert(Assertion::Holding(grant)) => !grant.iter().any(Arg::is_computed),
@@ -109,7 +141,7 @@ impl<'a> Statement<'a> {
     }
 
     /// Returns true for a condition that reads the clock.
-    pub fn is_condition_of_clock(&self) -> bool {
+    fn is_condition_of_clock(&self) -> bool {
         matches!(self, Statement::Assert(Assertion::If(program)) if program.reads_clock())
     }
 }

@@ -18,7 +18,9 @@ use crate::model::schema::Schema;
 use crate::model::{ActionSource, Declared, Formats, Model, Models, Source, check_new_name};
 use crate::op::Parsing;
 use crate::path::{Binding, Path};
-use crate::txn::{Block, Content, ContentDocument, ExpiryOption, NativeBlock, Roles, Statement};
+use crate::txn::{
+    Block, Content, ContentDocument, ExpiryOption, NativeBlock, Roles, Statement, StatementTraits,
+};
 use crate::value::edit::{Editor, Effects, Journal};
 use crate::value::{Measured, Root};
 
@@ -30,6 +32,7 @@ pub struct CompiledAction {
     /// The role of each block.
     of_blocks: Box<[usize]>,
     statements: Box<[Statement<'static>]>,
+    traits: StatementTraits,
     /// The operators that name a model: the number of the block, and of the statement among all.
     key_changes: Box<[(usize, usize)]>,
     /// Flag: a block has natives, or an expression reads structures of the server.
@@ -260,6 +263,7 @@ impl CompiledAction {
             params,
             blocks,
             of_blocks,
+            traits: StatementTraits::of(&statements),
             statements,
             key_changes,
             uses_natives,
@@ -341,8 +345,9 @@ impl CompiledAction {
         self.uses_natives
     }
 
-    pub fn statements(&self) -> &[Statement<'static>] {
-        &self.statements
+    /// The statements, of which no path is bound, and their traits.
+    pub fn statements(&self) -> (&[Statement<'static>], StatementTraits) {
+        (&self.statements, self.traits)
     }
 
     /// The roles of a call; `slots` has the slot of each.
