@@ -91,16 +91,24 @@ impl<'f, 'a> Frame<'f, 'a> {
 
     /// The site at a singular path.
     pub fn site<'s>(&'s mut self, path: &'s Singular<'_>) -> Site<'s, 'a> {
-        let (mut number, mut way) = (None, None);
-        let spot = match path.resolve(self.editor.view()) {
-            Lookup::Present { place, view, way: found } => {
-                (number, way) = (view.as_number(), found);
-                SiteTarget::Present(place)
-            }
-            missing => SiteTarget::of(missing, self.make_path),
-        };
-        let Frame { editor, around, allowance, .. } = self;
-        Site { editor, around, allowance, spot, number, way }
+        let mut site = self.site_at_root();
+        site.go(path);
+        site
+    }
+
+    /// The site at the root, to go on from with [`Site::go`]: a site is large, and is made where it stays.
+    #[inline(always)]
+    pub fn site_at_root(&mut self) -> Site<'_, 'a> {
+        Site {
+            editor: self.editor,
+            around: self.around,
+            allowance: self.allowance,
+            make_path: self.make_path,
+            place: Place::new(),
+            spot: SiteTarget::Present,
+            number: None,
+            way: PackedWay::default(),
+        }
     }
 
     /// The place that a singular path matches, if any.
@@ -119,9 +127,11 @@ impl<'f, 'a> Frame<'f, 'a> {
             editor: self.editor,
             around: self.around,
             allowance: self.allowance,
-            spot: SiteTarget::Present(place),
+            make_path: self.make_path,
+            place,
+            spot: SiteTarget::Present,
             number,
-            way: None,
+            way: PackedWay::default(),
         }
     }
 }
@@ -131,56 +141,57 @@ pub struct Site<'s, 'a> {
     editor: &'s mut Editor<'a>,
     around: &'s Around<'s>,
     allowance: &'s Allowance<'s>,
+    make_path: bool,
+    /// Of the value, or of the container that it can be created in.
+    place: Place,
     spot: SiteTarget<'s>,
     /// The number found at this place, valid until a change; saves a second look-up.
     number: Option<Number>,
-    /// The way to this place, valid until a change; saves a second walk.
-    way: Option<PackedWay>,
+    /// The way to this place, known until a change; saves a second walk.
+    way: PackedWay,
 }
 
 enum SiteTarget<'s> {
-    Present(Place),
-    /// The object at `parent` lacks `name`; below it, the objects of `deeper` are missing too.
-    Member {
-        parent: Place,
-        name: &'s str,
-        deeper: Vec<&'s str>,
-    },
-    /// Behind the last element of the array.
-    Append {
-        parent: Place,
-    },
+    /// A value is at the place.
+    Present,
+    /// The object at the place lacks `name`; below it, the objects of `deeper` are missing too.
+    Member { name: &'s str, deeper: Vec<&'s str> },
+    /// Behind the last element of the array at the place.
+    Append,
     /// No value exists, and none can be created.
     Blocked(Error),
 }
 
 impl<'s> SiteTarget<'s> {
-    fn of(target: Lookup<'_, 's>, make_path: bool) -> SiteTarget<'s> {
-        match target {
-            Lookup::Present { place, .. } => SiteTarget::Present(place),
+    /// The place and the spot of a path without a value.
+    #[inline(never)]
+    fn of(missing: Lookup<'_, 's>, make_path: bool) -> (Place, SiteTarget<'s>) {
+        let blocked =
+            |place, code, text: &'static str| (place, SiteTarget::Blocked(Error::new(code, text)));
+        match missing {
+            Lookup::Present { place, .. } => (place, SiteTarget::Present),
             Lookup::AbsentMember { parent, name } => {
-                SiteTarget::Member { parent, name, deeper: Vec::new() }
+                (parent, SiteTarget::Member { name, deeper: Vec::new() })
             }
-            Lookup::AbsentItem { parent, index: ItemIndex::End } => SiteTarget::Append { parent },
-            Lookup::AbsentItem { index: ItemIndex::OutOfRange, .. } => {
-                SiteTarget::Blocked(Error::new(ErrorCode::Range, "the index is outside the array"))
+            Lookup::AbsentItem { parent, index: ItemIndex::End } => (parent, SiteTarget::Append),
+            Lookup::AbsentItem { parent, index: ItemIndex::OutOfRange } => {
+                blocked(parent, ErrorCode::Range, "the index is outside the array")
             }
             Lookup::AbsentParents { parent, steps } if make_path => {
                 let mut names = steps
                     .iter()
                     .map(|step| step.name().expect("only members can be missing parents"));
                 let name = names.next().expect("a missing parent has a name");
-                SiteTarget::Member { parent, name, deeper: names.collect() }
+                (parent, SiteTarget::Member { name, deeper: names.collect() })
             }
-            Lookup::AbsentParents { .. } => SiteTarget::Blocked(Error::new(
-                ErrorCode::NoPath,
-                "a parent is missing; MKPATH would create it",
-            )),
-            Lookup::Blocked { reason: Blocked::MissingItem | Blocked::MissingMember, .. } => {
-                SiteTarget::Blocked(Error::new(ErrorCode::NoPath, "a parent is missing"))
+            Lookup::AbsentParents { parent, .. } => {
+                blocked(parent, ErrorCode::NoPath, "a parent is missing; MKPATH would create it")
             }
-            Lookup::Blocked { reason: Blocked::WrongKind(kind), .. } => {
-                SiteTarget::Blocked(wrong_kind(parent_in_place_of(kind), kind))
+            Lookup::Blocked { at, reason: Blocked::MissingItem | Blocked::MissingMember } => {
+                blocked(at, ErrorCode::NoPath, "a parent is missing")
+            }
+            Lookup::Blocked { at, reason: Blocked::WrongKind(kind) } => {
+                (at, SiteTarget::Blocked(wrong_kind(parent_in_place_of(kind), kind)))
             }
         }
     }
@@ -200,11 +211,24 @@ fn wrong_kind(expected: &str, found: Kind) -> Error {
 }
 
 impl<'s, 'a> Site<'s, 'a> {
+    /// Goes from the root to the place at a path, or to where it can be created.
+    #[inline(always)]
+    pub fn go(&mut self, path: &'s Singular<'_>) {
+        match path.go(self.editor.view(), &mut self.place, &mut self.way) {
+            Ok(view) => self.number = view.as_number(),
+            Err(parent) => {
+                let missing = path.missing(parent, std::mem::take(&mut self.place));
+                self.way.clear();
+                (self.place, self.spot) = SiteTarget::of(missing, self.make_path);
+            }
+        }
+    }
+
     /// The value at this place, if any.
     #[inline]
     pub fn value(&self) -> Option<View<'_>> {
         match &self.spot {
-            SiteTarget::Present(place) => Some(self.editor.at_end_of(self.way.as_ref(), place)),
+            SiteTarget::Present => Some(self.editor.at_end_of(&self.way, &self.place)),
             _ => None,
         }
     }
@@ -212,14 +236,14 @@ impl<'s, 'a> Site<'s, 'a> {
     /// Returns true if a value exists at this place.
     #[inline]
     pub fn is_present(&self) -> bool {
-        matches!(self.spot, SiteTarget::Present(_))
+        matches!(self.spot, SiteTarget::Present)
     }
 
     /// Keeps a default of the model that was filled in here for this statement.
     #[inline]
     pub fn confirm_default(&mut self) {
-        if let SiteTarget::Present(place) = &self.spot {
-            self.editor.confirm_default(place);
+        if self.is_present() {
+            self.editor.confirm_default(&self.place);
         }
     }
 
@@ -285,40 +309,50 @@ impl<'s, 'a> Site<'s, 'a> {
     }
 
     /// Stores a value here: replaces the existing one, or creates the last step of the path.
+    #[inline]
     pub fn put(&mut self, new: impl Into<Measured>) -> Result<()> {
-        self.number = None;
+        self.put_measured(new.into())
+    }
+
+    fn put_measured(&mut self, new: Measured) -> Result<()> {
+        let SiteTarget::Present = self.spot else { return self.create(new) };
+        let replaced = self.editor.replace_on_way(&self.place, &self.way, new);
+        self.forget();
+        replaced
+    }
+
+    /// Creates the last step of the path.
+    #[inline(never)]
+    fn create(&mut self, new: Measured) -> Result<()> {
+        let parent = &self.place;
         match &self.spot {
-            SiteTarget::Present(place) => {
-                self.editor.replace_on_way(place, self.way.take(), new.into())
-            }
-            SiteTarget::Member { parent, name, deeper } => {
-                let new = new.into();
+            SiteTarget::Present => unreachable!("the value is replaced"),
+            SiteTarget::Member { name, deeper } => {
                 // Limits are checked before anything is built.
                 let (size, depth) = nested_size(deeper, &new);
                 self.editor.check_member(parent, name, size, depth)?;
                 let nested = nested(deeper, new);
                 let position = self.editor.insert_member(parent, name, nested)?;
-                let mut place = parent.clone();
-                place.push(position);
-                place.extend(deeper.iter().map(|_| 0));
-                self.spot = SiteTarget::Present(place);
-                Ok(())
+                self.place.push(position);
+                self.place.extend(deeper.iter().map(|_| 0));
             }
-            SiteTarget::Append { parent } => {
-                let index = self
-                    .editor
-                    .at(parent)
-                    .as_array()
-                    .expect("elements are appended to arrays")
-                    .len();
-                self.editor.insert_items(parent, index, vec![new.into()])?;
-                let mut place = parent.clone();
-                place.push(index as u32);
-                self.spot = SiteTarget::Present(place);
-                Ok(())
+            SiteTarget::Append => {
+                let array = self.editor.at(parent).as_array();
+                let index = array.expect("elements are appended to arrays").len();
+                self.editor.insert_items(parent, index, vec![new])?;
+                self.place.push(index as u32);
             }
-            SiteTarget::Blocked(error) => Err(error.clone()),
+            SiteTarget::Blocked(error) => return Err(error.clone()),
         }
+        self.spot = SiteTarget::Present;
+        Ok(())
+    }
+
+    /// Forgets what was found at this place, which is changed.
+    #[inline]
+    fn forget(&mut self) {
+        self.number = None;
+        self.way.clear();
     }
 
     /// The reason why no value exists and none can be created, if so.
@@ -328,13 +362,10 @@ impl<'s, 'a> Site<'s, 'a> {
 
     /// Removes the value, which is not the root. The site must not be used afterwards.
     pub fn remove(&mut self) -> Result<()> {
-        self.number = None;
-        self.way = None;
-        let SiteTarget::Present(place) = &self.spot else {
-            panic!("the operator is run only where something is")
-        };
-        allow_shift(self.editor, place, self.allowance)?;
-        self.editor.remove(place)
+        let allowance = self.allowance;
+        let (editor, place) = self.parts();
+        allow_shift(editor, place, allowance)?;
+        editor.remove(place)
     }
 
     /// Replaces the number with the result of `change`; replies the new value. Only for operators that
@@ -351,14 +382,15 @@ impl<'s, 'a> Site<'s, 'a> {
     /// Returns true if moving the value at `other` here would change nothing.
     pub fn is_where(&self, other: &[u32]) -> bool {
         match &self.spot {
-            SiteTarget::Present(place) => **place == *other,
-            SiteTarget::Append { parent } => {
+            SiteTarget::Present => *self.place == *other,
+            SiteTarget::Append => {
+                let parent = &*self.place;
                 let array =
                     self.editor.at(parent).as_array().expect("elements are appended to arrays");
                 let last = array.len().checked_sub(1);
                 other
                     .split_last()
-                    .is_some_and(|(at, rest)| *rest == **parent && last == Some(*at as usize))
+                    .is_some_and(|(at, rest)| *rest == *parent && last == Some(*at as usize))
             }
             SiteTarget::Member { .. } | SiteTarget::Blocked(_) => false,
         }
@@ -367,10 +399,8 @@ impl<'s, 'a> Site<'s, 'a> {
     /// Returns true if this place is inside the value at `other`.
     pub fn is_inside(&self, other: &[u32]) -> bool {
         match &self.spot {
-            SiteTarget::Present(place) => place.len() > other.len() && place.starts_with(other),
-            SiteTarget::Member { parent, .. } | SiteTarget::Append { parent } => {
-                parent.starts_with(other)
-            }
+            SiteTarget::Present => self.place.len() > other.len() && self.place.starts_with(other),
+            SiteTarget::Member { .. } | SiteTarget::Append => self.place.starts_with(other),
             SiteTarget::Blocked(_) => false,
         }
     }
@@ -378,12 +408,9 @@ impl<'s, 'a> Site<'s, 'a> {
     /// Moves the value at `from` here. Both places mean the document before the move; `from` is neither this
     /// place nor around it.
     pub fn put_from(&mut self, from: &[u32]) -> Result<()> {
-        self.number = None;
-        self.way = None;
-        if let SiteTarget::Present(place) = &self.spot
-            && from.starts_with(place)
-        {
-            return self.editor.lift(from, place);
+        self.forget();
+        if self.is_present() && from.starts_with(&self.place) {
+            return self.editor.lift(from, &self.place);
         }
         allow_shift(self.editor, from, self.allowance)?;
         // Where nothing is here yet, a null makes the place. The document ends no larger than it may be.
@@ -393,7 +420,7 @@ impl<'s, 'a> Site<'s, 'a> {
     }
 
     fn put_and_remove(&mut self, from: &[u32]) -> Result<()> {
-        if !matches!(self.spot, SiteTarget::Present(_)) {
+        if !self.is_present() {
             self.put(Value::NULL)?;
         }
         let (editor, place) = self.parts();
@@ -411,27 +438,21 @@ impl<'s, 'a> Site<'s, 'a> {
 
     /// The place, for the editor.
     pub fn place(&self) -> &Place {
-        let SiteTarget::Present(place) = &self.spot else {
-            panic!("the operator is run only where something is")
-        };
-        place
+        assert!(self.is_present(), "the operator is run only where something is");
+        &self.place
     }
 
     /// The editor, for changes inside the container at [`Site::place`].
     pub fn editor(&mut self) -> &mut Editor<'a> {
-        self.number = None;
-        self.way = None;
+        self.forget();
         self.editor
     }
 
     /// The editor together with the place.
     pub fn parts(&mut self) -> (&mut Editor<'a>, &Place) {
-        self.number = None;
-        self.way = None;
-        let SiteTarget::Present(place) = &self.spot else {
-            panic!("the operator is run only where something is")
-        };
-        (self.editor, place)
+        self.forget();
+        assert!(self.is_present(), "the operator is run only where something is");
+        (self.editor, &self.place)
     }
 
     /// The command's budget.

@@ -36,8 +36,8 @@ impl Eq for Singular<'_> {}
 
 /// The result of looking up a singular path in one document.
 pub enum Lookup<'v, 'p> {
-    /// A value is at the path. `way` leads to it where the root is packed.
-    Present { place: Place, view: View<'v>, way: Option<PackedWay> },
+    /// A value is at the path.
+    Present { place: Place, view: View<'v> },
     /// The last step names a member that the object at `parent` lacks.
     AbsentMember { parent: Place, name: &'p str },
     /// The last step is an index at which the array at `parent` has no item.
@@ -154,40 +154,38 @@ impl<'a> Singular<'a> {
 
     /// Looks the path up: the place it matches, or the step that is missing.
     pub fn resolve<'v>(&self, root: View<'v>) -> Lookup<'v, '_> {
-        match &self.steps {
-            StepList::Parsed(steps) => {
-                self.walk(steps, root, |step, view, way| step.child_on_way(view, way))
-            }
-            StepList::Known(known) => self.walk(known.names(), root, |name, view, way| {
-                view.as_object()?.find_kept_on_way(name, way)
-            }),
+        let (mut place, mut way) = (Place::new(), PackedWay::default());
+        match self.go(root, &mut place, &mut way) {
+            Ok(view) => Lookup::Present { place, view },
+            Err(parent) => self.missing(parent, place),
         }
     }
 
-    /// Goes through `steps`, each to the position and the value that `child` finds.
-    #[inline(always)]
-    fn walk<'v, S>(
+    /// Goes to the value at the path. `place` and `way` are empty, and then those of the value; the way is known where the
+    /// root is packed. Where a step does not lead on, both are those of the last value reached, which is given then:
+    /// [`Singular::missing`] tells what that means.
+    #[inline]
+    pub fn go<'v>(
         &self,
-        steps: &[S],
         root: View<'v>,
-        child: impl Fn(&S, View<'v>, &mut PackedWay) -> Option<(u32, View<'v>)>,
-    ) -> Lookup<'v, '_> {
-        let mut place = Place::new();
-        let mut view = root;
-        let mut way = PackedWay::default();
-        for (nth, step) in steps.iter().enumerate() {
-            let Some((position, child)) = child(step, view, &mut way) else {
-                return self.missing(nth, view, place);
-            };
-            place.push(position);
-            view = child;
+        place: &mut Place,
+        way: &mut PackedWay,
+    ) -> Result<View<'v>, View<'v>> {
+        let reached = match &self.steps {
+            StepList::Parsed(steps) => walk(steps, root, place, |step, view| step.go(view, way)),
+            StepList::Known(known) => {
+                walk(known.names(), root, place, |name, view| view.go_to_kept(name, way))
+            }
+        };
+        if !root.is_packed() {
+            way.clear();
         }
-        Lookup::Present { place, view, way: root.is_packed().then_some(way) }
+        reached
     }
 
-    /// Step `nth` does not lead on from the value `view` at `parent`.
-    fn missing<'v>(&self, nth: usize, view: View<'_>, parent: Place) -> Lookup<'v, '_> {
-        let steps = &self.steps()[nth..];
+    /// The result of a look-up that ended at the value `view` at `parent`.
+    pub fn missing<'v>(&self, view: View<'_>, parent: Place) -> Lookup<'v, '_> {
+        let steps = &self.steps()[parent.len()..];
         let last = steps.len() == 1;
         match view {
             View::Object(_) => match steps[0].name() {
@@ -215,6 +213,23 @@ impl From<Arc<KnownPath>> for Singular<'_> {
     fn from(known: Arc<KnownPath>) -> Self {
         Singular { steps: StepList::Known(known) }
     }
+}
+
+/// Goes through `steps`: `go` goes on from a value to the child that a step leads to, and gives its position. Gives the
+/// last value, and an error where a step did not lead on from it.
+#[inline(always)]
+fn walk<'v, S>(
+    steps: &[S],
+    root: View<'v>,
+    place: &mut Place,
+    mut go: impl FnMut(&S, &mut View<'v>) -> Option<u32>,
+) -> Result<View<'v>, View<'v>> {
+    let mut view = root;
+    for step in steps {
+        let Some(position) = go(step, &mut view) else { return Err(view) };
+        place.push(position);
+    }
+    Ok(view)
 }
 
 fn blocked<'v, 'p>(at: Place, reason: Blocked) -> Lookup<'v, 'p> {
@@ -311,7 +326,8 @@ fn plain_index(text: &[u8]) -> Option<(i64, usize)> {
 mod tests {
     use super::*;
     use crate::path::{Path, PathLimits};
-    use crate::value::{Limits, Value, parse};
+    use crate::value::edit::{Editor, Journal};
+    use crate::value::{Limits, Number, Root, Value, parse, print};
 
     /// A one-line description of the lookup's result.
     fn lead(json: &str, path: &str) -> String {
@@ -341,6 +357,32 @@ mod tests {
                 format!("parents {parent:?} {}", names.join(" "))
             }
             Lookup::Blocked { at, reason } => format!("blocked {at:?} {reason:?}"),
+        }
+    }
+
+    /// The way is kept in a few words, so that a long one is not known: the value is found by its place then.
+    #[test]
+    fn a_value_is_replaced_at_the_end_of_a_way_of_any_length() {
+        for (step, open, close) in [("[0]", "[", ",8]"), (".a", "{\"a\":", ",\"b\":8}")] {
+            for depth in 0..12 {
+                let json =
+                    |inside: &str| format!("{}{inside}{}", open.repeat(depth), close.repeat(depth));
+                let document = parse::json(json("1").as_bytes(), &Limits::DEFAULT).unwrap();
+                let (mut root, size) = (Root::bare(document.value), document.size);
+                let path = format!("${}", step.repeat(depth));
+                let path = Path::parse(path.as_bytes(), &PathLimits::DEFAULT).unwrap();
+                let (mut place, mut way) = (Place::new(), PackedWay::default());
+                let found = path.singular().unwrap().go(root.view(), &mut place, &mut way);
+                assert!(found.is_ok_and(|view| view.identical(View::Int(1))));
+                assert_eq!(way.is_known(), (1..=8).contains(&depth), "{depth}");
+                let mut journal = Journal::default();
+                let mut editor = Editor::new(&mut root, size, Limits::DEFAULT, &mut journal);
+                editor.replace_on_way(&place, &way, Number::Int(-300).into()).unwrap();
+                assert_eq!(print::to_string(editor.view()), json("-300"));
+                editor.rollback();
+                drop(editor);
+                assert_eq!(print::to_string(root.view()), json("1"));
+            }
         }
     }
 

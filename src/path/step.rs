@@ -59,18 +59,17 @@ impl<'a> PathStep<'a> {
         }
     }
 
-    /// As [`PathStep::child`], going on with a way to `view` where that is packed.
+    /// Goes on from `view` to the child that [`PathStep::child`] gives, also with the way to `view` where that is packed.
+    /// Gives the child's position.
     #[inline]
-    pub(super) fn child_on_way<'v>(
-        &self,
-        view: View<'v>,
-        way: &mut PackedWay,
-    ) -> Option<(u32, View<'v>)> {
+    pub(super) fn go(&self, view: &mut View<'_>, way: &mut PackedWay) -> Option<u32> {
         match view {
-            View::Object(object) => object.find_on_way(self.name()?, way),
+            View::Object(_) => view.go_to_member(self.name()?, way),
             View::Array(array) => {
-                let index = self.index_in(array)?;
-                Some((u32::try_from(index).ok()?, array.get_on_way(index, way)?))
+                let index = self.index_in(*array)?;
+                let position = u32::try_from(index).ok()?;
+                *view = array.get_on_way(index, way)?;
+                Some(position)
             }
             _ => None,
         }

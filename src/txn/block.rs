@@ -351,7 +351,8 @@ fn each(
 ) -> Result<Reply> {
     match args[0].path() {
         Path::Singular(path) => {
-            let mut site = frame.site(path);
+            let mut site = frame.site_at_root();
+            site.go(path);
             if site.is_present() {
                 if spec.absent == Absent::Create {
                     site.confirm_default();

@@ -28,51 +28,71 @@ pub struct NodeRange {
 }
 
 /// The way from the root of a leaf to a node in it, kept while a path is looked up, so that a change of the node
-/// need not find it a second time.
-#[derive(Default)]
+/// need not find it a second time. It has the size of a few words and is copied; a longer one is not known.
+#[derive(Clone, Copy, Default)]
 pub struct PackedWay {
-    headers: SmallVec<[u16; 8]>,
-    start: usize,
-    end: usize,
-    /// Where the name of the last step stands in the body of its object; none of a step into an array.
-    name_at: Option<u16>,
+    headers: [u16; PackedWay::STEPS_MAX],
+    /// The steps gone. The way is known from the first one on, up to [`PackedWay::STEPS_MAX`].
+    steps: u16,
+    start: u16,
+    end: u16,
+    /// Where the name of the last step stands in the body of its object, plus one; 0 of a step into an array.
+    name_at: u16,
 }
 
 impl PackedWay {
+    /// The most steps of a known way: few paths have more.
+    const STEPS_MAX: usize = 8;
+
     /// Goes on to the child whose value stands at `start..end` of the body of the container reached so far.
     #[inline]
     pub(super) fn step(&mut self, start: usize, end: usize) {
-        let header = self.start;
-        self.headers.push(header as u16);
-        self.start = header + HEADER_BYTES + start;
-        self.end = header + HEADER_BYTES + end;
-        self.name_at = None;
+        let header = usize::from(self.start);
+        if let Some(kept) = self.headers.get_mut(usize::from(self.steps)) {
+            *kept = header as u16;
+        }
+        self.steps = self.steps.saturating_add(1);
+        self.start = (header + HEADER_BYTES + start) as u16;
+        self.end = (header + HEADER_BYTES + end) as u16;
+        self.name_at = 0;
     }
 
     /// As [`PackedWay::step`], to a member, whose name stands at `name_at`.
     #[inline]
     pub(super) fn step_to_member(&mut self, name_at: usize, start: usize, end: usize) {
         self.step(start, end);
-        self.name_at = Some(name_at as u16);
+        self.name_at = name_at as u16 + 1;
+    }
+
+    /// Forgets the way.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.steps = 0;
+    }
+
+    /// Returns true if the way is known: it leads to a node inside a leaf, and is not too long.
+    #[inline]
+    pub fn is_known(&self) -> bool {
+        (1..=PackedWay::STEPS_MAX).contains(&self.steps.into())
     }
 
     /// Where the name of a member of the root stands in the root's body, if the way leads to one.
     #[inline]
     pub(super) fn name_in_root(&self) -> Option<usize> {
-        self.name_at.filter(|_| self.headers.len() == 1).map(usize::from)
+        if self.steps == 1 { usize::from(self.name_at).checked_sub(1) } else { None }
     }
 
-    /// Where the value that was reached begins; none at the root, which is no node inside a leaf.
+    /// Where the value that was reached begins, where the way is known.
     #[inline]
     pub(super) fn value_at(&self) -> Option<usize> {
-        (!self.headers.is_empty()).then_some(self.start)
+        self.is_known().then_some(self.start.into())
     }
 
-    /// The node that was reached; none at the root, which is no node inside a leaf.
+    /// The node that was reached, where the way is known: the headers of the containers around it, its start and its end.
     #[inline]
-    pub(super) fn into_node(self) -> Option<NodeRange> {
-        let PackedWay { headers, start, end, .. } = self;
-        (!headers.is_empty()).then_some(NodeRange { headers, start, value: start, end })
+    pub(super) fn node(&self) -> Option<(&[u16], usize, usize)> {
+        let headers = self.headers.get(..self.steps.into()).filter(|known| !known.is_empty())?;
+        Some((headers, self.start.into(), self.end.into()))
     }
 }
 
@@ -197,19 +217,25 @@ impl Splice<'_> {
     /// Makes the change within the buffer of the leaf; says whether it could.
     #[inline]
     pub fn in_place(&self, buffer: &mut [u8]) -> bool {
+        // Most changes put a number in the place of one of the same length: nothing moves.
+        if self.bytes.len() == self.end - self.start && self.count_change == 0 {
+            buffer[self.start..self.end].copy_from_slice(self.bytes);
+            return true;
+        }
+        self.move_in_place(buffer)
+    }
+
+    fn move_in_place(&self, buffer: &mut [u8]) -> bool {
         let used = LeafRef(buffer).used();
-        let after = self.used_after(LeafRef(buffer));
+        let after = used - (self.end - self.start) + self.bytes.len();
         assert!(after <= LEAF_BYTES_MAX, "the caller asked whether there is room");
         if after > buffer.len() {
             return false;
         }
-        if after != used {
-            buffer.copy_within(self.end..used, self.start + self.bytes.len());
-        }
-        buffer[self.start..self.start + self.bytes.len()].copy_from_slice(self.bytes);
-        if after != used || self.count_change != 0 {
-            self.correct_headers(buffer);
-        }
+        let end = self.start + self.bytes.len();
+        buffer.copy_within(self.end..used, end);
+        buffer[self.start..end].copy_from_slice(self.bytes);
+        self.correct_headers(buffer);
         true
     }
 
@@ -227,14 +253,23 @@ impl Splice<'_> {
 
     fn correct_headers(&self, buffer: &mut [u8]) {
         let growth = self.bytes.len() as isize - (self.end - self.start) as isize;
-        for (nth, header) in self.headers.iter().rev().enumerate() {
-            let header = usize::from(*header);
-            let body = (u16_at(buffer, header + 1) as isize + growth) as usize;
-            let count =
-                u16_at(buffer, header + 3) as isize + if nth == 0 { self.count_change } else { 0 };
-            set_header(&mut buffer[header..], body, count as usize);
+        for header in self.headers {
+            grow(buffer, usize::from(*header) + 1, growth);
+        }
+        if let Some(innermost) = self.headers.last()
+            && self.count_change != 0
+        {
+            grow(buffer, usize::from(*innermost) + 3, self.count_change);
         }
     }
+}
+
+/// Adds to one of the numbers of a header, which is at `at`.
+#[inline]
+fn grow(buffer: &mut [u8], at: usize, growth: isize) {
+    let grown = u16_at(buffer, at) as isize + growth;
+    let grown = u16::try_from(grown).expect("a leaf is small");
+    buffer[at..at + 2].copy_from_slice(&grown.to_le_bytes());
 }
 
 impl<'a> LeafRef<'a> {
@@ -244,6 +279,7 @@ impl<'a> LeafRef<'a> {
     }
 
     /// The packed node, without the slack behind it.
+    #[inline]
     pub fn node(self) -> &'a [u8] {
         &self.0[..self.used()]
     }
@@ -278,12 +314,6 @@ impl<'a> LeafRef<'a> {
             return self.view();
         }
         view(self.0, self.locate(steps).value)
-    }
-
-    /// The view of a node that was located.
-    #[inline]
-    pub fn view_of(self, node: &NodeRange) -> View<'a> {
-        view(self.0, node.value)
     }
 
     /// The view of the node that begins at `value`.
@@ -393,6 +423,7 @@ impl<'a> LeafRef<'a> {
     }
 
     /// Returns true if replacing `removed` bytes by `added` keeps the leaf within its size.
+    #[inline]
     pub fn has_room(self, removed: usize, added: usize) -> bool {
         self.used() - removed + added <= LEAF_BYTES_MAX
     }

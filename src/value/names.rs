@@ -171,12 +171,17 @@ impl KeptName {
         &self.text
     }
 
+    /// As [`find`].
+    #[inline]
+    pub(super) fn number(&self) -> Option<NameId> {
+        let known = NameId(self.number.load(Ordering::Relaxed));
+        if known == NameId::NONE { self.find() } else { Some(known) }
+    }
+
     /// As [`find_marked`].
     #[inline]
     pub(super) fn find_marked(&self) -> (Option<NameId>, Mark) {
-        let known = NameId(self.number.load(Ordering::Relaxed));
-        let id = if known == NameId::NONE { self.find() } else { Some(known) };
-        (id, Mark::of_hash(self.hash))
+        (self.number(), Mark::of_hash(self.hash))
     }
 
     fn find(&self) -> Option<NameId> {

@@ -80,19 +80,17 @@ impl PackedScalar {
     pub fn number(number: Number) -> PackedScalar {
         match number {
             Number::Float(value) => PackedScalar::tagged(FLOAT, value.to_le_bytes()),
-            Number::Int(value) if (0..=SMALL_INT_MAX).contains(&value) => {
-                PackedScalar::tagged(value as u8, [])
-            }
             Number::Int(value) => {
-                if let Ok(narrow) = i8::try_from(value) {
-                    PackedScalar::tagged(INT8, narrow.to_le_bytes())
-                } else if let Ok(narrow) = i16::try_from(value) {
-                    PackedScalar::tagged(INT16, narrow.to_le_bytes())
-                } else if let Ok(narrow) = i32::try_from(value) {
-                    PackedScalar::tagged(INT32, narrow.to_le_bytes())
-                } else {
-                    PackedScalar::tagged(INT64, value.to_le_bytes())
-                }
+                let tag = match value {
+                    0..=SMALL_INT_MAX => value as u8,
+                    _ if i64::from(value as i8) == value => INT8,
+                    _ if i64::from(value as i16) == value => INT16,
+                    _ if i64::from(value as i32) == value => INT32,
+                    _ => INT64,
+                };
+                // The low bytes are the narrower form: the tag says how many of them count.
+                let wide = PackedScalar::tagged(tag, value.to_le_bytes());
+                PackedScalar { len: NODE_BYTES[usize::from(tag)], ..wide }
             }
         }
     }
@@ -345,7 +343,7 @@ pub struct PackedBody<'a> {
 }
 
 impl<'a> PackedBody<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(bytes: &'a [u8], at: usize) -> PackedBody<'a> {
         let start = at + HEADER_BYTES;
         let end = start + u16_at(bytes, at + 1);
@@ -448,18 +446,19 @@ impl<'a> PackedBody<'a> {
         self.find_named(names::find(name), name.as_bytes())
     }
 
-    /// As [`PackedBody::find`], going on with a way to this object.
-    #[inline]
-    pub(super) fn find_on_way(
+    /// Goes on to the member with that name, and with the way to this object. Gives the member's position.
+    pub(super) fn go_to_member(
         self,
         id: Option<NameId>,
         name: &[u8],
         way: &mut PackedWay,
-    ) -> Option<(usize, View<'a>)> {
+        view: &mut View<'a>,
+    ) -> Option<u32> {
         let (position, name_at, start) = self.find_offset(id, name)?;
-        let (view, end) = read(self.bytes, start);
+        let end;
+        (*view, end) = read(self.bytes, start);
         way.step_to_member(name_at, start, end);
-        Some((position, view))
+        Some(position as u32)
     }
 
     /// As [`PackedBody::item`], going on with a way to this array.
@@ -482,17 +481,25 @@ impl<'a> PackedBody<'a> {
     }
 
     /// The position of the member with that name, and the offsets of its name and of its value.
-    #[inline]
+    #[inline(always)]
     fn find_offset(self, id: Option<NameId>, name: &[u8]) -> Option<(usize, usize, usize)> {
         let probe = NameProbe::new(id, name);
         let bytes = self.bytes;
-        let mut at = 0;
-        for position in 0..self.count {
-            let value_at = at + name_len(bytes, at);
-            if probe.is_at(bytes, at, value_at) {
-                return Some((position.into(), at, value_at));
+        let (mut position, mut at) = (0, 0);
+        while let Some(&tag) = bytes.get(at) {
+            debug_assert!(position < self.len(), "the bytes are those of the children");
+            // Most names are numbers of one byte.
+            let (value_at, is_found) = if tag < NAME_WIDE {
+                (at + 1, tag == probe.number)
+            } else {
+                let value_at = at + name_len(bytes, at);
+                (value_at, probe.is_at(bytes, at, value_at))
+            };
+            if is_found {
+                return Some((position, at, value_at));
             }
             at = value_at + node_len(bytes, value_at);
+            position += 1;
         }
         None
     }
@@ -641,12 +648,12 @@ impl<'n> NameProbe<'n> {
         NameProbe { number, number_low, text, name }
     }
 
-    /// Returns true if the name in `start..end` is the one that is looked for.
+    /// Returns true if the name in `start..end`, which is no number of one byte, is the one that is looked for.
     #[inline(always)]
     fn is_at(&self, bytes: &[u8], start: usize, end: usize) -> bool {
         let tag = bytes[start];
         if tag < NAME_TEXT {
-            tag == self.number && (tag < NAME_WIDE || bytes[start + 1] == self.number_low)
+            tag == self.number && bytes[start + 1] == self.number_low
         } else {
             tag == self.text && self.is_text(&bytes[start + 1..end])
         }

@@ -120,16 +120,19 @@ impl Root {
     }
 
     /// The value where it is not in the tail.
+    #[inline]
     pub(super) fn own(&self) -> Option<&Value> {
         self.own.as_ref()
     }
 
     /// As [`Root::own`].
+    #[inline]
     pub(super) fn own_mut(&mut self) -> Option<&mut Value> {
         self.own.as_mut()
     }
 
     /// The leaf in the tail, where there is one.
+    #[inline]
     pub(super) fn leaf(&self) -> Option<LeafRef<'_>> {
         self.own.is_none().then(|| LeafRef::new(&self.tail))
     }
@@ -144,11 +147,20 @@ impl Root {
         }
     }
 
-    /// Changes the leaf in the tail.
+    /// As [`Root::packed`], of a root that is a leaf.
+    #[inline]
+    pub(super) fn leaf_of_root(&self) -> LeafRef<'_> {
+        self.packed().expect("the root is packed")
+    }
+
+    /// Changes the leaf that the root is, in the tail or not.
+    #[inline]
     pub(super) fn splice(&mut self, splice: &Splice<'_>) {
-        debug_assert!(self.own.is_none(), "the tail holds the value");
-        if !splice.in_place(&mut self.tail) {
-            self.own = Some(Value(Repr::Leaf(splice.elsewhere(LeafRef::new(&self.tail)))));
+        match &mut self.own {
+            None if splice.in_place(&mut self.tail) => {}
+            None => self.own = Some(Value(Repr::Leaf(splice.elsewhere(LeafRef::new(&self.tail))))),
+            Some(Value(Repr::Leaf(leaf))) => leaf.splice(splice),
+            Some(_) => unreachable!("the root is packed"),
         }
     }
 

@@ -92,6 +92,7 @@ impl<'a> View<'a> {
         }
     }
 
+    #[inline]
     pub fn as_number(self) -> Option<Number> {
         match self {
             View::Int(value) => Some(Number::Int(value)),
@@ -114,6 +115,7 @@ impl<'a> View<'a> {
         }
     }
 
+    #[inline]
     pub fn as_object(self) -> Option<ObjectView<'a>> {
         match self {
             View::Object(object) => Some(object),
@@ -139,6 +141,40 @@ impl<'a> View<'a> {
     #[inline]
     pub fn is_packed(self) -> bool {
         matches!(self, View::Array(ArrayView::Packed(_)) | View::Object(ObjectView::Packed(_)))
+    }
+
+    /// Goes on to the member with that name, also with the way to this object where it is packed. Gives the member's
+    /// position; none where this is no object that has the member.
+    #[inline]
+    pub fn go_to_member(&mut self, name: &str, way: &mut PackedWay) -> Option<u32> {
+        match *self {
+            View::Object(ObjectView::Packed(body)) => {
+                body.go_to_member(names::find(name), name.as_bytes(), way, self)
+            }
+            View::Object(ObjectView::Tree(object)) => self.go_to_child(object.find(name)?),
+            _ => None,
+        }
+    }
+
+    /// As [`View::go_to_member`], of a name that is looked up again and again.
+    #[inline]
+    pub fn go_to_kept(&mut self, name: &KeptName, way: &mut PackedWay) -> Option<u32> {
+        match *self {
+            View::Object(ObjectView::Packed(body)) => {
+                body.go_to_member(name.number(), name.as_str().as_bytes(), way, self)
+            }
+            View::Object(ObjectView::Tree(object)) => {
+                let (id, mark) = name.find_marked();
+                self.go_to_child(object.find_marked(name.as_str(), id, mark)?)
+            }
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn go_to_child(&mut self, (position, child): (u32, Self)) -> Option<u32> {
+        *self = child;
+        Some(position)
     }
 
     /// Deep JSON equality: `1 == 1.0`, member order does not count.
@@ -169,8 +205,17 @@ impl<'a> View<'a> {
 
     /// As [`View::identical`]; adds the steps that it took to `count`: for each value compared, and for long texts by
     /// their bytes.
+    #[inline]
     pub fn identical_counting(self, other: View<'_>, count: &mut u64) -> bool {
         *count += weight::IDENTICAL;
+        match (self, other) {
+            (View::Int(a), View::Int(b)) => a == b,
+            _ => self.is_identical_to(other, count),
+        }
+    }
+
+    /// As [`View::identical_counting`], which has counted the two values themselves.
+    fn is_identical_to(self, other: View<'_>, count: &mut u64) -> bool {
         match (self, other) {
             (View::Int(a), View::Int(b)) => a == b,
             (View::Float(a), View::Float(b)) => a.to_bits() == b.to_bits(),
@@ -236,22 +281,30 @@ impl<'a> View<'a> {
     /// its UTF-8 bytes for a string, but at least 9; 2 and its UTF-8 bytes for a member's name; 4 for a
     /// container and its parts. The same for equal content everywhere, whatever the representation. Scalars
     /// weigh alike because touching one takes as long as touching another.
+    #[inline]
     pub fn size(self) -> u64 {
         match self {
-            View::Array(array) => {
-                let mut size = CONTAINER_BYTES;
-                array.each(|item| size += item.size());
-                size
-            }
-            View::Object(object) => {
-                CONTAINER_BYTES
-                    + object.iter().map(|(name, value)| text_size(name) + value.size()).sum::<u64>()
-            }
+            View::Array(_) | View::Object(_) => self.container_size(),
             scalar => scalar.scalar_size(),
         }
     }
 
+    fn container_size(self) -> u64 {
+        let mut size = CONTAINER_BYTES;
+        match self {
+            View::Array(array) => array.each(|item| size += item.size()),
+            View::Object(object) => {
+                for (name, value) in object.iter() {
+                    size += text_size(name) + value.size();
+                }
+            }
+            _ => unreachable!("a scalar is no container"),
+        }
+        size
+    }
+
     /// As [`View::size`], of a value that is no container.
+    #[inline]
     pub(super) const fn scalar_size(self) -> u64 {
         match self {
             View::Null | View::Bool(_) | View::Int(_) | View::Float(_) => SCALAR_BYTES,
@@ -392,31 +445,6 @@ impl<'a> ObjectView<'a> {
         match self {
             ObjectView::Packed(body) => body.find_named(id, text.as_bytes()).map(|found| found.1),
             ObjectView::Tree(object) => object.find_marked(text, id, mark).map(|found| found.1),
-        }
-    }
-
-    /// As [`ObjectView::find_on_way`], of such a name.
-    #[inline]
-    pub fn find_kept_on_way(self, name: &KeptName, way: &mut PackedWay) -> Option<(u32, View<'a>)> {
-        let (id, mark) = name.find_marked();
-        let text = name.as_str();
-        match self {
-            ObjectView::Packed(body) => body
-                .find_on_way(id, text.as_bytes(), way)
-                .map(|(position, value)| (position as u32, value)),
-            ObjectView::Tree(object) => object.find_marked(text, id, mark),
-        }
-    }
-
-    /// As [`ObjectView::find`], going on with a way to this object where it is packed.
-    #[inline]
-    pub fn find_on_way(self, name: &str, way: &mut PackedWay) -> Option<(u32, View<'a>)> {
-        match self {
-            ObjectView::Packed(body) => {
-                let found = body.find_on_way(names::find(name), name.as_bytes(), way);
-                found.map(|(position, value)| (position as u32, value))
-            }
-            ObjectView::Tree(object) => object.find(name),
         }
     }
 

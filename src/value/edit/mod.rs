@@ -25,8 +25,9 @@ pub use self::watch::{Seen, Watch, WatchPaths};
 use self::effects::{effect, spell, spell_member};
 use self::kept_way::{KeptWay, WayTo};
 use self::place::{
-    FoundValue, TakenItems, WalkEnd, push_member, put_array, put_each_back, put_items, put_packed,
-    restore_member, swap, swap_counting, take_each, take_items, take_member, try_walk, work_of,
+    ByPlace, FindSpot, ReplaceSpot, TakenItems, WalkEnd, push_member, put_array, put_each_back,
+    put_items, put_packed, restore_member, swap, swap_counting, take_each, take_items, take_member,
+    try_walk, work_of,
 };
 use super::build::Measured;
 use super::leaf::PackedWay;
@@ -332,11 +333,11 @@ impl<'a> Editor<'a> {
         }
     }
 
-    /// As [`Editor::at`]. `way` leads to the place, and nothing has changed since it was gone; none where it is not known.
+    /// As [`Editor::at`]. `way` leads to the place, and nothing has changed since it was gone.
     #[inline]
-    pub fn at_end_of(&self, way: Option<&PackedWay>, place: &[u32]) -> View<'_> {
-        let on_way = |way: &PackedWay| Some(self.root.packed()?.view_from(way.value_at()?));
-        match way.and_then(on_way) {
+    pub fn at_end_of(&self, way: &PackedWay, place: &[u32]) -> View<'_> {
+        let on_way = |value| Some(self.root.packed()?.view_from(value));
+        match way.value_at().and_then(on_way) {
             Some(view) => {
                 debug_assert!(self.at(place).identical(view), "the way leads to the place");
                 view
@@ -398,38 +399,45 @@ impl<'a> Editor<'a> {
 
     /// Puts `new` in the place of what is there. Nothing happens when they are identical.
     pub fn replace(&mut self, place: &[u32], new: impl Into<Measured>) -> Result<()> {
-        self.replace_on_way(place, None, new.into())
+        self.replace_found(place, ByPlace, None, new.into())
     }
 
-    /// As [`Editor::replace`]. `way` leads to the place, and nothing has changed since it was gone; none where it is
-    /// not known.
-    pub fn replace_on_way(
+    /// As [`Editor::replace`]. `way` leads to the place, where it is known, and nothing has changed since it was gone.
+    pub fn replace_on_way(&mut self, place: &[u32], way: &PackedWay, new: Measured) -> Result<()> {
+        match way.is_known() {
+            true => self.replace_found(place, way, way.name_in_root(), new),
+            false => self.replace_found(place, ByPlace, None, new),
+        }
+    }
+
+    /// Replaces the value that `find` gives. `name_at` is where its name stands in the body of the root, where that is
+    /// known.
+    fn replace_found(
         &mut self,
         place: &[u32],
-        way: Option<PackedWay>,
-        new: Measured,
+        find: impl FindSpot,
+        name_at: Option<usize>,
+        mut new: Measured,
     ) -> Result<()> {
         // The recorded effect is taken back where nothing is to be done.
         let start = self.journal.effects.len();
         if self.effects == Effects::Recorded {
-            let out = &mut self.journal.effects;
-            match way.as_ref().and_then(PackedWay::name_in_root) {
-                Some(name_at) => spell_member(self.root, effect::REPLACE, place, name_at, out),
-                None => {
-                    let to = WayTo { place, kept: self.kept_way.as_deref() };
-                    spell(self.root, effect::REPLACE, to, out);
-                }
-            }
+            self.spell_replacement(place, name_at);
         }
         // The place is looked up once: to read what is there, and to replace it.
-        let to = WayTo { place, kept: self.kept_way.as_deref() };
-        let mut found = FoundValue::on_way(self.root, to, way);
-        let old = found.view();
+        let mut found = find.find(self.root, WayTo { place, kept: self.kept_way.as_deref() });
+        let (old, put) = (found.view(), new.value.view());
         let mut work = 0;
-        if old.identical_counting(new.value.view(), &mut work) {
+        if old.identical_counting(put, &mut work) {
+            drop(found);
             self.journal.effects.truncate(start);
             self.confirm_assigned(place);
             return self.pay(work);
+        }
+        // The two values themselves are the change.
+        work = work - weight::IDENTICAL + put.work() + old.work();
+        if new.depth > 0 {
+            work += weight::CONTAINER;
         }
         let growth = new.size as i64 - old.size() as i64;
         let size = self.size_before.saturating_add_signed(self.journal.size_change);
@@ -440,34 +448,41 @@ impl<'a> Editor<'a> {
             return checked;
         }
         if self.watch.is_some() {
+            drop(found);
             if let Err(refusal) = self.touch(place, None) {
                 self.journal.effects.truncate(start);
                 return Err(refusal);
             }
-            found = FoundValue::at(self.root, WayTo { place, kept: self.kept_way.as_deref() });
+            let to = WayTo { place, kept: self.kept_way.as_deref() };
+            found = find.find(self.root, to);
         }
         if self.effects == Effects::Recorded {
             wire::put_value(new.value.view(), &mut self.journal.effects);
             check_effects(&self.limits, &mut self.journal.effects, start)?;
         }
         self.journal.put_in += new.size;
-        // The two values themselves are the change.
-        work = work - weight::IDENTICAL + new.value.view().work();
-        if new.depth > 0 {
-            work += weight::CONTAINER;
+        let mut unpacked = 0;
+        if !found.exchange(&mut new.value) {
+            let to = WayTo { place, kept: self.kept_way.as_deref() };
+            (new.value, unpacked) = swap_counting(self.root, to, new.value);
         }
-        let (old, unpacked) = match found.replace(new.value) {
-            Ok(old) => (old, 0),
-            Err(new) => {
-                let to = WayTo { place, kept: self.kept_way.as_deref() };
-                swap_counting(self.root, to, new)
-            }
-        };
         self.cut_way(place, None);
-        work += old.view().work();
         self.note(|changes| changes.value(place));
-        self.push(Undo::Replace { place: Place::from_slice(place), old }, growth);
+        self.push(Undo::Replace { place: copied(place), old: new.value }, growth);
         self.pay_change(work, unpacked)
+    }
+
+    /// Begins the effect of replacing the value at `place`, see [`Editor::replace_found`].
+    #[inline(never)]
+    fn spell_replacement(&mut self, place: &[u32], name_at: Option<usize>) {
+        let out = &mut self.journal.effects;
+        match name_at {
+            Some(name_at) => spell_member(self.root, effect::REPLACE, place, name_at, out),
+            None => {
+                let to = WayTo { place, kept: self.kept_way.as_deref() };
+                spell(self.root, effect::REPLACE, to, out);
+            }
+        }
     }
 
     /// Checks that limits allow a member of this size and depth in the object at `place`.
@@ -802,6 +817,16 @@ impl NewItems<'_> {
             NewItems::Packed(body) => body.items().for_each(|item| wire::put_value(item, out)),
             NewItems::Array(array) => array.iter().for_each(|item| wire::put_value(item, out)),
         }
+    }
+}
+
+/// A copy of a place, most of which have few steps.
+#[inline]
+fn copied(place: &[u32]) -> Place {
+    match *place {
+        [one] => Place::from_buf_and_len([one, 0, 0, 0, 0, 0, 0, 0], 1),
+        [one, two] => Place::from_buf_and_len([one, two, 0, 0, 0, 0, 0, 0], 2),
+        _ => Place::from_slice(place),
     }
 }
 

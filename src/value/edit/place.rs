@@ -38,7 +38,33 @@ pub(super) enum Home<'v> {
     Run(&'v mut dyn Runs, usize),
 }
 
-impl Home<'_> {
+/// Whatever a leaf is in, to change it there.
+trait LeafHome {
+    fn leaf(&self) -> LeafRef<'_>;
+
+    /// Returns true if replacing `removed` bytes by `added` keeps the leaf within its size.
+    fn has_room(&self, removed: usize, added: usize) -> bool {
+        self.leaf().has_room(removed, added)
+    }
+
+    /// Makes a change for which there is room.
+    fn splice(&mut self, splice: &Splice<'_>);
+}
+
+/// The leaf that a root is, in its tail or not.
+impl LeafHome for Root {
+    #[inline]
+    fn leaf(&self) -> LeafRef<'_> {
+        self.leaf_of_root()
+    }
+
+    #[inline]
+    fn splice(&mut self, splice: &Splice<'_>) {
+        Root::splice(self, splice);
+    }
+}
+
+impl LeafHome for Home<'_> {
     #[inline]
     fn leaf(&self) -> LeafRef<'_> {
         match self {
@@ -49,7 +75,6 @@ impl Home<'_> {
         }
     }
 
-    /// Returns true if replacing `removed` bytes by `added` keeps the leaf within its size.
     #[inline]
     fn has_room(&self, removed: usize, added: usize) -> bool {
         match self {
@@ -67,7 +92,9 @@ impl Home<'_> {
             Home::Run(runs, nth) => runs.splice(*nth, splice),
         }
     }
+}
 
+impl Home<'_> {
     /// Makes room at the place the steps lead to. `alone`: for a value that cannot be packed at all, in the
     /// place of the one there.
     fn make_room(self, steps: Steps<'_>, alone: bool) {
@@ -165,7 +192,68 @@ fn walk_container<'v, 's>(root: &'v mut Root, to: WayTo<'s>) -> Container<'v, 's
     }
 }
 
-/// The value at an existing place, to be read and then replaced.
+/// A value that exists, to be read and then replaced.
+pub(super) trait ReplaceSpot {
+    fn view(&mut self) -> View<'_>;
+
+    /// Exchanges the value with this one. Returns false where that does not fit the leaf: then nothing has changed.
+    fn exchange(self, value: &mut Value) -> bool;
+}
+
+/// The way in which a value to be replaced is found.
+pub(super) trait FindSpot: Copy {
+    type Spot<'v>: ReplaceSpot;
+
+    fn find<'v>(self, root: &'v mut Root, to: WayTo<'_>) -> Self::Spot<'v>;
+}
+
+/// Finds a value by its place.
+#[derive(Clone, Copy)]
+pub(super) struct ByPlace;
+
+impl FindSpot for ByPlace {
+    type Spot<'v> = FoundValue<'v>;
+
+    fn find<'v>(self, root: &'v mut Root, to: WayTo<'_>) -> FoundValue<'v> {
+        FoundValue::at(root, to)
+    }
+}
+
+/// A known way, and nothing has changed since it was gone: it leads to a node of the leaf that the root is.
+impl FindSpot for &PackedWay {
+    type Spot<'v> = RootNode<'v>;
+
+    #[inline]
+    fn find<'v>(self, root: &'v mut Root, to: WayTo<'_>) -> RootNode<'v> {
+        if cfg!(debug_assertions) {
+            let found = root.leaf_of_root().locate(Steps::inside(to.place));
+            assert_eq!(self.node(), Some((found.headers.as_slice(), found.value, found.end)));
+        }
+        RootNode { root, way: *self }
+    }
+}
+
+/// A node of the leaf that the root is.
+pub(super) struct RootNode<'v> {
+    root: &'v mut Root,
+    way: PackedWay,
+}
+
+impl ReplaceSpot for RootNode<'_> {
+    #[inline]
+    fn view(&mut self) -> View<'_> {
+        let (_, start, _) = self.way.node().expect("the way is known");
+        self.root.leaf_of_root().view_from(start)
+    }
+
+    #[inline]
+    fn exchange(self, value: &mut Value) -> bool {
+        let node = self.way.node().expect("the way is known");
+        exchange_packed(self.root, node, value)
+    }
+}
+
+/// The value at an existing place.
 pub(super) enum FoundValue<'v> {
     Value(&'v mut Value),
     Tail(&'v mut Root),
@@ -175,7 +263,6 @@ pub(super) enum FoundValue<'v> {
 }
 
 impl<'v> FoundValue<'v> {
-    #[inline]
     pub(super) fn at(root: &'v mut Root, to: WayTo<'_>) -> FoundValue<'v> {
         match walk(root, to) {
             WalkEnd::Value(value) => FoundValue::Value(value),
@@ -187,59 +274,51 @@ impl<'v> FoundValue<'v> {
             }
         }
     }
+}
 
-    /// The value at the end of a way to `place`, or found by the place where there is none.
+impl ReplaceSpot for FoundValue<'_> {
     #[inline]
-    pub(super) fn on_way(
-        root: &'v mut Root,
-        to: WayTo<'_>,
-        way: Option<PackedWay>,
-    ) -> FoundValue<'v> {
-        let Some(node) = way.and_then(PackedWay::into_node) else {
-            return FoundValue::at(root, to);
-        };
-        let home = match root.leaf() {
-            Some(_) => Home::Tail(root),
-            None => Home::Value(root.own_mut().expect("what is not in the tail is a value")),
-        };
-        if cfg!(debug_assertions) {
-            let found = home.leaf().locate(Steps::inside(to.place));
-            assert_eq!((found.value, found.end), (node.value, node.end), "the way leads there");
-            assert_eq!(found.headers, node.headers, "the way leads there");
-        }
-        FoundValue::Packed(home, node)
-    }
-
-    #[inline]
-    pub(super) fn view(&mut self) -> View<'_> {
+    fn view(&mut self) -> View<'_> {
         match self {
             FoundValue::Value(value) => value.view(),
             FoundValue::Tail(root) => root.view(),
             FoundValue::One(runs, nth) => runs.one_mut(*nth).view(),
-            FoundValue::Packed(home, spot) => home.leaf().view_of(spot),
+            FoundValue::Packed(home, spot) => home.leaf().view_from(spot.value),
         }
     }
 
-    /// Gives what was there; or `new` back where it does not fit the leaf.
     #[inline]
-    pub(super) fn replace(self, new: Value) -> std::result::Result<Value, Value> {
-        let (mut home, spot) = match self {
-            FoundValue::Value(value) => return Ok(std::mem::replace(value, new)),
-            FoundValue::Tail(root) => return Ok(root.replace(new)),
-            FoundValue::One(runs, nth) => return Ok(runs.replace_one(nth, new)),
-            FoundValue::Packed(home, spot) => (home, spot),
-        };
-        match Packed::new(&new) {
-            Some(packed) if home.has_room(spot.end - spot.value, packed.as_bytes().len()) => {
-                let old = Value::of_packed(home.leaf().view_of(&spot));
-                let bytes = packed.as_bytes();
-                let (headers, start, end) = (&spot.headers, spot.value, spot.end);
-                home.splice(&Splice { headers, start, end, bytes, count_change: 0 });
-                Ok(old)
+    fn exchange(self, value: &mut Value) -> bool {
+        match self {
+            FoundValue::Value(there) => std::mem::swap(there, value),
+            FoundValue::Tail(root) => *value = root.replace(std::mem::take(value)),
+            FoundValue::One(runs, nth) => *value = runs.replace_one(nth, std::mem::take(value)),
+            FoundValue::Packed(mut home, spot) => {
+                return exchange_packed(&mut home, (&spot.headers, spot.value, spot.end), value);
             }
-            _ => Err(new),
         }
+        true
     }
+}
+
+/// Exchanges a node of a leaf, by the headers around it, its start and its end, with a value; see
+/// [`ReplaceSpot::exchange`].
+#[inline]
+fn exchange_packed<H: LeafHome + ?Sized>(
+    home: &mut H,
+    (headers, start, end): (&[u16], usize, usize),
+    value: &mut Value,
+) -> bool {
+    let Some(packed) = Packed::new(value) else { return false };
+    let bytes = packed.as_bytes();
+    if !home.has_room(end - start, bytes.len()) {
+        return false;
+    }
+    let old = Value::of_packed(home.leaf().view_from(start));
+    home.splice(&Splice { headers, start, end, bytes, count_change: 0 });
+    drop(packed);
+    *value = old;
+    true
 }
 
 /// Puts `new` at a place that exists and gives what was there.
@@ -250,17 +329,14 @@ pub(super) fn swap(root: &mut Root, to: WayTo<'_>, new: Value) -> Value {
 /// As [`swap`]; gives the number of leaves unpacked, too.
 pub(super) fn swap_counting(root: &mut Root, to: WayTo<'_>, mut new: Value) -> (Value, u64) {
     let mut unpacked = 0;
-    loop {
-        match FoundValue::at(root, to).replace(new) {
-            Ok(old) => return (old, unpacked),
-            Err(unfit) => new = unfit,
-        }
+    while !FoundValue::at(root, to).exchange(&mut new) {
         unpacked += 1;
         let WalkEnd::Packed(home, steps) = walk(root, to) else {
             unreachable!("only a leaf can be too small")
         };
         home.make_room(steps, Packed::new(&new).is_none());
     }
+    (new, unpacked)
 }
 
 /// Appends a member to the object at `place`; gives its position, and the number of leaves unpacked.
