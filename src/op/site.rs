@@ -316,7 +316,7 @@ impl<'s, 'a> Site<'s, 'a> {
 
     fn put_measured(&mut self, new: Measured) -> Result<()> {
         let SiteTarget::Present = self.spot else { return self.create(new) };
-        let replaced = self.editor.replace_on_way(&self.place, &self.way, new);
+        let replaced = self.editor.replace_on_way(&self.place, &self.way, self.number, new);
         self.forget();
         replaced
     }

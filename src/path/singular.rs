@@ -377,7 +377,8 @@ mod tests {
                 assert_eq!(way.is_known(), (1..=8).contains(&depth), "{depth}");
                 let mut journal = Journal::default();
                 let mut editor = Editor::new(&mut root, size, Limits::DEFAULT, &mut journal);
-                editor.replace_on_way(&place, &way, Number::Int(-300).into()).unwrap();
+                let known = (depth % 2 == 0).then_some(Number::Int(1));
+                editor.replace_on_way(&place, &way, known, Number::Int(-300).into()).unwrap();
                 assert_eq!(print::to_string(editor.view()), json("-300"));
                 editor.rollback();
                 drop(editor);

@@ -172,19 +172,9 @@ pub enum Packed<'v> {
 impl Packed<'_> {
     #[inline]
     pub fn new(value: &Value) -> Option<Packed<'_>> {
-        match value.0 {
-            Repr::Int(number) => Some(Packed::Scalar(PackedScalar::number(Number::Int(number)))),
-            Repr::Float(number) => {
-                Some(Packed::Scalar(PackedScalar::number(Number::Float(number))))
-            }
-            _ => Packed::of_other(value),
-        }
-    }
-
-    /// As [`Packed::new`], of a value that is no number.
-    fn of_other(value: &Value) -> Option<Packed<'_>> {
         Some(match value.view() {
-            View::Int(_) | View::Float(_) => unreachable!("the value is no number"),
+            View::Int(number) => Packed::Scalar(PackedScalar::number(Number::Int(number))),
+            View::Float(number) => Packed::Scalar(PackedScalar::number(Number::Float(number))),
             View::Null => Packed::Scalar(PackedScalar::null()),
             View::Bool(value) => Packed::Scalar(PackedScalar::bool(value)),
             View::Str(text) => match PackedScalar::string(text.as_bytes()) {

@@ -215,7 +215,7 @@ impl Splice<'_> {
     }
 
     /// Makes the change within the buffer of the leaf; says whether it could.
-    #[inline]
+    #[inline(always)]
     pub fn in_place(&self, buffer: &mut [u8]) -> bool {
         // Most changes put a number in the place of one of the same length: nothing moves.
         if self.bytes.len() == self.end - self.start && self.count_change == 0 {
@@ -225,6 +225,7 @@ impl Splice<'_> {
         self.move_in_place(buffer)
     }
 
+    #[inline(never)]
     fn move_in_place(&self, buffer: &mut [u8]) -> bool {
         let used = LeafRef(buffer).used();
         let after = used - (self.end - self.start) + self.bytes.len();

@@ -154,14 +154,19 @@ impl Root {
     }
 
     /// Changes the leaf that the root is, in the tail or not.
-    #[inline]
+    #[inline(always)]
     pub(super) fn splice(&mut self, splice: &Splice<'_>) {
         match &mut self.own {
             None if splice.in_place(&mut self.tail) => {}
-            None => self.own = Some(Value(Repr::Leaf(splice.elsewhere(LeafRef::new(&self.tail))))),
+            None => self.splice_elsewhere(splice),
             Some(Value(Repr::Leaf(leaf))) => leaf.splice(splice),
             Some(_) => unreachable!("the root is packed"),
         }
+    }
+
+    #[cold]
+    fn splice_elsewhere(&mut self, splice: &Splice<'_>) {
+        self.own = Some(Value(Repr::Leaf(splice.elsewhere(LeafRef::new(&self.tail)))));
     }
 
     /// Turns the leaf in the tail into a tree node.

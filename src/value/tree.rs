@@ -144,6 +144,16 @@ impl Value {
         matches!(self.0, Repr::Array(_) | Repr::Object(_))
     }
 
+    /// The number that the value is, if it is one.
+    #[inline]
+    pub(super) fn number(&self) -> Option<Number> {
+        match self.0 {
+            Repr::Int(value) => Some(Number::Int(value)),
+            Repr::Float(value) => Some(Number::Float(value)),
+            _ => None,
+        }
+    }
+
     /// The owned value of one packed node.
     pub(super) fn from_packed(node: &[u8]) -> Value {
         Value::of_packed(pack::view(node, 0))
@@ -302,6 +312,7 @@ impl From<i64> for Value {
 }
 
 impl From<Number> for Value {
+    #[inline]
     fn from(number: Number) -> Value {
         match number {
             Number::Int(value) => Value(Repr::Int(value)),

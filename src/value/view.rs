@@ -80,6 +80,16 @@ impl<'a> From<&'a str> for Text<'a> {
     }
 }
 
+impl From<Number> for View<'_> {
+    #[inline]
+    fn from(number: Number) -> Self {
+        match number {
+            Number::Int(value) => View::Int(value),
+            Number::Float(value) => View::Float(value),
+        }
+    }
+}
+
 impl<'a> View<'a> {
     pub fn kind(self) -> Kind {
         match self {

@@ -25,13 +25,14 @@ pub use self::watch::{Seen, Watch, WatchPaths};
 use self::effects::{effect, spell, spell_member};
 use self::kept_way::{KeptWay, WayTo};
 use self::place::{
-    ByPlace, FindSpot, ReplaceSpot, TakenItems, WalkEnd, push_member, put_array, put_each_back,
-    put_items, put_packed, restore_member, swap, swap_counting, take_each, take_items, take_member,
-    try_walk, work_of,
+    ByPlace, FindSpot, OnWay, ReplaceSpot, TakenItems, WalkEnd, push_member, put_array,
+    put_each_back, put_items, put_packed, restore_member, swap, swap_counting, take_each,
+    take_items, take_member, try_walk, work_of,
 };
 use super::build::Measured;
 use super::leaf::PackedWay;
 use super::limits::Limits;
+use super::number::Number;
 use super::pack::PackedBody;
 use super::root::Root;
 use super::tree::{LargeArray, Repr, Value};
@@ -402,10 +403,17 @@ impl<'a> Editor<'a> {
         self.replace_found(place, ByPlace, None, new.into())
     }
 
-    /// As [`Editor::replace`]. `way` leads to the place, where it is known, and nothing has changed since it was gone.
-    pub fn replace_on_way(&mut self, place: &[u32], way: &PackedWay, new: Measured) -> Result<()> {
+    /// As [`Editor::replace`]. `way` leads to the place, where it is known, and `number` is the value there, where it is known
+    /// to be a number; nothing has changed since they were found.
+    pub fn replace_on_way(
+        &mut self,
+        place: &[u32],
+        way: &PackedWay,
+        number: Option<Number>,
+        new: Measured,
+    ) -> Result<()> {
         match way.is_known() {
-            true => self.replace_found(place, way, way.name_in_root(), new),
+            true => self.replace_found(place, OnWay { way, number }, way.name_in_root(), new),
             false => self.replace_found(place, ByPlace, None, new),
         }
     }

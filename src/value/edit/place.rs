@@ -10,8 +10,9 @@ use crate::value::Place;
 use crate::value::chunks::{ChildName, ChunkContent, Chunks, Packed, Runs};
 use crate::value::leaf::{LeafRef, NodeRange, PackedWay, Splice, Steps};
 use crate::value::names;
+use crate::value::number::Number;
 use crate::value::object::LargeObject;
-use crate::value::pack::{self, PackedBody};
+use crate::value::pack::{self, PackedBody, PackedScalar};
 use crate::value::root::Root;
 use crate::value::tree::{LargeArray, Repr, Value};
 use crate::value::view::View;
@@ -219,37 +220,51 @@ impl FindSpot for ByPlace {
     }
 }
 
-/// A known way, and nothing has changed since it was gone: it leads to a node of the leaf that the root is.
-impl FindSpot for &PackedWay {
-    type Spot<'v> = RootNode<'v>;
+/// Finds a node of the leaf that the root is: `way` is known and leads to it, and nothing has changed since it was gone.
+#[derive(Clone, Copy)]
+pub(super) struct OnWay<'w> {
+    pub way: &'w PackedWay,
+    /// The value, where it is known to be a number: it need not be read.
+    pub number: Option<Number>,
+}
+
+impl<'w> FindSpot for OnWay<'w> {
+    type Spot<'v> = RootNode<'v, 'w>;
 
     #[inline]
-    fn find<'v>(self, root: &'v mut Root, to: WayTo<'_>) -> RootNode<'v> {
+    fn find<'v>(self, root: &'v mut Root, to: WayTo<'_>) -> RootNode<'v, 'w> {
+        let node @ (headers, start, end) = self.way.node().expect("the way is known");
         if cfg!(debug_assertions) {
-            let found = root.leaf_of_root().locate(Steps::inside(to.place));
-            assert_eq!(self.node(), Some((found.headers.as_slice(), found.value, found.end)));
+            let leaf = root.leaf_of_root();
+            let found = leaf.locate(Steps::inside(to.place));
+            assert_eq!((headers, start, end), (&found.headers[..], found.value, found.end));
+            let is_there = |number: Number| leaf.view_from(start).identical(View::from(number));
+            assert!(self.number.is_none_or(is_there), "the number is there");
         }
-        RootNode { root, way: *self }
+        RootNode { root, node, number: self.number }
     }
 }
 
 /// A node of the leaf that the root is.
-pub(super) struct RootNode<'v> {
+pub(super) struct RootNode<'v, 'w> {
     root: &'v mut Root,
-    way: PackedWay,
+    node: (&'w [u16], usize, usize),
+    number: Option<Number>,
 }
 
-impl ReplaceSpot for RootNode<'_> {
+impl ReplaceSpot for RootNode<'_, '_> {
     #[inline]
     fn view(&mut self) -> View<'_> {
-        let (_, start, _) = self.way.node().expect("the way is known");
-        self.root.leaf_of_root().view_from(start)
+        match self.number {
+            Some(number) => View::from(number),
+            None => self.root.leaf_of_root().view_from(self.node.1),
+        }
     }
 
     #[inline]
     fn exchange(self, value: &mut Value) -> bool {
-        let node = self.way.node().expect("the way is known");
-        exchange_packed(self.root, node, value)
+        let RootNode { root, node, number } = self;
+        exchange_packed(root, node, number, value)
     }
 }
 
@@ -294,7 +309,8 @@ impl ReplaceSpot for FoundValue<'_> {
             FoundValue::Tail(root) => *value = root.replace(std::mem::take(value)),
             FoundValue::One(runs, nth) => *value = runs.replace_one(nth, std::mem::take(value)),
             FoundValue::Packed(mut home, spot) => {
-                return exchange_packed(&mut home, (&spot.headers, spot.value, spot.end), value);
+                let node = (&spot.headers[..], spot.value, spot.end);
+                return exchange_packed(&mut home, node, None, value);
             }
         }
         true
@@ -302,21 +318,39 @@ impl ReplaceSpot for FoundValue<'_> {
 }
 
 /// Exchanges a node of a leaf, by the headers around it, its start and its end, with a value; see
-/// [`ReplaceSpot::exchange`].
+/// [`ReplaceSpot::exchange`]. `known` is the node, where it is known to be a number.
 #[inline]
 fn exchange_packed<H: LeafHome + ?Sized>(
     home: &mut H,
     (headers, start, end): (&[u16], usize, usize),
+    known: Option<Number>,
     value: &mut Value,
 ) -> bool {
-    let Some(packed) = Packed::new(value) else { return false };
-    let bytes = packed.as_bytes();
-    if !home.has_room(end - start, bytes.len()) {
-        return false;
-    }
-    let old = Value::of_packed(home.leaf().view_from(start));
-    home.splice(&Splice { headers, start, end, bytes, count_change: 0 });
-    drop(packed);
+    let old = {
+        let (scalar, other);
+        let bytes = match value.number() {
+            Some(number) => {
+                scalar = PackedScalar::number(number);
+                scalar.as_bytes()
+            }
+            None => {
+                other = Packed::new(value);
+                match &other {
+                    Some(packed) => packed.as_bytes(),
+                    None => return false,
+                }
+            }
+        };
+        if !home.has_room(end - start, bytes.len()) {
+            return false;
+        }
+        let old = match known {
+            Some(number) => Value::from(number),
+            None => Value::of_packed(home.leaf().view_from(start)),
+        };
+        home.splice(&Splice { headers, start, end, bytes, count_change: 0 });
+        old
+    };
     *value = old;
     true
 }
