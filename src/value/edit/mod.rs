@@ -730,8 +730,19 @@ impl<'a> Editor<'a> {
     }
 
     /// As [`Editor::commit`], of an editor that is dropped where it is. Nothing is changed through it any more.
+    #[inline]
     pub fn end(&mut self) -> u64 {
         let size = self.size();
+        if !self.journal.holes.is_empty() {
+            self.close_holes();
+        }
+        self.journal.undo.clear();
+        self.journal.size_change = 0;
+        size
+    }
+
+    #[cold]
+    fn close_holes(&mut self) {
         while let Some(place) = self.journal.holes.pop() {
             // The place may belong to another value by now, or to none: tidying any object is harmless.
             let value = match try_walk(self.root, (&place).into()) {
@@ -745,9 +756,6 @@ impl<'a> Editor<'a> {
                 object.close_holes();
             }
         }
-        self.journal.undo.clear();
-        self.journal.size_change = 0;
-        size
     }
 
     fn check(&self, depth: u32, size: u64, growth: i64) -> Result<()> {
