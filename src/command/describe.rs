@@ -19,20 +19,25 @@ static DESCRIBE: CommandSpec = CommandSpec {
     keys: KeyPositions::None,
     tips: &[],
     args: &[ArgSpec::new("model", ArgKind::String)],
-    reply: "a map: name, version, schema (as it was defined), rules (an array of [name, expression]), ttl (seconds, or null), refresh (WRITE, READ or null), formats (ASSERT or ANNOTATE), defaults (FILLED or IGNORED), unfilled (an array of JSON Pointers into the schema: members whose default is not filled in, because their own schema refuses it), indexes (an array of [name, parts, UNIQUE or null, the expression of ONLY or null, READY or BUILDING, duplicates: the entries that have the values of another document in an index with UNIQUE, over all databases: the documents came by RESTORE, COPY or a migration or were there before; null for other indexes, while it is built, and in a cluster, where MODEL.CHECK counts them by hash slots]), changes (null, or [maxlen, KEYS, PATCH, AFTER or BOTH, the seq of the last entry of the stream], which is null while there is none, and in a cluster, where each hash slot has a stream), documents (those of the keys of this server, over all databases)",
+    reply: "a map: name, version, schema (as it was defined), rules (an array of [name, expression]), ttl (seconds, or null), refresh (WRITE, READ or null), formats (ASSERT or ANNOTATE), defaults (FILLED or IGNORED), unfilled (an array of JSON Pointers into the schema: members whose default is not filled in, because their own schema refuses it), unknown (an array of JSON Pointers into the schema: keywords that its draft does not have, perhaps misspelt ones, which assert nothing; the first 32, without those that begin with x-), indexes (an array of [name, parts, UNIQUE or null, the expression of ONLY or null, READY or BUILDING, duplicates: the entries that have the values of another document in an index with UNIQUE, over all databases: the documents came by RESTORE, COPY or a migration or were there before; null for other indexes, while it is built, and in a cluster, where MODEL.CHECK counts them by hash slots]), changes (null, or [maxlen, KEYS, PATCH, AFTER or BOTH, the seq of the last entry of the stream], which is null while there is none, and in a cluster, where each hash slot has a stream), documents (those of the keys of this server, over all databases)",
     errors: &[ErrorCode::NoModel],
     replicated: "nothing",
     examples: &[CommandExample(&[
         Line::new("MODEL.DEFINE item {} RULE r 'self.n > 0' TTL 60", "(integer) 1"),
         Line::new(
             "MODEL.DESCRIBE item",
-            "{name item version (integer) 1 schema {} rules [[r self.n > 0]] ttl (integer) 60 refresh (nil) formats ASSERT defaults FILLED unfilled [] indexes [] changes (nil) documents (integer) 0}",
+            "{name item version (integer) 1 schema {} rules [[r self.n > 0]] ttl (integer) 60 refresh (nil) formats ASSERT defaults FILLED unfilled [] unknown [] indexes [] changes (nil) documents (integer) 0}",
         ),
         Line::new("MODEL.DESCRIBE none", "NOMODEL"),
+        Line::new("MODEL.DEFINE typo '{\"properties\":{\"n\":{\"maximun\":9}}}'", "(integer) 1"),
+        Line::new(
+            "MODEL.DESCRIBE typo",
+            "{name typo version (integer) 1 schema {\"properties\":{\"n\":{\"maximun\":9}}} rules [] ttl (nil) refresh (nil) formats ASSERT defaults FILLED unfilled [] unknown [/properties/n/maximun] indexes [] changes (nil) documents (integer) 0}",
+        ),
         Line::new("MODEL.DEFINE user {} INDEX by_mail 1 $.mail UNIQUE", "(integer) 1"),
         Line::new(
             "MODEL.DESCRIBE user",
-            "{name user version (integer) 1 schema {} rules [] ttl (nil) refresh (nil) formats ASSERT defaults FILLED unfilled [] indexes [[by_mail [$.mail] UNIQUE (nil) READY (integer) 0]] changes (nil) documents (integer) 0}",
+            "{name user version (integer) 1 schema {} rules [] ttl (nil) refresh (nil) formats ASSERT defaults FILLED unfilled [] unknown [] indexes [[by_mail [$.mail] UNIQUE (nil) READY (integer) 0]] changes (nil) documents (integer) 0}",
         ),
     ])],
     run,
@@ -45,9 +50,11 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let (entry, documents) = host.models().describe(name)?;
     let source = entry.source.ok_or_else(|| no_model(name))?;
     let model = host.models().of_document(&entry.name);
-    let unfilled = match model.read().get() {
-        Some(definition) => definition.unfilled_defaults().to_vec(),
-        None => Vec::new(),
+    let (unfilled, unknown) = match model.read().get() {
+        Some(definition) => {
+            (definition.unfilled_defaults().to_vec(), definition.unknown_keywords().to_vec())
+        }
+        None => (Vec::new(), Vec::new()),
     };
     let ready = model.indexes().ready().indexes;
     let counts = !host.index_scope().clustered;
@@ -86,6 +93,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         ("formats", text(source.formats.word())),
         ("defaults", text(source.defaults.word())),
         ("unfilled", Reply::Array(unfilled.iter().map(|pointer| text(pointer)).collect())),
+        ("unknown", Reply::Array(unknown.iter().map(|pointer| text(pointer)).collect())),
         ("indexes", Reply::Array(source.indexes.iter().enumerate().map(index).collect())),
         ("changes", changes),
         ("documents", Reply::count(documents)),

@@ -143,6 +143,11 @@ impl Definition {
         self.schema.unfilled()
     }
 
+    /// The keywords of the schema that have no effect.
+    pub fn unknown_keywords(&self) -> &[Box<str>] {
+        self.schema.unknown()
+    }
+
     /// The paths whose values before a command rules read.
     pub fn old_paths(&self) -> &WatchPaths {
         &self.old_paths

@@ -259,3 +259,47 @@ fn the_name_of_the_latest_draft_is_2020_12() {
         assert!(error.message().contains("prefixItems"), "{error}");
     }
 }
+
+#[test]
+fn keywords_that_the_draft_does_not_have_are_listed() {
+    let check = |text: &str, expected: &[&str]| {
+        let schema = Schema::compile(text.as_bytes(), &SchemaLimits::DEFAULT).expect(text);
+        assert_eq!(schema.unknown().iter().map(|pointer| &**pointer).collect::<Vec<_>>(), expected);
+    };
+    check(
+        r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"t","type":"object"}"#,
+        &[],
+    );
+    // Misspelt keywords, wherever a subschema is.
+    check(
+        r##"{"require":["n"],"properties":{"n":{"maximun":9},"a/b":{"$ref":"#/$defs/d"}},
+            "$defs":{"d":{"anyOf":[{"minLenght":1},true]}},"items":{"a~b":1}}"##,
+        &["/$defs/d/anyOf/0/minLenght", "/items/a~0b", "/properties/n/maximun", "/require"],
+    );
+    // Names of members, values and keywords of programs that read the schema are none.
+    check(
+        r#"{"properties":{"maximun":true},"const":{"foo":1},"default":{"foo":1},"examples":[{"foo":1}],
+            "required":["foo"],"dependentRequired":{"foo":["bar"]},"x-order":1,
+            "oneOf":[{"properties":{"kind":{"const":"a"}}}],"discriminator":{"propertyName":"kind"}}"#,
+        &[],
+    );
+    // A keyword of a later draft, at its place in the schema as it was given.
+    check(
+        r#"{"$schema":"http://json-schema.org/draft-07/schema#","items":[{"prefixItems":[true],"foo":1}]}"#,
+        &["/items/0/foo", "/items/0/prefixItems"],
+    );
+    // A subschema that only a reference leads to is one as well.
+    check(r##"{"$ref":"#/parts/a","parts":{"a":{"maximun":1}}}"##, &["/parts", "/parts/a/maximun"]);
+}
+
+#[test]
+fn a_bounded_number_of_unknown_keywords_is_listed() {
+    let count = |keywords: &mut dyn Iterator<Item = String>| {
+        let members: Vec<_> = keywords.map(|name| format!("\"{name}\":1")).collect();
+        let text = format!("{{{}}}", members.join(","));
+        Schema::compile(text.as_bytes(), &SchemaLimits::DEFAULT).unwrap().unknown().len()
+    };
+    assert_eq!(count(&mut (0..32).map(|nth| format!("k{nth}"))), 32);
+    assert_eq!(count(&mut (0..100).map(|nth| format!("k{nth}"))), 32);
+    assert_eq!(count(&mut ["k".repeat(256), "k".repeat(257)].into_iter()), 1);
+}

@@ -89,6 +89,7 @@ pub struct Schema {
     /// The pointers of subschemas in the schema as it was given.
     moves: Moves,
     unfilled: Box<[Box<str>]>,
+    unknown: Box<[Box<str>]>,
     /// Flag: every document is valid. Models for indexes or queues alone often have such a schema.
     accepts_all: bool,
     limits: SchemaLimits,
@@ -161,7 +162,8 @@ impl Schema {
         let heap_bytes = plan.heap_bytes()
             + crate_bytes
             + translated.pattern_bytes
-            + translated.moves.heap_bytes();
+            + translated.moves.heap_bytes()
+            + translated.unknown.iter().map(|pointer| 16 + pointer.len()).sum::<usize>();
         // One step may apply so many subschemas to a value.
         let charge = 1 + outline.weight / 16;
         let matching = Matching::new(translated.largest_pattern, translated.look_aheads);
@@ -177,12 +179,14 @@ impl Schema {
         let element = meter::element_steps(outline.unevaluated("unevaluatedItems"));
         let moves = translated.moves;
         let unfilled = Box::default();
+        let unknown = translated.unknown.into();
         let accepts_all = plan.nodes[0].accepts_all();
         let mut schema = Schema {
             plan,
             parts,
             moves,
             unfilled,
+            unknown,
             accepts_all,
             limits: *limits,
             charge,
@@ -249,6 +253,11 @@ impl Schema {
     /// JSON Pointers of the members whose default is not filled in, because their schema refuses it.
     pub fn unfilled(&self) -> &[Box<str>] {
         &self.unfilled
+    }
+
+    /// JSON Pointers of the first keywords that have no effect, because the draft does not have them.
+    pub fn unknown(&self) -> &[Box<str>] {
+        &self.unknown
     }
 
     /// Validates a whole document. A violation is `SCHEMA`, with the place, the keyword and the pointer of the keyword

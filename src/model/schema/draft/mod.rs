@@ -29,6 +29,8 @@ use crate::error::Result;
 pub(super) struct Translated {
     pub document: Serde,
     pub moves: Moves,
+    /// The JSON Pointers, in the schema as it was given, of the first keywords that have no effect.
+    pub unknown: Vec<Box<str>>,
     /// The memory of the compiled patterns.
     pub pattern_bytes: usize,
     /// The memory of the largest of them.
@@ -45,6 +47,7 @@ pub(super) fn translate(
     let mut translator = DraftTranslator {
         moves: Moves::new(limits.pointer_bytes),
         patterns: Patterns::new(limits, allowance),
+        unknown: Vec::new(),
         given: String::new(),
         translated: String::new(),
     };
@@ -54,8 +57,12 @@ pub(super) fn translate(
     );
     translator.schema(&mut document, dialect)?;
     references::follow(&mut document, &mut translator, dialect)?;
+    let mut unknown = translator.unknown;
+    unknown.sort();
+    unknown.dedup();
     Ok(Translated {
         document,
+        unknown,
         moves: translator.moves,
         pattern_bytes: translator.patterns.bytes(),
         largest_pattern: translator.patterns.largest(),

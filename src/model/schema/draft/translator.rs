@@ -12,6 +12,10 @@ use super::rewrite::{self, Moved};
 use super::words;
 use crate::error::Result;
 
+/// The number of keywords without effect that are listed at most, and the length of each with its place.
+const UNKNOWN_MAX: usize = 32;
+const UNKNOWN_BYTES_MAX: usize = 256;
+
 /// The properties that a subschema inherits from its position in the document.
 #[derive(Clone, Copy)]
 pub(super) struct DialectContext {
@@ -38,6 +42,8 @@ impl DialectContext {
 pub(super) struct DraftTranslator<'l> {
     pub moves: Moves,
     pub patterns: Patterns<'l>,
+    /// The JSON Pointers of the first keywords that have no effect.
+    pub unknown: Vec<Box<str>>,
     /// The JSON Pointer of the subschema as it was given.
     pub given: String,
     /// The same after translation.
@@ -55,6 +61,7 @@ impl DraftTranslator<'_> {
             return Err(refuse(message, &self.given).text("keyword", b"$schema"));
         }
         words::refuse_unknown(map, context.dialect, &self.given)?;
+        self.note_unknown(map, context.dialect);
         let moved = rewrite::rewrite(map, context.dialect, context.recursive, &self.given)?;
         for one in &moved {
             self.at(one.given, one.translated, one.member.as_deref(), |translator| {
@@ -63,6 +70,17 @@ impl DraftTranslator<'_> {
         }
         self.rewrite_patterns(map)?;
         self.children(map, &moved, context)
+    }
+
+    fn note_unknown(&mut self, map: &Map<String, Serde>, dialect: Dialect) {
+        for name in words::without_effect(map, dialect) {
+            let bytes = self.given.len() + name.len();
+            if self.unknown.len() < UNKNOWN_MAX && bytes <= UNKNOWN_BYTES_MAX {
+                let mut pointer = format!("{}/", self.given);
+                push_token(&mut pointer, name);
+                self.unknown.push(pointer.into());
+            }
+        }
     }
 
     /// Continues inside, at a keyword or a member of it.

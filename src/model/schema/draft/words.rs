@@ -107,3 +107,94 @@ pub(super) fn refuse_unknown(
     }
     Ok(())
 }
+
+/// The keywords of all supported drafts, in the order of bytes, and `discriminator` of OpenAPI, which branches are chosen by.
+const STANDARD: [&str; 64] = [
+    "$anchor",
+    "$comment",
+    "$defs",
+    "$dynamicAnchor",
+    "$dynamicRef",
+    "$id",
+    "$recursiveAnchor",
+    "$recursiveRef",
+    "$ref",
+    "$schema",
+    "$vocabulary",
+    "additionalItems",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "contains",
+    "contentEncoding",
+    "contentMediaType",
+    "contentSchema",
+    "default",
+    "definitions",
+    "dependencies",
+    "dependentRequired",
+    "dependentSchemas",
+    "deprecated",
+    "description",
+    "discriminator",
+    "else",
+    "enum",
+    "examples",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "id",
+    "if",
+    "items",
+    "maxContains",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minContains",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "not",
+    "oneOf",
+    "pattern",
+    "patternProperties",
+    "prefixItems",
+    "properties",
+    "propertyNames",
+    "readOnly",
+    "required",
+    "then",
+    "title",
+    "type",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "uniqueItems",
+    "writeOnly",
+];
+
+/// The keywords of one subschema that have no effect, because its draft does not have them. Those that begin with `x-` are
+/// meant for other programs.
+pub(super) fn without_effect(
+    schema: &Map<String, Serde>,
+    dialect: Dialect,
+) -> impl Iterator<Item = &str> {
+    let is_known = move |name: &str| STANDARD.binary_search(&name).is_ok() && dialect.has(name);
+    schema.keys().map(|name| &**name).filter(move |name| !is_known(name) && !name.starts_with("x-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_keywords_are_in_order_for_the_search() {
+        assert!(STANDARD.is_sorted());
+        for (keyword, ..) in super::super::super::keywords::KEYWORDS {
+            assert!(STANDARD.contains(&keyword), "{keyword}");
+        }
+    }
+}
