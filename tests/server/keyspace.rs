@@ -108,6 +108,37 @@ fn client_tracking_sees_changes_and_only_those() {
     });
 }
 
+#[test]
+fn client_tracking_knows_what_reading_commands_were_sent_with() {
+    on_every_shared(|server| {
+        let (conn, other) = (&mut server.conn_resp3(), &mut server.conn());
+        let (key, model) = ("keyspace:tracked", "keyspace-tracked");
+        other.must(&["MODEL.DEFINE", model, "{}", "INDEX", "n", "1", "$.n"]);
+        conn.must(&["CLIENT", "TRACKING", "ON"]);
+        for (read, is_tracked) in [
+            (&["MODEL.GET", key, "$.n"][..], true),
+            (&["MODEL.MGET", "1", key, "$.n"], true),
+            (&["MODEL.META", key], true),
+            (&["MODEL.EVAL", key, "self.n"], true),
+            (&["MODEL.FIELDOP", key, "GET", "$.n"], false),
+            (&["MODEL.TXN", "1", key, "ON", key, "GET", "$.n"], false),
+            (&["MODEL.FIND", model, "WHERE", "self.n == 1"], false),
+        ] {
+            other.must(&["MODEL.SET", key, model, r#"{"n":1}"#]);
+            conn.must(read);
+            other.must(&["MODEL.FIELDOP", key, "INCR", "$.n", "1"]);
+            conn.send(&["PING"]);
+            let told = matches!(conn.recv(), Reply::Push(_));
+            assert_eq!(told, is_tracked, "{read:?}");
+            if told {
+                assert_eq!(conn.recv(), Reply::Simple("PONG".into()));
+            }
+        }
+        other.must(&["DEL", key]);
+        other.must(&["MODEL.UNDEFINE", model]);
+    });
+}
+
 /// The events of one key since the last call, in order: what it is after `keyspace` of a subscriber.
 pub fn events(subscriber: &mut Conn, conn: &mut Conn, key: &str) -> Vec<String> {
     conn.must(&["PUBLISH", &format!("__keyspace@0__:{key}"), "end"]);
