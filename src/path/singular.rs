@@ -164,7 +164,7 @@ impl<'a> Singular<'a> {
     /// Goes to the value at the path. `place` and `way` are empty, and then those of the value; the way is known where the
     /// root is packed. Where a step does not lead on, both are those of the last value reached, which is given then:
     /// [`Singular::missing`] tells what that means.
-    #[inline]
+    #[inline(always)]
     pub fn go<'v>(
         &self,
         root: View<'v>,

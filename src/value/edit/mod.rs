@@ -400,7 +400,7 @@ impl<'a> Editor<'a> {
 
     /// Puts `new` in the place of what is there. Nothing happens when they are identical.
     pub fn replace(&mut self, place: &[u32], new: impl Into<Measured>) -> Result<()> {
-        self.replace_found(place, ByPlace, None, new.into())
+        self.replace_found(place, ByPlace, new.into())
     }
 
     /// As [`Editor::replace`]. `way` leads to the place, where it is known, and `number` is the value there, where it is known
@@ -413,24 +413,22 @@ impl<'a> Editor<'a> {
         new: Measured,
     ) -> Result<()> {
         match way.is_known() {
-            true => self.replace_found(place, OnWay { way, number }, way.name_in_root(), new),
-            false => self.replace_found(place, ByPlace, None, new),
+            true => self.replace_found(place, OnWay { way, number }, new),
+            false => self.replace_found(place, ByPlace, new),
         }
     }
 
-    /// Replaces the value that `find` gives. `name_at` is where its name stands in the body of the root, where that is
-    /// known.
+    /// Replaces the value that `find` gives.
     fn replace_found(
         &mut self,
         place: &[u32],
         find: impl FindSpot,
-        name_at: Option<usize>,
         mut new: Measured,
     ) -> Result<()> {
         // The recorded effect is taken back where nothing is to be done.
         let start = self.journal.effects.len();
         if self.effects == Effects::Recorded {
-            self.spell_replacement(place, name_at);
+            self.spell_replacement(place, find.name_in_root());
         }
         // The place is looked up once: to read what is there, and to replace it.
         let mut found = find.find(self.root, WayTo { place, kept: self.kept_way.as_deref() });
@@ -480,7 +478,7 @@ impl<'a> Editor<'a> {
         self.pay_change(work, unpacked)
     }
 
-    /// Begins the effect of replacing the value at `place`, see [`Editor::replace_found`].
+    /// Begins the effect of replacing the value at `place`. `name_at`: see [`FindSpot::name_in_root`].
     #[inline(never)]
     fn spell_replacement(&mut self, place: &[u32], name_at: Option<usize>) {
         let out = &mut self.journal.effects;

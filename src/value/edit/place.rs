@@ -205,6 +205,11 @@ pub(super) trait ReplaceSpot {
 pub(super) trait FindSpot: Copy {
     type Spot<'v>: ReplaceSpot;
 
+    /// Where the name of the value stands in the body of the root, if it is a member of the root and that is known.
+    fn name_in_root(self) -> Option<usize> {
+        None
+    }
+
     fn find<'v>(self, root: &'v mut Root, to: WayTo<'_>) -> Self::Spot<'v>;
 }
 
@@ -230,6 +235,11 @@ pub(super) struct OnWay<'w> {
 
 impl<'w> FindSpot for OnWay<'w> {
     type Spot<'v> = RootNode<'v, 'w>;
+
+    #[inline]
+    fn name_in_root(self) -> Option<usize> {
+        self.way.name_in_root()
+    }
 
     #[inline]
     fn find<'v>(self, root: &'v mut Root, to: WayTo<'_>) -> RootNode<'v, 'w> {
