@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::histogram::Histogram;
+use super::tally::Tally;
 use crate::error::ErrorCode;
 use crate::expr::cache::Cache;
 use crate::host::QueryEvent;
@@ -13,7 +14,7 @@ pub static DOCUMENTS: AtomicU64 = AtomicU64::new(0);
 /// Tokens in memory, likewise.
 pub static TOKENS: AtomicU64 = AtomicU64::new(0);
 /// Commands that changed something.
-pub static COMMITS: AtomicU64 = AtomicU64::new(0);
+pub static COMMITS: Tally = Tally::new();
 /// Commands of natives that were run.
 pub static NATIVES: AtomicU64 = AtomicU64::new(0);
 /// Those that the server refused after their transaction was committed.

@@ -1,40 +1,40 @@
 //! Histograms: counts of values up to bounds, as `INFO` shows them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use super::tally::Tally;
 
 /// Counts of values. What is reported is cumulated: each bound with all values up to it.
 pub struct Histogram<const N: usize> {
     name: &'static str,
     /// Ascending; greater values count with all alone.
     bounds: [u64; N],
-    counts: [AtomicU64; N],
-    all: AtomicU64,
-    sum: AtomicU64,
+    counts: [Tally; N],
+    all: Tally,
+    sum: Tally,
 }
 
 impl<const N: usize> Histogram<N> {
     pub const fn new(name: &'static str, bounds: [u64; N]) -> Histogram<N> {
-        let counts = [const { AtomicU64::new(0) }; N];
-        Histogram { name, bounds, counts, all: AtomicU64::new(0), sum: AtomicU64::new(0) }
+        let counts = [const { Tally::new() }; N];
+        Histogram { name, bounds, counts, all: Tally::new(), sum: Tally::new() }
     }
 
     pub fn record(&self, value: u64) {
         if let Some(nth) = self.bounds.iter().position(|bound| value <= *bound) {
-            self.counts[nth].fetch_add(1, Ordering::Relaxed);
+            self.counts[nth].add(1);
         }
-        self.all.fetch_add(1, Ordering::Relaxed);
-        self.sum.fetch_add(value, Ordering::Relaxed);
+        self.all.add(1);
+        self.sum.add(value);
     }
 
     /// Gives the fields: one for each bound, how many values there were, and their sum.
     pub fn report(&self, mut field: impl FnMut(&str, u64)) {
         let mut count = 0;
         for (bound, counted) in self.bounds.iter().zip(&self.counts) {
-            count += counted.load(Ordering::Relaxed);
+            count += counted.get();
             field(&format!("{}_le_{bound}", self.name), count);
         }
-        field(&format!("{}_count", self.name), self.all.load(Ordering::Relaxed));
-        field(&format!("{}_sum", self.name), self.sum.load(Ordering::Relaxed));
+        field(&format!("{}_count", self.name), self.all.get());
+        field(&format!("{}_sum", self.name), self.sum.get());
     }
 }
 

@@ -82,7 +82,7 @@ unsafe extern "C" fn report(ctx: *mut raw::RedisModuleInfoCtx, for_crash_report:
         count("expression_cache_misses", &EXPRESSIONS.misses);
         count("expression_cache_entries", &EXPRESSIONS.entries);
         count("expression_cache_bytes", &EXPRESSIONS.bytes);
-        count("commits", &counters::COMMITS);
+        field("commits", counters::COMMITS.get());
         count("natives", &counters::NATIVES);
         count("natives_refused", &counters::NATIVES_REFUSED);
         count("changes", &counters::CHANGES);

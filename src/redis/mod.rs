@@ -66,6 +66,7 @@ mod slots;
 mod stored;
 mod stream_entry;
 mod streams;
+mod tally;
 mod timer;
 mod token_type;
 mod torn_aof;
