@@ -151,8 +151,14 @@ impl Reply {
     /// The reply, where the command may give it besides those before it; else `LIMIT`.
     #[inline]
     pub fn within(self, allowance: &Allowance<'_>) -> Result<Reply> {
-        allowance.reply(self.bytes())?;
+        self.charge(allowance)?;
         Ok(self)
+    }
+
+    /// Refuses a reply that the command may not give besides those before it, with `LIMIT`.
+    #[inline]
+    pub fn charge(&self, allowance: &Allowance<'_>) -> Result<()> {
+        allowance.reply(self.bytes())
     }
 
     /// A value as JSON text.

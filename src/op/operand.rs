@@ -8,7 +8,7 @@ use super::json_patch::Patch;
 use crate::argument;
 use crate::error::{Error, Result};
 use crate::expr::{AllowedNames, Program};
-use crate::path::{Binding, Path, PathLimits, Singular};
+use crate::path::{Binding, Missed, Path, PathLimits, Singular};
 use crate::time::Duration;
 use crate::value::{ArrayView, Limits, Measured, Number, ObjectView, parse};
 
@@ -248,7 +248,7 @@ impl Arg<'static> {
     pub fn bind(&self, paths: &PathLimits, binding: Option<Binding<'_>>) -> Result<Arg<'static>> {
         match self {
             Arg::Bound(bound) => {
-                let path = bound.kind.path(&bound.text, paths, binding)?;
+                let path = bound.kind.path(&bound.text, paths, binding, None)?;
                 Ok(Arg::Path(path.into_owned()))
             }
             known => Ok(known.clone()),
@@ -292,9 +292,29 @@ pub fn parse_operands<'a>(
 ) -> Result<()> {
     // Neither collected nor returned: a result in between would move every argument once more.
     for (operand, arg) in operands.iter().zip(args) {
-        parsed.push(parse(operand, arg, parsing)?);
+        match operand.kind.known_path(arg, parsing.paths) {
+            Some(Ok(path)) => parsed.push(Arg::Path(path)),
+            Some(Err(missed)) => parsed.push(parse_path(operand, arg, parsing, Some(missed))?),
+            None => parsed.push(parse(operand, arg, parsing)?),
+        }
     }
     Ok(())
+}
+
+/// Reads an operand of a kind that is a path. `missed` says that it is not known.
+fn parse_path<'a>(
+    operand: &Operand,
+    arg: &'a [u8],
+    parsing: &mut Parsing<'_>,
+    missed: Option<Missed>,
+) -> Result<Arg<'a>> {
+    let path = operand.kind.path(arg, parsing.paths, parsing.binding, missed)?;
+    Ok(match parsing.binding {
+        Some(Binding::Later(reads_args)) if reads_args.take() => {
+            Arg::Bound(Box::new(BoundPath { kind: operand.kind, text: arg.into() }))
+        }
+        _ => Arg::Path(path),
+    })
 }
 
 #[inline]
@@ -310,15 +330,7 @@ fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Res
         | OperandKind::PathBelowRoot
         | OperandKind::Singular
         | OperandKind::SingularBelowRoot
-        | OperandKind::SortKey => {
-            let path = operand.kind.path(arg, paths, parsing.binding)?;
-            match parsing.binding {
-                Some(Binding::Later(reads_args)) if reads_args.take() => {
-                    Arg::Bound(Box::new(BoundPath { kind: operand.kind, text: arg.into() }))
-                }
-                _ => Arg::Path(path),
-            }
-        }
+        | OperandKind::SortKey => return parse_path(operand, arg, parsing, None),
         OperandKind::Json => Arg::Json(parse::json(arg, limits)?),
         OperandKind::JsonArray => {
             let json = parse::json(arg, limits)?;
@@ -363,18 +375,33 @@ fn parse<'a>(operand: &Operand, arg: &'a [u8], parsing: &mut Parsing<'_>) -> Res
 }
 
 impl OperandKind {
+    /// The path of an operand, if it is one that comes again and again; none of another kind.
+    #[inline(always)]
+    fn known_path<'a>(
+        self,
+        arg: &'a [u8],
+        limits: &PathLimits,
+    ) -> Option<std::result::Result<Path<'a>, Missed>> {
+        match self {
+            OperandKind::Path | OperandKind::Singular => Some(Path::known(arg, limits)),
+            _ => None,
+        }
+    }
+
     /// Reads an operand of a kind that is a path.
     fn path<'a>(
         self,
         arg: &'a [u8],
         limits: &PathLimits,
         binding: Option<Binding<'_>>,
+        missed: Option<Missed>,
     ) -> Result<Path<'a>> {
-        let path = match self {
-            OperandKind::SortKey => {
+        let path = match (self, missed) {
+            (OperandKind::SortKey, _) => {
                 return Singular::parse_relative(arg, limits, binding).map(Path::Singular);
             }
-            _ => Path::parse_bound(arg, limits, binding)?,
+            (_, Some(missed)) => Path::parse_missed(arg, limits, binding, missed)?,
+            (_, None) => Path::parse_bound(arg, limits, binding)?,
         };
         let (singular, below_root) = match self {
             OperandKind::Singular => (true, false),

@@ -214,13 +214,13 @@ impl<'s, 'a> Site<'s, 'a> {
     /// Goes from the root to the place at a path, or to where it can be created.
     #[inline(always)]
     pub fn go(&mut self, path: &'s Singular<'_>) {
-        match path.go(self.editor.view(), &mut self.place, &mut self.way) {
-            Ok(view) => self.number = view.as_number(),
-            Err(parent) => {
-                let missing = path.missing(parent, std::mem::take(&mut self.place));
-                self.way.clear();
-                (self.place, self.spot) = SiteTarget::of(missing, self.make_path);
-            }
+        let mut view = self.editor.view();
+        if path.go(&mut view, &mut self.place, &mut self.way) {
+            self.number = view.as_number();
+        } else {
+            let missing = path.missing(view, std::mem::take(&mut self.place));
+            self.way.clear();
+            (self.place, self.spot) = SiteTarget::of(missing, self.make_path);
         }
     }
 

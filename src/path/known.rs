@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use super::limits::PathLimits;
 use super::step::PathStep;
 use crate::value::names::KeptName;
 
@@ -68,28 +69,28 @@ impl KnownPath {
     }
 }
 
-/// A path that is not in the table.
+/// A path that is not in the table: its hash; none of a text that is never kept.
 #[derive(Clone, Copy)]
-pub(super) struct Missed(u64);
+pub struct Missed(Option<u64>);
 
-/// The path of this text. Where it is not known, [`note`] is told what parsing gives; none for a text that is never kept.
+/// The path of this text. Where it is not known, [`note`] is told what parsing gives.
 #[inline]
-pub(super) fn find(text: &[u8]) -> Result<Arc<KnownPath>, Option<Missed>> {
-    if text.len() > TEXT_BYTES_MAX {
-        return Err(None);
+pub(super) fn find(text: &[u8], limits: &PathLimits) -> Result<Arc<KnownPath>, Missed> {
+    if text.len() > TEXT_BYTES_MAX.min(limits.path_bytes) {
+        return Err(Missed(None));
     }
     let hash = FixedState::default().hash_one(text);
     TABLE.with_borrow(|slots| match slots.get(slot_of(hash)) {
         Some(PathSlot { known: Some((known, path)), .. }) if **known == *text => {
             Ok(Arc::clone(path))
         }
-        _ => Err(Some(Missed(hash))),
+        _ => Err(Missed(Some(hash))),
     })
 }
 
 /// Counts a path that was missed, and keeps it when it has come often enough.
 pub(super) fn note(missed: Missed, text: &[u8], steps: &[PathStep<'_>]) {
-    let Missed(hash) = missed;
+    let Missed(Some(hash)) = missed else { return };
     TABLE.with_borrow_mut(|slots| {
         if slots.is_empty() {
             slots.resize_with(SLOTS, PathSlot::default);
@@ -115,7 +116,7 @@ fn slot_of(hash: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::{Path, PathLimits};
+    use crate::path::Path;
 
     fn parse(text: &str) -> Path<'_> {
         Path::parse(text.as_bytes(), &PathLimits::DEFAULT).unwrap()
@@ -127,7 +128,7 @@ mod tests {
     }
 
     fn is_known(text: &str) -> bool {
-        find(text.as_bytes()).is_ok()
+        find(text.as_bytes(), &PathLimits::DEFAULT).is_ok()
     }
 
     #[test]

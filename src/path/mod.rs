@@ -28,6 +28,7 @@ mod step;
 mod tests;
 
 pub use bound::Binding;
+pub use known::Missed;
 pub use limits::PathLimits;
 pub use parser::FILTER_DEPTH_MAX;
 pub use pattern::PATTERN_WEIGHT_MAX;
@@ -64,20 +65,32 @@ impl<'a> Path<'a> {
         limits: &PathLimits,
         binding: Option<Binding<'_>>,
     ) -> Result<Path<'a>> {
+        Path::known(text, limits)
+            .or_else(|missed| Path::parse_missed(text, limits, binding, missed))
+    }
+
+    /// The path of a text that comes again and again; [`Path::parse_missed`] reads any other. Made where it is used: a path
+    /// is large.
+    #[inline(always)]
+    pub fn known(text: &[u8], limits: &PathLimits) -> std::result::Result<Path<'a>, Missed> {
+        known::find(text, limits).map(|known| Path::Singular(Singular::from(known)))
+    }
+
+    /// As [`Path::parse_bound`], of a text that is not known.
+    pub fn parse_missed(
+        text: &'a [u8],
+        limits: &PathLimits,
+        binding: Option<Binding<'_>>,
+        missed: Missed,
+    ) -> Result<Path<'a>> {
         check_length(text, limits)?;
-        let missed = match known::find(text) {
-            Ok(known) => return Ok(Path::Singular(Singular::from(known))),
-            Err(missed) => missed,
-        };
         let written = text;
         let text = checked_text(text)?;
         match text.as_bytes().first() {
             None | Some(b'/') => pointer::parse(text).map(Path::Singular),
             Some(b'$') => match singular::parse_plain(text) {
                 Some(plain) => {
-                    if let Some(missed) = missed {
-                        known::note(missed, written, plain.steps());
-                    }
+                    known::note(missed, written, plain.steps());
                     Ok(Path::Singular(plain))
                 }
                 None => parser::query(text, limits, binding).map(Path::from),

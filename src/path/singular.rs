@@ -154,30 +154,26 @@ impl<'a> Singular<'a> {
 
     /// Looks the path up: the place it matches, or the step that is missing.
     pub fn resolve<'v>(&self, root: View<'v>) -> Lookup<'v, '_> {
-        let (mut place, mut way) = (Place::new(), PackedWay::default());
-        match self.go(root, &mut place, &mut way) {
-            Ok(view) => Lookup::Present { place, view },
-            Err(parent) => self.missing(parent, place),
+        let (mut view, mut place, mut way) = (root, Place::new(), PackedWay::default());
+        match self.go(&mut view, &mut place, &mut way) {
+            true => Lookup::Present { place, view },
+            false => self.missing(view, place),
         }
     }
 
-    /// Goes to the value at the path. `place` and `way` are empty, and then those of the value; the way is known where the
-    /// root is packed. Where a step does not lead on, both are those of the last value reached, which is given then:
-    /// [`Singular::missing`] tells what that means.
+    /// Goes from the root, which `view` is, to the value at the path. `place` and `way` are empty, and then those of the
+    /// value; the way is known where the root is packed. Returns false where a step does not lead on: all three are those of
+    /// the last value reached then, and [`Singular::missing`] tells what that means.
     #[inline(always)]
-    pub fn go<'v>(
-        &self,
-        root: View<'v>,
-        place: &mut Place,
-        way: &mut PackedWay,
-    ) -> Result<View<'v>, View<'v>> {
+    pub fn go(&self, view: &mut View<'_>, place: &mut Place, way: &mut PackedWay) -> bool {
+        let is_packed = view.is_packed();
         let reached = match &self.steps {
-            StepList::Parsed(steps) => walk(steps, root, place, |step, view| step.go(view, way)),
+            StepList::Parsed(steps) => walk(steps, view, place, |step, view| step.go(view, way)),
             StepList::Known(known) => {
-                walk(known.names(), root, place, |name, view| view.go_to_kept(name, way))
+                walk(known.names(), view, place, |name, view| view.go_to_kept(name, way))
             }
         };
-        if !root.is_packed() {
+        if !is_packed {
             way.clear();
         }
         reached
@@ -215,21 +211,20 @@ impl From<Arc<KnownPath>> for Singular<'_> {
     }
 }
 
-/// Goes through `steps`: `go` goes on from a value to the child that a step leads to, and gives its position. Gives the
-/// last value, and an error where a step did not lead on from it.
+/// Goes through `steps`: `go` goes on from a value to the child that a step leads to, and gives its position. Returns false
+/// where a step does not lead on. The value stays where it is: one that is returned is moved, which takes longer than a step.
 #[inline(always)]
 fn walk<'v, S>(
     steps: &[S],
-    root: View<'v>,
+    view: &mut View<'v>,
     place: &mut Place,
     mut go: impl FnMut(&S, &mut View<'v>) -> Option<u32>,
-) -> Result<View<'v>, View<'v>> {
-    let mut view = root;
+) -> bool {
     for step in steps {
-        let Some(position) = go(step, &mut view) else { return Err(view) };
+        let Some(position) = go(step, view) else { return false };
         place.push(position);
     }
-    Ok(view)
+    true
 }
 
 fn blocked<'v, 'p>(at: Place, reason: Blocked) -> Lookup<'v, 'p> {
@@ -372,8 +367,9 @@ mod tests {
                 let path = format!("${}", step.repeat(depth));
                 let path = Path::parse(path.as_bytes(), &PathLimits::DEFAULT).unwrap();
                 let (mut place, mut way) = (Place::new(), PackedWay::default());
-                let found = path.singular().unwrap().go(root.view(), &mut place, &mut way);
-                assert!(found.is_ok_and(|view| view.identical(View::Int(1))));
+                let mut view = root.view();
+                assert!(path.singular().unwrap().go(&mut view, &mut place, &mut way));
+                assert!(view.identical(View::Int(1)));
                 assert_eq!(way.is_known(), (1..=8).contains(&depth), "{depth}");
                 let mut journal = Journal::default();
                 let mut editor = Editor::new(&mut root, size, Limits::DEFAULT, &mut journal);

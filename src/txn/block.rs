@@ -357,7 +357,7 @@ fn each(
                 if spec.absent == Absent::Create {
                     site.confirm_default();
                 }
-                return run(&mut site, args)?.within(site.allowance());
+                return run_at(&mut site, args, run);
             }
             match spec.absent {
                 Absent::Null => Ok(Reply::Null),
@@ -365,7 +365,7 @@ fn each(
                 Absent::NoPath => Err(Error::new(ErrorCode::NoPath, "nothing is at the path")),
                 Absent::Create => match site.blocked() {
                     Some(error) => Err(error.clone()),
-                    None => run(&mut site, args)?.within(site.allowance()),
+                    None => run_at(&mut site, args, run),
                 },
                 Absent::Own => unreachable!("an operator that looks for itself runs once"),
             }
@@ -376,6 +376,18 @@ fn each(
             at_places(frame, places, args, run, counted).map(gather)
         }
     }
+}
+
+/// Runs an operator at one place. Its reply is charged where it was made: moving it takes longer.
+#[inline(always)]
+fn run_at(site: &mut Site<'_, '_>, args: &[Arg<'_>], run: RunEach) -> Result<Reply> {
+    let mut reply = run(site, args);
+    if let Ok(made) = &reply
+        && let Err(error) = made.charge(site.allowance())
+    {
+        reply = Err(error);
+    }
+    reply
 }
 
 /// Runs back to front, so that no change moves a place that is still to come: what stands behind a

@@ -35,7 +35,7 @@ impl Commit<'_> {
         host: &mut dyn Host,
         slot: usize,
         key: Key<'_>,
-        committed: Committed,
+        committed: &mut Committed,
         journal: &Journal,
     ) -> Option<KeyEffect> {
         // Replicas that are sent the command hear there which grants end.
@@ -60,13 +60,15 @@ impl Commit<'_> {
         &self,
         host: &mut dyn Host,
         key: Key<'_>,
-        committed: Committed,
+        committed: &mut Committed,
         journal: &Journal,
     ) -> Option<KeyEffect> {
         let Committed { result, expiry: option, ends_at, entries } = committed;
+        let (option, ends_at) = (*option, *ends_at);
         match result {
             KeyResult::Untouched => None,
             KeyResult::Unchanged { revision } => {
+                let revision = *revision;
                 let expiry = self.expire(host, key, option, ends_at);
                 let effect = Effect { revision, expiry, change: Change::Touch };
                 (expiry != Expiry::Keep).then(|| KeyEffect {
@@ -78,6 +80,7 @@ impl Commit<'_> {
                 })
             }
             KeyResult::Changed { revision, definition } => {
+                let (revision, definition) = (*revision, *definition);
                 // Entries that a master validated are not computed here before.
                 if entries.is_some() || (self.replaying && host.models().has_indexes()) {
                     host.follow(key, entries.as_deref());
@@ -96,7 +99,12 @@ impl Commit<'_> {
                     sent,
                 })
             }
-            KeyResult::Made { document, json_arg, existed, deleted } => {
+            KeyResult::Made { .. } => {
+                // Moved out of where it was decided: it is the document that the host is given.
+                let made = std::mem::replace(result, KeyResult::Untouched);
+                let KeyResult::Made { document, json_arg, existed, deleted } = made else {
+                    unreachable!("the result is a document")
+                };
                 let expiry = self.expiry_of_new(option, ends_at, existed);
                 let effect = store(host, key, (document, entries.as_deref()), json_arg, expiry);
                 // Grants on the document that was deleted are over.

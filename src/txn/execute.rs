@@ -114,7 +114,7 @@ impl<'t, 'a> Execution<'t, 'a> {
             }
         };
         issue(host, &decision);
-        let committed = committed.expect("the key was committed");
+        let committed = committed.as_mut().expect("the key was committed");
         let commit = mode.commit(released);
         let mut effects = SmallVec::new();
         if let Some(effect) = commit.apply(host, 0, key, committed, &journal) {
@@ -168,8 +168,7 @@ impl<'t, 'a> Execution<'t, 'a> {
         let mut effects =
             SmallVec::with_capacity(keys.len() + usize::from(decision.token.is_some()));
         let commit = mode.commit(released);
-        // Drained, because the list is large and would be moved.
-        for (slot, committed) in committed.drain(..).enumerate() {
+        for (slot, committed) in committed.iter_mut().enumerate() {
             let effect = commit.apply(host, slot, keys[slot], committed, &journals[slot]);
             if let Some(effect) = effect {
                 effects.push(effect);
@@ -211,7 +210,7 @@ impl<'t, 'a> Execution<'t, 'a> {
             // Most keys of natives have no document.
             let mut effects = SmallVec::new();
             let commit = mode.commit(released);
-            for (slot, committed) in committed.drain(..).enumerate() {
+            for (slot, committed) in committed.iter_mut().enumerate() {
                 effects.extend(commit.apply(host, slot, keys[slot], committed, &journals[slot]));
             }
             let mut natives = None;
