@@ -120,6 +120,13 @@ impl Settings {
     };
 }
 
+/// The use that a command makes of the documents at its keys.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    Read,
+    Change,
+}
+
 /// The keyspace and the clock, as one command sees them. Implemented by the server's shell, and in
 /// memory by [`crate::testing::MemoryHost`].
 pub trait Host {
@@ -147,6 +154,11 @@ pub trait Host {
 
     /// Flag: this command comes from a master or an AOF, where it was validated, perhaps under other limits.
     fn replaying(&self) -> bool;
+
+    /// Opens keys ahead, whose names all differ, for a command that will look at them when its arguments are read: their
+    /// documents come from memory in the meantime. Nothing is told of them yet. Those that are read count for the server as
+    /// looked up. A hint, which a host may ignore.
+    fn prefetch(&mut self, _keys: &[Key<'_>], _access: Access) {}
 
     /// The document at a key; `WRONGTYPE` if it holds something else.
     fn read(&mut self, key: Key<'_>) -> Result<Option<&Document>>;

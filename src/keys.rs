@@ -21,6 +21,18 @@ pub struct KeyIndex<'a> {
 
 type ByName<'a> = HashMap<&'a [u8], usize, foldhash::fast::RandomState>;
 
+/// The first key whose name an earlier one has; none where all names differ.
+pub fn listed_twice<'k, 'a>(keys: &'k [Key<'a>]) -> Option<&'k Key<'a>> {
+    let mut known = KeyIndex::new();
+    keys.iter().find(|key| {
+        let is_known = known.find(key.name).is_some();
+        if !is_known {
+            known.push(key.name);
+        }
+        is_known
+    })
+}
+
 /// Up to so many names are compared one by one.
 const FEW: usize = 16;
 
@@ -88,5 +100,14 @@ mod tests {
             }
         }
         assert_eq!(index.names().len(), 100);
+    }
+
+    #[test]
+    fn the_first_name_that_comes_again_is_found() {
+        let key = |arg: usize, name: &'static str| Key { arg, name: name.as_bytes() };
+        assert_eq!(listed_twice(&[]), None);
+        assert_eq!(listed_twice(&[key(1, "a"), key(2, "b")]), None);
+        let again = [key(1, "a"), key(2, "b"), key(3, "b"), key(4, "a")];
+        assert_eq!(listed_twice(&again), Some(&again[2]));
     }
 }

@@ -26,8 +26,8 @@ use crate::changes::stream;
 use crate::claim::ClaimLine;
 use crate::codec::effect;
 use crate::command::{
-    self, Documents, IndexScope, JsonText, Key, KeyEffect, KeyRole, Outcome, Sent, Settings,
-    WithLocks,
+    self, Access, Documents, IndexScope, JsonText, Key, KeyEffect, KeyRole, Outcome, Sent,
+    Settings, WithLocks,
 };
 use crate::document::{Document, NewDocument, Revisions};
 use crate::error::{Error, ErrorCode, Result};
@@ -36,6 +36,7 @@ use crate::expr::cache::Cache;
 use crate::expr::{AllowedNames, ExprLimits, Program};
 use crate::host::{ClaimLineState, Host, RunBeside};
 use crate::index::Entries;
+use crate::keys::listed_twice;
 use crate::lock::{At, Decisions, Engine, Locks, Moment, Store};
 use crate::model::{Actions, Models};
 use crate::native::{NativeCall, NativeReply};
@@ -81,6 +82,8 @@ pub struct MemoryHost {
     pub engine: Engine,
     /// Journals of earlier commands, for their buffers. In boxes, as the server's shell keeps them.
     pub journals: Vec<Box<Journal>>,
+    /// The keys that commands announced with [`Host::prefetch`], where a test asks for them.
+    pub prefetched: Option<Vec<(Vec<u8>, Access)>>,
 }
 
 impl Default for MemoryHost {
@@ -108,6 +111,7 @@ impl Default for MemoryHost {
             only_document: None,
             engine: Engine::default(),
             journals: Vec::new(),
+            prefetched: None,
         }
     }
 }
@@ -300,6 +304,13 @@ impl Host for MemoryHost {
 
     fn replaying(&self) -> bool {
         self.replaying
+    }
+
+    fn prefetch(&mut self, keys: &[Key<'_>], access: Access) {
+        assert_eq!(listed_twice(keys), None, "the names of the keys differ");
+        if let Some(prefetched) = &mut self.prefetched {
+            prefetched.extend(keys.iter().map(|key| (key.name.to_vec(), access)));
+        }
     }
 
     fn read(&mut self, key: Key<'_>) -> Result<Option<&Document>> {

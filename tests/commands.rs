@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use redis_model::command::{self, ArgKind, ArgSpec, Flag, KeyPositions, Settings};
 use redis_model::docs;
 use redis_model::error::ErrorCode;
+use redis_model::host::Access;
 use redis_model::reply::Reply;
 use redis_model::testing::MemoryHost;
 use redis_model::{native, op, txn};
@@ -42,6 +43,51 @@ fn examples_are_true() {
                 assert_eq!(found, line.reply, "{}: {}", line.at, line.command);
             }
         }
+    }
+}
+
+/// Documents come from memory while arguments are read: the keys are opened before, even if the rest is malformed, and
+/// nothing is told of what they hold.
+#[test]
+fn keys_are_opened_ahead_of_the_arguments_behind_them() {
+    for (line, keys) in [
+        ("MODEL.SET a any {", &["a"][..]),
+        ("MODEL.FIELDOP a INCR b[ 1", &["a"]),
+        ("MODEL.TXN 3 a b a ON a INCR b[ 1", &["a", "b"]),
+        ("MODEL.CALL transfer 2 a b ARGS {", &["a", "b"]),
+        ("MODEL.APPLY a x", &["a"]),
+        ("MODEL.APPLYALL 2 a b x", &["a", "b"]),
+        ("MODEL.LOCK a job ann LEASE x", &["a"]),
+        ("MODEL.RENEW a job ann x", &["a"]),
+        ("MODEL.UNLOCK a job ann x", &["a"]),
+    ] {
+        let mut host = MemoryHost::default();
+        let defined = "MODEL.ACTION transfer 2 from to ON from INCR $.n 1 ON to INCR $.n 1";
+        host.call(&defined.split(' ').collect::<Vec<_>>()).unwrap();
+        host.prefetched = Some(Vec::new());
+        let error = host.call(&line.split(' ').collect::<Vec<_>>()).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Err, "{line}: {}", error.line());
+        let expected: Vec<_> =
+            keys.iter().map(|key| (key.as_bytes().to_vec(), Access::Change)).collect();
+        assert_eq!(host.prefetched.unwrap(), expected, "{line}");
+    }
+}
+
+#[test]
+fn all_keys_are_opened_before_the_first_document_is_read() {
+    for (line, keys) in [
+        ("MODEL.MGET 2 a b $", &["a", "b"][..]),
+        // A name that comes twice is opened once, and found by its name.
+        ("MODEL.MGET 2 a a $", &[]),
+        // The server counts keys that are read, and a malformed command reads none.
+        ("MODEL.MGET 2 a b c[", &[]),
+        ("MODEL.GET a c[", &[]),
+    ] {
+        let mut host = MemoryHost { prefetched: Some(Vec::new()), ..MemoryHost::default() };
+        let _ = host.call(&line.split(' ').collect::<Vec<_>>());
+        let expected: Vec<_> =
+            keys.iter().map(|key| (key.as_bytes().to_vec(), Access::Read)).collect();
+        assert_eq!(host.prefetched.unwrap(), expected, "{line}");
     }
 }
 

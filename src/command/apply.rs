@@ -4,7 +4,7 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::args::Args;
-use super::host::{Documents, Host, Key, KeyEffect, KeyspaceEvent, Outcome, Sent};
+use super::host::{Access, Documents, Host, Key, KeyEffect, KeyspaceEvent, Outcome, Sent};
 use super::locking;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::{Allowance, WorkLimits, weight};
@@ -48,6 +48,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     Repetition::begin(host, args, |host, repetition| {
         let mut args = Args::new(args);
         let key = args.key()?;
+        host.prefetch(&[key], Access::Change);
         let effect = Effect::decode(args.next("an effect")?)?;
         let part = repetition.part(host, key, effect, &mut args)?;
         args.finish()?;

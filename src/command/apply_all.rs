@@ -5,11 +5,11 @@
 
 use super::apply::{EffectParts, Repetition};
 use super::args::Args;
-use super::host::{Host, Key, Outcome};
+use super::host::{Access, Host, Outcome};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::codec::effect::UnitReader;
 use crate::error::{Error, ErrorCode, Result};
-use crate::keys::KeyIndex;
+use crate::keys::listed_twice;
 
 #[linkme::distributed_slice(COMMANDS)]
 static APPLY_ALL: CommandSpec = CommandSpec {
@@ -38,7 +38,10 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     Repetition::begin(host, args, |host, repetition| {
         let mut args = Args::new(args);
         let keys = args.counted_keys()?;
-        check_different(&keys)?;
+        if let Some(twice) = listed_twice(&keys) {
+            return Err(Error::syntax("the key is listed twice").text("key", twice.name));
+        }
+        host.prefetch(&keys, Access::Change);
         let mut unit = UnitReader::new(args.next("effects")?);
         let mut parts = EffectParts::with_capacity(keys.len());
         for key in keys {
@@ -49,15 +52,4 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
         args.finish()?;
         repetition.repeat(host, parts)
     })
-}
-
-fn check_different(keys: &[Key<'_>]) -> Result<()> {
-    let mut known = KeyIndex::default();
-    for key in keys {
-        if known.find(key.name).is_some() {
-            return Err(Error::syntax("the key is listed twice").text("key", key.name));
-        }
-        known.push(key.name);
-    }
-    Ok(())
 }

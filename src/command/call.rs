@@ -5,7 +5,7 @@
 
 use super::action::CallBlocks;
 use super::args::{ARGS, Args};
-use super::host::{Host, Outcome, Settings};
+use super::host::{Access, Host, Outcome, Settings};
 use super::txn::{CallKeys, Recorded, TOKEN, key_roles};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
@@ -124,6 +124,9 @@ fn call(host: &mut dyn Host, args: &[&[u8]], mut cursor: Args<'_>, name: &[u8]) 
     let action = host.actions().with(name, std::sync::Arc::clone)?;
     if keys.of_listed.len() != action.roles.len() {
         return Err(wrong_count(&action.roles, keys.of_listed.len()));
+    }
+    if !action.uses_natives() {
+        host.prefetch(&keys.slots, Access::Change);
     }
     action.charge(&allowance)?;
     let given = action.arguments(keys.args, &settings, &allowance, replaying)?;

@@ -3,7 +3,7 @@
 use std::slice;
 
 use super::args::{ARGS, Args, CURRENT, EXPIRY, INIT, MKPATH, find_model, parse_current};
-use super::host::{Host, Key, Outcome, Settings};
+use super::host::{Access, Host, Key, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
@@ -138,6 +138,7 @@ impl<'a> FieldopArguments<'a> {
     ) -> Result<()> {
         let mut args = Args::new(args);
         self.key = args.key()?;
+        host.prefetch(slice::from_ref(&self.key), Access::Change);
         let block = &mut self.block;
         let mut current = None;
         loop {

@@ -1,7 +1,7 @@
 //! `MODEL.LOCK`: takes a lock of a document; the request can wait in the server.
 
 use super::args::{Args, INIT};
-use super::host::{Host, Outcome};
+use super::host::{Access, Host, Outcome};
 use super::locking::{EPHEMERAL, GET, LEASE, LockRequest, SHARED, WAIT};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::error::{ErrorCode, Result};
@@ -81,6 +81,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let settings = host.settings();
     let mut cursor = Args::new(args);
     let key = cursor.key()?;
+    host.prefetch(&[key], Access::Change);
     let request = LockRequest::parse(cursor, &settings, true);
     request.map_err(|error| error.text("key", key.name))?.run_on_one(host, key, args)
 }

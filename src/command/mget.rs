@@ -1,12 +1,13 @@
 //! `MODEL.MGET`: reads several documents at one moment.
 
 use super::args::Args;
-use super::host::{Host, Outcome};
+use super::host::{Access, Host, Outcome};
 use super::{
     ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line, get,
 };
 use crate::budget::Allowance;
 use crate::error::{ErrorCode, Result};
+use crate::keys::listed_twice;
 use crate::reply::Reply;
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -40,6 +41,10 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let keys = args.counted_keys()?;
     let paths = get::parse_paths(&mut args, &settings)?;
+    // The server counts keys that are read: none of a malformed command.
+    if listed_twice(&keys).is_none() {
+        host.prefetch(&keys, Access::Read);
+    }
     let allowance = Allowance::new(&settings.work);
     let mut replies = Vec::with_capacity(keys.len());
     let mut refreshed = Vec::new();

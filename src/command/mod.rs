@@ -53,8 +53,9 @@ use crate::op::words;
 pub use args::{Args, expression};
 pub use findop::{ask_for_one, fits_question};
 pub use host::{
-    ActionLimits, Documents, FindLimits, Host, IndexScope, JsonText, Key, KeyEffect, KeyRole,
-    KeyspaceEvent, LockReply, Outcome, Sent, Settings, TransactionLimits, Waiting, WithLocks,
+    Access, ActionLimits, Documents, FindLimits, Host, IndexScope, JsonText, Key, KeyEffect,
+    KeyRole, KeyspaceEvent, LockReply, Outcome, Sent, Settings, TransactionLimits, Waiting,
+    WithLocks,
 };
 pub use locking::effect_of as lock_effect;
 pub use positions::KeyPositions;

@@ -1,7 +1,7 @@
 //! `MODEL.RENEW`: starts a new lease of a grant.
 
 use super::args::Args;
-use super::host::{Host, Outcome};
+use super::host::{Access, Host, Outcome};
 use super::locking::{LEASE, parse_grant, parse_lease};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::error::{ErrorCode, Result};
@@ -45,6 +45,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let limits = host.settings().locks;
     let mut args = Args::new(args);
     let key = args.key()?;
+    host.prefetch(&[key], Access::Change);
     let grant = parse_grant(&mut args)?;
     let lease_ms = match args.keyword("LEASE") {
         true => {

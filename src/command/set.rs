@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::args::{ARGS, Args, CURRENT, EX, EXAT, PX, PXAT, find_model, parse_current};
-use super::host::{Host, Key, Outcome, Settings};
+use super::host::{Access, Host, Key, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::error::{Error, ErrorCode, Result};
@@ -207,6 +207,7 @@ fn parse<'a>(
 ) -> Result<SetArguments<'a>> {
     let mut args = Args::new(args);
     let key = args.key()?;
+    host.prefetch(&[key], Access::Change);
     let (model, content) = args.model_and_json(settings)?;
     let json_arg = args.position() - 1;
     let (mut only, mut revision, mut expiry) = (None, None, None);

@@ -10,7 +10,7 @@ pub(super) use self::request::{
     BlockPlaces, CallKeys, TxnBody, find_statement_model, key_roles, model_of,
 };
 use super::args::{ARGS, Args, CURRENT, EXPIRY, INIT, MKPATH};
-use super::host::{Host, Outcome, Settings};
+use super::host::{Access, Host, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::error::{ErrorCode, Result};
@@ -158,6 +158,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     if let Ok(Recorded::Reply(reply)) = recorded {
         return Ok(reply.into());
     }
+    host.prefetch(&header.slots, Access::Change);
     let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
     let mut body = TxnBody::default();
     // Malformed arguments are refused before a token that was used otherwise.

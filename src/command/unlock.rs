@@ -1,7 +1,7 @@
 //! `MODEL.UNLOCK`: releases a lock; the next waiting request is granted.
 
 use super::args::Args;
-use super::host::{Host, Outcome};
+use super::host::{Access, Host, Outcome};
 use super::locking::parse_grant;
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::argument;
@@ -63,6 +63,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     if forced {
         return force(host, key, args);
     }
+    host.prefetch(&[key], Access::Change);
     let grant = parse_grant(&mut args)?;
     args.finish()?;
     host.open(key).map_err(|error| error.text("key", key.name))?;

@@ -1,8 +1,9 @@
 //! The keyspace of the server, as one command sees it.
 
 use std::cell::RefCell;
-use std::ffi::{c_int, c_longlong};
+use std::ffi::{c_int, c_longlong, c_void};
 use std::mem::ManuallyDrop;
+use std::ptr;
 use std::slice;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::budget::Allowance;
 use crate::command::{
-    self, Documents, IndexScope, Key, KeyEffect, KeyRole, Settings, WithLocks, expression,
+    self, Access, Documents, IndexScope, Key, KeyEffect, KeyRole, Settings, WithLocks, expression,
 };
 use crate::document::{Document, NewDocument, Revisions};
 use crate::error::{Error, ErrorCode, Result};
@@ -45,6 +46,8 @@ pub struct ServerHost<'c> {
     args: &'c [&'c [u8]],
     /// The keys that are open.
     open: SmallVec<[OpenKey; 4]>,
+    /// Flag: they were opened before the command was parsed, see [`Host::prefetch`].
+    opened_ahead: bool,
     /// The numbers of the first of their names, see [`ServerHost::index_names`].
     names: KeyIndex<'c>,
     now_us: Option<u64>,
@@ -112,6 +115,8 @@ struct OpenKey {
     /// Null for a missing key that was opened for reading.
     handle: *mut raw::RedisModuleKey,
     writable: bool,
+    /// The value that was fetched ahead and not looked at yet; null for none.
+    fetched: *mut c_void,
     /// The document that may be changed, as long as it is there.
     document: Option<*mut Document>,
 }
@@ -121,9 +126,14 @@ impl OpenKey {
     #[inline]
     fn find_document(&mut self) -> Result<Option<*mut Document>> {
         if self.document.is_none() {
+            let fetched = std::mem::replace(&mut self.fetched, ptr::null_mut());
             // SAFETY: the key stays open as long as the host, and so is its value, unless the host
             // replaces it.
-            self.document = unsafe { stored::at_key(self.handle) }.map_err(|()| wrong_type())?;
+            self.document = if fetched.is_null() {
+                unsafe { stored::at_key(self.handle) }.map_err(|()| wrong_type())?
+            } else {
+                Some(unsafe { stored::from_fetched(fetched) })
+            };
         }
         Ok(self.document)
     }
@@ -159,6 +169,7 @@ impl<'c> ServerHost<'c> {
             argv,
             args,
             open: SmallVec::new(),
+            opened_ahead: false,
             names: KeyIndex::new(),
             now_us: None,
             finding: None,
@@ -195,15 +206,14 @@ impl<'c> ServerHost<'c> {
     /// The position of a key among those that are open.
     #[inline]
     fn position(&mut self, key: Key<'_>) -> Option<usize> {
-        // A key is mostly named by one argument alone, and a command has few.
-        const FEW: usize = 4;
-        match self.open.iter().take(FEW).position(|open| open.arg == key.arg) {
-            None => {
-                self.index_names();
-                self.number_of(key.name)
-            }
-            known => known,
+        // Most commands name each key once, open all of them in their order, and list them one behind the other.
+        let first = self.open.first()?.arg;
+        let nth = key.arg.wrapping_sub(first);
+        if self.open.get(nth).is_some_and(|open| open.arg == key.arg) {
+            return Some(nth);
         }
+        self.index_names();
+        self.number_of(key.name)
     }
 
     #[inline]
@@ -213,7 +223,7 @@ impl<'c> ServerHost<'c> {
         let string = self.argv[key.arg];
         // SAFETY: the context and the argument are those of the running command.
         let handle = unsafe { call!(RedisModule_OpenKey(self.ctx, string, mode)) };
-        OpenKey { arg: key.arg, handle, writable: write, document: None }
+        OpenKey { arg: key.arg, handle, writable: write, fetched: ptr::null_mut(), document: None }
     }
 
     /// Numbers the names of all keys that are open, where there are several. Only for [`ServerHost::number_of`]: most
@@ -357,7 +367,7 @@ impl<'c> ServerHost<'c> {
     /// A key opened for writing whose document is about to go.
     fn given_up_handle(&mut self, key: Key<'_>) -> *mut raw::RedisModuleKey {
         let open = self.key(key, true);
-        open.document = None;
+        (open.fetched, open.document) = (ptr::null_mut(), None);
         open.handle
     }
 }
@@ -419,11 +429,30 @@ impl Host for ServerHost<'_> {
         unsafe { role::is_replaying(self.ctx) }
     }
 
+    fn prefetch(&mut self, keys: &[Key<'_>], access: Access) {
+        if !self.open.is_empty() {
+            return;
+        }
+        self.opened_ahead = true;
+        for key in &keys[..keys.len().min(PREFETCHED_KEYS)] {
+            let mut open = self.open_key(*key, access == Access::Change);
+            // SAFETY: the key is open.
+            open.fetched = unsafe { stored::prefetch_at_key(open.handle) };
+            self.open.push(open);
+        }
+    }
+
     fn read(&mut self, key: Key<'_>) -> Result<Option<&Document>> {
-        let handle = self.handle(key, false);
-        // SAFETY: the key stays open as long as the host, and nothing changes it while it is borrowed.
-        let found = unsafe { stored::at_key(handle) }.map_err(|()| wrong_type())?;
-        Ok(found.map(|document| unsafe { &*document }))
+        let open = self.key(key, false);
+        // SAFETY: the key stays open as long as the host, and nothing changes it while it is borrowed. A value that was
+        // fetched is at the key until it is replaced or removed, which forgets it.
+        unsafe {
+            let found = match open.fetched.is_null() {
+                true => stored::at_key(open.handle).map_err(|()| wrong_type())?,
+                false => Some(stored::from_fetched(open.fetched)),
+            };
+            Ok(found.map(|document| &*document))
+        }
     }
 
     fn open(&mut self, key: Key<'_>) -> Result<Option<&mut Document>> {
@@ -450,14 +479,17 @@ impl Host for ServerHost<'_> {
         reads_clock: &mut dyn FnMut(&[Option<&mut Document>]) -> bool,
     ) -> Result<(Documents<'_>, Option<u64>)> {
         let mut found = SmallVec::<[Option<*mut Document>; 4]>::with_capacity(keys.len());
-        // The names differ: where none is open yet, none is looked for among those.
-        let none_open = self.open.is_empty();
+        // Those that were found, or opened ahead, are open in their order. The names differ: as long as no other key is open,
+        // none is looked for among those.
+        let mut in_order = true;
         for (nth, key) in keys.iter().enumerate() {
             let document = match self.open.get_mut(nth) {
-                _ if none_open => self.open_document(*key),
-                // Those that were found are open, in their order.
+                None if in_order => self.open_document(*key),
                 Some(open) if open.arg == key.arg && open.writable => open.find_document(),
-                _ => self.writable_document(*key),
+                _ => {
+                    in_order = false;
+                    self.writable_document(*key)
+                }
             };
             found.push(document.map_err(|error| error.text("key", key.name))?);
         }
@@ -475,6 +507,11 @@ impl Host for ServerHost<'_> {
         roles: &[KeyRole],
         run: &mut RunBeside<'_>,
     ) -> Result<()> {
+        // A key that was opened ahead may be that of a structure, which is opened in another way.
+        if self.opened_ahead {
+            self.open.clear();
+            self.names = KeyIndex::default();
+        }
         let mut found = SmallVec::<[Option<*mut Document>; 4]>::with_capacity(keys.len());
         let mut structures = StructureKeys::new();
         for (key, role) in keys.iter().zip(roles) {
@@ -659,7 +696,13 @@ impl Host for ServerHost<'_> {
                 return HeldString::of(name);
             };
             let (arg, handle) = (arguments + nth, key.into_handle());
-            open.push(OpenKey { arg, handle, writable: true, document: None });
+            open.push(OpenKey {
+                arg,
+                handle,
+                writable: true,
+                fetched: ptr::null_mut(),
+                document: None,
+            });
             string
         });
         // SAFETY: the arguments are those of the running command, which outlive the list.
@@ -788,6 +831,8 @@ fn is_same(model: &Arc<Model>, document: &NewDocument) -> bool {
     document.model.as_ref().is_some_and(|new| Arc::ptr_eq(model, new))
 }
 
+/// The documents of more keys would drive each other out of the processor's cache.
+const PREFETCHED_KEYS: usize = 256;
 /// Journals for what most transactions change at once.
 const JOURNALS_KEPT: usize = 16;
 /// Journals for what a command changes that finds documents; they take less than a megabyte.

@@ -55,6 +55,17 @@ pub unsafe fn drop_raw(value: *mut c_void) {
 #[inline]
 pub unsafe fn from_raw(value: *mut c_void) -> *mut Document {
     fetch(value);
+    // SAFETY: the caller vouches for the value.
+    unsafe { from_fetched(value) }
+}
+
+/// As [`from_raw`], of a value that was fetched before.
+///
+/// # Safety
+///
+/// As for [`from_raw`].
+#[inline]
+pub unsafe fn from_fetched(value: *mut c_void) -> *mut Document {
     // A pointer to a document without its tail has the same address, and knows no length.
     let head = ptr::slice_from_raw_parts_mut(value.cast::<u8>(), 0) as *mut Document;
     // SAFETY: the caller vouches for the value. One without a tail is no larger than any other, and what is
@@ -96,6 +107,20 @@ pub unsafe fn document<'a>(value: *const c_void) -> &'a Document {
 pub unsafe fn at_key(key: *mut raw::RedisModuleKey) -> Result<Option<*mut Document>, ()> {
     // SAFETY: the caller vouches for `key`.
     unsafe { value_at_key(key, handle()).map(|value| value.map(|value| from_raw(value))) }
+}
+
+/// As [`at_key`], but does not read the document: the processor fetches it, to be read with [`from_fetched`]. Null where
+/// there is none.
+///
+/// # Safety
+///
+/// `key` is an open key.
+#[inline]
+pub unsafe fn prefetch_at_key(key: *mut raw::RedisModuleKey) -> *mut c_void {
+    // SAFETY: the caller vouches for `key`.
+    let value = unsafe { value_at_key(key, handle()) }.ok().flatten().unwrap_or(ptr::null_mut());
+    fetch(value);
+    value
 }
 
 /// Moves the document at a key to another block of memory if it does not fit its own any more.
