@@ -54,6 +54,8 @@ fn keys_are_opened_ahead_of_the_arguments_behind_them() {
         ("MODEL.SET a any {", &["a"][..]),
         ("MODEL.FIELDOP a INCR b[ 1", &["a"]),
         ("MODEL.TXN 3 a b a ON a INCR b[ 1", &["a", "b"]),
+        // The keys of natives are opened in another way.
+        ("MODEL.TXN 2 a b ON a INCR b[ 1 AT b SADD '1'", &[]),
         ("MODEL.CALL transfer 2 a b ARGS {", &["a", "b"]),
         ("MODEL.APPLY a x", &["a"]),
         ("MODEL.APPLYALL 2 a b x", &["a", "b"]),

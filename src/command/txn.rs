@@ -14,6 +14,7 @@ use super::host::{Access, Host, Outcome, Settings};
 use super::{ArgKind, ArgSpec, COMMANDS, CommandExample, CommandSpec, Flag, KeyPositions, Line};
 use crate::budget::Allowance;
 use crate::error::{ErrorCode, Result};
+use crate::native::NATIVE_BLOCK;
 use crate::txn::{self, DocNames, ReplyForm, Request, StatementTraits};
 
 /// The option that makes a transaction idempotent.
@@ -158,7 +159,10 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     if let Ok(Recorded::Reply(reply)) = recorded {
         return Ok(reply.into());
     }
-    host.prefetch(&header.slots, Access::Change);
+    // The keys of structures are opened in another way.
+    if !cursor.left().iter().any(|arg| arg.eq_ignore_ascii_case(NATIVE_BLOCK.as_bytes())) {
+        host.prefetch(&header.slots, Access::Change);
+    }
     let allowance = Allowance::for_request(&settings.work, args, settings.document.bytes)?;
     let mut body = TxnBody::default();
     // Malformed arguments are refused before a token that was used otherwise.
