@@ -8,8 +8,8 @@
 //! ```text
 //! bench [options] <module.so> <server>...
 //!   --rounds N    rounds of each row (default 9)
-//!   --only TEXT   only rows that contain TEXT, or the "longest hold", or the "latency"; neither memory nor RDB, except with
-//!                 `memory by shape`
+//!   --only TEXT   only rows that contain TEXT, or one of several with `|` in between, or the "longest hold", or the "latency";
+//!                 neither memory nor RDB, except with `memory by shape`
 //!   --profile     our side of the rows alone, for a profiler to watch; no table
 //!   --short       200,000 documents for RDB instead of a million
 //!   --no-rdb      no RDB
@@ -44,6 +44,13 @@ struct Options {
     svg: Option<PathBuf>,
 }
 
+impl Options {
+    /// Returns true for a row that is measured.
+    fn wants(&self, work: &str) -> bool {
+        self.only.as_ref().is_none_or(|texts| texts.split('|').any(|text| work.contains(text)))
+    }
+}
+
 /// One line of the table.
 struct Line {
     work: String,
@@ -65,8 +72,7 @@ fn main() {
         let server = Server::start(program, &options.module, &cores, &dir);
         let version = server.version();
         eprintln!("bench: {version}, process {}", server.pid());
-        let wanted =
-            |work: &str| options.only.as_ref().is_none_or(|text| work.contains(text.as_str()));
+        let wanted = |work: &str| options.wants(work);
         let mut lines = commands(&server, &options);
         let latencies = match wanted("latency") {
             true => latency::measure(&server, options.rounds),
@@ -162,7 +168,7 @@ fn usage() -> ! {
 
 /// The rows that compare commands.
 fn commands(server: &Server, options: &Options) -> Vec<Line> {
-    let wanted = |row: &rows::Row| options.only.as_ref().is_none_or(|text| row.work.contains(text));
+    let wanted = |row: &rows::Row| options.wants(&row.work);
     let rows: Vec<_> = rows::all().into_iter().filter(wanted).collect();
     if rows.is_empty() {
         return Vec::new();
