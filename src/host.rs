@@ -156,8 +156,9 @@ pub trait Host {
     fn replaying(&self) -> bool;
 
     /// Opens keys ahead, whose names all differ, for a command that will look at them when its arguments are read: their
-    /// documents come from memory in the meantime. Nothing is told of them yet. Those that are read count for the server as
-    /// looked up. A hint, which a host may ignore.
+    /// documents come from memory in the meantime. Nothing is told of them yet. For the server they are used, also where the
+    /// command is refused then: a document that has expired is deleted, and one to be read counts as looked up. A hint,
+    /// which a host may ignore.
     fn prefetch(&mut self, _keys: &[Key<'_>], _access: Access) {}
 
     /// The document at a key; `WRONGTYPE` if it holds something else.

@@ -41,7 +41,7 @@ fn run(host: &mut dyn Host, args: &[&[u8]]) -> Result<Outcome> {
     let mut args = Args::new(args);
     let keys = args.counted_keys()?;
     let paths = get::parse_paths(&mut args, &settings)?;
-    // The server counts keys that are read: none of a malformed command.
+    // The server counts keys that are read: so none of a malformed command is opened.
     if listed_twice(&keys).is_none() {
         host.prefetch(&keys, Access::Read);
     }

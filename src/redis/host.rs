@@ -212,8 +212,14 @@ impl<'c> ServerHost<'c> {
         if self.open.get(nth).is_some_and(|open| open.arg == key.arg) {
             return Some(nth);
         }
-        self.index_names();
-        self.number_of(key.name)
+        const FEW: usize = 4;
+        match self.open.iter().take(FEW).position(|open| open.arg == key.arg) {
+            None => {
+                self.index_names();
+                self.number_of(key.name)
+            }
+            known => known,
+        }
     }
 
     #[inline]

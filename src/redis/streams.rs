@@ -232,7 +232,7 @@ enum StreamLook {
 ///
 /// # Safety
 ///
-/// `ctx` is valid. Keys may be open, but not this one.
+/// `ctx` is valid. Keys may be open, also this one where a command lists it; nothing changes it meanwhile.
 unsafe fn look(
     ctx: *mut raw::RedisModuleCtx,
     name: &HeldString,
